@@ -1,0 +1,127 @@
+//! Addresses by the part they play, so that none can be taken for another.
+//!
+//! Not here: deciding who the client is (`crate::conn::caller`).
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
+
+use ipnet::IpNet;
+
+/// Who the request really comes from, once `crate::conn::caller` has decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddr(pub IpAddr);
+
+impl ClientAddr {
+    /// What one household or server has: an IPv4 address, or an IPv6 /64 (product.md "Limits").
+    pub fn prefix(self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(_) => self.0,
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        }
+    }
+}
+
+impl fmt::Display for ClientAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Both ends of an accepted connection: as the socket has them, or as a trusted PROXY header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Our end.
+    pub local: SocketAddr,
+}
+
+/// An IPv4 address that came in over a dual-stack socket is an IPv4 address.
+pub fn unmapped(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// A list of networks, and `self` for this machine's own addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks {
+    nets: Vec<IpNet>,
+    own: bool,
+}
+
+impl Networks {
+    /// From `192.0.2.0/24`, `192.0.2.7`, `2001:db8::/32` and, where `own_allowed`, the word `self`.
+    pub fn parse(entries: &[String], own_allowed: bool) -> Result<Self, BadNetwork> {
+        let mut networks = Self::default();
+        for entry in entries {
+            if own_allowed && entry == "self" {
+                networks.own = true;
+            } else if let Ok(net) = entry.parse::<IpNet>() {
+                networks.nets.push(net);
+            } else if let Ok(ip) = entry.parse::<IpAddr>() {
+                networks.nets.push(IpNet::from(ip));
+            } else {
+                return Err(BadNetwork(entry.clone()));
+            }
+        }
+        Ok(networks)
+    }
+
+    /// Is nothing listed?
+    pub fn is_empty(&self) -> bool {
+        self.nets.is_empty() && !self.own
+    }
+
+    /// Is this address in a listed network? `self` is not asked here.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.nets.iter().any(|net| net.contains(&ip))
+    }
+
+    /// As `contains`, and with `self` also loopback and whoever calls us from the address on which we were called: a
+    /// machine that calls a public address of its own has that address at both ends.
+    pub fn contains_client(&self, client: ClientAddr, local: SocketAddr) -> bool {
+        self.contains(client.0) || (self.own && (client.0.is_loopback() || client.0 == local.ip()))
+    }
+}
+
+/// An entry that is neither a network nor an address.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadNetwork(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(entries: &[&str]) -> Networks {
+        Networks::parse(&entries.iter().map(ToString::to_string).collect::<Vec<_>>(), true).unwrap()
+    }
+
+    #[test]
+    fn one_household_is_a_v4_address_or_a_v6_64() {
+        let prefix = |text: &str| ClientAddr(text.parse().unwrap()).prefix().to_string();
+        assert_eq!(prefix("192.0.2.7"), "192.0.2.7");
+        assert_eq!(prefix("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn self_is_loopback_and_the_address_called() {
+        let own = networks(&["self", "192.0.2.0/24"]);
+        let local = "203.0.113.9:443".parse().unwrap();
+        let holds = |ip: &str| own.contains_client(ClientAddr(ip.parse().unwrap()), local);
+        assert!(holds("127.0.0.1") && holds("::1") && holds("203.0.113.9") && holds("192.0.2.200"));
+        assert!(!holds("203.0.113.10"));
+    }
+
+    #[test]
+    fn a_word_that_is_no_network_is_named() {
+        assert_eq!(
+            Networks::parse(&["10.0.0.0/33".into()], true),
+            Err(BadNetwork("10.0.0.0/33".into()))
+        );
+        assert_eq!(
+            Networks::parse(&["self".into()], false),
+            Err(BadNetwork("self".into()))
+        );
+    }
+}

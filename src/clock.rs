@@ -1,0 +1,81 @@
+//! The time: seconds since 1970 for tokens, a steady clock for limits and durations.
+//!
+//! Handed to every room that needs it, so that a test can move both hands without waiting.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+/// A clock; clones tell the same time.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    started: Instant,
+    /// Milliseconds by which a test has moved this clock forward.
+    moved: Arc<AtomicU64>,
+}
+
+impl Clock {
+    /// The machine's own time.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the machine's clock"
+    )]
+    pub fn system() -> Self {
+        Self {
+            started: Instant::now(),
+            moved: Arc::default(),
+        }
+    }
+
+    /// The machine's time, in whole seconds since 1970-01-01 (RFC 7519 section 2, `NumericDate`).
+    pub fn unix(&self) -> i64 {
+        let since = self
+            .wall()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// The wall clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the machine's clock"
+    )]
+    pub fn wall(&self) -> SystemTime {
+        SystemTime::now() + self.moved()
+    }
+
+    /// Time since this clock was made; never goes back.
+    pub fn steady(&self) -> Duration {
+        self.started.elapsed() + self.moved()
+    }
+
+    /// Moves this clock, and all its clones, forward.
+    pub fn advance(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.moved.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    fn moved(&self) -> Duration {
+        Duration::from_millis(self.moved.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moved_clock_moves_both_hands_of_all_clones() {
+        let clock = Clock::system();
+        let other = clock.clone();
+        let (unix, steady) = (clock.unix(), clock.steady());
+        other.advance(Duration::from_secs(3600));
+        assert!((3600..3602).contains(&(clock.unix() - unix)));
+        assert!(clock.steady() - steady >= Duration::from_secs(3600));
+    }
+}

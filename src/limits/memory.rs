@@ -1,0 +1,121 @@
+//! One GCRA limit in memory, with a ceiling on what it remembers.
+//!
+//! Keys are kept as 64-bit hashes under a key made at the start, so a hostile name is neither stored nor able to hit
+//! another's bucket on purpose.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hash},
+    num::NonZeroU32,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
+
+use governor::{
+    NotUntil, Quota, RateLimiter, clock::Clock as GovernorClock, middleware::NoOpMiddleware, nanos::Nanos,
+    state::keyed::DashMapStateStore,
+};
+
+use crate::clock::Clock;
+
+/// Keys remembered before new ones have to share: some 10 MiB.
+const MAX_KEYS: usize = 100_000;
+
+/// Buckets that new keys share while the limit is full.
+const SHARED_BUCKETS: u64 = 4096;
+
+/// Checks between two looks at how many keys there are; the ceiling can be overshot by as much.
+const SWEEP_EVERY: u32 = 1024;
+
+type Keyed = RateLimiter<u64, DashMapStateStore<u64>, Steady, NoOpMiddleware<Nanos>>;
+
+/// GCRA over any hashable key.
+pub(super) struct Gcra {
+    limiter: Keyed,
+    clock: Steady,
+    hash: RandomState,
+    checks: AtomicU32,
+    full: AtomicBool,
+}
+
+impl Gcra {
+    pub(super) fn new(count: NonZeroU32, window: Duration, clock: &Clock) -> Self {
+        let clock = Steady(clock.clone());
+        let quota = Quota::with_period(window / count.get())
+            .unwrap_or_else(|| Quota::per_second(count))
+            .allow_burst(count);
+        Self {
+            limiter: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()),
+            clock,
+            hash: RandomState::new(),
+            checks: AtomicU32::new(0),
+            full: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes one of the key's; if there is none, says how long until there is.
+    pub(super) fn check(&self, key: &impl Hash) -> Result<(), Duration> {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == 0 {
+            self.sweep();
+        }
+        let mut key = self.hash.hash_one(key);
+        if self.full.load(Ordering::Relaxed) {
+            key %= SHARED_BUCKETS;
+        }
+        self.limiter
+            .check_key(&key)
+            .map_err(|refused: NotUntil<Nanos>| refused.wait_time_from(self.clock.now()))
+    }
+
+    fn sweep(&self) {
+        if self.limiter.len() >= MAX_KEYS {
+            self.limiter.retain_recent();
+        }
+        self.full.store(self.limiter.len() >= MAX_KEYS, Ordering::Relaxed);
+    }
+}
+
+/// The gateway's clock as governor wants it.
+#[derive(Clone)]
+struct Steady(Clock);
+
+impl GovernorClock for Steady {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.steady().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_keys_stay_under_the_ceiling() {
+        let gcra = Gcra::new(NonZeroU32::MIN, Duration::from_secs(60), &Clock::system());
+        for key in 0..1_000_000 {
+            gcra.check(&key).ok();
+        }
+        let most = MAX_KEYS + SWEEP_EVERY as usize + usize::try_from(SHARED_BUCKETS).unwrap();
+        assert!(gcra.limiter.len() <= most, "{}", gcra.limiter.len());
+    }
+
+    #[test]
+    fn keys_whose_time_is_over_are_forgotten() {
+        let clock = Clock::system();
+        let gcra = Gcra::new(NonZeroU32::MIN, Duration::from_secs(60), &clock);
+        for key in 0..MAX_KEYS {
+            gcra.check(&key).ok();
+        }
+        clock.advance(Duration::from_secs(120));
+        for key in 0..SWEEP_EVERY {
+            gcra.check(&key).ok();
+        }
+        assert!(
+            gcra.limiter.len() <= 2 * SWEEP_EVERY as usize,
+            "{}",
+            gcra.limiter.len()
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! Query strings, read as a browser's `URLSearchParams` reads them and changed without touching what stays.
+//!
+//! The client takes its token and its design from `location.search` through `URLSearchParams` (contract.md section 6),
+//! so a name spelled `access%5Ftoken` counts, `+` is a blank, and bytes that are no UTF-8 become U+FFFD. What is kept is
+//! kept byte for byte and in order.
+
+use std::borrow::Cow;
+
+/// A query string, without its `?`.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a>(pub &'a str);
+
+/// A parameter that may be there once is there twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated;
+
+impl<'a> Query<'a> {
+    /// The decoded value of a parameter that may be there once at most; an empty value is none.
+    pub fn only(self, name: &str) -> Result<Option<Cow<'a, str>>, Repeated> {
+        let mut found = None;
+        for piece in self.pieces() {
+            let Some((key, value)) = decode(piece) else {
+                continue;
+            };
+            if key == name && found.replace(value).is_some() {
+                return Err(Repeated);
+            }
+        }
+        Ok(found.filter(|value| !value.is_empty()))
+    }
+
+    /// Is there a parameter of this name, whatever its value?
+    pub fn has(self, name: &str) -> bool {
+        self.pieces().any(|piece| is_named(piece, name))
+    }
+
+    /// The query without all parameters of this name.
+    pub fn without(self, name: &str) -> String {
+        self.pieces()
+            .filter(|piece| !is_named(piece, name))
+            .collect::<Vec<_>>()
+            .join("&")
+    }
+
+    /// The query with the parameters of this name given another value, which is encoded here.
+    pub fn with(self, name: &str, value: &str) -> String {
+        let encoded: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair(name, value)
+            .finish();
+        self.pieces()
+            .map(|piece| {
+                if is_named(piece, name) {
+                    encoded.as_str()
+                } else {
+                    piece
+                }
+            })
+            .collect::<Vec<_>>()
+            .join("&")
+    }
+
+    fn pieces(self) -> impl Iterator<Item = &'a str> {
+        self.0.split('&')
+    }
+}
+
+fn decode(piece: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(piece.as_bytes()).next()
+}
+
+fn is_named(piece: &str, name: &str) -> bool {
+    decode(piece).is_some_and(|(key, _)| key == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(query: &str) -> Result<Option<Cow<'_, str>>, Repeated> {
+        Query(query).only("access_token")
+    }
+
+    #[test]
+    fn reads_a_parameter_as_url_search_params_does() {
+        assert_eq!(token("a=1&access_token=x.y.z"), Ok(Some("x.y.z".into())));
+        assert_eq!(token("access%5Ftoken=x%2Ey+z"), Ok(Some("x.y z".into())));
+        assert_eq!(token("access_token=a=b"), Ok(Some("a=b".into())));
+        assert_eq!(token("Access_Token=x&access_token%20=x"), Ok(None));
+    }
+
+    #[test]
+    fn one_empty_parameter_is_none_and_two_are_refused() {
+        assert_eq!(token("access_token=&b=1"), Ok(None));
+        assert_eq!(token("access_token"), Ok(None));
+        assert_eq!(token("access_token=&access_token=x"), Err(Repeated));
+        assert_eq!(token("access_token=x&access%5ftoken"), Err(Repeated));
+    }
+
+    #[test]
+    fn what_stays_stays_byte_for_byte() {
+        let query = Query("b=%7e&&access_token=x&c=+%2B&d");
+        assert_eq!(query.without("access_token"), "b=%7e&&c=+%2B&d");
+        assert_eq!(
+            query.with("access_token", "é&"),
+            "b=%7e&&access_token=%C3%A9%26&c=+%2B&d"
+        );
+        assert_eq!(Query("access_token=x").without("access_token"), "");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_of_that_name_is_left(query in "[ab_=&%5F+]{0,40}") {
+            let left = Query(&query).without("a_b");
+            prop_assert!(!Query(&left).has("a_b"));
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! A failure on its way to the client, and the forms in which callers can read it.
+//!
+//! INVARIANT: a failure's message is ours or the server's wording; it never holds a token, a signature or a secret.
+
+use std::{borrow::Cow, error::Error, fmt};
+
+use bytes::{BufMut, BytesMut};
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{self, HeaderName, HeaderValue},
+};
+use serde_json::json;
+
+use super::{Body, BoxError, page};
+
+/// The names of plugNmeet's `StatusCode` that the gateway uses; SDKs break on any that they don't know (contract.md
+/// sections 0.4 and 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are plugNmeet's own")]
+pub enum ServerCode {
+    Success,
+    PermissionDenied,
+    NotFound,
+    InvalidTokenOrSignature,
+    InvalidApiKey,
+    InternalServerError,
+    InvalidParameters,
+    MissingRequiredParameter,
+}
+
+impl ServerCode {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "SUCCESS",
+            Self::PermissionDenied => "PERMISSION_DENIED",
+            Self::NotFound => "NOT_FOUND",
+            Self::InvalidTokenOrSignature => "INVALID_TOKEN_OR_SIGNATURE",
+            Self::InvalidApiKey => "INVALID_API_KEY",
+            Self::InternalServerError => "INTERNAL_SERVER_ERROR",
+            Self::InvalidParameters => "INVALID_PARAMETERS",
+            Self::MissingRequiredParameter => "MISSING_REQUIRED_PARAMETER",
+        }
+    }
+}
+
+/// The form in which a caller can read an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `/auth`: the server's JSON; a refused signature in protobuf to those who sent protobuf (contract.md section 1).
+    Auth {
+        /// Was the request's `Content-Type` exactly `application/protobuf`?
+        protobuf: bool,
+    },
+    /// `/api`: a protobuf `CommonResponse` if the request was protobuf, else the server's JSON.
+    Api {
+        /// Was the request protobuf?
+        protobuf: bool,
+    },
+    /// `/api/fileUpload`: as `Api`, with the one status that the uploader doesn't retry (contract.md section 5).
+    Upload,
+    /// The BigBlueButton API: its `FAILED` XML.
+    Bbb,
+    /// People: a page, or JSON for who asked for it.
+    Page {
+        /// Did the caller ask for JSON?
+        json: bool,
+    },
+}
+
+/// What went wrong, ready to be told to any caller.
+#[derive(Debug)]
+pub struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    server_code: ServerCode,
+    message: Cow<'static, str>,
+    title: &'static str,
+    advice: &'static str,
+    headers: HeaderMap,
+    source: Option<BoxError>,
+}
+
+impl Failure {
+    /// `code` is our own stable word for it, for logs and JSON; `message` is what the caller reads.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        let (server_code, title, advice) = defaults(status);
+        Self {
+            status,
+            code,
+            server_code,
+            message: message.into(),
+            title,
+            advice,
+            headers: HeaderMap::new(),
+            source: None,
+        }
+    }
+
+    /// Another of the server's codes than the status suggests.
+    #[must_use]
+    pub fn server_code(mut self, server_code: ServerCode) -> Self {
+        self.server_code = server_code;
+        self
+    }
+
+    /// What a person reads first, and what they can do.
+    #[must_use]
+    pub fn words(mut self, title: &'static str, advice: &'static str) -> Self {
+        self.title = title;
+        self.advice = advice;
+        self
+    }
+
+    /// A header of the answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// The cause, for the access record alone.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// Our word for it.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The status, before a form changes it.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The cause, if there is one.
+    pub fn cause(&self) -> Option<&BoxError> {
+        self.source.as_ref()
+    }
+
+    /// The answer, in the caller's form.
+    pub fn into_response(self, format: Format) -> Response<Body> {
+        let (status, media, body): (_, _, Body) = match format {
+            Format::Auth { protobuf: true } if self.status == StatusCode::UNAUTHORIZED => {
+                (self.status, "application/protobuf", self.common_response(false))
+            }
+            Format::Auth { .. } | Format::Api { protobuf: false } => {
+                (self.status, "application/json", self.json())
+            }
+            Format::Api { protobuf: true } => {
+                (self.status, "application/protobuf", self.common_response(true))
+            }
+            Format::Upload => (StatusCode::BAD_REQUEST, "application/json", self.json()),
+            Format::Bbb => (self.status, "text/xml; charset=utf-8", self.bbb()),
+            Format::Page { json: true } => (self.status, "application/json", self.page_json()),
+            Format::Page { json: false } => {
+                let mut response = page::message(self.status, self.title, &self.message, self.advice);
+                merge(response.headers_mut(), self.headers);
+                return response;
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        merge(response.headers_mut(), self.headers);
+        response
+    }
+
+    fn json(&self) -> Body {
+        server_json(false, &self.message, self.server_code).into()
+    }
+
+    /// For scripts that follow join links: as the server's JSON, with our own word, which tells expired from forged.
+    fn page_json(&self) -> Body {
+        json!({
+            "status": false,
+            "msg": self.message,
+            "status_code": self.server_code.name(),
+            "code": self.code,
+        })
+        .to_string()
+        .into()
+    }
+
+    /// `CommonResponse`: field 1 `status` (false, so absent), 2 `msg`, 3 `status_code`, which the server leaves out of
+    /// its signature refusals.
+    fn common_response(&self, with_code: bool) -> Body {
+        let message = self.message.as_bytes();
+        let mut out = BytesMut::with_capacity(message.len() + 8);
+        out.put_u8(0x12);
+        let mut len = message.len();
+        while len >= 0x80 {
+            out.put_u8((len & 0x7f) as u8 | 0x80);
+            len >>= 7;
+        }
+        out.put_u8((len & 0x7f) as u8);
+        out.put_slice(message);
+        if with_code {
+            out.put_slice(&[0x18, self.server_code.number()]);
+        }
+        out.freeze().into()
+    }
+
+    fn bbb(&self) -> Body {
+        format!(
+            "<response><returncode>FAILED</returncode><messageKey>{}</messageKey><message>{}</message></response>",
+            self.code,
+            escape_xml(&self.message)
+        )
+        .into()
+    }
+}
+
+impl ServerCode {
+    fn number(self) -> u8 {
+        match self {
+            Self::Success => 1,
+            Self::PermissionDenied => 2,
+            Self::NotFound => 3,
+            Self::InvalidTokenOrSignature => 5,
+            Self::InvalidApiKey => 6,
+            Self::InternalServerError => 7,
+            Self::InvalidParameters => 8,
+            Self::MissingRequiredParameter => 9,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// The server's answer without a token: names and order as its protojson has them (contract.md section 1).
+pub fn server_json(status: bool, message: &str, code: ServerCode) -> String {
+    json!({ "status": status, "msg": message, "status_code": code.name() }).to_string()
+}
+
+fn escape_xml(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+fn merge(into: &mut HeaderMap, from: HeaderMap) {
+    let mut last = None;
+    for (name, value) in from {
+        last = name.or(last);
+        if let Some(name) = &last {
+            into.append(name.clone(), value);
+        }
+    }
+}
+
+/// What a status says when the room has nothing better.
+fn defaults(status: StatusCode) -> (ServerCode, &'static str, &'static str) {
+    match status.as_u16() {
+        401 => (
+            ServerCode::InvalidTokenOrSignature,
+            "This link can't be used",
+            "Go back to where you got the link and open the meeting from there again.",
+        ),
+        403 => (
+            ServerCode::PermissionDenied,
+            "Not allowed",
+            "Open the meeting from its join link.",
+        ),
+        404 => (
+            ServerCode::NotFound,
+            "Nothing here",
+            "Check the address, or open the meeting from its join link.",
+        ),
+        429 => (
+            ServerCode::PermissionDenied,
+            "Too many attempts",
+            "Wait a little and try again.",
+        ),
+        500..=599 => (
+            ServerCode::InternalServerError,
+            "The meeting can't be reached right now",
+            "Wait a moment and load the page again.",
+        ),
+        _ => (
+            ServerCode::InvalidParameters,
+            "This request can't be understood",
+            "Open the meeting from its join link again.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn text_of(failure: Failure, format: Format) -> (u16, String, String) {
+        let response = failure.into_response(format);
+        let status = response.status().as_u16();
+        let media = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, media, String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn down() -> Failure {
+        Failure::new(
+            StatusCode::BAD_GATEWAY,
+            "upstream_down",
+            "upstream <can't> be reached",
+        )
+    }
+
+    #[tokio::test]
+    async fn on_auth_an_error_is_the_servers_json_and_nothing_more() {
+        let (status, media, body) = text_of(down(), Format::Auth { protobuf: true }).await;
+        assert_eq!((status, media.as_str()), (502, "application/json"));
+        assert_eq!(
+            body,
+            r#"{"status":false,"msg":"upstream <can't> be reached","status_code":"INTERNAL_SERVER_ERROR"}"#
+        );
+    }
+
+    /// contract.md section 1: a refusal to a protobuf request is a `CommonResponse` without `status_code`.
+    #[tokio::test]
+    async fn a_refused_protobuf_request_on_auth_is_answered_in_protobuf() {
+        let failure = Failure::new(StatusCode::UNAUTHORIZED, "no_api_key", "Missing API-KEY header.");
+        let (status, media, body) = text_of(failure, Format::Auth { protobuf: true }).await;
+        assert_eq!((status, media.as_str()), (401, "application/protobuf"));
+        assert_eq!(body, "\u{12}\u{17}Missing API-KEY header.");
+    }
+
+    #[tokio::test]
+    async fn on_api_a_protobuf_request_gets_a_common_response() {
+        let (status, media, body) = text_of(down(), Format::Api { protobuf: true }).await;
+        assert_eq!((status, media.as_str()), (502, "application/protobuf"));
+        assert_eq!(body, "\u{12}\u{1b}upstream <can't> be reached\u{18}\u{7}");
+    }
+
+    /// contract.md section 5: the uploader retries anything but a few statuses a hundred times.
+    #[tokio::test]
+    async fn an_upload_fails_with_400_whatever_went_wrong() {
+        assert_eq!(text_of(down(), Format::Upload).await.0, 400);
+    }
+
+    #[tokio::test]
+    async fn bbb_gets_its_own_xml() {
+        let (_, media, body) = text_of(down(), Format::Bbb).await;
+        assert_eq!(media, "text/xml; charset=utf-8");
+        assert!(body.contains("<returncode>FAILED</returncode>"), "{body}");
+        assert!(body.contains("upstream &lt;can't&gt; be reached"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_page_escapes_what_it_shows() {
+        let (_, media, body) = text_of(down(), Format::Page { json: false }).await;
+        assert_eq!(media, "text/html; charset=utf-8");
+        assert!(body.contains("upstream &lt;can't&gt; be reached"), "{body}");
+    }
+}

@@ -1,0 +1,14 @@
+//! What goes back to the client: bodies, and failures in the form that the caller can read.
+//!
+//! Each audience has a form of its own: the SDKs the server's JSON, the meeting client protobuf, the uploader a status
+//! that it doesn't retry, BBB its XML, people a small page. A room says what went wrong; the form is chosen here, once,
+//! and nothing else in the gateway writes the body of an error.
+//!
+//! Sources: contract.md sections 0.3, 1, 5; product.md "Forwarding"; sdk-behaviour.md.
+
+mod body;
+mod failure;
+pub mod page;
+
+pub use body::{Body, BoxError};
+pub use failure::{Failure, Format, ServerCode, server_json};

@@ -1,0 +1,46 @@
+//! A value that must not be printed: keys, secrets, tokens.
+//!
+//! `Debug` and `Display` show `***`, so a secret can't reach a log or an error by way of a format string; whoever
+//! needs the value has to write `expose`, which is easy to search for.
+
+use std::fmt;
+
+/// A value that prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Wraps a value.
+    pub fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for signing and sending.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<T> fmt::Display for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_nothing_of_the_value() {
+        let secret = Secret::new("zumyyYWqv7KR");
+        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+        assert_eq!(*secret.expose(), "zumyyYWqv7KR");
+    }
+}

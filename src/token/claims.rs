@@ -1,0 +1,80 @@
+//! The claims of a join token, and their exact form when signed.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, crypto};
+use serde::Serialize;
+
+use super::TokenKeys;
+use crate::secret::Secret;
+
+/// What a join token says, in the server's order: by name. Empty, false and zero are left out (contract.md section 4).
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Claims {
+    /// 1 for the native shell's web view.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub client_type: i32,
+    /// Last second of validity, since 1970.
+    pub exp: i64,
+    /// Moderator rights.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_admin: bool,
+    /// Takes part without being listed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_hidden: bool,
+    /// The API key.
+    pub iss: String,
+    /// What others see; recorders have none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// First second of validity, since 1970.
+    pub nbf: i64,
+    /// The room.
+    pub room_id: String,
+    /// The user again, as the subject.
+    pub sub: String,
+    /// The user.
+    pub user_id: String,
+}
+
+/// RFC 7515 section 3.1, in the bytes that the server writes.
+const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+
+impl TokenKeys {
+    /// Signs claims as the server would: HS256 over the raw bytes of the secret.
+    pub fn sign(&self, claims: &Claims) -> Result<Secret<String>, jsonwebtoken::errors::Error> {
+        let payload = go_escaped(&serde_json::to_string(claims)?);
+        let mut token = BASE64_URL_SAFE_NO_PAD.encode(HEADER);
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let signature = crypto::sign(token.as_bytes(), self.encoding(), Algorithm::HS256)?;
+        token.push('.');
+        token.push_str(&signature);
+        Ok(Secret::new(token))
+    }
+}
+
+/// Go's encoder writes these as escapes, so that JSON can stand in HTML; they occur within strings alone.
+fn go_escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' => out.push_str("\\u003c"),
+            '>' => out.push_str("\\u003e"),
+            '&' => out.push_str("\\u0026"),
+            '\u{2028}' => out.push_str("\\u2028"),
+            '\u{2029}' => out.push_str("\\u2029"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(value: &i32) -> bool {
+    *value == 0
+}

@@ -1,0 +1,174 @@
+//! The server's API key and secret, and the keys derived from them.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, hmac};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+
+use crate::secret::Secret;
+
+/// The server's API key and secret: they sign join tokens, and requests on `/auth`.
+pub struct TokenKeys {
+    api_key: String,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    requests: hmac::Key,
+    tags: hmac::Key,
+}
+
+/// Bytes of a tag: enough that nobody finds two participations with one, even on purpose.
+const TAG_BYTES: usize = 16;
+
+/// Length of a tag in the URL.
+pub(super) const TAG_CHARS: usize = 22;
+
+/// Why a key pair is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyProblem {
+    /// Everyone knows the empty secret.
+    EmptySecret,
+    /// The server tells callers apart by it.
+    EmptyApiKey,
+}
+
+impl fmt::Display for KeyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EmptySecret => "is empty, so anybody could sign",
+            Self::EmptyApiKey => "is empty",
+        })
+    }
+}
+
+impl TokenKeys {
+    /// The length under which a secret is warned about: RFC 7518 section 3.2 asks for as many bits as the hash has.
+    pub const SHORT_SECRET_BYTES: usize = 32;
+
+    /// From the server's `client_info.api_key` and `secret`.
+    pub fn new(api_key: String, secret: &Secret<String>) -> Result<Self, KeyProblem> {
+        let bytes = secret.expose().as_bytes();
+        if bytes.is_empty() {
+            return Err(KeyProblem::EmptySecret);
+        }
+        if api_key.is_empty() {
+            return Err(KeyProblem::EmptyApiKey);
+        }
+        let requests = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let derived = hmac::sign(&requests, b"plugnmeet-gateway: tags of session paths");
+        Ok(Self {
+            api_key,
+            encoding: EncodingKey::from_secret(bytes),
+            decoding: DecodingKey::from_secret(bytes),
+            tags: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+            requests,
+        })
+    }
+
+    /// The API key; not a secret.
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// Is this the API key? In constant time.
+    pub fn is_api_key(&self, unverified: &[u8]) -> bool {
+        constant_time::verify_slices_are_equal(self.api_key.as_bytes(), unverified).is_ok()
+    }
+
+    /// HMAC-SHA256 of a request's signed bytes, in lower-case hex as `HASH-SIGNATURE` has it (contract.md section 1).
+    pub fn request_signature(&self, signed: &[u8]) -> String {
+        let tag = hmac::sign(&self.requests, signed);
+        tag.as_ref()
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                for nibble in [byte >> 4, byte & 15] {
+                    hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+                }
+                hex
+            })
+    }
+
+    /// Is this the signature over those bytes? In constant time; upper-case hex is refused, as the server refuses it.
+    pub fn is_request_signature(&self, signed: &[u8], unverified: &[u8]) -> bool {
+        let expected = self.request_signature(signed);
+        constant_time::verify_slices_are_equal(expected.as_bytes(), unverified).is_ok()
+    }
+
+    /// The path segment of one participation: the same for the same room and user on every replica, and of no use to
+    /// anyone for finding out either.
+    pub fn tag(&self, room_id: &str, user_id: &str) -> String {
+        let mut context = hmac::Context::with_key(&self.tags);
+        context.update(&(room_id.len() as u64).to_be_bytes());
+        context.update(room_id.as_bytes());
+        context.update(user_id.as_bytes());
+        let tag = context.sign();
+        BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref().get(..TAG_BYTES).unwrap_or_default())
+    }
+
+    /// Could this segment be a tag?
+    pub fn looks_like_tag(segment: &str) -> bool {
+        segment.len() == TAG_CHARS
+            && segment
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    }
+
+    pub(super) fn encoding(&self) -> &EncodingKey {
+        &self.encoding
+    }
+
+    pub(super) fn decoding(&self) -> &DecodingKey {
+        &self.decoding
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenKeys")
+            .field("api_key", &self.api_key)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> TokenKeys {
+        TokenKeys::new(
+            "plugnmeet".into(),
+            &Secret::new("zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6".into()),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn signs_a_request_as_the_sdks_do() {
+        let signature = keys().request_signature(b"{}");
+        assert!(keys().is_request_signature(b"{}", signature.as_bytes()));
+        assert!(!keys().is_request_signature(b"{ }", signature.as_bytes()));
+        assert!(!keys().is_request_signature(b"{}", signature.to_uppercase().as_bytes()));
+    }
+
+    #[test]
+    fn a_tag_belongs_to_one_room_and_one_user() {
+        let keys = keys();
+        assert_eq!(keys.tag("room01", "u1"), keys.tag("room01", "u1"));
+        assert_ne!(keys.tag("room01", "u1"), keys.tag("room0", "1u1"));
+        assert!(TokenKeys::looks_like_tag(&keys.tag("room01", "u1")));
+    }
+
+    #[test]
+    fn an_empty_secret_is_refused() {
+        let refused = TokenKeys::new("k".into(), &Secret::new(String::new()));
+        assert_eq!(refused.err(), Some(KeyProblem::EmptySecret));
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert_eq!(
+            format!("{:?}", keys()),
+            r#"TokenKeys { api_key: "plugnmeet", .. }"#
+        );
+    }
+}

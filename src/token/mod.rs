@@ -1,0 +1,13 @@
+//! Join tokens: JWTs of plugNmeet's own form, checked before anything is believed and signed exactly as the server does.
+//!
+//! Text from outside is `Unverified`; only `TokenKeys::verify` makes a `Verified` of it.
+//!
+//! Sources: contract.md section 4 (the JWT), RFC 7515 (JWS compact), RFC 7519 (claims).
+
+mod claims;
+mod keys;
+mod verify;
+
+pub use claims::Claims;
+pub use keys::{KeyProblem, TokenKeys};
+pub use verify::{BadToken, Unverified, Verified};

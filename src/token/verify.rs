@@ -1,0 +1,359 @@
+//! Text from outside -> a join token that this deployment's server signed and that is valid now.
+//!
+//! As strict as the server and a little stricter: it would take a token without `exp`, `room_id` or `user_id`, which no
+//! real one lacks, and the tokens for downloads and LTI, which the same secret signs and which open no room.
+//!
+//! Sources: contract.md sections 0.8, 0.9 and 4; product.md "Session handoff" 1.
+
+use std::fmt;
+
+use jsonwebtoken::{Algorithm, Validation, decode};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+
+use super::{Claims, TokenKeys};
+
+/// The server's own tolerance for clocks that differ (contract.md section 0.9).
+const LEEWAY_SECS: i64 = 60;
+
+/// A cookie has to hold the token and 4096 bytes are all that a browser keeps.
+const MAX_TOKEN_BYTES: usize = 3 * 1024;
+
+/// A token as it came, believed in nothing.
+#[derive(Clone, Copy)]
+pub struct Unverified<'a>(pub &'a str);
+
+/// The claims of a genuine join token that is valid now.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What it says.
+    pub claims: Claims,
+}
+
+/// Why a token is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadToken {
+    /// Not a compact JWT of a size that a cookie can hold.
+    Malformed,
+    /// Signed by another key or another algorithm, for another API key, or with claims that no join token has.
+    NotGenuine,
+    /// Genuine, but for a download or a learning platform's page.
+    NotAJoinToken,
+    /// Genuine, and too old.
+    Expired,
+    /// Genuine, and not valid yet.
+    NotYetValid,
+}
+
+impl BadToken {
+    /// The stable word for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed | Self::NotGenuine | Self::NotAJoinToken => "token_not_genuine",
+            Self::Expired => "token_expired",
+            Self::NotYetValid => "token_not_yet_valid",
+        }
+    }
+}
+
+impl fmt::Display for BadToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "the token is not genuine: it is no compact JWT of at most 3 KiB",
+            Self::NotGenuine => "the token is not genuine: this server did not sign it",
+            Self::NotAJoinToken => {
+                "the token is not genuine: it is signed for something else than joining a room"
+            }
+            Self::Expired => "the token has expired",
+            Self::NotYetValid => "the token is not valid yet",
+        })
+    }
+}
+
+impl std::error::Error for BadToken {}
+
+/// The payload as the server's decoder would read it: these names, these types, each once.
+#[derive(Clone, Deserialize)]
+struct Payload {
+    iss: Option<String>,
+    sub: Option<String>,
+    exp: Option<NumericDate>,
+    nbf: Option<NumericDate>,
+    iat: Option<NumericDate>,
+    name: Option<String>,
+    user_id: Option<String>,
+    room_id: Option<String>,
+    is_admin: Option<bool>,
+    is_hidden: Option<bool>,
+    client_type: Option<i32>,
+    room_title: Option<IgnoredAny>,
+    lti_custom_parameters: Option<IgnoredAny>,
+}
+
+/// RFC 7519 section 2: a JSON number of seconds, which may have a fraction.
+#[derive(Clone, Copy)]
+struct NumericDate(i64);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "whole seconds are meant, and `as` saturates"
+        )]
+        Ok(Self(seconds as i64))
+    }
+}
+
+impl TokenKeys {
+    /// Checks everything that can be checked without the server's room state.
+    pub fn verify(&self, token: Unverified<'_>, now: i64) -> Result<Verified, BadToken> {
+        let claims = self.genuine(token)?;
+        // The server's comparisons: valid up to and including the second `exp + leeway`.
+        if now - LEEWAY_SECS > claims.exp {
+            return Err(BadToken::Expired);
+        }
+        if now + LEEWAY_SECS < claims.nbf {
+            return Err(BadToken::NotYetValid);
+        }
+        Ok(Verified { claims })
+    }
+
+    fn genuine(&self, token: Unverified<'_>) -> Result<Claims, BadToken> {
+        if !is_compact_jwt(token.0) {
+            return Err(BadToken::Malformed);
+        }
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        let decoded =
+            decode::<Payload>(token.0, self.decoding(), &validation).map_err(|_| BadToken::NotGenuine)?;
+        // RFC 7515 section 4.1.11: extensions that we don't know must not be ignored.
+        if decoded.header.crit.is_some() {
+            return Err(BadToken::NotGenuine);
+        }
+        self.join_claims(decoded.claims)
+    }
+
+    fn join_claims(&self, payload: Payload) -> Result<Claims, BadToken> {
+        let iss = payload.iss.unwrap_or_default();
+        if !self.is_api_key(iss.as_bytes()) {
+            return Err(BadToken::NotGenuine);
+        }
+        if payload.room_title.is_some() || payload.lti_custom_parameters.is_some() {
+            return Err(BadToken::NotAJoinToken);
+        }
+        let (Some(room_id), Some(user_id), Some(sub)) = (payload.room_id, payload.user_id, payload.sub)
+        else {
+            return Err(BadToken::NotAJoinToken);
+        };
+        if room_id.is_empty() || user_id.is_empty() || sub != user_id {
+            return Err(BadToken::NotAJoinToken);
+        }
+        let (Some(exp), Some(nbf)) = (payload.exp, payload.nbf) else {
+            return Err(BadToken::NotAJoinToken);
+        };
+        Ok(Claims {
+            client_type: payload.client_type.unwrap_or_default(),
+            exp: exp.0,
+            is_admin: payload.is_admin.unwrap_or_default(),
+            is_hidden: payload.is_hidden.unwrap_or_default(),
+            iss,
+            name: payload.name.unwrap_or_default(),
+            // The server refuses a token from the future by `iat` too; no real one has it.
+            nbf: payload.iat.map_or(nbf.0, |iat| nbf.0.max(iat.0)),
+            room_id,
+            sub,
+            user_id,
+        })
+    }
+}
+
+/// Three parts of base64url (RFC 7515 section 7.1), of a size that a cookie can hold.
+fn is_compact_jwt(token: &str) -> bool {
+    token.len() <= MAX_TOKEN_BYTES
+        && token.split('.').count() == 3
+        && token
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::secret::Secret;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn keys() -> TokenKeys {
+        TokenKeys::new(
+            "plugnmeet".into(),
+            &Secret::new("zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6".into()),
+        )
+        .unwrap()
+    }
+
+    fn payload() -> Value {
+        json!({"iss": "plugnmeet", "sub": "u1", "user_id": "u1", "room_id": "room01", "name": "Ann",
+               "exp": NOW + 600, "nbf": NOW})
+    }
+
+    fn signed_text(header: &str, payload: &str) -> String {
+        let text = format!(
+            "{}.{}",
+            BASE64_URL_SAFE_NO_PAD.encode(header),
+            BASE64_URL_SAFE_NO_PAD.encode(payload)
+        );
+        let signature =
+            jsonwebtoken::crypto::sign(text.as_bytes(), keys().encoding(), Algorithm::HS256).unwrap();
+        format!("{text}.{signature}")
+    }
+
+    fn verdict(payload: &Value) -> Result<(), BadToken> {
+        let token = signed_text(r#"{"alg":"HS256","typ":"JWT"}"#, &payload.to_string());
+        keys().verify(Unverified(&token), NOW).map(|_| ())
+    }
+
+    fn with(name: &str, value: Value) -> Value {
+        let mut payload = payload();
+        payload[name] = value;
+        payload
+    }
+
+    fn lacking(name: &str) -> Value {
+        let mut payload = payload();
+        payload.as_object_mut().unwrap().remove(name);
+        payload
+    }
+
+    #[test]
+    fn what_it_signs_it_believes_and_the_bytes_are_the_servers() {
+        let claims = Claims {
+            client_type: 0,
+            exp: NOW + 600,
+            is_admin: true,
+            is_hidden: false,
+            iss: "plugnmeet".into(),
+            name: "Ann & <Bob>".into(),
+            nbf: NOW,
+            room_id: "room01".into(),
+            sub: "u1".into(),
+            user_id: "u1".into(),
+        };
+        let token = keys().sign(&claims).unwrap();
+        let mut parts = token
+            .expose()
+            .split('.')
+            .map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap());
+        assert_eq!(parts.next().unwrap(), br#"{"alg":"HS256","typ":"JWT"}"#);
+        let expected = format!(
+            r#"{{"exp":{},"is_admin":true,"iss":"plugnmeet","name":"Ann \u0026 \u003cBob\u003e","nbf":{NOW},"room_id":"room01","sub":"u1","user_id":"u1"}}"#,
+            NOW + 600
+        );
+        assert_eq!(String::from_utf8(parts.next().unwrap()).unwrap(), expected);
+        assert_eq!(
+            keys().verify(Unverified(token.expose()), NOW).unwrap().claims,
+            claims
+        );
+    }
+
+    /// contract.md section 0.9: sixty seconds either way, to the second.
+    #[test]
+    fn gives_the_leeway_that_the_server_gives() {
+        assert_eq!(verdict(&with("exp", json!(NOW - 60))), Ok(()));
+        assert_eq!(verdict(&with("exp", json!(NOW - 61))), Err(BadToken::Expired));
+        assert_eq!(verdict(&with("nbf", json!(NOW + 60))), Ok(()));
+        assert_eq!(verdict(&with("nbf", json!(NOW + 61))), Err(BadToken::NotYetValid));
+        assert_eq!(verdict(&with("iat", json!(NOW + 61))), Err(BadToken::NotYetValid));
+    }
+
+    #[test]
+    fn a_recorder_has_no_name() {
+        assert_eq!(verdict(&lacking("name")), Ok(()));
+    }
+
+    #[test]
+    fn what_every_join_token_has_must_be_there() {
+        for name in ["sub", "exp", "nbf", "room_id", "user_id"] {
+            assert_eq!(verdict(&lacking(name)), Err(BadToken::NotAJoinToken), "{name}");
+        }
+        assert_eq!(verdict(&lacking("iss")), Err(BadToken::NotGenuine));
+        assert_eq!(verdict(&with("iss", json!("other"))), Err(BadToken::NotGenuine));
+        assert_eq!(verdict(&with("sub", json!("u2"))), Err(BadToken::NotAJoinToken));
+        assert_eq!(verdict(&with("room_id", json!(""))), Err(BadToken::NotAJoinToken));
+        for (name, value) in [
+            ("exp", json!("1900000000")),
+            ("name", json!(7)),
+            ("is_admin", json!("true")),
+        ] {
+            assert_eq!(verdict(&with(name, value)), Err(BadToken::NotGenuine), "{name}");
+        }
+    }
+
+    #[test]
+    fn tokens_for_downloads_and_learning_platforms_join_nothing() {
+        assert_eq!(
+            verdict(&with("room_title", json!("Physics"))),
+            Err(BadToken::NotAJoinToken)
+        );
+        assert_eq!(
+            verdict(&with("lti_custom_parameters", json!({}))),
+            Err(BadToken::NotAJoinToken)
+        );
+        let download = json!({"iss": "plugnmeet", "sub": "a/b.mp4", "exp": NOW + 600, "nbf": NOW});
+        assert_eq!(verdict(&download), Err(BadToken::NotAJoinToken));
+    }
+
+    #[test]
+    fn nothing_but_hs256_with_our_secret_is_genuine() {
+        let payload = payload().to_string();
+        let none = format!(
+            "{}.{}.",
+            BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
+            BASE64_URL_SAFE_NO_PAD.encode(&payload)
+        );
+        let other = signed_text(r#"{"alg":"HS512","typ":"JWT"}"#, &payload);
+        let critical = signed_text(r#"{"alg":"HS256","crit":["x"],"x":1}"#, &payload);
+        let mut forged = signed_text(r#"{"alg":"HS256"}"#, &payload);
+        let last = if forged.pop() == Some('A') { 'E' } else { 'A' };
+        forged.push(last);
+        for token in [none, other, critical, forged] {
+            assert_eq!(
+                keys().verify(Unverified(&token), NOW).err(),
+                Some(BadToken::NotGenuine),
+                "{token}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_claim_given_twice_is_not_genuine() {
+        let twice = payload().to_string().replace('}', r#","user_id":"u1"}"#);
+        let token = signed_text(r#"{"alg":"HS256"}"#, &twice);
+        assert_eq!(
+            keys().verify(Unverified(&token), NOW).err(),
+            Some(BadToken::NotGenuine)
+        );
+    }
+
+    #[test]
+    fn what_is_no_compact_jwt_is_not_looked_into() {
+        let good = signed_text(r#"{"alg":"HS256"}"#, &payload().to_string());
+        for token in [
+            format!("{good}\n"),
+            format!("{good}="),
+            good.replace('.', "%2E"),
+            "a.b".into(),
+            "x".repeat(3073),
+        ] {
+            assert_eq!(
+                keys().verify(Unverified(&token), NOW).err(),
+                Some(BadToken::Malformed),
+                "{token}"
+            );
+        }
+    }
+}
