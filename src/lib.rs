@@ -1,9 +1,23 @@
 //! Gateway.
 pub mod addr;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod conn;
+pub mod design;
 pub mod drain;
+pub mod files;
+pub mod gateway;
+pub mod handoff;
+pub mod issue;
 pub mod limits;
+pub mod listen;
+pub mod observe;
+pub mod proxy;
 pub mod query;
 pub mod reply;
+pub mod route;
 pub mod secret;
+pub mod tls;
 pub mod token;
+pub mod upgrade;

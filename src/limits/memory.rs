@@ -55,7 +55,11 @@ impl Gcra {
 
     /// Takes one of the key's; if there is none, says how long until there is.
     pub(super) fn check(&self, key: &impl Hash) -> Result<(), Duration> {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == 0 {
+        if self
+            .checks
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(SWEEP_EVERY)
+        {
             self.sweep();
         }
         let mut key = self.hash.hash_one(key);

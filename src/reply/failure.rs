@@ -59,7 +59,7 @@ pub enum Format {
     },
     /// `/api/fileUpload`: as `Api`, with the one status that the uploader doesn't retry (contract.md section 5).
     Upload,
-    /// The BigBlueButton API: its `FAILED` XML.
+    /// BBB's API: its `FAILED` XML.
     Bbb,
     /// People: a page, or JSON for who asked for it.
     Page {
@@ -70,7 +70,10 @@ pub enum Format {
 
 /// What went wrong, ready to be told to any caller.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
     status: StatusCode,
     code: &'static str,
     server_code: ServerCode,
@@ -85,7 +88,7 @@ impl Failure {
     /// `code` is our own stable word for it, for logs and JSON; `message` is what the caller reads.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let (server_code, title, advice) = defaults(status);
-        Self {
+        Self(Box::new(Told {
             status,
             code,
             server_code,
@@ -94,71 +97,72 @@ impl Failure {
             advice,
             headers: HeaderMap::new(),
             source: None,
-        }
+        }))
     }
 
     /// Another of the server's codes than the status suggests.
     #[must_use]
     pub fn server_code(mut self, server_code: ServerCode) -> Self {
-        self.server_code = server_code;
+        self.0.server_code = server_code;
         self
     }
 
     /// What a person reads first, and what they can do.
     #[must_use]
     pub fn words(mut self, title: &'static str, advice: &'static str) -> Self {
-        self.title = title;
-        self.advice = advice;
+        self.0.title = title;
+        self.0.advice = advice;
         self
     }
 
     /// A header of the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.append(name, value);
+        self.0.headers.append(name, value);
         self
     }
 
     /// The cause, for the access record alone.
     #[must_use]
     pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Box::new(source));
+        self.0.source = Some(Box::new(source));
         self
     }
 
     /// Our word for it.
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// The status, before a form changes it.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The cause, if there is one.
     pub fn cause(&self) -> Option<&BoxError> {
-        self.source.as_ref()
+        self.0.source.as_ref()
     }
 
     /// The answer, in the caller's form.
     pub fn into_response(self, format: Format) -> Response<Body> {
+        let told = *self.0;
         let (status, media, body): (_, _, Body) = match format {
-            Format::Auth { protobuf: true } if self.status == StatusCode::UNAUTHORIZED => {
-                (self.status, "application/protobuf", self.common_response(false))
+            Format::Auth { protobuf: true } if told.status == StatusCode::UNAUTHORIZED => {
+                (told.status, "application/protobuf", told.common_response(false))
             }
             Format::Auth { .. } | Format::Api { protobuf: false } => {
-                (self.status, "application/json", self.json())
+                (told.status, "application/json", told.json())
             }
             Format::Api { protobuf: true } => {
-                (self.status, "application/protobuf", self.common_response(true))
+                (told.status, "application/protobuf", told.common_response(true))
             }
-            Format::Upload => (StatusCode::BAD_REQUEST, "application/json", self.json()),
-            Format::Bbb => (self.status, "text/xml; charset=utf-8", self.bbb()),
-            Format::Page { json: true } => (self.status, "application/json", self.page_json()),
+            Format::Upload => (StatusCode::BAD_REQUEST, "application/json", told.json()),
+            Format::Bbb => (told.status, "text/xml; charset=utf-8", told.bbb()),
+            Format::Page { json: true } => (told.status, "application/json", told.page_json()),
             Format::Page { json: false } => {
-                let mut response = page::message(self.status, self.title, &self.message, self.advice);
-                merge(response.headers_mut(), self.headers);
+                let mut response = page::message(told.status, told.title, &told.message, told.advice);
+                merge(response.headers_mut(), told.headers);
                 return response;
             }
         };
@@ -170,10 +174,12 @@ impl Failure {
         response
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        merge(response.headers_mut(), self.headers);
+        merge(response.headers_mut(), told.headers);
         response
     }
+}
 
+impl Told {
     fn json(&self) -> Body {
         server_json(false, &self.message, self.server_code).into()
     }
@@ -196,12 +202,15 @@ impl Failure {
         let message = self.message.as_bytes();
         let mut out = BytesMut::with_capacity(message.len() + 8);
         out.put_u8(0x12);
-        let mut len = message.len();
-        while len >= 0x80 {
-            out.put_u8((len & 0x7f) as u8 | 0x80);
-            len >>= 7;
+        let mut left = message.len();
+        loop {
+            let [low, ..] = left.to_le_bytes();
+            left >>= 7;
+            out.put_u8(low & 0x7f | if left > 0 { 0x80 } else { 0 });
+            if left == 0 {
+                break;
+            }
         }
-        out.put_u8((len & 0x7f) as u8);
         out.put_slice(message);
         if with_code {
             out.put_slice(&[0x18, self.server_code.number()]);
@@ -236,7 +245,7 @@ impl ServerCode {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 

@@ -5,6 +5,7 @@
 //! Sources: contract.md section 4 (the JWT), RFC 7515 (JWS compact), RFC 7519 (claims).
 
 mod claims;
+pub mod development_secret;
 mod keys;
 mod verify;
 

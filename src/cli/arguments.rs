@@ -1,0 +1,105 @@
+//! What can be written after `plugnmeet-gateway`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The front door of a plugNmeet deployment.
+#[derive(Debug, Parser)]
+#[command(name = "plugnmeet-gateway", version)]
+pub(super) struct Arguments {
+    /// The configuration; without it config/gateway.toml, if it is there
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the gateway; so does no command at all
+    Serve,
+    /// Is the configuration sound?
+    Check,
+    /// Ask the running gateway for a join token and print the link
+    JoinLink(Wanted),
+    /// Print the headers API-KEY and HASH-SIGNATURE for a request body
+    Sign {
+        /// The body; without it, or as "-", standard input
+        file: Option<PathBuf>,
+    },
+}
+
+/// Who joins which room, and how it looks to them.
+#[derive(Args, Debug)]
+pub(super) struct Wanted {
+    /// The room's id
+    #[arg(long, value_name = "R")]
+    pub(super) room: String,
+    /// The name that others see
+    #[arg(long, value_name = "N")]
+    pub(super) name: String,
+    /// The participant's id
+    #[arg(long, value_name = "U")]
+    pub(super) user_id: String,
+    /// Join as one who runs the room
+    #[arg(long)]
+    pub(super) admin: bool,
+    /// A JSON file with a `custom_design`
+    #[arg(long, value_name = "FILE")]
+    pub(super) design: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parsed(line: &str) -> Arguments {
+        let words = std::iter::once("plugnmeet-gateway").chain(line.split_whitespace());
+        Arguments::try_parse_from(words).unwrap()
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_file_can_be_named_before_and_after_the_command() {
+        for line in [
+            "--config a.toml",
+            "serve --config a.toml",
+            "--config a.toml check",
+            "check --config=a.toml",
+        ] {
+            assert_eq!(
+                parsed(line).config.as_deref(),
+                Some(Path::new("a.toml")),
+                "{line}"
+            );
+        }
+        assert!(parsed("").command.is_none());
+    }
+
+    #[test]
+    fn a_link_is_for_somebody_in_a_room() {
+        let Some(Command::JoinLink(wanted)) =
+            parsed("join-link --room r --name n --user-id u --admin").command
+        else {
+            panic!("join-link is a command");
+        };
+        assert_eq!(
+            (
+                wanted.room.as_str(),
+                wanted.name.as_str(),
+                wanted.user_id.as_str()
+            ),
+            ("r", "n", "u")
+        );
+        assert!(wanted.admin && wanted.design.is_none());
+    }
+}

@@ -1,0 +1,35 @@
+//! `check`: is this configuration sound?
+//!
+//! What the file says wrong has been told by then; left are problems that only the rooms can find, such as a folder of
+//! certificates without a key.
+
+use super::Refused;
+use crate::config::{Config, Problem, Problems};
+
+pub(super) fn answer(config: &Config, problems: &[Problem]) -> Result<String, Refused> {
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if problems.is_empty() {
+        Ok("configuration is sound".to_owned())
+    } else {
+        Err(Problems(problems.to_vec()).to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_rooms_find_is_told_in_full() {
+        let config = Config::load(None, &[]).unwrap();
+        assert_eq!(answer(&config, &[]), Ok("configuration is sound".into()));
+        let problems = [
+            config.problem("tls.certs", "a", "b"),
+            config.problem("design", "c", "d"),
+        ];
+        let told = "built-in defaults: tls.certs: a; b\nbuilt-in defaults: design: c; d";
+        assert_eq!(answer(&config, &problems), Err(told.into()));
+    }
+}

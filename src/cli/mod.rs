@@ -1,0 +1,153 @@
+//! The command line: arguments and environment in, an exit status out.
+//!
+//! | command | file | does |
+//! | --- | --- | --- |
+//! | `serve`, or none | `serve` | runs the gateway until a signal |
+//! | `check` | `check` | tells whether the configuration is sound |
+//! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
+//! | `sign` | `sign` | prints the two headers of a signed request |
+//!
+//! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers go to standard output, everything
+//! else to standard error.
+//!
+//! The only reader of the environment.
+//!
+//! Source: product.md "Configuration and commands".
+
+mod arguments;
+mod ask;
+mod check;
+mod join_link;
+mod keys;
+mod serve;
+mod sign;
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use self::arguments::{Arguments, Command};
+use crate::{
+    clock::Clock,
+    config::{Config, PREFIX, Place, Problem, Problems},
+    gateway,
+};
+
+/// What is read when no file is named, if it is there.
+const DEFAULT_FILE: &str = "config/gateway.toml";
+
+/// Runs one command.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers: clap prints them to standard output, with status 0.
+            error.print().ok();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let config = match load(arguments.config) {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let answer = match arguments.command {
+        None | Some(Command::Serve) => return serve::run(&config),
+        Some(Command::Check) => check::answer(&config, &gateway::problems(&config, &Clock::system())),
+        Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
+        Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
+    };
+    match answer {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(named: Option<PathBuf>) -> Result<Config, Problems> {
+    let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists());
+    let file = named.or_else(default);
+    Config::load(file.as_deref(), &variables(env::vars_os())?)
+}
+
+/// Our variables, of which each has to be text.
+fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, Problems> {
+    let (mut ours, mut problems) = (Vec::new(), Vec::new());
+    for (name, value) in all {
+        let Ok(name) = name.into_string() else { continue };
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
+        if let Ok(value) = value.into_string() {
+            ours.push((name, value));
+        } else {
+            let place = Place {
+                file: "environment".into(),
+                line: None,
+            };
+            problems.push(Problem::at(place, name, "is not UTF-8", "write UTF-8"));
+        }
+    }
+    if problems.is_empty() {
+        Ok(ours)
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+/// Why a command has no answer, in a line.
+type Refused = String;
+
+/// A file of the command line, with its name where it can't be read.
+fn read(file: &Path) -> Result<Vec<u8>, Refused> {
+    std::fs::read(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn pairs(all: &[(&str, &[u8])]) -> impl Iterator<Item = (OsString, OsString)> {
+        let pairs: Vec<_> = all
+            .iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from_vec(value.to_vec())))
+            .collect();
+        pairs.into_iter()
+    }
+
+    #[test]
+    fn only_our_variables_are_read() {
+        let all: [(&str, &[u8]); 3] = [
+            ("PATH", b"\xff"),
+            ("PNM_GATEWAY__HOSTS", b"a"),
+            ("PNM_GATEWAY_X", b"b"),
+        ];
+        assert_eq!(
+            variables(pairs(&all)).unwrap(),
+            [("PNM_GATEWAY__HOSTS".into(), "a".into())]
+        );
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_told_and_not_shown() {
+        let all: [(&str, &[u8]); 1] = [("PNM_GATEWAY__PLUGNMEET__SECRET", b"zumyyYWqv7KR\xff")];
+        assert_eq!(
+            variables(pairs(&all)).unwrap_err().to_string(),
+            "environment: PNM_GATEWAY__PLUGNMEET__SECRET: is not UTF-8; write UTF-8"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! `serve`: start, say what runs, and stop in order when asked to.
+
+use std::{io, process::ExitCode};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use crate::{
+    clock::Clock,
+    config::{Config, IssuerMode},
+    gateway::{self, Running},
+    observe,
+};
+
+/// Runs until a signal; 0 after an orderly stop.
+pub(super) fn run(config: &Config) -> ExitCode {
+    observe::start(gateway::log_settings(config));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    runtime.block_on(async {
+        let mut stop = match Stop::listen() {
+            Ok(stop) => stop,
+            Err(error) => return failed(&error),
+        };
+        match gateway::start(config, &Clock::system()).await {
+            Ok(running) => {
+                announce(config, &running);
+                stop.asked().await;
+                running.stop(stop.asked()).await;
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    for line in error.to_string().lines() {
+        error!("{line}");
+    }
+    ExitCode::FAILURE
+}
+
+/// The signals that ask us to stop.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What a newcomer wants to know, and what an operator has to.
+fn announce(config: &Config, running: &Running) {
+    for warning in &running.warnings {
+        warn!("{warning}");
+    }
+    info!(
+        "HTTPS on {}, for clients at {}",
+        running.https, running.public_origin
+    );
+    if let Some(http) = running.http {
+        info!("HTTP on {http}, redirecting to HTTPS");
+    }
+    if let Some(admin) = running.admin {
+        info!("Admin on {admin}: /livez, /readyz");
+    }
+    for certificate in &running.certificates {
+        info!("Certificate: {certificate}");
+    }
+    match config.issuer.mode {
+        IssuerMode::Embedded => info!(
+            "Issuer: embedded, API key {}; its tokens open the page, not a real room",
+            config.plugnmeet.api_key
+        ),
+        IssuerMode::Upstream => info!("Issuer: plugnmeet-server, API key {}", config.plugnmeet.api_key),
+    }
+    if let Some(path) = &config.client.path {
+        info!("Client: {}, under {}/", path.display(), config.client.mount);
+    } else {
+        info!("Client: none, so a page that shows the session stands in its place (client.path)");
+    }
+    info!("Try next: plugnmeet-gateway join-link --room room01 --name Ann --user-id ann");
+}

@@ -1,0 +1,79 @@
+//! `sign`: the two headers with which a body is a signed request, for trying the API by hand.
+//!
+//! The bytes are signed as they are, a line end at their end included.
+//!
+//! Source: contract.md section 1.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+};
+
+use super::{Refused, keys, read};
+use crate::{config::Config, token::TokenKeys};
+
+pub(super) fn answer(config: &Config, file: Option<&Path>) -> Result<String, Refused> {
+    let keys = keys::of(config)?;
+    let body = match file {
+        Some(file) if file != "-" => read(file)?,
+        Some(_) | None => standard_input()?,
+    };
+    Ok(headers(&keys, &body)
+        .map(|(name, value)| format!("{name}: {value}"))
+        .join("\n"))
+}
+
+/// The headers of a signed request, as plugnmeet-server names them.
+pub(super) fn headers(keys: &TokenKeys, body: &[u8]) -> [(&'static str, String); 2] {
+    [
+        ("API-KEY", keys.api_key().to_owned()),
+        ("HASH-SIGNATURE", keys.request_signature(body)),
+    ]
+}
+
+fn standard_input() -> Result<Vec<u8>, Refused> {
+    let mut body = Vec::new();
+    io::stdin()
+        .read_to_end(&mut body)
+        .map_err(|error| format!("standard input cannot be read: {error}"))?;
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(certs: &Path, secret: &str) -> Config {
+        let text = format!(
+            "[tls]\ncerts = '{}'\n[plugnmeet]\napi_key = 'key'\n{secret}",
+            certs.display()
+        );
+        Config::parse(&text, "gateway.toml", &[]).unwrap()
+    }
+
+    #[test]
+    fn signs_a_file_as_the_sdks_sign_a_body() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = folder.path().join("body.json");
+        std::fs::write(&body, "{}").unwrap();
+        let config = config(folder.path(), "secret = 'zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6'");
+        assert_eq!(
+            answer(&config, Some(&body)).unwrap(),
+            "API-KEY: key\nHASH-SIGNATURE: d2a7003d22b6b6f94519230776f45e19d2086b20d1711a8eae6b0ee24d51cfeb"
+        );
+    }
+
+    #[test]
+    fn makes_no_secret_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plugnmeet-secret");
+        assert_eq!(
+            answer(&config(folder.path(), ""), None),
+            Err(format!(
+                "{} is not there; start the gateway, which makes it, or write plugnmeet.secret",
+                file.display()
+            ))
+        );
+        assert!(!file.exists());
+    }
+}

@@ -1,0 +1,113 @@
+//! What a value may be: how its text is read, and what to write instead when it can't be.
+//!
+//! A kind judges text alone. Where the text stands, and how the refusal is shown, is `super::reader`'s.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+use super::shape::Word;
+
+/// How one key's text is read.
+pub(super) struct Kind<T> {
+    /// What to write, after "…; ".
+    pub(super) allowed: Cow<'static, str>,
+    /// Does a bare TOML integer count as text?
+    pub(super) integers: bool,
+    pub(super) parse: fn(&str) -> Result<T, Refusal>,
+}
+
+/// Why a text is refused; follows the text in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) why: Cow<'static, str>,
+    /// What to write, where that is more precise than what the kind says.
+    pub(super) allowed: Option<&'static str>,
+}
+
+impl Refusal {
+    pub(super) const fn new(why: &'static str) -> Self {
+        Self {
+            why: Cow::Borrowed(why),
+            allowed: None,
+        }
+    }
+
+    pub(super) const fn write(mut self, allowed: &'static str) -> Self {
+        self.allowed = Some(allowed);
+        self
+    }
+}
+
+impl<T> Kind<T> {
+    pub(super) const fn new(allowed: &'static str, parse: fn(&str) -> Result<T, Refusal>) -> Self {
+        Self {
+            allowed: Cow::Borrowed(allowed),
+            integers: false,
+            parse,
+        }
+    }
+
+    /// Of numbers: a bare integer is text too.
+    pub(super) const fn or_integer(mut self) -> Self {
+        self.integers = true;
+        self
+    }
+}
+
+/// One of a few words.
+pub(super) fn word<W: Word>() -> Kind<W> {
+    let mut allowed = String::from("write ");
+    for (nth, (word, _)) in W::WORDS.iter().enumerate() {
+        let joint = match nth {
+            0 => "",
+            _ if nth + 1 == W::WORDS.len() => " or ",
+            _ => ", ",
+        };
+        write!(allowed, "{joint}\"{word}\"").ok();
+    }
+    Kind {
+        allowed: Cow::Owned(allowed),
+        integers: false,
+        parse: |text| {
+            W::WORDS
+                .iter()
+                .find_map(|&(word, value)| (word == text).then_some(value))
+                .ok_or(Refusal::new("is not known here"))
+        },
+    }
+}
+
+/// How many characters of a value a problem shows.
+const SHOWN_CHARS: usize = 80;
+
+/// A text as a problem shows it: in quotes, on one line, not endless, and without credentials before an `@`.
+pub(super) fn shown(text: &str) -> String {
+    let public = match text.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.find("://").and_then(|at| before.get(..at + 3));
+            Cow::Owned(format!("{}***@{after}", scheme.unwrap_or_default()))
+        }
+        None => Cow::Borrowed(text),
+    };
+    let mut start: String = public.chars().take(SHOWN_CHARS).collect();
+    if start.len() < public.len() {
+        start.push('…');
+    }
+    format!("{start:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_a_text_on_one_line_and_not_endlessly() {
+        assert_eq!(shown("a\n\"b\"\u{202e}"), r#""a\n\"b\"\u{202e}""#);
+        assert_eq!(shown(&"é".repeat(100)), format!("\"{}…\"", "é".repeat(80)));
+    }
+
+    #[test]
+    fn shows_no_credentials_of_an_address() {
+        assert_eq!(shown("http://ann:hunter2@127.0.0.1"), "\"http://***@127.0.0.1\"");
+        assert_eq!(shown("ann:hunt@er2@127.0.0.1"), "\"***@127.0.0.1\"");
+    }
+}

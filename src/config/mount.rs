@@ -1,0 +1,115 @@
+//! The path under which the client lives: clean, and not the server's.
+//!
+//! Sources: product.md "URL space", contract.md section 8 (the server's paths; it ignores case).
+
+use super::kind::{Kind, Refusal};
+
+pub(super) const MOUNT: Kind<String> = Kind::new(
+    "write / or a path of letters, digits and . _ ~ - such as /conference",
+    |text| {
+        let Some(path) = text.strip_prefix('/') else {
+            return Err(Refusal::new("does not begin with a slash"));
+        };
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if path.is_empty() {
+            return if text == "/" {
+                Ok(String::new())
+            } else {
+                Err(Refusal::new("has an empty segment"))
+            };
+        }
+        let segments: Vec<String> = path.split('/').map(str::to_ascii_lowercase).collect();
+        if !segments.iter().all(|segment| is_clean(segment)) {
+            return Err(Refusal::new("is no clean path"));
+        }
+        if segments.first().is_some_and(|first| is_taken(first))
+            || segments.get(1).is_some_and(|second| second == BBB)
+        {
+            return Err(Refusal::new("is a path of plugNmeet's own"));
+        }
+        Ok(format!("/{path}"))
+    },
+);
+
+/// First segments that lead elsewhere, in lower case.
+const TAKEN: [&str; 13] = [
+    "api",
+    "assets",
+    "auth",
+    "download",
+    "etherpad",
+    "favicon.ico",
+    "healthcheck",
+    "livekit",
+    "lti",
+    "metrics",
+    "webhook",
+    "whip",
+    "ws",
+];
+
+/// Behind any API key.
+const BBB: &str = "bigbluebutton";
+
+fn is_taken(first: &str) -> bool {
+    // The server's own route is `/login*`.
+    TAKEN.contains(&first) || first.starts_with("login")
+}
+
+fn is_clean(segment: &str) -> bool {
+    !matches!(segment, "" | "." | "..")
+        && segment
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_kept_without_its_last_slash() {
+        for (text, mount) in [
+            ("/", ""),
+            ("/conference", "/conference"),
+            ("/a/B.c_~-/", "/a/B.c_~-"),
+        ] {
+            assert_eq!((MOUNT.parse)(text), Ok(mount.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mount_in_the_way_of_plugnmeet_is_refused() {
+        for text in [
+            "/auth",
+            "/API",
+            "/ws/x",
+            "/assets",
+            "/login.html",
+            "/k/bigbluebutton/api",
+            "/healthCheck",
+        ] {
+            assert_eq!(
+                (MOUNT.parse)(text),
+                Err(Refusal::new("is a path of plugNmeet's own")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unclean_mount_is_refused() {
+        for (text, why) in [
+            ("", "does not begin with a slash"),
+            ("conference", "does not begin with a slash"),
+            ("//", "has an empty segment"),
+            ("/a//b", "is no clean path"),
+            ("/a/..", "is no clean path"),
+            ("/a%20b", "is no clean path"),
+            ("/a b", "is no clean path"),
+            ("/a?b", "is no clean path"),
+        ] {
+            assert_eq!((MOUNT.parse)(text), Err(Refusal::new(why)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What is wrong with a configuration: where it stands, what was found, what is allowed.
+//!
+//! All problems are told in one start, each on one line that an editor can jump to:
+//!
+//! ```text
+//! gateway.toml:31: limits.user: "0/min" would refuse every request; write 1/min or more
+//! ```
+//!
+//! INVARIANT: a problem never holds a secret's value.
+
+use std::{collections::BTreeMap, fmt};
+
+/// Where a value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name as it was given, `environment: NAME`, or `built-in defaults`.
+    pub file: String,
+    /// The line in a file, from 1; none where a value is a default.
+    pub line: Option<usize>,
+}
+
+/// The place of every key that has been read.
+pub(super) type Places = BTreeMap<&'static str, Place>;
+
+/// One thing that keeps the gateway from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// See `Place::file`.
+    pub file: String,
+    /// See `Place::line`.
+    pub line: Option<usize>,
+    /// The key, such as `limits.user`; empty when the file as a whole is meant.
+    pub key: String,
+    /// What was found, and what is wrong with it.
+    pub found: String,
+    /// What to write instead.
+    pub allowed: String,
+}
+
+impl Problem {
+    /// A problem at a place.
+    pub fn at(
+        place: Place,
+        key: impl Into<String>,
+        found: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: place.file,
+            line: place.line,
+            key: key.into(),
+            found: found.into(),
+            allowed: allowed.into(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}; {}", self.found, self.allowed)
+    }
+}
+
+/// Everything that keeps the gateway from starting, in the order of the file; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, problem) in self.0.iter().enumerate() {
+            if nth > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_one_line_that_an_editor_can_jump_to() {
+        let place = Place {
+            file: "gateway.toml".into(),
+            line: Some(31),
+        };
+        let found = "\"0/min\" would refuse every request";
+        let problem = Problem::at(place, "limits.user", found, "write 1/min or more");
+        assert_eq!(
+            problem.to_string(),
+            "gateway.toml:31: limits.user: \"0/min\" would refuse every request; write 1/min or more"
+        );
+    }
+
+    #[test]
+    fn a_problem_of_a_whole_file_has_no_line_and_no_key() {
+        let place = Place {
+            file: "gone.toml".into(),
+            line: None,
+        };
+        let problem = Problem::at(place, "", "cannot be read", "name a readable file");
+        assert_eq!(
+            Problems(vec![problem.clone(), problem]).to_string(),
+            "gone.toml: cannot be read; name a readable file\ngone.toml: cannot be read; name a readable file"
+        );
+    }
+}

@@ -1,0 +1,327 @@
+//! For every key what it may not be, and the exact words in which that is told.
+
+use super::{sections_keys, told};
+
+const SOCKET: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443";
+const UPSTREAM: &str = "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080";
+const DURATION: &str = "write a duration such as 250ms, 10s, 5m or 3h";
+const SIZE: &str = "write a size such as 512B, 32KiB or 64MiB";
+const RATE: &str = "write a rate such as 10/min, 1/s or 500/h";
+const DESIGN_HOST: &str =
+    "write a host such as cdn.example.org, all below one as *.example.org, or * for any";
+const ORIGIN: &str =
+    "write https://HOST or https://HOST:PORT, such as https://conf.example.org, or \"\" for none";
+const LIST: &str = "write a list: [\"…\", \"…\"], or [] for none";
+
+const SOCKET_OR_NONE: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443, or \"\" for none";
+const UPSTREAM_OR_NONE: &str =
+    "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or \"\" for none";
+
+/// Key, value as in the file, what was found, what is allowed.
+const CASES: &[(&str, &str, &str, &str)] = &[
+    (
+        "public_origin",
+        "\"http://a.example\"",
+        "\"http://a.example\" is not https",
+        ORIGIN,
+    ),
+    ("public_origin", "7", "7 is no string", ORIGIN),
+    ("hosts", "\"a.example\"", "\"a.example\" is no list", LIST),
+    (
+        "hosts",
+        "[\"a.example:443\"]",
+        "\"a.example:443\" is no host",
+        "write a host name or an IP address without a port, such as conf.example.org",
+    ),
+    (
+        "listen.https",
+        "\":443\"",
+        "\":443\" is no address with a port",
+        SOCKET,
+    ),
+    ("listen.https", "\"\"", "\"\" is no address with a port", SOCKET),
+    (
+        "listen.http",
+        "\"localhost:80\"",
+        "\"localhost:80\" is no address with a port",
+        SOCKET_OR_NONE,
+    ),
+    ("listen.admin", "9180", "9180 is no string", SOCKET_OR_NONE),
+    (
+        "listen.proxy_protocol",
+        "\"yes\"",
+        "\"yes\" is neither true nor false",
+        "write true or false",
+    ),
+    ("tls.certs", "\"\"", "\"\" is no path", "write a path"),
+    (
+        "log.level",
+        "\"INFO\"",
+        "\"INFO\" is not known here",
+        "write \"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+    ),
+    (
+        "log.format",
+        "\"xml\"",
+        "\"xml\" is not known here",
+        "write \"auto\", \"text\" or \"json\"",
+    ),
+    (
+        "log.access",
+        "1",
+        "1 is neither true nor false",
+        "write true or false",
+    ),
+    (
+        "plugnmeet.api_key",
+        "\"\"",
+        "\"\" is empty",
+        "write the server's client_info.api_key",
+    ),
+    (
+        "plugnmeet.api_key",
+        "\"a b\"",
+        "\"a b\" can't be sent in a header",
+        "write the server's client_info.api_key",
+    ),
+    (
+        "plugnmeet.secret",
+        "\" \"",
+        "is empty, so anybody could sign",
+        "write the server's client_info.secret",
+    ),
+    (
+        "plugnmeet.secret",
+        "4711",
+        "is no string but integer",
+        "write the server's client_info.secret",
+    ),
+    (
+        "plugnmeet.secret_file",
+        "\"gone\"",
+        "\"gone\" cannot be read: No such file or directory (os error 2)",
+        "name a readable file that holds the server's client_info.secret",
+    ),
+    (
+        "upstreams.server",
+        "\"http://a\"",
+        "\"http://a\" is no list",
+        LIST,
+    ),
+    ("upstreams.server", "[7]", "7 is no string", UPSTREAM),
+    (
+        "upstreams.server",
+        "[\"https://a\"]",
+        "\"https://a\" asks for TLS, which is not supported to upstreams",
+        UPSTREAM,
+    ),
+    (
+        "upstreams.livekit",
+        "\"127.0.0.1:7880\"",
+        "\"127.0.0.1:7880\" is no address",
+        UPSTREAM_OR_NONE,
+    ),
+    (
+        "upstreams.nats",
+        "\"ws://a/ws\"",
+        "\"ws://a/ws\" has more than a host and a port",
+        UPSTREAM_OR_NONE,
+    ),
+    (
+        "upstreams.etherpad",
+        "\"ftp://a\"",
+        "\"ftp://a\" is not http",
+        UPSTREAM_OR_NONE,
+    ),
+    (
+        "upstreams.ingress",
+        "\"http://ann:hunter2@a\"",
+        "\"http://***@a\" has credentials, which have no use here",
+        UPSTREAM_OR_NONE,
+    ),
+    (
+        "upstreams.expose",
+        "[\"webhook\"]",
+        "\"webhook\" is not known here",
+        "write \"login\" or \"metrics\"",
+    ),
+    (
+        "client.path",
+        "\"gone\"",
+        "\"gone\" cannot be read: No such file or directory (os error 2)",
+        "name the folder of the client's build",
+    ),
+    (
+        "client.mount",
+        "\"/auth\"",
+        "\"/auth\" is a path of plugNmeet's own",
+        "write / or a path of letters, digits and . _ ~ - such as /conference",
+    ),
+    (
+        "client.config",
+        "7",
+        "7 is no table",
+        "write [client.config] and keys of the client's config.js below it",
+    ),
+    (
+        "client.config_file",
+        "\"gone\"",
+        "\"gone\" cannot be read: No such file or directory (os error 2)",
+        "name a readable config.js",
+    ),
+    (
+        "issuer.mode",
+        "\"server\"",
+        "\"server\" is not known here",
+        "write \"embedded\" or \"upstream\"",
+    ),
+    (
+        "issuer.token_validity",
+        "\"0s\"",
+        "\"0s\" is out of range",
+        "write 1s to 24h",
+    ),
+    (
+        "issuer.token_validity",
+        "\"25h\"",
+        "\"25h\" is out of range",
+        "write 1s to 24h",
+    ),
+    (
+        "session.scope",
+        "\"tab\"",
+        "\"tab\" is not known here",
+        "write \"session\" or \"mount\"",
+    ),
+    (
+        "session.renew_grace",
+        "\"3 h\"",
+        "\"3 h\" is no duration",
+        DURATION,
+    ),
+    (
+        "session.login_url",
+        "\"/login\"",
+        "\"/login\" is no address",
+        "write an https or http address, such as https://lms.example.org/login, or \"\" for none",
+    ),
+    (
+        "session.frame_ancestors",
+        "[\"*\"]",
+        "\"*\" is no address",
+        "write 'self' or an origin, such as https://lms.example.org or https://*.example.org",
+    ),
+    (
+        "design.on_invalid",
+        "\"ignore\"",
+        "\"ignore\" is not known here",
+        "write \"reject\" or \"strip\"",
+    ),
+    (
+        "design.css_hosts",
+        "[\"https://a\"]",
+        "\"https://a\" is no host",
+        DESIGN_HOST,
+    ),
+    (
+        "design.image_hosts",
+        "[\"*.*.a\"]",
+        "\"*.*.a\" is no host",
+        DESIGN_HOST,
+    ),
+    (
+        "limits.user",
+        "\"0/min\"",
+        "\"0/min\" would refuse every request",
+        "write 1/min or more",
+    ),
+    ("limits.room", "\"10\"", "\"10\" is not a rate", RATE),
+    ("limits.caller", "10", "10 is no string", RATE),
+    ("limits.failures", "\"1/day\"", "\"1/day\" is not a rate", RATE),
+    (
+        "limits.store",
+        "\"redis\"",
+        "\"redis\" is not known here",
+        "write \"memory\"",
+    ),
+    (
+        "trust.proxies",
+        "[\"self\"]",
+        "\"self\" is no network",
+        "write a network such as 10.0.0.0/8 or an address such as 192.0.2.7",
+    ),
+    (
+        "trust.internal",
+        "[\"10.0.0.0/33\"]",
+        "\"10.0.0.0/33\" is no network",
+        "write a network such as 10.0.0.0/8, an address such as 192.0.2.7, or self for this machine's own",
+    ),
+    ("timeouts.handshake", "10", "10 is no string", DURATION),
+    (
+        "timeouts.header",
+        "\"0ms\"",
+        "\"0ms\" leaves no time at all",
+        "write 1ms or more",
+    ),
+    ("timeouts.idle", "\"75\"", "\"75\" is no duration", DURATION),
+    ("timeouts.connect", "\"-1s\"", "\"-1s\" is no duration", DURATION),
+    (
+        "timeouts.response",
+        "\"900h\"",
+        "\"900h\" is too long",
+        "write 720h or less",
+    ),
+    ("timeouts.drain", "true", "true is no string", DURATION),
+    (
+        "sizes.header",
+        "\"4095B\"",
+        "\"4095B\" is out of range",
+        "write 4KiB to 1MiB",
+    ),
+    (
+        "sizes.token_body",
+        "0",
+        "\"0\" is out of range",
+        "write 1B to 16MiB",
+    ),
+    ("sizes.body", "\"64MB\"", "\"64MB\" is no size", SIZE),
+    (
+        "sizes.body",
+        "0",
+        "\"0\" would refuse every body",
+        "write 1B or more",
+    ),
+    (
+        "sizes.least_rate",
+        "\"1KiB\"",
+        "\"1KiB\" is no rate of bytes",
+        "write a size for each second, such as 1KiB/s",
+    ),
+    (
+        "sizes.least_rate",
+        "\"0B/s\"",
+        "\"0B/s\" would let a body trickle for ever",
+        "write 1B/s or more",
+    ),
+];
+
+#[test]
+fn a_bad_value_is_told_with_its_line_its_key_and_what_is_allowed() {
+    for (key, value, found, allowed) in CASES {
+        let text = format!("\n{key} = {value}\n");
+        assert_eq!(
+            told(&text, &[]),
+            [format!("gateway.toml:2: {key}: {found}; {allowed}")]
+        );
+    }
+}
+
+#[test]
+fn no_key_is_left_untried() {
+    for key in sections_keys() {
+        assert!(
+            CASES.iter().any(|case| case.0 == key),
+            "no bad value of {key} is tried"
+        );
+    }
+}

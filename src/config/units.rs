@@ -1,0 +1,171 @@
+//! Durations, sizes and rates as people write them: `250ms`, `10s`, `5m`, `3h`; `512B`, `32KiB`, `1GiB`.
+//!
+//! Whole numbers with one unit, so that a value reads the same in the file, in a problem and in the documentation.
+//! `KB` is not taken: half the world means 1000 by it.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::kind::{Kind, Refusal};
+use crate::limits::{RateProblem, RateSettings};
+
+pub(super) const RATE: Kind<RateSettings> = Kind::new("write a rate such as 10/min, 1/s or 500/h", |text| {
+    RateSettings::parse(text).map_err(|problem| match problem {
+        RateProblem::NotARate => Refusal::new("is not a rate"),
+        RateProblem::RefusesEverything => {
+            Refusal::new("would refuse every request").write("write 1/min or more")
+        }
+    })
+});
+
+const DURATION_ALLOWED: &str = "write a duration such as 250ms, 10s, 5m or 3h";
+
+pub(super) const DURATION: Kind<Duration> = Kind::new(DURATION_ALLOWED, duration);
+
+pub(super) const DEADLINE: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| match duration(text)? {
+    Duration::ZERO => Err(Refusal::new("leaves no time at all").write("write 1ms or more")),
+    duration => Ok(duration),
+});
+
+pub(super) const VALIDITY: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
+    const ALLOWED: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+    let duration = duration(text)?;
+    if ALLOWED.contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(Refusal::new("is out of range").write("write 1s to 24h"))
+    }
+});
+
+const SIZE_ALLOWED: &str = "write a size such as 512B, 32KiB or 64MiB";
+
+pub(super) const BODY: Kind<u64> = Kind::new(SIZE_ALLOWED, |text| match size(text)? {
+    0 => Err(Refusal::new("would refuse every body").write("write 1B or more")),
+    bytes => Ok(bytes),
+})
+.or_integer();
+
+/// Held in memory whole, once for each request.
+pub(super) const TOKEN_BODY: Kind<usize> = Kind::new(SIZE_ALLOWED, |text| {
+    within(text, 1..=16 << 20, "write 1B to 16MiB")
+})
+.or_integer();
+
+/// A `LiveKit` client's request line alone can have 16 KiB; the head of every connection is held in memory.
+pub(super) const HEADER: Kind<usize> = Kind::new(SIZE_ALLOWED, |text| {
+    within(text, 4 << 10..=1 << 20, "write 4KiB to 1MiB")
+})
+.or_integer();
+
+fn within(text: &str, range: RangeInclusive<usize>, allowed: &'static str) -> Result<usize, Refusal> {
+    usize::try_from(size(text)?)
+        .ok()
+        .filter(|bytes| range.contains(bytes))
+        .ok_or(Refusal::new("is out of range").write(allowed))
+}
+
+pub(super) const BYTE_RATE: Kind<u64> = Kind::new("write a size for each second, such as 1KiB/s", |text| {
+    const NO_RATE: Refusal = Refusal::new("is no rate of bytes");
+    let bytes = text.strip_suffix("/s").ok_or(NO_RATE)?;
+    match size(bytes).or(Err(NO_RATE))? {
+        0 => Err(Refusal::new("would let a body trickle for ever").write("write 1B/s or more")),
+        bytes => Ok(bytes),
+    }
+});
+
+/// Far more than any of our deadlines, and far less than what a clock can add without overflow.
+const LONGEST: Duration = Duration::from_secs(720 * 3600);
+
+/// `250ms`, `10s`, `5m`, `3h`.
+fn duration(text: &str) -> Result<Duration, Refusal> {
+    let (count, unit) = split(text).ok_or(Refusal::new("is no duration"))?;
+    let unit = match unit {
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3600),
+        _ => return Err(Refusal::new("is no duration")),
+    };
+    u32::try_from(count)
+        .ok()
+        .and_then(|count| unit.checked_mul(count))
+        .filter(|duration| *duration <= LONGEST)
+        .ok_or(Refusal::new("is too long").write("write 720h or less"))
+}
+
+/// `512B`, `32KiB`, `64MiB`, `1GiB`, or a plain number of bytes.
+fn size(text: &str) -> Result<u64, Refusal> {
+    let (count, unit) = split(text).ok_or(Refusal::new("is no size"))?;
+    let unit = match unit {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(Refusal::new("is no size")),
+    };
+    count.checked_mul(unit).ok_or(Refusal::new("is too large"))
+}
+
+/// The number in front and the unit behind it.
+fn split(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = text.split_at_checked(digits)?;
+    Some((count.parse().ok()?, unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_people_write() {
+        for (text, millis) in [
+            ("250ms", 250),
+            ("10s", 10_000),
+            ("5m", 300_000),
+            ("3h", 10_800_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for (text, bytes) in [
+            ("0", 0),
+            ("512B", 512),
+            ("512", 512),
+            ("32KiB", 32_768),
+            ("64MiB", 64 << 20),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(size("1GiB"), Ok(1 << 30));
+    }
+
+    #[test]
+    fn refuses_what_could_be_read_in_two_ways() {
+        for text in [
+            "",
+            "10",
+            "s",
+            "10 s",
+            "-1s",
+            "+1s",
+            "1.5s",
+            "1h30m",
+            "10S",
+            "10min",
+            "99999999999999999999s",
+        ] {
+            assert_eq!(duration(text), Err(Refusal::new("is no duration")), "{text}");
+        }
+        for text in ["", "KiB", "32KB", "32kib", "32K", "-1", "1.5MiB", " 1"] {
+            assert_eq!(size(text), Err(Refusal::new("is no size")), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_no_clock_and_no_counter_can_hold() {
+        let too_long = Err(Refusal::new("is too long").write("write 720h or less"));
+        assert_eq!(duration("721h"), too_long);
+        assert_eq!(duration("4294967296h"), too_long);
+        assert_eq!(size("18446744073709551615GiB"), Err(Refusal::new("is too large")));
+    }
+}

@@ -1,0 +1,239 @@
+//! One connection: HTTP/1.1 or HTTP/2 on it, under deadlines, until it ends or the gateway stops.
+//!
+//! This is the one door to hyper's server.
+//!
+//! Sources: RFC 9112 (messages and connections), RFC 9113 (HTTP/2), product.md "Forwarding".
+
+mod caller;
+mod chunks;
+mod head;
+mod pulse;
+mod tracked;
+mod wire;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body::Body as HttpBody;
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use self::caller::Caller;
+use self::{head::BadHead, pulse::Pulse, tracked::Tracked, wire::Wire};
+use crate::{
+    addr::{Ends, Networks},
+    drain::Drain,
+    reply::{BoxError, Failure},
+    route::{Recorded, Router},
+};
+
+/// What a connection may do and for how long.
+#[derive(Clone, Debug)]
+pub struct ConnSettings {
+    /// For a request's head, from its first byte to its last.
+    pub header: Duration,
+    /// For a connection without a request, and for a client that takes nothing of an answer.
+    pub idle: Duration,
+    /// For a request line; and as much again for the fields.
+    pub max_header_bytes: usize,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Networks,
+}
+
+/// Who answers the requests of a connection.
+pub trait Handler: Send + Sync + 'static {
+    /// The body of its answers.
+    type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + 'static;
+
+    /// Answers one request; what went wrong is an answer too.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        caller: Caller,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Answers a request whose head is refused before it is read as one.
+    fn refuse(&self, request: &Request<Incoming>, caller: Caller, failure: Failure) -> Response<Self::Body>;
+}
+
+/// What was agreed on in the TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, and what speaks no ALPN.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Streams of one HTTP/2 connection at a time; RFC 9113 section 6.5.2 recommends no less than 100.
+const MAX_STREAMS: u32 = 128;
+
+/// Serves connections for one handler.
+pub struct Conn<H> {
+    settings: Arc<ConnSettings>,
+    handler: Arc<H>,
+    drain: Drain,
+}
+
+impl<H> Clone for Conn<H> {
+    fn clone(&self) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            handler: Arc::clone(&self.handler),
+            drain: self.drain.clone(),
+        }
+    }
+}
+
+impl<H: Handler> Conn<H> {
+    /// Connections under these settings, answered by this handler.
+    pub fn new(settings: ConnSettings, handler: Arc<H>, drain: &Drain) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            handler,
+            drain: drain.clone(),
+        }
+    }
+
+    /// Serves one connection to its end. Its errors are the client's own affair: it left, or broke the protocol.
+    pub async fn serve<S>(&self, stream: S, protocol: Protocol, ends: Ends)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match protocol {
+            Protocol::Http1 => self.http1(stream, ends).await,
+            Protocol::Http2 => self.http2(stream, ends).await,
+        }
+    }
+
+    async fn http1<S>(&self, stream: S, ends: Ends)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let pulse = Pulse::begin(self.settings.header, self.settings.idle);
+        let wire = Wire::watching_heads(stream, pulse.clone(), self.settings.max_header_bytes * 2);
+        let heads = wire.heads();
+        let service = service_fn(|request: Request<Incoming>| {
+            let (heads, pulse) = (heads.clone(), pulse.clone());
+            let bad_head = heads.next();
+            async move {
+                let active = pulse.request_began();
+                let mut response = self.answer(request, ends, bad_head).await;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    pulse.tunnelled();
+                } else if bad_head.is_some() || heads.is_lost() {
+                    // What follows on this connection can't be told apart any more.
+                    response
+                        .headers_mut()
+                        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response.map(|body| Tracked::new(body, active)))
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(self.settings.max_header_bytes * 2)
+            .serve_connection(TokioIo::new(wire), service)
+            .with_upgrades();
+        tokio::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = self.drain.draining() => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            _ = connection => {}
+            () = self.drain.closing() => {}
+        }
+    }
+
+    async fn http2<S>(&self, stream: S, ends: Ends)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let pulse = Pulse::begin(self.settings.header, self.settings.idle);
+        let wire = Wire::plain(stream, pulse.clone());
+        let (conn, beat) = (self.clone(), pulse.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (conn, active) = (conn.clone(), beat.request_began());
+            async move {
+                let response = conn.answer(request, ends, None).await;
+                Ok::<_, Infallible>(response.map(|body| Tracked::new(body, active)))
+            }
+        });
+        let max_list = u32::try_from(self.settings.max_header_bytes * 2).unwrap_or(u32::MAX);
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(max_list)
+            .keep_alive_interval(self.settings.idle)
+            .keep_alive_timeout(self.settings.header)
+            .serve_connection(TokioIo::new(wire), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = self.drain.draining() => connection.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            _ = connection => {}
+            () = self.drain.closing() => {}
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        ends: Ends,
+        bad_head: Option<BadHead>,
+    ) -> Response<H::Body> {
+        let caller = Caller::of(request.headers(), ends, &self.settings.proxies);
+        match bad_head.map(Failure::from).or_else(|| self.too_large(&request)) {
+            Some(failure) => self.handler.refuse(&request, caller, failure),
+            None => self.handler.handle(request, caller).await,
+        }
+    }
+
+    fn too_large(&self, request: &Request<Incoming>) -> Option<Failure> {
+        let limit = self.settings.max_header_bytes;
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or(0, |target| target.as_str().len());
+        if target > limit {
+            let message = "the request target is too long";
+            return Some(Failure::new(StatusCode::URI_TOO_LONG, "target_too_long", message));
+        }
+        let fields: usize = request
+            .headers()
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum();
+        (fields > limit).then(|| {
+            let message = "the request's header fields are too large";
+            Failure::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "header_too_large",
+                message,
+            )
+        })
+    }
+}
+
+impl Handler for Router {
+    type Body = Recorded;
+
+    async fn handle(&self, request: Request<Incoming>, caller: Caller) -> Response<Recorded> {
+        Router::handle(self, request, caller.client, caller.local).await
+    }
+
+    fn refuse(&self, request: &Request<Incoming>, caller: Caller, failure: Failure) -> Response<Recorded> {
+        Router::refuse(self, request, caller.client, failure)
+    }
+}

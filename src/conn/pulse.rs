@@ -1,0 +1,94 @@
+//! What a connection is doing, so that it can be given up when it does nothing: the state behind the deadlines.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// Shared by the two ends of a connection: the wire, which sees bytes, and the service, which sees requests.
+#[derive(Clone)]
+pub(super) struct Pulse(Arc<State>);
+
+struct State {
+    started: Instant,
+    header: Duration,
+    idle: Duration,
+    /// Requests that are being answered.
+    active: AtomicUsize,
+    /// When the last answer ended, or the connection began; milliseconds after `started`.
+    idle_since: AtomicU64,
+    /// When the head now coming in began, plus one; zero if none is.
+    head_since: AtomicU64,
+    tunnelled: AtomicBool,
+}
+
+/// A request being answered; ends when dropped.
+pub(super) struct Active(Pulse);
+
+impl Pulse {
+    pub(super) fn begin(header: Duration, idle: Duration) -> Self {
+        Self(Arc::new(State {
+            started: Instant::now(),
+            header,
+            idle,
+            active: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(0),
+            head_since: AtomicU64::new(0),
+            tunnelled: AtomicBool::new(false),
+        }))
+    }
+
+    pub(super) fn request_began(&self) -> Active {
+        self.0.active.fetch_add(1, Ordering::Relaxed);
+        self.0.head_since.store(0, Ordering::Relaxed);
+        Active(self.clone())
+    }
+
+    /// The connection carries something else than HTTP from now on, which has its own rules.
+    pub(super) fn tunnelled(&self) {
+        self.0.tunnelled.store(true, Ordering::Relaxed);
+    }
+
+    /// A part of a head came in, and the rest is still to come.
+    pub(super) fn head_began(&self) {
+        let now = self.millis().saturating_add(1);
+        self.0
+            .head_since
+            .compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed)
+            .ok();
+    }
+
+    /// How long the time until the first head lasts: a client that connects has something to ask.
+    pub(super) fn read_deadline(&self) -> Option<Instant> {
+        let state = &self.0;
+        if state.tunnelled.load(Ordering::Relaxed) || state.active.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        Some(match state.head_since.load(Ordering::Relaxed) {
+            0 => state.started + Duration::from_millis(state.idle_since.load(Ordering::Relaxed)) + state.idle,
+            since => state.started + Duration::from_millis(since - 1) + state.header,
+        })
+    }
+
+    /// How long a client may take none of what we write.
+    pub(super) fn write_limit(&self) -> Duration {
+        self.0.idle
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        let pulse = &self.0;
+        pulse.0.idle_since.store(pulse.millis(), Ordering::Relaxed);
+        pulse.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,176 @@
+//! What is wrong with a design, said so that its author can mend it.
+//!
+//! Not here: escaping for HTML, which is the page's affair. What is made visible here is what could hide or reorder
+//! text on a page and in a log line.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{colour, document, link};
+
+/// Long enough to recognise a value, short enough that a page of breaches stays readable.
+const MAX_SHOWN_CHARS: usize = 64;
+
+/// One rule broken in one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// The key, shortened and with invisible characters escaped; `custom_design` if it is about the whole document.
+    pub field: String,
+    /// The value, shortened and with invisible characters escaped; empty if it is about the whole document.
+    pub value: String,
+    /// The rule.
+    pub rule: Rule,
+}
+
+impl Breach {
+    pub(super) fn of_document(rule: Rule) -> Self {
+        Self {
+            field: "custom_design".to_owned(),
+            value: String::new(),
+            rule,
+        }
+    }
+
+    pub(super) fn of_entry(name: &str, value: &Value, rule: Rule) -> Self {
+        let value = value
+            .as_str()
+            .map_or_else(|| visible(&value.to_string()), visible);
+        Self {
+            field: visible(name),
+            value,
+            rule,
+        }
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.field)?;
+        if !self.value.is_empty() {
+            write!(f, " `{}`", self.value)?;
+        }
+        write!(f, " {}", self.rule)
+    }
+}
+
+/// A rule that a design can break; its text continues a sentence that begins with the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The whole document.
+    DocumentTooLong,
+    /// The whole document.
+    NotJson,
+    /// The whole document.
+    NotAnObject,
+    /// The client has no such key.
+    UnknownKey,
+    /// The key was there before.
+    Repeated,
+    /// The value is of another JSON type.
+    NotText,
+    /// The value is `""`.
+    Empty,
+    /// Not a colour, or one that could leave its place in the style sheet.
+    NotAColour,
+    /// Longer than any real colour.
+    ColourTooLong,
+    /// Longer than browsers and servers reliably take.
+    UrlTooLong,
+    /// Not ASCII, or a character that could leave its place in the style sheet.
+    UrlCharacter,
+    /// Another scheme, or none.
+    NotHttps,
+    /// Not to be parsed.
+    NotAUrl,
+    /// A user name or password, even an empty one.
+    Credentials,
+    /// The host reads otherwise than it is written.
+    HostSpelling,
+    /// An address or name that is not on the public internet.
+    PrivateAddress,
+    /// Not on the list for style sheets.
+    ForeignStylesheet,
+    /// Not on the list for images.
+    ForeignImage,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at_most = |f: &mut fmt::Formatter<'_>, bytes: usize| write!(f, "must be at most {bytes} bytes");
+        f.write_str(match self {
+            Self::DocumentTooLong => return at_most(f, document::MAX_BYTES),
+            Self::NotJson => "is not valid JSON",
+            Self::NotAnObject => "must be a JSON object",
+            Self::UnknownKey => "is not a known key",
+            Self::Repeated => "appears more than once",
+            Self::NotText => "must be a string",
+            Self::Empty => "must not be empty",
+            Self::NotAColour => "is not a CSS colour",
+            Self::ColourTooLong => return at_most(f, colour::MAX_BYTES),
+            Self::UrlTooLong => return at_most(f, link::MAX_BYTES),
+            Self::UrlCharacter => "has a character that must be percent-encoded in a URL here",
+            Self::NotHttps => "must be an https URL",
+            Self::NotAUrl => "is not a valid URL",
+            Self::Credentials => "must not have a user name or password",
+            Self::HostSpelling => "must spell its host in the usual way",
+            Self::PrivateAddress => "must not lead to a private address",
+            Self::ForeignStylesheet => "host is not in design.css_hosts",
+            Self::ForeignImage => "host is not in design.image_hosts",
+        })
+    }
+}
+
+/// Escapes control, formatting and other invisible characters, and shortens.
+fn visible(text: &str) -> String {
+    let mut chars = text.chars().flat_map(|char| {
+        // `escape_debug` also escapes what delimits a Rust literal; these are plain to see.
+        let plain = matches!(char, '"' | '\'' | '\\').then_some(char);
+        let escaped = plain.is_none().then(|| char.escape_debug());
+        plain.into_iter().chain(escaped.into_iter().flatten())
+    });
+    let mut shown: String = chars.by_ref().take(MAX_SHOWN_CHARS).collect();
+    if chars.next().is_some() {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn shows_what_would_hide() {
+        assert_eq!(visible("a\0\n\t\u{1b}[31m\u{7f}"), r"a\0\n\t\u{1b}[31m\u{7f}");
+        assert_eq!(
+            visible("\u{202e}\u{200b}\u{feff}\u{85}"),
+            r"\u{202e}\u{200b}\u{feff}\u{85}"
+        );
+        assert_eq!(visible(r#"rot "grün" '\'"#), r#"rot "grün" '\'"#);
+    }
+
+    #[test]
+    fn shortens_to_64_characters() {
+        assert_eq!(visible(&"ä".repeat(64)), "ä".repeat(64));
+        assert_eq!(visible(&"ä".repeat(65)), format!("{}…", "ä".repeat(63)));
+        assert_eq!(visible(&"\0".repeat(65)), format!("{}\\…", "\\0".repeat(31)));
+    }
+
+    #[test]
+    fn reads_as_a_sentence() {
+        let breach = Breach::of_entry("primary_color", &json!("red;}"), Rule::NotAColour);
+        assert_eq!(breach.to_string(), "primary_color `red;}` is not a CSS colour");
+        let nested = Breach::of_entry("a\n", &json!({"b": [null]}), Rule::UnknownKey);
+        assert_eq!(nested.to_string(), r#"a\n `{"b":[null]}` is not a known key"#);
+        assert_eq!(
+            Breach::of_document(Rule::NotJson).to_string(),
+            "custom_design is not valid JSON"
+        );
+        let long = Breach::of_document(Rule::DocumentTooLong);
+        assert_eq!(long.to_string(), "custom_design must be at most 4096 bytes");
+    }
+}

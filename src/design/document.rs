@@ -1,0 +1,56 @@
+//! Reads the document strictly: JSON, an object, every member in its place.
+//!
+//! A map would let the last of two equal keys win without a word, so members are collected as a list.
+//!
+//! Source: RFC 8259 (sections 2 for white space, 4 for repeated names).
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::Rule;
+
+/// Room for every field, with URLs of ordinary length; also what bounds the work and the answer.
+pub(super) const MAX_BYTES: usize = 4096;
+
+/// The object's members as they are given; none if there is no document or the object is empty.
+pub(super) fn read(decoded: &str) -> Result<Vec<(String, Value)>, Rule> {
+    if decoded.len() > MAX_BYTES {
+        return Err(Rule::DocumentTooLong);
+    }
+    if decoded.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
+        return Ok(Vec::new());
+    }
+    match serde_json::from_str::<Members>(decoded) {
+        Ok(Members(members)) => Ok(members),
+        Err(error) if error.is_data() => Err(Rule::NotAnObject),
+        Err(_) => Err(Rule::NotJson),
+    }
+}
+
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = object.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
+}

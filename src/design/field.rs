@@ -1,0 +1,93 @@
+//! The keys that a design may have, and what each value is.
+//!
+//! Source: contract.md section 7; the deprecated two are in the protocol's `CustomDesignParams`.
+
+/// What a field's value is, and with it how it is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Colour,
+    Image,
+    Stylesheet,
+}
+
+macro_rules! fields {
+    ($($field:ident $name:literal $kind:ident)+) => {
+        /// A key that the client knows.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Field {
+            $(#[doc = concat!("`", $name, "`")] $field,)+
+        }
+
+        impl Field {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$field),+];
+
+            /// The field of exactly this name.
+            pub fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$field),)+
+                    _ => None,
+                }
+            }
+
+            /// The key in the document.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$field => $name,)+
+                }
+            }
+
+            pub(super) const fn kind(self) -> Kind {
+                match self {
+                    $(Self::$field => Kind::$kind,)+
+                }
+            }
+        }
+    };
+}
+
+fields! {
+    Primary "primary_color" Colour
+    Secondary "secondary_color" Colour
+    Background "background_color" Colour
+    BackgroundImage "background_image" Image
+    HeaderBackground "header_bg_color" Colour
+    FooterBackground "footer_bg_color" Colour
+    FooterIconBackground "footer_icon_bg_color" Colour
+    FooterIcon "footer_icon_color" Colour
+    PrimaryButtonBackground "primary_btn_bg_color" Colour
+    PrimaryButtonText "primary_btn_text_color" Colour
+    SecondaryButtonBackground "secondary_btn_bg_color" Colour
+    SecondaryButtonText "secondary_btn_text_color" Colour
+    SidePanelBackground "side_panel_bg_color" Colour
+    LeftSideBackground "left_side_bg_color" Colour
+    RightSideBackground "right_side_bg_color" Colour
+    CssUrl "custom_css_url" Stylesheet
+    Logo "custom_logo" Image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_every_field_by_its_exact_name() {
+        assert_eq!(Field::ALL.len(), 17);
+        for &field in Field::ALL {
+            assert_eq!(Field::named(field.name()), Some(field));
+            assert_eq!(Field::named(&field.name().to_uppercase()), None);
+        }
+    }
+
+    #[test]
+    fn only_what_is_called_a_colour_is_one() {
+        for &field in Field::ALL {
+            assert_eq!(
+                field.kind() == Kind::Colour,
+                field.name().ends_with("_color"),
+                "{field:?}"
+            );
+        }
+        assert_eq!(Field::CssUrl.kind(), Kind::Stylesheet);
+    }
+}

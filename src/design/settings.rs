@@ -1,0 +1,121 @@
+//! What the operator decides about designs: which hosts may serve style sheets and images, and what a breach leads to.
+//!
+//! Not here: the keys' names and defaults in the configuration file.
+
+use std::fmt;
+
+use url::Url;
+
+use super::hosts::HostList;
+use super::link::OwnOrigin;
+
+/// What to do with a design that breaks a rule (`design.on_invalid`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInvalid {
+    /// Refuse the request and say why.
+    Reject,
+    /// Take the bad fields out and go on with the rest.
+    Strip,
+}
+
+/// Checked settings of the design room.
+#[derive(Debug, Clone)]
+pub struct DesignSettings {
+    pub(super) on_invalid: OnInvalid,
+    pub(super) css_hosts: HostList,
+    pub(super) image_hosts: HostList,
+    pub(super) own: OwnOrigin,
+}
+
+impl DesignSettings {
+    /// Checks the two lists. An entry is a host (`cdn.example.org`), all hosts below one (`*.example.org`, without
+    /// `example.org` itself) or `*`; an empty list is the gateway's own host, and ports don't count.
+    pub fn new(
+        on_invalid: OnInvalid,
+        css_hosts: &[String],
+        image_hosts: &[String],
+        public_origin: &Url,
+    ) -> Result<Self, DesignProblem> {
+        let own = OwnOrigin::of(public_origin).ok_or(DesignProblem::NoOwnHost)?;
+        let list = |key, entries| {
+            HostList::new(entries, own.host()).map_err(|entry| DesignProblem::NotAHost { key, entry })
+        };
+        Ok(Self {
+            on_invalid,
+            css_hosts: list("css_hosts", css_hosts)?,
+            image_hosts: list("image_hosts", image_hosts)?,
+            own,
+        })
+    }
+}
+
+/// Why the settings are refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DesignProblem {
+    /// An entry of a list is none of the three forms.
+    NotAHost {
+        /// The list's name under `[design]`.
+        key: &'static str,
+        /// The entry as it was found.
+        entry: String,
+    },
+    /// The public origin has no host, so that nothing could be "own".
+    NoOwnHost,
+}
+
+impl fmt::Display for DesignProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAHost { key, entry } => write!(
+                f,
+                "{entry:?} in {key} is not a host; write one as \"cdn.example.org\", all below one as \"*.example.org\", \
+                 or \"*\" for any"
+            ),
+            Self::NoOwnHost => f.write_str("the public origin has no host"),
+        }
+    }
+}
+
+impl std::error::Error for DesignProblem {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(css: &[&str], images: &[&str], origin: &str) -> Option<DesignProblem> {
+        let owned = |list: &[&str]| list.iter().map(|&entry| entry.to_owned()).collect::<Vec<_>>();
+        let origin = Url::parse(origin).unwrap();
+        DesignSettings::new(OnInvalid::Reject, &owned(css), &owned(images), &origin).err()
+    }
+
+    #[test]
+    fn names_the_list_and_the_entry_that_is_no_host() {
+        let origin = "https://conf.example.org";
+        assert_eq!(problem(&["cdn.example.org"], &["*"], origin), None);
+        assert_eq!(
+            problem(&["cdn.example.org", "https://x.example"], &["*"], origin),
+            Some(DesignProblem::NotAHost {
+                key: "css_hosts",
+                entry: "https://x.example".to_owned()
+            })
+        );
+        let found = problem(&[], &["a b"], origin).unwrap();
+        assert_eq!(
+            found,
+            DesignProblem::NotAHost {
+                key: "image_hosts",
+                entry: "a b".to_owned()
+            }
+        );
+        assert_eq!(
+            found.to_string(),
+            "\"a b\" in image_hosts is not a host; write one as \"cdn.example.org\", all below one as \
+             \"*.example.org\", or \"*\" for any"
+        );
+    }
+
+    #[test]
+    fn needs_an_origin_with_a_host() {
+        assert_eq!(problem(&[], &[], "data:,x"), Some(DesignProblem::NoOwnHost));
+    }
+}

@@ -1,0 +1,252 @@
+//! Conditional requests: does the client have this file already, or does it ask for another than ours?
+//!
+//! Source: RFC 9110 sections 8.8.3.2 (comparison), 13.1 (the fields), 13.2.2 (their precedence).
+
+use std::time::SystemTime;
+
+use hyper::{
+    HeaderMap,
+    header::{
+        HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    },
+};
+
+/// What tells one state of a file from another.
+#[derive(Debug)]
+pub(super) struct Validators {
+    /// Strong, in its quotes.
+    pub etag: HeaderValue,
+    /// In whole seconds, as HTTP dates are.
+    pub modified: Option<SystemTime>,
+}
+
+/// What the preconditions of a `GET` or `HEAD` come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Answer as if there were none.
+    Proceed,
+    /// 304.
+    NotModified,
+    /// 412.
+    Failed,
+}
+
+impl Validators {
+    /// Section 13.2.2, steps 1 to 4.
+    pub fn verdict(&self, asked: &HeaderMap) -> Verdict {
+        if asked.contains_key(IF_MATCH) {
+            if !self.is_named(asked, &IF_MATCH, Comparison::Strong) {
+                return Verdict::Failed;
+            }
+        } else if self.is_modified_since(asked, &IF_UNMODIFIED_SINCE) == Some(true) {
+            return Verdict::Failed;
+        }
+        if asked.contains_key(IF_NONE_MATCH) {
+            if self.is_named(asked, &IF_NONE_MATCH, Comparison::Weak) {
+                return Verdict::NotModified;
+            }
+        } else if self.is_modified_since(asked, &IF_MODIFIED_SINCE) == Some(false) {
+            return Verdict::NotModified;
+        }
+        Verdict::Proceed
+    }
+
+    /// Section 13.2.2, step 5: does `Range` count? Section 13.1.5: only for exactly this state of the file.
+    pub fn range_counts(&self, asked: &HeaderMap) -> bool {
+        if !asked.contains_key(IF_RANGE) {
+            return true;
+        }
+        only(asked, &IF_RANGE).is_some_and(|wanted| {
+            wanted == self.etag || (self.modified.is_some() && date(wanted) == self.modified)
+        })
+    }
+
+    /// Is this file named by `*` or by a list of tags? A comma within a foreign tag is taken for the end of it, which
+    /// can't make it ours: a half of a tag lacks a quote.
+    fn is_named(&self, asked: &HeaderMap, field: &HeaderName, comparison: Comparison) -> bool {
+        asked.get_all(field).iter().any(|value| {
+            let value = value.as_bytes().trim_ascii();
+            value == b"*"
+                || value.split(|b| *b == b',').any(|tag| {
+                    let tag = tag.trim_ascii();
+                    let tag = match comparison {
+                        Comparison::Strong => tag,
+                        Comparison::Weak => tag.strip_prefix(b"W/").unwrap_or(tag),
+                    };
+                    tag == self.etag.as_bytes()
+                })
+        })
+    }
+
+    /// `None` when there is nothing to compare: no date of ours, or no single valid one in the field.
+    fn is_modified_since(&self, asked: &HeaderMap, field: &HeaderName) -> Option<bool> {
+        let since = date(only(asked, field)?)?;
+        Some(self.modified? > since)
+    }
+}
+
+/// Section 8.8.3.2; our own tags are strong.
+#[derive(Clone, Copy)]
+enum Comparison {
+    Strong,
+    Weak,
+}
+
+/// The value of a field that isn't a list.
+fn only<'a>(asked: &'a HeaderMap, field: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = asked.get_all(field).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+fn date(value: &HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Verdict::*, *};
+
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const EXACTLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+
+    fn ours() -> Validators {
+        Validators {
+            etag: HeaderValue::from_static("\"a\""),
+            modified: Some(httpdate::parse_http_date(EXACTLY).unwrap()),
+        }
+    }
+
+    fn asked(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            })
+    }
+
+    fn check(table: &[(&[(&'static str, &'static str)], Verdict)]) {
+        for (fields, expected) in table {
+            assert_eq!(ours().verdict(&asked(fields)), *expected, "{fields:?}");
+        }
+    }
+
+    /// RFC 9110 section 13.1.2: weak comparison.
+    #[test]
+    fn if_none_match() {
+        check(&[
+            (&[("if-none-match", "\"a\"")], NotModified),
+            (&[("if-none-match", "W/\"a\"")], NotModified),
+            (&[("if-none-match", "*")], NotModified),
+            (&[("if-none-match", "\"x\", W/\"y,\" ,\"a\"")], NotModified),
+            (
+                &[("if-none-match", "\"x\""), ("if-none-match", "\"a\"")],
+                NotModified,
+            ),
+            (&[("if-none-match", "\"x\"")], Proceed),
+            (&[("if-none-match", "a")], Proceed),
+            (&[("if-none-match", "w/\"a\"")], Proceed),
+            (&[("if-none-match", "\"x,a\"")], Proceed),
+            (&[("if-none-match", "\"x\", *")], Proceed),
+            (&[("if-none-match", "")], Proceed),
+        ]);
+    }
+
+    /// RFC 9110 section 13.1.1: strong comparison.
+    #[test]
+    fn if_match() {
+        check(&[
+            (&[("if-match", "\"a\"")], Proceed),
+            (&[("if-match", "*")], Proceed),
+            (&[("if-match", "\"x\", \"a\"")], Proceed),
+            (&[("if-match", "W/\"a\"")], Failed),
+            (&[("if-match", "\"x\"")], Failed),
+            (&[("if-match", "")], Failed),
+        ]);
+    }
+
+    /// RFC 9110 sections 13.1.3 and 13.1.4; section 5.6.7: three forms of a date.
+    #[test]
+    fn dates() {
+        check(&[
+            (&[("if-modified-since", EXACTLY)], NotModified),
+            (&[("if-modified-since", AFTER)], NotModified),
+            (&[("if-modified-since", BEFORE)], Proceed),
+            (
+                &[("if-modified-since", "Sunday, 06-Nov-94 08:49:37 GMT")],
+                NotModified,
+            ),
+            (&[("if-modified-since", "Sun Nov  6 08:49:37 1994")], NotModified),
+            (&[("if-modified-since", "yesterday")], Proceed),
+            (
+                &[("if-modified-since", EXACTLY), ("if-modified-since", AFTER)],
+                Proceed,
+            ),
+            (&[("if-unmodified-since", EXACTLY)], Proceed),
+            (&[("if-unmodified-since", AFTER)], Proceed),
+            (&[("if-unmodified-since", BEFORE)], Failed),
+            (&[("if-unmodified-since", "yesterday")], Proceed),
+        ]);
+    }
+
+    /// RFC 9110 section 13.2.2.
+    #[test]
+    fn precedence() {
+        check(&[
+            // A tag says more than a date.
+            (
+                &[("if-none-match", "\"x\""), ("if-modified-since", AFTER)],
+                Proceed,
+            ),
+            (
+                &[("if-none-match", "\"a\""), ("if-modified-since", BEFORE)],
+                NotModified,
+            ),
+            (&[("if-match", "\"a\""), ("if-unmodified-since", BEFORE)], Proceed),
+            // Whether it is the right file comes first, then whether it is known.
+            (&[("if-match", "\"x\""), ("if-none-match", "\"a\"")], Failed),
+            (&[("if-match", "\"a\""), ("if-none-match", "\"a\"")], NotModified),
+            (
+                &[("if-unmodified-since", BEFORE), ("if-modified-since", AFTER)],
+                Failed,
+            ),
+            (
+                &[("if-unmodified-since", AFTER), ("if-modified-since", AFTER)],
+                NotModified,
+            ),
+        ]);
+    }
+
+    /// RFC 9110 section 13.1.5.
+    #[test]
+    fn if_range() {
+        for (fields, expected) in [
+            (&[][..], true),
+            (&[("if-range", "\"a\"")], true),
+            (&[("if-range", EXACTLY)], true),
+            (&[("if-range", "W/\"a\"")], false),
+            (&[("if-range", "\"x\"")], false),
+            (&[("if-range", AFTER)], false),
+            (&[("if-range", BEFORE)], false),
+            (&[("if-range", "*")], false),
+            (&[("if-range", "\"a\", \"x\"")], false),
+            (&[("if-range", "\"a\""), ("if-range", "\"a\"")], false),
+        ] {
+            assert_eq!(ours().range_counts(&asked(fields)), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_date_of_ours_dates_say_nothing() {
+        let ours = Validators {
+            modified: None,
+            ..ours()
+        };
+        assert_eq!(ours.verdict(&asked(&[("if-modified-since", AFTER)])), Proceed);
+        assert_eq!(ours.verdict(&asked(&[("if-unmodified-since", BEFORE)])), Proceed);
+        assert!(!ours.range_counts(&asked(&[("if-range", EXACTLY)])));
+        assert!(!ours.range_counts(&asked(&[("if-range", "yesterday")])));
+    }
+}

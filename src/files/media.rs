@@ -1,0 +1,127 @@
+//! What a file's name says of it: its media type, and how long a browser may keep it.
+//!
+//! Sources: contract.md section 12 "MIME" and "Hashed names".
+
+use std::path::Path;
+
+use hyper::header::HeaderValue;
+
+/// Module scripts and streaming WebAssembly are refused under any other type than these.
+pub(super) fn content_type(name: &str) -> HeaderValue {
+    let ending = Path::new(name)
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let fixed = match ending.as_str() {
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "json" | "map" => "application/json",
+        "mp3" => "audio/mpeg",
+        "tflite" => "application/octet-stream",
+        "wasm" => "application/wasm",
+        "woff" => "font/woff",
+        "woff2" => "font/woff2",
+        _ => return guessed(name),
+    };
+    HeaderValue::from_static(fixed)
+}
+
+fn guessed(name: &str) -> HeaderValue {
+    let guess = mime_guess::from_path(name).first_or_octet_stream();
+    let text = if guess.type_() == mime_guess::mime::TEXT {
+        format!("{guess}; charset=utf-8")
+    } else {
+        guess.to_string()
+    };
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
+}
+
+/// A name with a hash of the content never means another content; all others are asked about every time, which a
+/// `304` answers.
+pub(super) fn cache_control(name: &str) -> HeaderValue {
+    HeaderValue::from_static(if has_content_hash(name) {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    })
+}
+
+/// The bundler's own folders, and in them `name.HASH.ext`.
+fn has_content_hash(name: &str) -> bool {
+    let Some((folder, file)) = name.rsplit_once('/') else {
+        return false;
+    };
+    let mut from_end = file.rsplitn(3, '.').skip(1);
+    let (Some(hash), Some(_stem)) = (from_end.next(), from_end.next()) else {
+        return false;
+    };
+    matches!(
+        folder,
+        "assets/js" | "assets/chunks" | "assets/css" | "assets/worker"
+    ) && hash.len() == 8
+        && hash
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_file_has_the_type_that_browsers_ask_for() {
+        for (name, expected) in [
+            ("assets/js/main.Cq0qsXkl.js", "text/javascript; charset=utf-8"),
+            ("x.MJS", "text/javascript; charset=utf-8"),
+            ("assets/css/main.CwAhzGqq.css", "text/css; charset=utf-8"),
+            ("assets/lti/v1.html", "text/html; charset=utf-8"),
+            ("x.txt", "text/plain; charset=utf-8"),
+            ("assets/locales/en/translation.json", "application/json"),
+            ("x.js.map", "application/json"),
+            ("x.wasm", "application/wasm"),
+            ("x.tflite", "application/octet-stream"),
+            ("x.mp3", "audio/mpeg"),
+            ("x.woff", "font/woff"),
+            ("x.woff2", "font/woff2"),
+            ("x.ttf", "font/ttf"),
+            ("x.ico", "image/x-icon"),
+            ("x.jpg", "image/jpeg"),
+            ("x.png", "image/png"),
+            ("x.svg", "image/svg+xml"),
+            ("LICENSE", "application/octet-stream"),
+        ] {
+            assert_eq!(content_type(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_name_with_a_content_hash_is_kept_for_ever() {
+        for name in [
+            "assets/js/main-module.Cq0qsXkl.js",
+            "assets/chunks/vendor.CB7Ld50-.js",
+            "assets/css/vendor.CZnR2ujB.css",
+            "assets/worker/livekit-client.e2ee.worker.Ctt3rRB9.js",
+            "assets/chunks/a.b_c-D3f4.js",
+        ] {
+            assert_eq!(
+                cache_control(name),
+                "public, max-age=31536000, immutable",
+                "{name}"
+            );
+        }
+        for name in [
+            "index.html",
+            "assets/config.js",
+            "assets/fonts/inter-v12-latin-100.woff2",
+            "assets/fonts/Inter.Cq0qsXkl.woff2",
+            "assets/js/deep/main.Cq0qsXkl.js",
+            "assets/js/main.js",
+            "assets/js/Cq0qsXkl.js",
+            "assets/js/main.Cq0qsXk.js",
+            "assets/js/main.Cq0qsXkl+.js",
+            "other/assets/js/main.Cq0qsXkl.js",
+        ] {
+            assert_eq!(cache_control(name), "no-cache", "{name}");
+        }
+    }
+}

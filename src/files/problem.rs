@@ -1,0 +1,66 @@
+//! Why the client's files can't be served; each reason is found at the start.
+
+use std::{error::Error, fmt, io, path::PathBuf};
+
+/// What is wrong, in words that follow the name of the key.
+#[derive(Debug)]
+pub enum FilesProblem {
+    /// The mount stands in every address, and in the page's markup.
+    Mount(String),
+    /// The client glues paths to the origin.
+    Origin(String),
+    /// A second opinion on what the gateway knows; a wrong one loses all translations (contract.md section 0.2).
+    OwnKey(&'static str),
+    /// The folder, or something in it, can't be read.
+    Unreadable(PathBuf, io::Error),
+    /// Most likely not the client's folder.
+    NoIndex(PathBuf),
+    /// There is nowhere to say where the client's files are.
+    NoHead(PathBuf),
+    /// Everything is held in memory.
+    TooLarge(PathBuf),
+    /// The file to serve in the place of `config.js` can't be read.
+    ConfigFile(PathBuf, io::Error),
+}
+
+impl FilesProblem {
+    /// The key of the configuration that it is about.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Mount(_) => "client.mount",
+            Self::Origin(_) => "public_origin",
+            Self::OwnKey(_) => "client.config",
+            Self::Unreadable(..) | Self::NoIndex(_) | Self::NoHead(_) | Self::TooLarge(_) => "client.path",
+            Self::ConfigFile(..) => "client.config_file",
+        }
+    }
+}
+
+impl fmt::Display for FilesProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mount(found) => write!(
+                f,
+                "{found:?} is no mount; write a path like \"/conference\", or \"\" for the root"
+            ),
+            Self::Origin(found) => {
+                write!(
+                    f,
+                    "{found:?} is no origin; write it like \"https://conf.example.org\""
+                )
+            }
+            Self::OwnKey(key) => write!(
+                f,
+                "{key} can't be set here, it follows from the gateway's own configuration"
+            ),
+            Self::Unreadable(path, error) | Self::ConfigFile(path, error) => {
+                write!(f, "{} can't be read: {error}", path.display())
+            }
+            Self::NoIndex(path) => write!(f, "{} has no index.html", path.display()),
+            Self::NoHead(path) => write!(f, "{} has no <head> that a browser would see", path.display()),
+            Self::TooLarge(path) => write!(f, "{} holds more than a client's files do", path.display()),
+        }
+    }
+}
+
+impl Error for FilesProblem {}

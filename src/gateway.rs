@@ -1,0 +1,377 @@
+//! Assembly: a configuration becomes rooms, rooms become a running gateway. The one file that sees them all.
+//!
+//! `Running` is what start-up hands back: where it listens, what to tell the operator, and the way to stop it.
+
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tracing::{info, level_filters::LevelFilter, warn};
+
+use crate::{
+    clock::Clock,
+    config::{self, Config, Problem, PublicOrigin},
+    conn::{Conn, ConnSettings},
+    design::{self, DesignRules, DesignSettings},
+    drain::Drain,
+    files::{ClientFiles, FilesProblem, FilesSettings},
+    handoff::{Handoff, HandoffSettings, Scope},
+    issue::{EmbeddedSettings, Issue, IssueSettings, Mode},
+    limits::Limits,
+    listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
+    observe::{LogFormat, LogSettings},
+    proxy::{ProxySettings, Target, Upstream, UpstreamKind},
+    route::{Finish, Hosts, Router, Table, Upstreams},
+    tls::{Tls, TlsSettings},
+    token::{TokenKeys, development_secret},
+};
+
+/// A gateway that takes requests.
+pub struct Running {
+    /// Where HTTPS is served.
+    pub https: SocketAddr,
+    /// Where plain HTTP leads to HTTPS.
+    pub http: Option<SocketAddr>,
+    /// Where the operator asks.
+    pub admin: Option<SocketAddr>,
+    /// What clients see.
+    pub public_origin: PublicOrigin,
+    /// What is served with which certificate.
+    pub certificates: Vec<String>,
+    /// What is allowed and still unwise.
+    pub warnings: Vec<String>,
+    drain: Drain,
+    admin_drain: Drain,
+    drain_deadline: Duration,
+}
+
+/// Why the gateway does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The rooms refuse what the configuration says.
+    Problems(Vec<Problem>),
+    /// An address can't be listened on.
+    Listen(&'static str, SocketAddr, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Problems(problems) => {
+                for (at, problem) in problems.iter().enumerate() {
+                    let separator = if at == 0 { "" } else { "\n" };
+                    write!(f, "{separator}{problem}")?;
+                }
+                Ok(())
+            }
+            Self::Listen(key, addr, error) => write!(f, "{key}: can't listen on {addr}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Starts everything. Reads files and may make a certificate, so it blocks for a moment.
+pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError> {
+    let https = bind("listen.https", config.listen.https).await?;
+    let http = bind_if("listen.http", config.listen.http).await?;
+    let admin = bind_if("listen.admin", config.listen.admin).await?;
+    let https_addr = addr_of("listen.https", config.listen.https, &https)?;
+    let origin = config.public_origin_at(https_addr.port());
+
+    let drain = Drain::default();
+    let admin_drain = Drain::default();
+    let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
+    let router = router(config, &origin, clock, &drain).map_err(StartError::Problems)?;
+    let conn_settings = ConnSettings {
+        header: config.timeouts.header,
+        idle: config.timeouts.idle,
+        max_header_bytes: config.sizes.header_bytes,
+        proxies: config.trust.proxies.clone(),
+    };
+    let mut warnings = config.warnings.clone();
+    warnings.extend(tls.warnings().iter().map(ToString::to_string));
+    let running = Running {
+        https: https_addr,
+        http: http.as_ref().and_then(|listener| listener.local_addr().ok()),
+        admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
+        certificates: tls.certificate_files().iter().map(ToString::to_string).collect(),
+        warnings,
+        drain: drain.clone(),
+        admin_drain: admin_drain.clone(),
+        drain_deadline: config.timeouts.drain,
+        public_origin: origin.clone(),
+    };
+
+    let https_settings = HttpsSettings {
+        proxy_protocol: config.listen.proxy_protocol,
+        proxies: config.trust.proxies.clone(),
+        deadline: config.timeouts.handshake,
+    };
+    let front = Conn::new(conn_settings.clone(), Arc::new(router), &drain);
+    tokio::spawn(Https::new(https_settings, tls, front).run(https, drain.clone()));
+    if let Some(listener) = http {
+        let redirect = Redirect::new(hosts(config, &origin), origin.port);
+        let plain = Plain::new(Conn::new(conn_settings.clone(), Arc::new(redirect), &drain));
+        tokio::spawn(plain.run(listener, drain.clone()));
+    }
+    if let Some(listener) = admin {
+        // It goes on telling during the drain, and so has one of its own.
+        let plain = Plain::new(Conn::new(
+            conn_settings,
+            Arc::new(Admin::of(&drain)),
+            &admin_drain,
+        ));
+        tokio::spawn(plain.run(listener, admin_drain));
+    }
+    Ok(running)
+}
+
+/// Everything that rooms would refuse at a start, as far as it can be found without making or opening anything.
+pub fn problems(config: &Config, clock: &Clock) -> Vec<Problem> {
+    let origin = config.public_origin_at(config.listen.https.port());
+    let mut problems = Vec::new();
+    let has_certificates = std::fs::read_dir(&config.tls.certs).is_ok_and(|mut found| {
+        found.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|e| e == "pem")))
+    });
+    if has_certificates && let Err(found) = tls(config, &origin, clock) {
+        problems.extend(found);
+    }
+    problems.extend(files(config, &origin).err());
+    problems.extend(design(config, &origin).err());
+    problems
+}
+
+/// How the log is kept.
+pub fn log_settings(config: &Config) -> LogSettings {
+    LogSettings {
+        level: match config.log.level {
+            config::LogLevel::Error => LevelFilter::ERROR,
+            config::LogLevel::Warn => LevelFilter::WARN,
+            config::LogLevel::Info => LevelFilter::INFO,
+            config::LogLevel::Debug => LevelFilter::DEBUG,
+            config::LogLevel::Trace => LevelFilter::TRACE,
+        },
+        format: match config.log.format {
+            config::LogFormat::Auto => LogFormat::Auto,
+            config::LogFormat::Text => LogFormat::Text,
+            config::LogFormat::Json => LogFormat::Json,
+        },
+        access: config.log.access,
+    }
+}
+
+impl Running {
+    /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.
+    pub async fn stop(self, now: impl Future<Output = ()>) {
+        info!(deadline_s = self.drain_deadline.as_secs(), "Draining");
+        let finished = tokio::select! {
+            finished = self.drain.finish(self.drain_deadline) => finished,
+            () = now => {
+                self.drain.close();
+                self.drain.finish(Duration::ZERO).await
+            }
+        };
+        if !finished {
+            warn!("Closed what had not ended by itself");
+        }
+        self.admin_drain.close();
+        self.admin_drain.finish(Duration::ZERO).await;
+        info!("Stopped");
+    }
+}
+
+async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListener, StartError> {
+    listen::bind(addr)
+        .await
+        .map_err(|error| StartError::Listen(key, addr, error))
+}
+
+async fn bind_if(key: &'static str, addr: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    match addr {
+        Some(addr) => bind(key, addr).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn addr_of(key: &'static str, asked: SocketAddr, listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    listener
+        .local_addr()
+        .map_err(|error| StartError::Listen(key, asked, error))
+}
+
+fn hosts(config: &Config, origin: &PublicOrigin) -> Hosts {
+    Hosts::new(
+        &origin.host,
+        &config.hosts,
+        config.listen.https.ip().is_loopback(),
+    )
+}
+
+fn tls(config: &Config, origin: &PublicOrigin, clock: &Clock) -> Result<Tls, Vec<Problem>> {
+    let settings = TlsSettings {
+        certs: config.tls.certs.clone(),
+        public_host: origin.host.clone(),
+        hosts: config.hosts.clone(),
+        handshake: config.timeouts.handshake,
+    };
+    Tls::new(&settings, clock.unix()).map_err(|problems| {
+        let told = |problem: &dyn fmt::Display| {
+            config.problem(
+                "tls.certs",
+                problem.to_string(),
+                "give each NAME.pem its NAME.key, both valid",
+            )
+        };
+        problems.iter().map(|problem| told(problem)).collect()
+    })
+}
+
+fn keys(config: &Config) -> Result<TokenKeys, Problem> {
+    let secret = match &config.plugnmeet.secret {
+        Some(secret) => secret.clone(),
+        None => development_secret::read_or_make(&config.tls.certs).map_err(|error| {
+            config.problem(
+                "tls.certs",
+                format!("plugnmeet-secret: {error}"),
+                "make the folder writable, or set plugnmeet.secret",
+            )
+        })?,
+    };
+    TokenKeys::new(config.plugnmeet.api_key.clone(), &secret).map_err(|problem| {
+        config.problem(
+            "plugnmeet",
+            problem.to_string(),
+            "give the server's own api_key and secret",
+        )
+    })
+}
+
+fn files(config: &Config, origin: &PublicOrigin) -> Result<ClientFiles, Problem> {
+    let client = &config.client;
+    FilesSettings::new(origin.to_string(), client.mount.clone(), client.config.clone())
+        .and_then(|mut settings| {
+            settings.path.clone_from(&client.path);
+            settings.config_file.clone_from(&client.config_file);
+            settings.expose_login = config.upstreams.expose.contains(&config::Exposed::Login);
+            ClientFiles::load(&settings)
+        })
+        .map_err(|problem: FilesProblem| {
+            config.problem(
+                problem.key(),
+                problem.to_string(),
+                "name the client's folder, or leave it out",
+            )
+        })
+}
+
+fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem> {
+    let on_invalid = match config.design.on_invalid {
+        config::OnInvalid::Reject => design::OnInvalid::Reject,
+        config::OnInvalid::Strip => design::OnInvalid::Strip,
+    };
+    let own = url::Url::parse(&origin.to_string())
+        .map_err(|error| config.problem("public_origin", error.to_string(), "https://HOST[:PORT]"))?;
+    DesignSettings::new(
+        on_invalid,
+        &config.design.css_hosts,
+        &config.design.image_hosts,
+        &own,
+    )
+    .map(DesignRules::new)
+    .map_err(|problem| config.problem("design", problem.to_string(), "a host, *.HOST or *"))
+}
+
+fn router(
+    config: &Config,
+    origin: &PublicOrigin,
+    clock: &Clock,
+    drain: &Drain,
+) -> Result<Router, Vec<Problem>> {
+    let (keys, files, design) = match (keys(config), files(config, origin), design(config, origin)) {
+        (Ok(keys), Ok(files), Ok(design)) => (Arc::new(keys), files, design),
+        (keys, files, design) => {
+            return Err([keys.err(), files.err(), design.err()]
+                .into_iter()
+                .flatten()
+                .collect());
+        }
+    };
+    let limits = Arc::new(Limits::in_memory(&config.limits, clock));
+    let scope = match config.session.scope {
+        config::SessionScope::Session => Scope::Session,
+        config::SessionScope::Mount => Scope::Mount,
+    };
+    let handoff = HandoffSettings {
+        mount: config.client.mount.clone(),
+        scope,
+        renew_grace: config.session.renew_grace,
+        login_url: config
+            .session
+            .login_url
+            .as_ref()
+            .and_then(|url| url.as_str().parse().ok()),
+        framed: !config.session.frame_ancestors.is_empty(),
+    };
+    let issue = IssueSettings {
+        mode: match config.issuer.mode {
+            config::IssuerMode::Embedded => Mode::Embedded(EmbeddedSettings {
+                token_validity: config.issuer.token_validity,
+            }),
+            config::IssuerMode::Upstream => Mode::Upstream,
+        },
+        max_body_bytes: config.sizes.token_body_bytes,
+        body_deadline: config.timeouts.header,
+    };
+    // A browser would hold a name on this machine, or an address, to HTTPS on every port.
+    let strict_transport = origin.host.contains('.') && origin.host.parse::<std::net::IpAddr>().is_err();
+    Ok(Router {
+        hosts: hosts(config, origin),
+        table: Table {
+            mount: config.client.mount.clone(),
+            session_paths: scope == Scope::Session,
+            login: config.upstreams.expose.contains(&config::Exposed::Login),
+            metrics: config.upstreams.expose.contains(&config::Exposed::Metrics),
+        },
+        handoff: Handoff::new(
+            handoff,
+            Arc::clone(&keys),
+            design,
+            Arc::clone(&limits),
+            clock.clone(),
+        ),
+        issue: Issue::new(issue, keys, limits, clock.clone()),
+        files,
+        upstreams: upstreams(config, drain),
+        internal: config.trust.internal.clone(),
+        finish: Finish::new(&config.session.frame_ancestors, strict_transport),
+        clock: clock.clone(),
+    })
+}
+
+fn upstreams(config: &Config, drain: &Drain) -> Upstreams {
+    let settings = ProxySettings {
+        connect: config.timeouts.connect,
+        response: config.timeouts.response,
+        idle: config.timeouts.idle,
+        max_body_bytes: config.sizes.body_bytes,
+        least_rate: config.sizes.least_bytes_per_second,
+    };
+    let to = |kind, found: &[config::Upstream]| {
+        let targets: Vec<Target> = found
+            .iter()
+            .map(|upstream| Target {
+                host: upstream.host.clone(),
+                port: upstream.port,
+            })
+            .collect();
+        (!targets.is_empty()).then(|| Upstream::new(kind, targets, settings, drain))
+    };
+    let found = &config.upstreams;
+    Upstreams {
+        server: to(UpstreamKind::Server, &found.server),
+        livekit: to(UpstreamKind::Livekit, found.livekit.as_slice()),
+        nats: to(UpstreamKind::Nats, found.nats.as_slice()),
+        etherpad: to(UpstreamKind::Etherpad, found.etherpad.as_slice()),
+        ingress: to(UpstreamKind::Ingress, found.ingress.as_slice()),
+    }
+}

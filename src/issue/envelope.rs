@@ -1,0 +1,244 @@
+//! What every request on `/auth` has to have, whatever it asks for.
+//!
+//! The server decodes `Content-Encoding` before it checks the signature, and leaves the body of anything that calls
+//! itself multipart out of it, so a signature over one upload would open every endpoint. Both are refused here where no
+//! real caller sends them.
+//!
+//! Sources: contract.md sections 0.15 and 1, product.md "Issuing tokens".
+
+use hyper::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{self, HeaderName, HeaderValue},
+};
+
+use crate::{
+    reply::{Body, Failure, ServerCode},
+    token::TokenKeys,
+};
+
+/// Why a request on `/auth` is refused; in the server's words where the server has some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthRefusal {
+    /// The body is encoded, so the signature would not be over what was sent.
+    Encoded,
+    /// Multipart where no upload is, or a type that can be read in two ways.
+    MediaType,
+    /// No `API-KEY`.
+    NoApiKey,
+    /// Not the API key, or more than one.
+    WrongApiKey,
+    /// No `HASH-SIGNATURE`.
+    NoSignature,
+    /// Not the signature, or more than one.
+    WrongSignature,
+}
+
+impl AuthRefusal {
+    /// Could this be somebody who is trying out keys?
+    pub(super) fn is_guess(self) -> bool {
+        matches!(self, Self::WrongApiKey | Self::WrongSignature)
+    }
+}
+
+impl From<AuthRefusal> for Failure {
+    fn from(refusal: AuthRefusal) -> Self {
+        let (status, code, message, server_code) = match refusal {
+            AuthRefusal::Encoded => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "content_encoding",
+                "Content-Encoding is not supported.",
+                ServerCode::InvalidParameters,
+            ),
+            AuthRefusal::MediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "media_type",
+                "This Content-Type is not supported here.",
+                ServerCode::InvalidParameters,
+            ),
+            AuthRefusal::NoApiKey => (
+                StatusCode::UNAUTHORIZED,
+                "no_api_key",
+                "Missing API-KEY header.",
+                ServerCode::MissingRequiredParameter,
+            ),
+            AuthRefusal::WrongApiKey => (
+                StatusCode::UNAUTHORIZED,
+                "wrong_api_key",
+                "Invalid API key provided.",
+                ServerCode::InvalidApiKey,
+            ),
+            AuthRefusal::NoSignature => (
+                StatusCode::UNAUTHORIZED,
+                "no_signature",
+                "Missing HASH-SIGNATURE header.",
+                ServerCode::MissingRequiredParameter,
+            ),
+            AuthRefusal::WrongSignature => (
+                StatusCode::UNAUTHORIZED,
+                "wrong_signature",
+                "Failed to verify provided authentication details.",
+                ServerCode::InvalidTokenOrSignature,
+            ),
+        };
+        Self::new(status, code, message).server_code(server_code)
+    }
+}
+
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+const HASH_SIGNATURE: HeaderName = HeaderName::from_static("hash-signature");
+
+/// In the server's order (contract.md section 1), after what the server can't be trusted with.
+pub(super) fn check(
+    headers: &HeaderMap,
+    multipart_allowed: bool,
+    keys: &TokenKeys,
+) -> Result<(), AuthRefusal> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(AuthRefusal::Encoded);
+    }
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let first = types.next();
+    if types.next().is_some() || (!multipart_allowed && first.is_some_and(is_multipart)) {
+        return Err(AuthRefusal::MediaType);
+    }
+    let key = once(headers, API_KEY, AuthRefusal::NoApiKey, AuthRefusal::WrongApiKey)?;
+    if !keys.is_api_key(key.as_bytes()) {
+        return Err(AuthRefusal::WrongApiKey);
+    }
+    once(
+        headers,
+        HASH_SIGNATURE,
+        AuthRefusal::NoSignature,
+        AuthRefusal::WrongSignature,
+    )
+    .map(|_| ())
+}
+
+/// Is the body signed? In constant time.
+pub(super) fn is_signed(headers: &HeaderMap, body: &[u8], keys: &TokenKeys) -> bool {
+    headers
+        .get(HASH_SIGNATURE)
+        .is_some_and(|signature| keys.is_request_signature(body, signature.as_bytes()))
+}
+
+fn once(
+    headers: &HeaderMap,
+    name: HeaderName,
+    none: AuthRefusal,
+    several: AuthRefusal,
+) -> Result<&HeaderValue, AuthRefusal> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) if !value.is_empty() => Ok(value),
+        (None | Some(_), None) => Err(none),
+        (_, Some(_)) => Err(several),
+    }
+}
+
+/// The server looks for the word anywhere in the value.
+fn is_multipart(media_type: &HeaderValue) -> bool {
+    media_type
+        .as_bytes()
+        .to_ascii_lowercase()
+        .windows(10)
+        .any(|window| window == b"multipart/")
+}
+
+/// The server answers these before it looks for a signature (contract.md section 1).
+pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS
+        && headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// What the server answers to a preflight (contract.md section 8, CORS).
+pub(super) fn preflight(asked: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("POST, GET, OPTIONS, HEAD"),
+    );
+    if let Some(wanted) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn checked(fields: &[(&'static str, &'static str)], multipart_allowed: bool) -> Result<(), AuthRefusal> {
+        let keys = TokenKeys::new("plugnmeet".into(), &Secret::new("s3cret".into())).unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        check(&headers, multipart_allowed, &keys)
+    }
+
+    const KEY: (&str, &str) = ("api-key", "plugnmeet");
+    const SIGNATURE: (&str, &str) = ("hash-signature", "00");
+
+    #[test]
+    fn the_order_is_the_servers() {
+        assert_eq!(checked(&[], false), Err(AuthRefusal::NoApiKey));
+        assert_eq!(
+            checked(&[("api-key", ""), SIGNATURE], false),
+            Err(AuthRefusal::NoApiKey)
+        );
+        assert_eq!(
+            checked(&[("api-key", "other")], false),
+            Err(AuthRefusal::WrongApiKey)
+        );
+        assert_eq!(checked(&[KEY], false), Err(AuthRefusal::NoSignature));
+        assert_eq!(
+            checked(&[KEY, ("hash-signature", "")], false),
+            Err(AuthRefusal::NoSignature)
+        );
+        assert_eq!(checked(&[KEY, SIGNATURE], false), Ok(()));
+    }
+
+    #[test]
+    fn a_field_given_twice_is_refused_even_if_one_is_empty() {
+        assert_eq!(
+            checked(&[KEY, ("api-key", ""), SIGNATURE], false),
+            Err(AuthRefusal::WrongApiKey)
+        );
+        assert_eq!(
+            checked(&[KEY, SIGNATURE, SIGNATURE], false),
+            Err(AuthRefusal::WrongSignature)
+        );
+    }
+
+    #[test]
+    fn what_would_change_the_signed_bytes_is_refused_first() {
+        for encoding in ["gzip", "identity", ""] {
+            assert_eq!(
+                checked(&[("content-encoding", encoding)], true),
+                Err(AuthRefusal::Encoded)
+            );
+        }
+        for media in [
+            "multipart/form-data; boundary=x",
+            "text/plain; multipart/form-data",
+            "Multipart/Mixed",
+        ] {
+            assert_eq!(
+                checked(&[("content-type", media), KEY, SIGNATURE], false),
+                Err(AuthRefusal::MediaType)
+            );
+            assert_eq!(checked(&[("content-type", media), KEY, SIGNATURE], true), Ok(()));
+        }
+        let two = [
+            ("content-type", "application/json"),
+            ("content-type", "multipart/form-data"),
+            KEY,
+            SIGNATURE,
+        ];
+        assert_eq!(checked(&two, true), Err(AuthRefusal::MediaType));
+    }
+}

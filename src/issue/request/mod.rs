@@ -1,0 +1,102 @@
+//! The body of `getJoinToken`: bytes in, a [`TokenRequest`] out, or the words in which the server refuses.
+//!
+//! What is read here is what the server reads. A reader that differs would count limits and write audit lines
+//! for another room or user than the one the server lets in, or turn away a caller whom the server takes.
+//!
+//! `json` takes the bytes apart, `message` knows the fields, `rules` what may stand in them.
+//!
+//! Not here: the signature over the body and its size (checked before), and whatever needs to know the room.
+//!
+//! Sources: contract.md sections 2, 3 and 0.6, 0.7; proto3's JSON mapping as protobuf-go reads it.
+
+mod escape;
+mod json;
+mod message;
+mod number;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod uri;
+
+use std::fmt;
+
+pub use json::{JsonError, JsonProblem};
+pub use rules::{Reserved, UserIdProblem, Violation};
+
+/// What a checked body asks for, as far as the gateway uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The room: ASCII letters, digits, `-` and `_`, never empty.
+    pub room_id: String,
+    /// The name to show, never empty.
+    pub name: String,
+    /// The user, as sent: maybe empty, maybe odd. See [`TokenRequest::check_final_user_id`].
+    pub user_id: String,
+    /// Asks for an administrator's token.
+    pub is_admin: bool,
+    /// Asks to be left out of the list of participants.
+    pub is_hidden: bool,
+    /// 0 for the web client, 1 for one inside a native application; any other number is kept.
+    pub client_type: i32,
+}
+
+/// Reads and checks a body by every rule that holds whatever the room's state is.
+pub fn read(body: &[u8]) -> Result<TokenRequest, RequestError> {
+    let message = message::read(body).map_err(RequestError::Json)?;
+    let request = rules::check(message).map_err(RequestError::Rules)?;
+    rules::check_reserved(&request).map_err(RequestError::Reserved)?;
+    Ok(request)
+}
+
+impl TokenRequest {
+    /// Checks the `user_id` with which the user enters the room.
+    ///
+    /// A room may replace the sent id by one of its own, so only an issuer that knows the room can ask this.
+    pub fn check_final_user_id(&self) -> Result<(), RequestError> {
+        rules::check_final_user_id(&self.user_id).map_err(RequestError::UserId)
+    }
+}
+
+/// Why a body is refused. Its text is the `msg` of the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestError {
+    /// The body is not this message in JSON.
+    Json(JsonError),
+    /// Fields break the rules of the message: all of them, in the message's order.
+    Rules(Vec<Violation>),
+    /// A name or an id that the server keeps for its own participants.
+    Reserved(Reserved),
+    /// The user's final id can't be used in a room.
+    UserId(UserIdProblem),
+}
+
+impl RequestError {
+    /// Whether the server blames itself (`INTERNAL_SERVER_ERROR`) or the caller (`INVALID_PARAMETERS`).
+    pub fn is_internal(&self) -> bool {
+        match self {
+            Self::Json(_) | Self::Rules(_) => false,
+            Self::Reserved(_) | Self::UserId(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => error.fmt(f),
+            Self::Rules(violations) => match violations.as_slice() {
+                [only] => write!(f, "validation error: {only}"),
+                several => {
+                    f.write_str("validation errors:")?;
+                    several
+                        .iter()
+                        .try_for_each(|violation| write!(f, "\n - {violation}"))
+                }
+            },
+            Self::Reserved(reserved) => reserved.fmt(f),
+            Self::UserId(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {}

@@ -1,0 +1,199 @@
+//! What the fields may hold: the rules annotated in the .proto, and those that the server's code adds.
+//!
+//! The texts are the server's, as callers may match on them.
+//!
+//! Not here: rules that need the room's state (is it running, does it replace ids).
+//!
+//! Sources: contract.md section 3; `plugnmeet_gen_token.proto`.
+
+use std::fmt;
+
+use super::message::GenerateTokenReq;
+use super::{TokenRequest, uri};
+
+/// The name under which recorders enter, with rights of their own.
+///
+/// SECURITY: a token with this name is a recorder's token, whoever asked for it.
+const RECORDER_NAME: &str = "PLUGNMEET_RECORDER_AUTH";
+
+/// How ids of the server's own participants begin: ingress (with one s, as there), agents, telephones.
+const RESERVED_PREFIXES: [&str; 4] = ["ingres_", "pnm_agent-", "pnm_tts_agent-", "sip_"];
+
+/// How the id of a user's second connection, from a native application, ends.
+const RESERVED_SUFFIX: &str = "-native";
+
+/// A rule of the message that a field breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The field, by the names in the .proto.
+    pub path: &'static str,
+    /// What the rule asks for.
+    pub message: &'static str,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// Something that the server keeps for its own participants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// The recorder's name.
+    Name,
+    /// An id with a reserved beginning.
+    UserId(String),
+    /// An id with a reserved end.
+    Suffix,
+}
+
+impl fmt::Display for Reserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => write!(f, "name: {RECORDER_NAME} is reserved for internal use only"),
+            Self::UserId(user_id) => {
+                write!(f, "user_id: {user_id} is reserved for internal use only")
+            }
+            Self::Suffix => write!(
+                f,
+                "user_id: suffix {RESERVED_SUFFIX} is reserved for internal use only"
+            ),
+        }
+    }
+}
+
+/// What keeps an id out of a room. The last two would be mistaken for keys in the server's own store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserIdProblem {
+    /// Empty, or with other characters than ASCII letters, digits, `-` and `_`.
+    Characters,
+    /// Has `-FIELD_` in it.
+    FieldPattern,
+    /// Begins with `user_`.
+    UserPrefix,
+}
+
+impl fmt::Display for UserIdProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Characters => "user_id should only contain ASCII letters (a-z A-Z), digits (0-9) or -_",
+            Self::FieldPattern => "user_id cannot contain the reserved pattern '-FIELD_'",
+            Self::UserPrefix => "user_id cannot start with the reserved pattern 'user_'",
+        })
+    }
+}
+
+/// Checks the rules of the message. The order of the violations is that of the fields in the .proto.
+pub(super) fn check(message: GenerateTokenReq) -> Result<TokenRequest, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut rule = |holds: bool, path: &'static str, message: &'static str| {
+        if !holds {
+            violations.push(Violation { path, message });
+        }
+    };
+
+    let room_id = message.room_id;
+    rule(
+        is_id(&room_id),
+        "room_id",
+        "room_id should only contain letters (a-z A-Z), digits (0-9) or -_",
+    );
+    rule(message.user_info.is_some(), "user_info", "value is required");
+    let Some(user) = message.user_info else {
+        return Err(violations);
+    };
+    rule(!user.name.is_empty(), "user_info.name", "value is required");
+
+    // Unset messages are checked as empty ones: no rule below is broken by an unset field.
+    let metadata = user.user_metadata.unwrap_or_default();
+    let hand = metadata.raised_hand.unwrap_or_default();
+    match metadata.profile_pic.as_deref() {
+        None => {}
+        Some("") => rule(
+            false,
+            "user_info.user_metadata.profile_pic",
+            "value is empty, which is not a valid URI",
+        ),
+        Some(pic) => rule(
+            uri::is_absolute(pic),
+            "user_info.user_metadata.profile_pic",
+            "must be a valid URI",
+        ),
+    }
+    rule(
+        !metadata.is_presenter,
+        "user_info.user_metadata.is_presenter",
+        "must equal false",
+    );
+    rule(
+        !hand.is_raised,
+        "user_info.user_metadata.raised_hand.is_raised",
+        "must equal false",
+    );
+    rule(
+        hand.raised_at == 0,
+        "user_info.user_metadata.raised_hand.raised_at",
+        "must equal 0",
+    );
+    rule(
+        !metadata.wait_for_approval,
+        "user_info.user_metadata.wait_for_approval",
+        "must equal false",
+    );
+    rule(
+        metadata.metadata_id.is_none_or(|id| id.is_empty()),
+        "user_info.user_metadata.metadata_id",
+        "metadata_id should not contain any value",
+    );
+
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    Ok(TokenRequest {
+        room_id,
+        name: user.name,
+        user_id: user.user_id,
+        is_admin: user.is_admin,
+        is_hidden: user.is_hidden,
+        client_type: user.client_type.0,
+    })
+}
+
+/// Checks name and id as they were sent, before a room might replace the id.
+pub(super) fn check_reserved(request: &TokenRequest) -> Result<(), Reserved> {
+    let user_id = request.user_id.as_str();
+    if request.name == RECORDER_NAME {
+        return Err(Reserved::Name);
+    }
+    if RESERVED_PREFIXES.iter().any(|prefix| user_id.starts_with(prefix)) {
+        return Err(Reserved::UserId(user_id.to_owned()));
+    }
+    if user_id.ends_with(RESERVED_SUFFIX) {
+        return Err(Reserved::Suffix);
+    }
+    Ok(())
+}
+
+/// Checks the id with which the user enters the room.
+pub(super) fn check_final_user_id(user_id: &str) -> Result<(), UserIdProblem> {
+    if !is_id(user_id) {
+        return Err(UserIdProblem::Characters);
+    }
+    if user_id.contains("-FIELD_") {
+        return Err(UserIdProblem::FieldPattern);
+    }
+    if user_id.starts_with("user_") {
+        return Err(UserIdProblem::UserPrefix);
+    }
+    Ok(())
+}
+
+/// The alphabet of rooms and users: they become parts of subjects and keys, where other characters have a
+/// meaning.
+fn is_id(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}

@@ -1,0 +1,81 @@
+//! The accept loop. It never stops for an error: what fails is one connection, or the machine is short of something for
+//! a moment.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tracing::warn;
+
+use crate::{
+    addr::{Ends, unmapped},
+    drain::Drain,
+};
+
+/// Connections of one door at a time; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 65_536;
+
+/// Time for file descriptors to come back.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// A client that vanished without a word is noticed after about two minutes.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15));
+
+/// Who serves a connection.
+pub trait Door: Clone + Send + Sync + 'static {
+    /// Serves it to its end.
+    fn serve(&self, stream: TcpStream, ends: Ends) -> impl Future<Output = ()> + Send;
+}
+
+/// Opens a listener.
+pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(addr).await
+}
+
+/// Takes connections until the drain begins; each runs in a task of its own, which the drain waits for.
+pub(super) async fn accept(listener: TcpListener, door: impl Door, drain: Drain) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = one(&listener, &room) => accepted,
+            () = drain.draining() => return,
+        };
+        match accepted {
+            Ok((stream, ends, place)) => {
+                let door = door.clone();
+                drain.spawn(async move {
+                    door.serve(stream, ends).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "A connection could not be accepted");
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+async fn one(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, Ends, OwnedSemaphorePermit)> {
+    let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE)?;
+    let local = stream.local_addr()?;
+    Ok((
+        stream,
+        Ends {
+            peer: unmapped(peer),
+            local: unmapped(local),
+        },
+        place,
+    ))
+}

@@ -1,0 +1,14 @@
+//! The doors: HTTPS for everyone, plain HTTP that leads there, and the admin listener for the operator.
+//!
+//! Sources: product.md "The way of a request", "URL space" (admin), RFC 9110 section 15.4.9 (308).
+
+mod accept;
+mod admin;
+mod https;
+mod proxy_header;
+mod redirect;
+
+pub use accept::{Door, bind};
+pub use admin::Admin;
+pub use https::{Https, HttpsSettings};
+pub use redirect::{Plain, Redirect};

@@ -1,0 +1,106 @@
+//! Plain HTTP: nothing is served here but the way to HTTPS.
+
+use std::sync::Arc;
+
+use hyper::{
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::accept::{Door, accept};
+use crate::{
+    addr::Ends,
+    conn::{Caller, Conn, Handler, Protocol},
+    drain::Drain,
+    reply::{Body, Failure, Format},
+    route::{CanonicalTarget, Hosts},
+};
+
+/// Sends everyone to HTTPS.
+pub struct Redirect {
+    hosts: Hosts,
+    /// `:8443`, or nothing for 443.
+    port: String,
+}
+
+impl Redirect {
+    /// To these names, on the port at which clients see HTTPS.
+    pub fn new(hosts: Hosts, port: Option<u16>) -> Self {
+        Self {
+            hosts,
+            port: port.map(|port| format!(":{port}")).unwrap_or_default(),
+        }
+    }
+
+    /// 308 keeps method and body. The name in it is our own spelling of one of ours, never the client's.
+    fn answer(&self, request: &Request<Incoming>) -> Result<Response<Body>, Failure> {
+        let target = CanonicalTarget::of(request, &self.hosts)?;
+        let named = target.host.to_str().unwrap_or_default();
+        let host = named.parse::<hyper::http::uri::Authority>().ok();
+        let host = host
+            .as_ref()
+            .and_then(|host| self.hosts.known(host.host()))
+            .unwrap_or_default();
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        let location = format!(
+            "https://{host}{}{}",
+            self.port,
+            CanonicalTarget::path_and_query(request.uri())
+        );
+        let location =
+            HeaderValue::try_from(location).map_err(|_| Failure::from(crate::route::BadTarget::Form))?;
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+        response.headers_mut().insert(header::LOCATION, location);
+        response
+            .headers_mut()
+            .insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        Ok(response)
+    }
+}
+
+impl Handler for Redirect {
+    type Body = Body;
+
+    async fn handle(&self, request: Request<Incoming>, _: Caller) -> Response<Body> {
+        self.answer(&request)
+            .unwrap_or_else(|failure| failure.into_response(Format::Page { json: false }))
+    }
+
+    fn refuse(&self, _: &Request<Incoming>, _: Caller, failure: Failure) -> Response<Body> {
+        failure.into_response(Format::Page { json: false })
+    }
+}
+
+/// A door without TLS, for the redirect and for the admin listener.
+pub struct Plain<H>(Arc<Conn<H>>);
+
+impl<H> Clone for Plain<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<H: Handler> Plain<H> {
+    /// A door to these connections.
+    pub fn new(conn: Conn<H>) -> Self {
+        Self(Arc::new(conn))
+    }
+
+    /// Takes connections until the drain begins.
+    pub async fn run(self, listener: TcpListener, drain: Drain) {
+        accept(listener, self, drain).await;
+    }
+}
+
+impl<H: Handler> Door for Plain<H> {
+    async fn serve(&self, stream: TcpStream, ends: Ends) {
+        self.0.serve(stream, Protocol::Http1, ends).await;
+    }
+}

@@ -1,0 +1,105 @@
+//! One record for each request, written when its last byte is gone.
+
+use std::{fmt::Write as _, time::Duration};
+
+use hyper::{Method, StatusCode, Version};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{log::ACCESS, redacted};
+use crate::{addr::ClientAddr, reply::Failure};
+
+/// What is known of a request; writes itself when it is dropped.
+pub struct AccessRecord {
+    started: Instant,
+    client: ClientAddr,
+    method: Method,
+    path: String,
+    version: Version,
+    /// The place in the URL space that answered.
+    route: &'static str,
+    status: StatusCode,
+    sent: u64,
+    error: Option<(&'static str, String)>,
+    complete: bool,
+}
+
+impl AccessRecord {
+    /// A request has come in.
+    pub fn begin(client: ClientAddr, method: &Method, path: &str, version: Version) -> Self {
+        Self {
+            started: Instant::now(),
+            client,
+            method: method.clone(),
+            path: redacted(path).into_owned(),
+            version,
+            route: "none",
+            status: StatusCode::OK,
+            sent: 0,
+            error: None,
+            complete: false,
+        }
+    }
+
+    /// Which part of the URL space it belongs to.
+    pub fn routed(&mut self, route: &'static str) {
+        self.route = route;
+    }
+
+    /// It is answered with an error: our word for it, and the whole chain of causes.
+    pub fn failed(&mut self, failure: &Failure) {
+        let mut causes = String::new();
+        let mut next = failure
+            .cause()
+            .map(|cause| cause.as_ref() as &dyn std::error::Error);
+        while let Some(cause) = next {
+            let separator = if causes.is_empty() { "" } else { ": " };
+            write!(causes, "{separator}{cause}").ok();
+            next = cause.source();
+        }
+        self.error = Some((failure.code(), causes));
+    }
+
+    /// The answer's status.
+    pub fn answered(&mut self, status: StatusCode) {
+        self.status = status;
+    }
+
+    /// So many bytes of the answer's body went out.
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The whole answer went out.
+    pub fn completed(&mut self) {
+        self.complete = true;
+    }
+}
+
+impl Drop for AccessRecord {
+    fn drop(&mut self) {
+        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
+        let (error, cause) = match &self.error {
+            Some((code, causes)) => (
+                Some(*code),
+                Some(causes.as_str()).filter(|causes| !causes.is_empty()),
+            ),
+            None => (None, None),
+        };
+        info!(
+            target: ACCESS,
+            client = %self.client,
+            method = %self.method,
+            path = self.path,
+            version = ?self.version,
+            route = self.route,
+            status = self.status.as_u16(),
+            bytes = self.sent,
+            ms = millis(self.started.elapsed()),
+            aborted = !self.complete,
+            error,
+            cause,
+            "Request"
+        );
+    }
+}

@@ -1,0 +1,274 @@
+//! Bodies on their way: the client's under limits of size and rate, upstream's under a limit of silence.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use crate::reply::BoxError;
+
+/// The time over which a rate is looked at: long enough for a phone that changes cells.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// What a client's body may be.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// More is refused.
+    pub max_bytes: u64,
+    /// Slower is refused; bytes a second.
+    pub least_rate: u64,
+}
+
+/// Why a body was not passed on to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// Over the limit of size.
+    TooLarge,
+    /// Under the least rate.
+    TooSlow,
+    /// Upstream fell silent in the middle of its answer.
+    UpstreamSilent,
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "the body is too large",
+            Self::TooSlow => "the body came too slowly",
+            Self::UpstreamSilent => "upstream stopped in the middle of its answer",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// How far a request's body has got, seen from outside it: a clock that starts anew with each frame.
+#[derive(Clone)]
+pub(super) struct Progress {
+    started: Instant,
+    last_millis: Arc<AtomicU64>,
+}
+
+impl Progress {
+    pub(super) fn begin() -> Self {
+        Self {
+            started: Instant::now(),
+            last_millis: Arc::default(),
+        }
+    }
+
+    fn made(&self) {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// Resolves when nothing has moved for so long.
+    pub(super) async fn stalled_for(&self, limit: Duration) {
+        loop {
+            let last = self.started + Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
+            if last.elapsed() >= limit {
+                return;
+            }
+            sleep_until(last + limit).await;
+        }
+    }
+}
+
+/// A request's body on its way upstream.
+pub(super) enum RequestBody {
+    /// Read already.
+    Whole(Option<Bytes>),
+    /// Read as upstream takes it.
+    Streamed(Box<Limited>),
+}
+
+impl RequestBody {
+    pub(super) fn streamed(body: Incoming, limits: BodyLimits, progress: Progress) -> Self {
+        let waited = Waited {
+            total: Duration::ZERO,
+            since: None,
+            timer: Box::pin(sleep(RATE_WINDOW)),
+        };
+        Self::Streamed(Box::new(Limited {
+            body,
+            limits,
+            progress,
+            passed: 0,
+            in_window: 0,
+            waited,
+        }))
+    }
+}
+
+/// The client's body, counted and timed.
+pub(super) struct Limited {
+    body: Incoming,
+    limits: BodyLimits,
+    progress: Progress,
+    passed: u64,
+    in_window: u64,
+    waited: Waited,
+}
+
+/// How long we waited for the client in this window; time in which upstream takes nothing is not the client's.
+struct Waited {
+    total: Duration,
+    since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Limited {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        loop {
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            let Poll::Ready(frame) = polled else {
+                return self.poll_slowness(cx);
+            };
+            self.waited.stop();
+            self.progress.made();
+            return match frame {
+                None => Poll::Ready(None),
+                Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => Poll::Ready(Some(self.counted(data).map(Frame::data).map_err(Into::into))),
+                    // No trailers upstream (contract.md section 10).
+                    Err(_trailers) => continue,
+                },
+            };
+        }
+    }
+
+    fn counted(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
+        let bytes = data.remaining() as u64;
+        self.passed += bytes;
+        self.in_window += bytes;
+        if self.passed > self.limits.max_bytes {
+            Err(BodyError::TooLarge)
+        } else {
+            Ok(data)
+        }
+    }
+
+    fn poll_slowness(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        ready!(self.waited.poll_window(cx));
+        let enough = self.limits.least_rate.saturating_mul(RATE_WINDOW.as_secs());
+        if self.in_window < enough {
+            return Poll::Ready(Some(Err(BodyError::TooSlow.into())));
+        }
+        self.in_window = 0;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Waited {
+    fn stop(&mut self) {
+        if let Some(since) = self.since.take() {
+            self.total += since.elapsed();
+        }
+    }
+
+    /// Ready when a whole window has been waited; begins the next.
+    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.since.is_none() {
+            let now = Instant::now();
+            self.since = Some(now);
+            let left = RATE_WINDOW.saturating_sub(self.total);
+            self.timer.as_mut().reset(now + left);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        self.total = Duration::ZERO;
+        self.since = None;
+        Poll::Ready(())
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut *self {
+            Self::Whole(bytes) => Poll::Ready(
+                bytes
+                    .take()
+                    .filter(|bytes| !bytes.is_empty())
+                    .map(|bytes| Ok(Frame::data(bytes))),
+            ),
+            Self::Streamed(limited) => limited.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Streamed(limited) => limited.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Streamed(limited) => limited.body.size_hint(),
+        }
+    }
+}
+
+/// An answer's body on its way to the client.
+pub(super) struct ResponseBody {
+    body: Incoming,
+    silence: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(body: Incoming, silence: Duration) -> Self {
+        Self {
+            body,
+            silence,
+            timer: None,
+        }
+    }
+}
+
+impl HttpBody for ResponseBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.timer = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let silence = self.silence;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(silence)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Some(Err(BodyError::UpstreamSilent.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

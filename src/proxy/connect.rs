@@ -1,0 +1,87 @@
+//! Reaching an upstream: any of its addresses that takes the connection, each in its turn.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::Uri;
+use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{net::TcpStream, time::timeout};
+use tower_service::Service;
+
+/// Where an upstream listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// A name or an address.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// A dead peer behind an idle tunnel is noticed after about two minutes; clients ping far more often.
+const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15));
+
+/// Makes connections to the targets of one upstream.
+#[derive(Clone)]
+pub(super) struct Connect {
+    targets: Arc<[Target]>,
+    turn: Arc<AtomicUsize>,
+    deadline: Duration,
+}
+
+impl Connect {
+    pub(super) fn new(targets: Vec<Target>, deadline: Duration) -> Self {
+        Self {
+            targets: targets.into(),
+            turn: Arc::default(),
+            deadline,
+        }
+    }
+
+    /// One after the other from the next in turn on, all within the one deadline. Nothing was sent yet, so going on to
+    /// the next is safe for any request.
+    async fn any(self) -> io::Result<TcpStream> {
+        let each = self.deadline / u32::try_from(self.targets.len().max(1)).unwrap_or(u32::MAX);
+        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut failed = io::Error::new(io::ErrorKind::NotFound, "no address is configured");
+        for at in 0..self.targets.len() {
+            let Some(target) = self.targets.get(first.wrapping_add(at) % self.targets.len()) else {
+                continue;
+            };
+            match timeout(each, TcpStream::connect((target.host.as_str(), target.port))).await {
+                Ok(Ok(stream)) => {
+                    stream.set_nodelay(true)?;
+                    SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE)?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => failed = error,
+                Err(_late) => failed = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(failed)
+    }
+}
+
+impl Service<Uri> for Connect {
+    type Response = TokioIo<TcpStream>;
+    type Error = io::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let connect = self.clone();
+        Box::pin(async move { connect.any().await.map(TokioIo::new) })
+    }
+}

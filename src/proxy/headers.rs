@@ -1,0 +1,207 @@
+//! The header fields of a forwarded message: what is this hop's stays here, what is said of the client is said anew.
+//!
+//! SECURITY: a client must not be able to take off, by listing it in `Connection`, a field on which a check here or
+//! upstream relies (RFC 9110 section 7.6.1 would have us remove it).
+
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderName, HeaderValue},
+};
+
+use crate::addr::ClientAddr;
+
+/// RFC 9110 section 7.6.1, and the older names of the same thing.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// What `Connection` can't take off.
+const RELIED_ON: [&str; 14] = [
+    "host",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "authorization",
+    "api-key",
+    "hash-signature",
+    "room-id",
+    "origin",
+    "cookie",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+];
+
+/// Other proxies' words for what we say ourselves; believed by some upstream, so never passed on.
+const CLAIMS: [&str; 15] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-forwarded-scheme",
+    "x-forwarded-ssl",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-original-forwarded-for",
+];
+
+/// What we tell upstream of a request. All of it together is small: the server reads 4096 bytes of header in all
+/// (contract.md section 0.14).
+#[derive(Clone, Debug)]
+pub struct About {
+    /// Who sent it.
+    pub client: ClientAddr,
+    /// The authority that the client used; it becomes `Host` as well.
+    pub host: HeaderValue,
+}
+
+/// Makes a client's fields those of our own request.
+pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, keep_cookies: bool) {
+    remove_hop_by_hop(headers);
+    let ambiguous: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().contains('_'))
+        .cloned()
+        .collect();
+    for name in ambiguous {
+        headers.remove(name);
+    }
+    for name in CLAIMS {
+        headers.remove(name);
+    }
+    if !keep_cookies {
+        headers.remove(header::COOKIE);
+    }
+    headers.remove(header::EXPECT);
+    headers.insert(header::HOST, about.host.clone());
+    if let Ok(client) = HeaderValue::try_from(about.client.to_string()) {
+        headers.insert(HeaderName::from_static("x-forwarded-for"), client);
+    }
+    headers.insert(
+        HeaderName::from_static("x-forwarded-proto"),
+        HeaderValue::from_static("https"),
+    );
+    headers.insert(HeaderName::from_static("x-forwarded-host"), about.host.clone());
+}
+
+/// Makes upstream's fields those of our own response.
+pub(super) fn to_client(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // All lines of `Connection` count, not the first alone.
+    let listed: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
+        .filter(|name| !RELIED_ON.contains(&name.as_str()))
+        .collect();
+    for name in listed.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(fields: &[(&'static str, &'static str)], keep_cookies: bool) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let about = About {
+            client: ClientAddr("192.0.2.7".parse().unwrap()),
+            host: HeaderValue::from_static("conf.example.org"),
+        };
+        to_upstream(&mut headers, &about, keep_cookies);
+        headers
+    }
+
+    /// RFC 9110 section 7.6.1: fields named by `Connection` are for this hop only.
+    #[test]
+    fn drops_what_any_connection_line_names() {
+        let fields = [
+            ("connection", "x-one"),
+            ("connection", "close, X-Two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("x-3", "3"),
+        ];
+        let headers = sent(&fields, true);
+        assert!(!headers.contains_key("x-one") && !headers.contains_key("x-two"));
+        assert!(!headers.contains_key("connection"));
+        assert!(headers.contains_key("x-3"));
+    }
+
+    #[test]
+    fn connection_cannot_take_off_what_is_relied_on() {
+        let fields = [
+            (
+                "connection",
+                "api-key, HASH-SIGNATURE, authorization, host, x-forwarded-for, content-type",
+            ),
+            ("api-key", "k"),
+            ("hash-signature", "s"),
+            ("authorization", "t"),
+            ("content-type", "application/json"),
+        ];
+        let headers = sent(&fields, true);
+        for name in ["api-key", "hash-signature", "authorization", "content-type"] {
+            assert!(headers.contains_key(name), "{name}");
+        }
+        assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
+        assert_eq!(headers["host"], "conf.example.org");
+    }
+
+    #[test]
+    fn says_anew_who_the_client_is() {
+        let fields = [
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-for", "10.0.0.2"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "evil.example"),
+            ("x-real-ip", "10.0.0.1"),
+            ("forwarded", "for=10.0.0.1"),
+        ];
+        let headers = sent(&fields, true);
+        assert_eq!(
+            headers.get_all("x-forwarded-for").iter().collect::<Vec<_>>(),
+            ["192.0.2.7"]
+        );
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-forwarded-host"], "conf.example.org");
+        assert!(!headers.contains_key("x-real-ip") && !headers.contains_key("forwarded"));
+    }
+
+    #[test]
+    fn drops_names_with_an_underscore_and_unread_cookies() {
+        let fields = [
+            ("api_key", "k"),
+            ("x_forwarded_for", "10.0.0.1"),
+            ("cookie", "a=b"),
+        ];
+        let headers = sent(&fields, false);
+        for name in ["api_key", "x_forwarded_for", "cookie"] {
+            assert!(!headers.contains_key(name), "{name}");
+        }
+        assert!(sent(&fields, true).contains_key("cookie"));
+    }
+}

@@ -1,0 +1,19 @@
+//! Forwarding: one request to one upstream and its answer back, streaming both ways.
+//!
+//! The bytes of the target stay as they came (BBB's checksums and LTI's signatures cover them); the hop's own fields
+//! are taken off, who the client is is written anew, and bodies pass under limits of size and rate.
+//!
+//! Not here: which request goes where (`crate::route`), WebSockets once they are open (`crate::upgrade`).
+//!
+//! Sources: RFC 9110 section 7, RFC 9112 section 6.3, contract.md sections 0.14 to 0.20 and 10, product.md "Forwarding".
+
+mod body;
+mod connect;
+mod headers;
+mod once;
+mod upstream;
+
+pub use connect::Target;
+pub use headers::About;
+pub use once::once;
+pub use upstream::{ProxyError, ProxySettings, Upstream, UpstreamKind};

@@ -1,0 +1,316 @@
+//! One upstream: its connections, and a request to it.
+
+use std::{error::Error, fmt, time::Duration};
+
+use bytes::Bytes;
+use http_body::Body as HttpBody;
+use hyper::{
+    Request, Response, StatusCode, Uri, Version,
+    body::Incoming,
+    header::{self, HeaderValue},
+    http::uri::PathAndQuery,
+};
+use hyper_util::{
+    client::legacy::{Client, Error as ClientError},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::{
+    About, Target,
+    body::{BodyError, BodyLimits, Progress, RequestBody, ResponseBody},
+    connect::Connect,
+    headers,
+};
+use crate::{
+    drain::Drain,
+    reply::{Body, Failure},
+    upgrade::{self, BadHandshake, Tunnels, Wanted},
+};
+
+/// An idle connection is given up before any upstream of ours would close it, so that no request meets a closed one.
+const POOL_IDLE: Duration = Duration::from_secs(15);
+
+/// Idle connections kept to one upstream.
+const POOL_SIZE: usize = 256;
+
+/// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (contract.md section 0.20).
+const SLOWEST_TOKEN: Duration = Duration::from_secs(25);
+
+/// Who an upstream is, and what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the upstreams' own")]
+pub enum UpstreamKind {
+    Server,
+    Livekit,
+    Nats,
+    Etherpad,
+    Ingress,
+}
+
+impl UpstreamKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Livekit => "livekit",
+            Self::Nats => "nats",
+            Self::Etherpad => "etherpad",
+            Self::Ingress => "ingress",
+        }
+    }
+
+    /// Only Etherpad has sessions in cookies; the others read none (contract.md sections 0.14 and 5).
+    fn reads_cookies(self) -> bool {
+        self == Self::Etherpad
+    }
+
+    /// plugnmeet-server has no WebSocket.
+    fn has_websockets(self) -> bool {
+        self != Self::Server
+    }
+}
+
+/// What all upstreams share.
+#[derive(Clone, Copy, Debug)]
+pub struct ProxySettings {
+    /// For a connection, to any of the addresses.
+    pub connect: Duration,
+    /// From the request's last byte to the answer's first.
+    pub response: Duration,
+    /// For silence in the middle of an answer.
+    pub idle: Duration,
+    /// A request's body, in bytes.
+    pub max_body_bytes: u64,
+    /// A request's body, in bytes a second.
+    pub least_rate: u64,
+}
+
+/// A running upstream.
+pub struct Upstream {
+    kind: UpstreamKind,
+    client: Client<Connect, RequestBody>,
+    settings: ProxySettings,
+    tunnels: Tunnels,
+    drain: Drain,
+}
+
+/// Why a request got no answer from upstream.
+#[derive(Debug)]
+pub enum ProxyError {
+    /// The client's body broke a limit.
+    Body(BodyError),
+    /// The WebSocket handshake is not one.
+    Handshake(BadHandshake),
+    /// No connection within the deadline.
+    Unreachable(ClientError),
+    /// No answer within the deadline.
+    Silent,
+    /// The connection broke, or what came is not HTTP.
+    Broken(ClientError),
+    /// The target can't be written down for upstream.
+    Target,
+}
+
+impl Upstream {
+    /// An upstream at one or more addresses.
+    pub fn new(kind: UpstreamKind, targets: Vec<Target>, settings: ProxySettings, drain: &Drain) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_SIZE)
+            .set_host(false)
+            .build(Connect::new(targets, settings.connect));
+        Self {
+            kind,
+            client,
+            settings,
+            tunnels: Tunnels::to(kind.name()),
+            drain: drain.clone(),
+        }
+    }
+
+    /// Who this is.
+    pub fn name(&self) -> &'static str {
+        self.kind.name()
+    }
+
+    /// The tunnels open to it.
+    pub fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
+    }
+
+    /// Forwards a request, streaming its body; a WebSocket becomes a tunnel. `target` is what upstream sees.
+    pub async fn forward(
+        &self,
+        mut request: Request<Incoming>,
+        target: PathAndQuery,
+        about: &About,
+    ) -> Result<Response<Body>, ProxyError> {
+        if request.body().size_hint().lower() > self.settings.max_body_bytes {
+            return Err(ProxyError::Body(BodyError::TooLarge));
+        }
+        let wanted = if self.kind.has_websockets() {
+            Wanted::of(&request).map_err(ProxyError::Handshake)?
+        } else {
+            None
+        };
+        let client_side = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
+        let (mut head, body) = request.into_parts();
+        headers::to_upstream(&mut head.headers, about, self.kind.reads_cookies());
+        if let Some(wanted) = &wanted {
+            wanted.ask(&mut head.headers);
+        }
+        let progress = Progress::begin();
+        let limits = BodyLimits {
+            max_bytes: self.settings.max_body_bytes,
+            least_rate: self.settings.least_rate,
+        };
+        let body = RequestBody::streamed(body, limits, progress.clone());
+        let mut response = self
+            .send(
+                Request::from_parts(head, body),
+                target,
+                self.settings.response,
+                progress,
+            )
+            .await?;
+
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let (Some(wanted), Some(client_side)) = (wanted, client_side) else {
+                return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
+            };
+            wanted.agreed(&response).map_err(ProxyError::Handshake)?;
+            let upstream_side = hyper::upgrade::on(&mut response);
+            upgrade::join(client_side, upstream_side, &self.tunnels, &self.drain);
+            headers::to_client(response.headers_mut());
+            wanted.ask(response.headers_mut());
+            return Ok(response.map(|_| Body::Empty));
+        }
+        Ok(self.answer(response))
+    }
+
+    /// Forwards a request for a token whose body was read and checked. Nothing is sent twice: a second token for a user
+    /// who is online throws them out of the room (contract.md section 3).
+    pub async fn forward_token_request(
+        &self,
+        request: Request<Bytes>,
+        target: PathAndQuery,
+        about: &About,
+    ) -> Result<Response<Body>, ProxyError> {
+        let (mut head, body) = request.into_parts();
+        headers::to_upstream(&mut head.headers, about, false);
+        head.headers
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let request = Request::from_parts(head, RequestBody::Whole(Some(body)));
+        let deadline = self.settings.response.max(SLOWEST_TOKEN);
+        let response = self.send(request, target, deadline, Progress::begin()).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
+        }
+        Ok(self.answer(response))
+    }
+
+    async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+        target: PathAndQuery,
+        deadline: Duration,
+        progress: Progress,
+    ) -> Result<Response<Incoming>, ProxyError> {
+        // The pool's key, not an address: `Connect` knows the addresses.
+        *request.uri_mut() = Uri::builder()
+            .scheme("http")
+            .authority(self.kind.name())
+            .path_and_query(target)
+            .build()
+            .map_err(|_| ProxyError::Target)?;
+        *request.version_mut() = Version::HTTP_11;
+        request.extensions_mut().clear();
+        tokio::select! {
+            answered = self.client.request(request) => answered.map_err(ProxyError::from),
+            () = progress.stalled_for(deadline) => Err(ProxyError::Silent),
+        }
+    }
+
+    fn answer(&self, mut response: Response<Incoming>) -> Response<Body> {
+        headers::to_client(response.headers_mut());
+        *response.version_mut() = Version::HTTP_11;
+        response.extensions_mut().clear();
+        response.map(|body| {
+            if body.is_end_stream() {
+                Body::Empty
+            } else {
+                Body::stream(ResponseBody::new(body, self.settings.idle))
+            }
+        })
+    }
+}
+
+impl From<ClientError> for ProxyError {
+    fn from(error: ClientError) -> Self {
+        let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(cause) = next {
+            if let Some(body) = cause.downcast_ref::<BodyError>() {
+                return Self::Body(*body);
+            }
+            next = cause.source();
+        }
+        if error.is_connect() {
+            Self::Unreachable(error)
+        } else {
+            Self::Broken(error)
+        }
+    }
+}
+
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => error.fmt(f),
+            Self::Handshake(error) => error.fmt(f),
+            Self::Unreachable(_) => f.write_str("the meeting server can't be reached"),
+            Self::Silent => f.write_str("the meeting server did not answer in time"),
+            Self::Broken(_) => f.write_str("the meeting server's answer broke off"),
+            Self::Target => f.write_str("the request target can't be forwarded"),
+        }
+    }
+}
+
+impl Error for ProxyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreachable(error) | Self::Broken(error) => Some(error),
+            Self::Body(_) | Self::Handshake(_) | Self::Silent | Self::Target => None,
+        }
+    }
+}
+
+impl From<ProxyError> for Failure {
+    fn from(error: ProxyError) -> Self {
+        let (status, code) = match &error {
+            ProxyError::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            ProxyError::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
+            ProxyError::Body(BodyError::UpstreamSilent) | ProxyError::Silent => {
+                (StatusCode::GATEWAY_TIMEOUT, "upstream_silent")
+            }
+            ProxyError::Handshake(BadHandshake::Malformed) => (StatusCode::BAD_REQUEST, "bad_handshake"),
+            ProxyError::Handshake(BadHandshake::Version) => {
+                (StatusCode::UPGRADE_REQUIRED, "websocket_version")
+            }
+            ProxyError::Handshake(BadHandshake::UpstreamBroke) => {
+                (StatusCode::BAD_GATEWAY, "upstream_handshake")
+            }
+            ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+            ProxyError::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
+            ProxyError::Target => (StatusCode::BAD_REQUEST, "bad_target"),
+        };
+        let failure = Self::new(status, code, error.to_string());
+        let failure = match code {
+            // RFC 9110 section 15.5.22 and RFC 6455 section 4.4.
+            "websocket_version" => failure
+                .header(header::UPGRADE, HeaderValue::from_static("websocket"))
+                .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+            _ => failure,
+        };
+        failure.caused_by(error)
+    }
+}

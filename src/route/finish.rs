@@ -1,0 +1,128 @@
+//! The last step of every request: the headers that all answers get, and the record of what was answered.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::{
+    Response,
+    header::{self, HeaderValue},
+};
+
+use crate::{
+    observe::AccessRecord,
+    reply::{
+        Body, BoxError,
+        page::{OwnPage, POLICY},
+    },
+};
+
+/// What every answer gets.
+pub struct Finish {
+    /// Policy of the gateway's own pages.
+    own_policy: HeaderValue,
+    /// Policy of the client's page.
+    page_policy: HeaderValue,
+    /// `Strict-Transport-Security`, where the public name is one that a browser may remember.
+    strict_transport: Option<HeaderValue>,
+}
+
+/// RFC 6797 section 6.1.1: half a year.
+const STRICT_TRANSPORT: &str = "max-age=15768000";
+
+impl Finish {
+    /// `frame_ancestors` may frame the conference; nobody, if it is empty.
+    pub fn new(frame_ancestors: &[String], strict_transport: bool) -> Self {
+        let ancestors = if frame_ancestors.is_empty() {
+            "'none'".to_owned()
+        } else {
+            frame_ancestors.join(" ")
+        };
+        let value = |text: String| {
+            HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(
+                "default-src 'none'; frame-ancestors 'none'",
+            ))
+        };
+        Self {
+            own_policy: value(format!("{}; frame-ancestors {ancestors}", *POLICY)),
+            page_policy: value(format!("frame-ancestors {ancestors}")),
+            strict_transport: strict_transport.then_some(HeaderValue::from_static(STRICT_TRANSPORT)),
+        }
+    }
+
+    /// For the client's page alone: nobody else's framing is ours to judge.
+    pub(super) fn as_page(&self, response: &mut Response<Body>) {
+        if response.extensions().get::<OwnPage>().is_none() {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_SECURITY_POLICY, self.page_policy.clone());
+        }
+    }
+
+    pub(super) fn apply(&self, response: &mut Response<Body>) {
+        let own = response.extensions_mut().remove::<OwnPage>().is_some();
+        let headers = response.headers_mut();
+        if own {
+            headers.insert(header::CONTENT_SECURITY_POLICY, self.own_policy.clone());
+            headers.insert(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            );
+        }
+        if let Some(value) = &self.strict_transport {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
+        }
+    }
+}
+
+/// A body whose bytes are counted; its record is written when it is gone.
+pub struct Recorded {
+    body: Body,
+    record: AccessRecord,
+}
+
+impl Recorded {
+    pub(super) fn of(response: Response<Body>, mut record: AccessRecord) -> Response<Self> {
+        record.answered(response.status());
+        if response.body().is_end_stream() {
+            record.completed();
+        }
+        response.map(|body| Self { body, record })
+    }
+}
+
+impl HttpBody for Recorded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Buf::remaining);
+                self.record.sent(bytes);
+            }
+            Poll::Ready(None) => self.record.completed(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        // hyper does not ask again for what it knows to be the end.
+        if polled.is_ready() && self.body.is_end_stream() {
+            self.record.completed();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

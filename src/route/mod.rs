@@ -1,0 +1,360 @@
+//! The request path: target -> route -> action -> finish. Reading `Router::act` is knowing the gateway.
+//!
+//! Where things happen: a token is checked in `crate::token`, called by `crate::handoff`; a header is taken off in
+//! `crate::proxy`; a new route goes into `table`.
+//!
+//! Source: product.md "The way of a request".
+
+mod finish;
+mod format;
+mod table;
+mod target;
+
+use std::net::SocketAddr;
+
+use hyper::{
+    Method, Request, Response, StatusCode, Uri,
+    body::Incoming,
+    header::{self, HeaderName, HeaderValue},
+    http::uri::PathAndQuery,
+};
+
+use self::table::{AuthEndpoint, Route};
+pub use self::{
+    finish::{Finish, Recorded},
+    table::Table,
+    target::{BadTarget, CanonicalTarget, Hosts},
+};
+use crate::{
+    addr::{ClientAddr, Networks},
+    clock::Clock,
+    files::{ClientFiles, Shown},
+    handoff::{Handed, Handoff},
+    issue::{Issue, Issued, envelope},
+    observe::AccessRecord,
+    proxy::{About, Upstream},
+    reply::{Body, Failure, Format},
+};
+
+/// The upstreams that are configured; the paths of the others lead nowhere.
+#[derive(Default)]
+pub struct Upstreams {
+    /// plugnmeet-server.
+    pub server: Option<Upstream>,
+    /// LiveKit's signalling.
+    pub livekit: Option<Upstream>,
+    /// NATS' WebSocket.
+    pub nats: Option<Upstream>,
+    /// Etherpad, for older releases.
+    pub etherpad: Option<Upstream>,
+    /// The WHIP ingress.
+    pub ingress: Option<Upstream>,
+}
+
+/// Everything that a request can reach.
+pub struct Router {
+    /// Our names.
+    pub hosts: Hosts,
+    /// The URL space.
+    pub table: Table,
+    /// Links and sessions.
+    pub handoff: Handoff,
+    /// Tokens.
+    pub issue: Issue,
+    /// The client's files.
+    pub files: ClientFiles,
+    /// Who is behind us.
+    pub upstreams: Upstreams,
+    /// Who may reach what only plugNmeet's own parts call; open to all if empty.
+    pub internal: Networks,
+    /// What every answer gets.
+    pub finish: Finish,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Who asks, by way of which of our addresses.
+#[derive(Clone, Copy)]
+struct From {
+    client: ClientAddr,
+    local: SocketAddr,
+}
+
+impl Router {
+    /// Answers a request.
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        client: ClientAddr,
+        local: SocketAddr,
+    ) -> Response<Recorded> {
+        let mut answer = self.answer_for(&request, client);
+        let response = match self
+            .act(request, From { client, local }, &mut answer.record)
+            .await
+        {
+            Ok(response) => response,
+            Err(failure) => answer.fail(failure),
+        };
+        answer.finish(&self.finish, response)
+    }
+
+    /// Answers a request whose head is refused as it stands.
+    pub fn refuse(
+        &self,
+        request: &Request<Incoming>,
+        client: ClientAddr,
+        failure: Failure,
+    ) -> Response<Recorded> {
+        let mut answer = self.answer_for(request, client);
+        let response = answer.fail(failure);
+        answer.finish(&self.finish, response)
+    }
+
+    async fn act(
+        &self,
+        request: Request<Incoming>,
+        from: From,
+        record: &mut AccessRecord,
+    ) -> Result<Response<Body>, Failure> {
+        let target = CanonicalTarget::of(&request, &self.hosts)?;
+        let route = self.table.find(target.path);
+        record.routed(route.name());
+        match route {
+            Route::Root | Route::MountWithoutSlash | Route::PageWithoutSlash
+                if Handoff::is_handoff(target.query) =>
+            {
+                self.page(&request, &target, None, from)
+            }
+            Route::Root => redirect(&request, StatusCode::FOUND, &format!("{}/", self.table.mount)),
+            Route::MountWithoutSlash | Route::PageWithoutSlash => redirect(
+                &request,
+                StatusCode::PERMANENT_REDIRECT,
+                &format!("{}/", target.path),
+            ),
+            Route::Page { tag } => self.page(&request, &target, tag, from),
+            Route::Asset(path) => self.files.asset(path, request.method(), request.headers()),
+            Route::Issue => {
+                let (about, path) = (about(&target, from), path_and_query(request.uri())?);
+                self.issue(request, path, &about).await
+            }
+            Route::Auth(endpoint) => {
+                self.check_auth(&request, endpoint, from)?;
+                self.forward(self.upstreams.server.as_ref(), request, None, from)
+                    .await
+            }
+            Route::Webhook => {
+                self.internal_only(from)?;
+                self.forward(self.upstreams.server.as_ref(), request, None, from)
+                    .await
+            }
+            Route::Server => {
+                self.forward(self.upstreams.server.as_ref(), request, None, from)
+                    .await
+            }
+            Route::Livekit(path) => {
+                if path
+                    .get(..7)
+                    .is_some_and(|start| start.eq_ignore_ascii_case("/twirp/"))
+                {
+                    self.internal_only(from)?;
+                }
+                let path = path.to_owned();
+                self.forward(self.upstreams.livekit.as_ref(), request, Some(path), from)
+                    .await
+            }
+            Route::Nats(path) => {
+                let path = path.to_owned();
+                self.forward(self.upstreams.nats.as_ref(), request, Some(path), from)
+                    .await
+            }
+            Route::Etherpad(path) => {
+                let path = path.to_owned();
+                self.forward(self.upstreams.etherpad.as_ref(), request, Some(path), from)
+                    .await
+            }
+            Route::Ingress(_) => {
+                self.forward(self.upstreams.ingress.as_ref(), request, None, from)
+                    .await
+            }
+            Route::Nowhere => Err(nowhere()),
+        }
+    }
+
+    fn page(
+        &self,
+        request: &Request<Incoming>,
+        target: &CanonicalTarget<'_>,
+        tag: Option<&str>,
+        from: From,
+    ) -> Result<Response<Body>, Failure> {
+        match self.handoff.handle(request, target.query, tag, from.client)? {
+            Handed::Reply(response) => Ok(response),
+            Handed::Page(session) => {
+                let shown = Shown {
+                    claims: &session.claims,
+                    now: self.clock.unix(),
+                    design: &session.design,
+                };
+                let mut response = self.files.page(shown, request.method(), request.headers())?;
+                self.finish.as_page(&mut response);
+                Ok(response)
+            }
+        }
+    }
+
+    async fn issue(
+        &self,
+        request: Request<Incoming>,
+        path: PathAndQuery,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        match self.issue.handle(request, about.client).await {
+            Ok(Issued::Reply(response)) => Ok(response),
+            Ok(Issued::Upstream(request)) => {
+                let server = self.upstreams.server.as_ref().ok_or_else(nowhere)?;
+                Ok(server.forward_token_request(request, path, about).await?)
+            }
+            Err(error) => error.into_answer(),
+        }
+    }
+
+    /// The server checks these signatures itself; here goes only what it could be talked round with.
+    fn check_auth(
+        &self,
+        request: &Request<Incoming>,
+        endpoint: AuthEndpoint,
+        from: From,
+    ) -> Result<(), Failure> {
+        if endpoint == AuthEndpoint::RecorderNotify {
+            self.internal_only(from)?;
+        }
+        if envelope::is_preflight(request.method(), request.headers()) {
+            return Ok(());
+        }
+        let multipart_allowed = endpoint == AuthEndpoint::UploadWhiteboardFile;
+        match self.issue.check_envelope(request, multipart_allowed, from.client) {
+            Ok(()) => Ok(()),
+            Err(error) => error.into_answer().and(Ok(())),
+        }
+    }
+
+    /// To an upstream, with the path that it is to see if that is another.
+    async fn forward(
+        &self,
+        upstream: Option<&Upstream>,
+        request: Request<Incoming>,
+        path: Option<String>,
+        from: From,
+    ) -> Result<Response<Body>, Failure> {
+        let upstream = upstream.ok_or_else(nowhere)?;
+        let about = about(&CanonicalTarget::of(&request, &self.hosts)?, from);
+        let target = match path {
+            None => path_and_query(request.uri())?,
+            Some(path) => {
+                let whole = path_and_query(request.uri())?;
+                let query = whole.as_str().get(whole.path().len()..).unwrap_or_default();
+                PathAndQuery::try_from(format!("{path}{query}"))
+                    .map_err(|_| Failure::from(BadTarget::Form))?
+            }
+        };
+        Ok(upstream.forward(request, target, &about).await?)
+    }
+
+    /// `trust.internal`: what LiveKit, ingress and recorders call (contract.md section 0.16).
+    fn internal_only(&self, from: From) -> Result<(), Failure> {
+        if self.internal.is_empty() || self.internal.contains_client(from.client, from.local) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            "internal_only",
+            "this address is for the meeting server's own parts",
+        ))
+    }
+
+    fn answer_for(&self, request: &Request<Incoming>, client: ClientAddr) -> Answer {
+        let uri = request.uri();
+        Answer {
+            format: format::of(uri, request.headers(), &self.table.mount),
+            from_script: request.headers().contains_key(header::ORIGIN),
+            record: AccessRecord::begin(client, request.method(), uri.path(), request.version()),
+        }
+    }
+}
+
+/// What has to be known of a request to answer it in its form, when the request itself is gone.
+struct Answer {
+    format: Format,
+    from_script: bool,
+    record: AccessRecord,
+}
+
+impl Answer {
+    fn fail(&mut self, failure: Failure) -> Response<Body> {
+        self.record.failed(&failure);
+        failure.into_response(self.format)
+    }
+
+    fn finish(self, finish: &Finish, mut response: Response<Body>) -> Response<Recorded> {
+        let api = match self.format {
+            Format::Auth { .. } | Format::Api { .. } | Format::Upload => true,
+            Format::Bbb | Format::Page { .. } => false,
+        };
+        // The server lets any origin read its API, which needs no cookie (contract.md section 8, CORS).
+        if api && self.from_script {
+            let headers = response.headers_mut();
+            headers
+                .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+                .or_insert(HeaderValue::from_static("*"));
+        }
+        finish.apply(&mut response);
+        Recorded::of(response, self.record)
+    }
+}
+
+fn about(target: &CanonicalTarget<'_>, from: From) -> About {
+    About {
+        client: from.client,
+        host: target.host.clone(),
+    }
+}
+
+fn path_and_query(uri: &Uri) -> Result<PathAndQuery, Failure> {
+    uri.path_and_query()
+        .cloned()
+        .ok_or_else(|| BadTarget::Form.into())
+}
+
+fn nowhere() -> Failure {
+    Failure::new(
+        StatusCode::NOT_FOUND,
+        "no_route",
+        "nothing is served at this path",
+    )
+}
+
+/// To another path, with the query as it came; relative, so that no header can say where.
+fn redirect(request: &Request<Incoming>, status: StatusCode, path: &str) -> Result<Response<Body>, Failure> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Err(Failure::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method",
+            "only GET and HEAD are answered here",
+        )
+        .header(header::ALLOW, HeaderValue::from_static("GET, HEAD")));
+    }
+    let location = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let location = HeaderValue::try_from(location).map_err(|_| Failure::from(BadTarget::Form))?;
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(
+        HeaderName::from_static("referrer-policy"),
+        HeaderValue::from_static("no-referrer"),
+    );
+    Ok(response)
+}

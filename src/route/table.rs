@@ -1,0 +1,337 @@
+//! Where each path leads: the whole URL space in one place.
+//!
+//! Paths of plugnmeet-server are compared as its router compares them, without regard to case or to a trailing slash,
+//! and undecoded: whatever it would take for a guarded endpoint is that endpoint here too (contract.md section 0.1). Our
+//! own and the other upstreams' paths are compared exactly. Prefixes match whole segments.
+//!
+//! A new route goes into `Route`, `Table::find` and the `match` of `super::Router::act`; the compiler asks for the rest.
+//!
+//! Sources: product.md "URL space", contract.md section 8.
+
+use crate::token::TokenKeys;
+
+/// What a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// `/`, if the client is not mounted there: leads to the mount.
+    Root,
+    /// The mount without its slash.
+    MountWithoutSlash,
+    /// Where the client's page is: the mount, or a session's own path.
+    Page {
+        /// The session's tag, from its path.
+        tag: Option<&'a str>,
+    },
+    /// A session's path without its slash.
+    PageWithoutSlash,
+    /// A client file; its path below the client's folder.
+    Asset(&'a str),
+    /// `getJoinToken`.
+    Issue,
+    /// Another endpoint under `/auth`.
+    Auth(AuthEndpoint),
+    /// LiveKit reports to the server.
+    Webhook,
+    /// Anything else that is the server's.
+    Server,
+    /// `/ws`; what upstream sees of the path.
+    Nats(&'a str),
+    /// `/livekit`; what upstream sees of the path.
+    Livekit(&'a str),
+    /// `/etherpad`; what upstream sees of the path.
+    Etherpad(&'a str),
+    /// `/whip`; what upstream sees of the path.
+    Ingress(&'a str),
+    /// On no route.
+    Nowhere,
+}
+
+/// What differs between the endpoints under `/auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthEndpoint {
+    /// The one that takes multipart bodies.
+    UploadWhiteboardFile,
+    /// Recorders report to the server.
+    RecorderNotify,
+    /// Any other.
+    Other,
+}
+
+impl Route<'_> {
+    /// The route's name in the access log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::MountWithoutSlash | Self::PageWithoutSlash => "slash",
+            Self::Page { .. } => "page",
+            Self::Asset(_) => "asset",
+            Self::Issue => "issue",
+            Self::Auth(_) => "auth",
+            Self::Webhook => "webhook",
+            Self::Server => "server",
+            Self::Nats(_) => "nats",
+            Self::Livekit(_) => "livekit",
+            Self::Etherpad(_) => "etherpad",
+            Self::Ingress(_) => "ingress",
+            Self::Nowhere => "none",
+        }
+    }
+}
+
+/// The URL space, as far as the configuration changes it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// `/conference`, or nothing for the root.
+    pub mount: String,
+    /// Do sessions have paths of their own?
+    pub session_paths: bool,
+    /// Is `/login…` served?
+    pub login: bool,
+    /// Is the server's `/metrics` served?
+    pub metrics: bool,
+}
+
+impl Table {
+    /// What this canonical path is.
+    pub fn find<'a>(&self, path: &'a str) -> Route<'a> {
+        upstream(path)
+            .or_else(|| self.server(path))
+            .unwrap_or_else(|| self.client(path))
+    }
+
+    fn server<'a>(&self, path: &'a str) -> Option<Route<'a>> {
+        let mut segments = path.trim_start_matches('/').trim_end_matches('/').split('/');
+        let lower: [Option<&str>; 4] = std::array::from_fn(|_| segments.next());
+        let is = |at: usize, name: &str| {
+            lower
+                .get(at)
+                .copied()
+                .flatten()
+                .is_some_and(|s| s.eq_ignore_ascii_case(name))
+        };
+        let ends_at = |at: usize| lower.get(at).copied().flatten().is_none();
+        if is(0, "auth") {
+            return Some(if is(1, "room") && is(2, "getJoinToken") && ends_at(3) {
+                Route::Issue
+            } else if is(1, "room") && is(2, "uploadWhiteboardFile") && ends_at(3) {
+                Route::Auth(AuthEndpoint::UploadWhiteboardFile)
+            } else if is(1, "recorder") && is(2, "notify") && ends_at(3) {
+                Route::Auth(AuthEndpoint::RecorderNotify)
+            } else {
+                Route::Auth(AuthEndpoint::Other)
+            });
+        }
+        if is(0, "webhook") && ends_at(1) {
+            return Some(Route::Webhook);
+        }
+        let bbb = is(1, "bigbluebutton")
+            && is(2, "api")
+            && below(path, &self.mount).is_none_or(|_| self.mount.is_empty());
+        let login = self.login
+            && path
+                .get(..6)
+                .is_some_and(|start| start.eq_ignore_ascii_case("/login"));
+        let is_server = is(0, "api")
+            || is(0, "download")
+            || (is(0, "lti") && is(1, "v1"))
+            || (is(0, "healthCheck") && ends_at(1))
+            || (self.metrics && is(0, "metrics") && ends_at(1))
+            || bbb
+            || login;
+        is_server.then_some(Route::Server)
+    }
+
+    fn client<'a>(&self, path: &'a str) -> Route<'a> {
+        if path == "/" && !self.mount.is_empty() {
+            return Route::Root;
+        }
+        if below(path, "/assets").is_some() {
+            return Route::Asset(path.trim_start_matches('/'));
+        }
+        match below(path, &self.mount) {
+            None => Route::Nowhere,
+            Some("") => Route::MountWithoutSlash,
+            Some("/" | "/index.html") => Route::Page { tag: None },
+            Some(rest) => self
+                .session(rest)
+                .unwrap_or(Route::Asset(rest.trim_start_matches('/'))),
+        }
+    }
+
+    fn session<'a>(&self, below_mount: &'a str) -> Option<Route<'a>> {
+        let rest = below(below_mount, "/s").filter(|_| self.session_paths)?;
+        let rest = rest.strip_prefix('/').unwrap_or(rest);
+        let (tag, page) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        Some(match page {
+            _ if !TokenKeys::looks_like_tag(tag) => Route::Nowhere,
+            "" => Route::PageWithoutSlash,
+            "/" | "/index.html" => Route::Page { tag: Some(tag) },
+            _ => Route::Nowhere,
+        })
+    }
+}
+
+/// Paths of the other upstreams.
+fn upstream(path: &str) -> Option<Route<'_>> {
+    let below = |prefix: &str| below(path, prefix).map(|rest| if rest.is_empty() { "/" } else { rest });
+    below("/ws")
+        .map(Route::Nats)
+        .or_else(|| below("/livekit").map(Route::Livekit))
+        .or_else(|| below("/etherpad").map(Route::Etherpad))
+        .or_else(|| below("/whip").map(|_| Route::Ingress(path)))
+}
+
+/// What follows a prefix of whole segments: nothing, or a path that begins with a slash.
+fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAG: &str = "AAAAAAAAAAAAAAAAAAAAA_";
+
+    fn table() -> Table {
+        Table {
+            mount: "/conference".into(),
+            session_paths: true,
+            login: false,
+            metrics: false,
+        }
+    }
+
+    fn check(table: &Table, rows: &[(&str, Route<'_>)]) {
+        for (path, route) in rows {
+            assert_eq!(table.find(path), *route, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_client_and_its_sessions() {
+        let page = format!("/conference/s/{TAG}/");
+        let index = format!("/conference/s/{TAG}/index.html");
+        let slashless = format!("/conference/s/{TAG}");
+        let asset = format!("/conference/s/{TAG}/assets/config.js");
+        check(
+            &table(),
+            &[
+                ("/", Route::Root),
+                ("/conference", Route::MountWithoutSlash),
+                ("/conference/", Route::Page { tag: None }),
+                ("/conference/index.html", Route::Page { tag: None }),
+                (&page, Route::Page { tag: Some(TAG) }),
+                (&index, Route::Page { tag: Some(TAG) }),
+                (&slashless, Route::PageWithoutSlash),
+                (&asset, Route::Nowhere),
+                ("/conference/s/short/", Route::Nowhere),
+                ("/conference/s/", Route::Nowhere),
+                ("/conference/s", Route::Nowhere),
+                ("/conference/assets/config.js", Route::Asset("assets/config.js")),
+                ("/assets/lti/js/v1.js", Route::Asset("assets/lti/js/v1.js")),
+                ("/conferences/", Route::Nowhere),
+                ("/Conference/", Route::Nowhere),
+            ],
+        );
+    }
+
+    #[test]
+    fn at_the_root_the_client_leaves_the_upstreams_their_paths() {
+        let page = format!("/s/{TAG}/");
+        check(
+            &Table {
+                mount: String::new(),
+                ..table()
+            },
+            &[
+                ("/", Route::Page { tag: None }),
+                (&page, Route::Page { tag: Some(TAG) }),
+                ("/assets/config.js", Route::Asset("assets/config.js")),
+                ("/api/verifyToken", Route::Server),
+                ("/key/bigbluebutton/api/join", Route::Server),
+                ("/ws", Route::Nats("/")),
+                ("/x.js", Route::Asset("x.js")),
+            ],
+        );
+    }
+
+    /// contract.md section 0.1: `/AUTH/Room/getjointoken/` reaches the same handler.
+    #[test]
+    fn whatever_the_server_takes_for_an_endpoint_is_that_endpoint() {
+        check(
+            &table(),
+            &[
+                ("/auth/room/getJoinToken", Route::Issue),
+                ("/AUTH/Room/getjointoken/", Route::Issue),
+                ("/auth/room/getJoin%54oken", Route::Auth(AuthEndpoint::Other)),
+                ("/auth/room/getJoinToken/x", Route::Auth(AuthEndpoint::Other)),
+                ("/auth", Route::Auth(AuthEndpoint::Other)),
+                (
+                    "/Auth/room/UploadWhiteboardFile",
+                    Route::Auth(AuthEndpoint::UploadWhiteboardFile),
+                ),
+                (
+                    "/auth/recorder/notify/",
+                    Route::Auth(AuthEndpoint::RecorderNotify),
+                ),
+                ("/API/verifyToken", Route::Server),
+                ("/apix", Route::Nowhere),
+                ("/lti/v1", Route::Server),
+                ("/LTI/V1/api/room/join", Route::Server),
+                ("/lti/v1x", Route::Nowhere),
+                ("/lti", Route::Nowhere),
+                ("/key/BigBlueButton/api", Route::Server),
+                ("/key/bigbluebutton/apix", Route::Nowhere),
+                (
+                    "/conference/bigbluebutton/api/join",
+                    Route::Asset("bigbluebutton/api/join"),
+                ),
+                ("/webhook/", Route::Webhook),
+                ("/webhook/x", Route::Nowhere),
+                ("/HealthCheck", Route::Server),
+            ],
+        );
+    }
+
+    #[test]
+    fn prefixes_are_whole_segments_and_are_taken_off_but_for_whip() {
+        check(
+            &table(),
+            &[
+                ("/ws", Route::Nats("/")),
+                ("/ws/", Route::Nats("/")),
+                ("/ws/x", Route::Nats("/x")),
+                ("/wsx", Route::Nowhere),
+                ("/livekit/rtc/v1", Route::Livekit("/rtc/v1")),
+                ("/etherpad/socket.io/", Route::Etherpad("/socket.io/")),
+                ("/whip", Route::Ingress("/whip")),
+                ("/whip/x", Route::Ingress("/whip/x")),
+                ("/whips", Route::Nowhere),
+            ],
+        );
+    }
+
+    #[test]
+    fn login_and_metrics_are_nowhere_unless_exposed() {
+        let hidden = [
+            ("/login.html", Route::Nowhere),
+            ("/LOGIN", Route::Nowhere),
+            ("/metrics", Route::Nowhere),
+        ];
+        check(&table(), &hidden);
+        let shown = [
+            ("/login.html", Route::Server),
+            ("/LOGINx/y", Route::Server),
+            ("/Metrics/", Route::Server),
+        ];
+        check(
+            &Table {
+                login: true,
+                metrics: true,
+                ..table()
+            },
+            &shown,
+        );
+    }
+}

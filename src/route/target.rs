@@ -1,0 +1,380 @@
+//! The canonical target: decided once, before any rule looks at it, and never changed afterwards.
+//!
+//! Whoever reads a target in two ways can be talked round one of them. So everything that some program would read in
+//! another way than we do is refused here: dot segments in any spelling, empty segments, backslashes, encoded slashes,
+//! control bytes. What passes is forwarded in the bytes in which it came.
+//!
+//! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, contract.md sections 0.1 and 5,
+//! product.md "Canonical target".
+
+use std::fmt;
+
+use hyper::{
+    HeaderMap, Method, Request, StatusCode, Uri, Version,
+    header::{self, HeaderValue},
+    http::uri::Authority,
+};
+use percent_encoding::percent_decode_str;
+
+use crate::reply::Failure;
+
+/// A target that everyone reads alike, at one of our own names.
+#[derive(Debug)]
+pub struct CanonicalTarget<'a> {
+    /// The path, as it came.
+    pub path: &'a str,
+    /// The query, as it came, without its `?`.
+    pub query: &'a str,
+    /// The authority, as it came.
+    pub host: HeaderValue,
+}
+
+/// Why a target is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadTarget {
+    /// Not `/path`, as for `CONNECT` and `OPTIONS *`.
+    Form,
+    /// A byte that is no part of a URL, plain or encoded.
+    ControlByte,
+    /// `\`, plain or encoded.
+    Backslash,
+    /// `.` or `..` as a segment, in any spelling.
+    DotSegment,
+    /// `//`.
+    EmptySegment,
+    /// `%2F` where no real client sends one.
+    EncodedSlash,
+    /// `%` without two hexadecimal digits.
+    PercentEncoding,
+    /// None, two, or two that differ.
+    Host,
+    /// A name that is not ours.
+    NotOurs,
+}
+
+impl fmt::Display for BadTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Form => "the request target is not a path",
+            Self::ControlByte => "the path has a control byte",
+            Self::Backslash => "the path has a backslash",
+            Self::DotSegment => "the path has a dot segment",
+            Self::EmptySegment => "the path has an empty segment",
+            Self::EncodedSlash => "the path has an encoded slash",
+            Self::PercentEncoding => "the path has a broken percent encoding",
+            Self::Host => "the request does not name one host",
+            Self::NotOurs => "this host is not served here",
+        })
+    }
+}
+
+impl std::error::Error for BadTarget {}
+
+impl From<BadTarget> for Failure {
+    fn from(bad: BadTarget) -> Self {
+        let (status, code) = match bad {
+            BadTarget::NotOurs => (StatusCode::MISDIRECTED_REQUEST, "not_our_host"),
+            BadTarget::Host => (StatusCode::BAD_REQUEST, "bad_host"),
+            BadTarget::Form
+            | BadTarget::ControlByte
+            | BadTarget::Backslash
+            | BadTarget::DotSegment
+            | BadTarget::EmptySegment
+            | BadTarget::EncodedSlash
+            | BadTarget::PercentEncoding => (StatusCode::BAD_REQUEST, "bad_target"),
+        };
+        Self::new(status, code, bad.to_string())
+    }
+}
+
+/// The names we answer to.
+#[derive(Clone, Debug)]
+pub struct Hosts {
+    names: Vec<String>,
+}
+
+impl Hosts {
+    /// `public` first, then other names, then the loopback names if we listen there alone.
+    pub fn new(public: &str, others: &[String], on_loopback: bool) -> Self {
+        let loopback = ["localhost", "127.0.0.1", "::1"]
+            .iter()
+            .filter(|_| on_loopback)
+            .map(ToString::to_string);
+        let listed = std::iter::once(public)
+            .chain(others.iter().map(String::as_str))
+            .map(str::to_ascii_lowercase);
+        Self {
+            names: listed.chain(loopback).collect(),
+        }
+    }
+
+    /// Our own spelling of a name of ours; ports don't count.
+    pub fn known(&self, host: &str) -> Option<&str> {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(host);
+        self.names
+            .iter()
+            .map(String::as_str)
+            .find(|name| name.eq_ignore_ascii_case(bare))
+    }
+}
+
+impl<'a> CanonicalTarget<'a> {
+    /// The target of a request, or why there is none.
+    pub fn of<B>(request: &'a Request<B>, hosts: &Hosts) -> Result<Self, BadTarget> {
+        let uri = request.uri();
+        let authority = authority_of(request)?;
+        if request.method() == Method::CONNECT
+            || !uri.path().starts_with('/')
+            || uri.path_and_query().is_none()
+        {
+            return Err(BadTarget::Form);
+        }
+        let query = uri.query().unwrap_or_default();
+        if query.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
+            return Err(BadTarget::ControlByte);
+        }
+        check_path(uri.path())?;
+        hosts.known(authority.host()).ok_or(BadTarget::NotOurs)?;
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| BadTarget::Host)?;
+        Ok(Self {
+            path: uri.path(),
+            query,
+            host,
+        })
+    }
+
+    /// Path and query as they came, for a redirect that keeps both.
+    pub fn path_and_query(uri: &Uri) -> &str {
+        uri.path_and_query().map_or("/", |both| both.as_str())
+    }
+}
+
+/// One `Host`, or `:authority`, or both and the same (RFC 9113 section 8.3.1, RFC 9112 section 3.2.2).
+fn authority_of<B>(request: &Request<B>) -> Result<Authority, BadTarget> {
+    let in_target = request.uri().authority();
+    let in_field = only_host(request.headers())?;
+    let authority = match (in_target, in_field) {
+        (Some(target), Some(field)) if target.as_str().eq_ignore_ascii_case(field) => target.clone(),
+        (Some(target), None) if request.version() == Version::HTTP_2 => target.clone(),
+        (None, Some(field)) => field.parse().map_err(|_| BadTarget::Host)?,
+        (Some(_), _) | (None, None) => return Err(BadTarget::Host),
+    };
+    let has_port = authority.as_str().len() > authority.host().len();
+    if authority.as_str().contains('@')
+        || authority.host().is_empty()
+        || (has_port && authority.port_u16().is_none())
+    {
+        return Err(BadTarget::Host);
+    }
+    Ok(authority)
+}
+
+fn only_host(headers: &HeaderMap) -> Result<Option<&str>, BadTarget> {
+    let mut values = headers.get_all(header::HOST).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| BadTarget::Host),
+        (Some(_), Some(_)) => Err(BadTarget::Host),
+    }
+}
+
+/// The one prefix under which the real client sends `%2F`: it encodes the whole path of an uploaded file, which the
+/// server decodes again (contract.md section 5).
+fn allows_encoded_slash(path: &str) -> bool {
+    const UPLOADED: &str = "/download/uploadedFile/";
+    path.get(..UPLOADED.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(UPLOADED))
+}
+
+/// How often a program behind us might decode a path: the router, the handler, and one for good measure.
+const DECODINGS: usize = 3;
+
+fn check_path(path: &str) -> Result<(), BadTarget> {
+    // A trailing slash is no empty segment.
+    let segments = path.strip_prefix('/').ok_or(BadTarget::Form)?;
+    let segments = segments.strip_suffix('/').unwrap_or(segments);
+    if segments.split('/').any(str::is_empty) && !segments.is_empty() || path == "//" {
+        return Err(BadTarget::EmptySegment);
+    }
+    check_bytes(path.as_bytes())?;
+    if !path.contains('%') {
+        return Ok(());
+    }
+    if has_broken_encoding(path) {
+        return Err(BadTarget::PercentEncoding);
+    }
+    if contains_encoded(path, "%2f") && !allows_encoded_slash(path) {
+        return Err(BadTarget::EncodedSlash);
+    }
+    let mut decoded = percent_decode_str(path).collect::<Vec<u8>>();
+    for _ in 0..DECODINGS {
+        check_bytes(&decoded)?;
+        let again = percent_encoding::percent_decode(&decoded).collect::<Vec<u8>>();
+        if again == decoded {
+            break;
+        }
+        decoded = again;
+    }
+    Ok(())
+}
+
+fn check_bytes(path: &[u8]) -> Result<(), BadTarget> {
+    for &byte in path {
+        match byte {
+            b'\\' => return Err(BadTarget::Backslash),
+            0..0x20 | 0x7f => return Err(BadTarget::ControlByte),
+            _ => {}
+        }
+    }
+    if path
+        .split(|byte| *byte == b'/')
+        .any(|segment| segment == b"." || segment == b"..")
+    {
+        return Err(BadTarget::DotSegment);
+    }
+    Ok(())
+}
+
+fn has_broken_encoding(path: &str) -> bool {
+    path.split('%').skip(1).any(|rest| {
+        let digits = rest.as_bytes().get(..2);
+        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+fn contains_encoded(path: &str, encoded: &str) -> bool {
+    path.as_bytes()
+        .windows(encoded.len())
+        .any(|window| window.eq_ignore_ascii_case(encoded.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hosts() -> Hosts {
+        Hosts::new("Conf.example.org", &["meet.example.org".into()], true)
+    }
+
+    fn judged(target: &str) -> Result<(), BadTarget> {
+        let request = Request::get(target)
+            .header("host", "conf.example.org:8443")
+            .body(())
+            .unwrap();
+        CanonicalTarget::of(&request, &hosts()).map(|_| ())
+    }
+
+    #[test]
+    fn refuses_every_spelling_that_somebody_would_read_in_another_way() {
+        let refused = [
+            ("/a/../b", BadTarget::DotSegment),
+            ("/a/.", BadTarget::DotSegment),
+            ("/a/./b", BadTarget::DotSegment),
+            ("/a/%2e%2E/b", BadTarget::DotSegment),
+            ("/a/.%2e", BadTarget::DotSegment),
+            ("/a/%252e%252e/b", BadTarget::DotSegment),
+            ("/a/%25252e./b", BadTarget::DotSegment),
+            ("/download/uploadedFile/a%2F..%2Fb", BadTarget::DotSegment),
+            ("/download/uploadedFile/a%252F..%252Fb", BadTarget::DotSegment),
+            ("//a", BadTarget::EmptySegment),
+            ("/a//b", BadTarget::EmptySegment),
+            ("/a//", BadTarget::EmptySegment),
+            ("/a%2Fb", BadTarget::EncodedSlash),
+            ("/a%2fb", BadTarget::EncodedSlash),
+            ("/a%5Cb", BadTarget::Backslash),
+            ("/a%5cb", BadTarget::Backslash),
+            ("/a%00b", BadTarget::ControlByte),
+            ("/a%0d%0ab", BadTarget::ControlByte),
+            ("/a%7Fb", BadTarget::ControlByte),
+            ("/a%2", BadTarget::PercentEncoding),
+            ("/a%zz", BadTarget::PercentEncoding),
+        ];
+        for (target, why) in refused {
+            assert_eq!(judged(target), Err(why), "{target}");
+        }
+    }
+
+    #[test]
+    fn takes_what_everyone_reads_alike() {
+        for target in [
+            "/",
+            "/auth/",
+            "/a...b/..c",
+            "/a%20b%C3%A9",
+            "/download/uploadedFile/SID%2Fa+b%20c.pdf",
+            "/key/bigbluebutton/api/join?name=a%0Ab&x=%2F..%2F&y=%5C",
+            "/?custom_design=%7B%22custom_logo%22:%22https:%5C/%5C/x%22%7D",
+        ] {
+            assert_eq!(judged(target), Ok(()), "{target}");
+        }
+    }
+
+    fn hosted(target: &str, fields: &[&str]) -> Result<String, BadTarget> {
+        let mut request = Request::get(target);
+        for field in fields {
+            request = request.header("host", *field);
+        }
+        let request = request.body(()).unwrap();
+        CanonicalTarget::of(&request, &hosts()).map(|target| target.host.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn one_host_and_it_is_ours() {
+        assert_eq!(
+            hosted("/", &["CONF.example.org:444"]),
+            Ok("CONF.example.org:444".into())
+        );
+        assert_eq!(hosted("/", &["[::1]:8443"]), Ok("[::1]:8443".into()));
+        assert_eq!(hosted("/", &["localhost"]), Ok("localhost".into()));
+        assert_eq!(
+            hosted("https://conf.example.org/", &["conf.example.org"]),
+            Ok("conf.example.org".into())
+        );
+        for not_ours in [
+            "evil.example",
+            "conf.example.org.evil.example",
+            "conf.example.org.",
+            "127.0.0.2",
+        ] {
+            assert_eq!(hosted("/", &[not_ours]), Err(BadTarget::NotOurs), "{not_ours}");
+        }
+        assert_eq!(hosted("/", &[]), Err(BadTarget::Host));
+        assert_eq!(
+            hosted("/", &["conf.example.org", "conf.example.org"]),
+            Err(BadTarget::Host)
+        );
+        assert_eq!(
+            hosted("https://meet.example.org/", &["conf.example.org"]),
+            Err(BadTarget::Host)
+        );
+        for odd in [
+            "user@conf.example.org",
+            "conf.example.org:",
+            "conf.example.org:port",
+            "conf.example.org:99999",
+            "",
+        ] {
+            assert_eq!(hosted("/", &[odd]), Err(BadTarget::Host), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_passes_has_a_dot_segment_when_decoded(path in "(/|%2e|%252e|\\.|a|%2f|%25|%5c|2e){0,12}") {
+            let path = format!("/{path}");
+            if check_path(&path).is_ok() {
+                let mut decoded = path.clone();
+                for _ in 0..3 {
+                    decoded = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+                    prop_assert!(!decoded.split('/').any(|segment| segment == "." || segment == ".."), "{path}");
+                    prop_assert!(!decoded.contains('\\'));
+                }
+            }
+        }
+    }
+}

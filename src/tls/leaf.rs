@@ -1,0 +1,78 @@
+//! What a server's certificate says of itself: its names, its days, and whether the gateway made it.
+//!
+//! Source: RFC 5280 sections 4.1.2.5 (validity) and 4.2.1.6 (names). The common name is not read, as no client does
+//! any more (RFC 9525 section 2).
+
+use std::net::IpAddr;
+
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
+
+use super::{development, problem::Fault};
+
+pub(super) struct Leaf {
+    /// In lower case; some begin with `*.`.
+    pub dns: Vec<String>,
+    pub ips: Vec<IpAddr>,
+    pub self_made: bool,
+    not_before: ASN1Time,
+    not_after: ASN1Time,
+}
+
+impl Leaf {
+    pub(super) fn read(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let mut leaf = Self {
+            dns: Vec::new(),
+            ips: Vec::new(),
+            self_made: certificate.subject() == certificate.issuer()
+                && (certificate.subject().iter_common_name())
+                    .any(|name| name.as_str() == Ok(development::COMMON_NAME)),
+            not_before: certificate.validity().not_before,
+            not_after: certificate.validity().not_after,
+        };
+        let names = certificate.subject_alternative_name().ok()?;
+        for name in names.iter().flat_map(|names| &names.value.general_names) {
+            if let GeneralName::DNSName(name) = name {
+                leaf.dns.push(name.to_ascii_lowercase());
+            } else if let GeneralName::IPAddress(bytes) = name {
+                leaf.ips.extend(address(bytes));
+            }
+        }
+        Some(leaf)
+    }
+
+    /// Is it good for this host, a name in lower case or an address? A wildcard stands for one label.
+    pub(super) fn covers(&self, host: &str) -> bool {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return self.ips.contains(&ip);
+        }
+        let rest = host.split_once('.').map(|(_, rest)| rest);
+        self.dns
+            .iter()
+            .any(|name| name == host || (rest.is_some() && name.strip_prefix("*.") == rest))
+    }
+
+    /// What is wrong with its days, if anything is.
+    pub(super) fn fault(&self, now: i64) -> Option<Fault> {
+        if now > self.not_after.timestamp() {
+            Some(Fault::Expired(self.last_day()))
+        } else if now < self.not_before.timestamp() {
+            Some(Fault::NotYet(self.not_before.to_datetime().date().to_string()))
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn is_over_at(&self, time: i64) -> bool {
+        time > self.not_after.timestamp()
+    }
+
+    pub(super) fn last_day(&self) -> String {
+        self.not_after.to_datetime().date().to_string()
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}

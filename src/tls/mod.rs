@@ -1,0 +1,354 @@
+//! TLS of the front door: versions 1.2 and 1.3, hybrid post-quantum key exchange first, a certificate for each name.
+//!
+//! A handshake costs more than a request and the other end decides how long it takes, so it has a deadline; whoever
+//! accepts runs it in a task of its own.
+//!
+//! Why these settings: tickets are stateless, so no table of sessions grows; there is no early data, as it can be
+//! replayed (RFC 8446 section 8) and a signed request has no nonce; clients show no certificate, as none has one.
+//!
+//! Not here: sockets (`crate::listen`), what is spoken inside (`crate::conn`), TLS towards upstreams (`crate::proxy`).
+
+mod development;
+mod leaf;
+mod pair;
+mod problem;
+mod sni;
+mod store;
+
+#[cfg(test)]
+mod testing;
+
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    version::{TLS12, TLS13},
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::conn::Protocol;
+
+pub use problem::{Fault, TlsProblem, TlsWarning};
+pub use store::{CertStore, CertificateFile, CoveredNames};
+
+const H2: &[u8] = b"h2";
+const HTTP11: &[u8] = b"http/1.1";
+
+/// What TLS needs to know.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// The folder of `NAME.pem` with `NAME.key`.
+    pub certs: PathBuf,
+    /// The host of `public_origin`.
+    pub public_host: String,
+    /// Other hosts that the gateway answers to.
+    pub hosts: Vec<String>,
+    /// How long a handshake may take.
+    pub handshake: Duration,
+}
+
+/// The server's side of TLS; clones share all of it.
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    handshake: Duration,
+    store: Arc<CertStore>,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum HandshakeError {
+    /// The client took too long.
+    Deadline,
+    /// The two don't agree, or the client left.
+    Tls(io::Error),
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadline => f.write_str("the handshake took too long"),
+            Self::Tls(error) => write!(f, "the handshake failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+impl Tls {
+    /// Loads the certificates, after making one if there is none; `now` is in seconds since 1970.
+    pub fn new(settings: &TlsSettings, now: i64) -> Result<Self, Vec<TlsProblem>> {
+        let names = CoveredNames {
+            public: host(&settings.public_host),
+            hosts: settings.hosts.iter().map(|name| host(name)).collect(),
+        };
+        development::ensure(&settings.certs, &names, now).map_err(|problem| vec![problem])?;
+        let store = CertStore::load(&settings.certs, &names, now)?;
+        let config = server_config(&store)
+            .map_err(|error| vec![TlsProblem::new(&settings.certs, Fault::SetUp(error))])?;
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            handshake: settings.handshake,
+            store: Arc::new(store),
+        })
+    }
+
+    /// Shakes hands with a client, under the deadline.
+    pub async fn handshake<S>(&self, stream: S) -> Result<(TlsStream<S>, Protocol), HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let stream = tokio::time::timeout(self.handshake, self.acceptor.accept(stream))
+            .await
+            .map_err(|_| HandshakeError::Deadline)?
+            .map_err(HandshakeError::Tls)?;
+        let alpn = match stream.get_ref().1.alpn_protocol() {
+            Some(H2) => Protocol::Http2,
+            Some(_) | None => Protocol::Http1,
+        };
+        Ok((stream, alpn))
+    }
+
+    /// What is served, to be said at the start.
+    pub fn certificate_files(&self) -> &[CertificateFile] {
+        self.store.files()
+    }
+
+    /// What somebody should look at, to be said at the start.
+    pub fn warnings(&self) -> &[TlsWarning] {
+        self.store.warnings()
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+fn server_config(store: &CertStore) -> Result<ServerConfig, rustls::Error> {
+    // The provider has X25519MLKEM768 first among its groups and no suite without forward secrecy.
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(store.resolver());
+    config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+/// A host as certificates have it: lower case, no brackets around an IPv6 address.
+fn host(name: &str) -> String {
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    bare.unwrap_or(name).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, crypto::CryptoProvider};
+    use tempfile::TempDir;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::tls::testing::{NOW, certificate, connect, credulous, credulous_of_rsa, made, made_with};
+
+    fn settings(dir: &TempDir, public_host: &str) -> TlsSettings {
+        TlsSettings {
+            certs: dir.path().to_owned(),
+            public_host: public_host.into(),
+            hosts: Vec::new(),
+            handshake: Duration::from_secs(10),
+        }
+    }
+
+    fn with_one_certificate() -> Tls {
+        let dir = tempfile::tempdir().unwrap();
+        made(&["conf.example.org"]).write(&dir, "a");
+        Tls::new(&settings(&dir, "conf.example.org"), NOW).unwrap()
+    }
+
+    fn any_client() -> rustls::ClientConfig {
+        credulous(aws_lc_rs::default_provider(), rustls::ALL_VERSIONS)
+    }
+
+    #[tokio::test]
+    async fn shows_each_name_its_own_certificate_and_strangers_the_public_hosts() {
+        let dir = tempfile::tempdir().unwrap();
+        made(&["a.example", "deep.c.example"]).write(&dir, "a");
+        made(&["B.Example"]).write(&dir, "b");
+        made(&["*.c.example"]).write(&dir, "c");
+        made(&["conf.example.org", "192.0.2.7"]).write(&dir, "public");
+        let tls = Tls::new(&settings(&dir, "Conf.Example.org"), NOW).unwrap();
+        for (name, file) in [
+            ("a.example", "a"),
+            ("A.EXAMPLE", "a"),
+            ("b.example", "b"),
+            ("www.c.example", "c"),
+            ("deep.c.example", "a"),
+            ("c.example", "public"),
+            ("far.www.c.example", "public"),
+            ("unknown.example", "public"),
+            ("192.0.2.99", "public"),
+            ("conf.example.org", "public"),
+        ] {
+            let seen = connect(&tls, name, any_client()).await.unwrap();
+            let expected = certificate(&dir.path().join(file).with_extension("pem"));
+            assert_eq!(seen.certificate(), expected, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn shows_strangers_the_first_certificate_when_none_is_the_public_hosts() {
+        let dir = tempfile::tempdir().unwrap();
+        made(&["b.example"]).write(&dir, "b");
+        made_with(&["a.example"], &rcgen::PKCS_RSA_SHA256).write(&dir, "a");
+        let tls = Tls::new(&settings(&dir, "conf.example.org"), NOW).unwrap();
+        let seen = connect(&tls, "unknown.example", any_client()).await.unwrap();
+        assert_eq!(seen.certificate(), certificate(&dir.path().join("a.pem")));
+        assert_eq!(tls.warnings().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn of_two_certificates_a_client_gets_the_one_that_it_can_check() {
+        let dir = tempfile::tempdir().unwrap();
+        made_with(&["a.example"], &rcgen::PKCS_RSA_SHA256).write(&dir, "a-rsa");
+        made(&["a.example"]).write(&dir, "b-ecdsa");
+        let tls = Tls::new(&settings(&dir, "a.example"), NOW).unwrap();
+        for (client, name, file) in [
+            (any_client(), "a.example", "b-ecdsa.pem"),
+            (credulous_of_rsa(), "a.example", "a-rsa.pem"),
+            (any_client(), "unknown.example", "b-ecdsa.pem"),
+            (credulous_of_rsa(), "unknown.example", "a-rsa.pem"),
+        ] {
+            let seen = connect(&tls, name, client).await.unwrap();
+            assert_eq!(
+                seen.certificate(),
+                certificate(&dir.path().join(file)),
+                "{name} {file}"
+            );
+        }
+    }
+
+    /// A name that somebody has a certificate for is no longer ours to show a self-made one.
+    #[tokio::test]
+    async fn a_chosen_certificate_comes_before_the_self_made_one() {
+        let dir = tempfile::tempdir().unwrap();
+        Tls::new(&settings(&dir, "conf.a.example"), NOW).unwrap();
+        made_with(&["*.a.example"], &rcgen::PKCS_RSA_SHA256).write(&dir, "z");
+        let tls = Tls::new(&settings(&dir, "conf.a.example"), NOW).unwrap();
+        for (name, file) in [
+            ("conf.a.example", "z.pem"),
+            ("localhost", "development.pem"),
+            ("x.example", "z.pem"),
+        ] {
+            let seen = connect(&tls, name, any_client()).await.unwrap();
+            assert_eq!(seen.certificate(), certificate(&dir.path().join(file)), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn exchanges_keys_post_quantum_with_whoever_can() {
+        let only = CryptoProvider {
+            kx_groups: vec![aws_lc_rs::kx_group::X25519MLKEM768],
+            ..aws_lc_rs::default_provider()
+        };
+        for provider in [only, aws_lc_rs::default_provider()] {
+            let client = credulous(provider, rustls::ALL_VERSIONS);
+            let seen = connect(&with_one_certificate(), "conf.example.org", client)
+                .await
+                .unwrap();
+            let group = seen.client.get_ref().1.negotiated_key_exchange_group().unwrap();
+            assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
+        }
+    }
+
+    #[tokio::test]
+    async fn speaks_tls_1_2_with_whoever_has_no_newer() {
+        let client = credulous(aws_lc_rs::default_provider(), &[&TLS12]);
+        let seen = connect(&with_one_certificate(), "conf.example.org", client)
+            .await
+            .unwrap();
+        assert_eq!(
+            seen.client.get_ref().1.protocol_version(),
+            Some(ProtocolVersion::TLSv1_2)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_client_that_comes_back_resumes_by_its_ticket() {
+        let tls = with_one_certificate();
+        let client = credulous(aws_lc_rs::default_provider(), &[&TLS12]);
+        for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let seen = connect(&tls, "conf.example.org", client.clone()).await.unwrap();
+            assert_eq!(seen.client.get_ref().1.handshake_kind(), Some(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn agrees_on_what_is_spoken() {
+        let tls = with_one_certificate();
+        let offering = |protocols: &[&str]| {
+            let mut client = any_client();
+            client.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+            connect(&tls, "conf.example.org", client)
+        };
+        assert_eq!(offering(&["http/1.1", "h2"]).await.unwrap().alpn, Protocol::Http2);
+        assert_eq!(offering(&["http/1.1"]).await.unwrap().alpn, Protocol::Http1);
+        assert_eq!(offering(&[]).await.unwrap().alpn, Protocol::Http1);
+        assert_eq!(
+            offering(&["acme-tls/1"])
+                .await
+                .err()
+                .map(|error| error.to_string()),
+            Some("the handshake failed: peer doesn't support any known protocol".into())
+        );
+    }
+
+    #[tokio::test]
+    async fn says_why_a_client_that_speaks_no_tls_is_refused() {
+        let (mut client, server) = tokio::io::duplex(1024);
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let refused = with_one_certificate().handshake(server).await.err();
+        assert_eq!(
+            refused.map(|error| error.to_string()),
+            Some("the handshake failed: received corrupt message of type InvalidContentType".into())
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_let_go_at_the_deadline() {
+        let tls = with_one_certificate();
+        let started = tokio::time::Instant::now();
+        let (mut client, server) = tokio::io::duplex(1024);
+        let refused = tls.handshake(server).await.err();
+        assert!(matches!(refused, Some(HandshakeError::Deadline)));
+        assert_eq!(started.elapsed(), Duration::from_secs(10));
+        assert_eq!(
+            client.read(&mut [0; 8]).await.unwrap(),
+            0,
+            "its connection is closed"
+        );
+    }
+
+    #[tokio::test]
+    async fn all_problems_are_named_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.pem"), "").unwrap();
+        std::fs::write(dir.path().join("b.pem"), "").unwrap();
+        let problems = Tls::new(&settings(&dir, "a.example"), NOW).unwrap_err();
+        assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn a_host_is_compared_as_certificates_have_it() {
+        assert_eq!(host("Conf.Example.org"), "conf.example.org");
+        assert_eq!(host("[2001:DB8::1]"), "2001:db8::1");
+    }
+}

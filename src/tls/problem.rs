@@ -1,0 +1,131 @@
+//! What is wrong with the certificates, in words for whoever starts the gateway.
+//!
+//! SECURITY: no parser's own words about a key are passed on, as some quote the line at which they gave up.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+/// Why the gateway can't start with these certificates: one file, and what is wrong with it.
+#[derive(Debug)]
+pub struct TlsProblem {
+    /// The file, or the folder.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+/// What is wrong with a file or folder.
+#[derive(Debug)]
+pub enum Fault {
+    /// The system refuses it.
+    Unreadable(io::Error),
+    /// A folder without a pair.
+    Empty,
+    /// A certificate whose key is missing: the name it would have.
+    NoKey(String),
+    /// A key whose certificate is missing: the name it would have.
+    NoCertificate(String),
+    /// A certificate with two keys, of which nobody knows which counts.
+    TwoKeys(String, String),
+    /// Something else than a chain of certificates.
+    NotACertificate,
+    /// Something else than a private key for TLS.
+    NotAKey,
+    /// A key for another certificate than this.
+    Mismatch(String),
+    /// No longer valid: since which day.
+    Expired(String),
+    /// Not valid yet: from which day on.
+    NotYet(String),
+    /// A certificate that rustls does not take.
+    Unusable(rustls::Error),
+    /// The self-made pair could not be made or written.
+    NotMade(io::Error),
+    /// TLS itself does not come up.
+    SetUp(rustls::Error),
+}
+
+impl TlsProblem {
+    pub(super) fn new(file: &Path, fault: Fault) -> Self {
+        Self {
+            file: file.to_owned(),
+            fault,
+        }
+    }
+}
+
+impl fmt::Display for TlsProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file.display(), self.fault)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => write!(f, "can't be read: {error}"),
+            Self::Empty => f.write_str("holds no certificate: write NAME.pem, and NAME.key beside it"),
+            Self::NoKey(key) => write!(f, "is a certificate without a key: {key} is missing"),
+            Self::NoCertificate(pem) => write!(f, "is a key without a certificate: {pem} is missing"),
+            Self::TwoKeys(one, other) => write!(f, "has two keys, {one} and {other}: keep one"),
+            Self::NotACertificate => f.write_str("holds no certificate in PEM form"),
+            Self::NotAKey => f.write_str(
+                "holds no private key: allowed are RSA, ECDSA and Ed25519, in PEM form and not encrypted",
+            ),
+            Self::Mismatch(pem) => write!(f, "is not the key of the first certificate in {pem}"),
+            Self::Expired(day) => write!(f, "expired on {day}"),
+            Self::NotYet(day) => write!(f, "is not valid before {day}"),
+            Self::Unusable(error) => write!(f, "is a certificate that TLS can't use: {error}"),
+            Self::NotMade(error) => write!(f, "can't be made: {error}"),
+            Self::SetUp(error) => write!(f, "TLS can't be set up: {error}"),
+        }
+    }
+}
+
+/// What somebody should look at, though the gateway starts.
+#[derive(Debug, PartialEq, Eq)]
+pub enum TlsWarning {
+    /// None of the certificates is for this host; its clients get another's.
+    NotCovered {
+        /// The host.
+        host: String,
+        /// What they get.
+        served: PathBuf,
+    },
+    /// Less than two weeks are left.
+    ExpiresSoon {
+        /// The certificate.
+        file: PathBuf,
+        /// Its last day.
+        day: String,
+    },
+    /// A certificate of our own making that is past its days, beside others that do its work.
+    LeftOver {
+        /// The certificate.
+        file: PathBuf,
+    },
+}
+
+impl fmt::Display for TlsWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotCovered { host, served } => {
+                write!(
+                    f,
+                    "no certificate covers {host}: {} is served there",
+                    served.display()
+                )
+            }
+            Self::ExpiresSoon { file, day } => write!(f, "{}: expires on {day}", file.display()),
+            Self::LeftOver { file } => {
+                write!(
+                    f,
+                    "{}: self-made and no longer valid: not served; delete it and its key",
+                    file.display()
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Which certificate a client is shown: by the name it asks for, and by the signatures it can check.
+//!
+//! A client that names nobody, or a stranger, gets the certificate of the public host: so `curl https://ADDRESS`, old
+//! programs and health checks see something sensible.
+//!
+//! Sources: RFC 6066 section 3 (server name), RFC 9525 section 6.3 (a wildcard stands for one label).
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use rustls::{
+    SignatureScheme,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+
+use super::pair::Pair;
+
+/// Certificates for one name, the preferred first.
+type Candidates = Vec<Arc<CertifiedKey>>;
+
+pub(super) struct ByName {
+    exact: HashMap<String, Candidates>,
+    /// By what follows `*.`.
+    wildcard: HashMap<String, Candidates>,
+    fallback: Candidates,
+}
+
+impl ByName {
+    /// Both lists in order of preference.
+    pub(super) fn new(pairs: &[Pair], fallback: &[&Pair]) -> Self {
+        let mut by_name = Self {
+            exact: HashMap::new(),
+            wildcard: HashMap::new(),
+            fallback: fallback.iter().map(|pair| Arc::clone(&pair.key)).collect(),
+        };
+        let chosen_covers = |name: &str| {
+            pairs
+                .iter()
+                .any(|pair| !pair.leaf.self_made && pair.leaf.covers(name))
+        };
+        for pair in pairs {
+            for name in &pair.leaf.dns {
+                // Its exact name would come before a wildcard that somebody has by now.
+                if pair.leaf.self_made && chosen_covers(name) {
+                    continue;
+                }
+                let candidates = match name.strip_prefix("*.") {
+                    Some(rest) => by_name.wildcard.entry(rest.to_owned()),
+                    None => by_name.exact.entry(name.clone()),
+                };
+                candidates.or_default().push(Arc::clone(&pair.key));
+            }
+        }
+        by_name
+    }
+
+    /// rustls hands the name over in lower case.
+    fn candidates(&self, name: Option<&str>) -> &Candidates {
+        name.and_then(|name| {
+            self.exact
+                .get(name)
+                .or_else(|| self.wildcard.get(name.split_once('.')?.1))
+        })
+        .unwrap_or(&self.fallback)
+    }
+}
+
+/// The first whose signature the client can check; where there is none, rustls tells the client so.
+fn choose(candidates: &Candidates, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+    let first = candidates.first()?;
+    let fits = |candidate: &&Arc<CertifiedKey>| candidate.key.choose_scheme(schemes).is_some();
+    let chosen = if candidates.len() == 1 {
+        first
+    } else {
+        candidates.iter().find(fits).unwrap_or(first)
+    };
+    Some(Arc::clone(chosen))
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        choose(self.candidates(hello.server_name()), hello.signature_schemes())
+    }
+}
+
+impl fmt::Debug for ByName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.exact.keys().chain(self.wildcard.keys());
+        f.debug_set().entries(names).finish()
+    }
+}

@@ -1,0 +1,190 @@
+//! For the tests of this room: folders of certificates made for the purpose, and clients that take any of them.
+
+use std::{fs, path::Path, sync::Arc};
+
+use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+};
+use tempfile::TempDir;
+use tokio::io::DuplexStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use x509_parser::time::ASN1Time;
+
+use super::{HandshakeError, Tls};
+use crate::conn::Protocol;
+
+/// 2026-07-25, in the afternoon.
+pub(super) const NOW: i64 = 1_785_000_000;
+pub(super) const DAY: i64 = 24 * 3600;
+
+/// A certificate to be written: valid from 30 days ago until in 60 days.
+pub(super) struct Made {
+    params: CertificateParams,
+    key: KeyPair,
+}
+
+pub(super) fn made(names: &[&str]) -> Made {
+    made_with(names, &rcgen::PKCS_ECDSA_P256_SHA256)
+}
+
+pub(super) fn made_with(names: &[&str], algorithm: &'static SignatureAlgorithm) -> Made {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let made = Made {
+        params: CertificateParams::new(names).unwrap(),
+        key: KeyPair::generate_for(algorithm).unwrap(),
+    };
+    made.valid(NOW - 30 * DAY, NOW + 60 * DAY)
+}
+
+impl Made {
+    pub(super) fn valid(mut self, from: i64, until: i64) -> Self {
+        self.params.not_before = ASN1Time::from_timestamp(from).unwrap().to_datetime();
+        self.params.not_after = ASN1Time::from_timestamp(until).unwrap().to_datetime();
+        self
+    }
+
+    pub(super) fn pem(&self) -> String {
+        self.params.self_signed(&self.key).unwrap().pem()
+    }
+
+    pub(super) fn key(&self) -> String {
+        self.key.serialize_pem()
+    }
+
+    /// Writes `NAME.pem` and `NAME.key`.
+    pub(super) fn write(self, dir: &TempDir, name: &str) -> Self {
+        fs::write(dir.path().join(format!("{name}.pem")), self.pem()).unwrap();
+        fs::write(dir.path().join(format!("{name}.key")), self.key()).unwrap();
+        self
+    }
+}
+
+pub(super) fn certificate(file: &Path) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(file).unwrap()
+}
+
+/// What a client has seen.
+pub(super) struct Seen {
+    pub client: TlsStream<DuplexStream>,
+    pub alpn: Protocol,
+}
+
+impl Seen {
+    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+        self.client.get_ref().1.peer_certificates().unwrap()[0].clone()
+    }
+}
+
+/// A handshake in memory.
+pub(super) async fn connect(tls: &Tls, name: &str, client: ClientConfig) -> Result<Seen, HandshakeError> {
+    let (near, far) = tokio::io::duplex(16 * 1024);
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let connector = TlsConnector::from(Arc::new(client));
+    let (client, server) = tokio::join!(connector.connect(name, near), tls.handshake(far));
+    let (_, alpn) = server?;
+    Ok(Seen {
+        client: client.map_err(HandshakeError::Tls)?,
+        alpn,
+    })
+}
+
+/// A client that takes any certificate.
+pub(super) fn credulous(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let verifier = Credulous {
+        schemes: provider.signature_verification_algorithms.supported_schemes(),
+        provider: provider.clone(),
+    };
+    credulous_with(verifier, provider, versions)
+}
+
+/// A client that takes any certificate, but checks signatures by RSA only.
+pub(super) fn credulous_of_rsa() -> ClientConfig {
+    let provider = aws_lc_rs::default_provider();
+    let verifier = Credulous {
+        schemes: vec![SignatureScheme::RSA_PSS_SHA256],
+        provider: provider.clone(),
+    };
+    credulous_with(verifier, provider, rustls::ALL_VERSIONS)
+}
+
+fn credulous_with(
+    verifier: Credulous,
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth()
+}
+
+/// A client as anybody has it, with one certificate in its trust store.
+pub(super) fn trusting(anchor: CertificateDer<'static>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(anchor).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+#[derive(Debug)]
+struct Credulous {
+    schemes: Vec<SignatureScheme>,
+    provider: CryptoProvider,
+}
+
+impl ServerCertVerifier for Credulous {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes.clone()
+    }
+}

@@ -1,0 +1,209 @@
+//! The opening handshake, judged on both sides.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, Version,
+    header::{self, HeaderValue},
+};
+
+/// RFC 6455 section 1.3.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// A client asked for a WebSocket, rightly.
+#[derive(Debug)]
+pub struct Wanted {
+    expected_accept: String,
+}
+
+/// Why no tunnel is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadHandshake {
+    /// Not a GET, a body, or a key that is no key.
+    Malformed,
+    /// RFC 6455 section 4.4: only version 13 is spoken.
+    Version,
+    /// Upstream switched protocols without the key's answer, or unasked.
+    UpstreamBroke,
+}
+
+impl fmt::Display for BadHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "the WebSocket handshake is malformed",
+            Self::Version => "only WebSocket version 13 is spoken here",
+            Self::UpstreamBroke => "upstream answered a handshake that was not asked for",
+        })
+    }
+}
+
+impl std::error::Error for BadHandshake {}
+
+impl Wanted {
+    /// What the client asks for: `None` for a plain request. Other protocols than WebSocket are plain requests too, as
+    /// RFC 9110 section 7.8 lets a server ignore `Upgrade`.
+    pub fn of<B: http_body::Body>(request: &Request<B>) -> Result<Option<Self>, BadHandshake> {
+        let headers = request.headers();
+        let asks = request.version() == Version::HTTP_11
+            && lists(headers, header::CONNECTION, "upgrade")
+            && lists(headers, header::UPGRADE, "websocket");
+        if !asks {
+            return Ok(None);
+        }
+        if request.method() != Method::GET || !request.body().is_end_stream() {
+            return Err(BadHandshake::Malformed);
+        }
+        if only(headers, header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+            return Err(BadHandshake::Version);
+        }
+        let key = only(headers, header::SEC_WEBSOCKET_KEY).ok_or(BadHandshake::Malformed)?;
+        match BASE64_STANDARD.decode(key) {
+            Ok(nonce) if nonce.len() == 16 => Ok(Some(Self {
+                expected_accept: accept_of(key.as_bytes()),
+            })),
+            Ok(_) | Err(_) => Err(BadHandshake::Malformed),
+        }
+    }
+
+    /// Puts back what an upgrade needs, after hop-by-hop fields were taken off.
+    pub fn ask(&self, headers: &mut HeaderMap) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
+
+    /// Did upstream agree to this very handshake (RFC 6455 section 4.1)?
+    pub fn agreed<B>(&self, response: &Response<B>) -> Result<(), BadHandshake> {
+        let headers = response.headers();
+        let agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && lists(headers, header::UPGRADE, "websocket")
+            && lists(headers, header::CONNECTION, "upgrade")
+            && only(headers, header::SEC_WEBSOCKET_ACCEPT)
+                .is_some_and(|accept| accept == self.expected_accept);
+        if agreed {
+            Ok(())
+        } else {
+            Err(BadHandshake::UpstreamBroke)
+        }
+    }
+}
+
+fn accept_of(key: &[u8]) -> String {
+    let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    context.update(key);
+    context.update(GUID);
+    BASE64_STANDARD.encode(context.finish())
+}
+
+/// Is the token in the comma-separated list, on any line of it?
+fn lists(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{Empty, Full};
+
+    use super::*;
+
+    fn asking(change: impl FnOnce(&mut Request<Empty<bytes::Bytes>>)) -> Request<Empty<bytes::Bytes>> {
+        let mut request = Request::get("/ws")
+            .header("Connection", "keep-alive, Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(Empty::new())
+            .unwrap();
+        change(&mut request);
+        request
+    }
+
+    /// The example of RFC 6455 section 1.3.
+    #[test]
+    fn expects_the_answer_to_this_very_key() {
+        let wanted = Wanted::of(&asking(|_| ())).unwrap().unwrap();
+        let answer = |accept: &str| {
+            Response::builder()
+                .status(101)
+                .header("Upgrade", "WebSocket")
+                .header("Connection", "upgrade")
+                .header("Sec-WebSocket-Accept", accept)
+                .body(())
+                .unwrap()
+        };
+        assert_eq!(wanted.agreed(&answer("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")), Ok(()));
+        assert_eq!(
+            wanted.agreed(&answer("AAAALMBiTxaQ9kYGzzhZRbK+xOo=")),
+            Err(BadHandshake::UpstreamBroke)
+        );
+    }
+
+    #[test]
+    fn anything_else_than_a_websocket_is_a_plain_request() {
+        let h2c = asking(|request| {
+            request
+                .headers_mut()
+                .insert("upgrade", HeaderValue::from_static("h2c"));
+        });
+        assert!(Wanted::of(&h2c).unwrap().is_none());
+        let not_asked = asking(|request| {
+            request
+                .headers_mut()
+                .insert("connection", HeaderValue::from_static("keep-alive"));
+        });
+        assert!(Wanted::of(&not_asked).unwrap().is_none());
+    }
+
+    #[test]
+    fn all_connection_lines_are_read() {
+        let two_lines = asking(|request| {
+            request
+                .headers_mut()
+                .insert("connection", HeaderValue::from_static("keep-alive"));
+            request
+                .headers_mut()
+                .append("connection", HeaderValue::from_static("upgrade"));
+        });
+        assert!(Wanted::of(&two_lines).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_malformed_handshake_is_refused() {
+        let refused =
+            |change: fn(&mut Request<Empty<bytes::Bytes>>)| Wanted::of(&asking(change)).unwrap_err();
+        assert_eq!(
+            refused(|r| *r.method_mut() = Method::POST),
+            BadHandshake::Malformed
+        );
+        assert_eq!(
+            refused(|r| drop(r.headers_mut().remove("sec-websocket-key"))),
+            BadHandshake::Malformed
+        );
+        let short = asking(|r| {
+            r.headers_mut()
+                .insert("sec-websocket-key", HeaderValue::from_static("AAAA"));
+        });
+        assert_eq!(Wanted::of(&short).unwrap_err(), BadHandshake::Malformed);
+        let old = asking(|r| {
+            r.headers_mut()
+                .insert("sec-websocket-version", HeaderValue::from_static("8"));
+        });
+        assert_eq!(Wanted::of(&old).unwrap_err(), BadHandshake::Version);
+        let with_body = asking(|_| ()).map(|_| Full::new(bytes::Bytes::from_static(b"x")));
+        assert_eq!(Wanted::of(&with_body).unwrap_err(), BadHandshake::Malformed);
+    }
+}

@@ -1,0 +1,168 @@
+//! The parts that tests play with: a gateway over real sockets, upstreams that keep a record, clients that say exactly
+//! what they are told to.
+//!
+//! Each test binary uses some of it.
+#![allow(dead_code, reason = "each test binary uses some of the parts")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+pub mod client;
+pub mod nats;
+pub mod node;
+pub mod plugnmeet;
+pub mod upstream;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use plugnmeet_gateway::{
+    clock::Clock,
+    config::Config,
+    gateway::{self, Running},
+    secret::Secret,
+    token::{Claims, TokenKeys},
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use self::client::{Answer, Client};
+
+pub const API_KEY: &str = "plugnmeet";
+/// The secret of the captured requests in `tests/vectors`.
+pub const SECRET: &str = "zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6";
+
+/// A running gateway on ports of its own; stops without waiting when dropped with the test's runtime.
+pub struct Gateway {
+    pub https: SocketAddr,
+    pub http: SocketAddr,
+    pub admin: SocketAddr,
+    pub clock: Clock,
+    pub keys: TokenKeys,
+    running: Option<Running>,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// With this TOML on top of the defaults; addresses, certificates and the secret are the test's.
+    pub async fn with(toml: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let certs = folder.path().join("certs");
+        let variables = [
+            ("LISTEN__HTTPS", "127.0.0.1:0"),
+            ("LISTEN__HTTP", "127.0.0.1:0"),
+            ("LISTEN__ADMIN", "127.0.0.1:0"),
+            ("TLS__CERTS", certs.to_str().unwrap()),
+            ("PLUGNMEET__SECRET", SECRET),
+        ]
+        .map(|(key, value)| (format!("PNM_GATEWAY__{key}"), value.to_owned()));
+        let config =
+            Config::parse(toml, "test.toml", &variables).unwrap_or_else(|problems| panic!("{problems}"));
+        let clock = Clock::system();
+        let running = gateway::start(&config, &clock)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            https: running.https,
+            http: running.http.unwrap(),
+            admin: running.admin.unwrap(),
+            clock,
+            keys: TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap(),
+            running: Some(running),
+            folder,
+        }
+    }
+
+    /// With embedded defaults.
+    pub async fn embedded() -> Self {
+        Self::with("").await
+    }
+
+    /// In front of a server that issues the tokens.
+    pub async fn in_front_of(server: &upstream::Upstream) -> Self {
+        Self::with(&format!(
+            "issuer.mode = 'upstream'\nupstreams.server = ['{}']",
+            server.url()
+        ))
+        .await
+    }
+
+    /// What clients see.
+    pub fn origin(&self) -> String {
+        format!("https://localhost:{}", self.https.port())
+    }
+
+    /// The self-made certificate, for clients that trust nothing else.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certs/development.pem")
+    }
+
+    /// A client over HTTP/1.1 that sends `Host: localhost:PORT`.
+    pub fn client(&self) -> Client {
+        Client::trusting(&self.certificate(), self.https)
+    }
+
+    pub async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        self.client().request("GET", target, headers, b"").await
+    }
+
+    pub async fn post(&self, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.client().request("POST", target, headers, body).await
+    }
+
+    /// A signed request for a token, with more headers if wanted.
+    pub async fn ask_for_token(&self, body: &str, more: &[(&str, &str)]) -> Answer {
+        let signature = self.keys.request_signature(body.as_bytes());
+        let mut headers = vec![
+            ("API-KEY", API_KEY),
+            ("HASH-SIGNATURE", signature.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        headers.extend_from_slice(more);
+        self.post("/auth/room/getJoinToken", &headers, body.as_bytes())
+            .await
+    }
+
+    /// A join token that is valid from now on for ten minutes.
+    pub fn token(&self, room_id: &str, user_id: &str) -> String {
+        self.sign(|claims| {
+            room_id.clone_into(&mut claims.room_id);
+            user_id.clone_into(&mut claims.user_id);
+            user_id.clone_into(&mut claims.sub);
+        })
+    }
+
+    /// A join token of Ann's for room01, changed.
+    pub fn sign(&self, change: impl FnOnce(&mut Claims)) -> String {
+        let now = self.clock.unix();
+        let mut claims = Claims {
+            client_type: 0,
+            exp: now + 600,
+            is_admin: false,
+            is_hidden: false,
+            iss: API_KEY.into(),
+            name: "Ann".into(),
+            nbf: now,
+            room_id: "room01".into(),
+            sub: "ann".into(),
+            user_id: "ann".into(),
+        };
+        change(&mut claims);
+        self.keys.sign(&claims).unwrap().expose().clone()
+    }
+
+    /// Stops in order, as after SIGTERM.
+    pub async fn stop(mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop(std::future::pending()).await;
+        }
+    }
+}
+
+/// The smallest body that asks for a token.
+pub fn token_request(room_id: &str, user_id: &str) -> String {
+    json!({"room_id": room_id, "user_info": {"name": "Ann", "user_id": user_id}}).to_string()
+}

@@ -1,0 +1,98 @@
+//! Runs the drivers in `tests/node`: the real SDK, the real NATS client and a real browser, as seen from a test.
+//!
+//! A driver takes one JSON object and prints JSON lines. It exits with 0 whatever it saw, so a failed exit is a broken
+//! driver and ends the test with the driver's own words.
+//!
+//! Not here: what a driver does (the head of each file in `tests/node`), and what it needs (`tests/install`).
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test file uses a part of this one")]
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::time::timeout;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node");
+
+/// Longer than any driver's own limit, so that a slow driver gets to say why.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Runs a driver to its end and gives its only line.
+pub async fn run_node(script: &str, input: &Value, envs: &[(&str, &str)]) -> Value {
+    let mut process = NodeProcess::start(script, input, envs);
+    let line = process.next_line().await;
+    process.finish().await;
+    line
+}
+
+/// A driver that goes on running while the test does something to what it is connected to.
+pub struct NodeProcess {
+    script: String,
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    stderr: ChildStderr,
+}
+
+impl NodeProcess {
+    pub fn start(script: &str, input: &Value, envs: &[(&str, &str)]) -> Self {
+        assert!(
+            Path::new(FOLDER).join("node_modules/.stamp").exists(),
+            "run tests/install first: {FOLDER}/node_modules is missing"
+        );
+        let mut child = Command::new("node")
+            // Node 20 has a WebSocket, but only on demand; later ones take the flag for what they do anyway.
+            .arg("--experimental-websocket")
+            .arg(script)
+            .arg(input.to_string())
+            .envs(envs.iter().copied())
+            .current_dir(FOLDER)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("run tests/install first: node does not start: {error}"));
+        let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let stderr = child.stderr.take().expect("stderr is piped");
+        Self {
+            script: script.to_owned(),
+            child,
+            lines,
+            stderr,
+        }
+    }
+
+    /// The next line that the driver prints; the test fails if it ends or takes too long instead.
+    pub async fn next_line(&mut self) -> Value {
+        match timeout(PATIENCE, self.lines.next_line()).await {
+            Ok(Ok(Some(line))) => serde_json::from_str(&line)
+                .unwrap_or_else(|error| panic!("{} printed no JSON ({error}): {line}", self.script)),
+            Ok(Ok(None)) => self.fail("ended without a further line").await,
+            Ok(Err(error)) => self.fail(&format!("can't be read: {error}")).await,
+            Err(_) => self.fail("printed nothing in time").await,
+        }
+    }
+
+    /// Waits for the end of a driver that has printed everything it had to say.
+    pub async fn finish(mut self) {
+        match timeout(PATIENCE, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => {}
+            Ok(Ok(status)) => self.fail(&format!("broke: {status}")).await,
+            Ok(Err(error)) => self.fail(&format!("can't be waited for: {error}")).await,
+            Err(_) => self.fail("did not end in time").await,
+        }
+    }
+
+    async fn fail(&mut self, what: &str) -> ! {
+        // Killed first, for otherwise its stderr has no end to read to.
+        let _ = self.child.kill().await;
+        let mut words = String::new();
+        let _ = self.stderr.read_to_string(&mut words).await;
+        panic!("{} {what}\n--- its stderr ---\n{words}", self.script)
+    }
+}
