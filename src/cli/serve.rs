@@ -2,6 +2,7 @@
 
 use std::{io, process::ExitCode};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -15,6 +16,7 @@ use crate::{
 /// Runs until a signal; 0 after an orderly stop.
 pub(super) fn run(config: &Config) -> ExitCode {
     observe::start(gateway::log_settings(config));
+    raise_open_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
@@ -34,6 +36,19 @@ pub(super) fn run(config: &Config) -> ExitCode {
             Err(error) => failed(&error),
         }
     })
+}
+
+/// A meeting's participant holds several sockets on either side, and the usual soft limit of 1024 is for programs that use
+/// `select`.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        warn!(%error, "The limit of open files stays as it is");
+    }
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {

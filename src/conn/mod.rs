@@ -11,7 +11,7 @@ mod pulse;
 mod tracked;
 mod wire;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
@@ -50,7 +50,7 @@ pub struct ConnSettings {
 /// Who answers the requests of a connection.
 pub trait Handler: Send + Sync + 'static {
     /// The body of its answers.
-    type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + 'static;
+    type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
 
     /// Answers one request; what went wrong is an answer too.
     fn handle(
@@ -143,15 +143,8 @@ impl<H: Handler> Conn<H> {
             .max_buf_size(self.settings.max_header_bytes * 2)
             .serve_connection(TokioIo::new(wire), service)
             .with_upgrades();
-        tokio::pin!(connection);
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            () = self.drain.draining() => connection.as_mut().graceful_shutdown(),
-        }
-        tokio::select! {
-            _ = connection => {}
-            () = self.drain.closing() => {}
-        }
+        self.to_its_end(connection, http1::UpgradeableConnection::graceful_shutdown)
+            .await;
     }
 
     async fn http2<S>(&self, stream: S, ends: Ends)
@@ -176,10 +169,16 @@ impl<H: Handler> Conn<H> {
             .keep_alive_interval(self.settings.idle)
             .keep_alive_timeout(self.settings.header)
             .serve_connection(TokioIo::new(wire), service);
+        self.to_its_end(connection, http2::Connection::graceful_shutdown)
+            .await;
+    }
+
+    /// A drain lets it finish what it is doing, and no more.
+    async fn to_its_end<C: Future>(&self, connection: C, finish_up: fn(Pin<&mut C>)) {
         tokio::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = self.drain.draining() => connection.as_mut().graceful_shutdown(),
+            () = self.drain.draining() => finish_up(connection.as_mut()),
         }
         tokio::select! {
             _ = connection => {}

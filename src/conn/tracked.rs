@@ -10,20 +10,20 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use super::pulse::Active;
 
 pub(super) struct Tracked<B> {
-    body: Pin<Box<B>>,
+    body: B,
     _active: Active,
 }
 
 impl<B> Tracked<B> {
     pub(super) fn new(body: B, active: Active) -> Self {
         Self {
-            body: Box::pin(body),
+            body,
             _active: active,
         }
     }
 }
 
-impl<B: HttpBody> HttpBody for Tracked<B> {
+impl<B: HttpBody + Unpin> HttpBody for Tracked<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -31,7 +31,7 @@ impl<B: HttpBody> HttpBody for Tracked<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.body.as_mut().poll_frame(cx)
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

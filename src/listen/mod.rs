@@ -5,10 +5,12 @@
 mod accept;
 mod admin;
 mod https;
+mod plain;
 mod proxy_header;
 mod redirect;
 
 pub use accept::{Door, bind};
 pub use admin::Admin;
 pub use https::{Https, HttpsSettings};
-pub use redirect::{Plain, Redirect};
+pub use plain::Plain;
+pub use redirect::Redirect;

@@ -1,21 +1,15 @@
 //! Plain HTTP: nothing is served here but the way to HTTPS.
 
-use std::sync::Arc;
-
 use hyper::{
     Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderValue},
 };
-use tokio::net::{TcpListener, TcpStream};
 
-use super::accept::{Door, accept};
 use crate::{
-    addr::Ends,
-    conn::{Caller, Conn, Handler, Protocol},
-    drain::Drain,
+    conn::{Caller, Handler},
     reply::{Body, Failure, Format},
-    route::{CanonicalTarget, Hosts},
+    route::{BadTarget, CanonicalTarget, Hosts},
 };
 
 /// Sends everyone to HTTPS.
@@ -53,8 +47,7 @@ impl Redirect {
             self.port,
             CanonicalTarget::path_and_query(request.uri())
         );
-        let location =
-            HeaderValue::try_from(location).map_err(|_| Failure::from(crate::route::BadTarget::Form))?;
+        let location = HeaderValue::try_from(location).map_err(|_| Failure::from(BadTarget::Form))?;
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
         response.headers_mut().insert(header::LOCATION, location);
@@ -75,32 +68,5 @@ impl Handler for Redirect {
 
     fn refuse(&self, _: &Request<Incoming>, _: Caller, failure: Failure) -> Response<Body> {
         failure.into_response(Format::Page { json: false })
-    }
-}
-
-/// A door without TLS, for the redirect and for the admin listener.
-pub struct Plain<H>(Arc<Conn<H>>);
-
-impl<H> Clone for Plain<H> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<H: Handler> Plain<H> {
-    /// A door to these connections.
-    pub fn new(conn: Conn<H>) -> Self {
-        Self(Arc::new(conn))
-    }
-
-    /// Takes connections until the drain begins.
-    pub async fn run(self, listener: TcpListener, drain: Drain) {
-        accept(listener, self, drain).await;
-    }
-}
-
-impl<H: Handler> Door for Plain<H> {
-    async fn serve(&self, stream: TcpStream, ends: Ends) {
-        self.0.serve(stream, Protocol::Http1, ends).await;
     }
 }

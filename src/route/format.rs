@@ -5,6 +5,16 @@ use hyper::{HeaderMap, Uri, header};
 
 use crate::reply::Format;
 
+/// Paths that no person opens, wherever the client is mounted.
+const MACHINES: [&str; 6] = [
+    "/ws",
+    "/livekit",
+    "/etherpad",
+    "/whip",
+    "/webhook",
+    "/healthCheck",
+];
+
 /// The form for a request.
 pub(super) fn of(uri: &Uri, headers: &HeaderMap, mount: &str) -> Format {
     let path = uri.path();
@@ -36,7 +46,7 @@ pub(super) fn of(uri: &Uri, headers: &HeaderMap, mount: &str) -> Format {
         Format::Bbb
     } else if starts("/lti/v1/api") {
         Format::Page { json: true }
-    } else if path == "/" || starts(mount) {
+    } else if !MACHINES.iter().any(|prefix| starts(prefix)) && (path == "/" || starts(mount)) {
         Format::Page {
             json: accepts("application/json") && !accepts("text/html"),
         }
