@@ -43,6 +43,11 @@ const DEFAULT_FILE: &str = "config/gateway.toml";
 
 /// Runs one command.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let program = arguments.first().map_or_else(
+        || "plugnmeet-gateway".into(),
+        |name| name.to_string_lossy().into_owned(),
+    );
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -50,6 +55,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             error.print().ok();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
+    };
+    // What somebody would have to type to ask this very gateway.
+    let ask = match &arguments.config {
+        Some(file) => format!("{program} --config {}", file.display()),
+        None => program,
     };
     let config = match load(arguments.config) {
         Ok(config) => config,
@@ -59,7 +69,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let answer = match arguments.command {
-        None | Some(Command::Serve) => return serve::run(&config),
+        None | Some(Command::Serve) => return serve::run(&config, &ask),
         Some(Command::Check) => check::answer(&config, &gateway::problems(&config, &Clock::system())),
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),

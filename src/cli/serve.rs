@@ -13,8 +13,8 @@ use crate::{
     observe,
 };
 
-/// Runs until a signal; 0 after an orderly stop.
-pub(super) fn run(config: &Config) -> ExitCode {
+/// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
+pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
     observe::start(gateway::log_settings(config));
     raise_open_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -28,7 +28,7 @@ pub(super) fn run(config: &Config) -> ExitCode {
         };
         match gateway::start(config, &Clock::system()).await {
             Ok(running) => {
-                announce(config, &running);
+                announce(config, &running, ask);
                 stop.asked().await;
                 running.stop(stop.asked()).await;
                 ExitCode::SUCCESS
@@ -81,7 +81,7 @@ impl Stop {
 }
 
 /// What a newcomer wants to know, and what an operator has to.
-fn announce(config: &Config, running: &Running) {
+fn announce(config: &Config, running: &Running, ask: &str) {
     for warning in &running.warnings {
         warn!("{warning}");
     }
@@ -110,5 +110,5 @@ fn announce(config: &Config, running: &Running) {
     } else {
         info!("Client: none, so a page that shows the session stands in its place (client.path)");
     }
-    info!("Try next: plugnmeet-gateway join-link --room room01 --name Ann --user-id ann");
+    info!("Try next: {ask} join-link --room room01 --name Ann --user-id ann");
 }

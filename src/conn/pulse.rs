@@ -27,6 +27,16 @@ struct State {
     tunnelled: AtomicBool,
 }
 
+/// What is known of when a read has waited for too long.
+pub(super) enum ReadDeadline {
+    /// Then.
+    At(Instant),
+    /// Something is going on; until then nothing can have timed out.
+    NotBefore(Instant),
+    /// This connection's bytes are no longer HTTP's.
+    Never,
+}
+
 /// A request being answered; ends when dropped.
 pub(super) struct Active(Pulse);
 
@@ -63,13 +73,17 @@ impl Pulse {
             .ok();
     }
 
-    /// How long the time until the first head lasts: a client that connects has something to ask.
-    pub(super) fn read_deadline(&self) -> Option<Instant> {
+    /// Until when the next bytes have to come. The first head has as long as any other: a client that connects has
+    /// something to ask, but may do so ahead of time.
+    pub(super) fn read_deadline(&self, now: Instant) -> ReadDeadline {
         let state = &self.0;
-        if state.tunnelled.load(Ordering::Relaxed) || state.active.load(Ordering::Relaxed) > 0 {
-            return None;
+        if state.tunnelled.load(Ordering::Relaxed) {
+            return ReadDeadline::Never;
         }
-        Some(match state.head_since.load(Ordering::Relaxed) {
+        if state.active.load(Ordering::Relaxed) > 0 {
+            return ReadDeadline::NotBefore(now + state.idle);
+        }
+        ReadDeadline::At(match state.head_since.load(Ordering::Relaxed) {
             0 => state.started + Duration::from_millis(state.idle_since.load(Ordering::Relaxed)) + state.idle,
             since => state.started + Duration::from_millis(since - 1) + state.header,
         })

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     head::{HeadWatch, Heads},
-    pulse::Pulse,
+    pulse::{Pulse, ReadDeadline},
 };
 
 /// How long we listen on after our last answer to a client that is still sending. Closing at once would make the kernel
@@ -72,24 +72,26 @@ impl<S> Wire<S> {
         }
     }
 
-    /// Pending reads end here when the connection has done nothing for too long.
+    /// Pending reads end here when the connection has done nothing for too long. While it does something, the timer still
+    /// rings now and then: the end of a request wakes nobody who waits here.
     fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(deadline) = self.pulse.read_deadline() else {
-            return Poll::Pending;
-        };
-        let timer = self
-            .read_timer
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        // A timer that rings too early is set again; only one that would ring too late has to be moved now.
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
-        }
         loop {
-            ready!(timer.as_mut().poll(cx));
-            if Instant::now() >= deadline {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            let now = Instant::now();
+            let look_again = match self.pulse.read_deadline(now) {
+                ReadDeadline::Never => return Poll::Pending,
+                ReadDeadline::At(deadline) if now >= deadline => {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                ReadDeadline::At(later) | ReadDeadline::NotBefore(later) => later,
+            };
+            let timer = self
+                .read_timer
+                .get_or_insert_with(|| Box::pin(sleep_until(look_again)));
+            // Ringing early costs one look; only a timer that would ring too late has to be moved.
+            if timer.is_elapsed() || timer.deadline() > look_again {
+                timer.as_mut().reset(look_again);
             }
-            timer.as_mut().reset(deadline);
+            ready!(timer.as_mut().poll(cx));
         }
     }
 
