@@ -15,10 +15,10 @@ use crate::{
     drain::Drain,
     files::{ClientFiles, FilesProblem, FilesSettings},
     handoff::{Handoff, HandoffSettings, Scope},
-    issue::{EmbeddedSettings, Issue, IssueSettings, Mode},
+    issue::{CallerSettings, EmbeddedSettings, Issue, IssueSettings, Mode},
     limits::Limits,
     listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
-    observe::{LogFormat, LogSettings},
+    observe::{LogFormat, LogSettings, Metrics},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
     route::{Finish, Hosts, Router, Table, Upstreams},
     tls::{Tls, TlsSettings},
@@ -81,7 +81,8 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
     let drain = Drain::default();
     let admin_drain = Drain::default();
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
-    let router = router(config, &origin, clock, &drain).map_err(StartError::Problems)?;
+    let metrics = Arc::new(Metrics::default());
+    let router = router(config, &origin, clock, &drain, &metrics).map_err(StartError::Problems)?;
     let conn_settings = ConnSettings {
         header: config.timeouts.header,
         idle: config.timeouts.idle,
@@ -118,7 +119,7 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
         // It goes on telling during the drain, and so has one of its own.
         let plain = Plain::new(Conn::new(
             conn_settings,
-            Arc::new(Admin::of(&drain)),
+            Arc::new(Admin::of(&drain, metrics)),
             &admin_drain,
         ));
         tokio::spawn(plain.run(listener, admin_drain));
@@ -286,6 +287,7 @@ fn router(
     origin: &PublicOrigin,
     clock: &Clock,
     drain: &Drain,
+    metrics: &Arc<Metrics>,
 ) -> Result<Router, Vec<Problem>> {
     let (keys, files, design) = match (keys(config), files(config, origin), design(config, origin)) {
         (Ok(keys), Ok(files), Ok(design)) => (Arc::new(keys), files, design),
@@ -321,6 +323,8 @@ fn router(
         },
         max_body_bytes: config.sizes.token_body_bytes,
         body_deadline: config.timeouts.header,
+        coalesce: config.issuer.coalesce,
+        callers: config.callers.iter().map(caller).collect(),
     };
     // A browser would hold a name on this machine, or an address, to HTTPS on every port.
     let strict_transport = origin.host.contains('.') && origin.host.parse::<std::net::IpAddr>().is_err();
@@ -339,13 +343,25 @@ fn router(
             Arc::clone(&limits),
             clock.clone(),
         ),
-        issue: Issue::new(issue, keys, limits, clock.clone()),
+        issue: Issue::new(issue, keys, limits, Arc::clone(metrics), clock.clone()),
         files,
         upstreams: upstreams(config, drain),
         internal: config.trust.internal.clone(),
         finish: Finish::new(&config.session.frame_ancestors, strict_transport),
         clock: clock.clone(),
+        metrics: Arc::clone(metrics),
     })
+}
+
+fn caller(caller: &config::Caller) -> CallerSettings {
+    CallerSettings {
+        name: caller.name.clone(),
+        api_key: caller.api_key.clone(),
+        secrets: caller.secrets.clone(),
+        rooms: caller.rooms.clone(),
+        may_issue_admin: caller.may_issue_admin,
+        enabled: caller.enabled,
+    }
 }
 
 fn upstreams(config: &Config, drain: &Drain) -> Upstreams {
@@ -364,7 +380,7 @@ fn upstreams(config: &Config, drain: &Drain) -> Upstreams {
                 port: upstream.port,
             })
             .collect();
-        (!targets.is_empty()).then(|| Upstream::new(kind, targets, settings, drain))
+        (!targets.is_empty()).then(|| Arc::new(Upstream::new(kind, targets, settings, drain)))
     };
     let found = &config.upstreams;
     Upstreams {

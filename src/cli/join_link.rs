@@ -202,7 +202,7 @@ mod tests {
         );
         let request = served.join().unwrap();
         let body = r#"{"room_id":"room01","user_info":{"name":"Ann \"A\"","user_id":"u1","is_admin":true}}"#;
-        let signature = keys::of(&config).unwrap().request_signature(body.as_bytes());
+        let signature = keys::of(&config).unwrap().requests().signature(body.as_bytes());
         assert!(
             request.starts_with("POST /auth/room/getJoinToken HTTP/1.1\r\n"),
             "{request}"

@@ -93,7 +93,7 @@ fn announce(config: &Config, running: &Running, ask: &str) {
         info!("HTTP on {http}, redirecting to HTTPS");
     }
     if let Some(admin) = running.admin {
-        info!("Admin on {admin}: /livez, /readyz");
+        info!("Admin on {admin}: /livez, /readyz, /metrics");
     }
     for certificate in &running.certificates {
         info!("Certificate: {certificate}");

@@ -27,7 +27,7 @@ pub(super) fn answer(config: &Config, file: Option<&Path>) -> Result<String, Ref
 pub(super) fn headers(keys: &TokenKeys, body: &[u8]) -> [(&'static str, String); 2] {
     [
         ("API-KEY", keys.api_key().to_owned()),
-        ("HASH-SIGNATURE", keys.request_signature(body)),
+        ("HASH-SIGNATURE", keys.requests().signature(body)),
     ]
 }
 

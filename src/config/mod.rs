@@ -6,7 +6,7 @@
 //! | `sections` | every key with its default and its kind; `rules` between them |
 //! | `source`, `reader`, `unknown` | the file as TOML; taking keys out of it and the environment; what is left |
 //! | `kind`, `units`, `address`, `mount` | what a value may be |
-//! | `secrets`, `client_config`, `files` | values with a story of their own |
+//! | `secrets`, `callers`, `client_config`, `files` | values with a story of their own |
 //! | `problem` | file, line, key, found, allowed |
 //!
 //! Not here: reading the environment (`crate::cli`), turning sections into the rooms' settings (`crate::gateway`).
@@ -15,6 +15,7 @@
 //! Source: product.md "Configuration and commands".
 
 mod address;
+mod callers;
 mod client_config;
 mod files;
 mod kind;
@@ -39,8 +40,9 @@ pub use self::{
     problem::{Place, Problem, Problems},
     reader::PREFIX,
     shape::{
-        Client, Config, Design, Exposed, Issuer, IssuerMode, Listen, Log, LogFormat, LogLevel, OnInvalid,
-        PlugNmeet, PublicOrigin, Session, SessionScope, Sizes, Timeouts, Tls, Trust, Upstream, Upstreams,
+        Caller, Client, Config, Design, Exposed, Issuer, IssuerMode, Listen, Log, LogFormat, LogLevel,
+        OnInvalid, PlugNmeet, PublicOrigin, Session, SessionScope, Sizes, Timeouts, Tls, Trust, Upstream,
+        Upstreams,
     },
 };
 use self::{

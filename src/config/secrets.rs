@@ -8,6 +8,7 @@ use std::path::Path;
 use super::{
     files,
     kind::shown,
+    problem::Place,
     reader::{Reader, Taken},
 };
 use crate::{
@@ -18,9 +19,9 @@ use crate::{
 /// Far more than any secret.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-const ALLOWED: &str = "write the server's client_info.secret";
+pub(super) const ALLOWED: &str = "write the server's client_info.secret";
 
-const FILE_ALLOWED: &str = "name a readable file that holds the server's client_info.secret";
+pub(super) const FILE_ALLOWED: &str = "name a readable file that holds the server's client_info.secret";
 
 /// `plugnmeet.secret` or the content of `plugnmeet.secret_file`; a short one is warned about.
 pub(super) fn plugnmeet(
@@ -42,7 +43,7 @@ pub(super) fn plugnmeet(
         }
         (Some(secret), None) => (secret, key, ALLOWED),
         (Some(secret), Some(_)) if reader.is_variable(key) => (secret, key, ALLOWED),
-        (_, Some(file)) => match secret_of(&file) {
+        (_, Some(file)) => match of_file(&file) {
             Ok(secret) => (secret, file_key, FILE_ALLOWED),
             Err(why) => return Err(reader.refuse(file_key, format!("{} {why}", shown(&file)), FILE_ALLOWED)),
         },
@@ -50,21 +51,25 @@ pub(super) fn plugnmeet(
     if secret.trim().is_empty() {
         return Err(reader.refuse(key, KeyProblem::EmptySecret.to_string(), allowed));
     }
-    if secret.len() < TokenKeys::SHORT_SECRET_BYTES {
-        let place = reader.place(key);
-        let line = place.line.map_or_else(String::new, |line| format!(":{line}"));
-        warnings.push(format!(
+    warnings.extend(short(&reader.place(key), key, &secret));
+    Ok(Some(Secret::new(secret)))
+}
+
+/// What to say of a secret that can be guessed.
+pub(super) fn short(place: &Place, key: &str, secret: &str) -> Option<String> {
+    let line = place.line.map_or_else(String::new, |line| format!(":{line}"));
+    (secret.len() < TokenKeys::SHORT_SECRET_BYTES).then(|| {
+        format!(
             "{}{line}: {key}: is only {} bytes long, and short secrets can be guessed; use {} random bytes or more",
             place.file,
             secret.len(),
             TokenKeys::SHORT_SECRET_BYTES
-        ));
-    }
-    Ok(Some(Secret::new(secret)))
+        )
+    })
 }
 
 /// The file's text without the line end that editors leave behind it.
-fn secret_of(file: &str) -> Result<String, String> {
+pub(super) fn of_file(file: &str) -> Result<String, String> {
     let bytes =
         files::read(Path::new(file), MAX_SECRET_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
     let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;

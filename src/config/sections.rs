@@ -8,7 +8,7 @@ use super::{
     address::{
         DESIGN_HOST, FRAME_ANCESTOR, HOST, INTERNAL, LOGIN_URL, PROXY, PUBLIC_ORIGIN, SOCKET, UPSTREAM,
     },
-    client_config, files,
+    callers, client_config, files,
     kind::{Kind, Refusal, shown, word},
     mount::MOUNT,
     problem::Places,
@@ -55,6 +55,8 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
     let upstreams = upstreams(reader, facts);
     let client = client(reader, &mut warnings);
     let issuer = issuer(reader, facts);
+    let api_key = plugnmeet.as_ref().map_or("", |plugnmeet| &plugnmeet.api_key);
+    let callers = callers::read(reader, &mut warnings, &API_KEY, api_key);
     let session = session(reader);
     let design = design(reader);
     let limits = limits(reader);
@@ -71,6 +73,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
         upstreams: upstreams?,
         client: client?,
         issuer: issuer?,
+        callers: callers?,
         session: session?,
         design: design?,
         limits: limits?,
@@ -194,10 +197,12 @@ fn config_file(reader: &mut Reader<'_>) -> Taken<Option<PathBuf>> {
 fn issuer(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Issuer> {
     let mode = reader.text("issuer.mode", "embedded", &word());
     let token_validity = reader.text("issuer.token_validity", "10m", &VALIDITY);
+    let coalesce = reader.text("issuer.coalesce", "10s", &DURATION);
     facts.issuer_is_upstream = mode == Ok(IssuerMode::Upstream);
     Ok(Issuer {
         mode: mode?,
         token_validity: token_validity?,
+        coalesce: coalesce?,
     })
 }
 

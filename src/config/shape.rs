@@ -26,6 +26,7 @@ pub struct Config {
     pub upstreams: Upstreams,
     pub client: Client,
     pub issuer: Issuer,
+    pub callers: Vec<Caller>,
     pub session: Session,
     pub design: Design,
     pub limits: LimitsSettings,
@@ -108,6 +109,20 @@ pub struct Client {
 pub struct Issuer {
     pub mode: IssuerMode,
     pub token_validity: Duration,
+    /// Zero: nothing is shared.
+    pub coalesce: Duration,
+}
+
+/// An integrator with a key of its own.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub name: String,
+    pub api_key: String,
+    /// One, or two while the first is being replaced.
+    pub secrets: Vec<Secret<String>>,
+    pub rooms: Vec<String>,
+    pub may_issue_admin: bool,
+    pub enabled: bool,
 }
 
 #[derive(Clone, Debug)]

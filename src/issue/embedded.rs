@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use hyper::Response;
 use serde_json::json;
 
-use super::{IssueError, json_response, request::TokenRequest};
+use super::{IssueError, answer, request::TokenRequest};
 use crate::{
     clock::Clock,
     reply::{Body, ServerCode},
@@ -52,12 +52,12 @@ impl Embedded {
             sub: wanted.user_id.clone(),
             user_id: wanted.user_id,
         })?;
-        let answer = json!({
+        let granted = json!({
             "status": true,
             "msg": "success",
             "status_code": ServerCode::Success.name(),
             "token": token.expose(),
         });
-        Ok(json_response(answer.to_string()))
+        Ok(answer::json(granted.to_string()))
     }
 }

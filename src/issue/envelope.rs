@@ -11,10 +11,8 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use crate::{
-    reply::{Body, Failure, ServerCode},
-    token::TokenKeys,
-};
+use super::callers::{Caller, Callers};
+use crate::reply::{Body, Failure, ServerCode};
 
 /// Why a request on `/auth` is refused; in the server's words where the server has some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +29,8 @@ pub enum AuthRefusal {
     NoSignature,
     /// Not the signature, or more than one.
     WrongSignature,
+    /// An upload without the `Room-Id` that is signed in its body's place.
+    NoRoomId,
 }
 
 impl AuthRefusal {
@@ -79,54 +79,52 @@ impl From<AuthRefusal> for Failure {
                 "Failed to verify provided authentication details.",
                 ServerCode::InvalidTokenOrSignature,
             ),
+            AuthRefusal::NoRoomId => (
+                StatusCode::UNAUTHORIZED,
+                "no_room_id",
+                "Missing Room-Id header for multipart request.",
+                ServerCode::MissingRequiredParameter,
+            ),
         };
         Self::new(status, code, message).server_code(server_code)
     }
 }
 
-const API_KEY: HeaderName = HeaderName::from_static("api-key");
-const HASH_SIGNATURE: HeaderName = HeaderName::from_static("hash-signature");
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("api-key");
+pub(super) const HASH_SIGNATURE: HeaderName = HeaderName::from_static("hash-signature");
+const ROOM_ID: HeaderName = HeaderName::from_static("room-id");
 
-/// In the server's order (contract.md section 1), after what the server can't be trusted with.
-pub(super) fn check(
+/// In the server's order (contract.md section 1), after what the server can't be trusted with. Says who calls; what is
+/// signed is still to be checked.
+pub(super) fn check<'a>(
     headers: &HeaderMap,
     multipart_allowed: bool,
-    keys: &TokenKeys,
-) -> Result<(), AuthRefusal> {
+    callers: &'a Callers,
+) -> Result<&'a Caller, AuthRefusal> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(AuthRefusal::Encoded);
     }
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let first = types.next();
-    if types.next().is_some() || (!multipart_allowed && first.is_some_and(is_multipart)) {
+    let several_types = headers.get_all(header::CONTENT_TYPE).iter().count() > 1;
+    if several_types || (!multipart_allowed && is_multipart(headers)) {
         return Err(AuthRefusal::MediaType);
     }
     let key = once(headers, API_KEY, AuthRefusal::NoApiKey, AuthRefusal::WrongApiKey)?;
-    if !keys.is_api_key(key.as_bytes()) {
-        return Err(AuthRefusal::WrongApiKey);
-    }
+    let caller = callers.find(key.as_bytes()).ok_or(AuthRefusal::WrongApiKey)?;
     once(
         headers,
         HASH_SIGNATURE,
         AuthRefusal::NoSignature,
         AuthRefusal::WrongSignature,
-    )
-    .map(|_| ())
+    )?;
+    Ok(caller)
 }
 
-/// Is the body signed? In constant time.
-pub(super) fn is_signed(headers: &HeaderMap, body: &[u8], keys: &TokenKeys) -> bool {
-    headers
-        .get(HASH_SIGNATURE)
-        .is_some_and(|signature| keys.is_request_signature(body, signature.as_bytes()))
+/// The room whose id is signed in place of a multipart body.
+pub(super) fn room_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    once(headers, ROOM_ID, (), ()).ok()
 }
 
-fn once(
-    headers: &HeaderMap,
-    name: HeaderName,
-    none: AuthRefusal,
-    several: AuthRefusal,
-) -> Result<&HeaderValue, AuthRefusal> {
+fn once<E>(headers: &HeaderMap, name: HeaderName, none: E, several: E) -> Result<&HeaderValue, E> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) if !value.is_empty() => Ok(value),
@@ -136,12 +134,14 @@ fn once(
 }
 
 /// The server looks for the word anywhere in the value.
-fn is_multipart(media_type: &HeaderValue) -> bool {
-    media_type
-        .as_bytes()
-        .to_ascii_lowercase()
-        .windows(10)
-        .any(|window| window == b"multipart/")
+pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|media_type| {
+        media_type
+            .as_bytes()
+            .to_ascii_lowercase()
+            .windows(10)
+            .any(|window| window == b"multipart/")
+    })
 }
 
 /// The server answers these before it looks for a signature (contract.md section 1).
@@ -169,7 +169,7 @@ pub(super) fn preflight(asked: &HeaderMap) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use crate::{secret::Secret, token::TokenKeys};
 
     fn checked(fields: &[(&'static str, &'static str)], multipart_allowed: bool) -> Result<(), AuthRefusal> {
         let keys = TokenKeys::new("plugnmeet".into(), &Secret::new("s3cret".into())).unwrap();
@@ -177,7 +177,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        check(&headers, multipart_allowed, &keys)
+        check(&headers, multipart_allowed, &Callers::new(&keys, &[])).map(|_| ())
     }
 
     const KEY: (&str, &str) = ("api-key", "plugnmeet");

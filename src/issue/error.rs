@@ -7,10 +7,10 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{envelope::AuthRefusal, request::RequestError, server_answer};
+use super::{answer, envelope::AuthRefusal, request::RequestError};
 use crate::{
     limits::OverLimit,
-    reply::{Body, Failure, ServerCode},
+    reply::{Body, BoxError, Failure, ServerCode},
 };
 
 /// Why no token is issued.
@@ -28,10 +28,18 @@ pub enum IssueError {
     NotPost,
     /// The body is not one that the server would take.
     Request(RequestError),
+    /// The caller is held to other rooms.
+    RoomNotAllowed,
+    /// The caller makes no moderators.
+    AdminNotAllowed,
     /// One limit has been reached.
     OverLimit(OverLimit),
     /// Signing failed.
     Signing(jsonwebtoken::errors::Error),
+    /// The server's answer broke off.
+    AnswerBroken(BoxError),
+    /// The call to the server was cut off.
+    CallLost,
 }
 
 impl From<RequestError> for IssueError {
@@ -61,47 +69,99 @@ impl fmt::Display for IssueError {
             Self::BodyBroken => f.write_str("the body broke off"),
             Self::NotPost => f.write_str("not found"),
             Self::Request(error) => error.fmt(f),
+            Self::RoomNotAllowed => f.write_str("this API key may not use this room"),
+            Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
             Self::OverLimit(over) => over.fmt(f),
             Self::Signing(_) => f.write_str("the token can't be signed"),
+            Self::AnswerBroken(_) => f.write_str("the meeting server's answer broke off"),
+            Self::CallLost => f.write_str("the call to the meeting server was lost"),
         }
     }
 }
 
-impl std::error::Error for IssueError {}
+impl std::error::Error for IssueError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Signing(error) => Some(error),
+            Self::AnswerBroken(error) => Some(error.as_ref()),
+            Self::Auth(_)
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::BodyBroken
+            | Self::NotPost
+            | Self::Request(_)
+            | Self::RoomNotAllowed
+            | Self::AdminNotAllowed
+            | Self::OverLimit(_)
+            | Self::CallLost => None,
+        }
+    }
+}
 
 impl IssueError {
-    /// What the server answers as an application, and not as HTTP (contract.md section 1): a refused body with status
-    /// 200, a wrong method with its text 404. The rest is a failure.
-    pub fn into_answer(self) -> Result<Response<Body>, Failure> {
+    /// Our stable word for it, for the audit log and metrics.
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Request(error) => {
-                let code = if error.is_internal() {
-                    ServerCode::InternalServerError
-                } else {
-                    ServerCode::InvalidParameters
-                };
-                Ok(server_answer(false, &error.to_string(), code))
-            }
-            Self::NotPost => {
-                let mut response = Response::new(Body::from("not found"));
-                *response.status_mut() = StatusCode::NOT_FOUND;
-                let media = HeaderValue::from_static("text/plain; charset=utf-8");
-                response.headers_mut().insert(header::CONTENT_TYPE, media);
-                Ok(response)
-            }
-            Self::Auth(refusal) => Err(refusal.into()),
-            Self::OverLimit(over) => Err(over.into()),
-            Self::BodyTooLarge => Err(self.failure(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")),
-            Self::BodyTooSlow => Err(self.failure(StatusCode::REQUEST_TIMEOUT, "body_too_slow")),
-            Self::BodyBroken => Err(self.failure(StatusCode::BAD_REQUEST, "body_broken")),
-            Self::Signing(error) => {
-                let message = "the token can't be signed";
-                Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "signing", message).caused_by(error))
-            }
+            Self::Auth(refusal) => Failure::from(*refusal).code(),
+            Self::BodyTooLarge => "body_too_large",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::BodyBroken => "body_broken",
+            Self::NotPost => "not_post",
+            Self::Request(RequestError::Json(_)) => "bad_json",
+            Self::Request(RequestError::Rules(_)) => "bad_field",
+            Self::Request(RequestError::Reserved(_)) => "reserved",
+            Self::Request(RequestError::UserId(_)) => "bad_user_id",
+            Self::RoomNotAllowed => "room_not_allowed",
+            Self::AdminNotAllowed => "admin_not_allowed",
+            Self::OverLimit(_) => "over_limit",
+            Self::Signing(_) => "signing",
+            Self::AnswerBroken(_) => "upstream_broken",
+            Self::CallLost => "call_lost",
         }
     }
 
-    fn failure(&self, status: StatusCode, code: &'static str) -> Failure {
-        Failure::new(status, code, self.to_string())
+    /// What the server answers as an application, and not as HTTP (contract.md section 1): a refused body with status
+    /// 200, a wrong method with its text 404. The rest is a failure.
+    pub fn into_answer(self) -> Result<Response<Body>, Failure> {
+        let code = match &self {
+            Self::Request(error) if error.is_internal() => ServerCode::InternalServerError,
+            Self::Request(_) => ServerCode::InvalidParameters,
+            Self::RoomNotAllowed | Self::AdminNotAllowed => ServerCode::PermissionDenied,
+            Self::NotPost => return Ok(no_such_route()),
+            Self::Auth(_)
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
+            | Self::BodyBroken
+            | Self::OverLimit(_)
+            | Self::Signing(_)
+            | Self::AnswerBroken(_)
+            | Self::CallLost => return Err(self.into_failure()),
+        };
+        Ok(answer::application(&self.to_string(), code))
     }
+
+    /// What it is as HTTP.
+    pub(super) fn into_failure(self) -> Failure {
+        let status = match &self {
+            Self::Auth(refusal) => return Failure::from(*refusal),
+            Self::OverLimit(over) => return Failure::from(*over),
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyBroken | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::NotPost => StatusCode::NOT_FOUND,
+            Self::RoomNotAllowed | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
+            Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::AnswerBroken(_) | Self::CallLost => StatusCode::BAD_GATEWAY,
+        };
+        Failure::new(status, self.code(), self.to_string()).caused_by(self)
+    }
+}
+
+/// What the server says of a method that it has no route for.
+fn no_such_route() -> Response<Body> {
+    let mut response = Response::new(Body::from("not found"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let media = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
 }

@@ -3,32 +3,45 @@
 //! The order of checks is the server's: envelope, size, signature, method, body, limits. What passes is signed here
 //! (`embedded`) or goes to the server untouched (`upstream`), once.
 //!
-//! Not here: sending it to the server (`crate::proxy`, called by `crate::route`).
+//! The other endpoints under `/auth` are the server's own affair, but for the envelope, and for callers with keys of
+//! their own, whose requests are checked and signed anew.
+//!
+//! Not here: sending anything to the server (`crate::proxy`, called by `crate::route`).
 //!
 //! Sources: product.md "Issuing tokens", contract.md sections 1 to 4, sdk-behaviour.md.
 
+mod answer;
 mod body;
+mod callers;
+mod coalesce;
 mod embedded;
 pub mod envelope;
 mod error;
 pub mod request;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hyper::{
-    Method, Request, Response,
-    body::Incoming,
-    header::{self, HeaderValue},
-};
+use hyper::{Method, Request, Response, body::Incoming, header::HeaderValue};
 
-use self::{embedded::Embedded, envelope::AuthRefusal};
-pub use self::{embedded::EmbeddedSettings, error::IssueError};
+use self::{
+    answer::Whole,
+    callers::{Caller, Callers},
+    coalesce::{Coalesce, Identity},
+    embedded::Embedded,
+    envelope::{API_KEY, AuthRefusal, HASH_SIGNATURE},
+};
+pub use self::{
+    callers::{CallerSettings, SERVER},
+    embedded::EmbeddedSettings,
+    error::IssueError,
+};
 use crate::{
     addr::ClientAddr,
     clock::Clock,
     limits::Limits,
-    reply::{Body, ServerCode, server_json},
+    observe::{Decision, Metrics, Outcome},
+    reply::{Body, Failure},
     token::TokenKeys,
 };
 
@@ -42,7 +55,7 @@ pub enum Mode {
 }
 
 /// How tokens are issued.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct IssueSettings {
     /// Who makes them.
     pub mode: Mode,
@@ -50,6 +63,10 @@ pub struct IssueSettings {
     pub max_body_bytes: usize,
     /// For a request's body, from its first byte to its last.
     pub body_deadline: Duration,
+    /// How long identical requests share one call to the server.
+    pub coalesce: Duration,
+    /// Who may ask beside the server's own key.
+    pub callers: Vec<CallerSettings>,
 }
 
 /// The running issuer.
@@ -57,41 +74,58 @@ pub struct Issue {
     settings: IssueSettings,
     embedded: Option<Embedded>,
     keys: Arc<TokenKeys>,
+    callers: Callers,
     limits: Arc<Limits>,
+    calls: Coalesce<Result<Whole, Failure>>,
+    metrics: Arc<Metrics>,
 }
 
 /// What becomes of a request for a token.
 pub enum Issued {
     /// The answer.
     Reply(Response<Body>),
-    /// The server has to answer; the body is as it came.
-    Upstream(Request<Bytes>),
+    /// The server has to answer, by way of `Issue::once`.
+    Upstream(Admitted),
+}
+
+/// A request for a token that the server may see.
+pub struct Admitted {
+    request: Request<Bytes>,
+    decision: Decision,
+}
+
+/// What becomes of another request on `/auth`.
+pub enum Passed {
+    /// Its body is still to come; the server checks it.
+    Streaming(Request<Incoming>),
+    /// It was read, checked, and signed anew for the server.
+    Whole(Request<Bytes>),
 }
 
 impl Issue {
     /// An issuer under these keys and limits.
-    pub fn new(settings: IssueSettings, keys: Arc<TokenKeys>, limits: Arc<Limits>, clock: Clock) -> Self {
+    pub fn new(
+        settings: IssueSettings,
+        keys: Arc<TokenKeys>,
+        limits: Arc<Limits>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
         let embedded = match settings.mode {
-            Mode::Embedded(settings) => Some(Embedded::new(settings, Arc::clone(&keys), clock)),
+            Mode::Embedded(settings) => Some(Embedded::new(settings, Arc::clone(&keys), clock.clone())),
             Mode::Upstream => None,
         };
+        let callers = Callers::new(&keys, &settings.callers);
+        let calls = Coalesce::new(settings.coalesce, clock);
         Self {
             settings,
             embedded,
             keys,
+            callers,
             limits,
+            calls,
+            metrics,
         }
-    }
-
-    /// What every request on `/auth` has to have before anyone looks at its body.
-    pub fn check_envelope<B>(
-        &self,
-        request: &Request<B>,
-        multipart_allowed: bool,
-        client: ClientAddr,
-    ) -> Result<(), IssueError> {
-        envelope::check(request.headers(), multipart_allowed, &self.keys)
-            .map_err(|refusal| self.refused(refusal, client))
     }
 
     /// A request for a token.
@@ -99,21 +133,158 @@ impl Issue {
         if envelope::is_preflight(request.method(), request.headers()) {
             return Ok(Issued::Reply(envelope::preflight(request.headers())));
         }
-        self.check_envelope(&request, false, client)?;
-        let (head, body) = request.into_parts();
-        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
-        if !envelope::is_signed(&head.headers, &body, &self.keys) {
-            return Err(self.refused(AuthRefusal::WrongSignature, client));
+        let mut decision = Decision::begin(client);
+        match self.decide(request, client, &mut decision).await {
+            Ok(Decided::Signed(response)) => {
+                decision.end(Outcome::Issued, "embedded", &self.metrics);
+                Ok(Issued::Reply(response))
+            }
+            Ok(Decided::Upstream(request)) => Ok(Issued::Upstream(Admitted { request, decision })),
+            Err(error) => {
+                decision.end(Outcome::Refused, error.code(), &self.metrics);
+                Err(error)
+            }
         }
+    }
+
+    /// The server's answer to an admitted request. `call` sends it; identical requests share one call.
+    pub async fn once<F, C>(&self, admitted: Admitted, call: C) -> Result<Response<Body>, Failure>
+    where
+        C: FnOnce(Request<Bytes>) -> F,
+        F: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
+    {
+        let Admitted { request, decision } = admitted;
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let signature = request
+            .headers()
+            .get(HASH_SIGNATURE)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        let identity = Identity::of(&[target.as_bytes(), signature, request.body()]);
+        let sent = call(request);
+        let answer = self
+            .calls
+            .share(identity, async move { Whole::of(sent.await?).await })
+            .await;
+        let answer = answer.unwrap_or_else(|| Err(IssueError::CallLost.into_failure()));
+        match &answer {
+            Ok(whole) if whole.grants() => decision.end(Outcome::Issued, "upstream", &self.metrics),
+            Ok(_) => decision.end(Outcome::RefusedByServer, "upstream", &self.metrics),
+            Err(failure) => decision.end(Outcome::Failed, failure.code(), &self.metrics),
+        }
+        answer.map(Whole::into_response)
+    }
+
+    /// A request on another endpoint under `/auth`; `upload` is the one that takes multipart bodies.
+    pub async fn pass(
+        &self,
+        request: Request<Incoming>,
+        upload: bool,
+        client: ClientAddr,
+    ) -> Result<Passed, IssueError> {
+        if envelope::is_preflight(request.method(), request.headers()) {
+            return Ok(Passed::Streaming(request));
+        }
+        let caller = self.envelope(&request, upload, client)?;
+        if caller.is_server() {
+            return Ok(Passed::Streaming(request));
+        }
+        let (mut head, body) = request.into_parts();
+        if envelope::is_multipart(&head.headers) {
+            // Of an upload the room alone is signed (contract.md section 1).
+            let room = envelope::room_id(&head.headers)
+                .ok_or_else(|| self.refused(AuthRefusal::NoRoomId, client))?;
+            self.check_signature(caller, &head.headers, room.as_bytes(), client)?;
+            if !room.to_str().is_ok_and(|room| caller.may_use(room)) {
+                return Err(IssueError::RoomNotAllowed);
+            }
+            let room = room.clone();
+            self.sign_anew(&mut head.headers, room.as_bytes());
+            return Ok(Passed::Streaming(Request::from_parts(head, body)));
+        }
+        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
+        self.check_signature(caller, &head.headers, &body, client)?;
+        // Whoever is held to some rooms can't use what names none, or many.
+        let allowed =
+            caller.may_use_all_rooms() || callers::room_of(&body).is_some_and(|room| caller.may_use(&room));
+        if !allowed {
+            return Err(IssueError::RoomNotAllowed);
+        }
+        self.sign_anew(&mut head.headers, &body);
+        Ok(Passed::Whole(Request::from_parts(head, body)))
+    }
+
+    async fn decide(
+        &self,
+        request: Request<Incoming>,
+        client: ClientAddr,
+        decision: &mut Decision,
+    ) -> Result<Decided, IssueError> {
+        let caller = self.envelope(&request, false, client)?;
+        let (mut head, body) = request.into_parts();
+        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
+        self.check_signature(caller, &head.headers, &body, client)?;
+        decision.caller(caller.name());
         if head.method != Method::POST {
             return Err(IssueError::NotPost);
         }
         let wanted = request::read(&body)?;
+        decision.wanted(&wanted.room_id, &wanted.user_id, wanted.is_admin);
+        if !caller.may_use(&wanted.room_id) {
+            return Err(IssueError::RoomNotAllowed);
+        }
+        if wanted.asks_for_admin() && !caller.may_issue_admin() {
+            return Err(IssueError::AdminNotAllowed);
+        }
         self.limits
-            .issue(self.keys.api_key(), &wanted.room_id, &wanted.user_id)?;
-        match &self.embedded {
-            Some(embedded) => Ok(Issued::Reply(embedded.issue(wanted)?)),
-            None => Ok(Issued::Upstream(Request::from_parts(head, body))),
+            .issue(caller.name(), &wanted.room_id, &wanted.user_id)?;
+        if let Some(embedded) = &self.embedded {
+            return Ok(Decided::Signed(embedded.issue(wanted)?));
+        }
+        if !caller.is_server() {
+            self.sign_anew(&mut head.headers, &body);
+        }
+        Ok(Decided::Upstream(Request::from_parts(head, body)))
+    }
+
+    fn envelope<B>(
+        &self,
+        request: &Request<B>,
+        upload: bool,
+        client: ClientAddr,
+    ) -> Result<&Caller, IssueError> {
+        envelope::check(request.headers(), upload, &self.callers)
+            .map_err(|refusal| self.refused(refusal, client))
+    }
+
+    fn check_signature(
+        &self,
+        caller: &Caller,
+        headers: &hyper::HeaderMap,
+        signed: &[u8],
+        client: ClientAddr,
+    ) -> Result<(), IssueError> {
+        let good = headers
+            .get(HASH_SIGNATURE)
+            .is_some_and(|given| caller.has_signed(signed, given.as_bytes()));
+        if good {
+            Ok(())
+        } else {
+            Err(self.refused(AuthRefusal::WrongSignature, client))
+        }
+    }
+
+    /// From here on it is the server's own request.
+    fn sign_anew(&self, headers: &mut hyper::HeaderMap, signed: &[u8]) {
+        let signature = self.keys.requests().signature(signed);
+        if let (Ok(key), Ok(signature)) = (
+            HeaderValue::from_str(self.keys.api_key()),
+            HeaderValue::from_str(&signature),
+        ) {
+            headers.insert(API_KEY, key);
+            headers.insert(HASH_SIGNATURE, signature);
         }
     }
 
@@ -128,15 +299,8 @@ impl Issue {
     }
 }
 
-/// HTTP 200 with the server's JSON: also for what the server refuses as an application (contract.md section 1).
-pub(crate) fn server_answer(status: bool, message: &str, code: ServerCode) -> Response<Body> {
-    json_response(server_json(status, message, code))
-}
-
-fn json_response(json: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(json));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+/// A request for a token that passed every check.
+enum Decided {
+    Signed(Response<Body>),
+    Upstream(Request<Bytes>),
 }

@@ -1,12 +1,12 @@
 //! One record for each request, written when its last byte is gone.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{log::ACCESS, redacted};
+use super::{Metrics, log::ACCESS, redacted};
 use crate::{addr::ClientAddr, reply::Failure};
 
 /// What is known of a request; writes itself when it is dropped.
@@ -22,11 +22,18 @@ pub struct AccessRecord {
     sent: u64,
     error: Option<(&'static str, String)>,
     complete: bool,
+    metrics: Arc<Metrics>,
 }
 
 impl AccessRecord {
     /// A request has come in.
-    pub fn begin(client: ClientAddr, method: &Method, path: &str, version: Version) -> Self {
+    pub fn begin(
+        client: ClientAddr,
+        method: &Method,
+        path: &str,
+        version: Version,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         Self {
             started: Instant::now(),
             client,
@@ -38,6 +45,7 @@ impl AccessRecord {
             sent: 0,
             error: None,
             complete: false,
+            metrics: Arc::clone(metrics),
         }
     }
 
@@ -49,9 +57,7 @@ impl AccessRecord {
     /// It is answered with an error: our word for it, and the whole chain of causes.
     pub fn failed(&mut self, failure: &Failure) {
         let mut causes = String::new();
-        let mut next = failure
-            .cause()
-            .map(|cause| cause.as_ref() as &dyn std::error::Error);
+        let mut next = failure.cause().map(|cause| cause as &dyn std::error::Error);
         while let Some(cause) = next {
             let separator = if causes.is_empty() { "" } else { ": " };
             write!(causes, "{separator}{cause}").ok();
@@ -78,6 +84,7 @@ impl AccessRecord {
 
 impl Drop for AccessRecord {
     fn drop(&mut self) {
+        self.metrics.answered(self.route, self.status.as_u16());
         let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
         let (error, cause) = match &self.error {
             Some((code, causes)) => (

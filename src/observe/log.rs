@@ -30,12 +30,16 @@ pub struct LogSettings {
 /// Target of the access records.
 pub(super) const ACCESS: &str = "access";
 
+/// Target of the audit log, which is always on.
+pub(super) const AUDIT: &str = "audit";
+
 /// Starts logging to standard output; a second call changes nothing.
 pub fn start(settings: LogSettings) {
     // Libraries log of their own connections; warnings of theirs are enough.
     let targets = Targets::new()
         .with_default(settings.level.min(LevelFilter::WARN))
         .with_target("plugnmeet_gateway", settings.level)
+        .with_target(AUDIT, LevelFilter::INFO)
         .with_target(
             ACCESS,
             if settings.access {

@@ -1,11 +1,16 @@
-//! What the operator sees: the log, and one access record for each request.
+//! What the operator sees: the log, one access record for each request, one audit line for each token, and what is
+//! counted.
 //!
 //! SECURITY: no query string and no secret part of a path is ever written (`redact`).
 
 mod access;
+mod audit;
 mod log;
+mod metrics;
 mod redact;
 
 pub use access::AccessRecord;
+pub use audit::{Decision, Outcome};
 pub use log::{LogFormat, LogSettings, start};
+pub use metrics::Metrics;
 pub use redact::redacted;

@@ -188,9 +188,9 @@ impl Upstream {
         Ok(self.answer(response))
     }
 
-    /// Forwards a request for a token whose body was read and checked. Nothing is sent twice: a second token for a user
-    /// who is online throws them out of the room (contract.md section 3).
-    pub async fn forward_token_request(
+    /// Forwards a request on `/auth` whose body was read and checked. Nothing is sent twice: a second token for a user who
+    /// is online throws them out of the room (contract.md section 3).
+    pub async fn forward_whole(
         &self,
         request: Request<Bytes>,
         target: PathAndQuery,

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: a failure's message is ours or the server's wording; it never holds a token, a signature or a secret.
 
-use std::{borrow::Cow, error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
 use bytes::{BufMut, BytesMut};
 use hyper::{
@@ -11,7 +11,7 @@ use hyper::{
 };
 use serde_json::json;
 
-use super::{Body, BoxError, page};
+use super::{Body, page};
 
 /// The names of plugNmeet's `StatusCode` that the gateway uses; SDKs break on any that they don't know (contract.md
 /// sections 0.4 and 1).
@@ -69,10 +69,10 @@ pub enum Format {
 }
 
 /// What went wrong, ready to be told to any caller.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure(Box<Told>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Told {
     status: StatusCode,
     code: &'static str,
@@ -81,7 +81,8 @@ struct Told {
     title: &'static str,
     advice: &'static str,
     headers: HeaderMap,
-    source: Option<BoxError>,
+    /// Shared, as one failure may be told to several who waited for the same call.
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
@@ -125,7 +126,7 @@ impl Failure {
     /// The cause, for the access record alone.
     #[must_use]
     pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.0.source = Some(Box::new(source));
+        self.0.source = Some(Arc::new(source));
         self
     }
 
@@ -140,8 +141,8 @@ impl Failure {
     }
 
     /// The cause, if there is one.
-    pub fn cause(&self) -> Option<&BoxError> {
-        self.0.source.as_ref()
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync)> {
+        self.0.source.as_deref()
     }
 
     /// The answer, in the caller's form.

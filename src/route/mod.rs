@@ -10,7 +10,7 @@ mod format;
 mod table;
 mod target;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use hyper::{
     Method, Request, Response, StatusCode, Uri,
@@ -30,8 +30,8 @@ use crate::{
     clock::Clock,
     files::{ClientFiles, Shown},
     handoff::{Handed, Handoff},
-    issue::{Issue, Issued, envelope},
-    observe::AccessRecord,
+    issue::{Issue, Issued, Passed},
+    observe::{AccessRecord, Metrics},
     proxy::{About, Upstream},
     reply::{Body, Failure, Format},
 };
@@ -40,15 +40,15 @@ use crate::{
 #[derive(Default)]
 pub struct Upstreams {
     /// plugnmeet-server.
-    pub server: Option<Upstream>,
+    pub server: Option<Arc<Upstream>>,
     /// LiveKit's signalling.
-    pub livekit: Option<Upstream>,
+    pub livekit: Option<Arc<Upstream>>,
     /// NATS' WebSocket.
-    pub nats: Option<Upstream>,
+    pub nats: Option<Arc<Upstream>>,
     /// Etherpad, for older releases.
-    pub etherpad: Option<Upstream>,
+    pub etherpad: Option<Arc<Upstream>>,
     /// The WHIP ingress.
-    pub ingress: Option<Upstream>,
+    pub ingress: Option<Arc<Upstream>>,
 }
 
 /// Everything that a request can reach.
@@ -71,6 +71,8 @@ pub struct Router {
     pub finish: Finish,
     /// The time.
     pub clock: Clock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Who asks, by way of which of our addresses.
@@ -136,13 +138,9 @@ impl Router {
             Route::Asset(path) => self.files.asset(path, request.method(), request.headers()),
             Route::Issue => {
                 let (about, path) = (about(&target, from), path_and_query(request.uri())?);
-                self.issue(request, path, &about).await
+                self.issue(request, path, about).await
             }
-            Route::Auth(endpoint) => {
-                self.check_auth(&request, endpoint, from)?;
-                self.forward(self.upstreams.server.as_ref(), request, None, from)
-                    .await
-            }
+            Route::Auth(endpoint) => self.auth(request, endpoint, from).await,
             Route::Webhook => {
                 self.internal_only(from)?;
                 self.forward(self.upstreams.server.as_ref(), request, None, from)
@@ -207,42 +205,48 @@ impl Router {
         &self,
         request: Request<Incoming>,
         path: PathAndQuery,
-        about: &About,
+        about: About,
     ) -> Result<Response<Body>, Failure> {
         match self.issue.handle(request, about.client).await {
             Ok(Issued::Reply(response)) => Ok(response),
-            Ok(Issued::Upstream(request)) => {
-                let server = self.upstreams.server.as_ref().ok_or_else(nowhere)?;
-                Ok(server.forward_token_request(request, path, about).await?)
+            Ok(Issued::Upstream(admitted)) => {
+                let server = Arc::clone(self.upstreams.server.as_ref().ok_or_else(nowhere)?);
+                let call = |request| async move { Ok(server.forward_whole(request, path, &about).await?) };
+                self.issue.once(admitted, call).await
             }
             Err(error) => error.into_answer(),
         }
     }
 
-    /// The server checks these signatures itself; here goes only what it could be talked round with.
-    fn check_auth(
+    /// The server checks these signatures itself; here goes only what it could be talked round with, and whoever has a
+    /// key of ours in place of the server's.
+    async fn auth(
         &self,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         endpoint: AuthEndpoint,
         from: From,
-    ) -> Result<(), Failure> {
+    ) -> Result<Response<Body>, Failure> {
         if endpoint == AuthEndpoint::RecorderNotify {
             self.internal_only(from)?;
         }
-        if envelope::is_preflight(request.method(), request.headers()) {
-            return Ok(());
-        }
-        let multipart_allowed = endpoint == AuthEndpoint::UploadWhiteboardFile;
-        match self.issue.check_envelope(request, multipart_allowed, from.client) {
-            Ok(()) => Ok(()),
-            Err(error) => error.into_answer().and(Ok(())),
+        let about = about(&CanonicalTarget::of(&request, &self.hosts)?, from);
+        let path = path_and_query(request.uri())?;
+        let upload = endpoint == AuthEndpoint::UploadWhiteboardFile;
+        let server = self.upstreams.server.as_ref();
+        match self.issue.pass(request, upload, from.client).await {
+            Ok(Passed::Streaming(request)) => self.forward(server, request, None, from).await,
+            Ok(Passed::Whole(request)) => Ok(server
+                .ok_or_else(nowhere)?
+                .forward_whole(request, path, &about)
+                .await?),
+            Err(error) => error.into_answer(),
         }
     }
 
     /// To an upstream, with the path that it is to see if that is another.
     async fn forward(
         &self,
-        upstream: Option<&Upstream>,
+        upstream: Option<&Arc<Upstream>>,
         request: Request<Incoming>,
         path: Option<String>,
         from: From,
@@ -278,7 +282,13 @@ impl Router {
         Answer {
             format: format::of(uri, request.headers(), &self.table.mount),
             from_script: request.headers().contains_key(header::ORIGIN),
-            record: AccessRecord::begin(client, request.method(), uri.path(), request.version()),
+            record: AccessRecord::begin(
+                client,
+                request.method(),
+                uri.path(),
+                request.version(),
+                &self.metrics,
+            ),
         }
     }
 }

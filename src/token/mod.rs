@@ -7,8 +7,10 @@
 mod claims;
 pub mod development_secret;
 mod keys;
+mod request_key;
 mod verify;
 
 pub use claims::Claims;
 pub use keys::{KeyProblem, TokenKeys};
+pub use request_key::RequestKey;
 pub use verify::{BadToken, Unverified, Verified};

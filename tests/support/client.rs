@@ -138,6 +138,17 @@ impl Client {
     }
 }
 
+/// One GET over HTTP/1.1 without TLS.
+pub async fn plain_get(addr: SocketAddr, target: &str) -> Answer {
+    let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+    let (mut sender, connection) = conn::http1::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get(target).header("Host", addr.to_string());
+    let answer = whole(sender.send_request(request.body(Full::new(Bytes::new())).unwrap())).await;
+    connection.abort();
+    answer
+}
+
 async fn whole(
     response: impl Future<Output = hyper::Result<hyper::Response<hyper::body::Incoming>>>,
 ) -> Answer {

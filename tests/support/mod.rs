@@ -115,7 +115,7 @@ impl Gateway {
 
     /// A signed request for a token, with more headers if wanted.
     pub async fn ask_for_token(&self, body: &str, more: &[(&str, &str)]) -> Answer {
-        let signature = self.keys.request_signature(body.as_bytes());
+        let signature = self.keys.requests().signature(body.as_bytes());
         let mut headers = vec![
             ("API-KEY", API_KEY),
             ("HASH-SIGNATURE", signature.as_str()),

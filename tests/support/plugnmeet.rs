@@ -81,7 +81,7 @@ fn refusal(seen: &Seen) -> Option<(&'static str, &'static str)> {
             ));
         }
     };
-    (!keys.is_request_signature(&signed, signature.as_bytes())).then_some((
+    (!keys.requests().is_signature(&signed, signature.as_bytes())).then_some((
         "Failed to verify provided authentication details.",
         "INVALID_TOKEN_OR_SIGNATURE",
     ))

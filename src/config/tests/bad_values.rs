@@ -284,6 +284,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"0\" is out of range",
         "write 1B to 16MiB",
     ),
+    ("issuer.coalesce", "10", "10 is no string", DURATION),
+    (
+        "callers",
+        "\"moodle\"",
+        "is no list of tables",
+        "write [[callers]] in the file",
+    ),
     ("sizes.body", "\"64MB\"", "\"64MB\" is no size", SIZE),
     (
         "sizes.body",

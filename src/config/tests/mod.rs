@@ -44,8 +44,13 @@ fn the_documented_file_says_every_default() {
         .into_iter()
         .filter(|key| !documented.places.contains_key(key))
         .collect();
-    assert_eq!(undocumented, ["plugnmeet.secret", "plugnmeet.secret_file"]);
-    assert!(DOCUMENTED.contains("\n# secret = ") && DOCUMENTED.contains("\n# secret_file = "));
+    assert_eq!(
+        undocumented,
+        ["plugnmeet.secret", "plugnmeet.secret_file", "callers"]
+    );
+    for commented_out in ["\n# secret = ", "\n# secret_file = ", "\n# [[callers]]\n"] {
+        assert!(DOCUMENTED.contains(commented_out), "{commented_out}");
+    }
 }
 
 /// Every key that is asked for.
@@ -103,7 +108,7 @@ server = [
 [issuer]
 mode = 'upstream'
 token_validity = 10
-coalesce = '10s'
+coalesced = '10s'
 [trust]
 proxies = ['a', 'b']
 [redis]
@@ -129,11 +134,12 @@ name = 'lms'
             "gateway.toml:11: upstreams.server: \"a b\" is no address",
             "gateway.toml:14: issuer.mode: \"upstream\" needs the server's secret",
             "gateway.toml:15: issuer.token_validity: 10 is no string",
-            "gateway.toml:16: issuer.coalesce: is no key of the gateway",
+            "gateway.toml:16: issuer.coalesced: is no key of the gateway",
             "gateway.toml:18: trust.proxies: \"a\" is no network",
             "gateway.toml:18: trust.proxies: \"b\" is no network",
             "gateway.toml:19: redis: is no key of the gateway",
-            "gateway.toml:20: callers: is no key of the gateway",
+            "gateway.toml:20: callers.api_key: is missing",
+            "gateway.toml:20: callers.secret: is missing",
             "environment: PNM_GATEWAY__LOG__LEVEL: log.level: \"loud\" is not known here",
             "environment: PNM_GATEWAY__LOG__LEVLE: is no variable of the gateway",
         ]
@@ -159,12 +165,12 @@ fn an_unknown_key_is_told_with_the_one_that_was_meant() {
         let expected = format!("gateway.toml:{place}: is no key of the gateway; {allowed}");
         assert_eq!(told(text, &[]), [expected]);
     }
-    let root = "there are public_origin, hosts, [listen], [tls], [log], [plugnmeet], [upstreams], [client], [issuer], \
+    let root = "there are public_origin, hosts, callers, [listen], [tls], [log], [plugnmeet], [upstreams], [client], [issuer], \
                 [session], [design], [limits], [trust], [timeouts], [sizes]";
     for (text, name, near) in [
         ("[limit]", "limit", "perhaps limits is meant: "),
         ("api_key = 'k'", "api_key", "perhaps plugnmeet.api_key is meant: "),
-        ("[[callers]]", "callers", ""),
+        ("[[webhooks]]", "webhooks", ""),
     ] {
         let expected = format!("gateway.toml:1: {name}: is no key of the gateway; {near}{root}");
         assert_eq!(told(text, &[]), [expected]);
@@ -178,11 +184,11 @@ fn an_unknown_key_is_told_with_the_one_that_was_meant() {
             "",
             &[
                 ("PNM_GATEWAY__LIMITS__USERS", "1/min"),
-                ("PNM_GATEWAY__CALLERS", "")
+                ("PNM_GATEWAY__ACTIONS", "")
             ]
         ),
         [
-            "environment: PNM_GATEWAY__CALLERS: is no variable of the gateway; write PNM_GATEWAY__SECTION__KEY, or \
+            "environment: PNM_GATEWAY__ACTIONS: is no variable of the gateway; write PNM_GATEWAY__SECTION__KEY, or \
              PNM_GATEWAY__KEY for a key outside of all sections",
             "environment: PNM_GATEWAY__LIMITS__USERS: is no variable of the gateway; perhaps PNM_GATEWAY__LIMITS__USER \
              is meant",

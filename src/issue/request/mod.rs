@@ -34,6 +34,8 @@ pub struct TokenRequest {
     pub user_id: String,
     /// Asks for an administrator's token.
     pub is_admin: bool,
+    /// Asks to be shown as one: the server keeps it in the metadata even where `is_admin` is false.
+    pub shown_as_admin: bool,
     /// Asks to be left out of the list of participants.
     pub is_hidden: bool,
     /// 0 for the web client, 1 for one inside a native application; any other number is kept.
@@ -49,6 +51,11 @@ pub fn read(body: &[u8]) -> Result<TokenRequest, RequestError> {
 }
 
 impl TokenRequest {
+    /// Asks for any of an administrator's marks?
+    pub fn asks_for_admin(&self) -> bool {
+        self.is_admin || self.shown_as_admin
+    }
+
     /// Checks the `user_id` with which the user enters the room.
     ///
     /// A room may replace the sent id by one of its own, so only an issuer that knows the room can ask this.

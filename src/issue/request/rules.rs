@@ -155,6 +155,7 @@ pub(super) fn check(message: GenerateTokenReq) -> Result<TokenRequest, Vec<Viola
         name: user.name,
         user_id: user.user_id,
         is_admin: user.is_admin,
+        shown_as_admin: metadata.is_admin,
         is_hidden: user.is_hidden,
         client_type: user.client_type.0,
     })

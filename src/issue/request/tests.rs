@@ -107,6 +107,7 @@ fn reads_every_field_that_is_kept() {
             name: "É😀\n".to_owned(),
             user_id: "u".to_owned(),
             is_admin: true,
+            shown_as_admin: false,
             is_hidden: true,
             client_type: 7,
         })
@@ -382,6 +383,7 @@ fn request() -> impl Strategy<Value = TokenRequest> {
                 name,
                 user_id,
                 is_admin,
+                shown_as_admin: false,
                 is_hidden,
                 client_type,
             },

@@ -1,0 +1,68 @@
+//! Answers on `/auth`: made here in the server's form, or the server's own, kept whole so that it can be shared.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{self, HeaderValue},
+};
+use serde::Deserialize;
+
+use super::IssueError;
+use crate::reply::{Body, Failure, ServerCode, server_json};
+
+/// Far more than a token and a message.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+
+/// The server's answer, all of it.
+#[derive(Clone)]
+pub(super) struct Whole {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Whole {
+    pub(super) async fn of(response: Response<Body>) -> Result<Self, Failure> {
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+        let body = body
+            .map_err(|error| IssueError::AnswerBroken(error).into_failure())?
+            .to_bytes();
+        Ok(Self {
+            status: head.status,
+            headers: head.headers,
+            body,
+        })
+    }
+
+    /// Did the server issue a token?
+    pub(super) fn grants(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Answer {
+            status: bool,
+        }
+        self.status == StatusCode::OK
+            && serde_json::from_slice::<Answer>(&self.body).is_ok_and(|answer| answer.status)
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// HTTP 200 with the server's JSON: also for what the server refuses as an application (contract.md section 1).
+pub(super) fn application(message: &str, code: ServerCode) -> Response<Body> {
+    json(server_json(false, message, code))
+}
+
+pub(super) fn json(json: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(json));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

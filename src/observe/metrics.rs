@@ -1,0 +1,103 @@
+//! What is counted, for Prometheus to fetch from the admin listener.
+//!
+//! Labels come from short lists (routes, statuses, names in the configuration, our own words), so their number is
+//! bounded whatever clients send.
+
+use std::fmt;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+
+/// All counters of one gateway.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    decisions: Family<DecisionLabels, Counter>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DecisionLabels {
+    caller: String,
+    outcome: &'static str,
+    reason: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let (requests, decisions) = (Family::default(), Family::default());
+        let mut registry = Registry::with_prefix("plugnmeet_gateway");
+        registry.register(
+            "requests",
+            "Requests answered, by part of the URL space and status",
+            requests.clone(),
+        );
+        registry.register(
+            "tokens",
+            "Decisions on tokens, by caller, outcome and reason",
+            decisions.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            decisions,
+        }
+    }
+}
+
+impl Metrics {
+    /// A request has been answered.
+    pub(super) fn answered(&self, route: &'static str, status: u16) {
+        self.requests
+            .get_or_create(&RequestLabels { route, status })
+            .inc();
+    }
+
+    /// A token has been issued or not.
+    pub(super) fn decided(&self, caller: &str, outcome: &'static str, reason: &'static str) {
+        let labels = DecisionLabels {
+            caller: caller.to_owned(),
+            outcome,
+            reason,
+        };
+        self.decisions.get_or_create(&labels).inc();
+    }
+
+    /// All of it in the OpenMetrics text format, whose media type is `MEDIA_TYPE`.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// Of `text`.
+    pub const MEDIA_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told() {
+        let metrics = Metrics::default();
+        metrics.answered("issue", 200);
+        metrics.answered("issue", 200);
+        metrics.decided("server", "refused", "over_limit");
+        let text = metrics.text().unwrap();
+        for line in [
+            r#"plugnmeet_gateway_requests_total{route="issue",status="200"} 2"#,
+            r#"plugnmeet_gateway_tokens_total{caller="server",outcome="refused",reason="over_limit"} 1"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+}
