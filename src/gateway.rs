@@ -169,7 +169,8 @@ impl Running {
             finished = self.drain.finish(self.drain_deadline) => finished,
             () = now => {
                 self.drain.close();
-                self.drain.finish(Duration::ZERO).await
+                self.drain.finish(Duration::ZERO).await;
+                false
             }
         };
         if !finished {

@@ -75,6 +75,9 @@ pub enum Protocol {
 /// Streams of one HTTP/2 connection at a time; RFC 9113 section 6.5.2 recommends no less than 100.
 const MAX_STREAMS: u32 = 128;
 
+/// How long a connection without a request may take to end in a drain.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Serves connections for one handler.
 pub struct Conn<H> {
     settings: Arc<ConnSettings>,
@@ -143,8 +146,12 @@ impl<H: Handler> Conn<H> {
             .max_buf_size(self.settings.max_header_bytes * 2)
             .serve_connection(TokioIo::new(wire), service)
             .with_upgrades();
-        self.to_its_end(connection, http1::UpgradeableConnection::graceful_shutdown)
-            .await;
+        self.to_its_end(
+            connection,
+            http1::UpgradeableConnection::graceful_shutdown,
+            &pulse,
+        )
+        .await;
     }
 
     async fn http2<S>(&self, stream: S, ends: Ends)
@@ -169,12 +176,13 @@ impl<H: Handler> Conn<H> {
             .keep_alive_interval(self.settings.idle)
             .keep_alive_timeout(self.settings.header)
             .serve_connection(TokioIo::new(wire), service);
-        self.to_its_end(connection, http2::Connection::graceful_shutdown)
+        self.to_its_end(connection, http2::Connection::graceful_shutdown, &pulse)
             .await;
     }
 
-    /// A drain lets it finish what it is doing, and no more.
-    async fn to_its_end<C: Future>(&self, connection: C, finish_up: fn(Pin<&mut C>)) {
+    /// A drain lets it finish what it is doing, and no more: a client that has fallen silent between two requests never
+    /// answers the goodbye that HTTP/2 sends.
+    async fn to_its_end<C: Future>(&self, connection: C, finish_up: fn(Pin<&mut C>), pulse: &Pulse) {
         tokio::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
@@ -182,6 +190,7 @@ impl<H: Handler> Conn<H> {
         }
         tokio::select! {
             _ = connection => {}
+            () = pulse.quiet_for(GOODBYE) => {}
             () = self.drain.closing() => {}
         }
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Shared by the two ends of a connection: the wire, which sees bytes, and the service, which sees requests.
 #[derive(Clone)]
@@ -87,6 +87,19 @@ impl Pulse {
             0 => state.started + Duration::from_millis(state.idle_since.load(Ordering::Relaxed)) + state.idle,
             since => state.started + Duration::from_millis(since - 1) + state.header,
         })
+    }
+
+    /// Resolves when no request has been under way for so long.
+    pub(super) async fn quiet_for(&self, span: Duration) {
+        let asked = self.0.started.elapsed();
+        loop {
+            let idle_since = Duration::from_millis(self.0.idle_since.load(Ordering::Relaxed)).max(asked);
+            let quiet = self.0.active.load(Ordering::Relaxed) == 0;
+            if quiet && self.0.started.elapsed() >= idle_since + span {
+                return;
+            }
+            sleep(span).await;
+        }
     }
 
     /// How long a client may take none of what we write.

@@ -54,6 +54,12 @@ impl Redirect {
         response
             .headers_mut()
             .insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if !target.query.is_empty() {
+            // It may hold a token, and a 308 is kept for good by whoever may keep it (RFC 9110 section 15.4.9).
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         Ok(response)
     }
 }

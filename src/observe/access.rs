@@ -9,6 +9,9 @@ use tracing::info;
 use super::{Metrics, log::ACCESS, redacted};
 use crate::{addr::ClientAddr, reply::Failure};
 
+/// The status under which metrics count requests that were cut off.
+const UNANSWERED: u16 = 0;
+
 /// What is known of a request; writes itself when it is dropped.
 pub struct AccessRecord {
     started: Instant,
@@ -18,7 +21,8 @@ pub struct AccessRecord {
     version: Version,
     /// The place in the URL space that answered.
     route: &'static str,
-    status: StatusCode,
+    /// None: it was cut off before there was an answer.
+    status: Option<StatusCode>,
     sent: u64,
     error: Option<(&'static str, String)>,
     complete: bool,
@@ -41,7 +45,7 @@ impl AccessRecord {
             path: redacted(path).into_owned(),
             version,
             route: "none",
-            status: StatusCode::OK,
+            status: None,
             sent: 0,
             error: None,
             complete: false,
@@ -68,7 +72,7 @@ impl AccessRecord {
 
     /// The answer's status.
     pub fn answered(&mut self, status: StatusCode) {
-        self.status = status;
+        self.status = Some(status);
     }
 
     /// So many bytes of the answer's body went out.
@@ -84,7 +88,8 @@ impl AccessRecord {
 
 impl Drop for AccessRecord {
     fn drop(&mut self) {
-        self.metrics.answered(self.route, self.status.as_u16());
+        let status = self.status.map(|status| status.as_u16());
+        self.metrics.answered(self.route, status.unwrap_or(UNANSWERED));
         let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
         let (error, cause) = match &self.error {
             Some((code, causes)) => (
@@ -100,7 +105,7 @@ impl Drop for AccessRecord {
             path = self.path,
             version = ?self.version,
             route = self.route,
-            status = self.status.as_u16(),
+            status,
             bytes = self.sent,
             ms = millis(self.started.elapsed()),
             aborted = !self.complete,

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod binary;
 pub mod client;
 pub mod nats;
 pub mod node;
@@ -160,6 +161,17 @@ impl Gateway {
             running.stop(std::future::pending()).await;
         }
     }
+}
+
+/// A folder of files, gone when dropped.
+pub fn folder_of(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+    }
+    folder
 }
 
 /// The smallest body that asks for a token.

@@ -1,0 +1,132 @@
+//! The program itself, as an operator starts it: a working directory, arguments, variables.
+//!
+//! Nothing of the test's own environment that is the gateway's gets through.
+
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, ChildStdout, Command},
+    time::timeout,
+};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// On ports that the system chooses, with a log that a test can read.
+pub const ANYWHERE: [(&str, &str); 4] = [
+    ("LISTEN__HTTPS", "127.0.0.1:0"),
+    ("LISTEN__HTTP", "127.0.0.1:0"),
+    ("LISTEN__ADMIN", "127.0.0.1:0"),
+    ("LOG__FORMAT", "json"),
+];
+
+/// The program in this directory; variables without their `PNM_GATEWAY__`.
+pub fn program(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plugnmeet-gateway"));
+    command.args(arguments).current_dir(directory);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PNM_GATEWAY") {
+            command.env_remove(name);
+        }
+    }
+    for (name, value) in variables {
+        command.env(format!("PNM_GATEWAY__{name}"), value);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs a command that ends by itself.
+pub async fn run(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    timeout(PATIENCE, program(directory, arguments, variables).output())
+        .await
+        .expect("the command does not end")
+        .unwrap()
+}
+
+/// A gateway that runs as a program of its own.
+pub struct Serving {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    stderr: ChildStderr,
+    /// What it said on standard output so far, as it said it.
+    pub said: String,
+    /// Where it serves HTTPS.
+    pub https: std::net::SocketAddr,
+}
+
+impl Serving {
+    /// Started with `log.format = "json"`, and announced.
+    pub async fn start(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = program(directory, arguments, variables).spawn().unwrap();
+        let mut serving = Self {
+            stdout: BufReader::new(child.stdout.take().unwrap()).lines(),
+            stderr: child.stderr.take().unwrap(),
+            child,
+            said: String::new(),
+            https: ([127, 0, 0, 1], 0).into(),
+        };
+        let announced = serving.says("HTTPS on ").await;
+        let addr = announced.strip_prefix("HTTPS on ").unwrap();
+        serving.https = addr.split(',').next().unwrap().parse().unwrap();
+        serving.says("Try next").await;
+        serving
+    }
+
+    /// Waits for a message that begins like this, and gives it whole.
+    pub async fn says(&mut self, beginning: &str) -> String {
+        loop {
+            let line = timeout(PATIENCE, self.stdout.next_line()).await;
+            let Ok(Ok(Some(line))) = line else {
+                self.child.kill().await.ok();
+                let mut words = String::new();
+                self.stderr.read_to_string(&mut words).await.ok();
+                panic!("never said {beginning:?}; said\n{}\n{words}", self.said);
+            };
+            self.said.push_str(&line);
+            self.said.push('\n');
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            let message = line["message"].as_str().unwrap_or_default();
+            if message.starts_with(beginning) {
+                return message.to_owned();
+            }
+        }
+    }
+
+    /// Sends a signal by its name.
+    pub async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().await;
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end: the exit status, and everything it ever wrote.
+    pub async fn end(mut self) -> (Option<i32>, String) {
+        while let Ok(Some(line)) = timeout(PATIENCE, self.stdout.next_line())
+            .await
+            .expect("the gateway does not end")
+        {
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+        self.stderr.read_to_string(&mut self.said).await.unwrap();
+        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+        (status.code(), self.said)
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
