@@ -1,0 +1,436 @@
+//! The rules of the house, kept by a test: rooms on floors, a room knows only what is below it, and one door each for
+//! the libraries that touch the network.
+//!
+//! The sources are read as tokens, so that a path counts wherever it is written: in a `use` with groups, in the middle
+//! of an expression, inside a macro, in a test module. `super` that leads out of a room is followed too.
+//!
+//! Not seen: a path that hides behind the renaming of a library (`use hyper as h`).
+//!
+//! Source: ARCHITECTURE.md "The rule".
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+
+/// Rooms by floor, from the top. Those on one floor don't know each other.
+const FLOORS: [&[&str]; 13] = [
+    &["main"],
+    &["cli"],
+    &["gateway"],
+    &["config"],
+    &["listen"],
+    &["tls"],
+    &["conn"],
+    &["route"],
+    &["handoff", "issue", "files", "proxy"],
+    &["upgrade"],
+    &["token", "design", "limits", "query"],
+    &["reply", "observe"],
+    &["addr", "clock", "drain", "secret"],
+];
+
+/// What only one room may name, tests apart: a test may play the other side.
+const DOORS: [([&str; 2], &str); 9] = [
+    (["rustls", "server"], "tls"),
+    (["rustls", "ServerConfig"], "tls"),
+    (["rustls", "ServerConnection"], "tls"),
+    (["tokio_rustls", "server"], "tls"),
+    (["tokio_rustls", "TlsAcceptor"], "tls"),
+    (["hyper", "server"], "conn"),
+    (["hyper_util", "server"], "conn"),
+    (["hyper", "client"], "proxy"),
+    (["hyper_util", "client"], "proxy"),
+];
+
+#[test]
+fn every_room_knows_only_what_is_below_it() {
+    let breaches: Vec<String> = sources()
+        .iter()
+        .flat_map(|(file, text)| import_breaches(file, text))
+        .collect();
+    assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn each_library_of_the_network_has_one_door() {
+    let breaches: Vec<String> = sources()
+        .iter()
+        .flat_map(|(file, text)| door_breaches(file, text))
+        .collect();
+    assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn every_file_says_first_what_it_is_for() {
+    let silent: Vec<String> = sources()
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(file, _)| file)
+        .collect();
+    assert!(silent.is_empty(), "without a header: {}", silent.join(", "));
+}
+
+#[test]
+fn every_room_has_a_floor_and_every_floor_its_rooms() {
+    let on_floors: BTreeSet<String> = FLOORS.concat().into_iter().map(str::to_owned).collect();
+    let mut there: BTreeSet<String> = sources().iter().map(|(file, _)| room_of(file)).collect();
+    there.remove("lib");
+    assert_eq!(there, on_floors);
+}
+
+/// The test of the tests above: what they have to find, they find, with file and line.
+#[test]
+fn a_breach_is_named_with_file_and_line() {
+    let found = |file: &str, text: &str| import_breaches(file, text);
+    let upward = "src/token/verify.rs:2: token (floor 10) imports route (floor 7)";
+    assert_eq!(
+        found("src/token/verify.rs", "\nuse crate::route::Table;"),
+        [upward]
+    );
+    assert_eq!(
+        found(
+            "src/token/verify.rs",
+            "\nuse crate::{secret::Secret, route::{self, Table}};"
+        ),
+        [upward]
+    );
+    assert_eq!(
+        found(
+            "src/token/verify.rs",
+            "fn f() {\n drop([crate::route::Table::new()]) }"
+        ),
+        [upward]
+    );
+    assert_eq!(
+        found(
+            "src/token/verify.rs",
+            "#[cfg(test)] mod tests { use\nsuper::super::super::route::Table; }"
+        ),
+        [upward]
+    );
+    assert_eq!(
+        found(
+            "src/query.rs",
+            "macro_rules! m { () => { $crate::token::Claims } }"
+        ),
+        ["src/query.rs:1: query (floor 10) imports token (floor 10)"]
+    );
+    assert_eq!(
+        found("src/main.rs", "use plugnmeet_gateway::{cli, gateway, secret};"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        found("src/secret.rs", "use plugnmeet_gateway::cli;"),
+        ["src/secret.rs:1: secret (floor 12) imports cli (floor 1)"]
+    );
+    for everything in [
+        "use crate::*;",
+        "use super::*;",
+        "use crate as it;",
+        "use crate::{self as it};",
+    ] {
+        assert_eq!(
+            found("src/secret.rs", everything),
+            ["src/secret.rs:1: imports the whole house"],
+            "{everything}"
+        );
+    }
+    assert_eq!(
+        found("src/secret.rs", "use crate::attic::Trunk;"),
+        ["src/secret.rs:1: attic has no floor"]
+    );
+}
+
+#[test]
+fn what_only_looks_like_a_breach_is_none() {
+    let innocent = r##"
+        //! `crate::cli` and use crate::cli;
+        /* crate::cli */
+        pub(crate) fn f<'cli>() -> &'cli str { "crate::cli" }
+        const RAW: &str = r#"use crate::cli;"#;
+        use self::cli::Own;
+        use super::cli::Sibling;
+        use crate::{addr::Ends, drain, token::{self, cli}};
+        #[cfg(test)]
+        mod tests { use super::*; use super::super::cli; }
+    "##;
+    assert_eq!(
+        import_breaches("src/upgrade/tunnel.rs", innocent),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_second_door_is_named_with_file_and_line() {
+    assert_eq!(
+        door_breaches("src/route/mod.rs", "use hyper::{Request,\nserver::conn::http1};"),
+        ["src/route/mod.rs:2: only conn uses hyper::server"]
+    );
+    assert_eq!(
+        door_breaches("src/conn/mod.rs", "fn f(config: rustls::ServerConfig) {}"),
+        ["src/conn/mod.rs:1: only tls uses rustls::ServerConfig"]
+    );
+    assert_eq!(
+        door_breaches("src/conn/mod.rs", "use hyper::server::conn::http1;"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        door_breaches(
+            "src/cli/ask.rs",
+            "#[cfg(test)] mod tests { use tokio_rustls::TlsAcceptor; }"
+        ),
+        Vec::<String>::new()
+    );
+}
+
+fn import_breaches(file: &str, text: &str) -> Vec<String> {
+    let room = room_of(file);
+    let mut breaches = Vec::new();
+    for path in paths(text) {
+        let place = format!("{file}:{}", path.line);
+        let Some(other) = path.room(depth_of(file)) else {
+            continue;
+        };
+        match (floor_of(&room), floor_of(other)) {
+            _ if other == room => {}
+            _ if WHOLE.contains(&other) => breaches.push(format!("{place}: imports the whole house")),
+            (_, None) => breaches.push(format!("{place}: {other} has no floor")),
+            (Some(own), Some(below)) if own < below => {}
+            (own, Some(floor)) => breaches.push(format!(
+                "{place}: {room} (floor {}) imports {other} (floor {floor})",
+                own.map_or_else(|| "none".to_owned(), |floor| floor.to_string())
+            )),
+        }
+    }
+    // Several members of one group are one breach.
+    breaches.dedup();
+    breaches
+}
+
+fn door_breaches(file: &str, text: &str) -> Vec<String> {
+    let room = room_of(file);
+    let outside_tests = paths(text).into_iter().filter(|path| !path.in_test);
+    outside_tests
+        .filter_map(|path| {
+            let through = DOORS
+                .iter()
+                .find(|(door, _)| path.segments.get(..2).is_some_and(|start| start == door))
+                .filter(|(_, keeper)| *keeper != room);
+            through
+                .map(|(door, keeper)| format!("{file}:{}: only {keeper} uses {}", path.line, door.join("::")))
+        })
+        .collect()
+}
+
+/// A path as it is written out in full, and where.
+#[derive(Clone)]
+struct Written {
+    segments: Vec<String>,
+    line: usize,
+    /// Modules around it in its own file.
+    depth: usize,
+    in_test: bool,
+}
+
+/// What stands in a room's place when everything is imported at once.
+const WHOLE: [&str; 3] = ["*", "self", "as"];
+
+impl Written {
+    /// The room that it leads into, if it begins at the root or climbs up to it; `depth` is that of the file.
+    fn room(&self, depth: usize) -> Option<&str> {
+        let depth = depth + self.depth;
+        let up = self
+            .segments
+            .iter()
+            .take_while(|segment| *segment == "super")
+            .count();
+        let at_root = match self.segments.first()?.as_str() {
+            "crate" | "plugnmeet_gateway" => 1,
+            "super" if up == depth => up,
+            _ => return None,
+        };
+        self.segments.get(at_root).map(String::as_str)
+    }
+}
+
+fn paths(text: &str) -> Vec<Written> {
+    let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("no Rust: {error}"));
+    let mut found = Vec::new();
+    walk(tokens, 0, false, &mut found);
+    found
+}
+
+/// Collects all paths; `depth` counts the modules around these tokens in their file.
+fn walk(tokens: TokenStream, depth: usize, in_test: bool, found: &mut Vec<Written>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut rest = tokens.as_slice();
+    let mut test_ahead = false;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match (first, after) {
+            (TokenTree::Ident(word), [TokenTree::Ident(_), TokenTree::Group(body), after @ ..])
+                if word == "mod" =>
+            {
+                walk(body.stream(), depth + 1, in_test || test_ahead, found);
+                (rest, test_ahead) = (after, false);
+            }
+            (TokenTree::Ident(start), _) => {
+                let root = Written {
+                    segments: Vec::new(),
+                    line: 0,
+                    depth,
+                    in_test,
+                };
+                rest = path(start, after, &root, found);
+            }
+            (TokenTree::Group(group), _) => {
+                if group.delimiter() == Delimiter::Bracket
+                    && group.stream().to_string().replace(' ', "") == "cfg(test)"
+                {
+                    test_ahead = true;
+                } else if group.delimiter() == Delimiter::Brace {
+                    walk(group.stream(), depth, in_test || test_ahead, found);
+                    test_ahead = false;
+                } else {
+                    walk(group.stream(), depth, in_test, found);
+                }
+            }
+            (TokenTree::Punct(punct), _) if punct.as_char() == ';' => test_ahead = false,
+            (TokenTree::Punct(_) | TokenTree::Literal(_), _) => {}
+        }
+    }
+}
+
+/// One path from its first word on, or each of a group's; gives back the tokens behind it.
+fn path<'t>(
+    start: &Ident,
+    mut rest: &'t [TokenTree],
+    before: &Written,
+    found: &mut Vec<Written>,
+) -> &'t [TokenTree] {
+    let mut path = before.clone();
+    path.push(start);
+    loop {
+        rest = match rest {
+            [
+                TokenTree::Punct(one),
+                TokenTree::Punct(two),
+                TokenTree::Ident(next),
+                after @ ..,
+            ] if colons(one, two) => {
+                path.push(next);
+                after
+            }
+            [
+                TokenTree::Punct(one),
+                TokenTree::Punct(two),
+                TokenTree::Punct(star),
+                after @ ..,
+            ] if colons(one, two) && star.as_char() == '*' => {
+                path.segments.push("*".to_owned());
+                found.push(path);
+                return after;
+            }
+            [
+                TokenTree::Punct(one),
+                TokenTree::Punct(two),
+                TokenTree::Group(group),
+                after @ ..,
+            ] if colons(one, two) && group.delimiter() == Delimiter::Brace => {
+                members(group.stream(), &path, found);
+                return after;
+            }
+            // `use crate as it`, but not `value as u32`.
+            [TokenTree::Ident(word), ..] if word == "as" && path.segments == ["crate"] => {
+                path.push(word);
+                found.push(path);
+                return rest;
+            }
+            _ => {
+                found.push(path);
+                return rest;
+            }
+        };
+    }
+}
+
+/// The members of a `{…}` in a `use`, each below the same path.
+fn members(group: TokenStream, before: &Written, found: &mut Vec<Written>) {
+    let tokens: Vec<TokenTree> = group.into_iter().collect();
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+    for member in tokens.split(is_comma) {
+        match member {
+            [TokenTree::Ident(start), rest @ ..] => {
+                path(start, rest, before, found);
+            }
+            [TokenTree::Punct(star), ..] if star.as_char() == '*' => {
+                let mut everything = before.clone();
+                everything.segments.push("*".to_owned());
+                found.push(everything);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Written {
+    fn push(&mut self, word: &Ident) {
+        self.segments.push(word.to_string());
+        self.line = word.span().start().line;
+    }
+}
+
+fn colons(one: &proc_macro2::Punct, two: &proc_macro2::Punct) -> bool {
+    one.as_char() == ':' && two.as_char() == ':'
+}
+
+/// `src/token/verify.rs` and `src/token.rs` are in the room `token`.
+fn room_of(file: &str) -> String {
+    let below_src = file.strip_prefix("src/").unwrap_or(file);
+    let first = below_src.split('/').next().unwrap_or_default();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// How many modules a file is below the root.
+fn depth_of(file: &str) -> usize {
+    let below_src = file.strip_prefix("src/").unwrap_or(file);
+    match below_src {
+        "lib.rs" | "main.rs" => 0,
+        module => module.trim_end_matches("/mod.rs").split('/').count(),
+    }
+}
+
+fn floor_of(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|rooms| rooms.contains(&room))
+}
+
+/// All of `src`, by path from the root of the repository.
+fn sources() -> Vec<(String, String)> {
+    fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                into.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(&root.join("src"), &mut files);
+    files.sort();
+    files
+        .iter()
+        .map(|file| {
+            let name = file.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(file).unwrap())
+        })
+        .collect()
+}
