@@ -1,4 +1,46 @@
-//! Gateway.
+//! The front door of a plugNmeet deployment.
+//!
+//! # The life of a request
+//!
+//! [`listen`] accepts a connection and, behind a trusted balancer, reads from its PROXY header whose it is. [`tls`]
+//! shakes hands under a deadline and shows the certificate for the name that was asked for. [`conn`] speaks HTTP/1.1 or
+//! HTTP/2 on it, finds out who the client really is, and hands each request to [`route`], where it goes one way:
+//!
+//! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused;
+//! 2. `route::table`: what is at this path?
+//! 3. `route::Router::act`: the room whose path it is answers. [`handoff`] takes a token out of a link and puts it into
+//!    a cookie, [`issue`] answers `getJoinToken`, [`files`] has the client's files, [`proxy`] asks an upstream, and a
+//!    WebSocket goes on as a tunnel ([`upgrade`]);
+//! 4. `route::finish`: headers that all answers have, and the access record.
+//!
+//! What goes wrong on the way is a [`reply::Failure`], which is written once, in the form that the caller can read.
+//!
+//! # The rooms
+//!
+//! A room knows only rooms on lower floors, and none on its own. `tests/architecture.rs` keeps that.
+//!
+//! | floor | room | is there for |
+//! | --- | --- | --- |
+//! | 1 | [`cli`] | the commands; arguments and environment |
+//! | 2 | [`gateway`] | assembly: from a configuration to a running gateway; the one file that sees all rooms |
+//! | 3 | [`config`] | the file and the environment, with every problem in them |
+//! | 4 | [`listen`] | sockets: accepting, PROXY protocol, redirect to HTTPS, admin |
+//! | 5 | [`tls`] | handshakes and certificates |
+//! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
+//! | 7 | [`route`] | the request path |
+//! | 8 | [`handoff`] | from the token in a link to the cookie of a session |
+//! | 8 | [`issue`] | `getJoinToken`: signature, body, issuer |
+//! | 8 | [`files`] | the client's files and its page |
+//! | 8 | [`proxy`] | one request to an upstream and its answer back |
+//! | 9 | [`upgrade`] | WebSockets: handshake on both sides, tunnel |
+//! | 10 | [`token`] | join tokens: checked and signed; the keys |
+//! | 10 | [`design`] | `custom_design`, checked |
+//! | 10 | [`limits`] | how often what may happen |
+//! | 10 | [`query`] | query strings, as browsers read them |
+//! | 11 | [`reply`] | bodies, and errors in the form that the caller can read |
+//! | 11 | [`observe`] | the log and the access records |
+//! | 12 | [`addr`], [`clock`], [`drain`], [`secret`] | values that all others speak of |
+
 pub mod addr;
 pub mod cli;
 pub mod clock;
