@@ -29,7 +29,7 @@
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`handoff`] | from the token in a link to the cookie of a session |
-//! | 8 | [`issue`] | `getJoinToken`: signature, body, issuer |
+//! | 8 | [`issue`] | `getJoinToken`: callers, signature, body, issuer |
 //! | 8 | [`files`] | the client's files and its page |
 //! | 8 | [`proxy`] | one request to an upstream and its answer back |
 //! | 9 | [`upgrade`] | WebSockets: handshake on both sides, tunnel |
@@ -38,7 +38,7 @@
 //! | 10 | [`limits`] | how often what may happen |
 //! | 10 | [`query`] | query strings, as browsers read them |
 //! | 11 | [`reply`] | bodies, and errors in the form that the caller can read |
-//! | 11 | [`observe`] | the log and the access records |
+//! | 11 | [`observe`] | the log, access records, audit lines, metrics |
 //! | 12 | [`addr`], [`clock`], [`drain`], [`secret`] | values that all others speak of |
 
 pub mod addr;
