@@ -17,6 +17,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use super::raw::{Raw, RawAnswer};
+
 /// Nothing in a test takes this long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -67,6 +69,12 @@ impl Client {
 
     /// A TLS connection that offers this ALPN.
     pub async fn connect(&self, alpn: &[u8]) -> TlsStream<TcpStream> {
+        self.over(TcpStream::connect(self.addr).await.unwrap(), alpn)
+            .await
+    }
+
+    /// As `connect`, over a connection that is there.
+    pub async fn over(&self, stream: TcpStream, alpn: &[u8]) -> TlsStream<TcpStream> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -74,7 +82,6 @@ impl Client {
             .with_root_certificates(Arc::clone(&self.roots))
             .with_no_client_auth();
         config.alpn_protocols = vec![alpn.to_vec()];
-        let stream = TcpStream::connect(self.addr).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
@@ -122,6 +129,32 @@ impl Client {
         let answer = whole(sender.send_request(request)).await;
         connection.abort();
         answer
+    }
+
+    /// A request without a body over HTTP/2, whose answer may break off.
+    pub async fn try_request_h2(&self, method: &str, target: &str) -> hyper::Result<Bytes> {
+        let stream = TokioIo::new(self.connect(b"h2").await);
+        let (mut sender, connection) = conn::http2::handshake(TokioExecutor::new(), stream).await?;
+        let connection = tokio::spawn(connection);
+        let uri = format!("https://localhost:{}{target}", self.addr.port());
+        let request = Request::builder().method(method).uri(uri);
+        let response = sender.send_request(request.body(Full::new(Bytes::new())).unwrap());
+        let body = async { Ok(response.await?.into_body().collect().await?.to_bytes()) };
+        let body = timeout(PATIENCE, body).await.expect("the answer does not end");
+        connection.abort();
+        body
+    }
+
+    /// A connection for bytes, over HTTP/1.1.
+    pub async fn raw(&self) -> Raw<TlsStream<TcpStream>> {
+        Raw::over(self.connect(b"http/1.1").await)
+    }
+
+    /// These bytes over HTTP/1.1, and the answer to them.
+    pub async fn ask_raw(&self, bytes: impl AsRef<[u8]>) -> RawAnswer {
+        let mut connection = self.raw().await;
+        connection.send(bytes).await;
+        connection.answer().await
     }
 
     /// These bytes over HTTP/1.1, and all that comes back until the gateway closes; empty lines are the caller's.

@@ -13,9 +13,11 @@
 
 pub mod binary;
 pub mod client;
+pub mod h2;
 pub mod nats;
 pub mod node;
 pub mod plugnmeet;
+pub mod raw;
 pub mod upstream;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -50,7 +52,11 @@ pub struct Gateway {
 impl Gateway {
     /// With this TOML on top of the defaults; addresses, certificates and the secret are the test's.
     pub async fn with(toml: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), toml).await
+    }
+
+    /// As `with`, where a folder is there already: its `certs` are the gateway's.
+    pub async fn in_folder(folder: TempDir, toml: &str) -> Self {
         let certs = folder.path().join("certs");
         let variables = [
             ("LISTEN__HTTPS", "127.0.0.1:0"),
@@ -89,6 +95,14 @@ impl Gateway {
             server.url()
         ))
         .await
+    }
+
+    /// Every upstream is at this address; with more TOML.
+    pub async fn everything_to(url: &str, toml: &str) -> Self {
+        let all = ["livekit", "nats", "etherpad", "ingress"]
+            .map(|name| format!("upstreams.{name} = '{url}'\n"))
+            .concat();
+        Self::with(&format!("upstreams.server = ['{url}']\n{all}{toml}")).await
     }
 
     /// What clients see.
@@ -156,10 +170,26 @@ impl Gateway {
     }
 
     /// Stops in order, as after SIGTERM.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        self.stop_and_keep_folder().await;
+    }
+
+    /// As `stop`, and the folder is there for the next start.
+    pub async fn stop_and_keep_folder(mut self) -> TempDir {
         if let Some(running) = self.running.take() {
             running.stop(std::future::pending()).await;
         }
+        self.folder
+    }
+
+    /// A request's head with our `Host`, up to where more fields may follow.
+    pub fn head(&self, request_line: &str) -> String {
+        format!("{request_line}\r\nHost: localhost:{}\r\n", self.https.port())
+    }
+
+    /// Where its certificates are.
+    pub fn certs(&self) -> PathBuf {
+        self.folder.path().join("certs")
     }
 }
 

@@ -1,0 +1,254 @@
+//! Header fields on their way to an upstream: what stays here, what is said anew, what is relied on.
+
+use super::*;
+
+/// RFC 9110 section 7.6.1.
+#[tokio::test]
+async fn fields_of_this_hop_stay_here_and_all_connection_lines_count() {
+    let upstream = RawUpstream::content().await;
+    let gateway = to(&upstream.url()).await;
+    let head = gateway.head("GET /api/x HTTP/1.1");
+    let fields = "Connection: keep-alive, X-One\r\nX-One: 1\r\nX-Two: 2\r\nconnection: ,,x-two , TE\r\nTE: trailers\r\n\
+                  Keep-Alive: timeout=5\r\nProxy-Authorization: Basic eA==\r\nProxy-Connection: keep-alive\r\nTrailer: X-T\r\n\
+                  Upgrade: h2c\r\nHTTP2-Settings: x\r\nX-Kept: 1\r\nX-Kept: 2\r\nAccept-Encoding: br\r\n";
+    assert_eq!(
+        gateway
+            .client()
+            .ask_raw(format!("{head}{fields}\r\n"))
+            .await
+            .status,
+        200
+    );
+    let seen = upstream.only_head();
+    for name in [
+        "x-one",
+        "x-two",
+        "te",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "trailer",
+        "upgrade",
+        "connection",
+        "transfer-encoding",
+    ] {
+        assert_eq!(header(&seen, name), None, "{name} {seen}");
+    }
+    let seen = seen.to_ascii_lowercase();
+    assert!(
+        seen.contains("x-kept: 1\r\n") && seen.contains("x-kept: 2\r\n"),
+        "{seen}"
+    );
+    assert!(seen.contains("accept-encoding: br\r\n"), "{seen}");
+}
+
+#[tokio::test]
+async fn connection_cannot_take_off_what_is_relied_on() {
+    let upstream = RawUpstream::content().await;
+    let gateway = to(&upstream.url()).await;
+    let listed = "host, content-length, content-type, api-key, HASH-SIGNATURE, authorization, room-id, x-forwarded-for, \
+                  x-forwarded-proto, x-forwarded-host, origin, content-encoding";
+    let answer = gateway
+        .post(
+            "/api/x",
+            &[
+                ("connection", listed),
+                ("authorization", "a.b.c"),
+                ("api-key", "k"),
+                ("hash-signature", "s"),
+                ("room-id", "r"),
+                ("origin", "https://o.example"),
+                ("content-type", "application/json"),
+                ("content-encoding", "identity"),
+            ],
+            b"{}",
+        )
+        .await;
+    assert_eq!(answer.status, 200);
+    let seen = upstream.only_head();
+    let host = format!("localhost:{}", gateway.https.port());
+    for (name, value) in [
+        ("host", host.as_str()),
+        ("content-length", "2"),
+        ("content-type", "application/json"),
+        ("authorization", "a.b.c"),
+        ("api-key", "k"),
+        ("hash-signature", "s"),
+        ("room-id", "r"),
+        ("origin", "https://o.example"),
+        ("content-encoding", "identity"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", host.as_str()),
+    ] {
+        assert_eq!(header(&seen, name), Some(value), "{name} {seen}");
+    }
+}
+
+/// What guards an endpoint must not be taken off by its own request either.
+#[tokio::test]
+async fn connection_cannot_take_the_signature_off_a_request_that_is_checked_here() {
+    let server = plugnmeet::server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let body = r#"{"room_id":"room01"}"#;
+    let signature = gateway.keys.requests().signature(body.as_bytes());
+    for target in ["/auth/room/isRoomActive", "/AUTH/room/isRoomActive/"] {
+        let answer = gateway
+            .post(
+                target,
+                &[
+                    ("connection", "api-key, hash-signature"),
+                    ("api-key", "plugnmeet"),
+                    ("hash-signature", &signature),
+                    ("content-type", "application/json"),
+                ],
+                body.as_bytes(),
+            )
+            .await;
+        assert_eq!(
+            (answer.status, answer.json()["is_active"].as_bool()),
+            (200, Some(true))
+        );
+    }
+}
+
+const CLAIMS: [(&str, &str); 14] = [
+    ("x-forwarded-for", "6.6.6.6"),
+    ("x-forwarded-for", "7.7.7.7, 8.8.8.8"),
+    ("x-forwarded-proto", "http"),
+    ("x-forwarded-host", "evil.example"),
+    ("x-forwarded-port", "1"),
+    ("x-forwarded-server", "evil"),
+    ("x-forwarded-scheme", "http"),
+    ("x-forwarded-ssl", "off"),
+    ("x-real-ip", "6.6.6.6"),
+    ("x-client-ip", "6.6.6.6"),
+    ("true-client-ip", "6.6.6.6"),
+    ("cf-connecting-ip", "6.6.6.6"),
+    ("forwarded", "for=6.6.6.6"),
+    ("x-original-forwarded-for", "6.6.6.6"),
+];
+
+#[tokio::test]
+async fn who_the_client_is_is_said_anew() {
+    let upstream = Upstream::answering("").await;
+    let gateway = to(&upstream.url()).await;
+    let host = format!("localhost:{}", gateway.https.port());
+    gateway.get("/api/x", &CLAIMS).await;
+    gateway.client().request_h2("GET", "/api/x", &CLAIMS, b"").await;
+    for seen in upstream.requests() {
+        for (name, value) in [
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", host.as_str()),
+            ("host", host.as_str()),
+        ] {
+            let values: Vec<_> = seen.headers.get_all(name).iter().collect();
+            assert_eq!(values, [value], "{name}");
+        }
+        for (name, _) in CLAIMS
+            .iter()
+            .filter(|(name, _)| !["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"].contains(name))
+        {
+            assert!(!seen.headers.contains_key(*name), "{name}");
+        }
+        assert!(!format!("{:?}", seen.headers).contains("6.6.6.6"));
+    }
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+/// Read from the end, as far as trusted proxies have written it.
+#[tokio::test]
+async fn a_trusted_proxys_word_counts_and_its_clients_does_not() {
+    for (trusted, claims, client) in [
+        ("[]", vec!["192.0.2.7"], "127.0.0.1"),
+        ("['10.0.0.0/8']", vec!["192.0.2.7"], "127.0.0.1"),
+        ("['127.0.0.0/8']", vec!["192.0.2.7"], "192.0.2.7"),
+        ("['127.0.0.1']", vec!["6.6.6.6, 192.0.2.7"], "192.0.2.7"),
+        (
+            "['127.0.0.1', '10.0.0.0/8']",
+            vec!["6.6.6.6", "192.0.2.7 , 10.0.0.9"],
+            "192.0.2.7",
+        ),
+        (
+            "['127.0.0.1', '10.0.0.0/8']",
+            vec!["6.6.6.6, 192.0.2.7", "10.0.0.9"],
+            "192.0.2.7",
+        ),
+        ("['127.0.0.1']", vec!["2001:db8::7"], "2001:db8::7"),
+        ("['127.0.0.1']", vec!["192.0.2.7, unknown"], "127.0.0.1"),
+        ("['127.0.0.1']", vec![], "127.0.0.1"),
+    ] {
+        let upstream = Upstream::answering("").await;
+        let gateway = Gateway::everything_to(&upstream.url(), &format!("trust.proxies = {trusted}")).await;
+        let fields: Vec<_> = claims.iter().map(|claim| ("x-forwarded-for", *claim)).collect();
+        gateway.get("/api/x", &fields).await;
+        assert_eq!(
+            upstream.only_request().header("x-forwarded-for"),
+            Some(client),
+            "{trusted} {claims:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_with_an_underscore_and_cookies_do_not_reach_the_server() {
+    let upstream = RawUpstream::content().await;
+    let gateway = to(&upstream.url()).await;
+    let fields = [
+        ("api_key", "k"),
+        ("X_Forwarded_For", "6.6.6.6"),
+        ("hash_signature", "s"),
+        ("cookie", "pnm_access_token=x"),
+        ("cookie", "a=b"),
+    ];
+    for target in [
+        "/api/x",
+        "/download/recording/x",
+        "/key/bigbluebutton/api/join",
+        "/healthCheck",
+        "/livekit/rtc",
+        "/ws",
+        "/whip",
+    ] {
+        gateway.get(target, &fields).await;
+        let seen = upstream.heads().pop().unwrap();
+        assert!(!seen.contains('_'), "{target} {seen}");
+        assert_eq!(header(&seen, "cookie"), None, "{target}");
+    }
+    gateway.client().request_h2("GET", "/api/x", &fields, b"").await;
+    let seen = upstream.heads().pop().unwrap();
+    assert!(!seen.contains('_') && header(&seen, "cookie").is_none(), "{seen}");
+}
+
+/// LTI signs host and path; BBB's links are built from it.
+#[tokio::test]
+async fn host_stays_as_the_client_wrote_it() {
+    let upstream = Upstream::answering("").await;
+    let gateway = Gateway::everything_to(&upstream.url(), "hosts = ['Meet.example.org']").await;
+    for host in ["meet.example.org", "MEET.example.org:443", "localhost"] {
+        gateway.get("/lti/v1", &[("host", host)]).await;
+        assert_eq!(upstream.requests().pop().unwrap().header("host"), Some(host));
+    }
+    gateway.client().request_h2("GET", "/lti/v1", &[], b"").await;
+    let ours = format!("localhost:{}", gateway.https.port());
+    assert_eq!(
+        upstream.requests().pop().unwrap().header("host"),
+        Some(ours.as_str())
+    );
+}
+
+/// contract.md section 0.14: request line and header together may have 4096 bytes there.
+#[tokio::test]
+async fn what_is_added_is_small() {
+    let upstream = RawUpstream::content().await;
+    let gateway = to(&upstream.url()).await;
+    let head = format!(
+        "{}X-Pad: {}\r\n\r\n",
+        gateway.head("GET /api/x HTTP/1.1"),
+        "p".repeat(3000)
+    );
+    gateway.client().ask_raw(&head).await;
+    let added = upstream.only_head().len() - head.len();
+    assert!(added < 200, "{added}");
+}
