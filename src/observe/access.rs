@@ -1,13 +1,13 @@
 //! One record for each request, written when its last byte is gone.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{error::Error, fmt::Write as _, sync::Arc, time::Duration};
 
 use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
 use tracing::info;
 
 use super::{Metrics, log::ACCESS, redacted};
-use crate::{addr::ClientAddr, reply::Failure};
+use crate::addr::ClientAddr;
 
 /// The status under which metrics count requests that were cut off.
 const UNANSWERED: u16 = 0;
@@ -59,15 +59,15 @@ impl AccessRecord {
     }
 
     /// It is answered with an error: our word for it, and the whole chain of causes.
-    pub fn failed(&mut self, failure: &Failure) {
+    pub fn failed(&mut self, code: &'static str, cause: Option<&dyn Error>) {
         let mut causes = String::new();
-        let mut next = failure.cause().map(|cause| cause as &dyn std::error::Error);
+        let mut next = cause;
         while let Some(cause) = next {
             let separator = if causes.is_empty() { "" } else { ": " };
             write!(causes, "{separator}{cause}").ok();
             next = cause.source();
         }
-        self.error = Some((failure.code(), causes));
+        self.error = Some((code, causes));
     }
 
     /// The answer's status.

@@ -302,7 +302,8 @@ struct Answer {
 
 impl Answer {
     fn fail(&mut self, failure: Failure) -> Response<Body> {
-        self.record.failed(&failure);
+        let cause = failure.cause().map(|cause| cause as _);
+        self.record.failed(failure.code(), cause);
         failure.into_response(self.format)
     }
 
