@@ -101,13 +101,7 @@ pub(super) fn check<'a>(
     multipart_allowed: bool,
     callers: &'a Callers,
 ) -> Result<&'a Caller, AuthRefusal> {
-    if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(AuthRefusal::Encoded);
-    }
-    let several_types = headers.get_all(header::CONTENT_TYPE).iter().count() > 1;
-    if several_types || (!multipart_allowed && is_multipart(headers)) {
-        return Err(AuthRefusal::MediaType);
-    }
+    check_media(headers, multipart_allowed)?;
     let key = once(headers, API_KEY, AuthRefusal::NoApiKey, AuthRefusal::WrongApiKey)?;
     let caller = callers.find(key.as_bytes()).ok_or(AuthRefusal::WrongApiKey)?;
     once(
@@ -117,6 +111,18 @@ pub(super) fn check<'a>(
         AuthRefusal::WrongSignature,
     )?;
     Ok(caller)
+}
+
+/// Is there one body, and one way to read it?
+pub(super) fn check_media(headers: &HeaderMap, multipart_allowed: bool) -> Result<(), AuthRefusal> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(AuthRefusal::Encoded);
+    }
+    let several_types = headers.get_all(header::CONTENT_TYPE).iter().count() > 1;
+    if several_types || (!multipart_allowed && is_multipart(headers)) {
+        return Err(AuthRefusal::MediaType);
+    }
+    Ok(())
 }
 
 /// The room whose id is signed in place of a multipart body.

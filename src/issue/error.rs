@@ -7,7 +7,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{answer, envelope::AuthRefusal, request::RequestError};
+use super::{answer, bbb::BbbRefusal, envelope::AuthRefusal, request::RequestError};
 use crate::{
     limits::OverLimit,
     reply::{Body, BoxError, Failure, ServerCode},
@@ -18,6 +18,10 @@ use crate::{
 pub enum IssueError {
     /// The envelope or the signature is refused.
     Auth(AuthRefusal),
+    /// A call of BBB's API that is not signed, or not wholly.
+    Bbb(BbbRefusal),
+    /// Two `Authorization`s.
+    TwoTokens,
     /// Over `sizes.token_body`.
     BodyTooLarge,
     /// Not there in time.
@@ -42,6 +46,18 @@ pub enum IssueError {
     CallLost,
 }
 
+impl From<AuthRefusal> for IssueError {
+    fn from(refusal: AuthRefusal) -> Self {
+        Self::Auth(refusal)
+    }
+}
+
+impl From<BbbRefusal> for IssueError {
+    fn from(refusal: BbbRefusal) -> Self {
+        Self::Bbb(refusal)
+    }
+}
+
 impl From<RequestError> for IssueError {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
@@ -64,6 +80,8 @@ impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auth(_) => f.write_str("the request is not authenticated"),
+            Self::Bbb(refusal) => refusal.fmt(f),
+            Self::TwoTokens => f.write_str("there is more than one token"),
             Self::BodyTooLarge => f.write_str("the body is too large"),
             Self::BodyTooSlow => f.write_str("the body came too slowly"),
             Self::BodyBroken => f.write_str("the body broke off"),
@@ -85,6 +103,8 @@ impl std::error::Error for IssueError {
             Self::Signing(error) => Some(error),
             Self::AnswerBroken(error) => Some(error.as_ref()),
             Self::Auth(_)
+            | Self::Bbb(_)
+            | Self::TwoTokens
             | Self::BodyTooLarge
             | Self::BodyTooSlow
             | Self::BodyBroken
@@ -103,6 +123,8 @@ impl IssueError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Auth(refusal) => Failure::from(*refusal).code(),
+            Self::Bbb(refusal) => Failure::from(*refusal).code(),
+            Self::TwoTokens => "two_tokens",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyBroken => "body_broken",
@@ -129,6 +151,8 @@ impl IssueError {
             Self::RoomNotAllowed | Self::AdminNotAllowed => ServerCode::PermissionDenied,
             Self::NotPost => return Ok(no_such_route()),
             Self::Auth(_)
+            | Self::Bbb(_)
+            | Self::TwoTokens
             | Self::BodyTooLarge
             | Self::BodyTooSlow
             | Self::BodyBroken
@@ -144,10 +168,11 @@ impl IssueError {
     pub(super) fn into_failure(self) -> Failure {
         let status = match &self {
             Self::Auth(refusal) => return Failure::from(*refusal),
+            Self::Bbb(refusal) => return Failure::from(*refusal),
             Self::OverLimit(over) => return Failure::from(*over),
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyBroken | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::TwoTokens | Self::BodyBroken | Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::NotPost => StatusCode::NOT_FOUND,
             Self::RoomNotAllowed | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
             Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -6,14 +6,19 @@
 //! The other endpoints under `/auth` are the server's own affair, but for the envelope, and for callers with keys of
 //! their own, whose requests are checked and signed anew.
 //!
+//! The server issues tokens at other doors too, whose requests are checked and counted here (`doors`).
+//!
 //! Not here: sending anything to the server (`crate::proxy`, called by `crate::route`).
 //!
 //! Sources: product.md "Issuing tokens", contract.md sections 1 to 4, sdk-behaviour.md.
 
 mod answer;
+mod bbb;
 mod body;
+mod breakout;
 mod callers;
 mod coalesce;
+mod doors;
 mod embedded;
 pub mod envelope;
 mod error;
@@ -32,6 +37,7 @@ use self::{
     envelope::{API_KEY, AuthRefusal, HASH_SIGNATURE},
 };
 pub use self::{
+    bbb::BbbPath,
     callers::{CallerSettings, SERVER},
     embedded::EmbeddedSettings,
     error::IssueError,
@@ -78,6 +84,7 @@ pub struct Issue {
     limits: Arc<Limits>,
     calls: Coalesce<Result<Whole, Failure>>,
     metrics: Arc<Metrics>,
+    clock: Clock,
 }
 
 /// What becomes of a request for a token.
@@ -94,11 +101,11 @@ pub struct Admitted {
     decision: Decision,
 }
 
-/// What becomes of another request on `/auth`.
+/// What becomes of another request on `/auth`, or at another door.
 pub enum Passed {
     /// Its body is still to come; the server checks it.
     Streaming(Request<Incoming>),
-    /// It was read, checked, and signed anew for the server.
+    /// It was read and checked, and signed anew for the server if need be.
     Whole(Request<Bytes>),
 }
 
@@ -116,7 +123,7 @@ impl Issue {
             Mode::Upstream => None,
         };
         let callers = Callers::new(&keys, &settings.callers);
-        let calls = Coalesce::new(settings.coalesce, clock);
+        let calls = Coalesce::new(settings.coalesce, clock.clone());
         Self {
             settings,
             embedded,
@@ -125,6 +132,7 @@ impl Issue {
             limits,
             calls,
             metrics,
+            clock,
         }
     }
 

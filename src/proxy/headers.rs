@@ -60,6 +60,9 @@ const CLAIMS: [&str; 15] = [
     "x-original-forwarded-for",
 ];
 
+/// Words that make some frameworks read another method than the request's; checks here go by the request's.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-method-override", "x-http-method"];
+
 /// What we tell upstream of a request. All of it together is small: the server reads 4096 bytes of header in all
 /// (contract.md section 0.14).
 #[derive(Clone, Debug)]
@@ -81,7 +84,7 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, keep_cookies: 
     for name in ambiguous {
         headers.remove(name);
     }
-    for name in CLAIMS {
+    for name in CLAIMS.into_iter().chain(METHOD_OVERRIDES) {
         headers.remove(name);
     }
     if !keep_cookies {
@@ -189,6 +192,13 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-forwarded-host"], "conf.example.org");
         assert!(!headers.contains_key("x-real-ip") && !headers.contains_key("forwarded"));
+    }
+
+    #[test]
+    fn drops_what_would_change_the_method() {
+        for name in METHOD_OVERRIDES {
+            assert!(!sent(&[(name, "POST")], true).contains_key(name), "{name}");
+        }
     }
 
     #[test]

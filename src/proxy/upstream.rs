@@ -5,7 +5,7 @@ use std::{error::Error, fmt, time::Duration};
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use hyper::{
-    Request, Response, StatusCode, Uri, Version,
+    Method, Request, Response, StatusCode, Uri, Version,
     body::Incoming,
     header::{self, HeaderValue},
     http::uri::PathAndQuery,
@@ -198,8 +198,10 @@ impl Upstream {
     ) -> Result<Response<Body>, ProxyError> {
         let (mut head, body) = request.into_parts();
         headers::to_upstream(&mut head.headers, about, false);
-        head.headers
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if !body.is_empty() || head.method != Method::GET {
+            head.headers
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
         let request = Request::from_parts(head, RequestBody::Whole(Some(body)));
         let deadline = self.settings.response.max(SLOWEST_TOKEN);
         let response = self.send(request, target, deadline, Progress::begin()).await?;

@@ -3,7 +3,7 @@
 
 use hyper::{HeaderMap, Uri, header};
 
-use crate::reply::Format;
+use crate::{issue::BbbPath, reply::Format};
 
 /// Paths that no person opens, wherever the client is mounted.
 const MACHINES: [&str; 6] = [
@@ -42,7 +42,7 @@ pub(super) fn of(uri: &Uri, headers: &HeaderMap, mount: &str) -> Format {
         Format::Upload
     } else if starts("/api") {
         Format::Api { protobuf: protobuf() }
-    } else if is_bbb(path) && (mount.is_empty() || !path.starts_with(mount)) {
+    } else if BbbPath::of(path).is_some() && (mount.is_empty() || !starts(mount)) {
         Format::Bbb
     } else if starts("/lti/v1/api") {
         Format::Page { json: true }
@@ -55,16 +55,6 @@ pub(super) fn of(uri: &Uri, headers: &HeaderMap, mount: &str) -> Format {
             json: !accepts("text/html"),
         }
     }
-}
-
-fn is_bbb(path: &str) -> bool {
-    let mut segments = path.split('/').skip(2);
-    let mut next_is = |name| {
-        segments
-            .next()
-            .is_some_and(|segment: &str| segment.eq_ignore_ascii_case(name))
-    };
-    next_is("bigbluebutton") && next_is("api")
 }
 
 #[cfg(test)]
@@ -95,6 +85,7 @@ mod tests {
         );
         assert_eq!(form("/api/FileUpload?x=1", &protobuf), Format::Upload);
         assert_eq!(form("/key/bigbluebutton/api/join", &[]), Format::Bbb);
+        assert_eq!(form("/conferences/bigbluebutton/api", &[]), Format::Bbb);
         assert_eq!(
             form("/conference/", &[("accept", "text/html,*/*")]),
             Format::Page { json: false }

@@ -30,7 +30,7 @@ use crate::{
     clock::Clock,
     files::{ClientFiles, Shown},
     handoff::{Handed, Handoff},
-    issue::{Issue, Issued, Passed},
+    issue::{Issue, IssueError, Issued, Passed},
     observe::{AccessRecord, Metrics},
     proxy::{About, Upstream},
     reply::{Body, Failure, Format},
@@ -140,7 +140,25 @@ impl Router {
                 let (about, path) = (about(&target, from), path_and_query(request.uri())?);
                 self.issue(request, path, about).await
             }
-            Route::Auth(endpoint) => self.auth(request, endpoint, from).await,
+            Route::Auth(endpoint) => {
+                let about = about(&target, from);
+                self.auth(request, endpoint, &about, from).await
+            }
+            Route::Bbb => {
+                let about = about(&target, from);
+                self.passed(self.issue.bbb(request, from.client).await, &about, from)
+                    .await
+            }
+            Route::LtiJoin => {
+                let about = about(&target, from);
+                self.passed(self.issue.lti_join(request).await, &about, from)
+                    .await
+            }
+            Route::BreakoutJoin => {
+                let about = about(&target, from);
+                self.passed(self.issue.breakout_join(request).await, &about, from)
+                    .await
+            }
             Route::Webhook => {
                 self.internal_only(from)?;
                 self.forward(self.upstreams.server.as_ref(), request, None, from)
@@ -224,21 +242,32 @@ impl Router {
         &self,
         request: Request<Incoming>,
         endpoint: AuthEndpoint,
+        about: &About,
         from: From,
     ) -> Result<Response<Body>, Failure> {
         if endpoint == AuthEndpoint::RecorderNotify {
             self.internal_only(from)?;
         }
-        let about = about(&CanonicalTarget::of(&request, &self.hosts)?, from);
-        let path = path_and_query(request.uri())?;
         let upload = endpoint == AuthEndpoint::UploadWhiteboardFile;
+        let passed = self.issue.pass(request, upload, from.client).await;
+        self.passed(passed, about, from).await
+    }
+
+    /// What passed goes to the server.
+    async fn passed(
+        &self,
+        passed: Result<Passed, IssueError>,
+        about: &About,
+        from: From,
+    ) -> Result<Response<Body>, Failure> {
         let server = self.upstreams.server.as_ref();
-        match self.issue.pass(request, upload, from.client).await {
+        match passed {
             Ok(Passed::Streaming(request)) => self.forward(server, request, None, from).await,
-            Ok(Passed::Whole(request)) => Ok(server
-                .ok_or_else(nowhere)?
-                .forward_whole(request, path, &about)
-                .await?),
+            Ok(Passed::Whole(request)) => {
+                let path = path_and_query(request.uri())?;
+                let server = server.ok_or_else(nowhere)?;
+                Ok(server.forward_whole(request, path, about).await?)
+            }
             Err(error) => error.into_answer(),
         }
     }

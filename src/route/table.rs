@@ -8,7 +8,7 @@
 //!
 //! Sources: product.md "URL space", contract.md section 8.
 
-use crate::token::TokenKeys;
+use crate::{issue::BbbPath, token::TokenKeys};
 
 /// What a path is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,12 @@ pub enum Route<'a> {
     Issue,
     /// Another endpoint under `/auth`.
     Auth(AuthEndpoint),
+    /// BBB's API.
+    Bbb,
+    /// A learning platform's page asks for a token.
+    LtiJoin,
+    /// A participant asks for a token for a breakout room.
+    BreakoutJoin,
     /// LiveKit reports to the server.
     Webhook,
     /// Anything else that is the server's.
@@ -67,6 +73,9 @@ impl Route<'_> {
             Self::Asset(_) => "asset",
             Self::Issue => "issue",
             Self::Auth(_) => "auth",
+            Self::Bbb => "bbb",
+            Self::LtiJoin => "lti_join",
+            Self::BreakoutJoin => "breakout_join",
             Self::Webhook => "webhook",
             Self::Server => "server",
             Self::Nats(_) => "nats",
@@ -101,7 +110,7 @@ impl Table {
 
     fn server<'a>(&self, path: &'a str) -> Option<Route<'a>> {
         let mut segments = path.trim_start_matches('/').trim_end_matches('/').split('/');
-        let lower: [Option<&str>; 4] = std::array::from_fn(|_| segments.next());
+        let lower: [Option<&str>; 6] = std::array::from_fn(|_| segments.next());
         let is = |at: usize, name: &str| {
             lower
                 .get(at)
@@ -124,9 +133,16 @@ impl Table {
         if is(0, "webhook") && ends_at(1) {
             return Some(Route::Webhook);
         }
-        let bbb = is(1, "bigbluebutton")
-            && is(2, "api")
-            && below(path, &self.mount).is_none_or(|_| self.mount.is_empty());
+        // Before `/api`, as the server has it: an API key may be any word.
+        if BbbPath::of(path).is_some() && below(path, &self.mount).is_none_or(|_| self.mount.is_empty()) {
+            return Some(Route::Bbb);
+        }
+        if is(0, "api") && is(1, "breakoutRoom") && is(2, "join") && ends_at(3) {
+            return Some(Route::BreakoutJoin);
+        }
+        if is(0, "lti") && is(1, "v1") && is(2, "api") && is(3, "room") && is(4, "join") && ends_at(5) {
+            return Some(Route::LtiJoin);
+        }
         let login = self.login
             && path
                 .get(..6)
@@ -136,7 +152,6 @@ impl Table {
             || (is(0, "lti") && is(1, "v1"))
             || (is(0, "healthCheck") && ends_at(1))
             || (self.metrics && is(0, "metrics") && ends_at(1))
-            || bbb
             || login;
         is_server.then_some(Route::Server)
     }
@@ -249,7 +264,7 @@ mod tests {
                 (&page, Route::Page { tag: Some(TAG) }),
                 ("/assets/config.js", Route::Asset("assets/config.js")),
                 ("/api/verifyToken", Route::Server),
-                ("/key/bigbluebutton/api/join", Route::Server),
+                ("/key/bigbluebutton/api/join", Route::Bbb),
                 ("/ws", Route::Nats("/")),
                 ("/x.js", Route::Asset("x.js")),
             ],
@@ -278,10 +293,16 @@ mod tests {
                 ("/API/verifyToken", Route::Server),
                 ("/apix", Route::Nowhere),
                 ("/lti/v1", Route::Server),
-                ("/LTI/V1/api/room/join", Route::Server),
+                ("/LTI/V1/api/Room/join/", Route::LtiJoin),
+                ("/lti/v1/api/room/join/x", Route::Server),
+                ("/lti/v1/api/room/isActive", Route::Server),
+                ("/api/breakoutroom/JOIN/", Route::BreakoutJoin),
+                ("/api/breakoutRoom/joi%6e", Route::Server),
+                ("/api/breakoutRoom/listRooms", Route::Server),
                 ("/lti/v1x", Route::Nowhere),
                 ("/lti", Route::Nowhere),
-                ("/key/BigBlueButton/api", Route::Server),
+                ("/key/BigBlueButton/api", Route::Bbb),
+                ("/api/bigbluebutton/api/join/", Route::Bbb),
                 ("/key/bigbluebutton/apix", Route::Nowhere),
                 (
                     "/conference/bigbluebutton/api/join",

@@ -2,16 +2,17 @@
 
 use std::fmt;
 
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::{constant_time, digest, hmac};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
-use super::RequestKey;
+use super::{RequestKey, request_key::hex};
 use crate::secret::Secret;
 
 /// The server's API key and secret: they sign join tokens, and requests on `/auth`.
 pub struct TokenKeys {
     api_key: String,
+    secret: Secret<String>,
     encoding: EncodingKey,
     decoding: DecodingKey,
     requests: RequestKey,
@@ -61,6 +62,7 @@ impl TokenKeys {
         );
         Ok(Self {
             api_key,
+            secret: secret.clone(),
             encoding: EncodingKey::from_secret(bytes),
             decoding: DecodingKey::from_secret(bytes),
             tags: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
@@ -81,6 +83,17 @@ impl TokenKeys {
     /// The key of the server's own requests.
     pub fn requests(&self) -> &RequestKey {
         &self.requests
+    }
+
+    /// Is this the checksum of a BBB call? In constant time. The server knows SHA-1 alone, over method, query and secret
+    /// with nothing between them, in lower-case hex (contract.md section 0.17).
+    pub fn is_bbb_checksum(&self, method: &[u8], query: &[u8], unverified: &[u8]) -> bool {
+        let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        for part in [method, query, self.secret.expose().as_bytes()] {
+            context.update(part);
+        }
+        let expected = hex(context.finish().as_ref());
+        constant_time::verify_slices_are_equal(expected.as_bytes(), unverified).is_ok()
     }
 
     /// The path segment of one participation: the same for the same room and user on every replica, and of no use to
@@ -129,6 +142,18 @@ mod tests {
             &Secret::new("zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6".into()),
         )
         .unwrap()
+    }
+
+    /// The sums were made with Python's hashlib.
+    #[test]
+    fn knows_the_checksum_of_a_bbb_call() {
+        let query = b"fullName=Ann%20B&meetingID=room-1&password=mp&userID=u1";
+        let sum = b"711e4955c622ccd4cd84be4353d6c9dd074e9137";
+        assert!(keys().is_bbb_checksum(b"join", query, sum));
+        assert!(keys().is_bbb_checksum(b"getMeetings", b"", b"817772f12208e635214ee9e492ce673af8c6fa0d"));
+        assert!(!keys().is_bbb_checksum(b"create", query, sum));
+        assert!(!keys().is_bbb_checksum(b"join", query, &sum.to_ascii_uppercase()));
+        assert!(!keys().is_bbb_checksum(b"join", query, b""));
     }
 
     #[test]

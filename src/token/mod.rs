@@ -7,10 +7,12 @@
 mod claims;
 pub mod development_secret;
 mod keys;
+mod participant;
 mod request_key;
 mod verify;
 
 pub use claims::Claims;
 pub use keys::{KeyProblem, TokenKeys};
+pub use participant::Participant;
 pub use request_key::RequestKey;
 pub use verify::{BadToken, Unverified, Verified};

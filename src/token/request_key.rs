@@ -18,15 +18,7 @@ impl RequestKey {
 
     /// `HASH-SIGNATURE` for these bytes.
     pub fn signature(&self, signed: &[u8]) -> String {
-        let tag = hmac::sign(&self.0, signed);
-        tag.as_ref()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                for nibble in [byte >> 4, byte & 15] {
-                    hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-                }
-                hex
-            })
+        hex(hmac::sign(&self.0, signed).as_ref())
     }
 
     /// Is this the signature over those bytes? In constant time; upper-case hex is refused, as the server refuses it.
@@ -34,6 +26,17 @@ impl RequestKey {
         let expected = self.signature(signed);
         constant_time::verify_slices_are_equal(expected.as_bytes(), unverified).is_ok()
     }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+            for nibble in [byte >> 4, byte & 15] {
+                hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+            }
+            hex
+        })
 }
 
 impl fmt::Debug for RequestKey {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use super::{Claims, TokenKeys};
 
 /// The server's own tolerance for clocks that differ (contract.md section 0.9).
-const LEEWAY_SECS: i64 = 60;
+pub(super) const LEEWAY_SECS: i64 = 60;
 
 /// A cookie has to hold the token and 4096 bytes are all that a browser keeps.
 const MAX_TOKEN_BYTES: usize = 3 * 1024;

@@ -1,0 +1,430 @@
+//! A call of BBB's API: what the server will read of it, and whether all of that is signed.
+//!
+//! The server checks the checksum over one piece of the request and takes its parameters from another. It signs what is
+//! between the first and the second `?`, up to the first `checksum=`, and reads what follows as well; it signs the body
+//! of a form and reads the query beside it; behind a trailing slash it signs no method, so that a link to `join` with
+//! its first parameter renamed is a call of anything. A request passes here if the two pieces are one and the same, in
+//! the form that every client sends: `method?parameters&checksum=sum`, or all of that in a form.
+//!
+//! Not here: counting joins, reading the body (`super::doors`).
+//!
+//! Sources: contract.md sections 0.17, 5 and 8; plugnmeet-server 2.4.0, its BBB controller.
+
+use std::fmt;
+
+use hyper::{HeaderMap, Method, StatusCode, header};
+use memchr::memmem;
+use percent_encoding::percent_decode;
+
+use crate::{reply::Failure, token::TokenKeys};
+
+/// `/{key}/bigbluebutton/api` and what follows, as the server's router reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BbbPath<'a> {
+    /// The API key; not a secret.
+    pub key: &'a str,
+    /// What follows, without its first slash.
+    command: &'a str,
+}
+
+impl<'a> BbbPath<'a> {
+    /// Is this path one of the API's?
+    pub fn of(path: &'a str) -> Option<Self> {
+        let mut segments = path.strip_prefix('/')?.splitn(4, '/');
+        let key = segments.next().filter(|key| !key.is_empty())?;
+        let mut next_is = |name: &str| {
+            segments
+                .next()
+                .is_some_and(|found| found.eq_ignore_ascii_case(name))
+        };
+        (next_is("bigbluebutton") && next_is("api")).then(|| Self {
+            key,
+            command: segments.next().unwrap_or_default(),
+        })
+    }
+
+    /// Nothing but the API itself: the server answers with its version, whatever else is in the request.
+    pub(super) fn is_bare(self) -> bool {
+        self.command.is_empty()
+    }
+
+    /// Does this call issue a token?
+    pub(super) fn is_join(self) -> bool {
+        self.command.eq_ignore_ascii_case("join")
+    }
+
+    /// The method as the server signs it: what follows the last slash.
+    fn method(self) -> Result<&'a str, BbbRefusal> {
+        match self.command.rsplit('/').next() {
+            None | Some("") => Err(BbbRefusal::NoMethod),
+            Some(method) => Ok(method),
+        }
+    }
+}
+
+/// Why a call is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BbbRefusal {
+    /// The path ends in a slash, so no method is signed.
+    NoMethod,
+    /// Not the server's API key.
+    WrongKey,
+    /// A second `?`: what follows it is not signed.
+    TwoQueries,
+    /// A query beside a form: it is not signed.
+    QueryBesideForm,
+    /// No `checksum` at all.
+    NoChecksum,
+    /// More than one, in whatever spelling.
+    TwoChecksums,
+    /// Something follows the checksum, or it is the end of another name.
+    OddChecksum,
+    /// Not the checksum of this call.
+    WrongChecksum,
+    /// A parameter is there twice that may be there once.
+    Repeated,
+}
+
+impl BbbRefusal {
+    /// Could this be somebody who is trying out keys?
+    pub(super) fn is_guess(self) -> bool {
+        matches!(self, Self::WrongKey | Self::WrongChecksum)
+    }
+}
+
+impl fmt::Display for BbbRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoMethod => "the path does not end in a method",
+            Self::WrongKey => "invalid api key",
+            Self::TwoQueries => "the request has two question marks",
+            Self::QueryBesideForm => "a form can't have a query beside it",
+            Self::NoChecksum => "the checksum is missing",
+            Self::TwoChecksums => "there is more than one checksum",
+            Self::OddChecksum => "the checksum must be the last parameter",
+            Self::WrongChecksum => "Checksums do not match",
+            Self::Repeated => "a parameter is there twice",
+        })
+    }
+}
+
+impl From<BbbRefusal> for Failure {
+    fn from(refusal: BbbRefusal) -> Self {
+        // The server's own keys: clients tell a wrong secret from a failed call by them.
+        let code = match refusal {
+            BbbRefusal::WrongKey => "apiKeyError",
+            BbbRefusal::NoChecksum
+            | BbbRefusal::TwoChecksums
+            | BbbRefusal::OddChecksum
+            | BbbRefusal::WrongChecksum => "checksumError",
+            BbbRefusal::NoMethod
+            | BbbRefusal::TwoQueries
+            | BbbRefusal::QueryBesideForm
+            | BbbRefusal::Repeated => "parsingError",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, refusal.to_string())
+    }
+}
+
+/// Does the server take checksum and parameters from the body? It compares the whole type, exactly.
+pub(super) fn is_form(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::POST
+        && headers
+            .get(header::CONTENT_TYPE)
+            // HTTP/2 passes blanks on, and the server takes them off.
+            .is_some_and(|media| media.as_bytes().trim_ascii() == b"application/x-www-form-urlencoded")
+}
+
+/// The parameters of a call, if all of them are signed: `query`, or `form` where there is one.
+pub(super) fn signed_parameters<'d>(
+    path: BbbPath<'_>,
+    query: &'d [u8],
+    form: Option<&'d [u8]>,
+    keys: &TokenKeys,
+) -> Result<&'d [u8], BbbRefusal> {
+    let method = path.method()?;
+    let data = match form {
+        Some(_) if !query.is_empty() => return Err(BbbRefusal::QueryBesideForm),
+        Some(form) => form,
+        None if query.contains(&b'?') => return Err(BbbRefusal::TwoQueries),
+        None => query,
+    };
+    let (parameters, checksum) = split(data)?;
+    if keys.is_bbb_checksum(method.as_bytes(), parameters, checksum) {
+        Ok(parameters)
+    } else {
+        Err(BbbRefusal::WrongChecksum)
+    }
+}
+
+/// What is signed, and the checksum. The server takes off one `&` between them, and looks for these very bytes.
+fn split(data: &[u8]) -> Result<(&[u8], &[u8]), BbbRefusal> {
+    const NAME: &[u8] = b"checksum=";
+    let mut found = memmem::find_iter(data, NAME);
+    let at = found.next().ok_or(BbbRefusal::NoChecksum)?;
+    if found.next().is_some() {
+        return Err(BbbRefusal::TwoChecksums);
+    }
+    let (before, rest) = data.split_at_checked(at).ok_or(BbbRefusal::NoChecksum)?;
+    let checksum = rest.strip_prefix(NAME).ok_or(BbbRefusal::NoChecksum)?;
+    let parameters = match before.split_last() {
+        None => before,
+        Some((b'&', parameters)) => parameters,
+        Some(_) => return Err(BbbRefusal::OddChecksum),
+    };
+    if checksum.contains(&b'&') {
+        return Err(BbbRefusal::OddChecksum);
+    }
+    if named(parameters, b"checksum").next().is_some() {
+        return Err(BbbRefusal::TwoChecksums);
+    }
+    Ok((parameters, checksum))
+}
+
+/// Whom a join is for: the meeting and the user that the platform names.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Joining {
+    /// The server makes a room id of it, the same one if it can be one (a hash if not): one meeting is one room.
+    pub meeting_id: String,
+    /// The platform's id for the user, who gets another in the room; may be empty.
+    pub user_id: String,
+}
+
+/// Reads a join's signed parameters.
+pub(super) fn joining(parameters: &[u8]) -> Result<Joining, BbbRefusal> {
+    let only = |name: &[u8]| {
+        let mut values = named(parameters, name);
+        match (values.next(), values.next()) {
+            (value, None) => Ok(String::from_utf8_lossy(&value.unwrap_or_default()).into_owned()),
+            (_, Some(_)) => Err(BbbRefusal::Repeated),
+        }
+    };
+    Ok(Joining {
+        meeting_id: only(b"meetingID")?,
+        user_id: only(b"userID")?,
+    })
+}
+
+/// The values of a parameter. The server's binder ignores case and takes brackets off a name.
+fn named<'p>(parameters: &'p [u8], name: &'p [u8]) -> impl Iterator<Item = Vec<u8>> + 'p {
+    parameters.split(|byte| *byte == b'&').filter_map(move |piece| {
+        let mut halves = piece.splitn(2, |byte| *byte == b'=');
+        let mut found = decoded(halves.next()?);
+        found.retain(|byte| !matches!(byte, b'[' | b']'));
+        found
+            .eq_ignore_ascii_case(name)
+            .then(|| decoded(halves.next().unwrap_or_default()))
+    })
+}
+
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = text
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte })
+        .collect();
+    percent_decode(&spaced).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    fn keys() -> TokenKeys {
+        TokenKeys::new(
+            "plugnmeet".into(),
+            &Secret::new("zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6".into()),
+        )
+        .unwrap()
+    }
+
+    fn judged(command: &str, query: &str) -> Result<(), BbbRefusal> {
+        let path = format!("/plugnmeet/bigbluebutton/api/{command}");
+        let path = BbbPath::of(&path).unwrap();
+        signed_parameters(path, query.as_bytes(), None, &keys()).map(|_| ())
+    }
+
+    /// Sums by Python's hashlib: sha1(method + query + secret).
+    const JOIN: &str = "fullName=Ann%20B&meetingID=room-1&password=mp&userID=u1";
+    const JOIN_SUM: &str = "711e4955c622ccd4cd84be4353d6c9dd074e9137";
+    const NO_PARAMETERS_SUM: &str = "817772f12208e635214ee9e492ce673af8c6fa0d";
+    const CREATE: &str = "name=x&meetingID=m+%E2%82%AC&welcome=a%3Fb";
+    const CREATE_SUM: &str = "5da28b39be938c75abe4135155bfdc14185a0440";
+
+    #[test]
+    fn the_api_has_its_paths_in_any_case() {
+        let found = BbbPath::of("/Key/BigBlueButton/API/Join").unwrap();
+        assert_eq!(
+            (found.key, found.is_join(), found.is_bare()),
+            ("Key", true, false)
+        );
+        assert_eq!(found.method(), Ok("Join"));
+        for bare in ["/key/bigbluebutton/api", "/key/bigbluebutton/api/"] {
+            assert!(BbbPath::of(bare).unwrap().is_bare(), "{bare}");
+        }
+        for other in [
+            "/bigbluebutton/api/join",
+            "//bigbluebutton/api/join",
+            "/key/bigbluebutton/apix",
+            "/key/bigbluebutton",
+            "/key/%62igbluebutton/api",
+            "",
+        ] {
+            assert_eq!(BbbPath::of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_clients_send_passes() {
+        assert_eq!(judged("join", &format!("{JOIN}&checksum={JOIN_SUM}")), Ok(()));
+        assert_eq!(
+            judged("create", &format!("{CREATE}&checksum={CREATE_SUM}")),
+            Ok(())
+        );
+        assert_eq!(
+            judged("getMeetings", &format!("checksum={NO_PARAMETERS_SUM}")),
+            Ok(())
+        );
+        assert_eq!(
+            judged("getMeetings", &format!("&checksum={NO_PARAMETERS_SUM}")),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn whatever_would_be_read_beside_what_is_signed_is_refused() {
+        let good = format!("{JOIN}&checksum={JOIN_SUM}");
+        for (query, why) in [
+            (format!("{good}?&role=MODERATOR"), BbbRefusal::TwoQueries),
+            (format!("?{good}"), BbbRefusal::TwoQueries),
+            (
+                format!("{good}checksum=&role=MODERATOR"),
+                BbbRefusal::TwoChecksums,
+            ),
+            (format!("{good}&checksum={JOIN_SUM}"), BbbRefusal::TwoChecksums),
+            (format!("checksum=&{good}"), BbbRefusal::TwoChecksums),
+            (format!("Checksum={JOIN_SUM}&{good}"), BbbRefusal::TwoChecksums),
+            (format!("check%73um=1&{good}"), BbbRefusal::TwoChecksums),
+            (format!("checksum&{good}"), BbbRefusal::TwoChecksums),
+            (format!("checksum[]=1&{good}"), BbbRefusal::TwoChecksums),
+            (format!("{good}&role=MODERATOR"), BbbRefusal::OddChecksum),
+            (format!("{good}&"), BbbRefusal::OddChecksum),
+            (format!("checksum={JOIN_SUM}&{JOIN}"), BbbRefusal::OddChecksum),
+            (format!("{JOIN}&xchecksum={JOIN_SUM}"), BbbRefusal::OddChecksum),
+            (format!("{JOIN};checksum={JOIN_SUM}"), BbbRefusal::OddChecksum),
+            (format!("{JOIN}&Checksum={JOIN_SUM}"), BbbRefusal::NoChecksum),
+            (format!("{JOIN}&checksum%3D{JOIN_SUM}"), BbbRefusal::NoChecksum),
+            (JOIN.to_owned(), BbbRefusal::NoChecksum),
+            (JOIN_SUM.to_owned(), BbbRefusal::NoChecksum),
+            (String::new(), BbbRefusal::NoChecksum),
+            (format!("{JOIN}&checksum="), BbbRefusal::WrongChecksum),
+            (
+                format!("{JOIN}&checksum={}", JOIN_SUM.to_uppercase()),
+                BbbRefusal::WrongChecksum,
+            ),
+            (format!("{good};role=MODERATOR"), BbbRefusal::WrongChecksum),
+            (format!("{good}%26"), BbbRefusal::WrongChecksum),
+            (
+                format!("{}&checksum={JOIN_SUM}", JOIN.replace("%20", "+")),
+                BbbRefusal::WrongChecksum,
+            ),
+        ] {
+            assert_eq!(judged("join", &query), Err(why), "{query}");
+        }
+    }
+
+    /// Method and query are signed with nothing between them, and behind a slash the server signs no method.
+    #[test]
+    fn the_method_cannot_move_into_the_query() {
+        let moved = format!("join{JOIN}&checksum={JOIN_SUM}");
+        assert_eq!(judged("end/", &moved), Err(BbbRefusal::NoMethod));
+        assert_eq!(judged("join/", &moved), Err(BbbRefusal::NoMethod));
+        assert_eq!(judged("end", &moved), Err(BbbRefusal::WrongChecksum));
+        assert_eq!(judged("JOIN", &moved), Err(BbbRefusal::WrongChecksum));
+    }
+
+    #[test]
+    fn a_form_is_all_that_counts_where_there_is_one() {
+        let path = BbbPath::of("/plugnmeet/bigbluebutton/api/join").unwrap();
+        let form = format!("{JOIN}&checksum={JOIN_SUM}");
+        let judged = |query: &str, form: &str| {
+            signed_parameters(path, query.as_bytes(), Some(form.as_bytes()), &keys()).map(<[u8]>::to_vec)
+        };
+        assert_eq!(judged("", &form), Ok(JOIN.as_bytes().to_vec()));
+        assert_eq!(
+            judged("userdata-bbb_custom_style_url=x", &form),
+            Err(BbbRefusal::QueryBesideForm)
+        );
+        assert_eq!(judged(&form, ""), Err(BbbRefusal::QueryBesideForm));
+        assert_eq!(judged("", ""), Err(BbbRefusal::NoChecksum));
+    }
+
+    #[test]
+    fn a_form_is_what_the_server_takes_for_one() {
+        let is = |method: Method, media: &'static str| {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media))]);
+            is_form(&method, &headers)
+        };
+        assert!(is(Method::POST, "application/x-www-form-urlencoded"));
+        assert!(is(Method::POST, " application/x-www-form-urlencoded\t"));
+        assert!(!is(Method::GET, "application/x-www-form-urlencoded"));
+        assert!(!is(
+            Method::POST,
+            "application/x-www-form-urlencoded; charset=utf-8"
+        ));
+        assert!(!is(Method::POST, "Application/x-www-form-urlencoded"));
+        assert!(!is(Method::POST, "application/xml"));
+        assert!(!is_form(&Method::POST, &HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_join_says_for_whom_it_is() {
+        let read = |query: &str| {
+            joining(query.as_bytes()).map(|found| format!("{}/{}", found.meeting_id, found.user_id))
+        };
+        assert_eq!(read(JOIN), Ok("room-1/u1".into()));
+        assert_eq!(
+            read("MeetingId=a+b%5B0%5D&fullName=x&userid"),
+            Ok("a b[0]/".into())
+        );
+        assert_eq!(read("fullName=x"), Ok("/".into()));
+        for twice in [
+            "meetingID=a&meetingID=a",
+            "meetingID=a&meetingid=b",
+            "userID=a&user%49D=b",
+            "userID=a&userID[]=b",
+        ] {
+            assert_eq!(read(twice), Err(BbbRefusal::Repeated), "{twice}");
+        }
+    }
+
+    proptest! {
+        /// Whatever is done to one byte, of the parameters or of the checksum.
+        #[test]
+        fn no_changed_byte_passes(at in 0_usize..105, byte in 0x21_u8..0x7f, how in 0..3) {
+            let good = format!("{JOIN}&checksum={JOIN_SUM}");
+            let mut changed = good.clone().into_bytes();
+            let at = at.min(changed.len() - 1);
+            match how {
+                0 => changed[at] = byte,
+                1 => changed.insert(at, byte),
+                _ => drop(changed.remove(at)),
+            }
+            let changed = String::from_utf8(changed).unwrap();
+            prop_assert_eq!(judged("join", &changed).is_ok(), changed == good, "{}", changed);
+        }
+
+        /// The signed piece and the checksum are all that there is, so nothing is left for the server to read besides.
+        #[test]
+        fn nothing_lies_beside_what_is_signed(data in "[a&=?#;%]{0,6}(checksum=)?[a&=?]{0,6}(&checksum=|checksum)?[a&=;]{0,3}") {
+            if let Ok((parameters, checksum)) = split(data.as_bytes()) {
+                let whole = [parameters, b"&checksum=", checksum].concat();
+                prop_assert!(data.as_bytes() == whole || [b"&", data.as_bytes()].concat() == whole);
+                prop_assert!(!checksum.contains(&b'&'));
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The other doors: BBB's `join`, a learning platform's, a breakout room's. The server issues at each of them, and what
+//! it issues counts here as if it had been asked for at `getJoinToken`.
+//!
+//! BBB's calls are refused unless all that the server will read is signed. At the other two the server is the judge of
+//! the token: one that it would refuse is passed on and counts for nobody.
+//!
+//! INVARIANT: what issues a token is read whole before any of it goes on, so that half a request never reaches the
+//! server.
+//!
+//! Sources: product.md "Issuing tokens" and "Limits"; contract.md sections 0.17, 0.19, 5 and 8.
+
+use bytes::Bytes;
+use hyper::{
+    HeaderMap, Method, Request,
+    body::Incoming,
+    header::{self, HeaderValue},
+};
+
+use super::{
+    Issue, IssueError, Passed, SERVER,
+    bbb::{self, BbbPath, BbbRefusal},
+    body, breakout,
+    envelope::{self, AuthRefusal},
+};
+use crate::{addr::ClientAddr, query::Query, token::Unverified};
+
+impl Issue {
+    /// A call of BBB's API.
+    pub async fn bbb(&self, request: Request<Incoming>, client: ClientAddr) -> Result<Passed, IssueError> {
+        if envelope::is_preflight(request.method(), request.headers()) {
+            return Ok(Passed::Streaming(request));
+        }
+        envelope::check_media(request.headers(), false)?;
+        let uri = request.uri().clone();
+        let path = BbbPath::of(uri.path()).ok_or(BbbRefusal::NoMethod)?;
+        if path.is_bare() {
+            return Ok(Passed::Streaming(request));
+        }
+        if !self.keys.is_api_key(path.key.as_bytes()) {
+            return Err(self.refused_call(BbbRefusal::WrongKey, client));
+        }
+        let query = uri.query().unwrap_or_default().as_bytes();
+        let signed = |form| {
+            bbb::signed_parameters(path, query, form, &self.keys)
+                .map_err(|refusal| self.refused_call(refusal, client))
+        };
+        if bbb::is_form(request.method(), request.headers()) {
+            let request = self.whole(request).await?;
+            self.count_call(path, signed(Some(request.body()))?)?;
+            return Ok(Passed::Whole(request));
+        }
+        self.count_call(path, signed(None)?)?;
+        if path.is_join() {
+            return self.whole(request).await.map(Passed::Whole);
+        }
+        Ok(Passed::Streaming(request))
+    }
+
+    /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
+    pub async fn lti_join(&self, request: Request<Incoming>) -> Result<Passed, IssueError> {
+        if request.method() != Method::POST {
+            return Ok(Passed::Streaming(request));
+        }
+        envelope::check_media(request.headers(), false)?;
+        let token = authorization(request.headers())?.unwrap_or_default().to_owned();
+        let request = self.whole(request).await?;
+        if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
+            self.count(&who.room_id, &who.user_id)?;
+        }
+        Ok(Passed::Whole(request))
+    }
+
+    /// `POST /api/breakoutRoom/join`: the body names the room, the token who asks.
+    pub async fn breakout_join(&self, request: Request<Incoming>) -> Result<Passed, IssueError> {
+        if request.method() != Method::POST {
+            return Ok(Passed::Streaming(request));
+        }
+        envelope::check_media(request.headers(), false)?;
+        if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
+            return Err(AuthRefusal::MediaType.into());
+        }
+        let token = match authorization(request.headers())? {
+            Some(token) => token.to_owned(),
+            // The server looks here too (contract.md section 5).
+            None => Query(request.uri().query().unwrap_or_default())
+                .only("Authorization")
+                .map_err(|_| IssueError::TwoTokens)?
+                .unwrap_or_default()
+                .into_owned(),
+        };
+        let request = self.whole(request).await?;
+        if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
+            self.count(&breakout::room_id(request.body()), &who.user_id)?;
+        }
+        Ok(Passed::Whole(request))
+    }
+
+    fn count_call(&self, path: BbbPath<'_>, parameters: &[u8]) -> Result<(), IssueError> {
+        if path.is_join() {
+            let joining = bbb::joining(parameters)?;
+            self.count(&joining.meeting_id, &joining.user_id)?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, room_id: &str, user_id: &str) -> Result<(), IssueError> {
+        Ok(self.limits.issue(SERVER, room_id, user_id)?)
+    }
+
+    async fn whole(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {
+        let (head, body) = request.into_parts();
+        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
+        Ok(Request::from_parts(head, body))
+    }
+
+    fn refused_call(&self, refusal: BbbRefusal, client: ClientAddr) -> IssueError {
+        if refusal.is_guess()
+            && let Err(over) = self.limits.failure(client)
+        {
+            return over.into();
+        }
+        refusal.into()
+    }
+}
+
+/// The token, raw: there is no `Bearer` before it. An empty field is none; of two, the server would read either.
+fn authorization(headers: &HeaderMap) -> Result<Option<&str>, IssueError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value
+            .and_then(|value| value.to_str().ok())
+            // HTTP/2 passes blanks on, and the server takes them off.
+            .map(|value| value.trim_matches([' ', '\t']))
+            .filter(|value| !value.is_empty())),
+        (_, Some(_)) => Err(IssueError::TwoTokens),
+    }
+}
+
+/// From such a body the server would take the token, and the message from the same bytes.
+fn is_form(media_type: &HeaderValue) -> bool {
+    const FORM: &[u8] = b"x-www-form-urlencoded";
+    media_type
+        .as_bytes()
+        .to_ascii_lowercase()
+        .windows(FORM.len())
+        .any(|window| window == FORM)
+}

@@ -1,0 +1,168 @@
+//! For whom a token speaks, read as tolerantly as the server reads it: to count, and for nothing else.
+//!
+//! A door that takes a token and gives another has to count for whoever the server would give it to. A reader stricter
+//! than the server would let through uncounted what the server takes: its decoder overlooks line breaks and the spare
+//! bits at the end of each part, so that one signature has many spellings, and it takes tokens without `exp`, and any
+//! token of its own at any of these doors. What it refuses, nobody is counted for.
+//!
+//! Not here: believing a token (`verify`).
+//!
+//! Sources: contract.md sections 0.9, 4 and 5; go-jose v4, compact form.
+
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+    prelude::BASE64_URL_SAFE_NO_PAD,
+};
+use serde_json::Value;
+
+use super::{TokenKeys, Unverified, request_key::hex, verify::LEEWAY_SECS};
+
+/// For whom a genuine token speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// The room; empty in a token that is for none.
+    pub room_id: String,
+    /// The user.
+    pub user_id: String,
+}
+
+/// As Go's `RawURLEncoding` decodes.
+const TOLERANT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+
+impl TokenKeys {
+    /// For whom does this token speak, if the server would take it?
+    pub fn participant(&self, token: Unverified<'_>, now: i64) -> Option<Participant> {
+        let payload = self.genuine_payload(token.0)?;
+        let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default();
+        let time = |name: &str| payload.get(name).and_then(Value::as_f64);
+        if text("iss") != self.api_key() {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit for a while")]
+        let (earliest, latest) = ((now - LEEWAY_SECS) as f64, (now + LEEWAY_SECS) as f64);
+        let is_over = time("exp").is_some_and(|exp| exp.floor() < earliest);
+        let is_to_come = ["nbf", "iat"]
+            .iter()
+            .any(|name| time(name).is_some_and(|from| from.floor() > latest));
+        if is_over || is_to_come {
+            return None;
+        }
+        let user_id = match text("user_id") {
+            "" => text("sub"),
+            user_id => user_id,
+        };
+        Some(Participant {
+            room_id: text("room_id").to_owned(),
+            user_id: user_id.to_owned(),
+        })
+    }
+
+    fn genuine_payload(&self, token: &str) -> Option<Value> {
+        let token: String = token.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+        let mut parts = token.split('.').map(|part| TOLERANT.decode(part).ok());
+        let (header, payload, signature) = (parts.next()??, parts.next()??, parts.next()??);
+        if parts.next().is_some() {
+            return None;
+        }
+        // The signature is over the one proper spelling of both.
+        let mut signed = BASE64_URL_SAFE_NO_PAD.encode(header);
+        signed.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(&payload, &mut signed);
+        self.requests()
+            .is_signature(signed.as_bytes(), hex(&signature).as_bytes())
+            .then(|| serde_json::from_slice(&payload).ok())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::hmac;
+    use serde_json::json;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn keys() -> TokenKeys {
+        TokenKeys::new("plugnmeet".into(), &Secret::new("s3cret".into())).unwrap()
+    }
+
+    fn signed(payload: &Value) -> String {
+        let text = format!(
+            "{}.{}",
+            BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#),
+            BASE64_URL_SAFE_NO_PAD.encode(payload.to_string())
+        );
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"s3cret");
+        let signature = hmac::sign(&key, text.as_bytes());
+        format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn read(payload: &Value) -> Option<String> {
+        keys()
+            .participant(Unverified(&signed(payload)), NOW)
+            .map(|found| format!("{}/{}", found.room_id, found.user_id))
+    }
+
+    #[test]
+    fn reads_the_tokens_of_a_client_and_of_a_learning_platform() {
+        let join =
+            json!({"iss": "plugnmeet", "sub": "ann", "user_id": "ann", "room_id": "room01", "exp": NOW});
+        assert_eq!(read(&join), Some("room01/ann".into()));
+        let lti = json!({"iss": "plugnmeet", "sub": "ann", "user_id": "ann", "room_id": "room01",
+                         "room_title": "Physics", "lti_custom_parameters": {}});
+        assert_eq!(read(&lti), Some("room01/ann".into()));
+        let no_user_id = json!({"iss": "plugnmeet", "sub": "ann", "room_id": "room01"});
+        assert_eq!(read(&no_user_id), Some("room01/ann".into()));
+    }
+
+    #[test]
+    fn what_the_server_refuses_speaks_for_nobody() {
+        let token = |name: &str, value: Value| {
+            let mut payload =
+                json!({"iss": "plugnmeet", "user_id": "ann", "room_id": "room01", "exp": NOW + 600});
+            payload[name] = value;
+            payload
+        };
+        assert_eq!(read(&token("exp", json!(NOW - 60))), Some("room01/ann".into()));
+        assert_eq!(read(&token("exp", json!(NOW - 61))), None);
+        assert_eq!(read(&token("nbf", json!(NOW + 60))), Some("room01/ann".into()));
+        assert_eq!(read(&token("nbf", json!(NOW + 61))), None);
+        assert_eq!(read(&token("iss", json!("other"))), None);
+        let good = signed(&token("exp", json!(NOW)));
+        for bad in [
+            good.clone() + ".",
+            good.clone() + "=",
+            good.replace('.', " "),
+            good.chars().rev().collect(),
+        ] {
+            assert_eq!(keys().participant(Unverified(&bad), NOW), None, "{bad}");
+        }
+    }
+
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    /// 32 bytes in 43 characters leave two spare bits, which are zero when properly written.
+    #[test]
+    fn every_spelling_that_the_server_takes_speaks_for_the_same_user() {
+        let good = signed(&json!({"iss": "plugnmeet", "user_id": "ann", "room_id": "room01"}));
+        let (start, last) = good.split_at(good.len() - 1);
+        let at = ALPHABET.find(last).unwrap();
+        for spare in 0..4 {
+            let spelled = format!("{start}{}", &ALPHABET[at + spare..=at + spare]);
+            assert!(keys().participant(Unverified(&spelled), NOW).is_some(), "{spare}");
+        }
+        assert!(
+            keys()
+                .participant(Unverified(&good.replace('.', "\n.\r")), NOW)
+                .is_some()
+        );
+    }
+}

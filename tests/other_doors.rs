@@ -1,0 +1,551 @@
+//! The other doors that issue tokens, over real sockets: what passes, what is refused, what counts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::fmt::Write;
+
+use aws_lc_rs::{digest, hmac};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde_json::json;
+
+use support::{Gateway, SECRET, client::Answer, token_request, upstream::Upstream};
+
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+const PROTOBUF: (&str, &str) = ("Content-Type", "application/protobuf");
+
+/// Summed up by Python's hashlib: sha1("join" + query + secret).
+const JOIN: &str = "fullName=Ann%20B&meetingID=room-1&password=mp&userID=u1";
+const JOIN_SUM: &str = "711e4955c622ccd4cd84be4353d6c9dd074e9137";
+
+async fn server() -> Upstream {
+    Upstream::answering("the server").await
+}
+
+fn checksum(method: &str, query: &str) -> String {
+    let sum = digest::digest(
+        &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        format!("{method}{query}{SECRET}").as_bytes(),
+    );
+    sum.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
+}
+
+fn bbb(method: &str, query: &str) -> String {
+    let separator = if query.is_empty() { "" } else { "&" };
+    let sum = checksum(method, query);
+    format!("/plugnmeet/bigbluebutton/api/{method}?{query}{separator}checksum={sum}")
+}
+
+fn bbb_join(meeting_id: &str, user_id: &str) -> String {
+    bbb("join", &format!("meetingID={meeting_id}&userID={user_id}"))
+}
+
+/// What the server signs for a learning platform's page.
+fn lti_token(gateway: &Gateway, room_id: &str, user_id: &str) -> String {
+    let payload = json!({"iss": "plugnmeet", "sub": user_id, "user_id": user_id, "room_id": room_id,
+        "room_title": "Physics", "lti_custom_parameters": {}, "exp": gateway.clock.unix() + 7200});
+    let text = format!(
+        "{}.{}",
+        BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#),
+        BASE64_URL_SAFE_NO_PAD.encode(payload.to_string())
+    );
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signature = hmac::sign(&key, text.as_bytes());
+    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// `JoinBreakoutRoomReq` with a room and a user.
+fn breakout(room_id: &str, user_id: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (tag, text) in [(0x0a, room_id), (0x12, user_id)] {
+        body.extend([tag, u8::try_from(text.len()).unwrap()]);
+        body.extend(text.as_bytes());
+    }
+    body
+}
+
+fn assert_over_limit(answer: &Answer) {
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    assert!(answer.header("ratelimit-policy").is_some(), "{answer:?}");
+}
+
+fn assert_failed_xml(answer: &Answer) {
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/xml; charset=utf-8"),
+        "{answer:?}"
+    );
+    assert!(
+        answer.text().contains("<returncode>FAILED</returncode>"),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn signed_calls_reach_the_server_byte_for_byte() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let mut sent = Vec::new();
+    for target in [
+        format!("/plugnmeet/bigbluebutton/api/join?{JOIN}&checksum={JOIN_SUM}"),
+        bbb("getMeetings", ""),
+        bbb(
+            "create",
+            "name=a+b&meetingID=%7e%7E&welcome=x%3Fy%23;z&meta_a=%C3%A9&&logoutURL=https://x/y",
+        ),
+        bbb("end", "meetingID=m&password="),
+        format!("/plugnmeet/BigBlueButton/API/join?{JOIN}&checksum={JOIN_SUM}"),
+        "/plugnmeet/bigbluebutton/api".into(),
+        "/plugnmeet/bigbluebutton/api/".into(),
+    ] {
+        let answer = gateway.get(&target, &[]).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, "the server"),
+            "{target}"
+        );
+        sent.push(target);
+    }
+    let seen: Vec<_> = server.requests().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(seen, sent);
+    assert!(server.requests()[0].header("content-length").is_none());
+}
+
+#[tokio::test]
+async fn a_signed_form_reaches_the_server_and_so_does_a_presentation_of_any_size() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let form = format!("{JOIN}&checksum={JOIN_SUM}");
+    let path = "/plugnmeet/bigbluebutton/api/join";
+    assert_eq!(gateway.post(path, &[FORM], form.as_bytes()).await.status, 200);
+    let slides = format!("<modules>{}</modules>", " ".repeat(300_000));
+    let create = bbb("create", "meetingID=m&name=n");
+    let xml = [("Content-Type", "application/xml")];
+    assert_eq!(gateway.post(&create, &xml, slides.as_bytes()).await.status, 200);
+    let seen = server.requests();
+    assert_eq!(
+        (seen[0].target.as_str(), &seen[0].body[..]),
+        (path, form.as_bytes())
+    );
+    assert_eq!((&seen[1].target, &seen[1].body[..]), (&create, slides.as_bytes()));
+}
+
+#[tokio::test]
+async fn no_manipulated_call_reaches_the_server() {
+    let server = server().await;
+    let gateway = Gateway::with(&format!(
+        "issuer.mode = 'upstream'\nupstreams.server = ['{}']\nlimits.failures = '1000/min'",
+        server.url()
+    ))
+    .await;
+    let api = "/plugnmeet/bigbluebutton/api";
+    let good = format!("{JOIN}&checksum={JOIN_SUM}");
+    for target in [
+        format!("{api}/join"),
+        format!("{api}/join?"),
+        format!("{api}/join?{JOIN}"),
+        format!("{api}/join?{JOIN_SUM}"),
+        format!("{api}/join?{good}?&role=MODERATOR"),
+        format!("{api}/join?{good}checksum=&role=MODERATOR"),
+        format!("{api}/join?{good}&role=MODERATOR"),
+        format!("{api}/join?role=MODERATOR&{good}"),
+        format!("{api}/join?{JOIN}&Checksum={JOIN_SUM}"),
+        format!("{api}/join?{JOIN}&check%73um={JOIN_SUM}"),
+        format!("{api}/join?checksum=&{good}"),
+        format!("{api}/join?{JOIN}&checksum="),
+        format!("{api}/join?checksum={JOIN_SUM}&{JOIN}"),
+        format!("{api}/join?{JOIN};checksum={JOIN_SUM}"),
+        format!("{api}/join/?{good}"),
+        format!("{api}/end/?join{good}"),
+        format!("{api}/create?{good}"),
+        format!("/other/bigbluebutton/api/join?{good}"),
+        format!("/PlugNmeet/bigbluebutton/api/join?{good}"),
+        bbb("join", "meetingID=a&meetingid=b"),
+    ] {
+        for method in ["GET", "POST", "HEAD", "PUT"] {
+            let answer = gateway.client().request(method, &target, &[], b"").await;
+            assert_eq!(answer.status, 400, "{method} {target} {answer:?}");
+            if method != "HEAD" {
+                assert_failed_xml(&answer);
+            }
+        }
+    }
+    let form = format!("{JOIN}&checksum={JOIN_SUM}");
+    let unsigned = JOIN.as_bytes();
+    let large = vec![b'a'; 70_000];
+    for (target, headers, body, status) in [
+        (format!("{api}/join"), vec![FORM], unsigned, 400),
+        (
+            format!("{api}/join?role=MODERATOR"),
+            vec![FORM],
+            form.as_bytes(),
+            400,
+        ),
+        (format!("{api}/join?{form}"), vec![FORM], form.as_bytes(), 400),
+        (
+            format!("{api}/join"),
+            vec![("Content-Type", "text/plain")],
+            form.as_bytes(),
+            400,
+        ),
+        (format!("{api}/join"), vec![FORM, FORM], form.as_bytes(), 415),
+        (
+            format!("{api}/join"),
+            vec![FORM, ("Content-Encoding", "identity")],
+            form.as_bytes(),
+            415,
+        ),
+        (
+            format!("{api}/join?{form}"),
+            vec![("Content-Encoding", "gzip")],
+            b"",
+            415,
+        ),
+        (
+            format!("{api}/join?{form}"),
+            vec![("Content-Type", "multipart/form-data")],
+            b"",
+            415,
+        ),
+        (format!("{api}/join"), vec![FORM], &large, 413),
+    ] {
+        let answer = gateway.post(&target, &headers, body).await;
+        assert_eq!(answer.status, status, "{target} {headers:?} {answer:?}");
+        assert_failed_xml(&answer);
+    }
+    assert!(server.saw_nothing(), "{:?}", server.requests());
+}
+
+/// Two `?` and a `#` as bytes on the wire: a client library might tidy them up.
+#[tokio::test]
+async fn what_a_library_would_tidy_up_is_refused_too() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    for query in [
+        format!("?{JOIN}&checksum={JOIN_SUM}"),
+        format!("{JOIN}&checksum={JOIN_SUM}#&role=MODERATOR"),
+        format!("{JOIN}&checksum={JOIN_SUM}\t"),
+    ] {
+        let request = format!(
+            "GET /plugnmeet/bigbluebutton/api/join?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        );
+        let answer = gateway.client().send_raw(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{query} {answer}");
+    }
+    assert!(server.saw_nothing());
+}
+
+#[tokio::test]
+async fn guesses_at_a_checksum_are_limited_and_good_calls_are_not() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let guess = format!(
+        "/plugnmeet/bigbluebutton/api/getMeetings?checksum={}",
+        "0".repeat(40)
+    );
+    for _ in 0..20 {
+        let answer = gateway.get(&guess, &[]).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains("<messageKey>checksumError</messageKey>"));
+    }
+    let answer = gateway.get(&guess, &[]).await;
+    assert_over_limit(&answer);
+    assert_failed_xml(&answer);
+    assert!(server.saw_nothing());
+    assert_eq!(gateway.get(&bbb("getMeetings", ""), &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn bbb_joins_count_for_the_user_whom_they_name() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let join = bbb_join("room-1", "u1");
+    let form = join.split_once('?').unwrap();
+    for at in 0..10 {
+        let answer = match at % 2 {
+            0 => gateway.get(&join, &[]).await,
+            _ => gateway.post(form.0, &[FORM], form.1.as_bytes()).await,
+        };
+        assert_eq!(answer.status, 200, "{at}");
+    }
+    let answer = gateway.get(&join, &[]).await;
+    assert_over_limit(&answer);
+    assert_failed_xml(&answer);
+    assert_over_limit(&gateway.post(form.0, &[FORM], form.1.as_bytes()).await);
+    assert_eq!(server.requests().len(), 10);
+    for other in [
+        bbb_join("room-1", "u2"),
+        bbb_join("room-2", "u1"),
+        bbb("getMeetings", ""),
+    ] {
+        assert_eq!(gateway.get(&other, &[]).await.status, 200, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_school_whose_platform_names_no_users_joins_at_once() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    for _ in 0..40 {
+        let join = bbb("join", "meetingID=room-1&fullName=x");
+        assert_eq!(gateway.get(&join, &[]).await.status, 200);
+    }
+}
+
+/// One limit, whichever door is knocked at.
+#[tokio::test]
+async fn all_doors_count_together() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let lti = lti_token(&gateway, "room-1", "u1");
+    let own = gateway.token("main", "u1");
+    let knock = async |at: usize| match at % 4 {
+        0 => gateway.get(&bbb_join("room-1", "u1"), &[]).await,
+        1 => {
+            gateway
+                .post("/lti/v1/api/room/join", &[("Authorization", &lti)], b"")
+                .await
+        }
+        2 => {
+            let headers = [PROTOBUF, ("Authorization", own.as_str())];
+            gateway
+                .post("/api/breakoutRoom/join", &headers, &breakout("room-1", "u1"))
+                .await
+        }
+        _ => {
+            // Another name each time: the same request twice would be one call.
+            let user = json!({"name": format!("Ann {at}"), "user_id": "u1"});
+            let body = json!({"room_id": "room-1", "user_info": user}).to_string();
+            gateway.ask_for_token(&body, &[]).await
+        }
+    };
+    for at in 0..10 {
+        assert_eq!(knock(at).await.status, 200, "{at}");
+    }
+    for at in 12..16 {
+        assert_over_limit(&knock(at).await);
+    }
+    assert_eq!(server.requests().len(), 10);
+}
+
+#[tokio::test]
+async fn lti_joins_count_in_every_spelling_of_path_and_token() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let token = lti_token(&gateway, "room-1", "u1");
+    // The last character of the signature has two spare bits, which the server's decoder overlooks.
+    let mut spelled = token.clone();
+    let last = spelled.pop().unwrap();
+    spelled.push(char::from(last as u8 + 1));
+    let paths = [
+        "/lti/v1/api/room/join",
+        "/LTI/v1/API/Room/JOIN",
+        "/lti/v1/api/room/join/",
+        "/lti/v1/api/room/join?x=1",
+    ];
+    let mut passed = 0;
+    for at in 0..24 {
+        let token = if at % 3 == 0 { &spelled } else { &token };
+        let answer = gateway
+            .post(paths[at % 4], &[("Authorization", token)], b"")
+            .await;
+        passed += usize::from(answer.status == 200);
+        if at >= 10 {
+            assert_over_limit(&answer);
+            assert_eq!(answer.header("content-type"), Some("application/json"));
+            assert_eq!(answer.json()["status_code"], "PERMISSION_DENIED");
+        }
+    }
+    assert_eq!((passed, server.requests().len()), (10, 10));
+    assert_eq!(server.requests()[1].header("authorization"), Some(token.as_str()));
+    let other = lti_token(&gateway, "room-1", "u2");
+    let answer = gateway.post(paths[0], &[("Authorization", &other)], b"").await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn breakout_joins_count_in_every_spelling() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let token = gateway.token("main", "ann");
+    let body = breakout("bk1", "ann");
+    let plain = [PROTOBUF, ("Authorization", token.as_str())];
+    for _ in 0..10 {
+        let answer = gateway.post("/api/breakoutRoom/join", &plain, &body).await;
+        assert_eq!(answer.status, 200);
+    }
+    assert_eq!(server.requests()[0].body, body);
+    let long = [&body[..], b"\x1a\x04main\x7a\x03???"].concat();
+    for (path, body) in [
+        ("/api/breakoutRoom/join", &body),
+        ("/API/breakoutroom/Join/", &body),
+        ("/api/breakoutRoom/join?x=1", &body),
+        ("/api/breakoutRoom/join", &long),
+    ] {
+        let answer = gateway.post(path, &plain, body).await;
+        assert_over_limit(&answer);
+        assert_eq!(answer.header("content-type"), Some("application/protobuf"));
+    }
+    let by_query = format!("/api/breakoutRoom/join?Authorization={token}");
+    assert_over_limit(&gateway.post(&by_query, &[PROTOBUF], &body).await);
+    let broken_line = by_query.replace('.', "%0A.");
+    assert_over_limit(&gateway.post(&broken_line, &[PROTOBUF], &body).await);
+    // HTTP/2 passes blanks on, which the server's HTTP/1 takes off.
+    let blank = format!(" {token} ");
+    let headers = [PROTOBUF, ("authorization", blank.as_str())];
+    let answer = gateway
+        .client()
+        .request_h2("POST", "/api/breakoutRoom/join", &headers, &body)
+        .await;
+    assert_over_limit(&answer);
+    assert_eq!(server.requests().len(), 10);
+
+    let bob = gateway.token("main", "bob");
+    for (token, room) in [(&bob, "bk1"), (&token, "bk2")] {
+        let headers = [PROTOBUF, ("Authorization", token.as_str())];
+        let answer = gateway
+            .post("/api/breakoutRoom/join", &headers, &breakout(room, "x"))
+            .await;
+        assert_eq!(answer.status, 200, "{room}");
+    }
+}
+
+/// The server refuses them; what counts is what could issue.
+#[tokio::test]
+async fn bad_tokens_reach_the_server_and_count_for_nobody() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let expired = gateway.sign(|claims| claims.exp -= 700);
+    for token in ["", "x", "a.b.c", &expired] {
+        for _ in 0..11 {
+            for path in ["/lti/v1/api/room/join", "/api/breakoutRoom/join"] {
+                let answer = gateway.post(path, &[("Authorization", token)], b"").await;
+                assert_eq!(answer.status, 200, "{path} {token}");
+            }
+        }
+    }
+    let good = gateway.token("room01", "ann");
+    let headers = [("Authorization", good.as_str())];
+    assert_eq!(
+        gateway.post("/lti/v1/api/room/join", &headers, b"").await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn what_can_be_read_in_two_ways_does_not_pass_these_doors() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let (ann, bob) = (gateway.token("main", "ann"), gateway.token("main", "bob"));
+    let (ann_alone, bob_too) = (("Authorization", ann.as_str()), ("Authorization", bob.as_str()));
+    for path in ["/lti/v1/api/room/join", "/api/breakoutRoom/join"] {
+        for (headers, status) in [
+            (vec![ann_alone, bob_too], 400),
+            (vec![("Authorization", ""), bob_too], 400),
+            (vec![ann_alone, ("Content-Encoding", "gzip")], 415),
+            (
+                vec![ann_alone, ("Content-Type", "multipart/form-data; boundary=x")],
+                415,
+            ),
+            (vec![ann_alone, PROTOBUF, PROTOBUF], 415),
+        ] {
+            let answer = gateway.post(path, &headers, &breakout("bk1", "ann")).await;
+            assert_eq!(answer.status, status, "{path} {headers:?} {answer:?}");
+        }
+    }
+    // The body is a message and a form at once, and the server would find the token in the form.
+    let form = format!("&Authorization={ann}&");
+    let mut body = breakout("bk1", "ann");
+    body.extend([0x7a, 0x80 | u8::try_from(form.len() & 0x7f).unwrap()]);
+    body.push(u8::try_from(form.len() >> 7).unwrap());
+    body.extend(form.as_bytes());
+    assert_eq!(
+        gateway
+            .post("/api/breakoutRoom/join", &[FORM], &body)
+            .await
+            .status,
+        415
+    );
+    let two = format!("/api/breakoutRoom/join?Authorization={ann}&Authorization={bob}");
+    assert_eq!(gateway.post(&two, &[PROTOBUF], &body).await.status, 400);
+    assert!(server.saw_nothing());
+}
+
+#[tokio::test]
+async fn no_header_makes_another_method_of_a_request() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let token = gateway.token("main", "ann");
+    let overrides = [
+        ("Authorization", token.as_str()),
+        ("X-HTTP-Method-Override", "POST"),
+        ("X-Method-Override", "POST"),
+        ("X-HTTP-Method", "POST"),
+        ("x_http_method_override", "POST"),
+        ("X-Kept", "1"),
+    ];
+    assert_eq!(
+        gateway.get("/api/breakoutRoom/join", &overrides).await.status,
+        200
+    );
+    let seen = server.only_request();
+    assert_eq!((seen.method.as_str(), seen.header("x-kept")), ("GET", Some("1")));
+    for (name, _) in &overrides[1..5] {
+        assert!(seen.header(name).is_none(), "{name}");
+    }
+}
+
+/// `getJoinToken` itself: whatever is not exactly a signed request for a token does not reach it.
+#[tokio::test]
+async fn there_is_no_way_round_the_signature_of_a_request_for_a_token() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let body = token_request("room01", "ann");
+    let signature = gateway.keys.requests().signature(b"room01");
+    let signed = [
+        ("API-KEY", "plugnmeet"),
+        ("HASH-SIGNATURE", signature.as_str()),
+        ("Room-Id", "room01"),
+    ];
+    let multipart = ("Content-Type", "multipart/form-data");
+    for path in [
+        "/auth/room/getJoinToken",
+        "/AUTH/room/GETJOINTOKEN/",
+        "/auth/Room/getJoinToken?x=1",
+        "/auth//room/getJoinToken",
+        "/auth/./room/getJoinToken",
+        "/auth/room%2FgetJoinToken",
+        "/api/../auth/room/getJoinToken",
+    ] {
+        for more in [
+            vec![multipart],
+            vec![("Content-Type", "application/json"), multipart],
+            vec![("Content-Encoding", "gzip")],
+            vec![("API-KEY", "plugnmeet")],
+            vec![("X-HTTP-Method-Override", "POST")],
+        ] {
+            let headers = [&signed[..], &more[..]].concat();
+            for method in ["POST", "GET", "PUT"] {
+                let answer = gateway
+                    .client()
+                    .request(method, path, &headers, body.as_bytes())
+                    .await;
+                assert!(
+                    (400..500).contains(&answer.status),
+                    "{method} {path} {more:?} {answer:?}"
+                );
+            }
+        }
+    }
+    assert!(server.saw_nothing(), "{:?}", server.requests());
+}
