@@ -128,7 +128,7 @@ pub struct Caller {
 #[derive(Clone, Debug)]
 pub struct Session {
     pub scope: SessionScope,
-    /// Zero: nothing is renewed.
+    /// Zero: a cookie ends with its token.
     pub renew_grace: Duration,
     pub login_url: Option<Url>,
     /// CSP sources, ready to be joined with blanks.

@@ -10,7 +10,7 @@
 //! Sources: RFC 9112 sections 3.2, 6.1 and 6.3.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -24,17 +24,33 @@ use crate::reply::Failure;
 pub(super) enum BadHead {
     /// `Content-Length` beside `Transfer-Encoding`, or twice.
     TwoFramings,
+    /// A coding other than one `chunked`, which would be lost on the way.
+    TransferCoding,
     /// `#` in the target.
     Fragment,
 }
 
 impl From<BadHead> for Failure {
     fn from(bad: BadHead) -> Self {
-        let (code, message) = match bad {
-            BadHead::TwoFramings => ("two_framings", "the request's length is given twice"),
-            BadHead::Fragment => ("bad_target", "the request target has a fragment"),
+        let (status, code, message) = match bad {
+            BadHead::TwoFramings => (
+                StatusCode::BAD_REQUEST,
+                "two_framings",
+                "the request's length is given twice",
+            ),
+            // RFC 9112 section 6.1: 501 for a coding that is not understood.
+            BadHead::TransferCoding => (
+                StatusCode::NOT_IMPLEMENTED,
+                "transfer_coding",
+                "the only transfer coding taken is chunked",
+            ),
+            BadHead::Fragment => (
+                StatusCode::BAD_REQUEST,
+                "bad_target",
+                "the request target has a fragment",
+            ),
         };
-        Self::new(StatusCode::BAD_REQUEST, code, message)
+        Self::new(status, code, message)
     }
 }
 
@@ -45,9 +61,8 @@ pub(super) struct Heads(Arc<Found>);
 #[derive(Default)]
 struct Found {
     asked: AtomicUsize,
-    /// Numbers of the first bad heads, counted from one; zero for none.
-    two_framings: AtomicUsize,
-    fragment: AtomicUsize,
+    /// The first bad head: its number, counted from one, and what is wrong with it.
+    bad: OnceLock<(usize, BadHead)>,
     lost: AtomicBool,
 }
 
@@ -55,10 +70,11 @@ impl Heads {
     /// What is wrong with the next request's head?
     pub(super) fn next(&self) -> Option<BadHead> {
         let number = self.0.asked.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.0.two_framings.load(Ordering::Relaxed) == number {
-            return Some(BadHead::TwoFramings);
-        }
-        (self.0.fragment.load(Ordering::Relaxed) == number).then_some(BadHead::Fragment)
+        self.0
+            .bad
+            .get()
+            .filter(|(bad, _)| *bad == number)
+            .map(|(_, what)| *what)
     }
 
     /// Can later requests not be told apart any more?
@@ -178,40 +194,42 @@ impl HeadWatch {
     /// Remembers what is wrong with a head, and says what follows it.
     fn judge(&mut self, request: &httparse::Request<'_, '_>) -> State {
         self.number += 1;
-        let mut lengths = 0;
-        let mut length = 0;
-        let (mut chunked, mut upgrade) = (false, false);
+        let (mut lengths, mut length) = (0, 0);
+        let (mut codings, mut only_chunked, mut upgrade) = (0, true, false);
         for field in request.headers.iter() {
-            if field.name.eq_ignore_ascii_case("content-length") {
+            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+            if is("content-length") {
                 lengths += 1;
                 length = std::str::from_utf8(field.value)
                     .ok()
                     .and_then(|text| text.trim().parse().ok())
                     .unwrap_or(0);
-            } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
-                chunked = true;
-            } else if field.name.eq_ignore_ascii_case("upgrade") {
+            } else if is("transfer-encoding") {
+                codings += 1;
+                only_chunked &= field.value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+            } else if is("upgrade") {
                 upgrade = true;
             }
         }
         let found = &self.heads.0;
-        if lengths > 1 || (lengths > 0 && chunked) {
-            found
-                .two_framings
-                .compare_exchange(0, self.number, Ordering::Relaxed, Ordering::Relaxed)
-                .ok();
-        }
-        if request.path.is_some_and(|path| path.contains('#')) {
-            found
-                .fragment
-                .compare_exchange(0, self.number, Ordering::Relaxed, Ordering::Relaxed)
-                .ok();
+        let bad = if lengths > 1 || (lengths > 0 && codings > 0) {
+            Some(BadHead::TwoFramings)
+        } else if codings > 1 || !only_chunked {
+            Some(BadHead::TransferCoding)
+        } else if request.path.is_some_and(|path| path.contains('#')) {
+            Some(BadHead::Fragment)
+        } else {
+            None
+        };
+        if let Some(bad) = bad {
+            // The connection ends with it, so the first is the only one that counts.
+            found.bad.set((self.number, bad)).ok();
         }
         if upgrade {
             // What comes next may be another protocol's.
             found.lost.store(true, Ordering::Relaxed);
             State::Lost
-        } else if chunked {
+        } else if codings > 0 {
             State::Chunked(Chunks::begin())
         } else if length > 0 {
             State::Body(length)
@@ -268,6 +286,26 @@ mod tests {
                 "{fields}"
             );
         }
+    }
+
+    /// RFC 9112 section 6.1: what was put on besides `chunked` would have to be taken off by somebody.
+    #[test]
+    fn any_coding_but_one_chunked_is_found() {
+        for fields in [
+            "gzip, chunked",
+            "chunked, chunked",
+            "chunked\r\nTransfer-Encoding: chunked",
+            "xchunked",
+        ] {
+            let bytes = format!("POST / HTTP/1.1\r\nTransfer-Encoding: {fields}\r\n\r\n");
+            assert_eq!(
+                verdicts(bytes.as_bytes(), 7, 1),
+                [Some(BadHead::TransferCoding)],
+                "{fields}"
+            );
+        }
+        let bytes = b"POST / HTTP/1.1\r\nTransfer-Encoding:  Chunked \r\n\r\n";
+        assert_eq!(verdicts(bytes, 7, 1), [None]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod caller;
 mod chunks;
 mod head;
 mod pulse;
+mod streams;
 mod tracked;
 mod wire;
 
@@ -22,11 +23,11 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::caller::Caller;
-use self::{head::BadHead, pulse::Pulse, tracked::Tracked, wire::Wire};
+use self::{head::BadHead, pulse::Pulse, streams::Streams, tracked::Tracked, wire::Wire};
 use crate::{
     addr::{Ends, Networks},
     drain::Drain,
@@ -169,12 +170,10 @@ impl<H: Handler> Conn<H> {
             }
         });
         let max_list = u32::try_from(self.settings.max_header_bytes * 2).unwrap_or(u32::MAX);
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let connection = http2::Builder::new(Streams::with(self.settings.idle))
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(max_list)
-            .keep_alive_interval(self.settings.idle)
-            .keep_alive_timeout(self.settings.header)
             .serve_connection(TokioIo::new(wire), service);
         self.to_its_end(connection, http2::Connection::graceful_shutdown, &pulse)
             .await;
@@ -202,6 +201,9 @@ impl<H: Handler> Conn<H> {
         bad_head: Option<BadHead>,
     ) -> Response<H::Body> {
         let caller = Caller::of(request.headers(), ends, &self.settings.proxies);
+        // HTTP/1 has been looked at on the wire; HTTP/2 frames its messages itself, and may still say two things.
+        let two_lengths = request.headers().get_all(header::CONTENT_LENGTH).iter().count() > 1;
+        let bad_head = bad_head.or(two_lengths.then_some(BadHead::TwoFramings));
         match bad_head.map(Failure::from).or_else(|| self.too_large(&request)) {
             Some(failure) => self.handler.refuse(&request, caller, failure),
             None => self.handler.handle(request, caller).await,

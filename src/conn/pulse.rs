@@ -10,6 +10,9 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
+/// More than the pings, window updates and settings that HTTP/2 answers in the time of any deadline.
+const SOME_OF_AN_ANSWER: usize = 4096;
+
 /// Shared by the two ends of a connection: the wire, which sees bytes, and the service, which sees requests.
 #[derive(Clone)]
 pub(super) struct Pulse(Arc<State>);
@@ -20,8 +23,12 @@ struct State {
     idle: Duration,
     /// Requests that are being answered.
     active: AtomicUsize,
-    /// When the last answer ended, or the connection began; milliseconds after `started`.
+    /// When the last answer ended or was taken in part, or the connection began; milliseconds after `started`.
     idle_since: AtomicU64,
+    /// Bytes written since then that don't count as an answer yet.
+    trickle: AtomicUsize,
+    /// Is there something that the socket does not take?
+    writing: AtomicBool,
     /// When the head now coming in began, plus one; zero if none is.
     head_since: AtomicU64,
     tunnelled: AtomicBool,
@@ -48,6 +55,8 @@ impl Pulse {
             idle,
             active: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
+            trickle: AtomicUsize::new(0),
+            writing: AtomicBool::new(false),
             head_since: AtomicU64::new(0),
             tunnelled: AtomicBool::new(false),
         }))
@@ -64,6 +73,10 @@ impl Pulse {
         self.0.tunnelled.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_tunnelled(&self) -> bool {
+        self.0.tunnelled.load(Ordering::Relaxed)
+    }
+
     /// A part of a head came in, and the rest is still to come.
     pub(super) fn head_began(&self) {
         let now = self.millis().saturating_add(1);
@@ -77,10 +90,10 @@ impl Pulse {
     /// something to ask, but may do so ahead of time.
     pub(super) fn read_deadline(&self, now: Instant) -> ReadDeadline {
         let state = &self.0;
-        if state.tunnelled.load(Ordering::Relaxed) {
+        if self.is_tunnelled() {
             return ReadDeadline::Never;
         }
-        if state.active.load(Ordering::Relaxed) > 0 {
+        if self.is_busy() {
             return ReadDeadline::NotBefore(now + state.idle);
         }
         ReadDeadline::At(match state.head_since.load(Ordering::Relaxed) {
@@ -89,13 +102,30 @@ impl Pulse {
         })
     }
 
+    /// An answer outlives its request while the client is still taking it. What HTTP/2 writes for itself is no answer.
+    pub(super) fn wrote(&self, bytes: usize) {
+        let state = &self.0;
+        if state.trickle.fetch_add(bytes, Ordering::Relaxed) + bytes >= SOME_OF_AN_ANSWER {
+            state.trickle.store(0, Ordering::Relaxed);
+            state.idle_since.store(self.millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// Does the socket take nothing at the moment?
+    pub(super) fn writing(&self, pending: bool) {
+        self.0.writing.store(pending, Ordering::Relaxed);
+    }
+
+    fn is_busy(&self) -> bool {
+        self.0.active.load(Ordering::Relaxed) > 0 || self.0.writing.load(Ordering::Relaxed)
+    }
+
     /// Resolves when no request has been under way for so long.
     pub(super) async fn quiet_for(&self, span: Duration) {
         let asked = self.0.started.elapsed();
         loop {
             let idle_since = Duration::from_millis(self.0.idle_since.load(Ordering::Relaxed)).max(asked);
-            let quiet = self.0.active.load(Ordering::Relaxed) == 0;
-            if quiet && self.0.started.elapsed() >= idle_since + span {
+            if !self.is_busy() && self.0.started.elapsed() >= idle_since + span {
                 return;
             }
             sleep(span).await;

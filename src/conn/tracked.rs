@@ -1,4 +1,4 @@
-//! An answer's body that keeps its request counted until the last byte is written.
+//! An answer's body that keeps its request counted until its end, and tells whose turn it is.
 
 use std::{
     pin::Pin,
@@ -7,10 +7,11 @@ use std::{
 
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::pulse::Active;
+use super::{pulse::Active, streams::Progress};
 
 pub(super) struct Tracked<B> {
     body: B,
+    progress: Option<Progress>,
     _active: Active,
 }
 
@@ -18,6 +19,7 @@ impl<B> Tracked<B> {
     pub(super) fn new(body: B, active: Active) -> Self {
         Self {
             body,
+            progress: Progress::of_this_stream(),
             _active: active,
         }
     }
@@ -31,7 +33,15 @@ impl<B: HttpBody + Unpin> HttpBody for Tracked<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Some(progress) = &self.progress {
+            if polled.is_ready() {
+                progress.clients_turn();
+            } else {
+                progress.our_turn();
+            }
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -97,6 +97,7 @@ impl<S> Wire<S> {
 
     /// Pending writes end here when the client has taken nothing for too long.
     fn write_pending<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.pulse.writing(polled.is_pending());
         if polled.is_ready() {
             self.write_timer = None;
             return polled;
@@ -105,6 +106,13 @@ impl<S> Wire<S> {
         let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn wrote(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &polled {
+            self.pulse.wrote(*bytes);
+        }
+        self.write_pending(cx, polled)
     }
 }
 
@@ -126,7 +134,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.write_pending(cx, polled)
+        self.wrote(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -135,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.write_pending(cx, polled)
+        self.wrote(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -154,7 +162,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
                 Linger::NotYet => {
                     let polled = Pin::new(&mut this.stream).poll_shutdown(cx);
                     ready!(this.write_pending(cx, polled))?;
-                    let sending = this.watch.as_ref().is_some_and(HeadWatch::in_body);
+                    let sending =
+                        this.watch.as_ref().is_some_and(HeadWatch::in_body) && !this.pulse.is_tunnelled();
                     this.linger = if sending {
                         Linger::Until(Box::pin(sleep(LINGER)))
                     } else {

@@ -24,7 +24,8 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 /// A client that vanished without a word is noticed after about two minutes.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(15));
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 /// Who serves a connection.
 pub trait Door: Clone + Send + Sync + 'static {

@@ -28,7 +28,8 @@ pub struct Target {
 /// A dead peer behind an idle tunnel is noticed after about two minutes; clients ping far more often.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(15));
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 /// Makes connections to the targets of one upstream.
 #[derive(Clone)]

@@ -104,6 +104,10 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, keep_cookies: 
 
 /// Makes upstream's fields those of our own response.
 pub(super) fn to_client(headers: &mut HeaderMap) {
+    // RFC 9112 section 6.3: the coding has decided where the body ends, and the length is a lie.
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     remove_hop_by_hop(headers);
 }
 

@@ -18,6 +18,8 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node");
+/// The Node that `tests/install` has put there: one with a WebSocket of its own.
+const NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/.venv/bin/node");
 
 /// Longer than any driver's own limit, so that a slow driver gets to say why.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -44,9 +46,7 @@ impl NodeProcess {
             Path::new(FOLDER).join("node_modules/.stamp").exists(),
             "run tests/install first: {FOLDER}/node_modules is missing"
         );
-        let mut child = Command::new("node")
-            // Node 20 has a WebSocket, but only on demand; later ones take the flag for what they do anyway.
-            .arg("--experimental-websocket")
+        let mut child = Command::new(NODE)
             .arg(script)
             .arg(input.to_string())
             .envs(envs.iter().copied())
