@@ -9,13 +9,11 @@
 
 mod support;
 
-use std::fmt::Write;
-
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use support::{Gateway, SECRET, client::Answer, token_request, upstream::Upstream};
+use support::{Gateway, SECRET, client::Answer, plugnmeet::bbb_target, token_request, upstream::Upstream};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/protobuf");
@@ -28,25 +26,8 @@ async fn server() -> Upstream {
     Upstream::answering("the server").await
 }
 
-fn checksum(method: &str, query: &str) -> String {
-    let sum = digest::digest(
-        &digest::SHA1_FOR_LEGACY_USE_ONLY,
-        format!("{method}{query}{SECRET}").as_bytes(),
-    );
-    sum.as_ref().iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    })
-}
-
-fn bbb(method: &str, query: &str) -> String {
-    let separator = if query.is_empty() { "" } else { "&" };
-    let sum = checksum(method, query);
-    format!("/plugnmeet/bigbluebutton/api/{method}?{query}{separator}checksum={sum}")
-}
-
 fn bbb_join(meeting_id: &str, user_id: &str) -> String {
-    bbb("join", &format!("meetingID={meeting_id}&userID={user_id}"))
+    bbb_target("join", &format!("meetingID={meeting_id}&userID={user_id}"))
 }
 
 /// What the server signs for a learning platform's page.
@@ -98,12 +79,12 @@ async fn signed_calls_reach_the_server_byte_for_byte() {
     let mut sent = Vec::new();
     for target in [
         format!("/plugnmeet/bigbluebutton/api/join?{JOIN}&checksum={JOIN_SUM}"),
-        bbb("getMeetings", ""),
-        bbb(
+        bbb_target("getMeetings", ""),
+        bbb_target(
             "create",
             "name=a+b&meetingID=%7e%7E&welcome=x%3Fy%23;z&meta_a=%C3%A9&&logoutURL=https://x/y",
         ),
-        bbb("end", "meetingID=m&password="),
+        bbb_target("end", "meetingID=m&password="),
         format!("/plugnmeet/BigBlueButton/API/join?{JOIN}&checksum={JOIN_SUM}"),
         "/plugnmeet/bigbluebutton/api".into(),
         "/plugnmeet/bigbluebutton/api/".into(),
@@ -129,7 +110,7 @@ async fn a_signed_form_reaches_the_server_and_so_does_a_presentation_of_any_size
     let path = "/plugnmeet/bigbluebutton/api/join";
     assert_eq!(gateway.post(path, &[FORM], form.as_bytes()).await.status, 200);
     let slides = format!("<modules>{}</modules>", " ".repeat(300_000));
-    let create = bbb("create", "meetingID=m&name=n");
+    let create = bbb_target("create", "meetingID=m&name=n");
     let xml = [("Content-Type", "application/xml")];
     assert_eq!(gateway.post(&create, &xml, slides.as_bytes()).await.status, 200);
     let seen = server.requests();
@@ -170,7 +151,7 @@ async fn no_manipulated_call_reaches_the_server() {
         format!("{api}/create?{good}"),
         format!("/other/bigbluebutton/api/join?{good}"),
         format!("/PlugNmeet/bigbluebutton/api/join?{good}"),
-        bbb("join", "meetingID=a&meetingid=b"),
+        bbb_target("join", "meetingID=a&meetingid=b"),
     ] {
         for method in ["GET", "POST", "HEAD", "PUT"] {
             let answer = gateway.client().request(method, &target, &[], b"").await;
@@ -262,7 +243,7 @@ async fn guesses_at_a_checksum_are_limited_and_good_calls_are_not() {
     assert_over_limit(&answer);
     assert_failed_xml(&answer);
     assert!(server.saw_nothing());
-    assert_eq!(gateway.get(&bbb("getMeetings", ""), &[]).await.status, 200);
+    assert_eq!(gateway.get(&bbb_target("getMeetings", ""), &[]).await.status, 200);
 }
 
 #[tokio::test]
@@ -286,7 +267,7 @@ async fn bbb_joins_count_for_the_user_whom_they_name() {
     for other in [
         bbb_join("room-1", "u2"),
         bbb_join("room-2", "u1"),
-        bbb("getMeetings", ""),
+        bbb_target("getMeetings", ""),
     ] {
         assert_eq!(gateway.get(&other, &[]).await.status, 200, "{other}");
     }
@@ -297,7 +278,7 @@ async fn a_school_whose_platform_names_no_users_joins_at_once() {
     let server = server().await;
     let gateway = Gateway::in_front_of(&server).await;
     for _ in 0..40 {
-        let join = bbb("join", "meetingID=room-1&fullName=x");
+        let join = bbb_target("join", "meetingID=room-1&fullName=x");
         assert_eq!(gateway.get(&join, &[]).await.status, 200);
     }
 }

@@ -100,10 +100,7 @@ async fn on_uploads_every_failure_is_400() {
 async fn bbb_is_told_in_its_own_xml_and_people_by_a_page() {
     let gateway = down().await;
     let answer = gateway
-        .get(
-            "/key/bigbluebutton/api/join?checksum=0",
-            &[("accept", "text/html")],
-        )
+        .get(&bbb_target("join", "meetingID=a"), &[("accept", "text/html")])
         .await;
     assert_eq!(
         (answer.status, answer.header("content-type")),

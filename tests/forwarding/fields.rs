@@ -205,7 +205,7 @@ async fn names_with_an_underscore_and_cookies_do_not_reach_the_server() {
     for target in [
         "/api/x",
         "/download/recording/x",
-        "/key/bigbluebutton/api/join",
+        &bbb_target("join", "meetingID=a"),
         "/healthCheck",
         "/livekit/rtc",
         "/ws",

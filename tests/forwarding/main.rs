@@ -30,6 +30,7 @@ use support::{
     Gateway,
     h2::{H2, Outcome},
     plugnmeet,
+    plugnmeet::bbb_target,
     raw::{Ended, Raw, RawUpstream, header},
     upstream::{Upstream, text_body},
 };

@@ -1,5 +1,8 @@
 //! A stand-in for plugnmeet-server, written to contract.md: it checks signatures, issues tokens, and keeps a record.
 
+use std::fmt::Write;
+
+use aws_lc_rs::digest;
 use hyper::{Response, header};
 use plugnmeet_gateway::{
     clock::Clock,
@@ -139,4 +142,21 @@ fn not_found() -> Response<AnswerBody> {
     let mut response = Response::new(text_body("not found"));
     *response.status_mut() = 404.try_into().unwrap();
     response
+}
+
+/// The checksum of a BBB call: over the method, the query without it, and the secret, as the server has it.
+pub fn bbb_checksum(method: &str, query: &str) -> String {
+    let signed = format!("{method}{query}{SECRET}");
+    let sum = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, signed.as_bytes());
+    sum.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
+}
+
+/// A BBB call as its clients send it: the checksum last.
+pub fn bbb_target(method: &str, query: &str) -> String {
+    let separator = if query.is_empty() { "" } else { "&" };
+    let sum = bbb_checksum(method, query);
+    format!("/{API_KEY}/bigbluebutton/api/{method}?{query}{separator}checksum={sum}")
 }
