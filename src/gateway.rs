@@ -16,7 +16,7 @@ use crate::{
     files::{ClientFiles, FilesProblem, FilesSettings},
     handoff::{Handoff, HandoffSettings, Scope},
     issue::{CallerSettings, EmbeddedSettings, Issue, IssueSettings, Mode},
-    limits::Limits,
+    limits::{Limits, Rates},
     listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
     observe::{LogFormat, LogSettings, Metrics},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
@@ -82,7 +82,9 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
     let admin_drain = Drain::default();
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
     let metrics = Arc::new(Metrics::default());
-    let router = router(config, &origin, clock, &drain, &metrics).map_err(StartError::Problems)?;
+    let router = router(config, &origin, clock, &drain, &metrics)
+        .await
+        .map_err(StartError::Problems)?;
     let conn_settings = ConnSettings {
         header: config.timeouts.header,
         idle: config.timeouts.idle,
@@ -283,7 +285,7 @@ fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem
     .map_err(|problem| config.problem("design", problem.to_string(), "a host, *.HOST or *"))
 }
 
-fn router(
+async fn router(
     config: &Config,
     origin: &PublicOrigin,
     clock: &Clock,
@@ -299,7 +301,7 @@ fn router(
                 .collect());
         }
     };
-    let limits = Arc::new(Limits::in_memory(&config.limits, clock));
+    let limits = Arc::new(Limits::start(&config.limits, &rates_of_callers(config), metrics, clock).await);
     let scope = match config.session.scope {
         config::SessionScope::Session => Scope::Session,
         config::SessionScope::Mount => Scope::Mount,
@@ -352,6 +354,20 @@ fn router(
         clock: clock.clone(),
         metrics: Arc::clone(metrics),
     })
+}
+
+/// Those of callers that have any of their own; what they leave out is as for all.
+fn rates_of_callers(config: &Config) -> Vec<(String, Rates)> {
+    let all = config.limits.rates;
+    let rates = |own: config::CallerRates| Rates {
+        user: own.user.unwrap_or(all.user),
+        room: own.room.unwrap_or(all.room),
+        caller: own.caller.unwrap_or(all.caller),
+    };
+    let callers = config.callers.iter();
+    callers
+        .map(|caller| (caller.name.clone(), rates(caller.limits)))
+        .collect()
 }
 
 fn caller(caller: &config::Caller) -> CallerSettings {

@@ -2,19 +2,23 @@
 //!
 //! Names and API keys tell callers apart, so no two may share one, nor may any take the server's.
 
-use toml::{Spanned, de::DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
     kind::{Kind, Refusal, shown},
     problem::Problem,
     reader::{Given, Reader, Taken, Told},
     secrets::{self, ALLOWED, FILE_ALLOWED},
-    shape::Caller,
+    shape::{Caller, CallerRates},
     source::{shown_value, text_of},
+    units::RATE,
 };
 use crate::{issue::SERVER, secret::Secret, token::KeyProblem};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "name",
     "api_key",
     "secret",
@@ -24,7 +28,11 @@ const KEYS: [&str; 9] = [
     "rooms",
     "may_issue_admin",
     "enabled",
+    "limits",
 ];
+
+/// Keys of `limits`.
+const RATES: [&str; 3] = ["user", "room", "caller"];
 
 /// It stands in logs, metrics and limits.
 const NAME: Kind<String> = Kind::new("write a short name of letters, digits, - and _", |text| {
@@ -113,6 +121,7 @@ impl<'t, 'i> Table<'t, 'i> {
         let rooms = self.rooms();
         let may_issue_admin = self.flag("may_issue_admin", false);
         let enabled = self.flag("enabled", true);
+        let limits = self.limits();
         let secret = secret
             .and_then(|secret| secret.ok_or_else(|| self.refuse(self.at, "secret", "is missing", ALLOWED)));
         known?;
@@ -126,6 +135,7 @@ impl<'t, 'i> Table<'t, 'i> {
             rooms: rooms?,
             may_issue_admin: may_issue_admin?,
             enabled: enabled?,
+            limits: limits?,
         })
     }
 
@@ -151,15 +161,47 @@ impl<'t, 'i> Table<'t, 'i> {
         let DeValue::Table(keys) = self.at.get_ref() else {
             return Err(self.refuse(self.at, "", "is no table", "write [[callers]]"));
         };
-        let mut known = Ok(());
+        self.only("", "[[callers]]", keys, &KEYS)
+    }
+
+    /// `within` is what stands before a key, `table` what has it.
+    fn only(&mut self, within: &str, table: &str, keys: &DeTable<'_>, known: &[&str]) -> Taken<()> {
+        let mut all_known = Ok(());
         for name in keys
             .keys()
-            .filter(|name| !KEYS.contains(&name.get_ref().as_ref()))
+            .filter(|name| !known.contains(&name.get_ref().as_ref()))
         {
-            let allowed = format!("[[callers]] has {}", KEYS.join(", "));
-            known = Err(self.refuse(name, name.get_ref(), "is no key of the gateway", &allowed));
+            let key = format!("{within}{}", name.get_ref());
+            let allowed = format!("{table} has {}", known.join(", "));
+            all_known = Err(self.refuse(name, &key, "is no key of the gateway", &allowed));
         }
-        known
+        all_known
+    }
+
+    fn limits(&mut self) -> Taken<CallerRates> {
+        let Some(value) = self.get("limits") else {
+            return Ok(CallerRates::default());
+        };
+        let DeValue::Table(rates) = value.get_ref() else {
+            let found = format!("{} is no table", shown_value(value.get_ref()));
+            return Err(self.refuse(
+                value,
+                "limits",
+                found,
+                "write limits.user = \"10/min\" and the like",
+            ));
+        };
+        let known = self.only("limits.", "limits", rates, &RATES);
+        let [user, room, caller] = RATES.map(|name| {
+            let value = rates.get(name)?;
+            Some(self.judged(value, &format!("limits.{name}"), &RATE))
+        });
+        known?;
+        Ok(CallerRates {
+            user: user.transpose()?,
+            room: room.transpose()?,
+            caller: caller.transpose()?,
+        })
     }
 
     fn text<T>(&mut self, key: &str, kind: &Kind<T>) -> Taken<T> {
@@ -244,7 +286,7 @@ impl<'t, 'i> Table<'t, 'i> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::{config::Config, limits::RateSettings};
 
     fn told(text: &str) -> String {
         Config::parse(text, "gateway.toml", &[])
@@ -284,10 +326,35 @@ mod tests {
             "gateway.toml:1: callers.secret: is missing; write the server's client_info.secret\n\
              gateway.toml:2: callers.name: \"server\" is the name of plugnmeet.api_key; write another name\n\
              gateway.toml:4: callers.secrets: is no key of the gateway; [[callers]] has name, api_key, secret, \
-             secret_file, old_secret, old_secret_file, rooms, may_issue_admin, enabled\n\
+             secret_file, old_secret, old_secret_file, rooms, may_issue_admin, enabled, limits\n\
              gateway.toml:8: callers.secret: is empty, so anybody could sign; write the server's client_info.secret\n\
              gateway.toml:9: callers.rooms: \"a.b\" is no pattern of room ids; write room ids, in which * stands for \
              any text"
+        );
+    }
+
+    #[test]
+    fn a_caller_can_have_rates_of_its_own() {
+        let caller = |limits: &str| {
+            format!(
+                "[[callers]]\nname = 'a'\napi_key = 'k'\nsecret = '0123456789abcdef0123456789abcdef'\n{limits}"
+            )
+        };
+        let config = Config::parse(&caller("limits.user = '5/min'\n"), "gateway.toml", &[]).unwrap();
+        let limits = &config.callers[0].limits;
+        assert_eq!(limits.user, RateSettings::parse("5/min").ok());
+        assert_eq!((limits.room, limits.caller), (None, None));
+        assert_eq!(
+            told(&caller(
+                "[callers.limits]\nroom = '0/min'\ncaller = 5\nfailures = '1/min'\n"
+            )),
+            "gateway.toml:6: callers.limits.room: \"0/min\" would refuse every request; write 1/min or more\n\
+             gateway.toml:7: callers.limits.caller: 5 is no string; write a rate such as 10/min, 1/s or 500/h\n\
+             gateway.toml:8: callers.limits.failures: is no key of the gateway; limits has user, room, caller"
+        );
+        assert_eq!(
+            told(&caller("limits = '5/min'\n")),
+            "gateway.toml:5: callers.limits: \"5/min\" is no table; write limits.user = \"10/min\" and the like"
         );
     }
 

@@ -16,12 +16,16 @@ use super::{
     rules::Facts,
     secrets,
     shape::{
-        Client, Config, Design, Issuer, IssuerMode, LimitsStore, Listen, Log, PlugNmeet, Session, Sizes,
-        Timeouts, Tls, Trust, Upstreams,
+        Client, Config, Design, Issuer, IssuerMode, Listen, Log, PlugNmeet, Session, Sizes, Timeouts, Tls,
+        Trust, Upstreams,
     },
+    store,
     units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, TOKEN_BODY, VALIDITY},
 };
-use crate::{addr::Networks, limits::LimitsSettings};
+use crate::{
+    addr::Networks,
+    limits::{LimitsSettings, Rates},
+};
 
 /// More than any `config.js` has.
 const MAX_CONFIG_FILE_BYTES: u64 = 1 << 20;
@@ -59,7 +63,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
     let callers = callers::read(reader, &mut warnings, &API_KEY, api_key);
     let session = session(reader);
     let design = design(reader);
-    let limits = limits(reader);
+    let limits = limits(reader, &mut warnings);
     let trust = trust(reader, facts);
     let timeouts = timeouts(reader);
     let sizes = sizes(reader);
@@ -230,18 +234,20 @@ fn design(reader: &mut Reader<'_>) -> Taken<Design> {
     })
 }
 
-fn limits(reader: &mut Reader<'_>) -> Taken<LimitsSettings> {
+fn limits(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<LimitsSettings> {
     let user = reader.text("limits.user", "10/min", &RATE);
     let room = reader.text("limits.room", "1200/min", &RATE);
     let caller = reader.text("limits.caller", "6000/min", &RATE);
     let failures = reader.text("limits.failures", "20/min", &RATE);
-    let store = reader.text("limits.store", "memory", &word::<LimitsStore>());
-    store?;
+    let store = store::limits(reader, warnings);
     Ok(LimitsSettings {
-        user: user?,
-        room: room?,
-        caller: caller?,
+        rates: Rates {
+            user: user?,
+            room: room?,
+            caller: caller?,
+        },
         failures: failures?,
+        store: store?,
     })
 }
 

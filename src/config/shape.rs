@@ -11,7 +11,11 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::problem::Places;
-use crate::{addr::Networks, limits::LimitsSettings, secret::Secret};
+use crate::{
+    addr::Networks,
+    limits::{LimitsSettings, RateSettings},
+    secret::Secret,
+};
 
 /// Everything that the file and the environment say, checked.
 #[derive(Clone, Debug)]
@@ -123,6 +127,15 @@ pub struct Caller {
     pub rooms: Vec<String>,
     pub may_issue_admin: bool,
     pub enabled: bool,
+    pub limits: CallerRates,
+}
+
+/// None: as in `limits`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallerRates {
+    pub user: Option<RateSettings>,
+    pub room: Option<RateSettings>,
+    pub caller: Option<RateSettings>,
 }
 
 #[derive(Clone, Debug)]
@@ -244,16 +257,6 @@ pub enum OnInvalid {
 
 impl Word for OnInvalid {
     const WORDS: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("strip", Self::Strip)];
-}
-
-/// Where limits count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LimitsStore {
-    Memory,
-}
-
-impl Word for LimitsStore {
-    const WORDS: &'static [(&'static str, Self)] = &[("memory", Self::Memory)];
 }
 
 impl PublicOrigin {

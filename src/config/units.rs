@@ -3,7 +3,7 @@
 //! Whole numbers with one unit, so that a value reads the same in the file, in a problem and in the documentation.
 //! `KB` is not taken: half the world means 1000 by it.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
 use super::kind::{Kind, Refusal};
 use crate::limits::{RateProblem, RateSettings};
@@ -25,6 +25,25 @@ pub(super) const DEADLINE: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| m
     Duration::ZERO => Err(Refusal::new("leaves no time at all").write("write 1ms or more")),
     duration => Ok(duration),
 });
+
+/// Every token request may have to wait as long.
+pub(super) const REDIS_TIMEOUT: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
+    const ALLOWED: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
+    let duration = duration(text)?;
+    if ALLOWED.contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(Refusal::new("is out of range").write("write 1ms to 1s"))
+    }
+});
+
+pub(super) const REPLICAS: Kind<NonZeroU32> = Kind::new("write how many there are: 1 or more", |text| {
+    match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {
+        Some(Ok(replicas)) => Ok(replicas),
+        Some(Err(_)) | None => Err(Refusal::new("is no number of gateways")),
+    }
+})
+.or_integer();
 
 pub(super) const VALIDITY: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
     const ALLOWED: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);

@@ -32,6 +32,12 @@ pub enum HandoffError {
     Location,
 }
 
+impl From<OverLimit> for HandoffError {
+    fn from(over: OverLimit) -> Self {
+        Self::OverLimit(over)
+    }
+}
+
 impl fmt::Display for HandoffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

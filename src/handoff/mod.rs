@@ -116,7 +116,7 @@ impl Handoff {
     }
 
     /// A request for the page at the mount (`tag` is none) or at a session's path.
-    pub fn handle<B>(
+    pub async fn handle<B>(
         &self,
         request: &Request<B>,
         query: &str,
@@ -130,13 +130,16 @@ impl Handoff {
             .only(TOKEN_PARAMETER)
             .map_err(|_| HandoffError::TwoTokens)?
         {
-            Some(token) => self.hand_off(request, query, &token, client).map(Handed::Reply),
+            Some(token) => self
+                .hand_off(request, query, &token, client)
+                .await
+                .map(Handed::Reply),
             None => self.enter(request, query, tag),
         }
     }
 
     /// A link with a token: into the cookie with it.
-    fn hand_off<B>(
+    async fn hand_off<B>(
         &self,
         request: &Request<B>,
         query: &str,
@@ -147,13 +150,13 @@ impl Handoff {
             return Err(HandoffError::Prefetch);
         }
         let now = self.clock.unix();
-        let verified =
-            self.keys
-                .verify(Unverified(token), now)
-                .map_err(|bad| match self.limits.failure(client) {
-                    Ok(()) => HandoffError::BadToken(bad),
-                    Err(over) => HandoffError::OverLimit(over),
-                })?;
+        let verified = match self.keys.verify(Unverified(token), now) {
+            Ok(verified) => verified,
+            Err(bad) => {
+                self.limits.failure(client).await?;
+                return Err(HandoffError::BadToken(bad));
+            }
+        };
         // An empty token beside nothing is none, but it has no place in the new address either.
         let rest = Query(query).without(TOKEN_PARAMETER);
         let rest = self.checked_design(&rest)?.0.unwrap_or(rest);

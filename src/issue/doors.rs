@@ -37,19 +37,15 @@ impl Issue {
             return Ok(Passed::Streaming(request));
         }
         if !self.keys.is_api_key(path.key.as_bytes()) {
-            return Err(self.refused_call(BbbRefusal::WrongKey, client));
+            return Err(self.refused_call(BbbRefusal::WrongKey, client).await);
         }
         let query = uri.query().unwrap_or_default().as_bytes();
-        let signed = |form| {
-            bbb::signed_parameters(path, query, form, &self.keys)
-                .map_err(|refusal| self.refused_call(refusal, client))
-        };
         if bbb::is_form(request.method(), request.headers()) {
             let request = self.whole(request).await?;
-            self.count_call(path, signed(Some(request.body()))?)?;
+            self.count_call(path, query, Some(request.body()), client).await?;
             return Ok(Passed::Whole(request));
         }
-        self.count_call(path, signed(None)?)?;
+        self.count_call(path, query, None, client).await?;
         if path.is_join() {
             return self.whole(request).await.map(Passed::Whole);
         }
@@ -65,7 +61,7 @@ impl Issue {
         let token = authorization(request.headers())?.unwrap_or_default().to_owned();
         let request = self.whole(request).await?;
         if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
-            self.count(&who.room_id, &who.user_id)?;
+            self.count(&who.room_id, &who.user_id).await?;
         }
         Ok(Passed::Whole(request))
     }
@@ -90,21 +86,33 @@ impl Issue {
         };
         let request = self.whole(request).await?;
         if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
-            self.count(&breakout::room_id(request.body()), &who.user_id)?;
+            self.count(&breakout::room_id(request.body()), &who.user_id)
+                .await?;
         }
         Ok(Passed::Whole(request))
     }
 
-    fn count_call(&self, path: BbbPath<'_>, parameters: &[u8]) -> Result<(), IssueError> {
+    /// Is all of it signed? And if it asks for a token, is that one too many?
+    async fn count_call(
+        &self,
+        path: BbbPath<'_>,
+        query: &[u8],
+        form: Option<&[u8]>,
+        client: ClientAddr,
+    ) -> Result<(), IssueError> {
+        let parameters = match bbb::signed_parameters(path, query, form, &self.keys) {
+            Ok(parameters) => parameters,
+            Err(refusal) => return Err(self.refused_call(refusal, client).await),
+        };
         if path.is_join() {
             let joining = bbb::joining(parameters)?;
-            self.count(&joining.meeting_id, &joining.user_id)?;
+            self.count(&joining.meeting_id, &joining.user_id).await?;
         }
         Ok(())
     }
 
-    fn count(&self, room_id: &str, user_id: &str) -> Result<(), IssueError> {
-        Ok(self.limits.issue(SERVER, room_id, user_id)?)
+    async fn count(&self, room_id: &str, user_id: &str) -> Result<(), IssueError> {
+        Ok(self.limits.issue(SERVER, room_id, user_id).await?)
     }
 
     async fn whole(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {
@@ -113,9 +121,9 @@ impl Issue {
         Ok(Request::from_parts(head, body))
     }
 
-    fn refused_call(&self, refusal: BbbRefusal, client: ClientAddr) -> IssueError {
+    async fn refused_call(&self, refusal: BbbRefusal, client: ClientAddr) -> IssueError {
         if refusal.is_guess()
-            && let Err(over) = self.limits.failure(client)
+            && let Err(over) = self.limits.failure(client).await
         {
             return over.into();
         }

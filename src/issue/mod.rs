@@ -195,16 +195,18 @@ impl Issue {
         if envelope::is_preflight(request.method(), request.headers()) {
             return Ok(Passed::Streaming(request));
         }
-        let caller = self.envelope(&request, upload, client)?;
+        let caller = self.envelope(&request, upload, client).await?;
         if caller.is_server() {
             return Ok(Passed::Streaming(request));
         }
         let (mut head, body) = request.into_parts();
         if envelope::is_multipart(&head.headers) {
             // Of an upload the room alone is signed (contract.md section 1).
-            let room = envelope::room_id(&head.headers)
-                .ok_or_else(|| self.refused(AuthRefusal::NoRoomId, client))?;
-            self.check_signature(caller, &head.headers, room.as_bytes(), client)?;
+            let Some(room) = envelope::room_id(&head.headers) else {
+                return Err(self.refused(AuthRefusal::NoRoomId, client).await);
+            };
+            self.check_signature(caller, &head.headers, room.as_bytes(), client)
+                .await?;
             if !room.to_str().is_ok_and(|room| caller.may_use(room)) {
                 return Err(IssueError::RoomNotAllowed);
             }
@@ -213,7 +215,7 @@ impl Issue {
             return Ok(Passed::Streaming(Request::from_parts(head, body)));
         }
         let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
-        self.check_signature(caller, &head.headers, &body, client)?;
+        self.check_signature(caller, &head.headers, &body, client).await?;
         // Whoever is held to some rooms can't use what names none, or many.
         let allowed =
             caller.may_use_all_rooms() || callers::room_of(&body).is_some_and(|room| caller.may_use(&room));
@@ -230,10 +232,10 @@ impl Issue {
         client: ClientAddr,
         decision: &mut Decision,
     ) -> Result<Decided, IssueError> {
-        let caller = self.envelope(&request, false, client)?;
+        let caller = self.envelope(&request, false, client).await?;
         let (mut head, body) = request.into_parts();
         let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
-        self.check_signature(caller, &head.headers, &body, client)?;
+        self.check_signature(caller, &head.headers, &body, client).await?;
         decision.caller(caller.name());
         if head.method != Method::POST {
             return Err(IssueError::NotPost);
@@ -247,7 +249,8 @@ impl Issue {
             return Err(IssueError::AdminNotAllowed);
         }
         self.limits
-            .issue(caller.name(), &wanted.room_id, &wanted.user_id)?;
+            .issue(caller.name(), &wanted.room_id, &wanted.user_id)
+            .await?;
         if let Some(embedded) = &self.embedded {
             return Ok(Decided::Signed(embedded.issue(wanted)?));
         }
@@ -257,17 +260,19 @@ impl Issue {
         Ok(Decided::Upstream(Request::from_parts(head, body)))
     }
 
-    fn envelope<B>(
+    async fn envelope<B>(
         &self,
         request: &Request<B>,
         upload: bool,
         client: ClientAddr,
     ) -> Result<&Caller, IssueError> {
-        envelope::check(request.headers(), upload, &self.callers)
-            .map_err(|refusal| self.refused(refusal, client))
+        match envelope::check(request.headers(), upload, &self.callers) {
+            Ok(caller) => Ok(caller),
+            Err(refusal) => Err(self.refused(refusal, client).await),
+        }
     }
 
-    fn check_signature(
+    async fn check_signature(
         &self,
         caller: &Caller,
         headers: &hyper::HeaderMap,
@@ -280,7 +285,7 @@ impl Issue {
         if good {
             Ok(())
         } else {
-            Err(self.refused(AuthRefusal::WrongSignature, client))
+            Err(self.refused(AuthRefusal::WrongSignature, client).await)
         }
     }
 
@@ -297,9 +302,9 @@ impl Issue {
     }
 
     /// Guesses are counted, and what is over the limit is told to wait instead of whether it was right.
-    fn refused(&self, refusal: AuthRefusal, client: ClientAddr) -> IssueError {
+    async fn refused(&self, refusal: AuthRefusal, client: ClientAddr) -> IssueError {
         if refusal.is_guess()
-            && let Err(over) = self.limits.failure(client)
+            && let Err(over) = self.limits.failure(client).await
         {
             return IssueError::OverLimit(over);
         }

@@ -10,169 +10,156 @@
 //! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
 //! good: it is asked only once something was bad.
 //!
-//! Sources: product.md "Limits"; the `RateLimit` fields: draft-ietf-httpapi-ratelimit-headers-10.
+//! | file | holds |
+//! | --- | --- |
+//! | `rate`, `over` | how often; the refusal and its headers |
+//! | `bucket`, `memory` | what is counted under which key; counting in this process |
+//! | `redis`, `gcra.lua`, `address` | counting for all replicas at once; the script that does; where Redis is |
+//!
+//! Source: product.md "Limits".
 
+mod address;
+mod bucket;
 mod memory;
+mod over;
+mod rate;
+mod redis;
 
-use std::{fmt, num::NonZeroU32, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
-use hyper::{
-    StatusCode,
-    header::{HeaderName, HeaderValue, RETRY_AFTER},
+pub use self::{
+    address::{AddressProblem, RedisAddress},
+    over::OverLimit,
+    rate::{RateProblem, RateSettings},
 };
+use self::{
+    bucket::{Bucket, Limit},
+    redis::Redis,
+};
+use crate::{addr::ClientAddr, clock::Clock, observe::Metrics};
 
-use self::memory::Gcra;
-use crate::{addr::ClientAddr, clock::Clock, reply::Failure};
-
-/// So many at once, and then one every `window / count`.
+/// How often one caller may have tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateSettings {
-    count: NonZeroU32,
-    window: Duration,
-}
-
-/// Why a rate is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RateProblem {
-    /// Not of the form `10/min`.
-    NotARate,
-    /// Zero of anything.
-    RefusesEverything,
-}
-
-impl fmt::Display for RateProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotARate => "is not a rate",
-            Self::RefusesEverything => "would refuse every request",
-        })
-    }
-}
-
-impl RateSettings {
-    /// From `10/s`, `10/min` or `10/h`.
-    pub fn parse(text: &str) -> Result<Self, RateProblem> {
-        let (count, unit) = text.split_once('/').ok_or(RateProblem::NotARate)?;
-        if !count.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(RateProblem::NotARate);
-        }
-        let count: u32 = count.parse().map_err(|_| RateProblem::NotARate)?;
-        let window = match unit {
-            "s" => Duration::from_secs(1),
-            "min" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            _ => return Err(RateProblem::NotARate),
-        };
-        let count = NonZeroU32::new(count).ok_or(RateProblem::RefusesEverything)?;
-        Ok(Self { count, window })
-    }
-}
-
-/// The four limits.
-#[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the table above says what each counts")]
-pub struct LimitsSettings {
+pub struct Rates {
     pub user: RateSettings,
     pub room: RateSettings,
     pub caller: RateSettings,
+}
+
+/// All limits, and where they are counted.
+#[derive(Clone, Debug)]
+pub struct LimitsSettings {
+    /// Those of a caller without any of its own.
+    pub rates: Rates,
+    /// See the table above.
     pub failures: RateSettings,
+    /// Where it is counted.
+    pub store: StoreSettings,
+}
+
+/// Where limits are counted.
+#[derive(Clone, Debug)]
+pub enum StoreSettings {
+    /// In this process.
+    Memory,
+    /// For all replicas at once.
+    Redis(RedisSettings),
+}
+
+/// How limits are shared.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// Where Redis is.
+    pub address: RedisAddress,
+    /// How long a decision may wait for it.
+    pub timeout: Duration,
+    /// How many gateways share the limits, and so what each may let through while Redis does not answer.
+    pub replicas: NonZeroU32,
 }
 
 /// The running limits.
 pub struct Limits {
+    defaults: Arc<CallerLimits>,
+    callers: HashMap<String, Arc<CallerLimits>>,
+    failures: Limit,
+    redis: Option<Redis>,
+}
+
+/// Those of all callers with the same rates; what they count is told apart by the caller's name.
+struct CallerLimits {
     user: Limit,
     room: Limit,
     caller: Limit,
-    failures: Limit,
-}
-
-/// One limit with the name it has in headers.
-struct Limit {
-    name: &'static str,
-    rate: RateSettings,
-    gcra: Gcra,
-}
-
-/// A refusal: which limit, and how long to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OverLimit {
-    limit: &'static str,
-    rate: RateSettings,
-    wait: Duration,
 }
 
 impl Limits {
-    /// Limits in the memory of this process.
-    pub fn in_memory(settings: &LimitsSettings, clock: &Clock) -> Self {
-        let limit = |name, rate: RateSettings| Limit {
-            name,
-            rate,
-            gcra: Gcra::new(rate.count, rate.window, clock),
+    /// Starts counting; `callers` are those with rates of their own, by name. A Redis that does not answer is waited
+    /// for in the background.
+    pub async fn start(
+        settings: &LimitsSettings,
+        callers: &[(String, Rates)],
+        metrics: &Arc<Metrics>,
+        clock: &Clock,
+    ) -> Self {
+        let (replicas, redis) = match &settings.store {
+            StoreSettings::Memory => (NonZeroU32::MIN, None),
+            StoreSettings::Redis(redis) => (redis.replicas, Some(Redis::start(redis, metrics).await)),
+        };
+        let limit = |name, rate: RateSettings| Limit::new(name, rate, rate.divided_by(replicas), clock);
+        // What each remembers is capped: there are as many as there are different rates, not as there are callers.
+        let mut made: Vec<(Rates, Arc<CallerLimits>)> = Vec::new();
+        let mut of = |rates: &Rates| {
+            if let Some((_, limits)) = made.iter().find(|(known, _)| known == rates) {
+                return Arc::clone(limits);
+            }
+            let limits = Arc::new(CallerLimits {
+                user: limit("user", rates.user),
+                room: limit("room", rates.room),
+                caller: limit("caller", rates.caller),
+            });
+            made.push((*rates, Arc::clone(&limits)));
+            limits
         };
         Self {
-            user: limit("user", settings.user),
-            room: limit("room", settings.room),
-            caller: limit("caller", settings.caller),
+            defaults: of(&settings.rates),
+            callers: callers
+                .iter()
+                .map(|(name, rates)| (name.clone(), of(rates)))
+                .collect(),
             failures: limit("failures", settings.failures),
+            redis,
         }
     }
 
     /// May this caller have a token for this user of this room? The narrowest limit comes first, so that one user who
     /// hammers takes nothing from the room or the caller.
-    pub fn issue(&self, caller: &str, room_id: &str, user_id: &str) -> Result<(), OverLimit> {
-        // An empty user id is many users: the server makes one up for each (contract.md section 0.6).
-        if !user_id.is_empty() {
-            self.user.check(&(caller, room_id, user_id))?;
+    pub async fn issue(&self, caller: &str, room_id: &str, user_id: &str) -> Result<(), OverLimit> {
+        let limits = self.callers.get(caller).unwrap_or(&self.defaults);
+        let of_user = limits.user.bucket(&[caller, room_id, user_id]);
+        let of_room = limits.room.bucket(&[caller, room_id]);
+        let of_caller = limits.caller.bucket(&[caller]);
+        if user_id.is_empty() {
+            // That is many users: the server makes an id up for each (contract.md section 0.6).
+            self.take(&[of_room, of_caller]).await
+        } else {
+            self.take(&[of_user, of_room, of_caller]).await
         }
-        self.room.check(&(caller, room_id))?;
-        self.caller.check(&caller)
     }
 
     /// Something of this client's was bad: has it been too often?
-    pub fn failure(&self, client: ClientAddr) -> Result<(), OverLimit> {
-        self.failures.check(&client.prefix())
+    pub async fn failure(&self, client: ClientAddr) -> Result<(), OverLimit> {
+        let of_client = self.failures.bucket(&[&client.prefix().to_string()]);
+        self.take(&[of_client]).await
     }
-}
 
-impl Limit {
-    fn check(&self, key: &impl std::hash::Hash) -> Result<(), OverLimit> {
-        self.gcra.check(key).map_err(|wait| OverLimit {
-            limit: self.name,
-            rate: self.rate,
-            wait,
-        })
-    }
-}
-
-impl OverLimit {
-    /// Whole seconds to wait, never zero.
-    pub fn wait_secs(&self) -> u64 {
-        (self.wait.as_secs() + u64::from(self.wait.subsec_nanos() > 0)).max(1)
-    }
-}
-
-impl fmt::Display for OverLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "too many requests: try again in {} s", self.wait_secs())
-    }
-}
-
-impl std::error::Error for OverLimit {}
-
-impl From<OverLimit> for Failure {
-    fn from(over: OverLimit) -> Self {
-        let (name, wait) = (over.limit, over.wait_secs());
-        let policy = format!(
-            "\"{name}\";q={};w={}",
-            over.rate.count,
-            over.rate.window.as_secs()
-        );
-        let state = format!("\"{name}\";r=0;t={wait}");
-        let text = |value: String| HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "over_limit", over.to_string())
-            .header(RETRY_AFTER, HeaderValue::from(wait))
-            .header(HeaderName::from_static("ratelimit-policy"), text(policy))
-            .header(HeaderName::from_static("ratelimit"), text(state))
+    async fn take(&self, buckets: &[Bucket<'_>]) -> Result<(), OverLimit> {
+        if let Some(redis) = &self.redis
+            && let Some(decision) = redis.take(buckets).await
+        {
+            return decision;
+        }
+        buckets.iter().try_for_each(Bucket::take_locally)
     }
 }
 
@@ -184,98 +171,88 @@ mod tests {
         RateSettings::parse(text).unwrap()
     }
 
-    fn limits(clock: &Clock) -> Limits {
-        let settings = LimitsSettings {
-            user: rate("10/min"),
-            room: rate("40/min"),
-            caller: rate("100/min"),
-            failures: rate("20/min"),
-        };
-        Limits::in_memory(&settings, clock)
+    fn rates(user: &str, room: &str, caller: &str) -> Rates {
+        Rates {
+            user: rate(user),
+            room: rate(room),
+            caller: rate(caller),
+        }
     }
 
-    #[test]
-    fn ten_a_minute_is_ten_at_once_and_then_one_every_six_seconds() {
+    async fn limits(clock: &Clock) -> Limits {
+        let settings = LimitsSettings {
+            rates: rates("10/min", "40/min", "100/min"),
+            failures: rate("20/min"),
+            store: StoreSettings::Memory,
+        };
+        let slow = ("slow".to_owned(), rates("1/min", "2/min", "3/min"));
+        Limits::start(&settings, &[slow], &Arc::default(), clock).await
+    }
+
+    #[tokio::test]
+    async fn ten_a_minute_is_ten_at_once_and_then_one_every_six_seconds() {
         let clock = Clock::system();
-        let limits = limits(&clock);
+        let limits = limits(&clock).await;
         for _ in 0..10 {
-            assert_eq!(limits.issue("c", "r", "u"), Ok(()));
+            assert_eq!(limits.issue("c", "r", "u").await, Ok(()));
         }
-        let over = limits.issue("c", "r", "u").unwrap_err();
+        let over = limits.issue("c", "r", "u").await.unwrap_err();
         assert_eq!((over.limit, over.wait_secs()), ("user", 6));
         clock.advance(Duration::from_secs(6));
-        assert_eq!(limits.issue("c", "r", "u"), Ok(()));
-        assert!(limits.issue("c", "r", "u").is_err());
+        assert_eq!(limits.issue("c", "r", "u").await, Ok(()));
+        assert!(limits.issue("c", "r", "u").await.is_err());
     }
 
-    #[test]
-    fn a_refused_user_takes_nothing_from_the_room() {
-        let limits = limits(&Clock::system());
+    #[tokio::test]
+    async fn a_refused_user_takes_nothing_from_the_room() {
+        let limits = limits(&Clock::system()).await;
         for _ in 0..100 {
-            limits.issue("c", "r", "hammering").ok();
+            limits.issue("c", "r", "hammering").await.ok();
         }
         for user in 0..30 {
-            assert_eq!(limits.issue("c", "r", &user.to_string()), Ok(()));
+            assert_eq!(limits.issue("c", "r", &user.to_string()).await, Ok(()));
         }
-        assert_eq!(limits.issue("c", "r", "one more").unwrap_err().limit, "room");
-        assert_eq!(limits.issue("other", "r", "one more"), Ok(()));
+        assert_eq!(
+            limits.issue("c", "r", "one more").await.unwrap_err().limit,
+            "room"
+        );
+        assert_eq!(limits.issue("other", "r", "one more").await, Ok(()));
     }
 
-    #[test]
-    fn an_empty_user_id_is_not_one_user() {
-        let limits = limits(&Clock::system());
+    #[tokio::test]
+    async fn an_empty_user_id_is_not_one_user() {
+        let limits = limits(&Clock::system()).await;
         for _ in 0..40 {
-            assert_eq!(limits.issue("c", "r", ""), Ok(()));
+            assert_eq!(limits.issue("c", "r", "").await, Ok(()));
         }
     }
 
-    #[test]
-    fn failures_count_by_household() {
-        let limits = limits(&Clock::system());
+    #[tokio::test]
+    async fn a_caller_has_its_own_rates_and_touches_no_others() {
+        let limits = limits(&Clock::system()).await;
+        assert_eq!(limits.issue("slow", "r", "u").await, Ok(()));
+        let over = |caller, room, user| {
+            let limits = &limits;
+            async move { limits.issue(caller, room, user).await.map_err(|over| over.limit) }
+        };
+        assert_eq!(over("slow", "r", "u").await, Err("user"));
+        assert_eq!(over("slow", "r", "v").await, Ok(()));
+        assert_eq!(over("slow", "r", "w").await, Err("room"));
+        assert_eq!(over("slow", "s", "u").await, Ok(()));
+        assert_eq!(over("slow", "t", "u").await, Err("caller"));
+        assert_eq!(over("c", "r", "u").await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn failures_count_by_household() {
+        let limits = limits(&Clock::system()).await;
         for host in 0..20 {
             let client = ClientAddr(format!("2001:db8::{host:x}").parse().unwrap());
-            assert_eq!(limits.failure(client), Ok(()));
+            assert_eq!(limits.failure(client).await, Ok(()));
         }
-        assert!(
-            limits
-                .failure(ClientAddr("2001:db8::ffff".parse().unwrap()))
-                .is_err()
-        );
-        assert_eq!(
-            limits.failure(ClientAddr("2001:db8:0:1::".parse().unwrap())),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn the_answer_has_the_fields_of_the_draft() {
-        let over = OverLimit {
-            limit: "user",
-            rate: rate("10/min"),
-            wait: Duration::from_millis(5_200),
-        };
-        let response = Failure::from(over).into_response(crate::reply::Format::Auth { protobuf: false });
-        assert_eq!(response.status(), 429);
-        assert_eq!(response.headers()["retry-after"], "6");
-        assert_eq!(response.headers()["ratelimit-policy"], r#""user";q=10;w=60"#);
-        assert_eq!(response.headers()["ratelimit"], r#""user";r=0;t=6"#);
-    }
-
-    #[test]
-    fn what_is_no_rate_is_refused() {
-        for text in [
-            "",
-            "10",
-            "10/m",
-            "/min",
-            "-1/min",
-            "+1/min",
-            "1.5/min",
-            "10 / min",
-            "99999999999/min",
-        ] {
-            assert_eq!(RateSettings::parse(text), Err(RateProblem::NotARate), "{text}");
-        }
-        assert_eq!(RateSettings::parse("0/min"), Err(RateProblem::RefusesEverything));
+        let neighbour = ClientAddr("2001:db8::ffff".parse().unwrap());
+        assert!(limits.failure(neighbour).await.is_err());
+        let stranger = ClientAddr("2001:db8:0:1::".parse().unwrap());
+        assert_eq!(limits.failure(stranger).await, Ok(()));
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
@@ -16,6 +16,8 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     decisions: Family<DecisionLabels, Counter>,
+    limits_shared: Gauge,
+    limits_local: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -34,6 +36,7 @@ struct DecisionLabels {
 impl Default for Metrics {
     fn default() -> Self {
         let (requests, decisions) = (Family::default(), Family::default());
+        let (limits_shared, limits_local) = (Gauge::default(), Counter::default());
         let mut registry = Registry::with_prefix("plugnmeet_gateway");
         registry.register(
             "requests",
@@ -45,10 +48,22 @@ impl Default for Metrics {
             "Decisions on tokens, by caller, outcome and reason",
             decisions.clone(),
         );
+        registry.register(
+            "limits_shared",
+            "1 while limits are counted in Redis, for all replicas together",
+            limits_shared.clone(),
+        );
+        registry.register(
+            "limits_local",
+            "Decisions of limits made here because Redis did not answer",
+            limits_local.clone(),
+        );
         Self {
             registry,
             requests,
             decisions,
+            limits_shared,
+            limits_local,
         }
     }
 }
@@ -69,6 +84,16 @@ impl Metrics {
             reason,
         };
         self.decisions.get_or_create(&labels).inc();
+    }
+
+    /// Limits are counted in Redis from now on, or no more.
+    pub fn limits_shared(&self, shared: bool) {
+        self.limits_shared.set(shared.into());
+    }
+
+    /// A limit was to be asked for in Redis and was asked for here.
+    pub fn limited_locally(&self) {
+        self.limits_local.inc();
     }
 
     /// All of it in the OpenMetrics text format, whose media type is `MEDIA_TYPE`.

@@ -126,7 +126,7 @@ impl Router {
             Route::Root | Route::MountWithoutSlash | Route::PageWithoutSlash
                 if Handoff::is_handoff(target.query) =>
             {
-                self.page(&request, &target, None, from)
+                self.page(&request, &target, None, from).await
             }
             Route::Root => redirect(&request, StatusCode::FOUND, &format!("{}/", self.table.mount)),
             Route::MountWithoutSlash | Route::PageWithoutSlash => redirect(
@@ -134,7 +134,7 @@ impl Router {
                 StatusCode::PERMANENT_REDIRECT,
                 &format!("{}/", target.path),
             ),
-            Route::Page { tag } => self.page(&request, &target, tag, from),
+            Route::Page { tag } => self.page(&request, &target, tag, from).await,
             Route::Asset(path) => self.files.asset(path, request.method(), request.headers()),
             Route::Issue => {
                 let (about, path) = (about(&target, from), path_and_query(request.uri())?);
@@ -197,14 +197,18 @@ impl Router {
         }
     }
 
-    fn page(
+    async fn page(
         &self,
         request: &Request<Incoming>,
         target: &CanonicalTarget<'_>,
         tag: Option<&str>,
         from: From,
     ) -> Result<Response<Body>, Failure> {
-        match self.handoff.handle(request, target.query, tag, from.client)? {
+        match self
+            .handoff
+            .handle(request, target.query, tag, from.client)
+            .await?
+        {
             Handed::Reply(response) => Ok(response),
             Handed::Page(session) => {
                 let shown = Shown {

@@ -18,6 +18,7 @@ pub mod nats;
 pub mod node;
 pub mod plugnmeet;
 pub mod raw;
+pub mod redis;
 pub mod upstream;
 
 use std::{net::SocketAddr, path::PathBuf};

@@ -11,6 +11,8 @@ const DESIGN_HOST: &str =
     "write a host such as cdn.example.org, all below one as *.example.org, or * for any";
 const ORIGIN: &str =
     "write https://HOST or https://HOST:PORT, such as https://conf.example.org, or \"\" for none";
+const STORE: &str = "write \"memory\", redis://HOST:PORT, rediss://HOST:PORT or \
+                     redis+sentinel://HOST:PORT,HOST:PORT/NAME";
 const LIST: &str = "write a list: [\"…\", \"…\"], or [] for none";
 
 const SOCKET_OR_NONE: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443, or \"\" for none";
@@ -238,11 +240,50 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("limits.room", "\"10\"", "\"10\" is not a rate", RATE),
     ("limits.caller", "10", "10 is no string", RATE),
     ("limits.failures", "\"1/day\"", "\"1/day\" is not a rate", RATE),
+    ("limits.store", "\"redis\"", "\"redis\" is not known here", STORE),
     (
         "limits.store",
-        "\"redis\"",
-        "\"redis\" is not known here",
-        "write \"memory\"",
+        "\"redis://:hunter2\"",
+        "\"redis://***\" has no host that could be called",
+        STORE,
+    ),
+    (
+        "limits.store",
+        "\"redis://hunter2@127.0.0.1\"",
+        "\"redis://***\" has no :PASSWORD or USER:PASSWORD before the @",
+        STORE,
+    ),
+    (
+        "limits.store",
+        "\"ann:hunter2@127.0.0.1\"",
+        "\"***\" is not known here",
+        STORE,
+    ),
+    ("limits.store", "7", "is no string but integer", STORE),
+    (
+        "limits.redis_timeout",
+        "\"0ms\"",
+        "\"0ms\" is out of range",
+        "write 1ms to 1s",
+    ),
+    (
+        "limits.redis_timeout",
+        "\"1001ms\"",
+        "\"1001ms\" is out of range",
+        "write 1ms to 1s",
+    ),
+    ("limits.redis_timeout", "20", "20 is no string", DURATION),
+    (
+        "limits.replicas",
+        "0",
+        "\"0\" is no number of gateways",
+        "write how many there are: 1 or more",
+    ),
+    (
+        "limits.replicas",
+        "\"+3\"",
+        "\"+3\" is no number of gateways",
+        "write how many there are: 1 or more",
     ),
     (
         "trust.proxies",

@@ -3,6 +3,7 @@
 mod bad_values;
 
 use super::{reader::NO_FILE, *};
+use crate::limits::StoreSettings;
 
 const DOCUMENTED: &str = include_str!("../../../config/gateway.toml");
 
@@ -148,7 +149,7 @@ name = 'lms'
 
 #[test]
 fn an_unknown_key_is_told_with_the_one_that_was_meant() {
-    let known = "[limits] has user, room, caller, failures, store";
+    let known = "[limits] has user, room, caller, failures, store, redis_timeout, replicas";
     let cases = [
         (
             "[limits]\nusr = '1/min'",
@@ -156,8 +157,8 @@ fn an_unknown_key_is_told_with_the_one_that_was_meant() {
             format!("perhaps limits.user is meant: {known}"),
         ),
         (
-            "[limits]\nredis_timeout = '5ms'",
-            "2: limits.redis_timeout",
+            "[limits]\nredis_password = '5ms'",
+            "2: limits.redis_password",
             known.to_owned(),
         ),
     ];
@@ -400,6 +401,24 @@ fn a_short_secret_is_warned_about_and_never_shown() {
     }
     let variable = [("PNM_GATEWAY__PLUGNMEET__SECRTE", secret)];
     assert!(!told("", &variable).concat().contains(secret));
+}
+
+#[test]
+fn limits_are_shared_where_a_redis_is_named() {
+    let store = |text: &str| parse(&format!("[limits]\n{text}")).unwrap().limits.store;
+    assert!(matches!(store(""), StoreSettings::Memory));
+    let StoreSettings::Redis(redis) =
+        store("store = 'rediss://ann:hunter2@redis.example.org'\nredis_timeout = '5ms'\nreplicas = 3")
+    else {
+        panic!("a Redis is named");
+    };
+    assert_eq!(redis.address.to_string(), "rediss://redis.example.org:6379/0");
+    assert_eq!((redis.timeout.as_millis(), redis.replicas.get()), (5, 3));
+    assert!(!format!("{redis:?}").contains("hunter2"));
+    assert_eq!(
+        parse("limits.replicas = 3").unwrap().warnings,
+        ["limits.replicas has no effect, as with limits.store = \"memory\" each gateway counts for itself"]
+    );
 }
 
 #[test]

@@ -1,0 +1,111 @@
+//! One limit's count for one user, room, caller or client, wherever it is kept.
+//!
+//! What it counts is named by a hash, the same on every replica: a hostile name has no say in what a key looks like,
+//! and 128 bits leave nobody a way to hit another's bucket on purpose. No secret is mixed in: it would have to be equal
+//! on all replicas, also while it is being changed, and plugnmeet-server keeps its rooms and users in Redis by name.
+
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::{memory::Gcra, over::OverLimit, rate::RateSettings};
+use crate::clock::Clock;
+
+/// Bytes of a hash that are kept.
+const KEY_BYTES: usize = 16;
+
+/// One limit with the name it has in headers and keys.
+pub(super) struct Limit {
+    pub(super) name: &'static str,
+    /// What all replicas let through together.
+    pub(super) rate: RateSettings,
+    /// What this one lets through when it counts for itself.
+    local_rate: RateSettings,
+    local: Gcra,
+}
+
+/// What one decision takes one from.
+pub(super) struct Bucket<'l> {
+    pub(super) limit: &'l Limit,
+    key: [u8; KEY_BYTES],
+}
+
+impl Limit {
+    pub(super) fn new(
+        name: &'static str,
+        rate: RateSettings,
+        local_rate: RateSettings,
+        clock: &Clock,
+    ) -> Self {
+        Self {
+            name,
+            rate,
+            local_rate,
+            local: Gcra::new(local_rate.count, local_rate.window, clock),
+        }
+    }
+
+    /// The bucket of what has these names; each counts with its length, so that no two lists are the same bytes.
+    pub(super) fn bucket(&self, names: &[&str]) -> Bucket<'_> {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for name in names {
+            context.update(&(name.len() as u64).to_be_bytes());
+            context.update(name.as_bytes());
+        }
+        let hash = context.finish();
+        let key = hash.as_ref().first_chunk().copied().unwrap_or_default();
+        Bucket { limit: self, key }
+    }
+}
+
+impl Bucket<'_> {
+    /// Its key in Redis.
+    pub(super) fn key(&self) -> String {
+        format!(
+            "pnm-gw:{}:{}",
+            self.limit.name,
+            BASE64_URL_SAFE_NO_PAD.encode(self.key)
+        )
+    }
+
+    /// Takes one by this process's own count.
+    pub(super) fn take_locally(&self) -> Result<(), OverLimit> {
+        let limit = self.limit;
+        limit.local.check(&self.key).map_err(|wait| OverLimit {
+            limit: limit.name,
+            rate: limit.local_rate,
+            wait,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(names: &[&str]) -> String {
+        let rate = RateSettings::parse("10/min").unwrap();
+        Limit::new("user", rate, rate, &Clock::system())
+            .bucket(names)
+            .key()
+    }
+
+    /// A replica of another release has to find the same bucket.
+    #[test]
+    fn a_key_is_the_same_on_every_replica() {
+        assert_eq!(
+            key(&["lms", "room01", "ann"]),
+            "pnm-gw:user:j9OF3JR2qkSn4odHp_38vg"
+        );
+    }
+
+    #[test]
+    fn no_name_can_pretend_to_be_two_others() {
+        assert_ne!(key(&["lms", "room01", "ann"]), key(&["lms", "room0", "1ann"]));
+        assert_ne!(key(&["lms", "room01"]), key(&["lms", "room01", ""]));
+        let hostile = key(&["lms", "*\r\nFLUSHALL\r\n{x}:", "\0"]);
+        assert!(
+            hostile.len() == "pnm-gw:user:".len() + 22 && hostile.bytes().all(|b| b.is_ascii_graphic()),
+            "{hostile:?}"
+        );
+    }
+}

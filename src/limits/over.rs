@@ -1,0 +1,73 @@
+//! A refusal, and how the caller is told to wait.
+//!
+//! Source: the `RateLimit` fields: draft-ietf-httpapi-ratelimit-headers-10.
+
+use std::{fmt, time::Duration};
+
+use hyper::{
+    StatusCode,
+    header::{HeaderName, HeaderValue, RETRY_AFTER},
+};
+
+use super::rate::RateSettings;
+use crate::reply::Failure;
+
+/// A refusal: which limit, and how long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverLimit {
+    pub(super) limit: &'static str,
+    pub(super) rate: RateSettings,
+    pub(super) wait: Duration,
+}
+
+impl OverLimit {
+    /// Whole seconds to wait, never zero.
+    pub fn wait_secs(&self) -> u64 {
+        (self.wait.as_secs() + u64::from(self.wait.subsec_nanos() > 0)).max(1)
+    }
+}
+
+impl fmt::Display for OverLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "too many requests: try again in {} s", self.wait_secs())
+    }
+}
+
+impl std::error::Error for OverLimit {}
+
+impl From<OverLimit> for Failure {
+    fn from(over: OverLimit) -> Self {
+        let (name, wait) = (over.limit, over.wait_secs());
+        let policy = format!(
+            "\"{name}\";q={};w={}",
+            over.rate.count,
+            over.rate.window.as_secs()
+        );
+        let state = format!("\"{name}\";r=0;t={wait}");
+        let text = |value: String| HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "over_limit", over.to_string())
+            .header(RETRY_AFTER, HeaderValue::from(wait))
+            .header(HeaderName::from_static("ratelimit-policy"), text(policy))
+            .header(HeaderName::from_static("ratelimit"), text(state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::Format;
+
+    #[test]
+    fn the_answer_has_the_fields_of_the_draft() {
+        let over = OverLimit {
+            limit: "user",
+            rate: RateSettings::parse("10/min").unwrap(),
+            wait: Duration::from_millis(5_200),
+        };
+        let response = Failure::from(over).into_response(Format::Auth { protobuf: false });
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "6");
+        assert_eq!(response.headers()["ratelimit-policy"], r#""user";q=10;w=60"#);
+        assert_eq!(response.headers()["ratelimit"], r#""user";r=0;t=6"#);
+    }
+}

@@ -1,0 +1,87 @@
+//! How often something may happen: `10/min`, parsed once into what can't be wrong.
+
+use std::{fmt, num::NonZeroU32, time::Duration};
+
+/// So many at once, and then one every `window / count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSettings {
+    pub(super) count: NonZeroU32,
+    pub(super) window: Duration,
+}
+
+/// Why a rate is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateProblem {
+    /// Not of the form `10/min`.
+    NotARate,
+    /// Zero of anything.
+    RefusesEverything,
+}
+
+impl fmt::Display for RateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotARate => "is not a rate",
+            Self::RefusesEverything => "would refuse every request",
+        })
+    }
+}
+
+impl RateSettings {
+    /// From `10/s`, `10/min` or `10/h`.
+    pub fn parse(text: &str) -> Result<Self, RateProblem> {
+        let (count, unit) = text.split_once('/').ok_or(RateProblem::NotARate)?;
+        if !count.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(RateProblem::NotARate);
+        }
+        let count: u32 = count.parse().map_err(|_| RateProblem::NotARate)?;
+        let window = match unit {
+            "s" => Duration::from_secs(1),
+            "min" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            _ => return Err(RateProblem::NotARate),
+        };
+        let count = NonZeroU32::new(count).ok_or(RateProblem::RefusesEverything)?;
+        Ok(Self { count, window })
+    }
+
+    /// What is left of it for one of so many replicas: at least one.
+    pub(super) fn divided_by(self, replicas: NonZeroU32) -> Self {
+        Self {
+            count: NonZeroU32::new(self.count.get() / replicas).unwrap_or(NonZeroU32::MIN),
+            window: self.window,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_rate_is_refused() {
+        for text in [
+            "",
+            "10",
+            "10/m",
+            "/min",
+            "-1/min",
+            "+1/min",
+            "1.5/min",
+            "10 / min",
+            "99999999999/min",
+        ] {
+            assert_eq!(RateSettings::parse(text), Err(RateProblem::NotARate), "{text}");
+        }
+        assert_eq!(RateSettings::parse("0/min"), Err(RateProblem::RefusesEverything));
+    }
+
+    #[test]
+    fn a_replicas_share_is_never_nothing() {
+        let share = |replicas| {
+            let rate = RateSettings::parse("10/min").unwrap();
+            rate.divided_by(NonZeroU32::new(replicas).unwrap()).count.get()
+        };
+        assert_eq!([1, 3, 10, 11].map(share), [10, 3, 1, 1]);
+    }
+}

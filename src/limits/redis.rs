@@ -1,0 +1,251 @@
+//! The limits of all replicas, counted in one Redis; and what happens while it does not answer.
+//!
+//! A request asks over a connection that is there, or not at all: connecting, logging in and looking whether Redis is
+//! back are one task's in the background. The first decision that gets no answer in time takes the connection away, so
+//! of all requests in an outage only those already asking have waited, none longer than `limits.redis_timeout`. Being
+//! stopped, paused, full, read-only or of another opinion about our password is all the same: not answering.
+//!
+//! A decision whose answer comes too late may have been counted there and is made again here: strict rather than lax.
+//!
+//! Not here: the arithmetic (`gcra.lua`), which buckets a decision has (`super`).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use redis::{AsyncConnectionConfig, RedisError, Script, aio::MultiplexedConnection};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::{oneshot, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::{RedisSettings, address::RedisAddress, bucket::Bucket, over::OverLimit, rate::RateSettings};
+use crate::observe::Metrics;
+
+/// For a connection to be made, with all questions to Sentinels; a start waits for it too, once.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Between two attempts to get back: as often, at most, do two lines about it go into the log.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Between two looks at a connection that may be idle: shorter than what balancers and Redis' `timeout` allow.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Decisions that may be on their way at once before others queue behind them.
+const IN_FLIGHT: usize = 1024;
+
+/// The shared store; looking after its connection ends when it is dropped.
+pub(super) struct Redis {
+    shared: Arc<Shared>,
+    _keeper: AbortOnDropHandle<()>,
+    _thread: Thread,
+}
+
+/// One thread that does nothing but talk to Redis. On the others an answer could lie in its socket until a few hundred
+/// handshakes are done, and Redis would be blamed for it.
+struct Thread(Option<Runtime>);
+
+impl Thread {
+    fn start() -> Self {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name("limits").enable_all();
+        Self(builder.build().ok())
+    }
+
+    /// Where its tasks go; to all the others if the system has no thread left.
+    fn handle(&self) -> Handle {
+        self.0
+            .as_ref()
+            .map_or_else(Handle::current, |runtime| runtime.handle().clone())
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Shared {
+    address: RedisAddress,
+    timeout: Duration,
+    script: Script,
+    /// None while Redis does not answer.
+    link: watch::Sender<Option<Link>>,
+    metrics: Arc<Metrics>,
+}
+
+/// A connection that has answered; told from its successor by the pointer.
+type Link = Arc<MultiplexedConnection>;
+
+/// Why there is no answer.
+#[derive(Debug)]
+enum Unanswered {
+    Late(Duration),
+    Error(RedisError),
+    Nonsense,
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late(deadline) => write!(f, "no answer within {} ms", deadline.as_millis()),
+            Self::Error(error) => error.fmt(f),
+            Self::Nonsense => f.write_str("an answer that makes no sense"),
+        }
+    }
+}
+
+impl From<RedisError> for Unanswered {
+    fn from(error: RedisError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Redis {
+    /// Connects, if that can be done at once, and goes on trying in the background if not.
+    pub(super) async fn start(settings: &RedisSettings, metrics: &Arc<Metrics>) -> Self {
+        let shared = Arc::new(Shared {
+            address: settings.address.clone(),
+            timeout: settings.timeout,
+            script: Script::new(include_str!("gcra.lua")),
+            link: watch::Sender::new(None),
+            metrics: Arc::clone(metrics),
+        });
+        let thread = Thread::start();
+        let (tried, first_try) = oneshot::channel();
+        let keeper = thread.handle().spawn(keep(Arc::clone(&shared), tried));
+        first_try.await.ok();
+        Self {
+            shared,
+            _keeper: AbortOnDropHandle::new(keeper),
+            _thread: thread,
+        }
+    }
+
+    /// Takes one from each of the buckets or from none; none when Redis does not answer.
+    pub(super) async fn take(&self, buckets: &[Bucket<'_>]) -> Option<Result<(), OverLimit>> {
+        let link = self.shared.link.borrow().clone();
+        if let Some(link) = link {
+            match self.shared.ask(&link, buckets).await {
+                Ok(decision) => return Some(decision),
+                Err(reason) => self.shared.lose(&link, &reason),
+            }
+        }
+        self.shared.metrics.limited_locally();
+        None
+    }
+}
+
+impl Shared {
+    /// One decision over this connection, within the deadline.
+    async fn ask(
+        &self,
+        link: &MultiplexedConnection,
+        buckets: &[Bucket<'_>],
+    ) -> Result<Result<(), OverLimit>, Unanswered> {
+        let mut call = self.script.prepare_invoke();
+        for bucket in buckets {
+            let RateSettings { count, window } = bucket.limit.rate;
+            let window = window.as_micros();
+            let interval = (window / u128::from(count.get())).max(1);
+            call.key(bucket.key()).arg(interval).arg(window);
+        }
+        let mut link = link.clone();
+        let (refused_by, wait): (usize, u64) = self.in_time(call.invoke_async(&mut link)).await?;
+        let Some(at) = refused_by.checked_sub(1) else {
+            return Ok(Ok(()));
+        };
+        let limit = buckets.get(at).ok_or(Unanswered::Nonsense)?.limit;
+        Ok(Err(OverLimit {
+            limit: limit.name,
+            rate: limit.rate,
+            wait: Duration::from_micros(wait),
+        }))
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, Unanswered> {
+        match timeout(self.timeout, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Unanswered::Late(self.timeout)),
+        }
+    }
+
+    /// Connects and makes sure that decisions would be made, and in time.
+    async fn connect(&self) -> Result<Link, Unanswered> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(IN_FLIGHT);
+        let connected = async {
+            let mut link = self.address.connect(&config).await?;
+            self.script.load_async(&mut link).await?;
+            Ok::<_, RedisError>(link)
+        };
+        let link = timeout(CONNECT, connected)
+            .await
+            .map_err(|_| Unanswered::Late(CONNECT))??;
+        self.probe(&link).await?;
+        Ok(Arc::new(link))
+    }
+
+    /// A decision that counts for nobody, and writes: a replica or a full Redis would take no other either.
+    async fn probe(&self, link: &MultiplexedConnection) -> Result<(), Unanswered> {
+        let mut call = self.script.key("pnm-gw:probe");
+        call.arg(1).arg(1_000_000);
+        let mut link = link.clone();
+        let _: (usize, u64) = self.in_time(call.invoke_async(&mut link)).await?;
+        Ok(())
+    }
+
+    fn gain(&self, link: Link) {
+        self.link.send_replace(Some(link));
+        self.metrics.limits_shared(true);
+    }
+
+    /// Takes a connection away from all requests; whoever is first says so.
+    fn lose(&self, link: &Link, reason: &Unanswered) {
+        let was_in_use = self
+            .link
+            .send_if_modified(|current| current.take_if(|current| Arc::ptr_eq(current, link)).is_some());
+        if was_in_use {
+            self.metrics.limits_shared(false);
+            self.tell_degraded(reason);
+        }
+    }
+
+    fn tell_degraded(&self, reason: &Unanswered) {
+        warn!(redis = %self.address, %reason, "Limits are not shared: each gateway counts for itself until Redis answers");
+    }
+}
+
+/// Looks after the connection for as long as there are limits.
+async fn keep(shared: Arc<Shared>, tried: oneshot::Sender<()>) {
+    match shared.connect().await {
+        Ok(link) => {
+            info!(redis = %shared.address, "Limits are shared");
+            shared.gain(link);
+        }
+        Err(reason) => shared.tell_degraded(&reason),
+    }
+    tried.send(()).ok();
+    let mut seen = shared.link.subscribe();
+    loop {
+        let link = seen.borrow_and_update().clone();
+        if let Some(link) = link {
+            let lost = timeout(LOOK, seen.wait_for(Option::is_none)).await.is_ok();
+            if !lost && let Err(reason) = shared.probe(&link).await {
+                shared.lose(&link, &reason);
+            }
+        } else {
+            sleep(RETRY).await;
+            if let Ok(link) = shared.connect().await {
+                info!(redis = %shared.address, "Limits are shared again");
+                shared.gain(link);
+            }
+        }
+    }
+}
