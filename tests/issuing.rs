@@ -947,3 +947,22 @@ async fn over_http_2_too_large_a_body_is_413() {
     let answer = gateway.client().request_h2("POST", PATH, &headers, &body).await;
     assert_refused(&answer, 413, "INVALID_PARAMETERS");
 }
+
+/// The server checks these itself; who guesses there is counted all the same.
+#[tokio::test]
+async fn wrong_signatures_on_other_endpoints_count_as_failures_and_good_ones_still_pass() {
+    let server = plugnmeet::server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let ask = async |signature: &str| {
+        let headers = [("API-KEY", "plugnmeet"), ("HASH-SIGNATURE", signature)];
+        gateway
+            .post("/auth/room/isRoomActive", &headers, b"{}")
+            .await
+            .status
+    };
+    for _ in 0..20 {
+        assert_eq!(ask("00").await, 401);
+    }
+    assert_eq!(ask("00").await, 429);
+    assert_eq!(ask(&gateway.keys.requests().signature(b"{}")).await, 200);
+}

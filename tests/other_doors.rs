@@ -530,3 +530,20 @@ async fn there_is_no_way_round_the_signature_of_a_request_for_a_token() {
     }
     assert!(server.saw_nothing(), "{:?}", server.requests());
 }
+
+#[tokio::test]
+async fn each_join_is_a_decision_that_is_counted() {
+    let server = server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    gateway.get(&bbb_join("room-1", "u1"), &[]).await;
+    gateway
+        .get(&bbb_join("room-1", "u1").replace("u1", "u2"), &[])
+        .await;
+    let metrics = support::client::plain_get(gateway.admin, "/metrics").await.text();
+    for line in [
+        r#"plugnmeet_gateway_tokens_total{caller="server",outcome="passed_on",reason="bbb"} 1"#,
+        r#"plugnmeet_gateway_tokens_total{caller="unknown",outcome="refused",reason="checksumError"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+}

@@ -22,7 +22,13 @@ use super::{
     body, breakout,
     envelope::{self, AuthRefusal},
 };
-use crate::{addr::ClientAddr, query::Query, token::Unverified};
+use crate::{
+    addr::ClientAddr,
+    observe::{Decision, Outcome},
+    query::Query,
+    reply::Failure,
+    token::Unverified,
+};
 
 impl Issue {
     /// A call of BBB's API.
@@ -53,7 +59,11 @@ impl Issue {
     }
 
     /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
-    pub async fn lti_join(&self, request: Request<Incoming>) -> Result<Passed, IssueError> {
+    pub async fn lti_join(
+        &self,
+        request: Request<Incoming>,
+        client: ClientAddr,
+    ) -> Result<Passed, IssueError> {
         if request.method() != Method::POST {
             return Ok(Passed::Streaming(request));
         }
@@ -61,13 +71,17 @@ impl Issue {
         let token = authorization(request.headers())?.unwrap_or_default().to_owned();
         let request = self.whole(request).await?;
         if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
-            self.count(&who.room_id, &who.user_id).await?;
+            self.count("lti", &who.room_id, &who.user_id, client).await?;
         }
         Ok(Passed::Whole(request))
     }
 
     /// `POST /api/breakoutRoom/join`: the body names the room, the token who asks.
-    pub async fn breakout_join(&self, request: Request<Incoming>) -> Result<Passed, IssueError> {
+    pub async fn breakout_join(
+        &self,
+        request: Request<Incoming>,
+        client: ClientAddr,
+    ) -> Result<Passed, IssueError> {
         if request.method() != Method::POST {
             return Ok(Passed::Streaming(request));
         }
@@ -86,8 +100,13 @@ impl Issue {
         };
         let request = self.whole(request).await?;
         if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
-            self.count(&breakout::room_id(request.body()), &who.user_id)
-                .await?;
+            self.count(
+                "breakout",
+                &breakout::room_id(request.body()),
+                &who.user_id,
+                client,
+            )
+            .await?;
         }
         Ok(Passed::Whole(request))
     }
@@ -102,17 +121,44 @@ impl Issue {
     ) -> Result<(), IssueError> {
         let parameters = match bbb::signed_parameters(path, query, form, &self.keys) {
             Ok(parameters) => parameters,
-            Err(refusal) => return Err(self.refused_call(refusal, client).await),
+            Err(refusal) => {
+                if path.is_join() {
+                    let reason = Failure::from(refusal).code();
+                    Decision::begin(client).end(Outcome::Refused, reason, &self.metrics);
+                }
+                return Err(self.refused_call(refusal, client).await);
+            }
         };
         if path.is_join() {
             let joining = bbb::joining(parameters)?;
-            self.count(&joining.meeting_id, &joining.user_id).await?;
+            self.count("bbb", &joining.meeting_id, &joining.user_id, client)
+                .await?;
         }
         Ok(())
     }
 
-    async fn count(&self, room_id: &str, user_id: &str) -> Result<(), IssueError> {
-        Ok(self.limits.issue(SERVER, room_id, user_id).await?)
+    /// A join by this door counts, and is a decision like any other.
+    async fn count(
+        &self,
+        door: &'static str,
+        room_id: &str,
+        user_id: &str,
+        client: ClientAddr,
+    ) -> Result<(), IssueError> {
+        let mut decision = Decision::begin(client);
+        decision.caller(SERVER);
+        decision.wanted(room_id, user_id, None);
+        match self.limits.issue(SERVER, room_id, user_id).await {
+            Ok(()) => {
+                decision.end(Outcome::PassedOn, door, &self.metrics);
+                Ok(())
+            }
+            Err(over) => {
+                let error = IssueError::from(over);
+                decision.end(Outcome::Refused, error.code(), &self.metrics);
+                Err(error)
+            }
+        }
     }
 
     async fn whole(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {

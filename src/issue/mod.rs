@@ -226,6 +226,11 @@ impl Issue {
         Ok(Passed::Whole(Request::from_parts(head, body)))
     }
 
+    /// The server has refused a request that streamed to it: a guess too, whoever checked it.
+    pub async fn server_refused(&self, client: ClientAddr) -> Result<(), IssueError> {
+        Ok(self.limits.failure(client).await?)
+    }
+
     async fn decide(
         &self,
         request: Request<Incoming>,
@@ -241,7 +246,7 @@ impl Issue {
             return Err(IssueError::NotPost);
         }
         let wanted = request::read(&body)?;
-        decision.wanted(&wanted.room_id, &wanted.user_id, wanted.is_admin);
+        decision.wanted(&wanted.room_id, &wanted.user_id, Some(wanted.is_admin));
         if !caller.may_use(&wanted.room_id) {
             return Err(IssueError::RoomNotAllowed);
         }

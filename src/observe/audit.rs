@@ -14,7 +14,8 @@ pub struct Decision {
     caller: Option<String>,
     room: Option<String>,
     user: Option<String>,
-    admin: bool,
+    /// None: only the server knows.
+    admin: Option<bool>,
 }
 
 /// How a decision ended.
@@ -26,6 +27,8 @@ pub enum Outcome {
     Refused,
     /// plugnmeet-server said no.
     RefusedByServer,
+    /// The gateway let it by, and the server's answer is not one that the gateway reads.
+    PassedOn,
     /// Nobody knows: the server could not be asked, or its answer was lost.
     Failed,
 }
@@ -37,6 +40,7 @@ impl Outcome {
             Self::Issued => "issued",
             Self::Refused => "refused",
             Self::RefusedByServer => "refused_by_server",
+            Self::PassedOn => "passed_on",
             Self::Failed => "failed",
         }
     }
@@ -53,7 +57,7 @@ impl Decision {
             caller: None,
             room: None,
             user: None,
-            admin: false,
+            admin: None,
         }
     }
 
@@ -63,7 +67,7 @@ impl Decision {
     }
 
     /// For whom the token is asked.
-    pub fn wanted(&mut self, room_id: &str, user_id: &str, admin: bool) {
+    pub fn wanted(&mut self, room_id: &str, user_id: &str, admin: Option<bool>) {
         self.room = Some(shown(room_id));
         self.user = Some(shown(user_id));
         self.admin = admin;

@@ -151,12 +151,12 @@ impl Router {
             }
             Route::LtiJoin => {
                 let about = about(&target, from);
-                self.passed(self.issue.lti_join(request).await, &about, from)
+                self.passed(self.issue.lti_join(request, from.client).await, &about, from)
                     .await
             }
             Route::BreakoutJoin => {
                 let about = about(&target, from);
-                self.passed(self.issue.breakout_join(request).await, &about, from)
+                self.passed(self.issue.breakout_join(request, from.client).await, &about, from)
                     .await
             }
             Route::Webhook => {
@@ -254,7 +254,15 @@ impl Router {
         }
         let upload = endpoint == AuthEndpoint::UploadWhiteboardFile;
         let passed = self.issue.pass(request, upload, from.client).await;
-        self.passed(passed, about, from).await
+        let unchecked = matches!(passed, Ok(Passed::Streaming(_)));
+        let response = self.passed(passed, about, from).await?;
+        if unchecked
+            && response.status() == StatusCode::UNAUTHORIZED
+            && let Err(error) = self.issue.server_refused(from.client).await
+        {
+            return error.into_answer();
+        }
+        Ok(response)
     }
 
     /// What passed goes to the server.
