@@ -4,13 +4,14 @@
 //!
 //! [`listen`] accepts a connection and, behind a trusted balancer, reads from its PROXY header whose it is. [`tls`]
 //! shakes hands under a deadline and shows the certificate for the name that was asked for. [`conn`] speaks HTTP/1.1 or
-//! HTTP/2 on it, finds out who the client really is, and hands each request to [`route`], where it goes one way:
+//! HTTP/2 on it under deadlines, finds out who the client really is, and hands each request to [`route`], where it goes
+//! one way:
 //!
 //! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused;
 //! 2. `route::table`: what is at this path?
 //! 3. `route::Router::act`: the room whose path it is answers. [`handoff`] takes a token out of a link and puts it into
-//!    a cookie, [`issue`] answers `getJoinToken`, [`files`] has the client's files, [`proxy`] asks an upstream, and a
-//!    WebSocket goes on as a tunnel ([`upgrade`]);
+//!    a cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`files`] has the client's
+//!    files, [`proxy`] asks an upstream, and a WebSocket goes on as a tunnel ([`upgrade`]);
 //! 4. `route::finish`: headers that all answers have, and the access record.
 //!
 //! What goes wrong on the way is a [`reply::Failure`], which is written once, in the form that the caller can read.
@@ -29,13 +30,13 @@
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`handoff`] | from the token in a link to the cookie of a session |
-//! | 8 | [`issue`] | `getJoinToken`: callers, signature, body, issuer |
+//! | 8 | [`issue`] | tokens: `getJoinToken`, and the doors of BBB, LTI and breakout rooms |
 //! | 8 | [`files`] | the client's files and its page |
 //! | 8 | [`proxy`] | one request to an upstream and its answer back |
-//! | 9 | [`upgrade`] | WebSockets: handshake on both sides, tunnel |
-//! | 10 | [`token`] | join tokens: checked and signed; the keys |
+//! | 9 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
+//! | 10 | [`token`] | tokens and signatures, checked and made; the keys |
 //! | 10 | [`design`] | `custom_design`, checked |
-//! | 10 | [`limits`] | how often what may happen |
+//! | 10 | [`limits`] | how often what may happen, counted in memory or in Redis |
 //! | 10 | [`query`] | query strings, as browsers read them |
 //! | 11 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 11 | [`observe`] | the log, access records, audit lines, metrics |
