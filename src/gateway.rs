@@ -348,7 +348,7 @@ async fn router(
         ),
         issue: Issue::new(issue, keys, limits, Arc::clone(metrics), clock.clone()),
         files,
-        upstreams: upstreams(config, drain),
+        upstreams: upstreams(config, metrics, drain),
         internal: config.trust.internal.clone(),
         finish: Finish::new(&config.session.frame_ancestors, strict_transport),
         clock: clock.clone(),
@@ -381,7 +381,7 @@ fn caller(caller: &config::Caller) -> CallerSettings {
     }
 }
 
-fn upstreams(config: &Config, drain: &Drain) -> Upstreams {
+fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let settings = ProxySettings {
         connect: config.timeouts.connect,
         response: config.timeouts.response,
@@ -397,7 +397,7 @@ fn upstreams(config: &Config, drain: &Drain) -> Upstreams {
                 port: upstream.port,
             })
             .collect();
-        (!targets.is_empty()).then(|| Arc::new(Upstream::new(kind, targets, settings, drain)))
+        (!targets.is_empty()).then(|| Arc::new(Upstream::new(kind, targets, settings, metrics, drain)))
     };
     let found = &config.upstreams;
     Upstreams {

@@ -269,3 +269,81 @@ async fn decisions_are_counted_by_caller_outcome_and_reason() {
         );
     }
 }
+
+/// The server looks at other fields there, and ignores a room that it does not know.
+#[tokio::test]
+async fn a_room_in_the_body_opens_no_endpoint_that_looks_at_other_fields() {
+    let server = plugnmeet::server().await;
+    let gateway = gateway(&server).await;
+    for path in [
+        "/auth/recording/getDownloadToken",
+        "/auth/recording/fetch",
+        "/auth/room/getActiveRoomsInfo",
+        "/auth/analytics/delete",
+        "/auth/recorder/notify",
+    ] {
+        let body = r#"{"room_id":"moodle-1","record_id":"RM_other","room_ids":["room01"]}"#;
+        let answer = ask(&gateway, path, "moodle-key", NEW, body).await;
+        assert_eq!(answer.json()["status_code"], "PERMISSION_DENIED", "{path}");
+    }
+    let answer = ask(&gateway, "/auth/recorder/notify", "lms-key", NEW, "{}").await;
+    assert_eq!(answer.json()["status_code"], "PERMISSION_DENIED");
+    assert!(server.saw_nothing());
+}
+
+/// One caller's flood of users fills nobody else's memory: each has counts of its own.
+#[tokio::test]
+async fn a_flood_of_one_callers_users_leaves_the_others_alone() {
+    let server = plugnmeet::server().await;
+    let gateway = Gateway::with(&format!(
+        "issuer.mode = 'upstream'\nupstreams.server = ['{}']\nlimits.caller = '5/min'\n\
+         [[callers]]\nname = 'noisy'\napi_key = 'noisy-key'\nsecret = '{NEW}'\n\
+         [[callers]]\nname = 'quiet'\napi_key = 'quiet-key'\nsecret = '{NEW}'\n",
+        server.url()
+    ))
+    .await;
+    let mut issued = 0;
+    for user in 0..12 {
+        let body = token_request("room01", &format!("u{user}"));
+        issued += u32::from(ask_for_token(&gateway, "noisy-key", NEW, &body).await.status == 200);
+    }
+    assert_eq!(issued, 5);
+    let answer = ask_for_token(&gateway, "quiet-key", NEW, &token_request("room01", "u1")).await;
+    assert_eq!(answer.status, 200);
+}
+
+/// contract.md section 0.1: another spelling reaches the same handler, and throws the same user out.
+#[tokio::test]
+async fn another_spelling_of_the_path_is_the_same_call() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let server = slow_server(&calls).await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let body = token_request("room01", "ann");
+    for path in [
+        "/auth/room/getJoinToken",
+        "/AUTH/room/getjointoken/",
+        "/auth/room/getJoinToken?x=1",
+    ] {
+        let answer = ask(&gateway, path, support::API_KEY, support::SECRET, &body).await;
+        assert_eq!(answer.json()["token"], "0", "{path}");
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_token_for_a_client_that_left_is_a_decision_too() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let server = slow_server(&calls).await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let body = token_request("room01", "ann");
+    let gone = tokio::time::timeout(Duration::from_millis(50), gateway.ask_for_token(&body, &[])).await;
+    assert!(gone.is_err());
+    gateway.ask_for_token(&body, &[]).await;
+    let metrics = support::client::plain_get(gateway.admin, "/metrics").await.text();
+    for reason in ["upstream", "shared"] {
+        let line = format!(
+            r#"plugnmeet_gateway_tokens_total{{caller="server",outcome="issued",reason="{reason}"}} 1"#
+        );
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    }
+}

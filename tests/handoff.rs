@@ -1129,3 +1129,37 @@ async fn the_21st_bad_link_is_429_and_a_good_one_still_passes() {
     gateway.clock.advance(Duration::from_secs(3));
     assert_eq!(gateway.get("/?access_token=a.b.c", &[]).await.status, 401);
 }
+
+/// contract.md section 0.9: the server takes it for another minute, and so does the cookie.
+#[tokio::test]
+async fn a_token_within_the_leeway_gets_a_cookie_that_lasts_as_long() {
+    let gateway = Gateway::with("session.renew_grace = '0s'").await;
+    let token = gateway.sign(|claims| claims.exp -= 630);
+    let answer = gateway
+        .get(&format!("/conference/?access_token={token}"), &[])
+        .await;
+    let cookie = answer.header("set-cookie").unwrap();
+    let lives: i64 = cookie
+        .split("Max-Age=")
+        .nth(1)
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((28..=30).contains(&lives), "{cookie}");
+}
+
+#[tokio::test]
+async fn a_script_without_a_session_is_told_in_json() {
+    let gateway = Gateway::embedded().await;
+    let answer = gateway
+        .get("/conference/", &[("accept", "application/json")])
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, Some("application/json"))
+    );
+    assert_eq!(answer.json()["code"], "no_session");
+}

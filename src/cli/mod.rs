@@ -7,8 +7,8 @@
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
 //!
-//! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers go to standard output, everything
-//! else to standard error.
+//! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers and the log of `serve` go to
+//! standard output, everything else to standard error.
 //!
 //! The only reader of the environment.
 //!

@@ -11,12 +11,16 @@ use super::{
     kind::{Kind, Refusal, shown},
     problem::Problem,
     reader::{Given, Reader, Taken, Told},
-    secrets::{self, ALLOWED, FILE_ALLOWED},
+    secrets,
     shape::{Caller, CallerRates},
     source::{shown_value, text_of},
     units::RATE,
 };
 use crate::{issue::SERVER, secret::Secret, token::KeyProblem};
+
+const ALLOWED: &str = "write the secret that this caller signs with";
+
+const FILE_ALLOWED: &str = "name a readable file that holds the secret that this caller signs with";
 
 const KEYS: [&str; 10] = [
     "name",
@@ -323,11 +327,11 @@ mod tests {
                     [[callers]]\nname = 'a'\napi_key = 'plugnmeet'\nsecret = ' '\nrooms = ['a.b']\n";
         assert_eq!(
             told(text),
-            "gateway.toml:1: callers.secret: is missing; write the server's client_info.secret\n\
+            "gateway.toml:1: callers.secret: is missing; write the secret that this caller signs with\n\
              gateway.toml:2: callers.name: \"server\" is the name of plugnmeet.api_key; write another name\n\
              gateway.toml:4: callers.secrets: is no key of the gateway; [[callers]] has name, api_key, secret, \
              secret_file, old_secret, old_secret_file, rooms, may_issue_admin, enabled, limits\n\
-             gateway.toml:8: callers.secret: is empty, so anybody could sign; write the server's client_info.secret\n\
+             gateway.toml:8: callers.secret: is empty, so anybody could sign; write the secret that this caller signs with\n\
              gateway.toml:9: callers.rooms: \"a.b\" is no pattern of room ids; write room ids, in which * stands for \
              any text"
         );

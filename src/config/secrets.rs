@@ -19,9 +19,9 @@ use crate::{
 /// Far more than any secret.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-pub(super) const ALLOWED: &str = "write the server's client_info.secret";
+const ALLOWED: &str = "write the server's client_info.secret";
 
-pub(super) const FILE_ALLOWED: &str = "name a readable file that holds the server's client_info.secret";
+const FILE_ALLOWED: &str = "name a readable file that holds the server's client_info.secret";
 
 /// `plugnmeet.secret` or the content of `plugnmeet.secret_file`; a short one is warned about.
 pub(super) fn plugnmeet(

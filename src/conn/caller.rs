@@ -39,13 +39,24 @@ fn client_of(headers: &HeaderMap, peer: IpAddr, proxies: &Networks) -> IpAddr {
         }
         let Some(next) = std::str::from_utf8(claim)
             .ok()
-            .and_then(|text| text.trim().parse::<IpAddr>().ok())
+            .and_then(|text| address(text.trim()))
         else {
             break;
         };
         client = next.to_canonical();
     }
     client
+}
+
+/// An address as proxies write it: bare, in brackets, or with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    bare.parse()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|both| both.ip()))
 }
 
 #[cfg(test)]
@@ -81,6 +92,9 @@ mod tests {
             "192.0.2.7"
         );
         assert_eq!(client(&["::ffff:192.0.2.7"], &["10.0.0.0/8"]), "192.0.2.7");
+        assert_eq!(client(&["192.0.2.7:444"], &["10.0.0.0/8"]), "192.0.2.7");
+        assert_eq!(client(&["[2001:db8::1]:444"], &["10.0.0.0/8"]), "2001:db8::1");
+        assert_eq!(client(&["[2001:db8::1]"], &["10.0.0.0/8"]), "2001:db8::1");
     }
 
     #[test]

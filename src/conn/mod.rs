@@ -38,7 +38,7 @@ use crate::{
 /// What a connection may do and for how long.
 #[derive(Clone, Debug)]
 pub struct ConnSettings {
-    /// For a request's head, from its first byte to its last.
+    /// For the head of an HTTP/1 request, from its first byte to its last.
     pub header: Duration,
     /// For a connection without a request, and for a client that takes nothing of an answer.
     pub idle: Duration,

@@ -34,7 +34,7 @@ pub(super) struct Progress {
 }
 
 impl Streams {
-    /// A client may take nothing of an answer for so long.
+    /// A client may take nothing of an answer for so long; a stream ends after twice that at the latest.
     pub(super) fn with(patience: Duration) -> Self {
         Self { patience }
     }

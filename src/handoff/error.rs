@@ -20,6 +20,8 @@ pub enum HandoffError {
     TwoDesigns,
     /// A browser that is guessing must not use the link up.
     Prefetch,
+    /// There is no token, neither in the link nor in a cookie.
+    NoSession,
     /// The token is not believed.
     BadToken(BadToken),
     /// Too many bad tokens from one household.
@@ -45,6 +47,9 @@ impl fmt::Display for HandoffError {
             Self::TwoTokens => f.write_str("the link has more than one access_token"),
             Self::TwoDesigns => f.write_str("the link has more than one custom_design"),
             Self::Prefetch => f.write_str("a join link is not opened ahead of time"),
+            Self::NoSession => f.write_str(
+                "meetings are entered by a link that was made for you, and this address alone leads into none",
+            ),
             Self::BadToken(bad) => bad.fmt(f),
             Self::OverLimit(over) => over.fmt(f),
             Self::Design(breaches) => {
@@ -70,6 +75,8 @@ impl From<HandoffError> for Failure {
             HandoffError::TwoTokens => (StatusCode::BAD_REQUEST, "two_tokens"),
             HandoffError::TwoDesigns => (StatusCode::BAD_REQUEST, "two_designs"),
             HandoffError::Prefetch => (StatusCode::FORBIDDEN, "prefetch"),
+            // Nothing is wrong with whoever types the address of the site.
+            HandoffError::NoSession => (StatusCode::OK, "no_session"),
             HandoffError::BadToken(bad) => (StatusCode::UNAUTHORIZED, bad.code()),
             HandoffError::OverLimit(over) => return Self::from(*over),
             HandoffError::Design(_) => (StatusCode::BAD_REQUEST, "bad_design"),
@@ -79,6 +86,10 @@ impl From<HandoffError> for Failure {
         let failure = Self::new(status, code, error.to_string());
         match error {
             HandoffError::Method => failure.header(header::ALLOW, HeaderValue::from_static("GET, HEAD")),
+            HandoffError::NoSession => failure.words(
+                "Use your join link",
+                "Open the meeting from the site or the message that invited you.",
+            ),
             HandoffError::BadToken(bad) => told_apart(failure, bad),
             HandoffError::Design(_) => failure.words(
                 "This design can't be used",

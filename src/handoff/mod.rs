@@ -25,8 +25,8 @@ use crate::{
     design::{Design, DesignRules, Verdict},
     limits::Limits,
     query::Query,
-    reply::{Body, page},
-    token::{Claims, TokenKeys, Unverified, Verified},
+    reply::Body,
+    token::{Claims, LEEWAY_SECS, TokenKeys, Unverified, Verified},
 };
 
 /// The parameter that carries the token (contract.md section 6).
@@ -166,8 +166,7 @@ impl Handoff {
             let cookie = cookie::write(&cookie::Written {
                 token,
                 path: &cookie_path(&path, self.settings.scope, &self.settings.mount),
-                lives: (verified.claims.exp - now)
-                    .saturating_add_unsigned(self.settings.renew_grace.as_secs()),
+                lives: self.lives_for(verified.claims.exp - now),
                 cross_site: self.settings.framed && is_cross_site_frame(request.headers()),
             })?;
             response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -179,7 +178,7 @@ impl Handoff {
     fn enter<B>(&self, request: &Request<B>, query: &str, tag: Option<&str>) -> Result<Handed, HandoffError> {
         let (cleaned, design) = self.checked_design(query)?;
         let Some(token) = cookie::read(request.headers()) else {
-            return Ok(self.without_session());
+            return self.without_session();
         };
         let verified = self
             .keys
@@ -188,7 +187,7 @@ impl Handoff {
         let claims = verified.claims;
         if tag.is_some_and(|tag| tag != self.keys.tag(&claims.room_id, &claims.user_id)) {
             // Another session's cookie, strayed here: for this path there is none.
-            return Ok(self.without_session());
+            return self.without_session();
         }
         if let Some(cleaned) = cleaned {
             return see_other(request.uri().path(), &cleaned).map(Handed::Reply);
@@ -225,6 +224,17 @@ impl Handoff {
         }
     }
 
+    /// Seconds that a cookie lives: what is left of its token, and the grace. A token that is past its end and still good
+    /// must not end its cookie at once.
+    fn lives_for(&self, left: i64) -> i64 {
+        let lives = left.saturating_add_unsigned(self.settings.renew_grace.as_secs());
+        if lives > 0 {
+            lives
+        } else {
+            (left + LEEWAY_SECS).max(1)
+        }
+    }
+
     fn session_path(&self, verified: &Verified) -> String {
         let (mount, claims) = (&self.settings.mount, &verified.claims);
         match self.settings.scope {
@@ -234,16 +244,11 @@ impl Handoff {
     }
 
     /// Not the client: that would be megabytes of script that could only say "token missing".
-    fn without_session(&self) -> Handed {
-        Handed::Reply(match &self.settings.login_url {
-            Some(login) => redirect(login.clone()),
-            None => page::message(
-                StatusCode::OK,
-                "Use your join link",
-                "Meetings are entered by a link that was made for you. This address alone leads into none.",
-                "Open the meeting from the site or the message that invited you.",
-            ),
-        })
+    fn without_session(&self) -> Result<Handed, HandoffError> {
+        match &self.settings.login_url {
+            Some(login) => Ok(Handed::Reply(redirect(login.clone()))),
+            None => Err(HandoffError::NoSession),
+        }
     }
 }
 

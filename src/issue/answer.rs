@@ -36,6 +36,10 @@ impl Whole {
         })
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Did the server issue a token?
     pub(super) fn grants(&self) -> bool {
         #[derive(Deserialize)]

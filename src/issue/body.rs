@@ -1,4 +1,4 @@
-//! The body of a request for a token: whole, small, and in time.
+//! The body of a request that is read before it goes on, as it may ask for a token: whole, small, and in time.
 
 use std::time::Duration;
 

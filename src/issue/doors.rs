@@ -19,14 +19,13 @@ use hyper::{
 use super::{
     Issue, IssueError, Passed, SERVER,
     bbb::{self, BbbPath, BbbRefusal},
-    body, breakout,
+    body,
     envelope::{self, AuthRefusal},
 };
 use crate::{
     addr::ClientAddr,
     observe::{Decision, Outcome},
     query::Query,
-    reply::Failure,
     token::Unverified,
 };
 
@@ -36,26 +35,16 @@ impl Issue {
         if envelope::is_preflight(request.method(), request.headers()) {
             return Ok(Passed::Streaming(request));
         }
-        envelope::check_media(request.headers(), false)?;
         let uri = request.uri().clone();
         let path = BbbPath::of(uri.path()).ok_or(BbbRefusal::NoMethod)?;
-        if path.is_bare() {
-            return Ok(Passed::Streaming(request));
-        }
-        if !self.keys.is_api_key(path.key.as_bytes()) {
-            return Err(self.refused_call(BbbRefusal::WrongKey, client).await);
-        }
+        let mut decision = Decision::begin(client);
         let query = uri.query().unwrap_or_default().as_bytes();
-        if bbb::is_form(request.method(), request.headers()) {
-            let request = self.whole(request).await?;
-            self.count_call(path, query, Some(request.body()), client).await?;
-            return Ok(Passed::Whole(request));
-        }
-        self.count_call(path, query, None, client).await?;
+        let passed = self.bbb_call(request, path, query, client, &mut decision).await;
         if path.is_join() {
-            return self.whole(request).await.map(Passed::Whole);
+            self.decided("bbb", &decision, passed)
+        } else {
+            passed
         }
-        Ok(Passed::Streaming(request))
     }
 
     /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
@@ -67,16 +56,13 @@ impl Issue {
         if request.method() != Method::POST {
             return Ok(Passed::Streaming(request));
         }
-        envelope::check_media(request.headers(), false)?;
-        let token = authorization(request.headers())?.unwrap_or_default().to_owned();
-        let request = self.whole(request).await?;
-        if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
-            self.count("lti", &who.room_id, &who.user_id, client).await?;
-        }
-        Ok(Passed::Whole(request))
+        let mut decision = Decision::begin(client);
+        let passed = self.lti(request, &mut decision).await;
+        self.decided("lti", &decision, passed)
     }
 
-    /// `POST /api/breakoutRoom/join`: the body names the room, the token who asks.
+    /// `POST /api/breakoutRoom/join`: counts for whom the token is, in its own room. The breakout room stands in a body that
+    /// nobody has signed: counted by it, one participant could use the room's and the caller's limits up.
     pub async fn breakout_join(
         &self,
         request: Request<Incoming>,
@@ -85,6 +71,58 @@ impl Issue {
         if request.method() != Method::POST {
             return Ok(Passed::Streaming(request));
         }
+        let mut decision = Decision::begin(client);
+        let passed = self.breakout(request, &mut decision).await;
+        self.decided("breakout", &decision, passed)
+    }
+
+    async fn bbb_call(
+        &self,
+        request: Request<Incoming>,
+        path: BbbPath<'_>,
+        query: &[u8],
+        client: ClientAddr,
+        decision: &mut Decision,
+    ) -> Result<Passed, IssueError> {
+        envelope::check_media(request.headers(), false)?;
+        if path.is_bare() {
+            return Ok(Passed::Streaming(request));
+        }
+        if !self.keys.is_api_key(path.key.as_bytes()) {
+            return Err(self.refused_call(BbbRefusal::WrongKey, client).await);
+        }
+        let form = bbb::is_form(request.method(), request.headers());
+        if !form && !path.is_join() {
+            self.signed(path, query, None, client).await?;
+            return Ok(Passed::Streaming(request));
+        }
+        let request = self.whole(request).await?;
+        let parameters = self
+            .signed(path, query, form.then_some(request.body()), client)
+            .await?;
+        if path.is_join() {
+            let joining = bbb::joining(parameters)?;
+            self.count(&joining.meeting_id, &joining.user_id, decision)
+                .await?;
+        }
+        Ok(Passed::Whole(request))
+    }
+
+    async fn lti(&self, request: Request<Incoming>, decision: &mut Decision) -> Result<Passed, IssueError> {
+        envelope::check_media(request.headers(), false)?;
+        let token = authorization(request.headers())?.unwrap_or_default().to_owned();
+        let request = self.whole(request).await?;
+        if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
+            self.count(&who.room_id, &who.user_id, decision).await?;
+        }
+        Ok(Passed::Whole(request))
+    }
+
+    async fn breakout(
+        &self,
+        request: Request<Incoming>,
+        decision: &mut Decision,
+    ) -> Result<Passed, IssueError> {
         envelope::check_media(request.headers(), false)?;
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
             return Err(AuthRefusal::MediaType.into());
@@ -100,65 +138,44 @@ impl Issue {
         };
         let request = self.whole(request).await?;
         if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
-            self.count(
-                "breakout",
-                &breakout::room_id(request.body()),
-                &who.user_id,
-                client,
-            )
-            .await?;
+            self.count(&who.room_id, &who.user_id, decision).await?;
         }
         Ok(Passed::Whole(request))
     }
 
-    /// Is all of it signed? And if it asks for a token, is that one too many?
-    async fn count_call(
+    /// The parameters of a call, all of which are signed.
+    async fn signed<'d>(
         &self,
         path: BbbPath<'_>,
-        query: &[u8],
-        form: Option<&[u8]>,
+        query: &'d [u8],
+        form: Option<&'d Bytes>,
         client: ClientAddr,
-    ) -> Result<(), IssueError> {
-        let parameters = match bbb::signed_parameters(path, query, form, &self.keys) {
-            Ok(parameters) => parameters,
-            Err(refusal) => {
-                if path.is_join() {
-                    let reason = Failure::from(refusal).code();
-                    Decision::begin(client).end(Outcome::Refused, reason, &self.metrics);
-                }
-                return Err(self.refused_call(refusal, client).await);
-            }
-        };
-        if path.is_join() {
-            let joining = bbb::joining(parameters)?;
-            self.count("bbb", &joining.meeting_id, &joining.user_id, client)
-                .await?;
+    ) -> Result<&'d [u8], IssueError> {
+        match bbb::signed_parameters(path, query, form.map(AsRef::as_ref), &self.keys) {
+            Ok(parameters) => Ok(parameters),
+            Err(refusal) => Err(self.refused_call(refusal, client).await),
         }
-        Ok(())
     }
 
-    /// A join by this door counts, and is a decision like any other.
-    async fn count(
-        &self,
-        door: &'static str,
-        room_id: &str,
-        user_id: &str,
-        client: ClientAddr,
-    ) -> Result<(), IssueError> {
-        let mut decision = Decision::begin(client);
+    /// A join counts for whoever joins.
+    async fn count(&self, room_id: &str, user_id: &str, decision: &mut Decision) -> Result<(), IssueError> {
         decision.caller(SERVER);
         decision.wanted(room_id, user_id, None);
-        match self.limits.issue(SERVER, room_id, user_id).await {
-            Ok(()) => {
-                decision.end(Outcome::PassedOn, door, &self.metrics);
-                Ok(())
-            }
-            Err(over) => {
-                let error = IssueError::from(over);
-                decision.end(Outcome::Refused, error.code(), &self.metrics);
-                Err(error)
-            }
+        Ok(self.limits.issue(SERVER, room_id, user_id).await?)
+    }
+
+    /// A join by this door is a decision like any other; the server's answer to it is not read here.
+    fn decided(
+        &self,
+        door: &'static str,
+        decision: &Decision,
+        passed: Result<Passed, IssueError>,
+    ) -> Result<Passed, IssueError> {
+        match &passed {
+            Ok(_) => decision.end(Outcome::PassedOn, door, &self.metrics),
+            Err(error) => decision.end(Outcome::Refused, error.code(), &self.metrics),
         }
+        passed
     }
 
     async fn whole(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {

@@ -150,6 +150,13 @@ pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Does the server answer in protobuf? It compares the whole type (contract.md section 1).
+pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media_type| media_type == "application/protobuf")
+}
+
 /// The server answers these before it looks for a signature (contract.md section 1).
 pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS

@@ -34,6 +34,8 @@ pub enum IssueError {
     Request(RequestError),
     /// The caller is held to other rooms.
     RoomNotAllowed,
+    /// The endpoint is the server's own parts' alone.
+    EndpointNotAllowed,
     /// The caller makes no moderators.
     AdminNotAllowed,
     /// One limit has been reached.
@@ -88,6 +90,7 @@ impl fmt::Display for IssueError {
             Self::NotPost => f.write_str("not found"),
             Self::Request(error) => error.fmt(f),
             Self::RoomNotAllowed => f.write_str("this API key may not use this room"),
+            Self::EndpointNotAllowed => f.write_str("this API key may not use this endpoint"),
             Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
             Self::OverLimit(over) => over.fmt(f),
             Self::Signing(_) => f.write_str("the token can't be signed"),
@@ -111,6 +114,7 @@ impl std::error::Error for IssueError {
             | Self::NotPost
             | Self::Request(_)
             | Self::RoomNotAllowed
+            | Self::EndpointNotAllowed
             | Self::AdminNotAllowed
             | Self::OverLimit(_)
             | Self::CallLost => None,
@@ -134,6 +138,7 @@ impl IssueError {
             Self::Request(RequestError::Reserved(_)) => "reserved",
             Self::Request(RequestError::UserId(_)) => "bad_user_id",
             Self::RoomNotAllowed => "room_not_allowed",
+            Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::AdminNotAllowed => "admin_not_allowed",
             Self::OverLimit(_) => "over_limit",
             Self::Signing(_) => "signing",
@@ -148,7 +153,9 @@ impl IssueError {
         let code = match &self {
             Self::Request(error) if error.is_internal() => ServerCode::InternalServerError,
             Self::Request(_) => ServerCode::InvalidParameters,
-            Self::RoomNotAllowed | Self::AdminNotAllowed => ServerCode::PermissionDenied,
+            Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => {
+                ServerCode::PermissionDenied
+            }
             Self::NotPost => return Ok(no_such_route()),
             Self::Auth(_)
             | Self::Bbb(_)
@@ -174,7 +181,7 @@ impl IssueError {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TwoTokens | Self::BodyBroken | Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::NotPost => StatusCode::NOT_FOUND,
-            Self::RoomNotAllowed | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
+            Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
             Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::AnswerBroken(_) | Self::CallLost => StatusCode::BAD_GATEWAY,
         };

@@ -15,7 +15,6 @@
 mod answer;
 mod bbb;
 mod body;
-mod breakout;
 mod callers;
 mod coalesce;
 mod doors;
@@ -32,7 +31,7 @@ use hyper::{Method, Request, Response, body::Incoming, header::HeaderValue};
 use self::{
     answer::Whole,
     callers::{Caller, Callers},
-    coalesce::{Coalesce, Identity},
+    coalesce::{Answer, Coalesce, Identity},
     embedded::Embedded,
     envelope::{API_KEY, AuthRefusal, HASH_SIGNATURE},
 };
@@ -47,7 +46,7 @@ use crate::{
     clock::Clock,
     limits::Limits,
     observe::{Decision, Metrics, Outcome},
-    reply::{Body, Failure},
+    reply::{Body, Failure, NOT_SENT},
     token::TokenKeys,
 };
 
@@ -65,9 +64,9 @@ pub enum Mode {
 pub struct IssueSettings {
     /// Who makes them.
     pub mode: Mode,
-    /// A request's body, in bytes.
+    /// The body of any request that is read before it goes on, in bytes.
     pub max_body_bytes: usize,
-    /// For a request's body, from its first byte to its last.
+    /// For such a body, from the end of the head.
     pub body_deadline: Duration,
     /// How long identical requests share one call to the server.
     pub coalesce: Duration,
@@ -99,6 +98,21 @@ pub enum Issued {
 pub struct Admitted {
     request: Request<Bytes>,
     decision: Decision,
+}
+
+/// An endpoint under `/auth`, by what a caller with a key of its own may do there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `uploadWhiteboardFile`, the one that takes multipart bodies; its room is signed in a header.
+    Upload,
+    /// What its body's `room_id` alone selects.
+    OneRoom,
+    /// Names no room and shows nothing of any.
+    ClientFiles,
+    /// Recorders report here, and nobody else.
+    RecorderNotify,
+    /// Any other: it may reach every room there is.
+    Other,
 }
 
 /// What becomes of another request on `/auth`, or at another door.
@@ -162,42 +176,52 @@ impl Issue {
         F: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
     {
         let Admitted { request, decision } = admitted;
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
         let signature = request
             .headers()
             .get(HASH_SIGNATURE)
             .map_or(&b""[..], HeaderValue::as_bytes);
-        let identity = Identity::of(&[target.as_bytes(), signature, request.body()]);
+        // The server reads nothing else of it; another spelling of the path is the same request (contract.md section 0.1).
+        let protobuf = envelope::is_protobuf(request.headers());
+        let identity = Identity::of(&[signature, request.body(), &[u8::from(protobuf)]]);
         let sent = call(request);
-        let answer = self
+        let (first, metrics) = (decision.clone(), Arc::clone(&self.metrics));
+        let shared = self
             .calls
-            .share(identity, async move { Whole::of(sent.await?).await })
+            .share(identity, async move {
+                let answer = async { Whole::of(sent.await?).await }.await;
+                // Here, as the client may have left by now: a token that nobody got is a decision too.
+                let (outcome, reason) = outcome_of(&answer);
+                first.end(outcome, reason, &metrics);
+                answer
+            })
             .await;
-        let answer = answer.unwrap_or_else(|| Err(IssueError::CallLost.into_failure()));
-        match &answer {
-            Ok(whole) if whole.grants() => decision.end(Outcome::Issued, "upstream", &self.metrics),
-            Ok(_) => decision.end(Outcome::RefusedByServer, "upstream", &self.metrics),
-            Err(failure) => decision.end(Outcome::Failed, failure.code(), &self.metrics),
+        let answer = shared
+            .answer
+            .unwrap_or_else(|| Err(IssueError::CallLost.into_failure()));
+        if shared.of_another {
+            decision.end(outcome_of(&answer).0, "shared", &self.metrics);
         }
         answer.map(Whole::into_response)
     }
 
-    /// A request on another endpoint under `/auth`; `upload` is the one that takes multipart bodies.
+    /// A request on another endpoint under `/auth`.
     pub async fn pass(
         &self,
         request: Request<Incoming>,
-        upload: bool,
+        endpoint: Endpoint,
         client: ClientAddr,
     ) -> Result<Passed, IssueError> {
         if envelope::is_preflight(request.method(), request.headers()) {
             return Ok(Passed::Streaming(request));
         }
-        let caller = self.envelope(&request, upload, client).await?;
+        let caller = self
+            .envelope(&request, endpoint == Endpoint::Upload, client)
+            .await?;
         if caller.is_server() {
             return Ok(Passed::Streaming(request));
+        }
+        if endpoint == Endpoint::RecorderNotify {
+            return Err(IssueError::EndpointNotAllowed);
         }
         let (mut head, body) = request.into_parts();
         if envelope::is_multipart(&head.headers) {
@@ -216,9 +240,11 @@ impl Issue {
         }
         let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
         self.check_signature(caller, &head.headers, &body, client).await?;
-        // Whoever is held to some rooms can't use what names none, or many.
-        let allowed =
-            caller.may_use_all_rooms() || callers::room_of(&body).is_some_and(|room| caller.may_use(&room));
+        // A room in the body says nothing where the server looks at other fields.
+        let allowed = caller.may_use_all_rooms()
+            || endpoint == Endpoint::ClientFiles
+            || (endpoint == Endpoint::OneRoom
+                && callers::room_of(&body).is_some_and(|room| caller.may_use(&room)));
         if !allowed {
             return Err(IssueError::RoomNotAllowed);
         }
@@ -246,7 +272,7 @@ impl Issue {
             return Err(IssueError::NotPost);
         }
         let wanted = request::read(&body)?;
-        decision.wanted(&wanted.room_id, &wanted.user_id, Some(wanted.is_admin));
+        decision.wanted(&wanted.room_id, &wanted.user_id, Some(wanted.asks_for_admin()));
         if !caller.may_use(&wanted.room_id) {
             return Err(IssueError::RoomNotAllowed);
         }
@@ -314,6 +340,25 @@ impl Issue {
             return IssueError::OverLimit(over);
         }
         IssueError::Auth(refusal)
+    }
+}
+
+/// What the server's answer, or the lack of one, means.
+fn outcome_of(answer: &Result<Whole, Failure>) -> (Outcome, &'static str) {
+    match answer {
+        Ok(whole) if whole.grants() => (Outcome::Issued, "upstream"),
+        Ok(_) => (Outcome::RefusedByServer, "upstream"),
+        Err(failure) => (Outcome::Failed, failure.code()),
+    }
+}
+
+impl Answer for Result<Whole, Failure> {
+    /// Nobody was reached, or the request did not get as far as the server's own code.
+    fn is_harmless(&self) -> bool {
+        match self {
+            Ok(whole) => whole.status().is_client_error(),
+            Err(failure) => failure.code() == NOT_SENT,
+        }
     }
 }
 

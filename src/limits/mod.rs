@@ -5,7 +5,7 @@
 //! | `user` | tokens for one user of one room of one caller | the participant, whom every new token throws out |
 //! | `room` | tokens for one room of one caller | the room from a platform that runs wild |
 //! | `caller` | tokens for one caller | plugnmeet-server |
-//! | `failures` | bad signatures and bad links of one client prefix | the secret, from guessing; the log, from noise |
+//! | `failures` | bad keys, signatures, checksums and links of one client prefix | the secret, from guessing; the log, from noise |
 //!
 //! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
 //! good: it is asked only once something was bad.
@@ -80,13 +80,13 @@ pub struct RedisSettings {
 
 /// The running limits.
 pub struct Limits {
-    defaults: Arc<CallerLimits>,
-    callers: HashMap<String, Arc<CallerLimits>>,
+    defaults: CallerLimits,
+    callers: HashMap<String, CallerLimits>,
     failures: Limit,
     redis: Option<Redis>,
 }
 
-/// Those of all callers with the same rates; what they count is told apart by the caller's name.
+/// One caller's.
 struct CallerLimits {
     user: Limit,
     room: Limit,
@@ -94,7 +94,7 @@ struct CallerLimits {
 }
 
 impl Limits {
-    /// Starts counting; `callers` are those with rates of their own, by name. A Redis that does not answer is waited
+    /// Starts counting; `callers` are those with keys of their own, by name. A Redis that does not answer is waited
     /// for in the background.
     pub async fn start(
         settings: &LimitsSettings,
@@ -107,19 +107,11 @@ impl Limits {
             StoreSettings::Redis(redis) => (redis.replicas, Some(Redis::start(redis, metrics).await)),
         };
         let limit = |name, rate: RateSettings| Limit::new(name, rate, rate.divided_by(replicas), clock);
-        // What each remembers is capped: there are as many as there are different rates, not as there are callers.
-        let mut made: Vec<(Rates, Arc<CallerLimits>)> = Vec::new();
-        let mut of = |rates: &Rates| {
-            if let Some((_, limits)) = made.iter().find(|(known, _)| known == rates) {
-                return Arc::clone(limits);
-            }
-            let limits = Arc::new(CallerLimits {
-                user: limit("user", rates.user),
-                room: limit("room", rates.room),
-                caller: limit("caller", rates.caller),
-            });
-            made.push((*rates, Arc::clone(&limits)));
-            limits
+        // A set for each, so that no caller can fill the memory of another's; there are as many as are configured.
+        let of = |rates: &Rates| CallerLimits {
+            user: limit("user", rates.user),
+            room: limit("room", rates.room),
+            caller: limit("caller", rates.caller),
         };
         Self {
             defaults: of(&settings.rates),

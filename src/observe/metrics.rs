@@ -18,12 +18,18 @@ pub struct Metrics {
     decisions: Family<DecisionLabels, Counter>,
     limits_shared: Gauge,
     limits_local: Counter,
+    tunnels: Family<TunnelLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     route: &'static str,
     status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TunnelLabels {
+    upstream: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -58,12 +64,15 @@ impl Default for Metrics {
             "Decisions of limits made here because Redis did not answer",
             limits_local.clone(),
         );
+        let tunnels = Family::default();
+        registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         Self {
             registry,
             requests,
             decisions,
             limits_shared,
             limits_local,
+            tunnels,
         }
     }
 }
@@ -74,6 +83,11 @@ impl Metrics {
         self.requests
             .get_or_create(&RequestLabels { route, status })
             .inc();
+    }
+
+    /// The count of open tunnels to an upstream.
+    pub fn tunnels(&self, upstream: &'static str) -> Gauge {
+        self.tunnels.get_or_create_owned(&TunnelLabels { upstream })
     }
 
     /// A token has been issued or not.

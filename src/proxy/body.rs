@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -59,6 +59,8 @@ impl std::error::Error for BodyError {}
 pub(super) struct Progress {
     started: Instant,
     last_millis: Arc<AtomicU64>,
+    /// Is it the client that has to move?
+    clients_turn: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -66,6 +68,7 @@ impl Progress {
         Self {
             started: Instant::now(),
             last_millis: Arc::default(),
+            clients_turn: Arc::default(),
         }
     }
 
@@ -74,9 +77,12 @@ impl Progress {
         self.last_millis.store(millis, Ordering::Relaxed);
     }
 
-    /// Resolves when nothing has moved for so long.
+    /// Resolves when nothing has moved for so long that upstream had to move; a slow client has its own limit.
     pub(super) async fn stalled_for(&self, limit: Duration) {
         loop {
+            if self.clients_turn.load(Ordering::Relaxed) {
+                self.made();
+            }
             let last = self.started + Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
             if last.elapsed() >= limit {
                 return;
@@ -133,6 +139,9 @@ impl Limited {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         loop {
             let polled = Pin::new(&mut self.body).poll_frame(cx);
+            self.progress
+                .clients_turn
+                .store(polled.is_pending(), Ordering::Relaxed);
             let Poll::Ready(frame) = polled else {
                 return self.poll_slowness(cx);
             };

@@ -41,27 +41,34 @@ const RELIED_ON: [&str; 14] = [
     "sec-websocket-extensions",
 ];
 
-/// Other proxies' words for what we say ourselves; believed by some upstream, so never passed on.
-const CLAIMS: [&str; 15] = [
+/// Other proxies' words for what we say ourselves; believed by some upstream, so never passed on. Nor is what some
+/// programs take for another target or another method than the one that was checked here.
+const CLAIMS: [&str; 21] = [
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-server",
-    "x-forwarded-scheme",
-    "x-forwarded-ssl",
+    "forwarded-for",
     "x-real-ip",
     "x-client-ip",
+    "client-ip",
     "x-cluster-client-ip",
+    "x-proxyuser-ip",
     "true-client-ip",
     "cf-connecting-ip",
+    "cf-connecting-ipv6",
     "fastly-client-ip",
-    "x-original-forwarded-for",
+    "fly-client-ip",
+    "wl-proxy-client-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-appengine-user-ip",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method-override",
+    "x-method-override",
+    "x-http-method",
 ];
 
-/// Words that make some frameworks read another method than the request's; checks here go by the request's.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-method-override", "x-http-method"];
+/// Families of the same.
+const CLAIM_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-rewrite-"];
 
 /// What we tell upstream of a request. All of it together is small: the server reads 4096 bytes of header in all
 /// (contract.md section 0.14).
@@ -74,20 +81,19 @@ pub struct About {
 }
 
 /// Makes a client's fields those of our own request.
-pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, keep_cookies: bool) {
+pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) {
     remove_hop_by_hop(headers);
-    let ambiguous: Vec<HeaderName> = headers
+    let refused: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().contains('_'))
+        .filter(|name| is_refused(name.as_str()))
         .cloned()
         .collect();
-    for name in ambiguous {
+    for name in refused {
         headers.remove(name);
     }
-    for name in CLAIMS.into_iter().chain(METHOD_OVERRIDES) {
-        headers.remove(name);
-    }
-    if !keep_cookies {
+    if reads_cookies {
+        drop_session_cookie(headers);
+    } else {
         headers.remove(header::COOKIE);
     }
     headers.remove(header::EXPECT);
@@ -100,6 +106,32 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, keep_cookies: 
         HeaderValue::from_static("https"),
     );
     headers.insert(HeaderName::from_static("x-forwarded-host"), about.host.clone());
+}
+
+/// Says something of the client that only we may say, or is a name that programs read in two ways.
+fn is_refused(name: &str) -> bool {
+    name.contains('_')
+        || CLAIMS.contains(&name)
+        || CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The session's token is for the client and plugnmeet-server; whoever else reads cookies gets all the others.
+fn drop_session_cookie(headers: &mut HeaderMap) {
+    let kept: Vec<String> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("pnm_access_token="))
+        .map(str::to_owned)
+        .collect();
+    headers.remove(header::COOKIE);
+    if let Ok(kept) = HeaderValue::try_from(kept.join("; "))
+        && !kept.is_empty()
+    {
+        headers.insert(header::COOKIE, kept);
+    }
 }
 
 /// Makes upstream's fields those of our own response.
@@ -129,7 +161,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
 
-    fn sent(fields: &[(&'static str, &'static str)], keep_cookies: bool) -> HeaderMap {
+    fn sent(fields: &[(&'static str, &'static str)], reads_cookies: bool) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
@@ -138,7 +170,7 @@ mod tests {
             client: ClientAddr("192.0.2.7".parse().unwrap()),
             host: HeaderValue::from_static("conf.example.org"),
         };
-        to_upstream(&mut headers, &about, keep_cookies);
+        to_upstream(&mut headers, &about, reads_cookies);
         headers
     }
 
@@ -187,6 +219,11 @@ mod tests {
             ("x-forwarded-host", "evil.example"),
             ("x-real-ip", "10.0.0.1"),
             ("forwarded", "for=10.0.0.1"),
+            ("x-forwarded", "for=10.0.0.1"),
+            ("x-forwarded-prefix", "/x"),
+            ("x-original-url", "/auth"),
+            ("x-rewrite-url", "/auth"),
+            ("x-http-method-override", "GET"),
         ];
         let headers = sent(&fields, true);
         assert_eq!(
@@ -195,12 +232,16 @@ mod tests {
         );
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-forwarded-host"], "conf.example.org");
-        assert!(!headers.contains_key("x-real-ip") && !headers.contains_key("forwarded"));
+        let ours = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "host"];
+        assert!(
+            headers.keys().all(|name| ours.contains(&name.as_str())),
+            "{headers:?}"
+        );
     }
 
     #[test]
     fn drops_what_would_change_the_method() {
-        for name in METHOD_OVERRIDES {
+        for name in ["x-http-method-override", "x-method-override", "x-http-method"] {
             assert!(!sent(&[(name, "POST")], true).contains_key(name), "{name}");
         }
     }
@@ -216,6 +257,9 @@ mod tests {
         for name in ["api_key", "x_forwarded_for", "cookie"] {
             assert!(!headers.contains_key(name), "{name}");
         }
-        assert!(sent(&fields, true).contains_key("cookie"));
+        assert_eq!(sent(&fields, true)["cookie"], "a=b");
+        let with_session = [("cookie", "x=1; pnm_access_token=a.b.c"), ("cookie", "y=2")];
+        assert_eq!(sent(&with_session, true)["cookie"], "x=1; y=2");
+        assert!(!sent(&[("cookie", "pnm_access_token=a.b.c")], true).contains_key("cookie"));
     }
 }

@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{
     drain::Drain,
-    reply::{Body, Failure},
+    observe::Metrics,
+    reply::{Body, Failure, NOT_SENT},
     upgrade::{self, BadHandshake, Tunnels, Wanted},
 };
 
@@ -74,7 +75,7 @@ impl UpstreamKind {
 pub struct ProxySettings {
     /// For a connection, to any of the addresses.
     pub connect: Duration,
-    /// From the request's last byte to the answer's first.
+    /// From the last that moved of the request to the answer's first byte.
     pub response: Duration,
     /// For silence in the middle of an answer.
     pub idle: Duration,
@@ -112,7 +113,13 @@ pub enum ProxyError {
 
 impl Upstream {
     /// An upstream at one or more addresses.
-    pub fn new(kind: UpstreamKind, targets: Vec<Target>, settings: ProxySettings, drain: &Drain) -> Self {
+    pub fn new(
+        kind: UpstreamKind,
+        targets: Vec<Target>,
+        settings: ProxySettings,
+        metrics: &Metrics,
+        drain: &Drain,
+    ) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
@@ -123,7 +130,7 @@ impl Upstream {
             kind,
             client,
             settings,
-            tunnels: Tunnels::to(kind.name()),
+            tunnels: Tunnels::to(kind.name(), metrics),
             drain: drain.clone(),
         }
     }
@@ -131,11 +138,6 @@ impl Upstream {
     /// Who this is.
     pub fn name(&self) -> &'static str {
         self.kind.name()
-    }
-
-    /// The tunnels open to it.
-    pub fn tunnels(&self) -> &Tunnels {
-        &self.tunnels
     }
 
     /// Forwards a request, streaming its body; a WebSocket becomes a tunnel. `target` is what upstream sees.
@@ -188,8 +190,8 @@ impl Upstream {
         Ok(self.answer(response))
     }
 
-    /// Forwards a request on `/auth` whose body was read and checked. Nothing is sent twice: a second token for a user who
-    /// is online throws them out of the room (contract.md section 3).
+    /// Forwards a request whose body was read here, as it may ask for a token. Nothing is sent twice: a second token for a
+    /// user who is online throws them out of the room (contract.md section 3).
     pub async fn forward_whole(
         &self,
         request: Request<Bytes>,
@@ -301,7 +303,7 @@ impl From<ProxyError> for Failure {
             ProxyError::Handshake(BadHandshake::UpstreamBroke) => {
                 (StatusCode::BAD_GATEWAY, "upstream_handshake")
             }
-            ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
+            ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, NOT_SENT),
             ProxyError::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
             ProxyError::Target => (StatusCode::BAD_REQUEST, "bad_target"),
         };

@@ -68,6 +68,9 @@ pub enum Format {
     },
 }
 
+/// Our word for a request that reached no upstream at all.
+pub const NOT_SENT: &str = "upstream_unreachable";
+
 /// What went wrong, ready to be told to any caller.
 #[derive(Clone, Debug)]
 pub struct Failure(Box<Told>);

@@ -11,4 +11,4 @@ mod failure;
 pub mod page;
 
 pub use body::{Body, BoxError};
-pub use failure::{Failure, Format, ServerCode, server_json};
+pub use failure::{Failure, Format, NOT_SENT, ServerCode, server_json};

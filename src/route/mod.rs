@@ -18,8 +18,9 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
     http::uri::PathAndQuery,
 };
+use percent_encoding::percent_decode_str;
 
-use self::table::{AuthEndpoint, Route};
+use self::table::Route;
 pub use self::{
     finish::{Finish, Recorded},
     table::Table,
@@ -30,7 +31,7 @@ use crate::{
     clock::Clock,
     files::{ClientFiles, Shown},
     handoff::{Handed, Handoff},
-    issue::{Issue, IssueError, Issued, Passed},
+    issue::{Endpoint, Issue, IssueError, Issued, Passed},
     observe::{AccessRecord, Metrics},
     proxy::{About, Upstream},
     reply::{Body, Failure, Format},
@@ -169,10 +170,7 @@ impl Router {
                     .await
             }
             Route::Livekit(path) => {
-                if path
-                    .get(..7)
-                    .is_some_and(|start| start.eq_ignore_ascii_case("/twirp/"))
-                {
+                if is_twirp(path) {
                     self.internal_only(from)?;
                 }
                 let path = path.to_owned();
@@ -245,15 +243,14 @@ impl Router {
     async fn auth(
         &self,
         request: Request<Incoming>,
-        endpoint: AuthEndpoint,
+        endpoint: Endpoint,
         about: &About,
         from: From,
     ) -> Result<Response<Body>, Failure> {
-        if endpoint == AuthEndpoint::RecorderNotify {
+        if endpoint == Endpoint::RecorderNotify {
             self.internal_only(from)?;
         }
-        let upload = endpoint == AuthEndpoint::UploadWhiteboardFile;
-        let passed = self.issue.pass(request, upload, from.client).await;
+        let passed = self.issue.pass(request, endpoint, from.client).await;
         let unchecked = matches!(passed, Ok(Passed::Streaming(_)));
         let response = self.passed(passed, about, from).await?;
         if unchecked
@@ -363,6 +360,16 @@ impl Answer {
         finish.apply(&mut response);
         Recorded::of(response, self.record)
     }
+}
+
+/// LiveKit's own API, by any spelling that LiveKit would take for it: unlike plugnmeet-server it decodes a path before it
+/// looks at it.
+fn is_twirp(path: &str) -> bool {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    decoded
+        .split('/')
+        .nth(1)
+        .is_some_and(|first| first.eq_ignore_ascii_case("twirp"))
 }
 
 fn about(target: &CanonicalTarget<'_>, from: From) -> About {

@@ -8,7 +8,10 @@
 //!
 //! Sources: product.md "URL space", contract.md section 8.
 
-use crate::{issue::BbbPath, token::TokenKeys};
+use crate::{
+    issue::{BbbPath, Endpoint},
+    token::TokenKeys,
+};
 
 /// What a path is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub enum Route<'a> {
     /// `getJoinToken`.
     Issue,
     /// Another endpoint under `/auth`.
-    Auth(AuthEndpoint),
+    Auth(Endpoint),
     /// BBB's API.
     Bbb,
     /// A learning platform's page asks for a token.
@@ -50,17 +53,6 @@ pub enum Route<'a> {
     Ingress(&'a str),
     /// On no route.
     Nowhere,
-}
-
-/// What differs between the endpoints under `/auth`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthEndpoint {
-    /// The one that takes multipart bodies.
-    UploadWhiteboardFile,
-    /// Recorders report to the server.
-    RecorderNotify,
-    /// Any other.
-    Other,
 }
 
 impl Route<'_> {
@@ -120,14 +112,26 @@ impl Table {
         };
         let ends_at = |at: usize| lower.get(at).copied().flatten().is_none();
         if is(0, "auth") {
-            return Some(if is(1, "room") && is(2, "getJoinToken") && ends_at(3) {
+            let endpoint = |group: &str, name: &str| is(1, group) && is(2, name) && ends_at(3);
+            let one_room = [
+                "create",
+                "isRoomActive",
+                "getActiveRoomInfo",
+                "endRoom",
+                "broadcastToRoom",
+            ];
+            return Some(if endpoint("room", "getJoinToken") {
                 Route::Issue
-            } else if is(1, "room") && is(2, "uploadWhiteboardFile") && ends_at(3) {
-                Route::Auth(AuthEndpoint::UploadWhiteboardFile)
-            } else if is(1, "recorder") && is(2, "notify") && ends_at(3) {
-                Route::Auth(AuthEndpoint::RecorderNotify)
+            } else if endpoint("room", "uploadWhiteboardFile") {
+                Route::Auth(Endpoint::Upload)
+            } else if one_room.iter().any(|name| endpoint("room", name)) {
+                Route::Auth(Endpoint::OneRoom)
+            } else if is(1, "getClientFiles") && ends_at(2) {
+                Route::Auth(Endpoint::ClientFiles)
+            } else if endpoint("recorder", "notify") {
+                Route::Auth(Endpoint::RecorderNotify)
             } else {
-                Route::Auth(AuthEndpoint::Other)
+                Route::Auth(Endpoint::Other)
             });
         }
         if is(0, "webhook") && ends_at(1) {
@@ -279,17 +283,11 @@ mod tests {
             &[
                 ("/auth/room/getJoinToken", Route::Issue),
                 ("/AUTH/Room/getjointoken/", Route::Issue),
-                ("/auth/room/getJoin%54oken", Route::Auth(AuthEndpoint::Other)),
-                ("/auth/room/getJoinToken/x", Route::Auth(AuthEndpoint::Other)),
-                ("/auth", Route::Auth(AuthEndpoint::Other)),
-                (
-                    "/Auth/room/UploadWhiteboardFile",
-                    Route::Auth(AuthEndpoint::UploadWhiteboardFile),
-                ),
-                (
-                    "/auth/recorder/notify/",
-                    Route::Auth(AuthEndpoint::RecorderNotify),
-                ),
+                ("/auth/room/getJoin%54oken", Route::Auth(Endpoint::Other)),
+                ("/auth/room/getJoinToken/x", Route::Auth(Endpoint::Other)),
+                ("/auth", Route::Auth(Endpoint::Other)),
+                ("/Auth/room/UploadWhiteboardFile", Route::Auth(Endpoint::Upload)),
+                ("/auth/recorder/notify/", Route::Auth(Endpoint::RecorderNotify)),
                 ("/API/verifyToken", Route::Server),
                 ("/apix", Route::Nowhere),
                 ("/lti/v1", Route::Server),

@@ -15,4 +15,4 @@ pub use claims::Claims;
 pub use keys::{KeyProblem, TokenKeys};
 pub use participant::Participant;
 pub use request_key::RequestKey;
-pub use verify::{BadToken, Unverified, Verified};
+pub use verify::{BadToken, LEEWAY_SECS, Unverified, Verified};

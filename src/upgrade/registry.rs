@@ -1,47 +1,41 @@
-//! Which tunnels are open, counted by the name of their upstream.
+//! Which tunnels are open, counted by the name of their upstream, for a drain and for metrics.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::observe::Metrics;
 
 /// The tunnels to one upstream.
 #[derive(Clone, Debug)]
 pub struct Tunnels {
     name: &'static str,
-    open: Arc<AtomicUsize>,
+    open: Gauge,
 }
 
 /// One open tunnel; gone when dropped.
-pub(super) struct Open(Arc<AtomicUsize>);
+pub(super) struct Open(Gauge);
 
 impl Tunnels {
     /// None open yet.
-    pub fn to(name: &'static str) -> Self {
+    pub fn to(name: &'static str, metrics: &Metrics) -> Self {
         Self {
             name,
-            open: Arc::default(),
+            open: metrics.tunnels(name),
         }
     }
 
     /// The upstream's name.
-    pub fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         self.name
     }
 
-    /// How many are open.
-    pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
-    }
-
     pub(super) fn enter(&self) -> Open {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Open(Arc::clone(&self.open))
+        self.open.inc();
+        Open(self.open.clone())
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.dec();
     }
 }

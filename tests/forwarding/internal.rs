@@ -8,6 +8,8 @@ async fn what_only_plugnmeets_own_parts_call_can_be_closed_to_everyone_else() {
         "/webhook",
         "/WEBHOOK/",
         "/livekit/twirp/livekit.RoomService/ListRooms",
+        "/livekit/%74wirp/livekit.RoomService/ListRooms",
+        "/livekit/twirp",
         "/auth/recorder/notify",
         "/Auth/Recorder/Notify/",
     ];
