@@ -24,7 +24,7 @@ use hyper::{Request, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use plugnmeet_gateway::{
     secret::Secret,
-    token::{Claims, TokenKeys},
+    token::{Claims, RequestKey, TokenKeys},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,7 +38,7 @@ use support::{
     API_KEY, SECRET,
     binary::{ANYWHERE, Serving, free_port, program, run},
     client::{Client, plain_get},
-    folder_of, token_request,
+    folder_of, plugnmeet, token_request,
 };
 
 const ISSUE: &str = "/auth/room/getJoinToken";
@@ -660,4 +660,64 @@ async fn no_secret_token_or_signature_is_ever_written() {
     let secret = std::fs::read_to_string(made.path().join("certs/plugnmeet-secret")).unwrap();
     serving.signal("TERM").await;
     assert!(!serving.end().await.1.contains(secret.trim()));
+}
+
+/// With callers, whose requests are signed anew, and the other doors, whose credentials stand elsewhere.
+#[tokio::test]
+async fn no_callers_secret_token_or_checksum_is_ever_written() {
+    let server = plugnmeet::server().await;
+    let folder = empty();
+    let caller = "callers-own-secret-0123456789abcdef";
+    let file = folder.path().join("gateway.toml");
+    let text = format!(
+        "issuer.mode = 'upstream'\nupstreams.server = ['{}']\nplugnmeet.secret = '{SECRET}'\nlog.level = 'trace'\n\
+         [[callers]]\nname = 'lms'\napi_key = 'lms-key'\nsecret = '{caller}'\n",
+        server.url()
+    );
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["serve", "--config", file.to_str().unwrap()];
+    let serving = Serving::start(folder.path(), &arguments, &ANYWHERE).await;
+    let client = client_of(folder.path(), &serving);
+
+    let own = RequestKey::new(&Secret::new(caller.into()));
+    let body = token_request("room01", "ann");
+    let (given, anew) = (
+        own.signature(body.as_bytes()),
+        keys().requests().signature(body.as_bytes()),
+    );
+    let headers = [("API-KEY", "lms-key"), ("HASH-SIGNATURE", given.as_str())];
+    let mut tokens = Vec::new();
+    for path in [ISSUE, "/auth/room/isRoomActive"] {
+        let answer = client.request("POST", path, &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        tokens.extend(answer.json()["token"].as_str().map(str::to_owned));
+    }
+    let join = plugnmeet::bbb_target("join", "meetingID=room01&userID=ann");
+    let checksum = join.rsplit('=').next().unwrap();
+    client.request("GET", &join, &[], b"").await;
+    let authorization = [
+        ("Authorization", tokens[0].as_str()),
+        ("Content-Type", "application/protobuf"),
+    ];
+    for path in ["/api/breakoutRoom/join", "/lti/v1/api/room/join"] {
+        client.request("POST", path, &authorization, b"").await;
+        let in_query = format!("{path}?Authorization={}", tokens[0]);
+        client.request("POST", &in_query, &[], b"").await;
+    }
+
+    serving.signal("TERM").await;
+    let (status, said) = serving.end().await;
+    assert_eq!(status, Some(0));
+    assert!(
+        said.contains("\"passed_on\"") && said.contains("\"issued\""),
+        "{said}"
+    );
+    let parts = tokens[0].split('.').skip(1).map(str::to_owned);
+    for secret in [SECRET, caller, given.as_str(), anew.as_str(), checksum]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(parts)
+    {
+        assert!(!said.contains(&secret), "{secret} in\n{said}");
+    }
 }

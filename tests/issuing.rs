@@ -831,6 +831,32 @@ async fn the_21st_bad_signature_is_429_and_a_good_one_still_passes() {
     assert_eq!(bad(23).await.status, 429);
 }
 
+#[tokio::test]
+async fn ten_thousand_forged_addresses_are_one_bucket() {
+    let gateway = Gateway::embedded().await;
+    let statuses = gateway
+        .client()
+        .statuses(10_000, PATH, |number| {
+            let address = format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
+            [
+                ("API-KEY", API_KEY),
+                ("HASH-SIGNATURE", "00"),
+                ("X-Forwarded-For", &address),
+                ("X-Real-IP", &address),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+        })
+        .await;
+    let told = statuses.iter().filter(|status| **status == 401).count();
+    // Twenty at once, and one every three seconds while this runs.
+    assert!((20..40).contains(&told), "{told}");
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 429).count(),
+        10_000 - told
+    );
+}
+
 /// contract.md section 1: a preflight is answered before anyone asks for a signature.
 #[tokio::test]
 async fn a_preflight_is_answered_as_the_server_answers_it() {

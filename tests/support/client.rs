@@ -107,6 +107,29 @@ impl Client {
         answer
     }
 
+    /// Requests over one connection; the status of each. The headers are those of each, by its number.
+    pub async fn statuses(
+        &self,
+        requests: u32,
+        target: &str,
+        headers: impl Fn(u32) -> Vec<(String, String)>,
+    ) -> Vec<u16> {
+        let stream = TokioIo::new(self.connect(b"http/1.1").await);
+        let (mut sender, connection) = conn::http1::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut statuses = Vec::new();
+        for number in 0..requests {
+            let mut request = Request::post(target).header("Host", format!("localhost:{}", self.addr.port()));
+            for (name, value) in headers(number) {
+                request = request.header(name, value);
+            }
+            let request = request.body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+            statuses.push(whole(sender.send_request(request)).await.status);
+        }
+        connection.abort();
+        statuses
+    }
+
     /// One request over HTTP/2.
     pub async fn request_h2(
         &self,

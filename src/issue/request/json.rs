@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
             .rest()
             .get(..length)
             .and_then(|text| str::from_utf8(text).ok())
-            .and_then(Number::parse)
+            .and_then(Number::in_document)
             .ok_or(self.problem(JsonProblem::Expected("a number")))?;
         self.at += length;
         Ok(number)

@@ -3,8 +3,8 @@
 //! `1e3`, `1.0` and `-0` are whole numbers too, so a number is read as text and only then shortened to an
 //! integer; a float on the way would lose digits.
 //!
-//! Stricter than the server in one point: its scanner lets an exponent without digits pass (`1e,`), which is
-//! not JSON.
+//! The server's scanner lets an exponent without digits pass where something follows it (`1e,`). That is no JSON, and
+//! is taken here too, as whoever reads otherwise reads another request.
 //!
 //! Sources: RFC 8259 section 6; proto3's JSON mapping as protobuf-go reads it, for the integers.
 
@@ -25,14 +25,24 @@ pub(super) struct Number<'a> {
 impl<'a> Number<'a> {
     /// Reads a text that is a number and nothing else.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let unsigned = text.strip_prefix('-').unwrap_or(text);
-        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+        Self::read(text).filter(|number| is_digits(unsigned(number.exponent)))
+    }
+
+    /// Reads a number that has something behind it.
+    pub(super) fn in_document(text: &'a str) -> Option<Self> {
+        Self::read(text)
+    }
+
+    fn read(text: &'a str) -> Option<Self> {
+        let positive = text.strip_prefix('-').unwrap_or(text);
+        let (mantissa, exponent) = positive.split_once(['e', 'E']).unwrap_or((positive, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
         let has_leading_zero = whole.len() > 1 && whole.starts_with('0');
+        let digits = unsigned(exponent);
         let is_number = is_digits(whole)
             && !has_leading_zero
             && is_digits(fraction)
-            && is_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+            && (digits.is_empty() || is_digits(digits));
         is_number.then_some(Self {
             is_negative: text.starts_with('-'),
             whole,
@@ -54,7 +64,11 @@ impl<'a> Number<'a> {
         if whole.is_empty() && fraction.is_empty() {
             return Some("0".to_owned());
         }
-        let exponent: i32 = self.exponent.parse().ok()?;
+        let exponent: i32 = if self.exponent.is_empty() {
+            0
+        } else {
+            self.exponent.parse().ok()?
+        };
         let shift = usize::try_from(exponent.unsigned_abs()).ok()?;
         if exponent < 0 {
             let (kept, cut) = whole.split_at_checked(whole.len().checked_sub(shift)?)?;
@@ -67,6 +81,10 @@ impl<'a> Number<'a> {
         let zeros = shift.checked_sub(fraction.len())?;
         Some([whole, fraction, &"0".repeat(zeros)].concat())
     }
+}
+
+fn unsigned(exponent: &str) -> &str {
+    exponent.strip_prefix(['+', '-']).unwrap_or(exponent)
 }
 
 fn is_digits(text: &str) -> bool {
@@ -125,6 +143,15 @@ mod tests {
     fn refuses_an_exponent_that_the_server_would_not_write_out() {
         assert_eq!(integer("0.00000000000000000001e20"), Some(1));
         assert_eq!(integer("0.000000000000000000001e21"), None);
+    }
+
+    #[test]
+    fn an_exponent_without_digits_passes_where_something_follows() {
+        let integer = |text| Number::in_document(text).map(Number::integer::<i64>);
+        assert_eq!(integer("12e"), Some(Some(12)));
+        assert_eq!(integer("0e+"), Some(Some(0)));
+        assert_eq!(integer("1E-"), Some(None));
+        assert_eq!(integer("1.e"), None);
     }
 
     #[test]

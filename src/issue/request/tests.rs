@@ -265,12 +265,14 @@ fn skips_unknown_fields_that_are_json() {
             "{value}"
         );
     }
-    for value in ["01", "+1", ".5", "1.", "1e", "-", "0x1", "NaN", "Infinity", "1_0"] {
+    for value in ["01", "+1", ".5", "1.", "-", "0x1", "NaN", "Infinity", "1_0"] {
         assert!(
             matches!(problem_of(unknown_holding(value)), JsonProblem::Expected(_)),
             "{value}"
         );
     }
+    // The server's scanner overlooks that the digits are missing.
+    assert!(read(unknown_holding("1e").as_ref()).is_ok());
     assert!(read(user_with(r#""[ext.field]":{},"USER_ID":1,"userid":2,"user-id":3"#).as_bytes()).is_ok());
 }
 
@@ -450,7 +452,7 @@ fn agrees_with_another_reader(body: &[u8]) -> Result<(), TestCaseError> {
     // It keeps numbers as floats; we skip those that no float can hold.
     let is_too_large = |error: &serde_json::Error| error.to_string().starts_with("number out of range");
     let other: Value = match serde_json::from_slice(body) {
-        Err(error) if is_too_large(&error) => return Ok(()),
+        Err(error) if is_too_large(&error) || has_bare_exponent(body) => return Ok(()),
         other => other.map_err(|error| TestCaseError::fail(error.to_string()))?,
     };
     let user = field(&other, ["user_info", "userInfo"]).unwrap();
@@ -460,7 +462,25 @@ fn agrees_with_another_reader(body: &[u8]) -> Result<(), TestCaseError> {
     prop_assert_eq!(&request.user_id, &text(field(user, ["user_id", "userId"])));
     let is_admin = field(user, ["is_admin", "isAdmin"]).is_some_and(|value| value.as_bool().unwrap());
     prop_assert_eq!(request.is_admin, is_admin);
+    let flag = |value: Option<&Value>| value.is_some_and(|value| value.as_bool().unwrap_or_default());
+    prop_assert_eq!(request.is_hidden, flag(field(user, ["is_hidden", "isHidden"])));
+    let metadata = field(user, ["user_metadata", "userMetadata"]);
+    let shown = metadata.and_then(|metadata| field(metadata, ["is_admin", "isAdmin"]));
+    prop_assert_eq!(request.shown_as_admin, flag(shown));
     Ok(())
+}
+
+/// The one thing that the server takes and no JSON reader does.
+fn has_bare_exponent(body: &[u8]) -> bool {
+    body.windows(2).any(|pair| {
+        matches!(
+            pair,
+            [
+                b'e' | b'E' | b'+' | b'-',
+                b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'
+            ]
+        )
+    })
 }
 
 proptest! {
