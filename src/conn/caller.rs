@@ -13,6 +13,8 @@ pub struct Caller {
     pub client: ClientAddr,
     /// Our end of the connection.
     pub local: SocketAddr,
+    /// Has a proxy that we trust sent this request on?
+    pub via_proxy: bool,
 }
 
 impl Caller {
@@ -22,6 +24,7 @@ impl Caller {
         Self {
             client: ClientAddr(client_of(headers, ends.peer.ip(), proxies)),
             local: ends.local,
+            via_proxy: proxies.contains(ends.peer.ip()),
         }
     }
 }

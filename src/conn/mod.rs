@@ -32,7 +32,7 @@ use crate::{
     addr::{Ends, Networks},
     drain::Drain,
     reply::{BoxError, Failure},
-    route::{Recorded, Router},
+    route::{Asker, Recorded, Router},
 };
 
 /// What a connection may do and for how long.
@@ -240,7 +240,12 @@ impl Handler for Router {
     type Body = Recorded;
 
     async fn handle(&self, request: Request<Incoming>, caller: Caller) -> Response<Recorded> {
-        Router::handle(self, request, caller.client, caller.local).await
+        let asker = Asker {
+            client: caller.client,
+            local: caller.local,
+            via_proxy: caller.via_proxy,
+        };
+        Router::handle(self, request, asker).await
     }
 
     fn refuse(&self, request: &Request<Incoming>, caller: Caller, failure: Failure) -> Response<Recorded> {

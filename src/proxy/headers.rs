@@ -6,6 +6,7 @@
 use hyper::{
     HeaderMap,
     header::{self, HeaderName, HeaderValue},
+    http::uri::Authority,
 };
 
 use crate::addr::ClientAddr;
@@ -67,6 +68,9 @@ const CLAIMS: [&str; 21] = [
     "x-http-method",
 ];
 
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
 /// Families of the same.
 const CLAIM_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-rewrite-"];
 
@@ -78,11 +82,17 @@ pub struct About {
     pub client: ClientAddr,
     /// The authority that the client used; it becomes `Host` as well.
     pub host: HeaderValue,
+    /// Has a proxy that we trust sent it on? Then what that one says of scheme and host counts (`trust.proxies`).
+    pub via_proxy: bool,
 }
 
 /// Makes a client's fields those of our own request.
 pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) {
     remove_hop_by_hop(headers);
+    let (proto, host) = (
+        claimed(headers, about, FORWARDED_PROTO),
+        claimed(headers, about, FORWARDED_HOST),
+    );
     let refused: Vec<HeaderName> = headers
         .keys()
         .filter(|name| is_refused(name.as_str()))
@@ -101,11 +111,22 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies:
     if let Ok(client) = HeaderValue::try_from(about.client.to_string()) {
         headers.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
+    let proto = proto.filter(|proto| proto == "http" || proto == "https");
     headers.insert(
-        HeaderName::from_static("x-forwarded-proto"),
-        HeaderValue::from_static("https"),
+        FORWARDED_PROTO,
+        proto.unwrap_or(HeaderValue::from_static("https")),
     );
-    headers.insert(HeaderName::from_static("x-forwarded-host"), about.host.clone());
+    let host = host.filter(|host| host.to_str().is_ok_and(|host| host.parse::<Authority>().is_ok()));
+    headers.insert(FORWARDED_HOST, host.unwrap_or(about.host.clone()));
+}
+
+/// What a proxy that we trust says, if it says one thing.
+fn claimed(headers: &HeaderMap, about: &About, name: HeaderName) -> Option<HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) if about.via_proxy => Some(value.clone()),
+        _ => None,
+    }
 }
 
 /// Says something of the client that only we may say, or is a name that programs read in two ways.
@@ -162,6 +183,10 @@ mod tests {
     use super::*;
 
     fn sent(fields: &[(&'static str, &'static str)], reads_cookies: bool) -> HeaderMap {
+        sent_by(fields, reads_cookies, false)
+    }
+
+    fn sent_by(fields: &[(&'static str, &'static str)], reads_cookies: bool, via_proxy: bool) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
@@ -169,6 +194,7 @@ mod tests {
         let about = About {
             client: ClientAddr("192.0.2.7".parse().unwrap()),
             host: HeaderValue::from_static("conf.example.org"),
+            via_proxy,
         };
         to_upstream(&mut headers, &about, reads_cookies);
         headers
@@ -237,6 +263,25 @@ mod tests {
             headers.keys().all(|name| ours.contains(&name.as_str())),
             "{headers:?}"
         );
+    }
+
+    #[test]
+    fn a_trusted_proxys_one_word_on_scheme_and_host_counts() {
+        let fields = [
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "meet.example.org:444"),
+        ];
+        let headers = sent_by(&fields, true, true);
+        assert_eq!(headers["x-forwarded-proto"], "http");
+        assert_eq!(headers["x-forwarded-host"], "meet.example.org:444");
+        let odd = [
+            ("x-forwarded-proto", "gopher"),
+            ("x-forwarded-host", "a b"),
+            ("x-forwarded-host", "c"),
+        ];
+        let headers = sent_by(&odd, true, true);
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-forwarded-host"], "conf.example.org");
     }
 
     #[test]

@@ -76,26 +76,22 @@ pub struct Router {
     pub metrics: Arc<Metrics>,
 }
 
-/// Who asks, by way of which of our addresses.
+/// Who asks.
 #[derive(Clone, Copy)]
-struct From {
-    client: ClientAddr,
-    local: SocketAddr,
+pub struct Asker {
+    /// The client.
+    pub client: ClientAddr,
+    /// The address of ours that was called.
+    pub local: SocketAddr,
+    /// Has a proxy that we trust sent the request on?
+    pub via_proxy: bool,
 }
 
 impl Router {
     /// Answers a request.
-    pub async fn handle(
-        &self,
-        request: Request<Incoming>,
-        client: ClientAddr,
-        local: SocketAddr,
-    ) -> Response<Recorded> {
-        let mut answer = self.answer_for(&request, client);
-        let response = match self
-            .act(request, From { client, local }, &mut answer.record)
-            .await
-        {
+    pub async fn handle(&self, request: Request<Incoming>, from: Asker) -> Response<Recorded> {
+        let mut answer = self.answer_for(&request, from.client);
+        let response = match self.act(request, from, &mut answer.record).await {
             Ok(response) => response,
             Err(failure) => answer.fail(failure),
         };
@@ -117,7 +113,7 @@ impl Router {
     async fn act(
         &self,
         request: Request<Incoming>,
-        from: From,
+        from: Asker,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
         let target = CanonicalTarget::of(&request, &self.hosts)?;
@@ -200,7 +196,7 @@ impl Router {
         request: &Request<Incoming>,
         target: &CanonicalTarget<'_>,
         tag: Option<&str>,
-        from: From,
+        from: Asker,
     ) -> Result<Response<Body>, Failure> {
         match self
             .handoff
@@ -245,7 +241,7 @@ impl Router {
         request: Request<Incoming>,
         endpoint: Endpoint,
         about: &About,
-        from: From,
+        from: Asker,
     ) -> Result<Response<Body>, Failure> {
         if endpoint == Endpoint::RecorderNotify {
             self.internal_only(from)?;
@@ -267,7 +263,7 @@ impl Router {
         &self,
         passed: Result<Passed, IssueError>,
         about: &About,
-        from: From,
+        from: Asker,
     ) -> Result<Response<Body>, Failure> {
         let server = self.upstreams.server.as_ref();
         match passed {
@@ -287,7 +283,7 @@ impl Router {
         upstream: Option<&Arc<Upstream>>,
         request: Request<Incoming>,
         path: Option<String>,
-        from: From,
+        from: Asker,
     ) -> Result<Response<Body>, Failure> {
         let upstream = upstream.ok_or_else(nowhere)?;
         let about = about(&CanonicalTarget::of(&request, &self.hosts)?, from);
@@ -304,7 +300,7 @@ impl Router {
     }
 
     /// `trust.internal`: what LiveKit, ingress and recorders call (contract.md section 0.16).
-    fn internal_only(&self, from: From) -> Result<(), Failure> {
+    fn internal_only(&self, from: Asker) -> Result<(), Failure> {
         if self.internal.is_empty() || self.internal.contains_client(from.client, from.local) {
             return Ok(());
         }
@@ -372,10 +368,11 @@ fn is_twirp(path: &str) -> bool {
         .is_some_and(|first| first.eq_ignore_ascii_case("twirp"))
 }
 
-fn about(target: &CanonicalTarget<'_>, from: From) -> About {
+fn about(target: &CanonicalTarget<'_>, from: Asker) -> About {
     About {
         client: from.client,
         host: target.host.clone(),
+        via_proxy: from.via_proxy,
     }
 }
 
