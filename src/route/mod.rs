@@ -119,6 +119,7 @@ impl Router {
         let target = CanonicalTarget::of(&request, &self.hosts)?;
         let route = self.table.find(target.path);
         record.routed(route.name());
+        let about = about(&target, from);
         match route {
             Route::Root | Route::MountWithoutSlash | Route::PageWithoutSlash
                 if Handoff::is_handoff(target.query) =>
@@ -134,57 +135,51 @@ impl Router {
             Route::Page { tag } => self.page(&request, &target, tag, from).await,
             Route::Asset(path) => self.files.asset(path, request.method(), request.headers()),
             Route::Issue => {
-                let (about, path) = (about(&target, from), path_and_query(request.uri())?);
-                self.issue(request, path, about).await
+                let unchanged = path_and_query(request.uri())?;
+                self.issue(request, unchanged, about).await
             }
-            Route::Auth(endpoint) => {
-                let about = about(&target, from);
-                self.auth(request, endpoint, &about, from).await
-            }
+            Route::Auth(endpoint) => self.auth(request, endpoint, &about, from).await,
             Route::Bbb => {
-                let about = about(&target, from);
-                self.passed(self.issue.bbb(request, from.client).await, &about, from)
+                self.passed(self.issue.bbb(request, from.client).await, &about)
                     .await
             }
             Route::LtiJoin => {
-                let about = about(&target, from);
-                self.passed(self.issue.lti_join(request, from.client).await, &about, from)
+                self.passed(self.issue.lti_join(request, from.client).await, &about)
                     .await
             }
             Route::BreakoutJoin => {
-                let about = about(&target, from);
-                self.passed(self.issue.breakout_join(request, from.client).await, &about, from)
+                self.passed(self.issue.breakout_join(request, from.client).await, &about)
                     .await
             }
             Route::Webhook => {
                 self.internal_only(from)?;
-                self.forward(self.upstreams.server.as_ref(), request, None, from)
+                self.forward(self.upstreams.server.as_ref(), request, &about)
                     .await
             }
             Route::Server => {
-                self.forward(self.upstreams.server.as_ref(), request, None, from)
+                self.forward(self.upstreams.server.as_ref(), request, &about)
                     .await
             }
             Route::Livekit(path) => {
                 if is_twirp(path) {
                     self.internal_only(from)?;
                 }
-                let path = path.to_owned();
-                self.forward(self.upstreams.livekit.as_ref(), request, Some(path), from)
+                let seen = with_path(path, request.uri())?;
+                self.forward_as(self.upstreams.livekit.as_ref(), request, seen, &about)
                     .await
             }
             Route::Nats(path) => {
-                let path = path.to_owned();
-                self.forward(self.upstreams.nats.as_ref(), request, Some(path), from)
+                let seen = with_path(path, request.uri())?;
+                self.forward_as(self.upstreams.nats.as_ref(), request, seen, &about)
                     .await
             }
             Route::Etherpad(path) => {
-                let path = path.to_owned();
-                self.forward(self.upstreams.etherpad.as_ref(), request, Some(path), from)
+                let seen = with_path(path, request.uri())?;
+                self.forward_as(self.upstreams.etherpad.as_ref(), request, seen, &about)
                     .await
             }
             Route::Ingress(_) => {
-                self.forward(self.upstreams.ingress.as_ref(), request, None, from)
+                self.forward(self.upstreams.ingress.as_ref(), request, &about)
                     .await
             }
             Route::Nowhere => Err(nowhere()),
@@ -248,7 +243,7 @@ impl Router {
         }
         let passed = self.issue.pass(request, endpoint, from.client).await;
         let unchecked = matches!(passed, Ok(Passed::Streaming(_)));
-        let response = self.passed(passed, about, from).await?;
+        let response = self.passed(passed, about).await?;
         if unchecked
             && response.status() == StatusCode::UNAUTHORIZED
             && let Err(error) = self.issue.server_refused(from.client).await
@@ -263,40 +258,42 @@ impl Router {
         &self,
         passed: Result<Passed, IssueError>,
         about: &About,
-        from: Asker,
     ) -> Result<Response<Body>, Failure> {
         let server = self.upstreams.server.as_ref();
         match passed {
-            Ok(Passed::Streaming(request)) => self.forward(server, request, None, from).await,
+            Ok(Passed::Streaming(request)) => self.forward(server, request, about).await,
             Ok(Passed::Whole(request)) => {
-                let path = path_and_query(request.uri())?;
+                let unchanged = path_and_query(request.uri())?;
                 let server = server.ok_or_else(nowhere)?;
-                Ok(server.forward_whole(request, path, about).await?)
+                Ok(server.forward_whole(request, unchanged, about).await?)
             }
             Err(error) => error.into_answer(),
         }
     }
 
-    /// To an upstream, with the path that it is to see if that is another.
+    /// To an upstream, in the bytes in which it came.
     async fn forward(
         &self,
         upstream: Option<&Arc<Upstream>>,
         request: Request<Incoming>,
-        path: Option<String>,
-        from: Asker,
+        about: &About,
     ) -> Result<Response<Body>, Failure> {
-        let upstream = upstream.ok_or_else(nowhere)?;
-        let about = about(&CanonicalTarget::of(&request, &self.hosts)?, from);
-        let target = match path {
-            None => path_and_query(request.uri())?,
-            Some(path) => {
-                let whole = path_and_query(request.uri())?;
-                let query = whole.as_str().get(whole.path().len()..).unwrap_or_default();
-                PathAndQuery::try_from(format!("{path}{query}"))
-                    .map_err(|_| Failure::from(BadTarget::Form))?
-            }
-        };
-        Ok(upstream.forward(request, target, &about).await?)
+        let unchanged = path_and_query(request.uri())?;
+        self.forward_as(upstream, request, unchanged, about).await
+    }
+
+    /// To an upstream that sees this target.
+    async fn forward_as(
+        &self,
+        upstream: Option<&Arc<Upstream>>,
+        request: Request<Incoming>,
+        seen: PathAndQuery,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        Ok(upstream
+            .ok_or_else(nowhere)?
+            .forward(request, seen, about)
+            .await?)
     }
 
     /// `trust.internal`: what LiveKit, ingress and recorders call (contract.md section 0.16).
@@ -380,6 +377,13 @@ fn path_and_query(uri: &Uri) -> Result<PathAndQuery, Failure> {
     uri.path_and_query()
         .cloned()
         .ok_or_else(|| BadTarget::Form.into())
+}
+
+/// Another path, and the query as it came.
+fn with_path(path: &str, uri: &Uri) -> Result<PathAndQuery, Failure> {
+    let whole = path_and_query(uri)?;
+    let query = whole.as_str().get(whole.path().len()..).unwrap_or_default();
+    PathAndQuery::try_from(format!("{path}{query}")).map_err(|_| BadTarget::Form.into())
 }
 
 fn nowhere() -> Failure {
