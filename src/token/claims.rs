@@ -42,10 +42,18 @@ const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 impl TokenKeys {
     /// Signs claims as the server would: HS256 over the raw bytes of the secret.
     pub fn sign(&self, claims: &Claims) -> Result<Secret<String>, jsonwebtoken::errors::Error> {
-        let payload = go_escaped(&serde_json::to_string(claims)?);
-        let mut token = BASE64_URL_SAFE_NO_PAD.encode(HEADER);
+        self.sign_payload(HEADER, &serde_json::to_string(claims)?)
+    }
+
+    /// Signs a payload as the server would have written it.
+    pub(super) fn sign_payload(
+        &self,
+        header: &str,
+        payload: &str,
+    ) -> Result<Secret<String>, jsonwebtoken::errors::Error> {
+        let mut token = BASE64_URL_SAFE_NO_PAD.encode(header);
         token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        BASE64_URL_SAFE_NO_PAD.encode_string(go_escaped(payload), &mut token);
         let signature = crypto::sign(token.as_bytes(), self.encoding(), Algorithm::HS256)?;
         token.push('.');
         token.push_str(&signature);

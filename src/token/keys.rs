@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::{constant_time, digest, hmac};
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, RandomizedNonceKey},
+    constant_time, digest, hmac,
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
@@ -17,6 +20,7 @@ pub struct TokenKeys {
     decoding: DecodingKey,
     requests: RequestKey,
     tags: hmac::Key,
+    sealing: RandomizedNonceKey,
 }
 
 /// Bytes of a tag: enough that nobody finds two participations with one, even on purpose.
@@ -32,6 +36,8 @@ pub enum KeyProblem {
     EmptySecret,
     /// The server tells callers apart by it.
     EmptyApiKey,
+    /// The cryptography library takes no key that follows from it.
+    Unusable,
 }
 
 impl fmt::Display for KeyProblem {
@@ -39,6 +45,7 @@ impl fmt::Display for KeyProblem {
         f.write_str(match self {
             Self::EmptySecret => "is empty, so anybody could sign",
             Self::EmptyApiKey => "is empty",
+            Self::Unusable => "can't be used as a key",
         })
     }
 }
@@ -56,16 +63,18 @@ impl TokenKeys {
         if api_key.is_empty() {
             return Err(KeyProblem::EmptyApiKey);
         }
-        let derived = hmac::sign(
-            &hmac::Key::new(hmac::HMAC_SHA256, bytes),
-            b"plugnmeet-gateway: tags of session paths",
-        );
+        let secret_key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let derived = |purpose: &[u8]| hmac::sign(&secret_key, purpose);
+        let tags = derived(b"plugnmeet-gateway: tags of session paths");
+        let sealing = derived(b"plugnmeet-gateway: sealed cookies");
         Ok(Self {
             api_key,
             secret: secret.clone(),
             encoding: EncodingKey::from_secret(bytes),
             decoding: DecodingKey::from_secret(bytes),
-            tags: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+            tags: hmac::Key::new(hmac::HMAC_SHA256, tags.as_ref()),
+            sealing: RandomizedNonceKey::new(&AES_256_GCM_SIV, sealing.as_ref())
+                .map_err(|_| KeyProblem::Unusable)?,
             requests: RequestKey::new(secret),
         })
     }
@@ -113,6 +122,10 @@ impl TokenKeys {
             && segment
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    }
+
+    pub(super) fn sealing(&self) -> &RandomizedNonceKey {
+        &self.sealing
     }
 
     pub(super) fn encoding(&self) -> &EncodingKey {

@@ -1,6 +1,7 @@
 //! Join tokens: JWTs of plugNmeet's own form, checked before anything is believed and signed exactly as the server does.
 //!
-//! Text from outside is `Unverified`; only `TokenKeys::verify` makes a `Verified` of it.
+//! Text from outside is `Unverified`; only `TokenKeys::verify` makes a `Verified` of it, and only `TokenKeys::standing` an
+//! `Expired`, which can be renewed.
 //!
 //! Sources: contract.md section 4 (the JWT), RFC 7515 (JWS compact), RFC 7519 (claims).
 
@@ -8,11 +9,14 @@ mod claims;
 pub mod development_secret;
 mod keys;
 mod participant;
+mod renew;
 mod request_key;
+mod seal;
 mod verify;
 
 pub use claims::Claims;
 pub use keys::{KeyProblem, TokenKeys};
 pub use participant::Participant;
+pub use renew::NotRenewed;
 pub use request_key::RequestKey;
-pub use verify::{BadToken, LEEWAY_SECS, Unverified, Verified};
+pub use verify::{BadToken, Expired, LEEWAY_SECS, Standing, Unverified, Verified};

@@ -10,7 +10,7 @@ use std::fmt;
 use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use super::{Claims, TokenKeys};
+use super::{Claims, TokenKeys, renew::RENEWED};
 
 /// The server's own tolerance for clocks that differ (contract.md section 0.9).
 pub const LEEWAY_SECS: i64 = 60;
@@ -27,6 +27,26 @@ pub struct Unverified<'a>(pub &'a str);
 pub struct Verified {
     /// What it says.
     pub claims: Claims,
+    /// Did this gateway sign it in place of an older one?
+    pub renewed: bool,
+}
+
+/// A genuine join token whose time is over.
+pub struct Expired<'t> {
+    /// What it says.
+    pub claims: Claims,
+    /// Did this gateway sign it in place of an older one?
+    pub renewed: bool,
+    /// The token itself, made here alone, so that nothing but a genuine one is ever renewed.
+    pub(super) token: &'t str,
+}
+
+/// A genuine join token, by where it stands in time.
+pub enum Standing<'t> {
+    /// It opens the page.
+    Valid(Verified),
+    /// It did.
+    Expired(Expired<'t>),
 }
 
 /// Why a token is not believed.
@@ -114,18 +134,31 @@ impl<'de> Deserialize<'de> for NumericDate {
 impl TokenKeys {
     /// Checks everything that can be checked without the server's room state.
     pub fn verify(&self, token: Unverified<'_>, now: i64) -> Result<Verified, BadToken> {
-        let claims = self.genuine(token)?;
-        // The server's comparisons: valid up to and including the second `exp + leeway`.
-        if now - LEEWAY_SECS > claims.exp {
-            return Err(BadToken::Expired);
+        match self.standing(token, now)? {
+            Standing::Valid(verified) => Ok(verified),
+            Standing::Expired(_) => Err(BadToken::Expired),
         }
-        if now + LEEWAY_SECS < claims.nbf {
-            return Err(BadToken::NotYetValid);
-        }
-        Ok(Verified { claims })
     }
 
-    fn genuine(&self, token: Unverified<'_>) -> Result<Claims, BadToken> {
+    /// As `verify`, for whoever has a use for a genuine token that has expired.
+    pub fn standing<'t>(&self, token: Unverified<'t>, now: i64) -> Result<Standing<'t>, BadToken> {
+        let (claims, renewed) = self.genuine(token)?;
+        // The server's comparisons: valid up to and including the second `exp + leeway`.
+        if now.saturating_sub(LEEWAY_SECS) > claims.exp {
+            let token = token.0;
+            return Ok(Standing::Expired(Expired {
+                claims,
+                renewed,
+                token,
+            }));
+        }
+        if now.saturating_add(LEEWAY_SECS) < claims.nbf {
+            return Err(BadToken::NotYetValid);
+        }
+        Ok(Standing::Valid(Verified { claims, renewed }))
+    }
+
+    fn genuine(&self, token: Unverified<'_>) -> Result<(Claims, bool), BadToken> {
         if !is_compact_jwt(token.0) {
             return Err(BadToken::Malformed);
         }
@@ -139,7 +172,8 @@ impl TokenKeys {
         if decoded.header.crit.is_some() {
             return Err(BadToken::NotGenuine);
         }
-        self.join_claims(decoded.claims)
+        let renewed = decoded.header.kid.as_deref() == Some(RENEWED);
+        Ok((self.join_claims(decoded.claims)?, renewed))
     }
 
     fn join_claims(&self, payload: Payload) -> Result<Claims, BadToken> {
