@@ -20,6 +20,7 @@ use crate::{
     listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
     observe::{LogFormat, LogSettings, Metrics},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
+    request_id::RequestIds,
     route::{Finish, Hosts, Router, Table, Upstreams},
     tls::{Tls, TlsSettings},
     token::{TokenKeys, development_secret},
@@ -351,8 +352,10 @@ async fn router(
         upstreams: upstreams(config, metrics, drain),
         internal: config.trust.internal.clone(),
         finish: Finish::new(&config.session.frame_ancestors, strict_transport),
+        login_url: config.session.login_url.as_ref().map(ToString::to_string),
         clock: clock.clone(),
         metrics: Arc::clone(metrics),
+        ids: RequestIds::default(),
     })
 }
 

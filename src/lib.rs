@@ -40,7 +40,7 @@
 //! | 10 | [`query`] | query strings, as browsers read them |
 //! | 11 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 11 | [`observe`] | the log, access records, audit lines, metrics |
-//! | 12 | [`addr`], [`clock`], [`drain`], [`secret`] | values that all others speak of |
+//! | 12 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`] | values that all others speak of |
 
 pub mod addr;
 pub mod cli;
@@ -59,6 +59,7 @@ pub mod observe;
 pub mod proxy;
 pub mod query;
 pub mod reply;
+pub mod request_id;
 pub mod route;
 pub mod secret;
 pub mod tls;

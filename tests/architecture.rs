@@ -32,7 +32,7 @@ const FLOORS: [&[&str]; 13] = [
     &["upgrade"],
     &["token", "design", "limits", "query"],
     &["reply", "observe"],
-    &["addr", "clock", "drain", "secret"],
+    &["addr", "clock", "drain", "request_id", "secret"],
 ];
 
 /// What only one room may name, tests apart: a test may play the other side.

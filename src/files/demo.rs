@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::method::{self, Verb};
 use crate::{
-    reply::{Body, Failure, page},
+    reply::{Body, Failure, Language, page},
     token::Claims,
 };
 
@@ -30,7 +30,12 @@ pub(super) fn answer(shown: Shown<'_>, method: &Method) -> Result<Response<Body>
     if verb == Verb::Options {
         return Ok(method::options());
     }
-    let response = page::own(StatusCode::OK, "Your session is ready", &content(shown));
+    let response = page::own(
+        StatusCode::OK,
+        Language::En,
+        "Your session is ready",
+        &content(shown),
+    );
     Ok(verb.answer_with(response))
 }
 

@@ -12,7 +12,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::token::Claims;
+use crate::{
+    reply::{Format, Reader},
+    token::Claims,
+};
 
 const HASHED: &str = "assets/js/main-module.Cq0qsXkl.js";
 /// Of "0123456789": the first half of its SHA-256.
@@ -278,7 +281,7 @@ fn files_are_for_reading() {
         (refused.status().as_u16(), refused.code()),
         (405, "method_not_allowed")
     );
-    let response = refused.into_response(crate::reply::Format::Page { json: true });
+    let response = refused.into_response(Format::Page { json: true }, &Reader::default());
     assert_eq!(response.headers()["allow"], "GET, HEAD");
 }
 

@@ -7,7 +7,12 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use crate::{design::Breach, limits::OverLimit, reply::Failure, token::BadToken};
+use crate::{
+    design::Breach,
+    limits::OverLimit,
+    reply::{Failure, Topic},
+    token::BadToken,
+};
 
 /// Why a session is not handed off.
 #[derive(Debug)]
@@ -86,15 +91,9 @@ impl From<HandoffError> for Failure {
         let failure = Self::new(status, code, error.to_string());
         match error {
             HandoffError::Method => failure.header(header::ALLOW, HeaderValue::from_static("GET, HEAD")),
-            HandoffError::NoSession => failure.words(
-                "Use your join link",
-                "Open the meeting from the site or the message that invited you.",
-            ),
+            HandoffError::NoSession => failure.about(Topic::NoSession),
             HandoffError::BadToken(bad) => told_apart(failure, bad),
-            HandoffError::Design(_) => failure.words(
-                "This design can't be used",
-                "Tell whoever made the link what is wrong with it:",
-            ),
+            HandoffError::Design(_) => failure.about(Topic::BadDesign),
             HandoffError::TwoTokens
             | HandoffError::TwoDesigns
             | HandoffError::Prefetch
@@ -111,19 +110,9 @@ fn told_apart(failure: Failure, bad: BadToken) -> Failure {
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer error=\"invalid_token\""),
     );
-    match bad {
-        BadToken::Expired => failure.words(
-            "This link has expired",
-            "Go back to where you got it and open the meeting from there again.",
-        ),
-        BadToken::NotYetValid => failure.words(
-            "This link is not valid yet",
-            "Wait until the meeting begins and open the link again. If it should have begun, tell whoever runs it that \
-             a clock is wrong.",
-        ),
-        BadToken::Malformed | BadToken::NotGenuine | BadToken::NotAJoinToken => failure.words(
-            "This link is not genuine",
-            "It may have been cut off on its way. Open the meeting from where you got the link again.",
-        ),
-    }
+    failure.about(match bad {
+        BadToken::Expired => Topic::Expired,
+        BadToken::NotYetValid => Topic::NotYetValid,
+        BadToken::Malformed | BadToken::NotGenuine | BadToken::NotAJoinToken => Topic::NotGenuine,
+    })
 }

@@ -55,7 +55,7 @@ impl From<OverLimit> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reply::Format;
+    use crate::reply::{Format, Reader};
 
     #[test]
     fn the_answer_has_the_fields_of_the_draft() {
@@ -64,7 +64,8 @@ mod tests {
             rate: RateSettings::parse("10/min").unwrap(),
             wait: Duration::from_millis(5_200),
         };
-        let response = Failure::from(over).into_response(Format::Auth { protobuf: false });
+        let response =
+            Failure::from(over).into_response(Format::Auth { protobuf: false }, &Reader::default());
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()["retry-after"], "6");
         assert_eq!(response.headers()["ratelimit-policy"], r#""user";q=10;w=60"#);

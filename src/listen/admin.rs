@@ -13,7 +13,7 @@ use crate::{
     conn::{Caller, Handler},
     drain::Drain,
     observe::Metrics,
-    reply::{Body, Failure, Format},
+    reply::{Body, Failure, Format, Reader},
 };
 
 /// Answers `/livez`, `/readyz` and `/metrics`.
@@ -72,6 +72,6 @@ impl Handler for Admin {
     }
 
     fn refuse(&self, _: &Request<Incoming>, _: Caller, failure: Failure) -> Response<Body> {
-        failure.into_response(Format::Page { json: true })
+        failure.into_response(Format::Page { json: true }, &Reader::default())
     }
 }

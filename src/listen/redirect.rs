@@ -8,7 +8,7 @@ use hyper::{
 
 use crate::{
     conn::{Caller, Handler},
-    reply::{Body, Failure, Format},
+    reply::{Body, Failure, Format, Language, Reader},
     route::{BadTarget, CanonicalTarget, Hosts},
 };
 
@@ -67,12 +67,16 @@ impl Redirect {
 impl Handler for Redirect {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _: Caller) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, caller: Caller) -> Response<Body> {
         self.answer(&request)
-            .unwrap_or_else(|failure| failure.into_response(Format::Page { json: false }))
+            .unwrap_or_else(|failure| self.refuse(&request, caller, failure))
     }
 
-    fn refuse(&self, _: &Request<Incoming>, _: Caller, failure: Failure) -> Response<Body> {
-        failure.into_response(Format::Page { json: false })
+    fn refuse(&self, request: &Request<Incoming>, _: Caller, failure: Failure) -> Response<Body> {
+        let reader = Reader {
+            language: Language::of(request.headers()),
+            ..Reader::default()
+        };
+        failure.into_response(Format::Page { json: false }, &reader)
     }
 }

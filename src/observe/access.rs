@@ -7,13 +7,14 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::{Metrics, log::ACCESS, redacted};
-use crate::addr::ClientAddr;
+use crate::{addr::ClientAddr, request_id::RequestId};
 
 /// The status under which metrics count requests that were cut off.
 const UNANSWERED: u16 = 0;
 
 /// What is known of a request; writes itself when it is dropped.
 pub struct AccessRecord {
+    id: RequestId,
     started: Instant,
     client: ClientAddr,
     method: Method,
@@ -32,6 +33,7 @@ pub struct AccessRecord {
 impl AccessRecord {
     /// A request has come in.
     pub fn begin(
+        id: RequestId,
         client: ClientAddr,
         method: &Method,
         path: &str,
@@ -39,6 +41,7 @@ impl AccessRecord {
         metrics: &Arc<Metrics>,
     ) -> Self {
         Self {
+            id,
             started: Instant::now(),
             client,
             method: method.clone(),
@@ -100,6 +103,7 @@ impl Drop for AccessRecord {
         };
         info!(
             target: ACCESS,
+            id = %self.id,
             client = %self.client,
             method = %self.method,
             path = self.path,

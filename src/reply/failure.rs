@@ -9,9 +9,10 @@ use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderName, HeaderValue},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::{Body, page};
+use super::{Body, Language, Topic, page};
+use crate::request_id::RequestId;
 
 /// The names of plugNmeet's `StatusCode` that the gateway uses; SDKs break on any that they don't know (contract.md
 /// sections 0.4 and 1).
@@ -68,6 +69,18 @@ pub enum Format {
     },
 }
 
+/// Who is told, and what they can quote or follow. Only people and scripts that follow links are told of the last two:
+/// the other forms are the server's, to the byte.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reader<'a> {
+    /// The language of pages.
+    pub language: Language,
+    /// The name under which the operator finds the request.
+    pub request: Option<RequestId>,
+    /// Where links are handed out.
+    pub login_url: Option<&'a str>,
+}
+
 /// Our word for a request that reached no upstream at all.
 pub const NOT_SENT: &str = "upstream_unreachable";
 
@@ -81,8 +94,7 @@ struct Told {
     code: &'static str,
     server_code: ServerCode,
     message: Cow<'static, str>,
-    title: &'static str,
-    advice: &'static str,
+    topic: Topic,
     headers: HeaderMap,
     /// Shared, as one failure may be told to several who waited for the same call.
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -91,14 +103,13 @@ struct Told {
 impl Failure {
     /// `code` is our own stable word for it, for logs and JSON; `message` is what the caller reads.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        let (server_code, title, advice) = defaults(status);
+        let (server_code, topic) = defaults(status);
         Self(Box::new(Told {
             status,
             code,
             server_code,
             message: message.into(),
-            title,
-            advice,
+            topic,
             headers: HeaderMap::new(),
             source: None,
         }))
@@ -111,11 +122,10 @@ impl Failure {
         self
     }
 
-    /// What a person reads first, and what they can do.
+    /// Another topic of the page than the status suggests.
     #[must_use]
-    pub fn words(mut self, title: &'static str, advice: &'static str) -> Self {
-        self.0.title = title;
-        self.0.advice = advice;
+    pub fn about(mut self, topic: Topic) -> Self {
+        self.0.topic = topic;
         self
     }
 
@@ -149,7 +159,7 @@ impl Failure {
     }
 
     /// The answer, in the caller's form.
-    pub fn into_response(self, format: Format) -> Response<Body> {
+    pub fn into_response(self, format: Format, reader: &Reader<'_>) -> Response<Body> {
         let told = *self.0;
         let (status, media, body): (_, _, Body) = match format {
             Format::Auth { protobuf: true } if told.status == StatusCode::UNAUTHORIZED => {
@@ -163,9 +173,9 @@ impl Failure {
             }
             Format::Upload => (StatusCode::BAD_REQUEST, "application/json", told.json()),
             Format::Bbb => (told.status, "text/xml; charset=utf-8", told.bbb()),
-            Format::Page { json: true } => (told.status, "application/json", told.page_json()),
+            Format::Page { json: true } => (told.status, "application/json", told.page_json(reader)),
             Format::Page { json: false } => {
-                let mut response = page::message(told.status, told.title, &told.message, told.advice);
+                let mut response = page::message(told.status, told.topic, &told.message, reader);
                 merge(response.headers_mut(), told.headers);
                 return response;
             }
@@ -189,15 +199,22 @@ impl Told {
     }
 
     /// For scripts that follow join links: as the server's JSON, with our own word, which tells expired from forged.
-    fn page_json(&self) -> Body {
-        json!({
-            "status": false,
-            "msg": self.message,
-            "status_code": self.server_code.name(),
-            "code": self.code,
-        })
-        .to_string()
-        .into()
+    fn page_json(&self, reader: &Reader<'_>) -> Body {
+        let request = reader.request.map(|id| ("request_id", id.to_string().into()));
+        let login = reader.login_url.map(|url| ("login_url", url.into()));
+        let fields = [
+            ("status", false.into()),
+            ("msg", self.message.as_ref().into()),
+            ("status_code", self.server_code.name().into()),
+            ("code", self.code.into()),
+        ];
+        let fields: Map<String, Value> = fields
+            .into_iter()
+            .chain(request)
+            .chain(login)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Value::Object(fields).to_string().into()
     }
 
     /// `CommonResponse`: field 1 `status` (false, so absent), 2 `msg`, 3 `status_code`, which the server leaves out of
@@ -275,38 +292,14 @@ fn merge(into: &mut HeaderMap, from: HeaderMap) {
 }
 
 /// What a status says when the room has nothing better.
-fn defaults(status: StatusCode) -> (ServerCode, &'static str, &'static str) {
+fn defaults(status: StatusCode) -> (ServerCode, Topic) {
     match status.as_u16() {
-        401 => (
-            ServerCode::InvalidTokenOrSignature,
-            "This link can't be used",
-            "Go back to where you got the link and open the meeting from there again.",
-        ),
-        403 => (
-            ServerCode::PermissionDenied,
-            "Not allowed",
-            "Open the meeting from its join link.",
-        ),
-        404 => (
-            ServerCode::NotFound,
-            "Nothing here",
-            "Check the address, or open the meeting from its join link.",
-        ),
-        429 => (
-            ServerCode::PermissionDenied,
-            "Too many attempts",
-            "Wait a little and try again.",
-        ),
-        500..=599 => (
-            ServerCode::InternalServerError,
-            "The meeting can't be reached right now",
-            "Wait a moment and load the page again.",
-        ),
-        _ => (
-            ServerCode::InvalidParameters,
-            "This request can't be understood",
-            "Open the meeting from its join link again.",
-        ),
+        401 => (ServerCode::InvalidTokenOrSignature, Topic::UnusableLink),
+        403 => (ServerCode::PermissionDenied, Topic::NotAllowed),
+        404 => (ServerCode::NotFound, Topic::NotFound),
+        429 => (ServerCode::PermissionDenied, Topic::OverLimit),
+        500..=599 => (ServerCode::InternalServerError, Topic::ServerDown),
+        _ => (ServerCode::InvalidParameters, Topic::BadRequest),
     }
 }
 
@@ -315,9 +308,14 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::request_id::RequestIds;
 
     async fn text_of(failure: Failure, format: Format) -> (u16, String, String) {
-        let response = failure.into_response(format);
+        told_to(&Reader::default(), failure, format).await
+    }
+
+    async fn told_to(reader: &Reader<'_>, failure: Failure, format: Format) -> (u16, String, String) {
+        let response = failure.into_response(format, reader);
         let status = response.status().as_u16();
         let media = response.headers()["content-type"].to_str().unwrap().to_owned();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -377,5 +375,72 @@ mod tests {
         let (_, media, body) = text_of(down(), Format::Page { json: false }).await;
         assert_eq!(media, "text/html; charset=utf-8");
         assert!(body.contains("upstream &lt;can't&gt; be reached"), "{body}");
+    }
+
+    fn german(ids: &RequestIds) -> Reader<'static> {
+        Reader {
+            language: Language::De,
+            request: Some(ids.next()),
+            login_url: Some("https://lms.example.org/login?a=1&b=2"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_speaks_the_readers_language_and_marks_what_does_not() {
+        let reader = german(&RequestIds::default());
+        let (.., body) = told_to(&reader, down(), Format::Page { json: false }).await;
+        for part in [
+            "<html lang=\"de\">".to_owned(),
+            "<h1>Die Besprechung ist gerade nicht erreichbar</h1>".to_owned(),
+            "<p class=\"soft\" lang=\"en\">upstream".to_owned(),
+            "href=\"https://lms.example.org/login?a=1&amp;b=2\"".to_owned(),
+            "Zur Anmeldeseite".to_owned(),
+            format!("Anfrage <code>{}</code>", reader.request.unwrap()),
+        ] {
+            assert!(body.contains(&part), "{part} in {body}");
+        }
+        let (.., english) = text_of(down(), Format::Page { json: false }).await;
+        assert!(english.contains("<p class=\"soft\">upstream"), "{english}");
+        assert!(
+            !english.contains("<code>") && !english.contains("href"),
+            "{english}"
+        );
+    }
+
+    #[tokio::test]
+    async fn json_for_people_has_what_they_can_quote_and_follow() {
+        let reader = german(&RequestIds::default());
+        let (status, media, body) = told_to(&reader, down(), Format::Page { json: true }).await;
+        assert_eq!((status, media.as_str()), (502, "application/json"));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&body).unwrap(),
+            json!({
+                "status": false,
+                "msg": "upstream <can't> be reached",
+                "status_code": "INTERNAL_SERVER_ERROR",
+                "code": "upstream_down",
+                "request_id": reader.request.unwrap().to_string(),
+                "login_url": "https://lms.example.org/login?a=1&b=2",
+            })
+        );
+    }
+
+    /// SDKs break on a field that the server's answers lack, and a header would tell the gateway from the server.
+    #[tokio::test]
+    async fn the_servers_own_forms_know_nothing_of_the_reader() {
+        let reader = german(&RequestIds::default());
+        for format in [
+            Format::Auth { protobuf: false },
+            Format::Api { protobuf: false },
+            Format::Api { protobuf: true },
+            Format::Upload,
+            Format::Bbb,
+        ] {
+            let plain = down().into_response(format, &Reader::default());
+            let told = down().into_response(format, &reader);
+            assert_eq!(plain.headers(), told.headers());
+            let bytes = |response: Response<Body>| async { response.into_body().collect().await.unwrap() };
+            assert_eq!(bytes(plain).await.to_bytes(), bytes(told).await.to_bytes());
+        }
     }
 }

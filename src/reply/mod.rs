@@ -1,14 +1,18 @@
 //! What goes back to the client: bodies, and failures in the form that the caller can read.
 //!
 //! Each audience has a form of its own: the SDKs the server's JSON, the meeting client protobuf, the uploader a status
-//! that it doesn't retry, BBB its XML, people a small page. A room says what went wrong; the form is chosen here, once,
-//! and nothing else in the gateway writes the body of an error.
+//! that it doesn't retry, BBB its XML, people a small page in their language. A room says what went wrong; the form is
+//! chosen here, once, and nothing else in the gateway writes the body of an error.
 //!
 //! Sources: contract.md sections 0.3, 1, 5; product.md "Forwarding"; sdk-behaviour.md.
 
 mod body;
 mod failure;
+mod language;
 pub mod page;
+mod words;
 
 pub use body::{Body, BoxError};
-pub use failure::{Failure, Format, NOT_SENT, ServerCode, server_json};
+pub use failure::{Failure, Format, NOT_SENT, Reader, ServerCode, server_json};
+pub use language::Language;
+pub use words::{Label, Topic, Words};

@@ -10,47 +10,79 @@ use hyper::{
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::Body;
+use super::{Body, Label, Language, Reader, Topic};
 
-/// Marks a response as a page of the gateway's own. `crate::route` adds to its policy who may frame it.
-#[derive(Clone, Copy)]
-pub struct OwnPage;
+/// Marks a response as a page of the gateway's own. `crate::route` writes its policy, with who may frame it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnPage {
+    /// May it send forms to ourselves?
+    pub forms: bool,
+}
 
+/// Contrasts are 4.5 to 1 or better for every text, in both colour schemes (WCAG 2.2, success criterion 1.4.3).
 const STYLE: &str = "\
-:root{color-scheme:light dark;--fg:#1c2733;--bg:#f4f6f8;--card:#fff;--soft:#5b6b7b;--line:#dde3e9}\
-@media(prefers-color-scheme:dark){:root{--fg:#e8edf2;--bg:#11171d;--card:#1a222b;--soft:#9fb0c0;--line:#2c3945}}\
+:root{color-scheme:light dark;--fg:#1c2733;--bg:#f4f6f8;--card:#fff;--soft:#5b6b7b;--line:#dde3e9;--act:#0b5cad;\
+--on-act:#fff}\
+@media(prefers-color-scheme:dark){:root{--fg:#e8edf2;--bg:#11171d;--card:#1a222b;--soft:#9fb0c0;--line:#2c3945;\
+--act:#8cc8ff;--on-act:#11171d}}\
 body{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--bg);color:var(--fg);\
 font:1rem/1.5 system-ui,sans-serif}\
 main{box-sizing:border-box;width:min(36rem,100%);padding:2rem;background:var(--card);border:1px solid var(--line);\
-border-radius:.75rem}\
-h1{margin:0 0 .5rem;font-size:1.4rem}p{margin:.5rem 0}.soft{color:var(--soft)}\
+border-radius:.75rem;overflow-wrap:anywhere}\
+h1{margin:0 0 .5rem;font-size:1.4rem}p{margin:.5rem 0}.soft{color:var(--soft)}.small{font-size:.875rem}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.35rem 1rem;margin:1rem 0}\
-dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}svg{vertical-align:-.1em;margin-right:.4em}";
+dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}svg{vertical-align:-.1em;margin-right:.4em}\
+.actions{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.25rem 0}.actions form{display:contents}\
+.button{padding:.6rem 1.1rem;border:2px solid var(--act);border-radius:.5rem;background:var(--act);color:var(--on-act);\
+font:inherit;font-weight:600;text-decoration:none;cursor:pointer}.button.plain{background:none;color:var(--act)}\
+.button:focus-visible{outline:3px solid var(--fg);outline-offset:3px}";
 
-/// What these pages may do: show themselves in their one style. Without `frame-ancestors`, which `crate::route` adds.
+/// What these pages may do: show themselves in their one style. Without `form-action` and `frame-ancestors`, which
+/// `crate::route` adds.
 pub static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = BASE64_STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
+    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'")
 });
 
-/// A page with a headline, what happened, and what to do next.
-pub fn message(status: StatusCode, title: &str, what: &str, advice: &str) -> Response<Body> {
-    own(
-        status,
-        title,
-        &html! {
-            h1 { (title) }
-            p { (advice) }
-            p.soft { (what) }
-        },
-    )
+/// A page that tells of a failure: a headline, what to do next, what happened, and what to quote when asking for help.
+pub fn message(status: StatusCode, topic: Topic, what: &str, reader: &Reader<'_>) -> Response<Body> {
+    let language = reader.language;
+    let words = topic.words(language);
+    // The sentence is the error's own; it is no translation's job to be as exact.
+    let other = (language != Language::En).then_some("en");
+    let content = html! {
+        h1 { (words.title) }
+        p { (words.advice) }
+        p.soft lang=[other] { (what) }
+        @if let Some(url) = reader.login_url {
+            // Out of a frame, if it is in one: there is hardly a login page that lets itself be framed.
+            p.actions { a.button href=(url) target="_top" { (Label::LogIn.text(language)) } }
+        }
+        @if let Some(request) = reader.request {
+            p.soft.small { (Label::Request.text(language)) " " code { (request) } }
+        }
+    };
+    own(status, language, words.title, &content)
+}
+
+/// A page that leaves the reader a choice: below the advice stand links and buttons, which may send forms to ourselves.
+pub fn choice(status: StatusCode, language: Language, topic: Topic, controls: &Markup) -> Response<Body> {
+    let words = topic.words(language);
+    let content = html! {
+        h1 { (words.title) }
+        p { (words.advice) }
+        div.actions { (controls) }
+    };
+    let mut response = own(status, language, words.title, &content);
+    response.extensions_mut().insert(OwnPage { forms: true });
+    response
 }
 
 /// Any page of the gateway's own.
-pub fn own(status: StatusCode, title: &str, content: &Markup) -> Response<Body> {
+pub fn own(status: StatusCode, language: Language, title: &str, content: &Markup) -> Response<Body> {
     let page = html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(language.tag()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -63,12 +95,13 @@ pub fn own(status: StatusCode, title: &str, content: &Markup) -> Response<Body> 
     };
     let mut response = Response::new(Body::from(page.into_string()));
     *response.status_mut() = status;
-    response.extensions_mut().insert(OwnPage);
+    response.extensions_mut().insert(OwnPage::default());
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response

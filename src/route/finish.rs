@@ -24,6 +24,8 @@ use crate::{
 pub struct Finish {
     /// Policy of the gateway's own pages.
     own_policy: HeaderValue,
+    /// The same for those that send forms.
+    own_policy_with_forms: HeaderValue,
     /// Policy of the client's page.
     page_policy: HeaderValue,
     /// `Strict-Transport-Security`, where the public name is one that a browser may remember.
@@ -46,8 +48,15 @@ impl Finish {
                 "default-src 'none'; frame-ancestors 'none'",
             ))
         };
+        let own = |forms: &str| {
+            value(format!(
+                "{}; form-action {forms}; frame-ancestors {ancestors}",
+                *POLICY
+            ))
+        };
         Self {
-            own_policy: value(format!("{}; frame-ancestors {ancestors}", *POLICY)),
+            own_policy: own("'none'"),
+            own_policy_with_forms: own("'self'"),
             page_policy: value(format!("frame-ancestors {ancestors}")),
             strict_transport: strict_transport.then_some(HeaderValue::from_static(STRICT_TRANSPORT)),
         }
@@ -63,10 +72,15 @@ impl Finish {
     }
 
     pub(super) fn apply(&self, response: &mut Response<Body>) {
-        let own = response.extensions_mut().remove::<OwnPage>().is_some();
+        let own = response.extensions_mut().remove::<OwnPage>();
         let headers = response.headers_mut();
-        if own {
-            headers.insert(header::CONTENT_SECURITY_POLICY, self.own_policy.clone());
+        if let Some(page) = own {
+            let policy = if page.forms {
+                &self.own_policy_with_forms
+            } else {
+                &self.own_policy
+            };
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
             headers.insert(
                 header::X_CONTENT_TYPE_OPTIONS,
                 HeaderValue::from_static("nosniff"),

@@ -34,7 +34,8 @@ use crate::{
     issue::{Endpoint, Issue, IssueError, Issued, Passed},
     observe::{AccessRecord, Metrics},
     proxy::{About, Upstream},
-    reply::{Body, Failure, Format},
+    reply::{Body, Failure, Format, Language, Reader},
+    request_id::{RequestId, RequestIds},
 };
 
 /// The upstreams that are configured; the paths of the others lead nowhere.
@@ -70,10 +71,14 @@ pub struct Router {
     pub internal: Networks,
     /// What every answer gets.
     pub finish: Finish,
+    /// Where links are handed out, for pages that say that one is needed.
+    pub login_url: Option<String>,
     /// The time.
     pub clock: Clock,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Names of requests.
+    pub ids: RequestIds,
 }
 
 /// Who asks.
@@ -93,7 +98,7 @@ impl Router {
         let mut answer = self.answer_for(&request, from.client);
         let response = match self.act(request, from, &mut answer.record).await {
             Ok(response) => response,
-            Err(failure) => answer.fail(failure),
+            Err(failure) => answer.fail(failure, self.login_url.as_deref()),
         };
         answer.finish(&self.finish, response)
     }
@@ -106,7 +111,7 @@ impl Router {
         failure: Failure,
     ) -> Response<Recorded> {
         let mut answer = self.answer_for(request, client);
-        let response = answer.fail(failure);
+        let response = answer.fail(failure, self.login_url.as_deref());
         answer.finish(&self.finish, response)
     }
 
@@ -309,11 +314,14 @@ impl Router {
     }
 
     fn answer_for(&self, request: &Request<Incoming>, client: ClientAddr) -> Answer {
-        let uri = request.uri();
+        let (uri, id) = (request.uri(), self.ids.next());
         Answer {
+            id,
             format: format::of(uri, request.headers(), &self.table.mount),
+            language: Language::of(request.headers()),
             from_script: request.headers().contains_key(header::ORIGIN),
             record: AccessRecord::begin(
+                id,
                 client,
                 request.method(),
                 uri.path(),
@@ -326,16 +334,23 @@ impl Router {
 
 /// What has to be known of a request to answer it in its form, when the request itself is gone.
 struct Answer {
+    id: RequestId,
     format: Format,
+    language: Language,
     from_script: bool,
     record: AccessRecord,
 }
 
 impl Answer {
-    fn fail(&mut self, failure: Failure) -> Response<Body> {
+    fn fail(&mut self, failure: Failure, login_url: Option<&str>) -> Response<Body> {
         let cause = failure.cause().map(|cause| cause as _);
         self.record.failed(failure.code(), cause);
-        failure.into_response(self.format)
+        let reader = Reader {
+            language: self.language,
+            request: Some(self.id),
+            login_url,
+        };
+        failure.into_response(self.format, &reader)
     }
 
     fn finish(self, finish: &Finish, mut response: Response<Body>) -> Response<Recorded> {

@@ -1,0 +1,75 @@
+//! The name of a request: a person reads it on a page and quotes it, and the operator finds it in the access record.
+//!
+//! It is no secret and opens nothing. Its first part is the process', so that replicas don't name alike and nobody
+//! guesses a name that they have not been told.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// Bits of the process' part: twelve digits.
+const PROCESS_BITS: u32 = 48;
+
+/// One request's name: twenty digits from `0-9a-f`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    process: u64,
+    nth: u64,
+}
+
+/// Gives each request a name.
+#[derive(Debug)]
+pub struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl Default for RequestIds {
+    /// The standard library's own randomness, which keeps maps from being guessed, is good enough for a name.
+    fn default() -> Self {
+        Self {
+            process: RandomState::new().hash_one(()) >> (u64::BITS - PROCESS_BITS),
+            next: AtomicU64::new(1),
+        }
+    }
+}
+
+impl RequestIds {
+    /// A name that no other request of this process has.
+    pub fn next(&self) -> RequestId {
+        RequestId {
+            process: self.process,
+            nth: self.next.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012x}{:08x}", self.process, self.nth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_has_a_name_of_its_own() {
+        let (ours, theirs) = (RequestIds::default(), RequestIds::default());
+        let names = [ours.next(), ours.next(), theirs.next()].map(|id| id.to_string());
+        for name in &names {
+            assert_eq!(name.len(), 20, "{name}");
+            assert!(
+                name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+                "{name}"
+            );
+        }
+        let [first, second, other] = names;
+        assert_eq!(first[..12], second[..12]);
+        assert_ne!(first[12..], second[12..]);
+        assert_ne!(first[..12], other[..12]);
+    }
+}
