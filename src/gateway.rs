@@ -22,6 +22,7 @@ use crate::{
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
     request_id::RequestIds,
     route::{Finish, Hosts, Router, Table, Upstreams},
+    sessions::Sessions,
     tls::{Tls, TlsSettings},
     token::{TokenKeys, development_secret},
 };
@@ -311,6 +312,7 @@ async fn router(
         mount: config.client.mount.clone(),
         scope,
         renew_grace: config.session.renew_grace,
+        max_age: config.session.max_age,
         login_url: config
             .session
             .login_url
@@ -318,6 +320,7 @@ async fn router(
             .and_then(|url| url.as_str().parse().ok()),
         framed: !config.session.frame_ancestors.is_empty(),
     };
+    let sessions = Arc::new(Sessions::default());
     let issue = IssueSettings {
         mode: match config.issuer.mode {
             config::IssuerMode::Embedded => Mode::Embedded(EmbeddedSettings {
@@ -345,9 +348,11 @@ async fn router(
             Arc::clone(&keys),
             design,
             Arc::clone(&limits),
+            Arc::clone(&sessions),
+            Arc::clone(metrics),
             clock.clone(),
         ),
-        issue: Issue::new(issue, keys, limits, Arc::clone(metrics), clock.clone()),
+        issue: Issue::new(issue, keys, limits, sessions, Arc::clone(metrics), clock.clone()),
         files,
         upstreams: upstreams(config, metrics, drain),
         internal: config.trust.internal.clone(),

@@ -38,6 +38,7 @@
 //! | 10 | [`design`] | `custom_design`, checked |
 //! | 10 | [`limits`] | how often what may happen, counted in memory or in Redis |
 //! | 10 | [`query`] | query strings, as browsers read them |
+//! | 10 | [`sessions`] | what is remembered of sessions between requests |
 //! | 11 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 11 | [`observe`] | the log, access records, audit lines, metrics |
 //! | 12 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`] | values that all others speak of |
@@ -62,6 +63,7 @@ pub mod reply;
 pub mod request_id;
 pub mod route;
 pub mod secret;
+pub mod sessions;
 pub mod tls;
 pub mod token;
 pub mod upgrade;

@@ -30,7 +30,7 @@ const FLOORS: [&[&str]; 13] = [
     &["route"],
     &["handoff", "issue", "files", "proxy"],
     &["upgrade"],
-    &["token", "design", "limits", "query"],
+    &["token", "design", "limits", "query", "sessions"],
     &["reply", "observe"],
     &["addr", "clock", "drain", "request_id", "secret"],
 ];

@@ -638,7 +638,7 @@ async fn a_token_is_handed_off_at_once_wherever_people_are_sent() {
         );
         assert!(
             answer
-                .header("set-cookie")
+                .set_cookie("pnm_access_token")
                 .unwrap()
                 .starts_with(&format!("pnm_access_token={token};"))
         );

@@ -213,11 +213,13 @@ fn issuer(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Issuer> {
 fn session(reader: &mut Reader<'_>) -> Taken<Session> {
     let scope = reader.text("session.scope", "session", &word());
     let renew_grace = reader.text("session.renew_grace", "3h", &DURATION);
+    let max_age = reader.text("session.max_age", "12h", &DURATION);
     let login_url = reader.optional("session.login_url", "", &LOGIN_URL);
     let frame_ancestors = reader.list("session.frame_ancestors", &[], &FRAME_ANCESTOR);
     Ok(Session {
         scope: scope?,
         renew_grace: renew_grace?,
+        max_age: max_age?,
         login_url: login_url?,
         frame_ancestors: frame_ancestors?,
     })

@@ -143,6 +143,8 @@ pub struct Session {
     pub scope: SessionScope,
     /// Zero: a cookie ends with its token.
     pub renew_grace: Duration,
+    /// Zero: nothing is renewed.
+    pub max_age: Duration,
     pub login_url: Option<Url>,
     /// CSP sources, ready to be joined with blanks.
     pub frame_ancestors: Vec<String>,

@@ -20,6 +20,7 @@ mod problem;
 mod range;
 mod settings;
 mod stored;
+mod token;
 
 use std::collections::HashMap;
 
@@ -74,6 +75,18 @@ impl ClientFiles {
             Some(page) => page.answer(method, headers),
             None => demo::answer(shown, method),
         }
+    }
+
+    /// The page of a session whose browser keeps no cookie.
+    pub fn page_with_token(
+        &self,
+        shown: Shown<'_>,
+        method: &Method,
+        token: &str,
+        nonce: &str,
+    ) -> Result<Response<Body>, Failure> {
+        let page = self.page(shown, method, &HeaderMap::new())?;
+        Ok(token::into_page(page, token, nonce))
     }
 
     /// The file under what follows the mount in a request's path, as it came, still percent-encoded.

@@ -1,6 +1,12 @@
-//! The cookie `pnm_access_token`, written for the client to read by script and read as the client reads it.
+//! The cookies of a session: `pnm_access_token`, written for the client to read by script and read as the client reads
+//! it, and the gateway's own companion beside it, which no script sees.
 //!
-//! Sources: contract.md section 6, RFC 6265 sections 4.1.2 and 6.1.
+//! A site nearby may have set a cookie of the same name: for the parent domain, for another path, under a name that a
+//! lenient parser takes for ours. The client would take the first that it finds, so they are told from ours and cleared.
+//!
+//! Sources: contract.md section 6; RFC 6265 sections 4.1.2, 5.4 and 6.1; RFC 6265bis section 5.7 (nameless cookies).
+
+use std::net::IpAddr;
 
 use cookie::{Cookie, SameSite, time::Duration};
 use hyper::{
@@ -11,27 +17,36 @@ use hyper::{
 use super::HandoffError;
 
 /// The name that the client looks for.
-const NAME: &str = "pnm_access_token";
+pub(super) const ACCESS: &str = "pnm_access_token";
 
 /// RFC 6265 section 6.1: browsers keep this much, and silently drop what is larger.
 const MAX_COOKIE_BYTES: usize = 4096;
 
+/// As many tokens of one request are looked at; nobody has more by accident.
+const MAX_TOKENS: usize = 8;
+
 /// A cookie to be set.
 pub(super) struct Written<'a> {
-    pub token: &'a str,
+    pub name: &'static str,
+    pub value: &'a str,
     pub path: &'a str,
     /// Seconds.
     pub lives: i64,
     /// For a frame in another site's page.
     pub cross_site: bool,
+    /// Only for us.
+    pub http_only: bool,
 }
 
-/// Not HttpOnly and not encoded: the client takes it from `document.cookie`, verbatim (contract.md sections 0.10 and 6).
+/// Not encoded: the client takes its token from `document.cookie`, verbatim (contract.md sections 0.10 and 6).
 pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, HandoffError> {
-    let cookie = Cookie::build((NAME, written.token))
+    let mut cookie = Cookie::build((written.name, written.value))
         .path(written.path)
         .max_age(Duration::seconds(written.lives.max(0)))
         .secure(true);
+    if written.http_only {
+        cookie = cookie.http_only(true);
+    }
     let cookie = if written.cross_site {
         cookie.same_site(SameSite::None).partitioned(true)
     } else {
@@ -44,27 +59,136 @@ pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, HandoffError> 
     HeaderValue::try_from(text).map_err(|_| HandoffError::Location)
 }
 
-/// The token that the client would find: the first of that name, to the letter.
-pub(super) fn read(headers: &HeaderMap) -> Option<&str> {
+/// What a request's cookies say of sessions.
+pub(super) struct Cookies<'a> {
+    /// Each token once, in the order in which the client would find them.
+    pub tokens: Vec<&'a str>,
+    /// Is there a name that is ours but for blanks, or more tokens than are looked at?
+    pub odd: bool,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> Cookies<'a> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut cookies = Self {
+            tokens: Vec::new(),
+            odd: false,
+            headers,
+        };
+        for (name, value) in pairs(headers) {
+            if name == ACCESS.as_bytes() {
+                let Some(token) = str::from_utf8(value).ok().filter(|token| !token.is_empty()) else {
+                    continue;
+                };
+                if cookies.tokens.len() == MAX_TOKENS {
+                    cookies.odd = true;
+                } else if !cookies.tokens.contains(&token) {
+                    cookies.tokens.push(token);
+                }
+            } else if looks_like_ours(name) {
+                cookies.odd = true;
+            }
+        }
+        cookies
+    }
+
+    /// All values under a name.
+    pub(super) fn named(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        pairs(self.headers)
+            .filter(move |(found, _)| *found == name.as_bytes())
+            .filter_map(|(_, value)| str::from_utf8(value).ok())
+            .take(MAX_TOKENS)
+    }
+}
+
+/// As the client reads them: split at `;`, blanks before a name dropped, the rest verbatim.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .find_map(|pair| pair.trim_start_matches(' ').strip_prefix(NAME)?.strip_prefix('='))
-        .filter(|token| !token.is_empty())
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| {
+            let blanks = pair.iter().take_while(|byte| **byte == b' ').count();
+            let pair = pair.get(blanks..)?;
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = pair.split_at_checked(equals)?;
+            Some((name, value.get(1..)?))
+        })
+}
+
+/// Would a lenient parser take it for ours?
+fn looks_like_ours(name: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(name);
+    name.trim_matches(|c: char| {
+        c.is_whitespace() || c.is_control() || c == '"' || c == char::REPLACEMENT_CHARACTER
+    })
+    .eq_ignore_ascii_case(ACCESS)
+}
+
+/// Ends every cookie that could pass for ours on this path, but for the one that is: those for the paths above, those
+/// for our own and the parent domains, and those without a name, whose value looks like a pair.
+pub(super) fn clearing(host: &str, own_path: &str, cross_site: bool) -> Vec<HeaderValue> {
+    let mut cleared = Vec::new();
+    let kinds: &[&str] = if cross_site {
+        &["; SameSite=None", "; SameSite=None; Partitioned"]
+    } else {
+        &[""]
+    };
+    for domain in domains(host) {
+        for path in paths_to(own_path) {
+            let own = domain.is_none() && path == own_path;
+            for name in [ACCESS, ""] {
+                if own && !name.is_empty() {
+                    continue;
+                }
+                // Browsers ignore a cookie that has neither name nor value.
+                let value = if name.is_empty() { "gone" } else { "" };
+                let of = domain.map_or(String::new(), |domain| format!("; Domain={domain}"));
+                for kind in kinds {
+                    let text = format!("{name}={value}; Path={path}{of}; Max-Age=0; Secure{kind}");
+                    cleared.extend(HeaderValue::try_from(text));
+                }
+            }
+        }
+    }
+    cleared
+}
+
+/// Every `Path` that matches requests for this path (RFC 6265 section 5.1.4).
+fn paths_to(path: &str) -> impl Iterator<Item = &str> {
+    path.char_indices()
+        .filter(|(_, c)| *c == '/')
+        .flat_map(|(at, _)| {
+            let without = path.get(..at).filter(|above| !above.is_empty());
+            without.into_iter().chain(path.get(..=at))
+        })
+}
+
+/// None for the host alone, then the domains that a cookie of ours can be seen with. A browser takes no notice of those
+/// that belong to everybody, such as `co.uk`; an address has none.
+fn domains(host: &str) -> impl Iterator<Item = Option<&str>> {
+    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let mut next = (!is_address).then_some(host);
+    let all = std::iter::from_fn(move || {
+        let domain = next.filter(|domain| domain.contains('.'))?;
+        next = domain.split_once('.').map(|(_, parent)| parent);
+        Some(Some(domain))
+    });
+    std::iter::once(None).chain(all)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(cross_site: bool) -> String {
+    fn written(cross_site: bool, http_only: bool) -> String {
         let cookie = Written {
-            token: "a.b-c._",
+            name: ACCESS,
+            value: "a.b-c._",
             path: "/conference/s/x/",
             lives: 11_400,
             cross_site,
+            http_only,
         };
         write(&cookie).unwrap().to_str().unwrap().to_owned()
     }
@@ -84,13 +208,14 @@ mod tests {
             "Secure",
             "pnm_access_token=a.b-c._",
         ];
-        assert_eq!(attributes(&written(false)), parts);
-        assert!(written(false).starts_with("pnm_access_token=a.b-c._;"));
+        assert_eq!(attributes(&written(false, false)), parts);
+        assert!(written(false, false).starts_with("pnm_access_token=a.b-c._;"));
+        assert!(written(false, true).contains("; HttpOnly"));
     }
 
     #[test]
     fn in_a_foreign_frame_the_cookie_is_partitioned() {
-        let parts = attributes(&written(true));
+        let parts = attributes(&written(true, false));
         assert!(
             parts.contains(&"SameSite=None".into()) && parts.contains(&"Partitioned".into()),
             "{parts:?}"
@@ -99,34 +224,90 @@ mod tests {
 
     #[test]
     fn a_cookie_that_the_browser_would_drop_is_not_written() {
-        let token = "x".repeat(4090);
         let cookie = Written {
-            token: &token,
+            name: ACCESS,
+            value: &"x".repeat(4090),
             path: "/",
             lives: 1,
             cross_site: false,
+            http_only: false,
         };
         assert!(matches!(write(&cookie), Err(HandoffError::CookieTooLarge)));
     }
 
+    fn headers(lines: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("cookie", HeaderValue::from_bytes(line).unwrap());
+        }
+        headers
+    }
+
     #[test]
-    fn reads_the_first_of_that_name_as_the_client_does() {
-        let read_from = |lines: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append("cookie", HeaderValue::from_static(line));
-            }
-            read(&headers).map(str::to_owned)
-        };
-        assert_eq!(
-            read_from(&["a=1;  pnm_access_token=x.y.z; pnm_access_token=2"]),
-            Some("x.y.z".into())
+    fn finds_each_token_once_as_the_client_does() {
+        for (lines, tokens) in [
+            (
+                &[&b"a=1;  pnm_access_token=x.y.z; pnm_access_token=2"[..]][..],
+                &["x.y.z", "2"][..],
+            ),
+            (&[b"a=1", b"pnm_access_token=a%2Bb"], &["a%2Bb"]),
+            (&[b"pnm_access_token=a; pnm_access_token=a"], &["a"]),
+            (&[b"pnm_access_tokens=1; x_pnm_access_token=2"], &[]),
+            (&[b"pnm_access_token="], &[]),
+            (&["name=Zoë; pnm_access_token=a".as_bytes()], &["a"]),
+        ] {
+            let headers = headers(lines);
+            let cookies = Cookies::of(&headers);
+            assert_eq!(cookies.tokens, tokens, "{lines:?}");
+            assert!(!cookies.odd);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_ours_but_for_blanks_is_none_of_ours() {
+        for line in [
+            &b"\tpnm_access_token=x"[..],
+            b"pnm_access_token =x",
+            b"PNM_Access_Token=x",
+            b"\"pnm_access_token\"=x",
+            "\u{a0}pnm_access_token=x".as_bytes(),
+            b"\xa0pnm_access_token=x",
+        ] {
+            let headers = headers(&[line]);
+            let cookies = Cookies::of(&headers);
+            assert!(cookies.odd && cookies.tokens.is_empty(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn clears_all_that_a_browser_would_send_with_ours_but_not_ours() {
+        let cleared = clearing("conf.example.org", "/conference/s/x/", false);
+        let cleared: Vec<&str> = cleared.iter().map(|value| value.to_str().unwrap()).collect();
+        let own = "pnm_access_token=; Path=/conference/s/x/; Max-Age=0; Secure";
+        assert!(!cleared.contains(&own));
+        for expected in [
+            "pnm_access_token=; Path=/; Max-Age=0; Secure",
+            "pnm_access_token=; Path=/conference; Max-Age=0; Secure",
+            "pnm_access_token=; Path=/conference/; Max-Age=0; Secure",
+            "pnm_access_token=; Path=/conference/s/x/; Domain=conf.example.org; Max-Age=0; Secure",
+            "pnm_access_token=; Path=/; Domain=example.org; Max-Age=0; Secure",
+            "=gone; Path=/conference/s/x/; Max-Age=0; Secure",
+            "=gone; Path=/conference/s/x/; Domain=example.org; Max-Age=0; Secure",
+        ] {
+            assert!(cleared.contains(&expected), "{expected}");
+        }
+        // Seven paths, three domains, two names, less the one that is ours.
+        assert_eq!(cleared.len(), 7 * 3 * 2 - 1);
+        assert!(!cleared.iter().any(|cookie| cookie.contains("Domain=org")));
+        let of_address = clearing("[::1]", "/c/", true);
+        assert!(
+            of_address
+                .iter()
+                .all(|cookie| !cookie.to_str().unwrap().contains("Domain"))
         );
-        assert_eq!(
-            read_from(&["a=1", "pnm_access_token=a%2Bb"]),
-            Some("a%2Bb".into())
-        );
-        assert_eq!(read_from(&["pnm_access_tokens=1; x_pnm_access_token=2"]), None);
-        assert_eq!(read_from(&["pnm_access_token="]), None);
+        let partitioned = of_address
+            .iter()
+            .filter(|cookie| cookie.to_str().unwrap().ends_with("; SameSite=None; Partitioned"));
+        assert_eq!(partitioned.count(), of_address.len() / 2);
     }
 }

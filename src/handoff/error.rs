@@ -17,18 +17,28 @@ use crate::{
 /// Why a session is not handed off.
 #[derive(Debug)]
 pub enum HandoffError {
-    /// The client's page is read and not written to.
-    Method,
+    /// Only these methods make sense here.
+    Method(&'static str),
     /// More than one `access_token`.
     TwoTokens,
     /// More than one `custom_design`.
     TwoDesigns,
     /// A browser that is guessing must not use the link up.
     Prefetch,
-    /// There is no token, neither in the link nor in a cookie.
-    NoSession,
+    /// There is no token, neither in the link nor in a cookie of this session; what else there was is cleared.
+    NoSession(Vec<HeaderValue>),
+    /// The link was opened a moment ago, and its cookie did not come back.
+    CookiesBlocked,
     /// The token is not believed.
     BadToken(BadToken),
+    /// It has been renewed for as long as one may be.
+    SessionOver,
+    /// The participant has left it.
+    Left,
+    /// Another site's page asks for what only a page of ours may.
+    FromAnotherSite,
+    /// The library did not sign.
+    NotSigned,
     /// Too many bad tokens from one household.
     OverLimit(OverLimit),
     /// The design breaks rules.
@@ -48,13 +58,20 @@ impl From<OverLimit> for HandoffError {
 impl fmt::Display for HandoffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Method => f.write_str("only GET and HEAD are answered here"),
+            Self::Method(allowed) => write!(f, "only {allowed} are answered here"),
             Self::TwoTokens => f.write_str("the link has more than one access_token"),
             Self::TwoDesigns => f.write_str("the link has more than one custom_design"),
             Self::Prefetch => f.write_str("a join link is not opened ahead of time"),
-            Self::NoSession => f.write_str(
+            Self::NoSession(_) => f.write_str(
                 "meetings are entered by a link that was made for you, and this address alone leads into none",
             ),
+            Self::CookiesBlocked => f.write_str("the session's cookie did not come back from the browser"),
+            Self::SessionOver => {
+                f.write_str("the token has expired, and its session has lasted as long as one may")
+            }
+            Self::Left => f.write_str("the token has expired, and its session was left"),
+            Self::FromAnotherSite => f.write_str("another site's page can't do this"),
+            Self::NotSigned => f.write_str("the token could not be signed"),
             Self::BadToken(bad) => bad.fmt(f),
             Self::OverLimit(over) => over.fmt(f),
             Self::Design(breaches) => {
@@ -76,12 +93,17 @@ impl std::error::Error for HandoffError {}
 impl From<HandoffError> for Failure {
     fn from(error: HandoffError) -> Self {
         let (status, code) = match &error {
-            HandoffError::Method => (StatusCode::METHOD_NOT_ALLOWED, "method"),
+            HandoffError::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method"),
             HandoffError::TwoTokens => (StatusCode::BAD_REQUEST, "two_tokens"),
             HandoffError::TwoDesigns => (StatusCode::BAD_REQUEST, "two_designs"),
             HandoffError::Prefetch => (StatusCode::FORBIDDEN, "prefetch"),
             // Nothing is wrong with whoever types the address of the site.
-            HandoffError::NoSession => (StatusCode::OK, "no_session"),
+            HandoffError::NoSession(_) => (StatusCode::OK, "no_session"),
+            HandoffError::CookiesBlocked => (StatusCode::OK, "cookies_blocked"),
+            HandoffError::SessionOver => (StatusCode::UNAUTHORIZED, "session_over"),
+            HandoffError::Left => (StatusCode::UNAUTHORIZED, "session_left"),
+            HandoffError::FromAnotherSite => (StatusCode::FORBIDDEN, "from_another_site"),
+            HandoffError::NotSigned => (StatusCode::INTERNAL_SERVER_ERROR, "not_signed"),
             HandoffError::BadToken(bad) => (StatusCode::UNAUTHORIZED, bad.code()),
             HandoffError::OverLimit(over) => return Self::from(*over),
             HandoffError::Design(_) => (StatusCode::BAD_REQUEST, "bad_design"),
@@ -90,13 +112,27 @@ impl From<HandoffError> for Failure {
         };
         let failure = Self::new(status, code, error.to_string());
         match error {
-            HandoffError::Method => failure.header(header::ALLOW, HeaderValue::from_static("GET, HEAD")),
-            HandoffError::NoSession => failure.about(Topic::NoSession),
-            HandoffError::BadToken(bad) => told_apart(failure, bad),
+            HandoffError::Method(allowed) => failure.header(header::ALLOW, HeaderValue::from_static(allowed)),
+            HandoffError::NoSession(cleared) => cleared
+                .into_iter()
+                .fold(failure, |failure, cookie| {
+                    failure.header(header::SET_COOKIE, cookie)
+                })
+                .about(Topic::NoSession),
+            HandoffError::CookiesBlocked => failure.about(Topic::CookiesBlocked),
+            HandoffError::BadToken(bad) => challenged(failure).about(match bad {
+                BadToken::Expired => Topic::Expired,
+                BadToken::NotYetValid => Topic::NotYetValid,
+                BadToken::Malformed | BadToken::NotGenuine | BadToken::NotAJoinToken => Topic::NotGenuine,
+            }),
+            HandoffError::SessionOver => challenged(failure).about(Topic::SessionOver),
+            HandoffError::Left => challenged(failure).about(Topic::Left),
             HandoffError::Design(_) => failure.about(Topic::BadDesign),
             HandoffError::TwoTokens
             | HandoffError::TwoDesigns
             | HandoffError::Prefetch
+            | HandoffError::FromAnotherSite
+            | HandoffError::NotSigned
             | HandoffError::OverLimit(_)
             | HandoffError::CookieTooLarge
             | HandoffError::Location => failure,
@@ -105,14 +141,9 @@ impl From<HandoffError> for Failure {
 }
 
 /// RFC 9110 section 15.5.2 asks for a challenge with every 401; RFC 6750 section 3 has the one for tokens.
-fn told_apart(failure: Failure, bad: BadToken) -> Failure {
-    let failure = failure.header(
+fn challenged(failure: Failure) -> Failure {
+    failure.header(
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer error=\"invalid_token\""),
-    );
-    failure.about(match bad {
-        BadToken::Expired => Topic::Expired,
-        BadToken::NotYetValid => Topic::NotYetValid,
-        BadToken::Malformed | BadToken::NotGenuine | BadToken::NotAJoinToken => Topic::NotGenuine,
-    })
+    )
 }

@@ -3,37 +3,59 @@
 //! Left in the address bar the token would end up in history, logs and `Referer`. Each participation gets a path of its
 //! own, and with it a cookie of its own, so that a breakout room in a second tab never takes over the first.
 //!
+//! | file | holds |
+//! | --- | --- |
+//! | `session`, `cookie`, `companion` | which session a browser is in, by its cookies |
+//! | `renewal`, `refresh` | a newer token for the cookie: signed here at a reload, or seen on its way to the server |
+//! | `frame` | a page in another site's frame whose browser keeps no cookie |
+//! | `redirect` | links that plugnmeet-server makes |
+//! | `switch`, `leave` | another session on the path that is there for all; the end of one |
+//! | `design`, `fetch`, `error` | the design in a link; what browsers say of a request; what people see |
+//!
 //! Not here: checking a token (`crate::token`) or a design (`crate::design`), choosing the route (`crate::route`), the
-//! page itself (`crate::files`).
+//! page itself (`crate::files`), whether a session may go on (`crate::issue`).
 //!
 //! Sources: product.md "Session handoff", contract.md sections 0.10 to 0.13, 6 and 7, RFC 9110 section 15.4.4 (303).
 
+mod companion;
 mod cookie;
+mod design;
 mod error;
+mod fetch;
+mod frame;
+mod leave;
+mod redirect;
+mod refresh;
+mod renewal;
+mod session;
+mod switch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    HeaderMap, Method, Response, StatusCode,
     header::{self, HeaderValue},
 };
 
-pub use self::error::HandoffError;
+use self::{companion::Companion, cookie::Cookies};
+pub use self::{
+    error::HandoffError, fetch::is_prefetch, redirect::ServerLink, refresh::Carried, renewal::Renewal,
+};
 use crate::{
     addr::ClientAddr,
     clock::Clock,
-    design::{Design, DesignRules, Verdict},
+    design::DesignRules,
     limits::Limits,
+    observe::Metrics,
     query::Query,
     reply::Body,
+    secret::Secret,
+    sessions::{HandedOff, Sessions},
     token::{Claims, LEEWAY_SECS, TokenKeys, Unverified, Verified},
 };
 
 /// The parameter that carries the token (contract.md section 6).
 pub const TOKEN_PARAMETER: &str = "access_token";
-
-/// The parameter that carries the design (contract.md section 7).
-const DESIGN_PARAMETER: &str = "custom_design";
 
 /// Where a session's cookie is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +73,10 @@ pub struct HandoffSettings {
     pub mount: String,
     /// Where the cookie is valid.
     pub scope: Scope,
-    /// How long after its token's end a cookie is kept.
+    /// How long after its token's end a cookie is kept, and may be renewed.
     pub renew_grace: Duration,
+    /// How long after its first token a session may be renewed.
+    pub max_age: Duration,
     /// Where people without a session go, if not to a page that explains.
     pub login_url: Option<HeaderValue>,
     /// May anyone frame the conference? Then a frame's cookie has to be a cross-site one.
@@ -65,7 +89,28 @@ pub struct Handoff {
     keys: Arc<TokenKeys>,
     design: DesignRules,
     limits: Arc<Limits>,
+    sessions: Arc<Sessions>,
+    metrics: Arc<Metrics>,
     clock: Clock,
+}
+
+/// A request for the client's page, or for what belongs to a session.
+#[derive(Clone, Copy)]
+pub struct Visit<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its fields.
+    pub headers: &'a HeaderMap,
+    /// Its path, as it came.
+    pub path: &'a str,
+    /// Its query, as it came.
+    pub query: &'a str,
+    /// The session's tag in the path; none at the mount.
+    pub tag: Option<&'a str>,
+    /// The name of ours that was asked for, without a port.
+    pub host: &'a str,
+    /// Who asks.
+    pub client: ClientAddr,
 }
 
 /// What becomes of a request for the client's page.
@@ -74,6 +119,8 @@ pub enum Handed {
     Reply(Response<Body>),
     /// The client's page, for this session.
     Page(Session),
+    /// The client's page with a new token, if whoever issues tokens agrees.
+    Renewal(Renewal),
 }
 
 /// A session that a browser is in.
@@ -82,6 +129,10 @@ pub struct Session {
     pub claims: Claims,
     /// Its design, checked.
     pub design: Vec<(&'static str, String)>,
+    /// `Set-Cookie` fields for the page.
+    pub cookies: Vec<HeaderValue>,
+    /// The token, where the browser keeps no cookie that the client could find it in.
+    pub token: Option<Secret<String>>,
 }
 
 impl fmt::Debug for Handoff {
@@ -99,6 +150,8 @@ impl Handoff {
         keys: Arc<TokenKeys>,
         design: DesignRules,
         limits: Arc<Limits>,
+        sessions: Arc<Sessions>,
+        metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
         Self {
@@ -106,6 +159,8 @@ impl Handoff {
             keys,
             design,
             limits,
+            sessions,
+            metrics,
             clock,
         }
     }
@@ -115,112 +170,143 @@ impl Handoff {
         Query(query).only(TOKEN_PARAMETER) != Ok(None)
     }
 
-    /// A request for the page at the mount (`tag` is none) or at a session's path.
-    pub async fn handle<B>(
-        &self,
-        request: &Request<B>,
-        query: &str,
-        tag: Option<&str>,
-        client: ClientAddr,
-    ) -> Result<Handed, HandoffError> {
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            return Err(HandoffError::Method);
+    /// A request for the page at the mount or at a session's path.
+    pub async fn handle(&self, visit: &Visit<'_>) -> Result<Handed, HandoffError> {
+        if visit.method != Method::GET && visit.method != Method::HEAD {
+            return Err(HandoffError::Method("GET, HEAD"));
         }
-        match Query(query)
-            .only(TOKEN_PARAMETER)
-            .map_err(|_| HandoffError::TwoTokens)?
-        {
-            Some(token) => self
-                .hand_off(request, query, &token, client)
-                .await
-                .map(Handed::Reply),
-            None => self.enter(request, query, tag),
+        let token = Query(visit.query).only(TOKEN_PARAMETER);
+        match token.map_err(|_| HandoffError::TwoTokens)? {
+            Some(token) => self.hand_off(visit, &token).await.map(Handed::Reply),
+            None => self.enter(visit),
         }
     }
 
     /// A link with a token: into the cookie with it.
-    async fn hand_off<B>(
-        &self,
-        request: &Request<B>,
-        query: &str,
-        token: &str,
-        client: ClientAddr,
-    ) -> Result<Response<Body>, HandoffError> {
-        if is_prefetch(request.headers()) {
+    async fn hand_off(&self, visit: &Visit<'_>, token: &str) -> Result<Response<Body>, HandoffError> {
+        if is_prefetch(visit.headers) {
             return Err(HandoffError::Prefetch);
         }
-        let now = self.clock.unix();
-        let verified = match self.keys.verify(Unverified(token), now) {
+        let verified = match self.keys.verify(Unverified(token), self.clock.unix()) {
             Ok(verified) => verified,
             Err(bad) => {
-                self.limits.failure(client).await?;
+                self.limits.failure(visit.client).await?;
                 return Err(HandoffError::BadToken(bad));
             }
         };
         // An empty token beside nothing is none, but it has no place in the new address either.
-        let rest = Query(query).without(TOKEN_PARAMETER);
+        let rest = Query(visit.query).without(TOKEN_PARAMETER);
         let rest = self.checked_design(&rest)?.0.unwrap_or(rest);
-        let path = self.session_path(&verified);
-        let mut response = see_other(&path, &rest)?;
-        if request.method() == Method::GET {
-            let cookie = cookie::write(&cookie::Written {
-                token,
-                path: &cookie_path(&path, self.settings.scope, &self.settings.mount),
-                lives: self.lives_for(verified.claims.exp - now),
-                cross_site: self.settings.framed && is_cross_site_frame(request.headers()),
-            })?;
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        if self.would_replace(visit, &verified) {
+            return self.ask_before_switching(visit, token, &rest);
         }
+        self.admit(visit, token, &verified, &rest)
+    }
+
+    /// The redirect to the session, with its cookies.
+    fn admit(
+        &self,
+        visit: &Visit<'_>,
+        token: &str,
+        verified: &Verified,
+        rest: &str,
+    ) -> Result<Response<Body>, HandoffError> {
+        let now = self.clock.unix();
+        let claims = &verified.claims;
+        let tag = self.keys.tag(&claims.room_id, &claims.user_id);
+        let mut response = see_other(&self.page_of(&tag), rest)?;
+        if visit.method == Method::HEAD {
+            return Ok(response);
+        }
+        let cross_site = self.is_framed(visit);
+        let cookie = self.token_cookie(&tag, token, claims.exp, cross_site)?;
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+        let caller = self.sessions.handed_off(
+            &tag,
+            &HandedOff {
+                to_frame: cross_site.then_some(token),
+                exp: claims.exp,
+                client: visit.client,
+                now,
+            },
+        );
+        let cookies = Cookies::of(visit.headers);
+        let known = Companion::among(&cookies, self.companion_name(), &self.keys, Some(&tag));
+        let companion = Companion {
+            // A renewed token's first one is older than it looks; its companion knows, or nobody does.
+            begun: match (verified.renewed, known) {
+                (false, _) => claims.nbf,
+                (true, Some(known)) => known.begun,
+                (true, None) => 0,
+            },
+            tag,
+            entered: now,
+            caller: caller.map(|caller| caller.to_string()),
+            framed: cross_site,
+        };
+        let cookie = self.companion_cookie(&companion)?;
+        response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
     }
 
     /// A page without a token in its address: the cookie has to say whose it is.
-    fn enter<B>(&self, request: &Request<B>, query: &str, tag: Option<&str>) -> Result<Handed, HandoffError> {
-        let (cleaned, design) = self.checked_design(query)?;
-        let Some(token) = cookie::read(request.headers()) else {
-            return self.without_session();
+    fn enter(&self, visit: &Visit<'_>) -> Result<Handed, HandoffError> {
+        let (cleaned, design) = self.checked_design(visit.query)?;
+        let cookies = Cookies::of(visit.headers);
+        if cookies.tokens.is_empty() && !cookies.odd {
+            return self.without_cookie(visit, design.as_ref());
+        }
+        let Some(running) = self.running(visit, &cookies)? else {
+            let ended = self.cleared(visit, self.is_framed(visit));
+            return self.without_session(ended).map(Handed::Reply);
         };
-        let verified = self
-            .keys
-            .verify(Unverified(token), self.clock.unix())
-            .map_err(HandoffError::BadToken)?;
-        let claims = verified.claims;
-        if tag.is_some_and(|tag| tag != self.keys.tag(&claims.room_id, &claims.user_id)) {
-            // Another session's cookie, strayed here: for this path there is none.
-            return self.without_session();
-        }
         if let Some(cleaned) = cleaned {
-            return see_other(request.uri().path(), &cleaned).map(Handed::Reply);
+            return see_other(visit.path, &cleaned).map(Handed::Reply);
         }
-        let design = design.map(|design| {
-            design
-                .iter()
-                .map(|(name, value)| (name, value.to_owned()))
-                .collect()
-        });
-        Ok(Handed::Page(Session {
-            claims,
-            design: design.unwrap_or_default(),
-        }))
+        self.go_on(visit, running, design.as_ref())
     }
 
-    /// The design in a query, if it is good; and the query without what was stripped from it, if anything was.
-    fn checked_design(&self, query: &str) -> Result<(Option<String>, Option<Design>), HandoffError> {
-        let Some(decoded) = Query(query)
-            .only(DESIGN_PARAMETER)
-            .map_err(|_| HandoffError::TwoDesigns)?
-        else {
-            return Ok((None, None));
-        };
-        match self.design.check(&decoded) {
-            Verdict::Absent => Ok((None, None)),
-            Verdict::Good(design) => Ok((None, Some(design))),
-            Verdict::Stripped(Some(left)) => Ok((
-                Some(Query(query).with(DESIGN_PARAMETER, &left.to_json())),
-                Some(left),
-            )),
-            Verdict::Stripped(None) => Ok((Some(Query(query).without(DESIGN_PARAMETER)), None)),
-            Verdict::Refused(breaches) => Err(HandoffError::Design(breaches)),
+    /// The cookie that the client reads.
+    fn token_cookie(
+        &self,
+        tag: &str,
+        token: &str,
+        exp: i64,
+        cross_site: bool,
+    ) -> Result<HeaderValue, HandoffError> {
+        cookie::write(&cookie::Written {
+            name: cookie::ACCESS,
+            value: token,
+            path: &self.cookie_path(tag),
+            lives: self.lives_for(exp.saturating_sub(self.clock.unix())),
+            cross_site,
+            http_only: false,
+        })
+    }
+
+    /// The one beside it, for as long as it can be of use; the end of it, if that is over.
+    fn companion_cookie(&self, companion: &Companion) -> Result<HeaderValue, HandoffError> {
+        let ends = companion
+            .begun
+            .saturating_add_unsigned(self.settings.max_age.as_secs());
+        let path = self.cookie_path(&companion.tag);
+        cookie::write(&cookie::Written {
+            name: self.companion_name(),
+            value: &companion.sealed(&self.keys).unwrap_or_default(),
+            path: match self.settings.scope {
+                Scope::Session => &path,
+                Scope::Mount => "/",
+            },
+            lives: ends.saturating_sub(self.clock.unix()),
+            cross_site: companion.framed,
+            http_only: true,
+        })
+    }
+
+    fn companion_name(&self) -> &'static str {
+        match self.settings.scope {
+            Scope::Session => companion::OF_SESSION,
+            Scope::Mount => companion::OF_MOUNT,
         }
     }
 
@@ -231,33 +317,41 @@ impl Handoff {
         if lives > 0 {
             lives
         } else {
-            (left + LEEWAY_SECS).max(1)
+            left.saturating_add(LEEWAY_SECS).max(1)
         }
     }
 
-    fn session_path(&self, verified: &Verified) -> String {
-        let (mount, claims) = (&self.settings.mount, &verified.claims);
+    /// Where a session's page is.
+    fn page_of(&self, tag: &str) -> String {
+        let mount = &self.settings.mount;
         match self.settings.scope {
-            Scope::Session => format!("{mount}/s/{}/", self.keys.tag(&claims.room_id, &claims.user_id)),
+            Scope::Session => format!("{mount}/s/{tag}/"),
             Scope::Mount => format!("{mount}/"),
         }
     }
 
-    /// Not the client: that would be megabytes of script that could only say "token missing".
-    fn without_session(&self) -> Result<Handed, HandoffError> {
-        match &self.settings.login_url {
-            Some(login) => Ok(Handed::Reply(redirect(login.clone()))),
-            None => Err(HandoffError::NoSession),
+    /// Where its cookie is valid: in the plain form on the mount without its slash too.
+    fn cookie_path(&self, tag: &str) -> String {
+        match self.settings.scope {
+            Scope::Session => self.page_of(tag),
+            Scope::Mount if self.settings.mount.is_empty() => "/".to_owned(),
+            Scope::Mount => self.settings.mount.clone(),
         }
     }
-}
 
-/// The plain form's cookie is valid on the mount without its slash too.
-fn cookie_path(path: &str, scope: Scope, mount: &str) -> String {
-    match scope {
-        Scope::Session => path.to_owned(),
-        Scope::Mount if mount.is_empty() => "/".to_owned(),
-        Scope::Mount => mount.to_owned(),
+    fn tag_of(&self, claims: &Claims) -> String {
+        self.keys.tag(&claims.room_id, &claims.user_id)
+    }
+
+    /// Not the client: that would be megabytes of script that could only say "token missing".
+    fn without_session(&self, cookies: Vec<HeaderValue>) -> Result<Response<Body>, HandoffError> {
+        let Some(login) = &self.settings.login_url else {
+            return Err(HandoffError::NoSession(cookies));
+        };
+        let mut response = redirect_to(login.clone());
+        let cookies = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie));
+        response.headers_mut().extend(cookies);
+        Ok(response)
     }
 }
 
@@ -268,11 +362,11 @@ fn see_other(path: &str, query: &str) -> Result<Response<Body>, HandoffError> {
         format!("{path}?{query}")
     };
     HeaderValue::try_from(location)
-        .map(redirect)
+        .map(redirect_to)
         .map_err(|_| HandoffError::Location)
 }
 
-fn redirect(location: HeaderValue) -> Response<Body> {
+fn redirect_to(location: HeaderValue) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::SEE_OTHER;
     let headers = response.headers_mut();
@@ -280,26 +374,4 @@ fn redirect(location: HeaderValue) -> Response<Body> {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
-}
-
-/// Is a browser only guessing that this page will be wanted? Old and new names of the same announcement.
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose", "x-purpose", "x-moz"]
-        .iter()
-        .any(|name| {
-            headers.get_all(*name).iter().any(|value| {
-                value.to_str().is_ok_and(|value| {
-                    let value = value.to_ascii_lowercase();
-                    ["prefetch", "prerender", "preview"]
-                        .iter()
-                        .any(|word| value.contains(word))
-                })
-            })
-        })
-}
-
-/// Fetch Metadata: the document of a frame in another site's page.
-fn is_cross_site_frame(headers: &HeaderMap) -> bool {
-    let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
-    is("sec-fetch-dest", "iframe") && is("sec-fetch-site", "cross-site")
 }

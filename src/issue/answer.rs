@@ -6,7 +6,7 @@ use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderValue},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::IssueError;
 use crate::reply::{Body, Failure, ServerCode, server_json};
@@ -40,14 +40,22 @@ impl Whole {
         self.status
     }
 
-    /// Did the server issue a token?
-    pub(super) fn grants(&self) -> bool {
+    /// The token, if the server issued one.
+    pub(super) fn token(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Answer {
             status: bool,
+            #[serde(default)]
+            token: String,
         }
-        self.status == StatusCode::OK
-            && serde_json::from_slice::<Answer>(&self.body).is_ok_and(|answer| answer.status)
+        let answer = self.json::<Answer>()?;
+        answer.status.then_some(answer.token)
+    }
+
+    /// What a good answer says.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        let good = self.status == StatusCode::OK;
+        good.then(|| serde_json::from_slice(&self.body).ok()).flatten()
     }
 
     pub(super) fn into_response(self) -> Response<Body> {

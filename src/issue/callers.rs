@@ -90,6 +90,18 @@ impl Callers {
         }
         found.filter(|caller| caller.enabled)
     }
+
+    /// May a session in this room go on that this caller asked for? Where nobody knows who did, it may have been anybody
+    /// who could, and so one who is cut off.
+    pub(super) fn may_go_on(&self, name: Option<&str>, room_id: &str) -> bool {
+        let mut callers = self.all.iter();
+        match name {
+            Some(name) => {
+                callers.any(|caller| caller.name == name && caller.enabled && caller.may_use(room_id))
+            }
+            None => callers.all(|caller| caller.enabled || !caller.may_use(room_id)),
+        }
+    }
 }
 
 impl Caller {

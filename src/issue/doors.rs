@@ -104,6 +104,7 @@ impl Issue {
             let joining = bbb::joining(parameters)?;
             self.count(&joining.meeting_id, &joining.user_id, decision)
                 .await?;
+            self.asked_by_server(&joining.meeting_id, &joining.user_id);
         }
         Ok(Passed::Whole(request))
     }
@@ -114,6 +115,7 @@ impl Issue {
         let request = self.whole(request).await?;
         if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
             self.count(&who.room_id, &who.user_id, decision).await?;
+            self.asked_by_server(&who.room_id, &who.user_id);
         }
         Ok(Passed::Whole(request))
     }
@@ -162,6 +164,11 @@ impl Issue {
         decision.caller(SERVER);
         decision.wanted(room_id, user_id, None);
         Ok(self.limits.issue(SERVER, room_id, user_id).await?)
+    }
+
+    /// No integrator with a key of its own is behind the token that will be issued.
+    fn asked_by_server(&self, room_id: &str, user_id: &str) {
+        self.sessions.issued(&self.keys.tag(room_id, user_id), SERVER);
     }
 
     /// A join by this door is a decision like any other; the server's answer to it is not read here.

@@ -21,6 +21,7 @@ mod doors;
 mod embedded;
 pub mod envelope;
 mod error;
+mod renewal;
 pub mod request;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -40,6 +41,7 @@ pub use self::{
     callers::{CallerSettings, SERVER},
     embedded::EmbeddedSettings,
     error::IssueError,
+    renewal::{ROOM_PATH, RenewalRefused},
 };
 use crate::{
     addr::ClientAddr,
@@ -47,7 +49,8 @@ use crate::{
     limits::Limits,
     observe::{Decision, Metrics, Outcome},
     reply::{Body, Failure, NOT_SENT},
-    token::TokenKeys,
+    sessions::Sessions,
+    token::{Claims, TokenKeys, Unverified},
 };
 
 /// Who makes the tokens.
@@ -81,6 +84,7 @@ pub struct Issue {
     keys: Arc<TokenKeys>,
     callers: Callers,
     limits: Arc<Limits>,
+    sessions: Arc<Sessions>,
     calls: Coalesce<Result<Whole, Failure>>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -129,6 +133,7 @@ impl Issue {
         settings: IssueSettings,
         keys: Arc<TokenKeys>,
         limits: Arc<Limits>,
+        sessions: Arc<Sessions>,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
@@ -144,6 +149,7 @@ impl Issue {
             keys,
             callers,
             limits,
+            sessions,
             calls,
             metrics,
             clock,
@@ -185,6 +191,8 @@ impl Issue {
         let identity = Identity::of(&[signature, request.body(), &[u8::from(protobuf)]]);
         let sent = call(request);
         let (first, metrics) = (decision.clone(), Arc::clone(&self.metrics));
+        let (keys, sessions) = (Arc::clone(&self.keys), Arc::clone(&self.sessions));
+        let now = self.clock.unix();
         let shared = self
             .calls
             .share(identity, async move {
@@ -192,6 +200,11 @@ impl Issue {
                 // Here, as the client may have left by now: a token that nobody got is a decision too.
                 let (outcome, reason) = outcome_of(&answer);
                 first.end(outcome, reason, &metrics);
+                // From the token itself, as the server may have made up the user's id.
+                let token = answer.as_ref().ok().and_then(Whole::token).unwrap_or_default();
+                if let Ok(verified) = keys.verify(Unverified(&token), now) {
+                    sessions.issued(&tag_of(&keys, &verified.claims), first.caller_name());
+                }
                 answer
             })
             .await;
@@ -283,7 +296,10 @@ impl Issue {
             .issue(caller.name(), &wanted.room_id, &wanted.user_id)
             .await?;
         if let Some(embedded) = &self.embedded {
-            return Ok(Decided::Signed(embedded.issue(wanted)?));
+            let tag = self.keys.tag(&wanted.room_id, &wanted.user_id);
+            let answer = embedded.issue(wanted)?;
+            self.sessions.issued(&tag, caller.name());
+            return Ok(Decided::Signed(answer));
         }
         if !caller.is_server() {
             self.sign_anew(&mut head.headers, &body);
@@ -346,7 +362,7 @@ impl Issue {
 /// What the server's answer, or the lack of one, means.
 fn outcome_of(answer: &Result<Whole, Failure>) -> (Outcome, &'static str) {
     match answer {
-        Ok(whole) if whole.grants() => (Outcome::Issued, "upstream"),
+        Ok(whole) if whole.token().is_some() => (Outcome::Issued, "upstream"),
         Ok(_) => (Outcome::RefusedByServer, "upstream"),
         Err(failure) => (Outcome::Failed, failure.code()),
     }
@@ -366,4 +382,8 @@ impl Answer for Result<Whole, Failure> {
 enum Decided {
     Signed(Response<Body>),
     Upstream(Request<Bytes>),
+}
+
+fn tag_of(keys: &TokenKeys, claims: &Claims) -> String {
+    keys.tag(&claims.room_id, &claims.user_id)
 }

@@ -66,6 +66,11 @@ impl Decision {
         self.caller = Some(shown(name));
     }
 
+    /// Who that is; nobody, before it has proved anything.
+    pub fn caller_name(&self) -> &str {
+        self.caller.as_deref().unwrap_or_default()
+    }
+
     /// For whom the token is asked.
     pub fn wanted(&mut self, room_id: &str, user_id: &str, admin: Option<bool>) {
         self.room = Some(shown(room_id));

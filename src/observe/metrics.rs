@@ -19,6 +19,7 @@ pub struct Metrics {
     limits_shared: Gauge,
     limits_local: Counter,
     tunnels: Family<TunnelLabels, Gauge>,
+    stray_cookies: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -64,6 +65,12 @@ impl Default for Metrics {
             "Decisions of limits made here because Redis did not answer",
             limits_local.clone(),
         );
+        let stray_cookies = Counter::default();
+        registry.register(
+            "stray_cookies",
+            "Page requests with session cookies that were not ours to read, which were cleared",
+            stray_cookies.clone(),
+        );
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         Self {
@@ -73,6 +80,7 @@ impl Default for Metrics {
             limits_shared,
             limits_local,
             tunnels,
+            stray_cookies,
         }
     }
 }
@@ -108,6 +116,11 @@ impl Metrics {
     /// A limit was to be asked for in Redis and was asked for here.
     pub fn limited_locally(&self) {
         self.limits_local.inc();
+    }
+
+    /// Cookies came that could pass for a session's, and were none.
+    pub fn stray_cookies(&self) {
+        self.stray_cookies.inc();
     }
 
     /// All of it in the OpenMetrics text format, whose media type is `MEDIA_TYPE`.

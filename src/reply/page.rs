@@ -65,12 +65,20 @@ pub fn message(status: StatusCode, topic: Topic, what: &str, reader: &Reader<'_>
     own(status, language, words.title, &content)
 }
 
-/// A page that leaves the reader a choice: below the advice stand links and buttons, which may send forms to ourselves.
-pub fn choice(status: StatusCode, language: Language, topic: Topic, controls: &Markup) -> Response<Body> {
+/// A page that leaves the reader a choice: below the advice stand details, then links and buttons, which may send forms
+/// to ourselves.
+pub fn choice(
+    status: StatusCode,
+    language: Language,
+    topic: Topic,
+    details: &Markup,
+    controls: &Markup,
+) -> Response<Body> {
     let words = topic.words(language);
     let content = html! {
         h1 { (words.title) }
         p { (words.advice) }
+        (details)
         div.actions { (controls) }
     };
     let mut response = own(status, language, words.title, &content);

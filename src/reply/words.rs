@@ -380,6 +380,10 @@ pub enum Label {
     Request,
     /// To `session.login_url`.
     LogIn,
+    /// On a page about `Topic::Switch`: before the session that runs.
+    Now,
+    /// On a page about `Topic::Switch`: before the one of the link.
+    ByThisLink,
     /// On a page about `Topic::Switch`: leave all as it is.
     Stay,
     /// On a page about `Topic::Switch`: out of the one meeting and into the other.
@@ -403,6 +407,18 @@ impl Label {
                 es: "Ir a la página de inicio de sesión",
                 de: "Zur Anmeldeseite",
                 fr: "Aller à la page de connexion",
+            },
+            Self::Now => InEach {
+                en: "Now",
+                es: "Ahora",
+                de: "Jetzt",
+                fr: "Actuellement",
+            },
+            Self::ByThisLink => InEach {
+                en: "By this link",
+                es: "Con este enlace",
+                de: "Mit diesem Link",
+                fr: "Avec ce lien",
             },
             Self::Stay => InEach {
                 en: "Stay",

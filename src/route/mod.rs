@@ -7,6 +7,7 @@
 
 mod finish;
 mod format;
+mod sessions;
 mod table;
 mod target;
 
@@ -29,8 +30,8 @@ pub use self::{
 use crate::{
     addr::{ClientAddr, Networks},
     clock::Clock,
-    files::{ClientFiles, Shown},
-    handoff::{Handed, Handoff},
+    files::ClientFiles,
+    handoff::Handoff,
     issue::{Endpoint, Issue, IssueError, Issued, Passed},
     observe::{AccessRecord, Metrics},
     proxy::{About, Upstream},
@@ -131,6 +132,8 @@ impl Router {
             {
                 self.page(&request, &target, None, from).await
             }
+            Route::Logout { tag } => self.logout(&request, &target, tag, from),
+            Route::Switch => self.switch(&request, &target, from),
             Route::Root => redirect(&request, StatusCode::FOUND, &format!("{}/", self.table.mount)),
             Route::MountWithoutSlash | Route::PageWithoutSlash => redirect(
                 &request,
@@ -145,21 +148,37 @@ impl Router {
             }
             Route::Auth(endpoint) => self.auth(request, endpoint, &about, from).await,
             Route::Bbb => {
-                self.passed(self.issue.bbb(request, from.client).await, &about)
-                    .await
+                let asked = self.asked(&request, &target, from)?;
+                let passed = self.issue.bbb(request, from.client).await;
+                let response = self.passed(passed, &about).await?;
+                self.without_tokens(asked, response).await
             }
             Route::LtiJoin => {
                 self.passed(self.issue.lti_join(request, from.client).await, &about)
                     .await
             }
             Route::BreakoutJoin => {
-                self.passed(self.issue.breakout_join(request, from.client).await, &about)
-                    .await
+                let carried = self.handoff.carried(request.headers(), &about.host);
+                let passed = self.issue.breakout_join(request, from.client).await;
+                let response = self.passed(passed, &about).await?;
+                Ok(self.refreshed(carried, response))
             }
             Route::Webhook => {
                 self.internal_only(from)?;
                 self.forward(self.upstreams.server.as_ref(), request, &about)
                     .await
+            }
+            Route::Api => {
+                let carried = self.handoff.carried(request.headers(), &about.host);
+                let server = self.upstreams.server.as_ref();
+                let response = self.forward(server, request, &about).await?;
+                Ok(self.refreshed(carried, response))
+            }
+            Route::Lti => {
+                let asked = self.asked(&request, &target, from)?;
+                let server = self.upstreams.server.as_ref();
+                let response = self.forward(server, request, &about).await?;
+                self.without_tokens(asked, response).await
             }
             Route::Server => {
                 self.forward(self.upstreams.server.as_ref(), request, &about)
@@ -188,32 +207,6 @@ impl Router {
                     .await
             }
             Route::Nowhere => Err(nowhere()),
-        }
-    }
-
-    async fn page(
-        &self,
-        request: &Request<Incoming>,
-        target: &CanonicalTarget<'_>,
-        tag: Option<&str>,
-        from: Asker,
-    ) -> Result<Response<Body>, Failure> {
-        match self
-            .handoff
-            .handle(request, target.query, tag, from.client)
-            .await?
-        {
-            Handed::Reply(response) => Ok(response),
-            Handed::Page(session) => {
-                let shown = Shown {
-                    claims: &session.claims,
-                    now: self.clock.unix(),
-                    design: &session.design,
-                };
-                let mut response = self.files.page(shown, request.method(), request.headers())?;
-                self.finish.as_page(&mut response);
-                Ok(response)
-            }
         }
     }
 

@@ -27,6 +27,13 @@ pub enum Route<'a> {
     },
     /// A session's path without its slash.
     PageWithoutSlash,
+    /// The end of a session, below its page.
+    Logout {
+        /// The session's tag, from its path.
+        tag: Option<&'a str>,
+    },
+    /// Where one path is for all sessions: may this one take the other's place?
+    Switch,
     /// A client file; its path below the client's folder.
     Asset(&'a str),
     /// `getJoinToken`.
@@ -41,6 +48,10 @@ pub enum Route<'a> {
     BreakoutJoin,
     /// LiveKit reports to the server.
     Webhook,
+    /// What the client asks of the server.
+    Api,
+    /// A learning platform's page.
+    Lti,
     /// Anything else that is the server's.
     Server,
     /// `/ws`; what upstream sees of the path.
@@ -62,6 +73,8 @@ impl Route<'_> {
             Self::Root => "root",
             Self::MountWithoutSlash | Self::PageWithoutSlash => "slash",
             Self::Page { .. } => "page",
+            Self::Logout { .. } => "logout",
+            Self::Switch => "switch",
             Self::Asset(_) => "asset",
             Self::Issue => "issue",
             Self::Auth(_) => "auth",
@@ -69,6 +82,8 @@ impl Route<'_> {
             Self::LtiJoin => "lti_join",
             Self::BreakoutJoin => "breakout_join",
             Self::Webhook => "webhook",
+            Self::Api => "api",
+            Self::Lti => "lti",
             Self::Server => "server",
             Self::Nats(_) => "nats",
             Self::Livekit(_) => "livekit",
@@ -147,13 +162,17 @@ impl Table {
         if is(0, "lti") && is(1, "v1") && is(2, "api") && is(3, "room") && is(4, "join") && ends_at(5) {
             return Some(Route::LtiJoin);
         }
+        if is(0, "api") {
+            return Some(Route::Api);
+        }
+        if is(0, "lti") && is(1, "v1") {
+            return Some(Route::Lti);
+        }
         let login = self.login
             && path
                 .get(..6)
                 .is_some_and(|start| start.eq_ignore_ascii_case("/login"));
-        let is_server = is(0, "api")
-            || is(0, "download")
-            || (is(0, "lti") && is(1, "v1"))
+        let is_server = is(0, "download")
             || (is(0, "healthCheck") && ends_at(1))
             || (self.metrics && is(0, "metrics") && ends_at(1))
             || login;
@@ -171,6 +190,8 @@ impl Table {
             None => Route::Nowhere,
             Some("") => Route::MountWithoutSlash,
             Some("/" | "/index.html") => Route::Page { tag: None },
+            Some("/logout") if !self.session_paths => Route::Logout { tag: None },
+            Some("/switch") if !self.session_paths => Route::Switch,
             Some(rest) => self
                 .session(rest)
                 .unwrap_or(Route::Asset(rest.trim_start_matches('/'))),
@@ -185,6 +206,7 @@ impl Table {
             _ if !TokenKeys::looks_like_tag(tag) => Route::Nowhere,
             "" => Route::PageWithoutSlash,
             "/" | "/index.html" => Route::Page { tag: Some(tag) },
+            "/logout" => Route::Logout { tag: Some(tag) },
             _ => Route::Nowhere,
         })
     }
@@ -267,7 +289,7 @@ mod tests {
                 ("/", Route::Page { tag: None }),
                 (&page, Route::Page { tag: Some(TAG) }),
                 ("/assets/config.js", Route::Asset("assets/config.js")),
-                ("/api/verifyToken", Route::Server),
+                ("/api/verifyToken", Route::Api),
                 ("/key/bigbluebutton/api/join", Route::Bbb),
                 ("/ws", Route::Nats("/")),
                 ("/x.js", Route::Asset("x.js")),
@@ -288,15 +310,15 @@ mod tests {
                 ("/auth", Route::Auth(Endpoint::Other)),
                 ("/Auth/room/UploadWhiteboardFile", Route::Auth(Endpoint::Upload)),
                 ("/auth/recorder/notify/", Route::Auth(Endpoint::RecorderNotify)),
-                ("/API/verifyToken", Route::Server),
+                ("/API/verifyToken", Route::Api),
                 ("/apix", Route::Nowhere),
-                ("/lti/v1", Route::Server),
+                ("/lti/v1", Route::Lti),
                 ("/LTI/V1/api/Room/join/", Route::LtiJoin),
-                ("/lti/v1/api/room/join/x", Route::Server),
-                ("/lti/v1/api/room/isActive", Route::Server),
+                ("/lti/v1/api/room/join/x", Route::Lti),
+                ("/lti/v1/api/room/isActive", Route::Lti),
                 ("/api/breakoutroom/JOIN/", Route::BreakoutJoin),
-                ("/api/breakoutRoom/joi%6e", Route::Server),
-                ("/api/breakoutRoom/listRooms", Route::Server),
+                ("/api/breakoutRoom/joi%6e", Route::Api),
+                ("/api/breakoutRoom/listRooms", Route::Api),
                 ("/lti/v1x", Route::Nowhere),
                 ("/lti", Route::Nowhere),
                 ("/key/BigBlueButton/api", Route::Bbb),

@@ -46,6 +46,18 @@ impl Answer {
         value
     }
 
+    /// The `Set-Cookie` of this name, which is there once.
+    pub fn set_cookie(&self, name: &str) -> Option<&str> {
+        let lines = self.headers.get_all("set-cookie").iter();
+        let mut found = lines.filter_map(|line| {
+            let line = line.to_str().unwrap();
+            line.split_once('=').filter(|(of, _)| *of == name).map(|_| line)
+        });
+        let cookie = found.next();
+        assert!(found.next().is_none(), "{name} is set twice: {self:?}");
+        cookie
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8(self.body.to_vec()).unwrap()
     }

@@ -1,0 +1,58 @@
+//! The page for a browser that keeps no cookies: it carries the token itself, where the client will look for it.
+//!
+//! The client reads `document.cookie` (contract.md section 6), so that is what answers: nothing of the token is in an
+//! address, in storage, or anywhere that outlives the page.
+//!
+//! SECURITY: a token is of base64url and dots alone (`crate::token`), so it can end neither the text nor the script.
+
+use hyper::Response;
+
+use crate::reply::Body;
+
+/// Puts the token into a page, before all that could look for it. `nonce` is what the page's policy allows.
+pub(super) fn into_page(response: Response<Body>, token: &str, nonce: &str) -> Response<Body> {
+    let (head, body) = response.into_parts();
+    let body = match body {
+        Body::Full(html) => match str::from_utf8(&html).ok().and_then(after_base) {
+            Some((before, rest)) => Body::from(format!("{before}{}{rest}", script(token, nonce))),
+            None => Body::Full(html),
+        },
+        other @ (Body::Empty | Body::Stream(_)) => other,
+    };
+    Response::from_parts(head, body)
+}
+
+/// The page is cut behind our own `base`, which is the first thing in its head.
+fn after_base(html: &str) -> Option<(&str, &str)> {
+    let base = html.find("<base href=\"")?;
+    let end = html.get(base..)?.find('>')?;
+    html.split_at_checked(base + end + 1)
+}
+
+fn script(token: &str, nonce: &str) -> String {
+    format!(
+        "<script nonce=\"{nonce}\">Object.defineProperty(document,\"cookie\",{{configurable:true,\
+         get:()=>\"pnm_access_token={token}\",set:()=>{{}}}});document.currentScript.remove()</script>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_stands_before_all_that_looks_for_it() {
+        let page = Response::new(Body::from(
+            "<!doctype html><head><base href=\"/conference/\"><script src=\"x\"></script></head>",
+        ));
+        let Body::Full(html) = into_page(page, "a.b.c", "abc").into_body() else {
+            panic!("has no text");
+        };
+        assert_eq!(
+            html,
+            "<!doctype html><head><base href=\"/conference/\"><script nonce=\"abc\">\
+             Object.defineProperty(document,\"cookie\",{configurable:true,get:()=>\"pnm_access_token=a.b.c\",\
+             set:()=>{}});document.currentScript.remove()</script><script src=\"x\"></script></head>"
+        );
+    }
+}

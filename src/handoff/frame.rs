@@ -1,0 +1,42 @@
+//! A page at a session's path whose browser sent no cookie.
+//!
+//! In another site's frame there are browsers that keep none at all. The link came a moment ago, so the token is still
+//! here, and goes into the page itself, where the client finds it in `document.cookie` as ever: never into an address,
+//! never stored, and once, for the client that opened the link.
+//!
+//! INVARIANT: no loop. Whoever comes back from `session.login_url` with a new link and again without a cookie is told
+//! that cookies are blocked.
+//!
+//! Source: product.md "Session handoff" 3 and 6.
+
+use super::{Handed, Handoff, HandoffError, Session, Visit, fetch, session::shown};
+use crate::{design::Design, token::Unverified};
+
+impl Handoff {
+    pub(super) fn without_cookie(
+        &self,
+        visit: &Visit<'_>,
+        design: Option<&Design>,
+    ) -> Result<Handed, HandoffError> {
+        let now = self.clock.unix();
+        let Some(tag) = visit.tag.filter(|_| fetch::is_navigation(visit.headers)) else {
+            return self.without_session(Vec::new()).map(Handed::Reply);
+        };
+        if self.is_framed(visit)
+            && let Some(token) = self.sessions.claim(tag, visit.client, now)
+        {
+            let verified = self.keys.verify(Unverified(token.expose()), now);
+            return Ok(Handed::Page(Session {
+                claims: verified.map_err(HandoffError::BadToken)?.claims,
+                design: shown(design),
+                cookies: Vec::new(),
+                token: Some(token),
+            }));
+        }
+        let patience = u32::from(self.settings.login_url.is_some());
+        if self.sessions.unanswered(tag, now) > patience {
+            return Err(HandoffError::CookiesBlocked);
+        }
+        self.without_session(Vec::new()).map(Handed::Reply)
+    }
+}

@@ -1,0 +1,79 @@
+//! Leaving: `logout` below a session's page ends the session in this browser, and for all copies of its cookie.
+//!
+//! A token that is still valid stays so, as the server has no way to take one back; none is renewed any more.
+//!
+//! SECURITY: another site's link or form can't end a session.
+
+use hyper::{
+    Method, Response, StatusCode,
+    header::{self, HeaderValue},
+};
+use maud::html;
+
+use super::{
+    Handoff, HandoffError, Scope, Visit,
+    cookie::{self, Cookies, Written},
+    fetch, redirect_to,
+};
+use crate::reply::{Body, Language, Topic, page};
+
+impl Handoff {
+    /// Ends a session, and says so.
+    pub fn leave(&self, visit: &Visit<'_>, authority: &HeaderValue) -> Result<Response<Body>, HandoffError> {
+        if visit.method != Method::GET && visit.method != Method::POST {
+            return Err(HandoffError::Method("GET, POST"));
+        }
+        if fetch::is_of_another_site(visit.headers, authority.to_str().unwrap_or_default()) {
+            return Err(HandoffError::FromAnotherSite);
+        }
+        if fetch::is_prefetch(visit.headers) {
+            return Err(HandoffError::Prefetch);
+        }
+        let cookies = Cookies::of(visit.headers);
+        if let Ok(Some(running)) = self.running(visit, &cookies) {
+            self.sessions.left(&running.tag, self.clock.unix());
+        }
+        let language = Language::of(visit.headers);
+        let mut response = match &self.settings.login_url {
+            Some(login) => redirect_to(login.clone()),
+            None => page::choice(StatusCode::OK, language, Topic::Left, &html! {}, &html! {}),
+        };
+        response.headers_mut().extend(
+            self.ended(visit.tag)?
+                .into_iter()
+                .map(|ended| (header::SET_COOKIE, ended)),
+        );
+        Ok(response)
+    }
+
+    /// Ends both cookies, in every form in which they are set.
+    fn ended(&self, tag: Option<&str>) -> Result<Vec<HeaderValue>, HandoffError> {
+        let path = self.cookie_path(tag.unwrap_or_default());
+        let companion_path = match self.settings.scope {
+            Scope::Session => path.as_str(),
+            Scope::Mount => "/",
+        };
+        let kinds: &[bool] = if self.settings.framed {
+            &[false, true]
+        } else {
+            &[false]
+        };
+        let mut ended = Vec::new();
+        for cross_site in kinds {
+            for (name, path) in [
+                (cookie::ACCESS, path.as_str()),
+                (self.companion_name(), companion_path),
+            ] {
+                ended.push(cookie::write(&Written {
+                    name,
+                    value: "",
+                    path,
+                    lives: 0,
+                    cross_site: *cross_site,
+                    http_only: name != cookie::ACCESS,
+                })?);
+            }
+        }
+        Ok(ended)
+    }
+}

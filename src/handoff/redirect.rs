@@ -1,0 +1,181 @@
+//! Links that plugnmeet-server makes itself, finished in one hop: what it says in `Location` goes into the cookie before
+//! any browser sees it.
+//!
+//! BBB's `join` writes the design behind the token as raw JSON, with no byte of it escaped, and without
+//! `bbb_join_host` an address that begins with `HTTP/1.1://`.
+//!
+//! Sources: product.md "Session handoff" 5, contract.md sections 0.19, 5 and 7.
+
+use hyper::{HeaderMap, Response, header};
+use serde_json::{Deserializer, value::RawValue};
+
+use super::{Handoff, HandoffError, TOKEN_PARAMETER, Visit};
+use crate::{query::Query, reply::Body};
+
+/// Before a design as BBB's `join` writes it.
+const RAW_DESIGN: &str = "&custom_design={";
+
+/// Where a redirect of the server's leads.
+pub struct ServerLink<'a> {
+    /// Host and port; none if it is relative.
+    pub authority: Option<&'a str>,
+    /// The path; empty for the root.
+    pub path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> ServerLink<'a> {
+    /// The link in an answer's `Location`, if it has a token.
+    pub fn of<B>(response: &'a Response<B>) -> Option<Self> {
+        if !response.status().is_redirection() {
+            return None;
+        }
+        let location = only_location(response.headers())?;
+        let (address, query) = location.split_once('?')?;
+        if Query(query).only(TOKEN_PARAMETER) == Ok(None) {
+            return None;
+        }
+        let (authority, path) = match address.split_once("://") {
+            None => (None, address),
+            Some((_, rest)) => {
+                let slash = rest.find('/').unwrap_or(rest.len());
+                let (authority, path) = rest.split_at_checked(slash)?;
+                (Some(authority), path)
+            }
+        };
+        Some(Self {
+            authority,
+            path,
+            query,
+        })
+    }
+
+    /// The query as a browser would have to write it.
+    pub fn query(&self) -> String {
+        let Some((before, raw)) = self.query.split_once(RAW_DESIGN) else {
+            return self.query.to_owned();
+        };
+        let raw = format!("{{{raw}");
+        let mut values = Deserializer::from_str(&raw).into_iter::<&RawValue>();
+        // What is not JSON is the check of designs to refuse.
+        let (design, rest) = match values.next() {
+            Some(Ok(design)) => (design.get(), raw.get(values.byte_offset()..).unwrap_or_default()),
+            Some(Err(_)) | None => (raw.as_str(), ""),
+        };
+        let encoded = Query("custom_design=").with("custom_design", design);
+        format!("{before}&{encoded}{rest}")
+    }
+}
+
+fn only_location(headers: &HeaderMap) -> Option<&str> {
+    let mut found = headers.get_all(header::LOCATION).iter();
+    match (found.next(), found.next()) {
+        (Some(location), None) => str::from_utf8(location.as_bytes()).ok(),
+        _ => None,
+    }
+}
+
+impl Handoff {
+    /// The redirect to the session, in place of the one to a link with a token.
+    pub async fn finish(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
+        let token = Query(visit.query).only(TOKEN_PARAMETER);
+        let token = token.map_err(|_| HandoffError::TwoTokens)?;
+        self.hand_off(visit, &token.unwrap_or_default()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(location: &str) -> Option<(Option<String>, String, String)> {
+        let response = Response::builder()
+            .status(302)
+            .header(
+                "location",
+                header::HeaderValue::from_bytes(location.as_bytes()).unwrap(),
+            )
+            .body(())
+            .unwrap();
+        ServerLink::of(&response).map(|link| {
+            let authority = link.authority.map(str::to_owned);
+            (authority, link.path.to_owned(), link.query())
+        })
+    }
+
+    #[test]
+    fn reads_what_bbb_writes() {
+        for (location, authority, path, query) in [
+            (
+                "https://a.example/?access_token=x.y.z",
+                Some("a.example"),
+                "/",
+                "access_token=x.y.z",
+            ),
+            (
+                "HTTP/1.1://a.example/?access_token=x",
+                Some("a.example"),
+                "/",
+                "access_token=x",
+            ),
+            (
+                "https://a.example:8443/conference/?access_token=x",
+                Some("a.example:8443"),
+                "/conference/",
+                "access_token=x",
+            ),
+            ("/?access_token=x", None, "/", "access_token=x"),
+            (
+                "https://a.example?access_token=x",
+                Some("a.example"),
+                "",
+                "access_token=x",
+            ),
+            (
+                r#"https://a.example/?access_token=x&custom_design={"custom_logo":"https://b.example/é.png?a=1&b=2#c"}"#,
+                Some("a.example"),
+                "/",
+                "access_token=x&custom_design=%7B%22custom_logo%22%3A%22https%3A%2F%2Fb.example%2F%C3%A9.png%3Fa%3D1%26b%3D2%23c%22%7D",
+            ),
+            (
+                "/?access_token=x&custom_design={\"custom_logo\" : \"%41 }\"}&y=1",
+                None,
+                "/",
+                "access_token=x&custom_design=%7B%22custom_logo%22+%3A+%22%2541+%7D%22%7D&y=1",
+            ),
+            (
+                "/?access_token=x&custom_design=%7B%22a%22%3A1%7D",
+                None,
+                "/",
+                "access_token=x&custom_design=%7B%22a%22%3A1%7D",
+            ),
+            (
+                "/?access_token=x&custom_design={broken&y=1",
+                None,
+                "/",
+                "access_token=x&custom_design=%7Bbroken%26y%3D1",
+            ),
+        ] {
+            let expected = (authority.map(str::to_owned), path.to_owned(), query.to_owned());
+            assert_eq!(link(location), Some(expected), "{location}");
+        }
+    }
+
+    #[test]
+    fn what_carries_no_token_is_no_link() {
+        for location in [
+            "/",
+            "/?x=1",
+            "https://files.example/a?access_tokens=1",
+            "/?access_token=",
+        ] {
+            assert_eq!(link(location), None, "{location}");
+        }
+        let fine = Response::builder()
+            .status(200)
+            .header("location", "/?access_token=x")
+            .body(())
+            .unwrap();
+        assert!(ServerLink::of(&fine).is_none());
+    }
+}

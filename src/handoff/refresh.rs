@@ -1,0 +1,73 @@
+//! Refresh: the client's calls to the server carry its newest token, so the cookie may as well have it.
+//!
+//! The cookie itself is not sent there, as its path is the session's. What the newest token of a session is, is
+//! remembered; where it is not, as after a restart, any valid one is taken, and the next newer one mends it.
+//!
+//! SECURITY: only for calls of pages of our own origin. From elsewhere nobody can make a browser send `Authorization`,
+//! and what was asked by no page has no cookie to refresh.
+//!
+//! Sources: product.md "Session handoff" 4, contract.md sections 0.11 and 5.
+
+use hyper::{
+    HeaderMap, Response,
+    header::{self, HeaderValue},
+};
+
+use super::{Handoff, Scope, companion::Companion, cookie::Cookies, fetch};
+use crate::{reply::Body, secret::Secret, token::Unverified};
+
+/// A valid token on its way to the server.
+pub struct Carried {
+    token: Secret<String>,
+    tag: String,
+    exp: i64,
+}
+
+impl Handoff {
+    /// The token that a call of a page of ours carries, unless a cookie that came along is as new.
+    pub fn carried(&self, headers: &HeaderMap, authority: &HeaderValue) -> Option<Carried> {
+        if !fetch::is_same_origin(headers, authority.to_str().ok()?) {
+            return None;
+        }
+        let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(token), None) = (fields.next(), fields.next()) else {
+            return None;
+        };
+        let (token, now) = (token.to_str().ok()?, self.clock.unix());
+        let claims = self.keys.verify(Unverified(token), now).ok()?.claims;
+        let tag = self.tag_of(&claims);
+        let cookies = Cookies::of(headers);
+        let running = Companion::among(&cookies, self.companion_name(), &self.keys, None);
+        // Where one path is for all sessions, only the running one's cookie is refreshed.
+        if self.settings.scope == Scope::Mount && running.is_some_and(|running| running.tag != tag) {
+            return None;
+        }
+        for held in cookies.tokens {
+            let held = self.keys.verify(Unverified(held), now).map(|held| held.claims);
+            if held.is_ok_and(|held| self.tag_of(&held) != tag || held.exp >= claims.exp) {
+                return None;
+            }
+        }
+        Some(Carried {
+            token: Secret::new(token.to_owned()),
+            tag,
+            exp: claims.exp,
+        })
+    }
+
+    /// The server has answered: if it took the token, and it is newer than what the cookie has, the cookie gets it.
+    pub fn refresh(&self, carried: &Carried, response: &mut Response<Body>) {
+        if !response.status().is_success() {
+            return;
+        }
+        let Some(framed) = self.sessions.is_newest(&carried.tag, carried.exp) else {
+            return;
+        };
+        let cookie = self.token_cookie(&carried.tag, carried.token.expose(), carried.exp, framed);
+        if let Ok(cookie) = cookie {
+            let headers = response.headers_mut();
+            headers.append(header::SET_COOKIE, cookie);
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+}

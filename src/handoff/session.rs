@@ -1,0 +1,155 @@
+//! Which session a browser is in, of all that its cookies say.
+//!
+//! At a session's own path it can only be that session's. Where one path is for all, the companion says which is the
+//! running one, and without a companion it is the first that is genuine, as the client takes the first.
+
+use hyper::header::HeaderValue;
+
+use super::{
+    Handed, Handoff, HandoffError, Scope, Session, Visit,
+    companion::Companion,
+    cookie::{self, Cookies},
+    fetch,
+};
+use crate::{
+    design::Design,
+    token::{BadToken, Claims, Standing, Unverified},
+};
+
+/// The session of a request.
+pub(super) struct Running<'a> {
+    pub standing: Standing<'a>,
+    pub tag: String,
+    token: &'a str,
+    pub companion: Option<Companion>,
+    /// Is it in another site's frame?
+    framed: bool,
+    /// Did other cookies come that could pass for this one?
+    strays: bool,
+}
+
+impl Handoff {
+    /// The session of a request. None: there are cookies, and they are all of other sessions.
+    pub(super) fn running<'a>(
+        &self,
+        visit: &Visit<'_>,
+        cookies: &Cookies<'a>,
+    ) -> Result<Option<Running<'a>>, HandoffError> {
+        let now = self.clock.unix();
+        let companion = Companion::among(cookies, self.companion_name(), &self.keys, visit.tag);
+        let of_companion = companion.as_ref().map(|companion| companion.tag.as_str());
+        let mut expected = visit.tag.or(of_companion).map(str::to_owned);
+        let mut best: Option<(Standing<'a>, &'a str)> = None;
+        let mut first_bad = None;
+        let mut of_others = cookies.odd;
+        for token in &cookies.tokens {
+            let standing = match self.keys.standing(Unverified(token), now) {
+                Ok(standing) => standing,
+                Err(bad) => {
+                    first_bad = first_bad.or(Some(bad));
+                    continue;
+                }
+            };
+            let tag = self.tag_of(claims_of(&standing));
+            if *expected.get_or_insert_with(|| tag.clone()) != tag {
+                of_others = true;
+            } else if best
+                .as_ref()
+                .is_none_or(|(best, _)| claims_of(best).exp < claims_of(&standing).exp)
+            {
+                best = Some((standing, token));
+            }
+        }
+        match (best, expected, first_bad) {
+            (Some((standing, token)), Some(tag), _) => {
+                let companion = companion.filter(|companion| companion.tag == tag);
+                let opened_in_frame = companion.as_ref().is_some_and(|companion| companion.framed);
+                Ok(Some(Running {
+                    standing,
+                    companion,
+                    tag,
+                    token,
+                    framed: opened_in_frame || self.is_framed(visit),
+                    strays: of_others || cookies.tokens.len() > 1,
+                }))
+            }
+            (_, _, Some(bad)) if !of_others => Err(HandoffError::BadToken(bad)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The page for a running session, with a new token if the old one's time is over.
+    pub(super) fn go_on(
+        &self,
+        visit: &Visit<'_>,
+        running: Running<'_>,
+        design: Option<&Design>,
+    ) -> Result<Handed, HandoffError> {
+        self.sessions.answered(&running.tag);
+        let mut cookies = Vec::new();
+        if running.strays {
+            cookies = self.cleared(visit, running.framed);
+        }
+        match running.standing {
+            Standing::Valid(verified) => {
+                if running.strays {
+                    let (claims, token) = (&verified.claims, running.token);
+                    cookies.push(self.token_cookie(&running.tag, token, claims.exp, running.framed)?);
+                }
+                Ok(Handed::Page(Session {
+                    claims: verified.claims,
+                    design: shown(design),
+                    cookies,
+                    token: None,
+                }))
+            }
+            Standing::Expired(expired) => {
+                // Without one a renewed token can't say how old its session is; any other's `nbf` can.
+                if expired.renewed && running.companion.is_none() {
+                    return Err(HandoffError::BadToken(BadToken::Expired));
+                }
+                let companion = running.companion.unwrap_or(Companion {
+                    tag: running.tag,
+                    begun: expired.claims.nbf,
+                    entered: expired.claims.nbf,
+                    caller: None,
+                    framed: running.framed,
+                });
+                let renewal = self.renew(visit, &expired, &companion, cookies)?;
+                Ok(renewal.into_handed(visit, shown(design)))
+            }
+        }
+    }
+
+    /// Ends all that could pass for the session's cookie, and counts that there was something.
+    pub(super) fn cleared(&self, visit: &Visit<'_>, framed: bool) -> Vec<HeaderValue> {
+        self.metrics.stray_cookies();
+        let own = match (self.settings.scope, visit.tag) {
+            (Scope::Session, Some(tag)) => self.cookie_path(tag),
+            (Scope::Session, None) => format!("{}/", self.settings.mount),
+            (Scope::Mount, _) => self.cookie_path(""),
+        };
+        cookie::clearing(visit.host, &own, framed)
+    }
+
+    /// Is this the document of a frame that cookies have to be made for?
+    pub(super) fn is_framed(&self, visit: &Visit<'_>) -> bool {
+        self.settings.framed && fetch::is_cross_site_frame(visit.headers)
+    }
+}
+
+/// A design, as a page shows it.
+pub(super) fn shown(design: Option<&Design>) -> Vec<(&'static str, String)> {
+    design
+        .into_iter()
+        .flat_map(Design::iter)
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect()
+}
+
+fn claims_of<'s>(standing: &'s Standing<'_>) -> &'s Claims {
+    match standing {
+        Standing::Valid(verified) => &verified.claims,
+        Standing::Expired(expired) => &expired.claims,
+    }
+}

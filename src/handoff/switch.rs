@@ -1,0 +1,144 @@
+//! Where one path is for all sessions, a link takes the place of the session that runs. If it is somebody else's, and
+//! no page of ours led to it, the person is asked first: it may be a trap.
+//!
+//! The token waits in a cookie of its own, out of every script's reach, so that the page that asks has no token in its
+//! address.
+//!
+//! Source: product.md "Session handoff" 2 (`session.scope = "mount"`).
+
+use hyper::{
+    Method, Response, StatusCode,
+    header::{self, HeaderValue},
+};
+use maud::html;
+
+use super::{
+    Handoff, HandoffError, Scope, Visit,
+    cookie::{self, Cookies, Written},
+    fetch, see_other,
+};
+use crate::{
+    reply::{Body, Label, Language, Topic, page},
+    token::{Claims, Standing, Unverified, Verified},
+};
+
+/// The cookie in which a token waits.
+const WAITING: &str = "__Secure-pnm_waiting";
+
+/// Seconds to make up one's mind.
+const WAITS: i64 = 300;
+
+impl Handoff {
+    /// Would this link take the place of somebody else's session?
+    pub(super) fn would_replace(&self, visit: &Visit<'_>, verified: &Verified) -> bool {
+        self.settings.scope == Scope::Mount
+            && fetch::is_from_elsewhere(visit.headers)
+            && self
+                .runs(visit)
+                .is_some_and(|running| running.user_id != verified.claims.user_id)
+    }
+
+    /// To the page that asks; `rest` is the link without its token.
+    pub(super) fn ask_before_switching(
+        &self,
+        visit: &Visit<'_>,
+        token: &str,
+        rest: &str,
+    ) -> Result<Response<Body>, HandoffError> {
+        let mut response = see_other(&self.switch_path(), rest)?;
+        if visit.method != Method::HEAD {
+            let waiting = self.waiting(token, WAITS, self.is_framed(visit))?;
+            response.headers_mut().append(header::SET_COOKIE, waiting);
+        }
+        Ok(response)
+    }
+
+    /// The page that asks, and its answer.
+    pub fn switch(&self, visit: &Visit<'_>, authority: &HeaderValue) -> Result<Response<Body>, HandoffError> {
+        let cookies = Cookies::of(visit.headers);
+        let now = self.clock.unix();
+        let waiting = cookies
+            .named(WAITING)
+            .find_map(|token| Some((token, self.keys.verify(Unverified(token), now).ok()?)));
+        let Some((token, verified)) = waiting else {
+            return self.without_session(Vec::new());
+        };
+        if visit.method == Method::POST {
+            if !fetch::is_same_origin(visit.headers, authority.to_str().unwrap_or_default()) {
+                return Err(HandoffError::FromAnotherSite);
+            }
+            let mut response = self.admit(visit, token, &verified, visit.query)?;
+            let over = self.waiting("", 0, self.is_framed(visit))?;
+            response.headers_mut().append(header::SET_COOKIE, over);
+            return Ok(response);
+        }
+        if visit.method != Method::GET && visit.method != Method::HEAD {
+            return Err(HandoffError::Method("GET, HEAD, POST"));
+        }
+        let language = Language::of(visit.headers);
+        let mount = &self.settings.mount;
+        let action = match visit.query {
+            "" => self.switch_path(),
+            query => format!("{}?{query}", self.switch_path()),
+        };
+        let details = html! {
+            dl {
+                @if let Some(running) = self.runs(visit) {
+                    dt { (Label::Now.text(language)) } dd { (who(&running)) }
+                }
+                dt { (Label::ByThisLink.text(language)) } dd { (who(&verified.claims)) }
+            }
+        };
+        let controls = html! {
+            a.button href=(format!("{mount}/")) { (Label::Stay.text(language)) }
+            form method="post" action=(action) {
+                button.button.plain type="submit" { (Label::JoinInstead.text(language)) }
+            }
+        };
+        Ok(page::choice(
+            StatusCode::OK,
+            language,
+            Topic::Switch,
+            &details,
+            &controls,
+        ))
+    }
+
+    /// The session that runs, or can be renewed.
+    fn runs(&self, visit: &Visit<'_>) -> Option<Claims> {
+        let cookies = Cookies::of(visit.headers);
+        match self.running(visit, &cookies).ok()??.standing {
+            Standing::Valid(verified) => Some(verified.claims),
+            Standing::Expired(expired) => {
+                let over = expired
+                    .claims
+                    .exp
+                    .saturating_add_unsigned(self.settings.renew_grace.as_secs());
+                (self.clock.unix() < over).then_some(expired.claims)
+            }
+        }
+    }
+
+    fn waiting(&self, token: &str, lives: i64, cross_site: bool) -> Result<HeaderValue, HandoffError> {
+        cookie::write(&Written {
+            name: WAITING,
+            value: token,
+            path: &self.switch_path(),
+            lives,
+            cross_site,
+            http_only: true,
+        })
+    }
+
+    fn switch_path(&self) -> String {
+        format!("{}/switch", self.settings.mount)
+    }
+}
+
+/// Room and name, as far as there are any.
+fn who(claims: &Claims) -> String {
+    match claims.name.as_str() {
+        "" => claims.room_id.clone(),
+        name => format!("{name} ({})", claims.room_id),
+    }
+}

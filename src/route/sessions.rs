@@ -1,0 +1,237 @@
+//! The part of the request path that deals with sessions: their pages, their end, and the tokens that pass by on their
+//! way from and to the server.
+
+use std::sync::Arc;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hyper::{
+    HeaderMap, Method, Request, Response,
+    body::Incoming,
+    header::{self, HeaderValue},
+    http::uri::{Authority, PathAndQuery},
+};
+
+use super::{Asker, CanonicalTarget, Router, about, table::Route};
+use crate::{
+    files::Shown,
+    handoff::{Carried, Handed, HandoffError, Renewal, ServerLink, Session, Visit, is_prefetch},
+    issue::ROOM_PATH,
+    proxy::About,
+    reply::{Body, Failure},
+};
+
+/// Who asked the server for something that may turn out to be a link.
+pub(super) struct Asked {
+    method: Method,
+    headers: HeaderMap,
+    host: String,
+    from: Asker,
+}
+
+impl Router {
+    /// The client's page, or the redirect to it.
+    pub(super) async fn page(
+        &self,
+        request: &Request<Incoming>,
+        target: &CanonicalTarget<'_>,
+        tag: Option<&str>,
+        from: Asker,
+    ) -> Result<Response<Body>, Failure> {
+        match self
+            .handoff
+            .handle(&self.visit(request, target, tag, from))
+            .await?
+        {
+            Handed::Reply(response) => Ok(response),
+            Handed::Page(session) => self.shown(request, session),
+            Handed::Renewal(renewal) => self.renewed(request, renewal, about(target, from)).await,
+        }
+    }
+
+    pub(super) fn logout(
+        &self,
+        request: &Request<Incoming>,
+        target: &CanonicalTarget<'_>,
+        tag: Option<&str>,
+        from: Asker,
+    ) -> Result<Response<Body>, Failure> {
+        let visit = self.visit(request, target, tag, from);
+        Ok(self.handoff.leave(&visit, &target.host)?)
+    }
+
+    pub(super) fn switch(
+        &self,
+        request: &Request<Incoming>,
+        target: &CanonicalTarget<'_>,
+        from: Asker,
+    ) -> Result<Response<Body>, Failure> {
+        let visit = self.visit(request, target, None, from);
+        Ok(self.handoff.switch(&visit, &target.host)?)
+    }
+
+    /// A page with a new token, if whoever issues tokens agrees.
+    async fn renewed(
+        &self,
+        request: &Request<Incoming>,
+        renewal: Renewal,
+        about: About,
+    ) -> Result<Response<Body>, Failure> {
+        let Renewal { caller, session } = renewal;
+        let server = self.upstreams.server.as_ref().map(Arc::clone);
+        let client = about.client;
+        let ask = |request| async move {
+            let server = server.ok_or_else(super::nowhere)?;
+            let path = PathAndQuery::from_static(ROOM_PATH);
+            Ok(server.forward_whole(request, path, &about).await?)
+        };
+        self.issue
+            .renewal(&session.claims, caller.as_deref(), client, ask)
+            .await?;
+        self.shown(request, session)
+    }
+
+    fn shown(&self, request: &Request<Incoming>, session: Session) -> Result<Response<Body>, Failure> {
+        let shown = Shown {
+            claims: &session.claims,
+            now: self.clock.unix(),
+            design: &session.design,
+        };
+        let mut response = if let Some(token) = &session.token {
+            let nonce = nonce();
+            self.files
+                .page_with_token(shown, request.method(), token.expose(), &nonce)?
+        } else if session.cookies.is_empty() {
+            self.files.page(shown, request.method(), request.headers())?
+        } else {
+            self.files.page(shown, request.method(), &HeaderMap::new())?
+        };
+        // What sets a cookie or holds a token is for this one answer, and is no part of what a cache has.
+        if session.token.is_some() || !session.cookies.is_empty() {
+            let fields = response.headers_mut();
+            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            fields.remove(header::ETAG);
+            fields.extend(
+                session
+                    .cookies
+                    .into_iter()
+                    .map(|cookie| (header::SET_COOKIE, cookie)),
+            );
+        }
+        self.finish.as_page(&mut response);
+        Ok(response)
+    }
+
+    /// For `without_tokens`. What a browser only guesses that it will want must not make the server issue a token.
+    pub(super) fn asked(
+        &self,
+        request: &Request<Incoming>,
+        target: &CanonicalTarget<'_>,
+        from: Asker,
+    ) -> Result<Asked, Failure> {
+        if is_prefetch(request.headers()) {
+            return Err(HandoffError::Prefetch.into());
+        }
+        Ok(Asked {
+            method: request.method().clone(),
+            headers: request.headers().clone(),
+            host: self.own_name(&target.host).to_owned(),
+            from,
+        })
+    }
+
+    /// The server's answer; or, if it is a redirect to a link of ours, what that link would have led to.
+    pub(super) async fn without_tokens(
+        &self,
+        asked: Asked,
+        response: Response<Body>,
+    ) -> Result<Response<Body>, Failure> {
+        let Some(link) = ServerLink::of(&response) else {
+            return Ok(response);
+        };
+        let is_ours = link.authority.is_none_or(|authority| {
+            let authority = authority.parse::<Authority>();
+            authority.is_ok_and(|authority| self.hosts.known(authority.host()).is_some())
+        });
+        let path = if link.path.is_empty() { "/" } else { link.path };
+        let leads_here = match self.table.find(path) {
+            Route::Root | Route::MountWithoutSlash | Route::PageWithoutSlash | Route::Page { .. } => true,
+            Route::Logout { .. }
+            | Route::Switch
+            | Route::Asset(_)
+            | Route::Issue
+            | Route::Auth(_)
+            | Route::Bbb
+            | Route::LtiJoin
+            | Route::BreakoutJoin
+            | Route::Webhook
+            | Route::Api
+            | Route::Lti
+            | Route::Server
+            | Route::Nats(_)
+            | Route::Livekit(_)
+            | Route::Etherpad(_)
+            | Route::Ingress(_)
+            | Route::Nowhere => false,
+        };
+        if !is_ours || !leads_here {
+            return Ok(response);
+        }
+        let query = link.query();
+        let visit = Visit {
+            method: &asked.method,
+            headers: &asked.headers,
+            path: "/",
+            query: &query,
+            tag: None,
+            host: &asked.host,
+            client: asked.from.client,
+        };
+        Ok(self.handoff.finish(&visit).await?)
+    }
+
+    /// The answer to a call of the client's, which may have shown a newer token than the cookie has.
+    pub(super) fn refreshed(&self, carried: Option<Carried>, mut response: Response<Body>) -> Response<Body> {
+        if let Some(carried) = carried {
+            self.handoff.refresh(&carried, &mut response);
+        }
+        response
+    }
+
+    fn visit<'a>(
+        &'a self,
+        request: &'a Request<Incoming>,
+        target: &'a CanonicalTarget<'_>,
+        tag: Option<&'a str>,
+        from: Asker,
+    ) -> Visit<'a> {
+        Visit {
+            method: request.method(),
+            headers: request.headers(),
+            path: target.path,
+            query: target.query,
+            tag,
+            host: self.own_name(&target.host),
+            client: from.client,
+        }
+    }
+
+    /// Our own spelling of the name that was asked for.
+    fn own_name(&self, authority: &HeaderValue) -> &str {
+        let asked = authority
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse::<Authority>().ok());
+        asked
+            .and_then(|authority| self.hosts.known(authority.host()))
+            .unwrap_or_default()
+    }
+}
+
+/// For one script of one page; without random bytes it is one that no policy allows.
+fn nonce() -> String {
+    let mut bytes = [0; 16];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => BASE64_STANDARD.encode(bytes),
+        Err(_) => String::new(),
+    }
+}

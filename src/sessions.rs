@@ -1,0 +1,322 @@
+//! What the gateway remembers of sessions from one request to the next, by the tag of their path.
+//!
+//! Nothing here is needed for a session to work: cookies carry it, and any replica serves it. It is what cookies can't
+//! say: which integrator asked for the token before there was a browser, that a session was left, which token is the
+//! newest where the cookie is not sent, and, for a minute, the token of a frame whose browser keeps no cookie.
+//!
+//! INVARIANT: bounded. What is longest untouched goes first, and only who holds a genuine token adds anything.
+//!
+//! Not here: the rules (`crate::handoff`, `crate::issue`).
+//!
+//! Source: product.md "Session handoff".
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{addr::ClientAddr, secret::Secret};
+
+/// Sessions in each of the two generations: some 100 bytes each.
+const SESSIONS: usize = 50_000;
+
+/// Parked tokens in each of the two generations: 3 KiB each at most.
+const PARKED: usize = 2_000;
+
+/// Seconds for which a token waits for the frame that it was handed to.
+const PARKED_SECS: i64 = 60;
+
+/// All that is remembered.
+pub struct Sessions {
+    known: Mutex<Generations<Known>>,
+    parked: Mutex<Generations<Parked>>,
+}
+
+/// One session.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Who asked for its token.
+    caller: Option<Arc<str>>,
+    /// The end of its newest token, since 1970.
+    newest_exp: i64,
+    /// Was it handed to a frame in another site's page?
+    framed: bool,
+    /// Seconds since 1970; 0: never.
+    handed_off: i64,
+    /// Seconds since 1970; 0: not.
+    left: i64,
+    /// Handoffs in a row after which no cookie came back.
+    unanswered: u32,
+}
+
+/// A token that waits for a frame which may come back without a cookie.
+struct Parked {
+    token: Secret<String>,
+    client: ClientAddr,
+    until: i64,
+}
+
+/// A token has been put into a cookie.
+pub struct HandedOff<'a> {
+    /// The token, for a frame in another site's page: it waits there in case that no cookie comes back.
+    pub to_frame: Option<&'a str>,
+    /// Its end, since 1970.
+    pub exp: i64,
+    /// Who opened the link.
+    pub client: ClientAddr,
+    /// Now, since 1970.
+    pub now: i64,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            known: Mutex::new(Generations::of(SESSIONS)),
+            parked: Mutex::new(Generations::of(PARKED)),
+        }
+    }
+}
+
+impl Sessions {
+    /// A token for this session was issued to a caller.
+    pub fn issued(&self, tag: &str, caller: &str) {
+        self.with(tag, |known| {
+            if known.caller.as_deref() != Some(caller) {
+                known.caller = Some(caller.into());
+            }
+        });
+    }
+
+    /// A link of this session was opened. Tells which caller had asked for the token.
+    pub fn handed_off(&self, tag: &str, handed: &HandedOff<'_>) -> Option<Arc<str>> {
+        if let Some(token) = handed.to_frame {
+            let parked = Parked {
+                token: Secret::new(token.to_owned()),
+                client: handed.client,
+                until: handed.now.saturating_add(PARKED_SECS),
+            };
+            let mut waiting = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.insert(tag, parked);
+        }
+        self.with(tag, |known| {
+            known.newest_exp = handed.exp;
+            known.framed = handed.to_frame.is_some();
+            known.unanswered = known.unanswered.saturating_add(1);
+            known.handed_off = handed.now;
+            known.caller.clone()
+        })
+    }
+
+    /// The session's cookie came back.
+    pub fn answered(&self, tag: &str) {
+        let framed = self.known_of(tag, |known| {
+            known.unanswered = 0;
+            known.framed
+        });
+        if framed == Some(true) {
+            let mut waiting = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.remove(tag);
+        }
+    }
+
+    /// How many handoffs in a row, the last of them just now, brought no cookie back?
+    pub fn unanswered(&self, tag: &str, now: i64) -> u32 {
+        let unanswered = self.known_of(tag, |known| {
+            let recent = now.saturating_sub(known.handed_off) <= PARKED_SECS;
+            if recent { known.unanswered } else { 0 }
+        });
+        unanswered.unwrap_or(0)
+    }
+
+    /// The token that was parked for this frame, once, and for whoever opened the link.
+    pub fn claim(&self, tag: &str, client: ClientAddr, now: i64) -> Option<Secret<String>> {
+        let mut waiting = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let parked = waiting.remove(tag)?;
+        (parked.client == client && now <= parked.until).then_some(parked.token)
+    }
+
+    /// Is a token with this end newer than all that were seen for this session? Then it is the newest from now on, and
+    /// this says whether the session is in a frame. A session that was left has no newer tokens.
+    pub fn is_newest(&self, tag: &str, exp: i64) -> Option<bool> {
+        self.with(tag, |known| {
+            let newer = exp > known.newest_exp && known.left <= known.handed_off;
+            newer.then(|| {
+                known.newest_exp = exp;
+                known.framed
+            })
+        })
+    }
+
+    /// The participant has left, with a genuine token in the cookie.
+    pub fn left(&self, tag: &str, now: i64) {
+        // A second is all that a time here tells, and one can come and go in one.
+        self.with(tag, |known| {
+            known.left = now.max(known.handed_off.saturating_add(1));
+        });
+    }
+
+    /// Has the participant left after that time?
+    pub fn left_after(&self, tag: &str, since: i64) -> bool {
+        self.known_of(tag, |known| known.left > since) == Some(true)
+    }
+
+    /// For who holds a genuine token.
+    fn with<T>(&self, tag: &str, act: impl FnOnce(&mut Known) -> T) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        act(known.entry(tag))
+    }
+
+    /// For anybody: adds nothing.
+    fn known_of<T>(&self, tag: &str, act: impl FnOnce(&mut Known) -> T) -> Option<T> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.find(tag).map(act)
+    }
+}
+
+/// A map that forgets: when one generation is full it becomes the old one, and the one before it goes. What is touched
+/// moves to the young one.
+struct Generations<V> {
+    young: HashMap<Box<str>, V>,
+    old: HashMap<Box<str>, V>,
+    size: usize,
+}
+
+impl<V> Generations<V> {
+    fn of(size: usize) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            size,
+        }
+    }
+
+    fn insert(&mut self, key: &str, value: V) {
+        self.make_room();
+        self.old.remove(key);
+        self.young.insert(key.into(), value);
+    }
+
+    fn remove(&mut self, key: &str) -> Option<V> {
+        self.young.remove(key).or_else(|| self.old.remove(key))
+    }
+
+    fn find(&mut self, key: &str) -> Option<&mut V> {
+        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
+    }
+
+    fn make_room(&mut self) {
+        if self.young.len() >= self.size {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+}
+
+impl<V: Default> Generations<V> {
+    fn entry(&mut self, key: &str) -> &mut V {
+        if !self.young.contains_key(key) {
+            let value = self.old.remove(key).unwrap_or_default();
+            self.insert(key, value);
+        }
+        self.young.entry(key.into()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn client(last: u8) -> ClientAddr {
+        ClientAddr([127, 0, 0, last].into())
+    }
+
+    fn to_frame(token: Option<&str>) -> HandedOff<'_> {
+        HandedOff {
+            to_frame: token,
+            exp: NOW + 600,
+            client: client(1),
+            now: NOW,
+        }
+    }
+
+    #[test]
+    fn a_parked_token_is_claimed_once_by_who_opened_the_link_in_time() {
+        let sessions = Sessions::default();
+        let park = || sessions.handed_off("tag", &to_frame(Some("token")));
+        park();
+        let claimed = sessions.claim("tag", client(1), NOW + 60).unwrap();
+        assert_eq!(claimed.expose(), "token");
+        assert!(sessions.claim("tag", client(1), NOW).is_none());
+        park();
+        assert!(sessions.claim("tag", client(2), NOW).is_none());
+        assert!(sessions.claim("tag", client(1), NOW).is_none(), "it is gone");
+        park();
+        assert!(sessions.claim("tag", client(1), NOW + 61).is_none());
+        park();
+        sessions.answered("tag");
+        assert!(sessions.claim("tag", client(1), NOW).is_none());
+        sessions.handed_off("tag", &to_frame(None));
+        assert!(sessions.claim("tag", client(1), NOW).is_none());
+    }
+
+    #[test]
+    fn handoffs_without_a_cookie_are_counted_while_they_are_recent() {
+        let sessions = Sessions::default();
+        assert_eq!(sessions.unanswered("tag", NOW), 0);
+        sessions.handed_off("tag", &to_frame(None));
+        sessions.handed_off("tag", &to_frame(None));
+        assert_eq!(sessions.unanswered("tag", NOW + 60), 2);
+        assert_eq!(sessions.unanswered("tag", NOW + 61), 0);
+        sessions.answered("tag");
+        assert_eq!(sessions.unanswered("tag", NOW), 0);
+    }
+
+    #[test]
+    fn only_a_later_token_is_newer_and_none_is_after_leaving() {
+        let sessions = Sessions::default();
+        sessions.handed_off("tag", &to_frame(Some("token")));
+        assert_eq!(sessions.is_newest("tag", NOW + 600), None);
+        assert_eq!(sessions.is_newest("tag", NOW + 601), Some(true));
+        assert_eq!(sessions.is_newest("tag", NOW + 601), None);
+        sessions.left("tag", NOW);
+        assert!(sessions.left_after("tag", NOW) && !sessions.left_after("tag", NOW + 1));
+        assert_eq!(sessions.is_newest("tag", NOW + 700), None);
+        let later = HandedOff {
+            now: NOW + 5,
+            ..to_frame(None)
+        };
+        sessions.handed_off("tag", &later);
+        assert_eq!(sessions.is_newest("tag", NOW + 700), Some(false));
+    }
+
+    #[test]
+    fn who_asked_for_the_token_is_told_at_the_handoff() {
+        let sessions = Sessions::default();
+        assert_eq!(sessions.handed_off("tag", &to_frame(None)), None);
+        sessions.issued("tag", "moodle");
+        let caller = sessions.handed_off("tag", &to_frame(None));
+        assert_eq!(caller.as_deref(), Some("moodle"));
+    }
+
+    #[test]
+    fn what_is_touched_stays_and_the_rest_makes_room() {
+        let mut map: Generations<u32> = Generations::of(10);
+        for at in 0..1000 {
+            *map.entry("kept") += 1;
+            map.entry(&at.to_string());
+            assert!(map.young.len() <= 10 && map.old.len() <= 10);
+        }
+        assert_eq!(map.find("kept"), Some(&mut 1000));
+        assert!(map.find("0").is_none() && map.find("999").is_some());
+    }
+
+    #[test]
+    fn asking_adds_nothing() {
+        let sessions = Sessions::default();
+        sessions.unanswered("tag", NOW);
+        sessions.answered("tag");
+        sessions.left_after("tag", NOW);
+        assert!(sessions.known.lock().unwrap().young.is_empty());
+    }
+}
