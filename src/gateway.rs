@@ -21,7 +21,7 @@ use crate::{
     observe::{LogFormat, LogSettings, Metrics},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
     request_id::RequestIds,
-    route::{Finish, Hosts, Router, Table, Upstreams},
+    route::{Csp, Finish, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams},
     sessions::Sessions,
     tls::{Tls, TlsSettings},
     token::{TokenKeys, development_secret},
@@ -142,7 +142,10 @@ pub fn problems(config: &Config, clock: &Clock) -> Vec<Problem> {
         problems.extend(found);
     }
     problems.extend(files(config, &origin).err());
-    problems.extend(design(config, &origin).err());
+    match design(config, &origin) {
+        Ok(design) => problems.extend(pages(config, &origin, &design).err()),
+        Err(problem) => problems.push(problem),
+    }
     problems
 }
 
@@ -287,6 +290,24 @@ fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem
     .map_err(|problem| config.problem("design", problem.to_string(), "a host, *.HOST or *"))
 }
 
+/// Headers of pages.
+fn pages(config: &Config, origin: &PublicOrigin, design: &DesignRules) -> Result<PageHeaders, Problem> {
+    let headers = &config.headers;
+    PageHeaders::new(&PageSettings {
+        csp: match headers.csp {
+            config::CspMode::Enforce => Csp::Enforce,
+            config::CspMode::Report => Csp::Report,
+            config::CspMode::Off => Csp::Off,
+        },
+        csp_report: headers.csp_report.as_ref().map(ToString::to_string),
+        csp_sources: headers.csp_sources.clone(),
+        css_sources: design.css_sources(),
+        public_origin: origin.to_string(),
+        frame_ancestors: config.session.frame_ancestors.clone(),
+    })
+    .map_err(|problem| config.problem("headers", problem.to_string(), "write it without ; , and quotes"))
+}
+
 async fn router(
     config: &Config,
     origin: &PublicOrigin,
@@ -303,6 +324,7 @@ async fn router(
                 .collect());
         }
     };
+    let pages = pages(config, origin, &design).map_err(|problem| vec![problem])?;
     let limits = Arc::new(Limits::start(&config.limits, &rates_of_callers(config), metrics, clock).await);
     let scope = match config.session.scope {
         config::SessionScope::Session => Scope::Session,
@@ -356,7 +378,7 @@ async fn router(
         files,
         upstreams: upstreams(config, metrics, drain),
         internal: config.trust.internal.clone(),
-        finish: Finish::new(&config.session.frame_ancestors, strict_transport),
+        finish: Finish::new(pages, strict_transport),
         login_url: config.session.login_url.as_ref().map(ToString::to_string),
         clock: clock.clone(),
         metrics: Arc::clone(metrics),

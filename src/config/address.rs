@@ -74,6 +74,20 @@ pub(super) const LOGIN_URL: Kind<Url> = Kind::new(
     },
 );
 
+pub(super) const CSP_REPORT: Kind<Url> = Kind::new(
+    "write an https address without ; and , such as https://reports.example.org/csp",
+    |text| {
+        let url = absolute(text)?;
+        if url.scheme() != "https" {
+            return Err(Refusal::new("is not https"));
+        }
+        if url.as_str().contains([';', ',']) {
+            return Err(Refusal::new("would end the policy that names it"));
+        }
+        Ok(url)
+    },
+);
+
 /// INVARIANT: nothing that is taken here can end the directive it is put into.
 pub(super) const FRAME_ANCESTOR: Kind<String> = Kind::new(
     "write 'self' or an origin, such as https://lms.example.org or https://*.example.org",

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use super::{
     address::{
-        DESIGN_HOST, FRAME_ANCESTOR, HOST, INTERNAL, LOGIN_URL, PROXY, PUBLIC_ORIGIN, SOCKET, UPSTREAM,
+        CSP_REPORT, DESIGN_HOST, FRAME_ANCESTOR, HOST, INTERNAL, LOGIN_URL, PROXY, PUBLIC_ORIGIN, SOCKET,
+        UPSTREAM,
     },
-    callers, client_config, files,
+    callers, client_config, csp_sources, files,
     kind::{Kind, Refusal, shown, word},
     mount::MOUNT,
     problem::Places,
@@ -16,8 +17,8 @@ use super::{
     rules::Facts,
     secrets,
     shape::{
-        Client, Config, Design, Issuer, IssuerMode, Listen, Log, PlugNmeet, Session, Sizes, Timeouts, Tls,
-        Trust, Upstreams,
+        Client, Config, Design, Headers, Issuer, IssuerMode, Listen, Log, PlugNmeet, Session, Sizes,
+        Timeouts, Tls, Trust, Upstreams,
     },
     store,
     units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, TOKEN_BODY, VALIDITY},
@@ -63,6 +64,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
     let callers = callers::read(reader, &mut warnings, &API_KEY, api_key);
     let session = session(reader);
     let design = design(reader);
+    let headers = headers(reader);
     let limits = limits(reader, &mut warnings);
     let trust = trust(reader, facts);
     let timeouts = timeouts(reader);
@@ -80,6 +82,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
         callers: callers?,
         session: session?,
         design: design?,
+        headers: headers?,
         limits: limits?,
         trust: trust?,
         timeouts: timeouts?,
@@ -233,6 +236,17 @@ fn design(reader: &mut Reader<'_>) -> Taken<Design> {
         on_invalid: on_invalid?,
         css_hosts: css_hosts?,
         image_hosts: image_hosts?,
+    })
+}
+
+fn headers(reader: &mut Reader<'_>) -> Taken<Headers> {
+    let csp = reader.text("headers.csp", "enforce", &word());
+    let csp_report = reader.optional("headers.csp_report", "", &CSP_REPORT);
+    let csp_sources = csp_sources::read(reader);
+    Ok(Headers {
+        csp: csp?,
+        csp_report: csp_report?,
+        csp_sources: csp_sources?,
     })
 }
 

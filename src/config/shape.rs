@@ -14,6 +14,7 @@ use super::problem::Places;
 use crate::{
     addr::Networks,
     limits::{LimitsSettings, RateSettings},
+    route::CspSources,
     secret::Secret,
 };
 
@@ -33,6 +34,7 @@ pub struct Config {
     pub callers: Vec<Caller>,
     pub session: Session,
     pub design: Design,
+    pub headers: Headers,
     pub limits: LimitsSettings,
     pub trust: Trust,
     pub timeouts: Timeouts,
@@ -159,6 +161,13 @@ pub struct Design {
 }
 
 #[derive(Clone, Debug)]
+pub struct Headers {
+    pub csp: CspMode,
+    pub csp_report: Option<Url>,
+    pub csp_sources: CspSources,
+}
+
+#[derive(Clone, Debug)]
 pub struct Trust {
     pub proxies: Networks,
     /// Empty: open to everyone.
@@ -259,6 +268,21 @@ pub enum OnInvalid {
 
 impl Word for OnInvalid {
     const WORDS: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("strip", Self::Strip)];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CspMode {
+    Enforce,
+    Report,
+    Off,
+}
+
+impl Word for CspMode {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("enforce", Self::Enforce),
+        ("report", Self::Report),
+        ("off", Self::Off),
+    ];
 }
 
 impl PublicOrigin {

@@ -31,6 +31,16 @@ impl HostList {
             .map(Self)
     }
 
+    /// The same hosts as a policy has them, `own` apart.
+    pub(super) fn csp_sources(&self, own: &str) -> Vec<String> {
+        let foreign = self.0.iter().filter_map(|pattern| match pattern {
+            Pattern::Any => Some("https:".to_owned()),
+            Pattern::Exactly(host) => (host != own).then(|| format!("https://{host}")),
+            Pattern::Below(parent) => Some(format!("https://*.{parent}")),
+        });
+        foreign.collect()
+    }
+
     /// `host` as the URL parser spells it.
     pub(super) fn holds(&self, host: &str) -> bool {
         self.0.iter().any(|pattern| match pattern {
@@ -107,6 +117,16 @@ mod tests {
         assert!(hosts.holds("192.0.2.7"));
         assert!(hosts.holds("[2001:db8::7]"));
         assert!(!hosts.holds("xn--bcher-kvb.example"));
+    }
+
+    #[test]
+    fn a_policy_allows_the_same_hosts() {
+        let hosts = list(&["own.example", "BÜCHER.example", "*.Example.ORG", "*"]).unwrap();
+        assert_eq!(
+            hosts.csp_sources("own.example"),
+            ["https://xn--bcher-kva.example", "https://*.example.org", "https:"]
+        );
+        assert!(list(&[]).unwrap().csp_sources("own.example").is_empty());
     }
 
     #[test]

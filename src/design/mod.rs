@@ -40,6 +40,12 @@ impl DesignRules {
         Self { settings }
     }
 
+    /// Where style sheets may come from beside our own origin, as a content security policy has it.
+    pub fn css_sources(&self) -> Vec<String> {
+        let settings = &self.settings;
+        settings.css_hosts.csp_sources(settings.own.host())
+    }
+
     /// Judges the parameter's value, as it is after `URLSearchParams` has decoded it.
     pub fn check(&self, decoded: &str) -> Verdict {
         let entries = match document::read(decoded) {

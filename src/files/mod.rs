@@ -96,12 +96,11 @@ impl ClientFiles {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Failure> {
-        let name = path::file_name(raw_path)?;
         let missing = || Failure::new(StatusCode::NOT_FOUND, "no_such_file", "there is no such file");
-        self.assets
-            .get(name.as_ref())
-            .ok_or_else(missing)?
-            .answer(method, headers)
+        path::file_name(raw_path)
+            .and_then(|name| self.assets.get(name.as_ref()).ok_or_else(missing))
+            .and_then(|stored| stored.answer(method, headers))
+            .map_err(stored::shared)
     }
 }
 

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use hyper::{
     HeaderMap, Method, Response, StatusCode,
     header::{
-        ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-        ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-        HeaderValue, LAST_MODIFIED, ORIGIN, RANGE, X_CONTENT_TYPE_OPTIONS,
+        ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_RANGE,
+        CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, ORIGIN, RANGE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
@@ -30,6 +30,12 @@ use crate::{
 };
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Leave for pages of other origins, to read and to embed.
+const SHARED: [(HeaderName, HeaderValue); 2] = [
+    (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    (CORP, HeaderValue::from_static("cross-origin")),
+];
 
 /// Content that is shared by all its answers.
 pub(super) struct Stored {
@@ -175,18 +181,26 @@ impl Stored {
         let is_preflight = asked.contains_key(ORIGIN) && asked.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if self.shared && is_preflight {
             share(response.headers_mut());
-            response.headers_mut().insert(
+            let headers = response.headers_mut();
+            headers.insert(
                 ACCESS_CONTROL_ALLOW_METHODS,
                 HeaderValue::from_static("GET, HEAD"),
             );
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
         }
         response
     }
 }
 
 fn share(headers: &mut HeaderMap) {
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(CORP, HeaderValue::from_static("cross-origin"));
+    headers.extend(SHARED);
+}
+
+/// Scripts of other origins read too why there is no file.
+pub(super) fn shared(failure: Failure) -> Failure {
+    SHARED
+        .into_iter()
+        .fold(failure, |failure, (name, value)| failure.header(name, value))
 }
 
 /// A strong tag: half of a SHA-256 tells any two contents apart.

@@ -12,22 +12,16 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
+use super::policy::PageHeaders;
 use crate::{
     observe::AccessRecord,
-    reply::{
-        Body, BoxError,
-        page::{OwnPage, POLICY},
-    },
+    reply::{Body, BoxError, page::OwnPage},
 };
 
 /// What every answer gets.
 pub struct Finish {
-    /// Policy of the gateway's own pages.
-    own_policy: HeaderValue,
-    /// The same for those that send forms.
-    own_policy_with_forms: HeaderValue,
-    /// Policy of the client's page.
-    page_policy: HeaderValue,
+    /// Of pages, the client's and ours.
+    pages: PageHeaders,
     /// `Strict-Transport-Security`, where the public name is one that a browser may remember.
     strict_transport: Option<HeaderValue>,
 }
@@ -36,38 +30,19 @@ pub struct Finish {
 const STRICT_TRANSPORT: &str = "max-age=15768000";
 
 impl Finish {
-    /// `frame_ancestors` may frame the conference; nobody, if it is empty.
-    pub fn new(frame_ancestors: &[String], strict_transport: bool) -> Self {
-        let ancestors = if frame_ancestors.is_empty() {
-            "'none'".to_owned()
-        } else {
-            frame_ancestors.join(" ")
-        };
-        let value = |text: String| {
-            HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(
-                "default-src 'none'; frame-ancestors 'none'",
-            ))
-        };
-        let own = |forms: &str| {
-            value(format!(
-                "{}; form-action {forms}; frame-ancestors {ancestors}",
-                *POLICY
-            ))
-        };
+    /// Headers of pages, and whether browsers may be held to HTTPS.
+    pub fn new(pages: PageHeaders, strict_transport: bool) -> Self {
         Self {
-            own_policy: own("'none'"),
-            own_policy_with_forms: own("'self'"),
-            page_policy: value(format!("frame-ancestors {ancestors}")),
+            pages,
             strict_transport: strict_transport.then_some(HeaderValue::from_static(STRICT_TRANSPORT)),
         }
     }
 
-    /// For the client's page alone: nobody else's framing is ours to judge.
-    pub(super) fn as_page(&self, response: &mut Response<Body>) {
+    /// For the client's page alone: nobody else's framing is ours to judge. With a nonce, a script that stands in the
+    /// page under it runs; such a page is for one answer, and must not be kept by a cache.
+    pub(super) fn as_page(&self, response: &mut Response<Body>, nonce: Option<&str>) {
         if response.extensions().get::<OwnPage>().is_none() {
-            response
-                .headers_mut()
-                .insert(header::CONTENT_SECURITY_POLICY, self.page_policy.clone());
+            self.pages.of_client(response.headers_mut(), nonce);
         }
     }
 
@@ -75,16 +50,7 @@ impl Finish {
         let own = response.extensions_mut().remove::<OwnPage>();
         let headers = response.headers_mut();
         if let Some(page) = own {
-            let policy = if page.forms {
-                &self.own_policy_with_forms
-            } else {
-                &self.own_policy
-            };
-            headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
-            headers.insert(
-                header::X_CONTENT_TYPE_OPTIONS,
-                HeaderValue::from_static("nosniff"),
-            );
+            self.pages.of_own(headers, page);
         }
         if let Some(value) = &self.strict_transport {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());

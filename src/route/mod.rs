@@ -7,7 +7,9 @@
 
 mod finish;
 mod format;
+mod policy;
 mod sessions;
+mod source;
 mod table;
 mod target;
 
@@ -24,6 +26,8 @@ use percent_encoding::percent_decode_str;
 use self::table::Route;
 pub use self::{
     finish::{Finish, Recorded},
+    policy::{Csp, CspSources, PageHeaders, PageProblem, PageSettings},
+    source::{BadSource, CspSource},
     table::Table,
     target::{BadTarget, CanonicalTarget, Hosts},
 };

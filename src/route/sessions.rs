@@ -96,10 +96,10 @@ impl Router {
             now: self.clock.unix(),
             design: &session.design,
         };
-        let mut response = if let Some(token) = &session.token {
-            let nonce = nonce();
+        let nonce = session.token.is_some().then(nonce);
+        let mut response = if let (Some(token), Some(nonce)) = (&session.token, &nonce) {
             self.files
-                .page_with_token(shown, request.method(), token.expose(), &nonce)?
+                .page_with_token(shown, request.method(), token.expose(), nonce)?
         } else if session.cookies.is_empty() {
             self.files.page(shown, request.method(), request.headers())?
         } else {
@@ -117,7 +117,7 @@ impl Router {
                     .map(|cookie| (header::SET_COOKIE, cookie)),
             );
         }
-        self.finish.as_page(&mut response);
+        self.finish.as_page(&mut response, nonce.as_deref());
         Ok(response)
     }
 

@@ -351,7 +351,34 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"0B/s\" would let a body trickle for ever",
         "write 1B/s or more",
     ),
+    (
+        "headers.csp",
+        "\"on\"",
+        "\"on\" is not known here",
+        "write \"enforce\", \"report\" or \"off\"",
+    ),
+    (
+        "headers.csp_report",
+        "\"http://a.example\"",
+        "\"http://a.example\" is not https",
+        REPORT,
+    ),
+    (
+        "headers.csp_report",
+        "\"https://a.example/a;b\"",
+        "\"https://a.example/a;b\" would end the policy that names it",
+        REPORT,
+    ),
+    (
+        "headers.csp_sources",
+        "\"https:\"",
+        "\"https:\" is no table",
+        "write [headers.csp_sources] and directives below it, such as img-src = [\"https:\"]",
+    ),
 ];
+
+const REPORT: &str =
+    "write an https address without ; and , such as https://reports.example.org/csp, or \"\" for none";
 
 #[test]
 fn a_bad_value_is_told_with_its_line_its_key_and_what_is_allowed() {

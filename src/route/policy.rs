@@ -1,0 +1,467 @@
+//! What pages may do: what the client's page may load and use, and who may put it, or a page of ours, into a frame.
+//!
+//! No `Cross-Origin-Opener-Policy`: the learning platform's window opens the client and hears that it was closed, and a
+//! breakout room is opened by the page of its room. No `Cross-Origin-Embedder-Policy`: logos, pictures, style sheets and
+//! embedded players come from hosts that never agreed to it (contract.md section 12).
+//!
+//! Not here: the headers of files (`crate::files`), of what comes from upstreams, which are the upstreams' own.
+//!
+//! Sources: contract.md section 7 (the policy under which the client was seen to load), section 8 (CORS), section 12;
+//! CSP level 3; Permissions Policy section 5; Fetch standard, "Cross-Origin-Resource-Policy header".
+
+use std::{collections::BTreeMap, fmt};
+
+use hyper::{
+    HeaderMap,
+    header::{
+        CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY_REPORT_ONLY, HeaderName, HeaderValue,
+        REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+
+use super::source::{CspSource, can_stand};
+use crate::reply::page::{OwnPage, POLICY};
+
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// Stands for the public origin, which the client calls by its name.
+const SERVER_URL: &str = "<serverUrl>";
+
+/// Stands where the nonce of a script in the page goes.
+const NONCE: &str = "<nonce>";
+
+/// The list of contract.md section 7, in its order.
+const CLIENT: [(&str, &[&str]); 11] = [
+    ("default-src", &["'self'"]),
+    ("script-src", &["'self'", "'wasm-unsafe-eval'", NONCE]),
+    ("worker-src", &["'self'", "blob:"]),
+    ("style-src", &["'self'", "'unsafe-inline'"]),
+    ("img-src", &["'self'", "data:", "blob:", "https:"]),
+    ("font-src", &["'self'", "data:"]),
+    ("media-src", &["'self'", "blob:", "https:"]),
+    ("connect-src", &["'self'", "ws:", "wss:", SERVER_URL]),
+    ("frame-src", &["https:"]),
+    ("object-src", &["'none'"]),
+    ("base-uri", &["'self'"]),
+];
+
+/// What is opened to the client, and to whoever may frame it; a frame inside the page still has to be given it by the
+/// page. What the client uses beside, as autoplay, clipboard and wake lock, is its by default and so not named.
+const DEVICES: [&str; 4] = ["camera", "microphone", "display-capture", "speaker-selection"];
+
+/// How the policy of the client's page is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Csp {
+    /// Browsers keep to it.
+    Enforce,
+    /// Browsers only tell what breaks it.
+    Report,
+    /// Only who may frame the page is said.
+    Off,
+}
+
+/// What is added to the client's policy, by directive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CspSources(BTreeMap<&'static str, Vec<CspSource>>);
+
+impl CspSources {
+    /// The directives to which sources can be added.
+    pub fn directives() -> impl Iterator<Item = &'static str> {
+        CLIENT
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| name.ends_with("-src"))
+    }
+
+    /// Adds these to a directive, in place of what was to be added before; `None` if there is no such directive.
+    pub fn set(&mut self, directive: &str, sources: Vec<CspSource>) -> Option<()> {
+        let known = Self::directives().find(|known| *known == directive)?;
+        if sources.is_empty() {
+            self.0.remove(known);
+        } else {
+            self.0.insert(known, sources);
+        }
+        Some(())
+    }
+
+    fn of(&self, directive: &str) -> impl Iterator<Item = &str> {
+        let sources = self.0.get(directive).into_iter().flatten();
+        sources.map(CspSource::as_str)
+    }
+}
+
+/// What follows for pages from the configuration.
+#[derive(Clone, Debug)]
+pub struct PageSettings {
+    /// How the policy is sent.
+    pub csp: Csp,
+    /// Where browsers tell of breaches.
+    pub csp_report: Option<String>,
+    /// What is opened beside what the client cannot do without.
+    pub csp_sources: CspSources,
+    /// Sources of style sheets that designs may name.
+    pub css_sources: Vec<String>,
+    /// What clients see us as.
+    pub public_origin: String,
+    /// Who may frame the conference, as CSP has it; nobody, if it is empty.
+    pub frame_ancestors: Vec<String>,
+}
+
+/// A part of the policy that would end its directive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageProblem(pub String);
+
+impl fmt::Display for PageProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} can't stand in a policy", self.0)
+    }
+}
+
+impl std::error::Error for PageProblem {}
+
+/// The headers of pages, ready to be sent.
+#[derive(Debug)]
+pub struct PageHeaders {
+    own: HeaderValue,
+    own_with_forms: HeaderValue,
+    /// Beside a policy that is only reported, or is none: who may frame the page works enforced alone.
+    ancestors: Option<HeaderValue>,
+    policy: Option<(HeaderName, ClientPolicy)>,
+    permissions: HeaderValue,
+    resource_policy: HeaderValue,
+}
+
+/// The client's policy, whole and in the two parts between which a script's nonce goes.
+#[derive(Debug)]
+struct ClientPolicy {
+    whole: HeaderValue,
+    to_scripts: String,
+    after_scripts: String,
+}
+
+impl PageHeaders {
+    /// All of them, made once.
+    pub fn new(settings: &PageSettings) -> Result<Self, PageProblem> {
+        let framed = &settings.frame_ancestors;
+        let ancestors = if framed.is_empty() {
+            "frame-ancestors 'none'".to_owned()
+        } else {
+            format!("frame-ancestors {}", joined(framed)?)
+        };
+        let own = |forms: &str| value(format!("{}; form-action {forms}; {ancestors}", *POLICY));
+        let policy = ClientPolicy::new(settings, &ancestors)?;
+        let (policy, alone) = match settings.csp {
+            Csp::Enforce => (Some((CONTENT_SECURITY_POLICY, policy)), None),
+            Csp::Report => (
+                Some((CONTENT_SECURITY_POLICY_REPORT_ONLY, policy)),
+                Some(ancestors.clone()),
+            ),
+            Csp::Off => (None, Some(ancestors.clone())),
+        };
+        let origins: Vec<&String> = framed.iter().filter(|source| source.contains("://")).collect();
+        Ok(Self {
+            own: own("'none'")?,
+            own_with_forms: own("'self'")?,
+            ancestors: alone.map(value).transpose()?,
+            policy,
+            permissions: permissions(&origins)?,
+            // A page that frames this one may have a COEP, under which it could not load it.
+            resource_policy: HeaderValue::from_static(if origins.is_empty() {
+                "same-origin"
+            } else {
+                "cross-origin"
+            }),
+        })
+    }
+
+    /// Of the client's page; a script that stands in the page itself runs by this nonce.
+    pub(super) fn of_client(&self, headers: &mut HeaderMap, nonce: Option<&str>) {
+        if let Some(ancestors) = &self.ancestors {
+            headers.insert(CONTENT_SECURITY_POLICY, ancestors.clone());
+        }
+        if let Some((name, policy)) = &self.policy {
+            headers.insert(name, policy.with(nonce));
+        }
+        headers.insert(PERMISSIONS, self.permissions.clone());
+        // Players of videos refuse to play for pages that don't say where they are; no address of ours has a token.
+        headers.insert(
+            REFERRER_POLICY,
+            HeaderValue::from_static("strict-origin-when-cross-origin"),
+        );
+        self.of_any(headers);
+    }
+
+    /// Of a page of ours.
+    pub(super) fn of_own(&self, headers: &mut HeaderMap, page: OwnPage) {
+        let policy = if page.forms {
+            &self.own_with_forms
+        } else {
+            &self.own
+        };
+        headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
+        self.of_any(headers);
+    }
+
+    fn of_any(&self, headers: &mut HeaderMap) {
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // What stands in a shared file's place is shared as the file would be.
+        headers
+            .entry(CORP)
+            .or_insert_with(|| self.resource_policy.clone());
+    }
+}
+
+impl ClientPolicy {
+    fn new(settings: &PageSettings, ancestors: &str) -> Result<Self, PageProblem> {
+        let mut directives = Vec::new();
+        for (name, contract) in CLIENT {
+            directives.push(format!("{name} {}", sources(name, contract, settings)?));
+        }
+        if settings.csp == Csp::Enforce {
+            directives.push(ancestors.to_owned());
+        }
+        if let Some(report) = &settings.csp_report {
+            directives.push(format!("report-uri {}", joined(&[report])?));
+        }
+        let policy = directives.join("; ");
+        let marker = format!(" {NONCE}");
+        let (to_scripts, after_scripts) = policy.split_once(&marker).unwrap_or((&policy, ""));
+        Ok(Self {
+            whole: value(format!("{to_scripts}{after_scripts}"))?,
+            to_scripts: to_scripts.to_owned(),
+            after_scripts: after_scripts.to_owned(),
+        })
+    }
+
+    fn with(&self, nonce: Option<&str>) -> HeaderValue {
+        nonce
+            .map(|nonce| format!("{} 'nonce-{nonce}'{}", self.to_scripts, self.after_scripts))
+            .and_then(|policy| policy.try_into().ok())
+            .unwrap_or_else(|| self.whole.clone())
+    }
+}
+
+/// A directive's sources: the contract's, then what is opened.
+fn sources(name: &str, contract: &[&str], settings: &PageSettings) -> Result<String, PageProblem> {
+    let design = if name == "style-src" {
+        settings.css_sources.as_slice()
+    } else {
+        &[]
+    };
+    let added: Vec<&str> = design
+        .iter()
+        .map(String::as_str)
+        .chain(settings.csp_sources.of(name))
+        .collect();
+    let mut all: Vec<&str> = Vec::new();
+    for source in contract.iter().copied().chain(added.iter().copied()) {
+        let source = if source == SERVER_URL {
+            &settings.public_origin
+        } else {
+            source
+        };
+        let moot = source == "'none'" && !added.is_empty();
+        if !moot && !all.contains(&source) {
+            all.push(source);
+        }
+    }
+    joined(&all)
+}
+
+/// A structured field (RFC 8941): a list of the page itself and of origins in quotes.
+fn permissions(origins: &[&String]) -> Result<HeaderValue, PageProblem> {
+    let origins: String = origins.iter().flat_map(|origin| [" \"", origin, "\""]).collect();
+    let mut policy: Vec<String> = DEVICES
+        .iter()
+        .map(|device| format!("{device}=(self{origins})"))
+        .collect();
+    // Players of videos and external pages in the meeting go full screen too.
+    policy.push("fullscreen=*".to_owned());
+    value(policy.join(", "))
+}
+
+fn joined<T: AsRef<str>>(sources: &[T]) -> Result<String, PageProblem> {
+    let sources: Vec<&str> = sources.iter().map(AsRef::as_ref).collect();
+    match sources.iter().find(|source| !can_stand(source)) {
+        Some(bad) => Err(PageProblem((*bad).to_owned())),
+        None => Ok(sources.join(" ")),
+    }
+}
+
+fn value(text: String) -> Result<HeaderValue, PageProblem> {
+    HeaderValue::try_from(&text).map_err(|_| PageProblem(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> PageSettings {
+        PageSettings {
+            csp: Csp::Enforce,
+            csp_report: None,
+            csp_sources: CspSources::default(),
+            css_sources: Vec::new(),
+            public_origin: "https://conf.example.org".to_owned(),
+            frame_ancestors: Vec::new(),
+        }
+    }
+
+    fn owned(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    fn client_headers(settings: &PageSettings, nonce: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        PageHeaders::new(settings).unwrap().of_client(&mut headers, nonce);
+        headers
+    }
+
+    const CONTRACT: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src \
+                            'self' 'unsafe-inline'; img-src 'self' data: blob: https:; font-src 'self' data:; media-src \
+                            'self' blob: https:; connect-src 'self' ws: wss: https://conf.example.org; frame-src \
+                            https:; object-src 'none'; base-uri 'self'";
+
+    #[test]
+    fn the_clients_policy_is_the_one_under_which_it_was_seen_to_load() {
+        let headers = client_headers(&settings(), None);
+        assert_eq!(
+            headers["content-security-policy"],
+            format!("{CONTRACT}; frame-ancestors 'none'")
+        );
+        assert_eq!(
+            headers["permissions-policy"],
+            "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), fullscreen=*"
+        );
+        assert_eq!(headers["referrer-policy"], "strict-origin-when-cross-origin");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert_eq!(headers["cross-origin-resource-policy"], "same-origin");
+        assert_eq!(headers.len(), 5);
+    }
+
+    #[test]
+    fn a_policy_that_is_only_reported_leaves_the_framing_enforced() {
+        let report = PageSettings {
+            csp: Csp::Report,
+            csp_report: Some("https://reports.example.org/csp".to_owned()),
+            ..settings()
+        };
+        let headers = client_headers(&report, None);
+        assert_eq!(headers["content-security-policy"], "frame-ancestors 'none'");
+        assert_eq!(
+            headers["content-security-policy-report-only"],
+            format!("{CONTRACT}; report-uri https://reports.example.org/csp")
+        );
+        let off = PageSettings {
+            csp: Csp::Off,
+            ..settings()
+        };
+        let headers = client_headers(&off, Some("abc"));
+        assert_eq!(headers["content-security-policy"], "frame-ancestors 'none'");
+        assert!(!headers.contains_key("content-security-policy-report-only"));
+    }
+
+    #[test]
+    fn what_is_opened_follows_what_the_client_needs() {
+        let mut settings = PageSettings {
+            css_sources: owned(&["https://cdn.example.org", "https://*.example.org"]),
+            ..settings()
+        };
+        let sources = |texts: &[&str]| texts.iter().map(|text| CspSource::parse(text).unwrap()).collect();
+        let opened = &mut settings.csp_sources;
+        opened.set("connect-src", sources(&["https:", "wss:"])).unwrap();
+        opened.set("object-src", sources(&["https://a.example"])).unwrap();
+        opened
+            .set("style-src", sources(&["https://cdn.example.org"]))
+            .unwrap();
+        assert_eq!(opened.set("base-uri", Vec::new()), None);
+        assert_eq!(opened.set("frame-ancestors", Vec::new()), None);
+        let headers = client_headers(&settings, None);
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        for directive in [
+            "style-src 'self' 'unsafe-inline' https://cdn.example.org https://*.example.org;",
+            "connect-src 'self' ws: wss: https://conf.example.org https:;",
+            "object-src https://a.example;",
+        ] {
+            assert!(policy.contains(directive), "{directive} in {policy}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_lets_one_script_run_and_a_bad_one_none() {
+        let headers = client_headers(&settings(), Some("cmFuZG9t"));
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        let scripts = "script-src 'self' 'wasm-unsafe-eval' 'nonce-cmFuZG9t'; worker-src";
+        assert!(policy.contains(scripts), "{policy}");
+        let headers = client_headers(&settings(), Some("a\r\nb"));
+        assert_eq!(
+            headers["content-security-policy"],
+            format!("{CONTRACT}; frame-ancestors 'none'")
+        );
+    }
+
+    #[test]
+    fn who_may_frame_the_page_may_use_what_it_uses() {
+        let framed = PageSettings {
+            frame_ancestors: owned(&["'self'", "https://lms.example.org", "https://*.example.net"]),
+            ..settings()
+        };
+        let headers = client_headers(&framed, None);
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        let ancestors = "; frame-ancestors 'self' https://lms.example.org https://*.example.net";
+        assert!(policy.ends_with(ancestors), "{policy}");
+        let list = "(self \"https://lms.example.org\" \"https://*.example.net\")";
+        assert_eq!(
+            headers["permissions-policy"],
+            format!(
+                "camera={list}, microphone={list}, display-capture={list}, speaker-selection={list}, fullscreen=*"
+            )
+        );
+        assert_eq!(headers["cross-origin-resource-policy"], "cross-origin");
+        let by_ourselves = PageSettings {
+            frame_ancestors: owned(&["'self'"]),
+            ..settings()
+        };
+        let headers = client_headers(&by_ourselves, None);
+        assert_eq!(headers["cross-origin-resource-policy"], "same-origin");
+    }
+
+    #[test]
+    fn a_page_of_ours_sends_forms_only_where_it_has_some() {
+        let pages = PageHeaders::new(&settings()).unwrap();
+        let policy = |forms| {
+            let mut headers = HeaderMap::new();
+            pages.of_own(&mut headers, OwnPage { forms });
+            headers["content-security-policy"].to_str().unwrap().to_owned()
+        };
+        let without = policy(false);
+        assert!(
+            without.starts_with("default-src 'none'; style-src 'sha256-"),
+            "{without}"
+        );
+        assert!(without.ends_with("; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"));
+        assert_eq!(
+            policy(true),
+            without.replace("form-action 'none'", "form-action 'self'")
+        );
+    }
+
+    #[test]
+    fn nothing_ends_its_directive() {
+        let bad = "https://a.example; script-src *".to_owned();
+        let refused = |change: fn(&mut PageSettings, String)| {
+            let mut settings = settings();
+            change(&mut settings, bad.clone());
+            PageHeaders::new(&settings).err()
+        };
+        let problem = Some(PageProblem(bad.clone()));
+        assert_eq!(
+            refused(|settings, bad| settings.frame_ancestors.push(bad)),
+            problem
+        );
+        assert_eq!(refused(|settings, bad| settings.css_sources.push(bad)), problem);
+        assert_eq!(refused(|settings, bad| settings.public_origin = bad), problem);
+        assert_eq!(refused(|settings, bad| settings.csp_report = Some(bad)), problem);
+    }
+}
