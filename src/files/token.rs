@@ -5,13 +5,13 @@
 //!
 //! SECURITY: a token is of base64url and dots alone (`crate::token`), so it can end neither the text nor the script.
 
-use hyper::Response;
+use hyper::{Response, header};
 
 use crate::reply::Body;
 
 /// Puts the token into a page, before all that could look for it. `nonce` is what the page's policy allows.
 pub(super) fn into_page(response: Response<Body>, token: &str, nonce: &str) -> Response<Body> {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
     let body = match body {
         Body::Full(html) => match str::from_utf8(&html).ok().and_then(after_base) {
             Some((before, rest)) => Body::from(format!("{before}{}{rest}", script(token, nonce))),
@@ -19,6 +19,15 @@ pub(super) fn into_page(response: Response<Body>, token: &str, nonce: &str) -> R
         },
         other @ (Body::Empty | Body::Stream(_)) => other,
     };
+    // What was said of the page is not true of this one, which is nobody else's.
+    for name in [
+        header::CONTENT_LENGTH,
+        header::ETAG,
+        header::LAST_MODIFIED,
+        header::ACCEPT_RANGES,
+    ] {
+        head.headers.remove(name);
+    }
     Response::from_parts(head, body)
 }
 

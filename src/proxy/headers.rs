@@ -102,7 +102,7 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies:
         headers.remove(name);
     }
     if reads_cookies {
-        drop_session_cookie(headers);
+        drop_session_cookies(headers);
     } else {
         headers.remove(header::COOKIE);
     }
@@ -136,15 +136,18 @@ fn is_refused(name: &str) -> bool {
         || CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The session's token is for the client and plugnmeet-server; whoever else reads cookies gets all the others.
-fn drop_session_cookie(headers: &mut HeaderMap) {
+/// The cookies of sessions (`crate::handoff`): the token is for the client and plugnmeet-server, the others for us alone.
+const SESSION_COOKIES: [&str; 3] = ["pnm_access_token", "__Secure-pnm_", "__Host-pnm_"];
+
+/// Whoever else reads cookies gets all the others.
+fn drop_session_cookies(headers: &mut HeaderMap) {
     let kept: Vec<String> = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
         .map(str::trim)
-        .filter(|pair| !pair.is_empty() && !pair.starts_with("pnm_access_token="))
+        .filter(|pair| !pair.is_empty() && !SESSION_COOKIES.iter().any(|name| pair.starts_with(name)))
         .map(str::to_owned)
         .collect();
     headers.remove(header::COOKIE);
@@ -303,7 +306,10 @@ mod tests {
             assert!(!headers.contains_key(name), "{name}");
         }
         assert_eq!(sent(&fields, true)["cookie"], "a=b");
-        let with_session = [("cookie", "x=1; pnm_access_token=a.b.c"), ("cookie", "y=2")];
+        let with_session = [
+            ("cookie", "x=1; pnm_access_token=a.b.c; __Secure-pnm_session=s"),
+            ("cookie", "__Host-pnm_session=s; y=2"),
+        ];
         assert_eq!(sent(&with_session, true)["cookie"], "x=1; y=2");
         assert!(!sent(&[("cookie", "pnm_access_token=a.b.c")], true).contains_key("cookie"));
     }

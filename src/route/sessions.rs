@@ -110,6 +110,7 @@ impl Router {
             let fields = response.headers_mut();
             fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             fields.remove(header::ETAG);
+            fields.remove(header::LAST_MODIFIED);
             fields.extend(
                 session
                     .cookies

@@ -1,0 +1,1034 @@
+//! Sessions that last: renewed at a reload, refreshed by the client's own calls, left, and guarded against cookies and
+//! links that somebody else brought.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use hyper::Response;
+use plugnmeet_gateway::{
+    secret::Secret,
+    token::{Claims, TokenKeys, Unverified},
+};
+use serde_json::{Value, json};
+use support::{
+    API_KEY, Gateway,
+    client::Answer,
+    folder_of,
+    plugnmeet::bbb_target,
+    token_request,
+    upstream::{AnswerBody, Seen, Upstream, text_body},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const TOKEN: &str = "pnm_access_token";
+const COMPANION: &str = "__Secure-pnm_session";
+const FRAME: [(&str, &str); 3] = [
+    ("Sec-Fetch-Dest", "iframe"),
+    ("Sec-Fetch-Site", "cross-site"),
+    ("Sec-Fetch-Mode", "navigate"),
+];
+const SAME_ORIGIN: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
+
+/// A browser's cookies for one path.
+#[derive(Clone, Debug, Default)]
+struct Jar(Vec<(String, String)>);
+
+impl Jar {
+    fn with(name: &str, value: &str) -> Self {
+        Self(vec![(name.to_owned(), value.to_owned())])
+    }
+
+    /// Takes what an answer sets, and drops what it ends.
+    fn take(&mut self, answer: &Answer) {
+        for line in answer.headers.get_all("set-cookie") {
+            let line = line.to_str().unwrap();
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            let of_another_path = line.contains("; Domain=") || !line.contains("; Path=/conference/s/");
+            if line.contains("; Max-Age=0") && of_another_path {
+                continue;
+            }
+            self.0.retain(|(kept, _)| kept != name);
+            if !line.contains("Max-Age=0") {
+                self.0.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+
+    fn line(&self) -> String {
+        let pairs: Vec<String> = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        pairs.join("; ")
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(of, _)| of == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+fn path_of(gateway: &Gateway, room_id: &str, user_id: &str) -> String {
+    format!("/conference/s/{}/", gateway.keys.tag(room_id, user_id))
+}
+
+/// Opens a link.
+async fn open(gateway: &Gateway, token: &str) -> Jar {
+    let answer = gateway
+        .get(&format!("/conference/?access_token={token}"), &[])
+        .await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let mut jar = Jar::default();
+    jar.take(&answer);
+    jar
+}
+
+async fn visit(gateway: &Gateway, path: &str, jar: &Jar) -> Answer {
+    gateway.get(path, &[("Cookie", &jar.line())]).await
+}
+
+fn claims(gateway: &Gateway, token: &str) -> Claims {
+    let verified = gateway.keys.verify(Unverified(token), gateway.clock.unix());
+    verified.unwrap().claims
+}
+
+fn assert_refused(answer: &Answer, status: u16, title: &str) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert!(answer.text().contains(title), "{title}: {}", answer.text());
+    for cookie in answer.headers.get_all("set-cookie") {
+        assert!(cookie.to_str().unwrap().contains("; Max-Age=0"), "{cookie:?}");
+    }
+}
+
+// --- renewal ---
+
+#[tokio::test]
+async fn a_reload_in_the_second_hour_gets_the_same_claims_signed_anew() {
+    let client = folder_of(&[("index.html", "<head></head>client")]);
+    let gateway = Gateway::with(&format!("client.path = '{}'", client.path().display())).await;
+    let path = path_of(&gateway, "room01", "ann");
+    let first = gateway.sign(|claims| {
+        claims.is_admin = true;
+        claims.name = "Ann & <Bob>".into();
+    });
+    let mut jar = open(&gateway, &first).await;
+    let before = claims(&gateway, &first);
+    gateway.clock.advance(HOUR);
+    let conditional = [("Cookie", jar.line()), ("If-None-Match", "*".to_owned())];
+    let conditional = conditional
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let answer = gateway.get(&path, &conditional).await;
+    assert_eq!(
+        (answer.status, answer.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    assert!(answer.text().ends_with("client"));
+    jar.take(&answer);
+    let second = jar.value(TOKEN).unwrap();
+    assert_ne!(second, first);
+    let now = gateway.clock.unix();
+    let after = claims(&gateway, second);
+    assert!((now - 2..=now).contains(&after.nbf));
+    assert_eq!(after.exp - after.nbf, 600);
+    assert_eq!(
+        after,
+        Claims {
+            nbf: after.nbf,
+            exp: after.exp,
+            ..before
+        }
+    );
+    let line = answer.set_cookie(TOKEN).unwrap();
+    for part in [
+        format!("; Path={path}"),
+        "; SameSite=Lax".into(),
+        "; Secure".into(),
+        "; Max-Age=11400".into(),
+    ] {
+        assert!(line.contains(&part), "{line}");
+    }
+    assert!(!line.contains("HttpOnly"));
+    assert!(answer.set_cookie(COMPANION).unwrap().contains("; HttpOnly"));
+    // And that one is good for as long as any.
+    let again = visit(&gateway, &path, &jar).await;
+    assert_eq!((again.status, again.set_cookie(TOKEN)), (200, None));
+    assert_eq!(again.header("cache-control"), Some("no-cache"));
+}
+
+#[tokio::test]
+async fn a_cookie_alone_is_renewed_until_the_grace_is_over_and_a_link_never_is() {
+    let gateway = Gateway::embedded().await;
+    let path = path_of(&gateway, "room01", "ann");
+    for (ago, renewed) in [(61, true), (10_799, true), (10_801, false)] {
+        let token = gateway.sign(|claims| {
+            claims.exp -= 600 + ago;
+            claims.nbf -= 600 + ago;
+        });
+        let answer = visit(&gateway, &path, &Jar::with(TOKEN, &token)).await;
+        if renewed {
+            assert_eq!(answer.status, 200, "{ago}");
+            assert!(answer.set_cookie(TOKEN).is_some(), "{ago}");
+        } else {
+            assert_refused(&answer, 401, "This link has expired");
+        }
+        let link = format!("{path}?access_token={token}");
+        let answer = gateway
+            .get(&link, &[("Cookie", &Jar::with(TOKEN, &token).line())])
+            .await;
+        assert_refused(&answer, 401, "This link has expired");
+    }
+}
+
+#[tokio::test]
+async fn head_answers_as_get_would_and_renews_nothing() {
+    let gateway = Gateway::embedded().await;
+    let path = path_of(&gateway, "room01", "ann");
+    let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    gateway.clock.advance(HOUR);
+    let answer = gateway
+        .client()
+        .request("HEAD", &path, &[("Cookie", &jar.line())], b"")
+        .await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (200, None));
+}
+
+#[tokio::test]
+async fn what_no_person_asked_for_renews_nothing() {
+    let gateway = Gateway::embedded().await;
+    let path = path_of(&gateway, "room01", "ann");
+    let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    gateway.clock.advance(HOUR);
+    let cookie = jar.line();
+    let answer = gateway
+        .get(&path, &[("Cookie", &cookie), ("Sec-Fetch-Mode", "cors")])
+        .await;
+    assert_refused(&answer, 401, "This link has expired");
+    let answer = gateway
+        .get(&path, &[("Cookie", &cookie), ("Sec-Purpose", "prefetch")])
+        .await;
+    assert_refused(&answer, 403, "");
+    let answer = gateway
+        .get(&path, &[("Cookie", &cookie), ("Sec-Fetch-Mode", "navigate")])
+        .await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_is_renewed_until_its_greatest_age_and_not_a_second_longer() {
+    let gateway = Gateway::with("session.max_age = '5h'").await;
+    let path = path_of(&gateway, "room01", "ann");
+    let mut jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    for hour in 1..5 {
+        gateway.clock.advance(HOUR);
+        let answer = visit(&gateway, &path, &jar).await;
+        assert_eq!(answer.status, 200, "{hour}");
+        jar.take(&answer);
+    }
+    // Without the companion nobody knows how old a renewed token's session is.
+    let alone = Jar::with(TOKEN, jar.value(TOKEN).unwrap());
+    gateway.clock.advance(Duration::from_secs(3540));
+    assert_refused(
+        &visit(&gateway, &path, &alone).await,
+        401,
+        "This link has expired",
+    );
+    let answer = visit(&gateway, &path, &jar).await;
+    assert_eq!(answer.status, 200);
+    jar.take(&answer);
+    let last = claims(&gateway, jar.value(TOKEN).unwrap());
+    assert!(last.exp - last.nbf <= 60, "{last:?}");
+    gateway.clock.advance(Duration::from_secs(125));
+    let answer = visit(&gateway, &path, &jar).await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.text().contains("as long as one may"), "{}", answer.text());
+    // Another session's companion, or a made-up one, says nothing.
+    let other = open(&gateway, &gateway.token("room02", "ann")).await;
+    let mut mixed = alone.clone();
+    mixed
+        .0
+        .push((COMPANION.into(), other.value(COMPANION).unwrap().into()));
+    mixed.0.push((COMPANION.into(), "AAAA".into()));
+    assert_refused(
+        &visit(&gateway, &path, &mixed).await,
+        401,
+        "This link has expired",
+    );
+}
+
+#[tokio::test]
+async fn a_renewed_token_in_a_link_does_not_begin_a_session_anew() {
+    let gateway = Gateway::with("session.max_age = '2h'").await;
+    let path = path_of(&gateway, "room01", "ann");
+    let mut jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    gateway.clock.advance(HOUR);
+    jar.take(&visit(&gateway, &path, &jar).await);
+    let renewed = jar.value(TOKEN).unwrap().to_owned();
+    let elsewhere = open(&gateway, &renewed).await;
+    assert_eq!(elsewhere.value(TOKEN), Some(renewed.as_str()));
+    gateway.clock.advance(HOUR / 2);
+    assert_refused(&visit(&gateway, &path, &elsewhere).await, 401, "expired");
+    assert_eq!(visit(&gateway, &path, &jar).await.status, 200);
+}
+
+#[tokio::test]
+async fn renewals_count_as_tokens_and_stand_in_the_audit_log() {
+    let gateway = Gateway::with("limits.user = '2/min'").await;
+    let path = path_of(&gateway, "room01", "ann");
+    let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    gateway.clock.advance(HOUR);
+    for _ in 0..2 {
+        assert_eq!(visit(&gateway, &path, &jar).await.status, 200);
+    }
+    let answer = visit(&gateway, &path, &jar).await;
+    assert_refused(&answer, 429, "Too many attempts");
+    assert!(answer.header("retry-after").is_some());
+    let metrics = support::client::plain_get(gateway.admin, "/metrics").await.text();
+    for line in [
+        r#"plugnmeet_gateway_tokens_total{caller="server",outcome="issued",reason="renewed"} 2"#,
+        r#"plugnmeet_gateway_tokens_total{caller="server",outcome="refused",reason="over_limit"} 1"#,
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+}
+
+// --- who may go on ---
+
+/// The server, for which a room is what this says.
+async fn server_saying(room: &'static str) -> Upstream {
+    Upstream::handling(move |seen| async move {
+        if seen.target == "/auth/room/isRoomActive" {
+            return json_answer(room);
+        }
+        Response::new(text_body("not found"))
+    })
+    .await
+}
+
+fn json_answer(json: &'static str) -> Response<AnswerBody> {
+    let mut response = Response::new(text_body(json));
+    response
+        .headers_mut()
+        .insert("content-type", "application/json".parse().unwrap());
+    response
+}
+
+#[tokio::test]
+async fn a_closed_room_ends_the_session_and_a_server_that_says_nothing_does_not() {
+    for (said, status) in [
+        (
+            r#"{"status":true,"msg":"room is active","status_code":"SUCCESS","is_active":true}"#,
+            200,
+        ),
+        (
+            r#"{"status":true,"msg":"room not found","status_code":"ROOM_NOT_FOUND","is_active":false}"#,
+            410,
+        ),
+        (
+            r#"{"status":false,"msg":"error","status_code":"INTERNAL_SERVER_ERROR","is_active":false}"#,
+            200,
+        ),
+        ("", 200),
+    ] {
+        let server = server_saying(said).await;
+        let gateway = Gateway::in_front_of(&server).await;
+        let path = path_of(&gateway, "room01", "ann");
+        let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+        gateway.clock.advance(HOUR);
+        let answer = visit(&gateway, &path, &jar).await;
+        assert_eq!(answer.status, status, "{said}");
+        if status == 410 {
+            assert_refused(&answer, 410, "meeting has ended");
+        }
+        let asked = server.only_request();
+        assert_eq!(asked.body, json!({"room_id": "room01"}).to_string());
+        let signature = gateway.keys.requests().signature(&asked.body);
+        assert_eq!(asked.header("hash-signature"), Some(signature.as_str()));
+        assert_eq!(asked.header("api-key"), Some(API_KEY));
+        assert_eq!(asked.header("cookie"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_or_silent_does_not_end_a_session() {
+    let hanging = Upstream::handling(|_| std::future::pending::<Response<AnswerBody>>()).await;
+    for url in ["http://127.0.0.1:1", &hanging.url()] {
+        let gateway = Gateway::with(&format!("issuer.mode = 'upstream'\nupstreams.server = ['{url}']")).await;
+        let path = path_of(&gateway, "room01", "ann");
+        let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+        gateway.clock.advance(HOUR);
+        assert_eq!(visit(&gateway, &path, &jar).await.status, 200, "{url}");
+    }
+}
+
+fn callers(enabled: bool) -> String {
+    format!(
+        "[[callers]]\nname = 'moodle'\napi_key = 'moodle-key'\nsecret = 'moodle-secret-that-is-long-enough-1'\nenabled = {enabled}\n\
+         [[callers]]\nname = 'canvas'\napi_key = 'canvas-key'\nsecret = 'canvas-secret-that-is-long-enough-1'\nrooms = ['c-*']\n"
+    )
+}
+
+/// A link by a caller with a key of its own.
+async fn link_by(gateway: &Gateway, caller: &str, room: &str, user: &str) -> String {
+    let secret = Secret::new(format!("{caller}-secret-that-is-long-enough-1"));
+    let keys = TokenKeys::new(format!("{caller}-key"), &secret).unwrap();
+    let body = token_request(room, user);
+    let answer = gateway
+        .post(
+            "/auth/room/getJoinToken",
+            &[
+                ("API-KEY", keys.api_key()),
+                ("HASH-SIGNATURE", &keys.requests().signature(body.as_bytes())),
+            ],
+            body.as_bytes(),
+        )
+        .await;
+    answer.json()["token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn sessions_of_a_caller_that_is_switched_off_end_and_those_of_others_go_on() {
+    let gateway = Gateway::with(&callers(true)).await;
+    let (of_moodle, of_canvas) = (path_of(&gateway, "c-1", "ann"), path_of(&gateway, "c-1", "bob"));
+    let moodle = open(&gateway, &link_by(&gateway, "moodle", "c-1", "ann").await).await;
+    let canvas = open(&gateway, &link_by(&gateway, "canvas", "c-1", "bob").await).await;
+    let of_server = gateway.ask_for_token(&token_request("c-1", "eve"), &[]).await;
+    let server = open(&gateway, of_server.json()["token"].as_str().unwrap()).await;
+    let eves = path_of(&gateway, "c-1", "eve");
+    let unknown = Jar::with(TOKEN, canvas.value(TOKEN).unwrap());
+    gateway.clock.advance(HOUR);
+    assert_eq!(visit(&gateway, &of_moodle, &moodle).await.status, 200);
+    let folder = gateway.stop_and_keep_folder().await;
+    let gateway = Gateway::in_folder(folder, &callers(false)).await;
+    gateway.clock.advance(HOUR);
+    let answer = visit(&gateway, &of_moodle, &moodle).await;
+    assert_refused(&answer, 401, "This link has expired");
+    assert!(answer.text().contains("may have no other"));
+    assert_eq!(visit(&gateway, &of_canvas, &canvas).await.status, 200);
+    assert_eq!(visit(&gateway, &eves, &server).await.status, 200);
+    // Nobody knows who asked for this one: it may have been the one that is cut off.
+    assert_refused(
+        &visit(&gateway, &of_canvas, &unknown).await,
+        401,
+        "may have no other",
+    );
+}
+
+// --- leaving ---
+
+#[tokio::test]
+async fn who_leaves_is_out_and_no_copy_of_the_cookies_is_renewed() {
+    for (method, more) in [
+        ("GET", ("X", "1")),
+        ("POST", SAME_ORIGIN),
+        ("GET", ("Sec-Fetch-Site", "none")),
+    ] {
+        let gateway = Gateway::embedded().await;
+        let path = path_of(&gateway, "room01", "ann");
+        let token = gateway.token("room01", "ann");
+        let jar = open(&gateway, &token).await;
+        let logout = format!("{path}logout");
+        let answer = gateway
+            .client()
+            .request(method, &logout, &[("Cookie", &jar.line()), more], b"")
+            .await;
+        assert_refused(&answer, 200, "You have left the meeting");
+        let mut emptied = jar.clone();
+        emptied.take(&answer);
+        assert!(emptied.0.is_empty(), "{emptied:?}");
+        gateway.clock.advance(HOUR);
+        let answer = visit(&gateway, &path, &jar).await;
+        assert_refused(&answer, 401, "You have left the meeting");
+        assert_refused(
+            &visit(&gateway, &path, &Jar::with(TOKEN, &token)).await,
+            401,
+            "You have left",
+        );
+        // A link brings one back.
+        let back = open(&gateway, &gateway.token("room01", "ann")).await;
+        gateway.clock.advance(HOUR);
+        assert_eq!(visit(&gateway, &path, &back).await.status, 200);
+        assert_refused(&visit(&gateway, &path, &jar).await, 401, "You have left");
+    }
+}
+
+#[tokio::test]
+async fn another_site_can_end_no_session() {
+    let gateway = Gateway::embedded().await;
+    let path = path_of(&gateway, "room01", "ann");
+    let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    let logout = format!("{path}logout");
+    for (method, more) in [
+        ("GET", ("Sec-Fetch-Site", "cross-site")),
+        ("POST", ("Sec-Fetch-Site", "same-site")),
+        ("POST", ("Origin", "https://evil.example")),
+        ("GET", ("Purpose", "prefetch")),
+    ] {
+        let answer = gateway
+            .client()
+            .request(method, &logout, &[("Cookie", &jar.line()), more], b"")
+            .await;
+        assert_eq!(
+            (answer.status, answer.header("set-cookie")),
+            (403, None),
+            "{more:?}"
+        );
+    }
+    let answer = gateway.client().request("PUT", &logout, &[], b"").await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, POST")));
+    gateway.get(&logout, &[]).await;
+    gateway.clock.advance(HOUR);
+    assert_eq!(visit(&gateway, &path, &jar).await.status, 200);
+}
+
+// --- refresh ---
+
+/// A server that takes every token, but on one path.
+async fn taking_tokens() -> Upstream {
+    Upstream::handling(|seen: Seen| async move {
+        let mut response = Response::new(text_body("{}"));
+        if seen.target.starts_with("/api/refused") {
+            *response.status_mut() = hyper::StatusCode::UNAUTHORIZED;
+        }
+        response
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_newer_token_on_its_way_to_the_server_refreshes_the_cookie() {
+    let server = taking_tokens().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let path = path_of(&gateway, "room01", "ann");
+    let first = gateway.token("room01", "ann");
+    open(&gateway, &first).await;
+    gateway.clock.advance(Duration::from_secs(180));
+    let newer = gateway.token("room01", "ann");
+    let call = |target: &'static str, fields: Vec<(&'static str, String)>| {
+        let gateway = &gateway;
+        async move {
+            let fields: Vec<(&str, &str)> = fields
+                .iter()
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            gateway.post(target, &fields, b"").await
+        }
+    };
+    let authorization = |token: &str| ("Authorization", token.to_owned());
+    let site = |site: &str| ("Sec-Fetch-Site", site.to_owned());
+    let origin = ("Origin", gateway.origin());
+    let foreign = ("Origin", "https://evil.example".to_owned());
+    // Not newer, not from a page of ours, not taken, not one token, not one of ours.
+    for (target, fields) in [
+        (
+            "/api/polls/create",
+            vec![authorization(&first), site("same-origin")],
+        ),
+        (
+            "/api/polls/create",
+            vec![authorization(&newer), site("same-site")],
+        ),
+        (
+            "/api/polls/create",
+            vec![authorization(&newer), site("cross-site")],
+        ),
+        ("/api/polls/create", vec![authorization(&newer)]),
+        ("/api/polls/create", vec![authorization(&newer), foreign]),
+        ("/api/refused", vec![authorization(&newer), site("same-origin")]),
+        (
+            "/api/polls/create",
+            vec![authorization(&newer), authorization(&newer), site("same-origin")],
+        ),
+        (
+            "/api/polls/create",
+            vec![authorization(&format!("Bearer {newer}")), site("same-origin")],
+        ),
+        (
+            "/api/polls/create",
+            vec![authorization(&format!("{newer}x")), site("same-origin")],
+        ),
+        (
+            "/download/uploadedFile/x",
+            vec![authorization(&newer), site("same-origin")],
+        ),
+    ] {
+        let answer = call(target, fields.clone()).await;
+        assert_eq!(answer.header("set-cookie"), None, "{target} {fields:?}");
+    }
+    let answer = call("/api/polls/create", vec![authorization(&newer), origin.clone()]).await;
+    assert_eq!(
+        (answer.status, answer.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    let line = answer.header("set-cookie").unwrap();
+    for part in [
+        &format!("{TOKEN}={newer};"),
+        &format!("; Path={path}"),
+        "SameSite=Lax",
+        "Max-Age=11400",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let again = call("/api/polls/create", vec![authorization(&newer), origin.clone()]).await;
+    assert_eq!(again.header("set-cookie"), None);
+    for seen in server.requests() {
+        assert_eq!(seen.header("cookie"), None);
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_that_is_there_and_the_logout_that_was_decide_what_is_newer() {
+    let server = taking_tokens().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let path = path_of(&gateway, "room01", "ann");
+    open(&gateway, &gateway.token("room01", "ann")).await;
+    let origin = gateway.origin();
+    let call = |target: &'static str, token: String, cookie: String| {
+        let (gateway, origin) = (&gateway, &origin);
+        async move {
+            let fields = [
+                ("Authorization", token.as_str()),
+                ("Origin", origin),
+                ("Cookie", &cookie),
+            ];
+            gateway.post(target, &fields, b"").await
+        }
+    };
+    // A breakout room's join is such a call too.
+    gateway.clock.advance(Duration::from_secs(180));
+    let newest = gateway.token("room01", "ann");
+    let answer = call("/api/breakoutRoom/join", newest.clone(), "a=1".into()).await;
+    let set = answer.header("set-cookie").unwrap();
+    assert!(set.starts_with(&format!("{TOKEN}={newest};")), "{set}");
+    // With the cookie there, that is what counts.
+    let other = gateway.token("room02", "ann");
+    for token in [&newest, &other] {
+        let answer = call("/api/x", token.clone(), format!("{TOKEN}={newest}")).await;
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    // Who has left is not brought back by a call that was still under way.
+    let held = format!("{TOKEN}={newest}");
+    gateway.get(&format!("{path}logout"), &[("Cookie", &held)]).await;
+    gateway.clock.advance(Duration::from_secs(180));
+    let answer = call("/api/x", gateway.token("room01", "ann"), String::new()).await;
+    assert_eq!(answer.header("set-cookie"), None);
+}
+
+// --- strays ---
+
+#[tokio::test]
+async fn cookies_that_could_pass_for_the_sessions_are_ignored_cleared_and_counted() {
+    let gateway = Gateway::embedded().await;
+    let path = path_of(&gateway, "room01", "ann");
+    let own = gateway.token("room01", "ann");
+    let bobs = gateway.token("room01", "bob");
+    let mut count = 0;
+    for (line, expected) in [
+        (format!("{TOKEN}={bobs}; {TOKEN}={own}"), &own),
+        (format!("{TOKEN}={own}; {TOKEN}={bobs}"), &own),
+        (format!("{TOKEN}=garbage; {TOKEN}={own}"), &own),
+        (format!("{TOKEN} ={bobs}; {TOKEN}={own}"), &own),
+        (format!("\t{TOKEN}={bobs}; {TOKEN}={own}"), &own),
+    ] {
+        let answer = gateway.get(&path, &[("Cookie", &line)]).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains("<dd>ann</dd>"), "{line}");
+        let set: Vec<&str> = answer
+            .headers
+            .get_all("set-cookie")
+            .iter()
+            .map(|line| line.to_str().unwrap())
+            .collect();
+        let (last, cleared) = set.split_last().unwrap();
+        assert!(last.starts_with(&format!("{TOKEN}={expected};")), "{last}");
+        assert!(
+            cleared.iter().all(|cookie| cookie.contains("Max-Age=0")),
+            "{cleared:?}"
+        );
+        for expected in [
+            format!("{TOKEN}=; Path=/; Max-Age=0; Secure"),
+            format!("{TOKEN}=; Path=/conference; Max-Age=0; Secure"),
+            format!("=gone; Path={path}; Max-Age=0; Secure"),
+        ] {
+            assert!(cleared.contains(&expected.as_str()), "{expected}: {cleared:?}");
+        }
+        count += 1;
+        let metrics = support::client::plain_get(gateway.admin, "/metrics").await.text();
+        assert!(
+            metrics.contains(&format!("plugnmeet_gateway_stray_cookies_total {count}\n")),
+            "{metrics}"
+        );
+    }
+    // The same twice is no stray: a browser may have it in two jars.
+    let answer = gateway
+        .get(&path, &[("Cookie", &format!("{TOKEN}={own}; {TOKEN}={own}"))])
+        .await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (200, None));
+}
+
+#[tokio::test]
+async fn at_one_path_for_all_the_companion_says_whose_session_runs() {
+    let gateway = Gateway::with("session.scope = 'mount'").await;
+    let own = gateway.token("room01", "ann");
+    let answer = gateway
+        .get(&format!("/conference/?access_token={own}"), &[])
+        .await;
+    assert_eq!(answer.header("location"), Some("/conference/"));
+    let companion = answer.set_cookie("__Host-pnm_session").unwrap();
+    assert!(
+        companion.contains("; Path=/;") && companion.contains("HttpOnly") && !companion.contains("Domain")
+    );
+    let companion = companion.split(';').next().unwrap();
+    let mallory = gateway.token("room01", "mallory");
+    let line = format!("{TOKEN}={mallory}; {TOKEN}={own}; {companion}");
+    let answer = gateway.get("/conference/", &[("Cookie", &line)]).await;
+    assert!(answer.text().contains("<dd>ann</dd>"), "{}", answer.text());
+    let line = format!("{TOKEN}={mallory}; {companion}");
+    let answer = gateway.get("/conference/", &[("Cookie", &line)]).await;
+    assert_refused(&answer, 200, "Use your join link");
+    // Without one there is nothing to tell by.
+    let answer = gateway
+        .get("/conference/", &[("Cookie", &format!("{TOKEN}={own}"))])
+        .await;
+    assert!(answer.text().contains("<dd>ann</dd>"));
+}
+
+// --- switching ---
+
+#[tokio::test]
+async fn somebody_elses_link_does_not_silently_replace_a_running_session() {
+    let gateway = Gateway::with("session.scope = 'mount'").await;
+    let (anns, mallorys) = (gateway.token("room01", "ann"), gateway.token("room02", "mallory"));
+    let link = format!("/conference/?access_token={mallorys}&x=1");
+    let running = format!("{TOKEN}={anns}");
+    // A page of ours, the same person in another room, and whoever is in no session, are not asked.
+    let other_room = gateway.token("room02", "ann");
+    for (target, fields) in [
+        (link.clone(), vec![("Cookie", running.as_str()), SAME_ORIGIN]),
+        (link.clone(), vec![("Sec-Fetch-Site", "cross-site")]),
+        (
+            format!("/conference/?access_token={other_room}&x=1"),
+            vec![("Cookie", running.as_str()), ("Sec-Fetch-Site", "cross-site")],
+        ),
+    ] {
+        let answer = gateway.get(&target, &fields).await;
+        assert_eq!(answer.header("location"), Some("/conference/?x=1"), "{fields:?}");
+        assert!(answer.set_cookie(TOKEN).is_some());
+    }
+    for site in ["cross-site", "none"] {
+        let answer = gateway
+            .get(&link, &[("Cookie", &running), ("Sec-Fetch-Site", site)])
+            .await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some("/conference/switch?x=1"))
+        );
+        assert_eq!(answer.set_cookie(TOKEN), None);
+        let waiting = answer.header("set-cookie").unwrap();
+        for part in [
+            "HttpOnly",
+            "Secure",
+            "SameSite=Lax",
+            "Path=/conference/switch",
+            "Max-Age=300",
+        ] {
+            assert!(waiting.contains(part), "{waiting}");
+        }
+        let cookies = format!("{running}; {}", waiting.split(';').next().unwrap());
+        let page = gateway
+            .get("/conference/switch?x=1", &[("Cookie", &cookies)])
+            .await;
+        assert_eq!(
+            (page.status, page.header("cache-control")),
+            (200, Some("no-store"))
+        );
+        let text = page.text();
+        for part in [
+            "You are in another meeting",
+            "Ann (room01)",
+            "Ann (room02)",
+            "href=\"/conference/\"",
+            "action=\"/conference/switch?x=1\"",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains(&mallorys));
+        assert!(
+            page.header("content-security-policy")
+                .unwrap()
+                .contains("form-action 'self'")
+        );
+        let foreign = [("Cookie", cookies.as_str()), ("Sec-Fetch-Site", "cross-site")];
+        let refused = gateway.post("/conference/switch?x=1", &foreign, b"").await;
+        assert_eq!((refused.status, refused.header("set-cookie")), (403, None));
+        let switched = gateway
+            .post(
+                "/conference/switch?x=1",
+                &[("Cookie", &cookies), SAME_ORIGIN],
+                b"",
+            )
+            .await;
+        assert_eq!(
+            (switched.status, switched.header("location")),
+            (303, Some("/conference/?x=1"))
+        );
+        assert!(
+            switched
+                .set_cookie(TOKEN)
+                .unwrap()
+                .starts_with(&format!("{TOKEN}={mallorys};"))
+        );
+        assert!(
+            switched
+                .set_cookie("__Secure-pnm_waiting")
+                .unwrap()
+                .contains("Max-Age=0")
+        );
+    }
+    let answer = gateway.get("/conference/switch", &[("Cookie", &running)]).await;
+    assert_refused(&answer, 200, "Use your join link");
+}
+
+// --- the server's own links ---
+
+async fn joining(location: String) -> Upstream {
+    Upstream::handling(move |_| {
+        let location = location.clone();
+        async move {
+            let mut response = Response::new(text_body(""));
+            *response.status_mut() = hyper::StatusCode::FOUND;
+            response.headers_mut().insert(
+                "location",
+                hyper::header::HeaderValue::from_bytes(location.as_bytes()).unwrap(),
+            );
+            response
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_bbb_join_ends_at_the_session_in_one_hop() {
+    let token = Gateway::embedded().await.token("room01", "ann");
+    let design = r#"{"custom_logo":"https://cdn.example/e.png?a=1&b=2"}"#;
+    for (location, query) in [
+        (format!("https://localhost/?access_token={token}"), String::new()),
+        (format!("HTTP/1.1://localhost/?access_token={token}"), String::new()),
+        (format!("https://LOCALHOST:8443/conference/?access_token={token}"), String::new()),
+        (
+            format!("https://localhost/?access_token={token}&custom_design={design}"),
+            "?custom_design=%7B%22custom_logo%22%3A%22https%3A%2F%2Fcdn.example%2Fe.png%3Fa%3D1%26b%3D2%22%7D".to_owned(),
+        ),
+    ] {
+        let server = joining(location.clone()).await;
+        let gateway = Gateway::in_front_of(&server).await;
+        let target = bbb_target("join", "fullName=Ann&meetingID=room01&role=viewer&userID=ann");
+        let answer = gateway.get(&target, &[]).await;
+        let path = path_of(&gateway, "room01", "ann");
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, Some(format!("{path}{query}").as_str())),
+            "{location}"
+        );
+        assert!(answer.set_cookie(TOKEN).unwrap().starts_with(&format!("{TOKEN}={token};")));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let prefetched = gateway.get(&target, &[("Sec-Purpose", "prefetch")]).await;
+        assert_eq!(prefetched.status, 403);
+        assert_eq!(server.requests().len(), 1, "a guess of the browser's issues no token");
+    }
+}
+
+#[tokio::test]
+async fn a_link_of_the_servers_is_checked_like_any_other_and_others_pass_as_they_are() {
+    let token = Gateway::embedded().await.token("room01", "ann");
+    let target = bbb_target("join", "fullName=Ann&meetingID=room01&role=viewer&userID=ann");
+    let bad_design =
+        format!("https://localhost/?access_token={token}&custom_design={{\"primary_color\":\"}}\"}}");
+    let forged = format!("https://localhost/?access_token={token}x");
+    for (location, status) in [(bad_design, 400), (forged, 401)] {
+        let server = joining(location).await;
+        let gateway = Gateway::in_front_of(&server).await;
+        let answer = gateway.get(&target, &[]).await;
+        assert_eq!((answer.status, answer.header("location")), (status, None));
+        assert!(answer.text().contains("<returncode>FAILED</returncode>"));
+        assert!(!answer.text().contains(&token));
+    }
+    for location in [
+        format!("https://elsewhere.example/?access_token={token}"),
+        format!("https://localhost/download/x?access_token={token}"),
+        "https://localhost/?x=1".to_owned(),
+    ] {
+        let server = joining(location.clone()).await;
+        let gateway = Gateway::in_front_of(&server).await;
+        let answer = gateway.get(&target, &[]).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (302, Some(location.as_str()))
+        );
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_learning_platforms_redirect_ends_at_the_session_too() {
+    let token = Gateway::embedded().await.token("room01", "ann");
+    let server = joining(format!("https://localhost/?access_token={token}&lang=de")).await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let answer = gateway.post("/lti/v1", &[], b"oauth=1").await;
+    let expected = format!("{}?lang=de", path_of(&gateway, "room01", "ann"));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some(expected.as_str()))
+    );
+    assert!(answer.set_cookie(TOKEN).is_some());
+}
+
+// --- frames ---
+
+fn framed(toml: &str) -> String {
+    format!("session.frame_ancestors = ['https://lms.example.org']\n{toml}")
+}
+
+#[tokio::test]
+async fn a_frame_whose_browser_keeps_no_cookie_gets_its_token_in_the_page_once() {
+    let client = folder_of(&[(
+        "index.html",
+        "<!doctype html><head><script src=\"x\"></script></head>",
+    )]);
+    let gateway = Gateway::with(&framed(&format!("client.path = '{}'", client.path().display()))).await;
+    let token = gateway.token("room01", "ann");
+    let path = path_of(&gateway, "room01", "ann");
+    let link = format!("/conference/?access_token={token}");
+    let mine = gateway.get(&link, &FRAME).await;
+    assert_eq!((mine.status, mine.header("location")), (303, Some(path.as_str())));
+    let page = gateway.get(&path, &FRAME).await;
+    assert_eq!(
+        (page.status, page.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    assert_eq!(page.header("etag"), None);
+    let text = page.text();
+    let script = text.find(&token).unwrap();
+    assert!(script < text.find("<script src").unwrap(), "{text}");
+    let nonce = text.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+    let policy: Vec<_> = page.headers.get_all("content-security-policy").iter().collect();
+    let allowed = format!("'nonce-{nonce}'");
+    assert!(
+        policy
+            .iter()
+            .any(|policy| policy.to_str().unwrap().contains(&allowed)),
+        "{policy:?}"
+    );
+    // Once.
+    let again = gateway.get(&path, &FRAME).await;
+    assert!(!again.text().contains(&token));
+    assert!(again.text().contains("keeps no cookies"), "{}", again.text());
+    // Not to a page of its own, nor to a script, nor when the cookie came.
+    gateway.get(&link, &FRAME).await;
+    for fields in [
+        &[
+            ("Sec-Fetch-Dest", "document"),
+            ("Sec-Fetch-Mode", "navigate"),
+            ("Sec-Fetch-Site", "none"),
+        ][..],
+        &[
+            ("Sec-Fetch-Dest", "empty"),
+            ("Sec-Fetch-Mode", "cors"),
+            ("Sec-Fetch-Site", "cross-site"),
+        ],
+        &[],
+    ] {
+        assert!(!gateway.get(&path, fields).await.text().contains(&token));
+    }
+    let jar = Jar::with(TOKEN, &token);
+    visit(&gateway, &path, &jar).await;
+    assert!(!gateway.get(&path, &FRAME).await.text().contains(&token));
+}
+
+#[tokio::test]
+async fn nobody_goes_in_circles_between_a_login_and_a_browser_without_cookies() {
+    let gateway = Gateway::with("session.login_url = 'https://lms.example.org/login'").await;
+    let token = gateway.token("room01", "ann");
+    let path = path_of(&gateway, "room01", "ann");
+    let navigation = [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")];
+    let link = format!("/conference/?access_token={token}");
+    gateway.get(&link, &navigation).await;
+    let answer = gateway.get(&path, &navigation).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some("https://lms.example.org/login"))
+    );
+    gateway.get(&link, &navigation).await;
+    let answer = gateway.get(&path, &navigation).await;
+    assert_eq!((answer.status, answer.header("location")), (200, None));
+    assert!(answer.text().contains("keeps no cookies"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_reload_of_a_frame_keeps_its_cookies_the_frames() {
+    let gateway = Gateway::with(&framed("")).await;
+    let token = gateway.token("room01", "ann");
+    let path = path_of(&gateway, "room01", "ann");
+    let answer = gateway
+        .get(&format!("/conference/?access_token={token}"), &FRAME)
+        .await;
+    for name in [TOKEN, COMPANION] {
+        assert!(
+            answer.set_cookie(name).unwrap().contains("; Partitioned"),
+            "{answer:?}"
+        );
+    }
+    let mut jar = Jar::default();
+    jar.take(&answer);
+    gateway.clock.advance(HOUR);
+    // A frame that reloads itself does so on its own behalf.
+    let reload = [
+        ("Cookie", jar.line()),
+        ("Sec-Fetch-Dest", "iframe".into()),
+        ("Sec-Fetch-Site", "same-origin".into()),
+    ];
+    let reload = reload.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let answer = gateway.get(&path, &reload).await;
+    assert_eq!(answer.status, 200);
+    for name in [TOKEN, COMPANION] {
+        let line = answer.set_cookie(name).unwrap();
+        assert!(
+            line.contains("SameSite=None") && line.contains("; Partitioned"),
+            "{line}"
+        );
+    }
+}
+
+/// Nothing that is said of a session says its token.
+#[tokio::test]
+async fn no_answer_shows_a_token_but_in_its_cookie() {
+    let gateway = Gateway::embedded().await;
+    let token = gateway.token("room01", "ann");
+    let answer = gateway
+        .get(&format!("/conference/?access_token={token}"), &[])
+        .await;
+    let companion = answer.set_cookie(COMPANION).unwrap();
+    let parts: Vec<&str> = token.split('.').collect();
+    assert!(parts.iter().all(|part| !companion.contains(part)));
+    let said: Value = json!(
+        answer
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != "set-cookie")
+            .map(|(_, value)| value.to_str().unwrap())
+            .collect::<Vec<_>>()
+    );
+    assert!(!said.to_string().contains(parts[2]));
+}
