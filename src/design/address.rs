@@ -6,7 +6,8 @@
 //! Not here: names that resolve to such an address; the gateway does not resolve, the browser does, each in its own way.
 //!
 //! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 6761 section 6.3 (`localhost`),
-//! RFC 6052 (NAT64), RFC 3056 (6to4), RFC 4291 section 2.5.5 (IPv4-mapped).
+//! RFC 6762 section 3 and appendix G (`local` and what home and office networks use), RFC 8375 (`home.arpa`), ICANN board
+//! resolution 2024.07.29.06 (`internal`), RFC 6052 (NAT64), RFC 3056 (6to4), RFC 4291 section 2.5.5 (IPv4-mapped).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,16 +15,34 @@ use url::Host;
 
 pub(super) fn is_private(host: &Host<&str>) -> bool {
     match host {
-        Host::Domain(name) => is_localhost(name),
+        Host::Domain(name) => is_private_name(name),
         Host::Ipv4(ip) => is_private_v4(*ip),
         Host::Ipv6(ip) => is_private_v6(*ip),
     }
 }
 
-/// `name` in lower case, as the URL parser leaves it.
-fn is_localhost(name: &str) -> bool {
+/// Names that mean something in one network alone, and all below them.
+const NOT_PUBLIC_NAMES: &[&str] = &[
+    "localhost",
+    "local",
+    "internal",
+    "home.arpa",
+    "intranet",
+    "private",
+    "corp",
+    "home",
+    "lan",
+    "localdomain",
+];
+
+/// `name` in lower case, as the URL parser leaves it. Without a dot it is looked up in the participant's own domain.
+fn is_private_name(name: &str) -> bool {
     let name = name.trim_end_matches('.');
-    name == "localhost" || name.ends_with(".localhost")
+    let within = |parent: &&str| {
+        name.strip_suffix(parent)
+            .is_some_and(|left| left.is_empty() || left.ends_with('.'))
+    };
+    !name.contains('.') || NOT_PUBLIC_NAMES.iter().any(within)
 }
 
 /// Network and length of its prefix, which is never 0.
@@ -185,13 +204,29 @@ mod tests {
             "0x7F000001",
             "0",
             "017700000001",
+            "0xa9.0xfe.0xa9.0xfe",
+            "2852039166",
+            "0251.0376.0251.0376",
+            "169.254.43518",
+            "0xc0a80001",
+            "3232235521",
+            "10.1",
+            "0xa.1",
+            "012.0.0.1",
+            "0x64.64.0.1",
+            "[::ffff:7f00:1]",
+            "[::FFFF:a9fe:a9fe]",
+            "[0:0:0:0:0:ffff:127.0.0.1]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[2002:c0a8:1::]",
+            "[0:0:0:0:0:0:0:1]",
         ] {
             assert!(private(host), "{host}");
         }
     }
 
     #[test]
-    fn knows_localhost_by_name() {
+    fn knows_names_that_mean_another_machine_in_each_network() {
         for host in [
             "localhost",
             "LOCALHOST",
@@ -199,10 +234,36 @@ mod tests {
             "a.localhost",
             "a.b.localhost.",
             "l%6fcalhost",
+            "printer.local",
+            "PRINTER.LOCAL.",
+            "metadata.google.internal",
+            "internal",
+            "router.home.arpa",
+            "home.arpa",
+            "wiki.corp",
+            "nas.lan",
+            "fritz.home",
+            "wiki.intranet",
+            "db.private",
+            "host.localdomain",
+            "intranet",
+            "intranet.",
+            "intranet..",
+            "xn--bcher-kva",
+            "notlocalhost",
         ] {
             assert!(private(host), "{host}");
         }
-        for host in ["localhost.example", "notlocalhost", "example.org."] {
+        for host in [
+            "localhost.example",
+            "local.example",
+            "notlocal.example.org",
+            "a.notlocalhost.example",
+            "a.xlocal.de",
+            "ahome.arpa",
+            "example.org.",
+            "example.org",
+        ] {
             assert!(!private(host), "{host}");
         }
     }

@@ -89,6 +89,8 @@ pub enum Rule {
     HostSpelling,
     /// An address or name that is not on the public internet.
     PrivateAddress,
+    /// Its letters imitate another name's.
+    LookAlike,
     /// Not on the list for style sheets.
     ForeignStylesheet,
     /// Not on the list for images.
@@ -115,6 +117,7 @@ impl fmt::Display for Rule {
             Self::Credentials => "must not have a user name or password",
             Self::HostSpelling => "must spell its host in the usual way",
             Self::PrivateAddress => "must not lead to a private address",
+            Self::LookAlike => "must not name a host whose letters imitate another's",
             Self::ForeignStylesheet => "host is not in design.css_hosts",
             Self::ForeignImage => "host is not in design.image_hosts",
         })

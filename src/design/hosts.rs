@@ -41,6 +41,14 @@ impl HostList {
         foreign.collect()
     }
 
+    /// The names on the list, those below which others may be included.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.iter().filter_map(|pattern| match pattern {
+            Pattern::Any => None,
+            Pattern::Exactly(name) | Pattern::Below(name) => Some(name.as_str()),
+        })
+    }
+
     /// `host` as the URL parser spells it.
     pub(super) fn holds(&self, host: &str) -> bool {
         self.0.iter().any(|pattern| match pattern {

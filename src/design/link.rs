@@ -4,7 +4,10 @@
 //! the parser says, so the parser judges; but a text that it had to mend is refused, as other readers may mend it
 //! otherwise.
 //!
-//! Not here: the lists (`hosts`), which addresses are private (`address`).
+//! Percent-encoding is left as it is, once or twice: neither CSS nor the client decodes it, so that `%22` never becomes a
+//! quote on the page.
+//!
+//! Not here: the lists (`hosts`), which addresses are private (`address`), which names imitate others (`lookalike`).
 //!
 //! Sources: WHATWG URL sections 3.5 and 4.4; CSS Syntax 3 section 4.3.5 (what ends a string).
 
@@ -13,6 +16,7 @@ use url::Url;
 use super::Rule;
 use super::address::is_private;
 use super::hosts::HostList;
+use super::lookalike::imitates;
 
 pub(super) const MAX_BYTES: usize = 2048;
 const SCHEME: &str = "https://";
@@ -59,6 +63,9 @@ pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule
     // SECURITY: the text is compared and shown, the parsed host is visited; they must not differ.
     if !without_port(authority).eq_ignore_ascii_case(&host) {
         return Err(Rule::HostSpelling);
+    }
+    if imitates(&host, &hosts.names().chain([own.host()])) {
+        return Err(Rule::LookAlike);
     }
     if hosts.holds(&host) { Ok(()) } else { Err(foreign) }
 }
@@ -124,6 +131,11 @@ pub(super) mod tests {
         "https://[2606:4700::1111]/a.png",
         "https://[2606:4700::1111]:8443/a.png",
         "https://localhost.example/a.png",
+        "https://cdn.example.net/%2522%255c%250a%2529.png?a=%22%29;%7D",
+        "https://cdn.example.net/%00%0A%0D%5C%22",
+        "https://cdn.example.net/%u0022/%zz/%",
+        "https://cdn.example.net:0/a.png",
+        "https://cdn.example.net:65535/#'",
     ];
 
     #[test]
@@ -216,6 +228,59 @@ pub(super) mod tests {
         ] {
             assert_eq!(judge_anywhere(text), Err(rule), "{text:?}");
         }
+    }
+
+    /// IDNA makes another character of these, or none at all.
+    #[test]
+    fn refuses_hosts_that_read_otherwise_than_they_are_written() {
+        for (text, rule) in [
+            ("https://cdn.example.net%EF%BC%8F.evil.example/", Rule::NotAUrl), // full-width /
+            ("https://cdn.example.net%EF%BC%9F.evil.example/", Rule::NotAUrl), // full-width ?
+            ("https://cdn.example.net%EF%BC%83.evil.example/", Rule::NotAUrl), // full-width #
+            ("https://cdn.example.net%EF%BC%A0evil.example/", Rule::NotAUrl),  // full-width @
+            ("https://cdn.example.net%EF%BC%9A443/", Rule::NotAUrl),           // full-width :
+            ("https://cdn.example.net%EF%BC%BCevil.example/", Rule::NotAUrl),  // full-width backslash
+            ("https://cdn.exa%E2%84%80.evil.example/", Rule::NotAUrl),         // a/c in one character
+            ("https://cdn%EF%BC%8Eexample.net/", Rule::HostSpelling),          // full-width .
+            ("https://cdn%E3%80%82example.net/", Rule::HostSpelling),          // ideographic full stop
+            ("https://127%EF%BC%8E0%EF%BC%8E0%EF%BC%8E1/", Rule::PrivateAddress),
+            ("https://%E2%91%A0%E2%91%A1%E2%91%A6.0.0.1/", Rule::PrivateAddress), // circled 127
+            ("https://cdn.exam%C2%ADple.net/", Rule::HostSpelling),               // soft hyphen
+            ("https://cdn.exam%E2%80%8Bple.net/", Rule::HostSpelling),            // zero width space
+            ("https://cdn.ex%E2%80%8Dample.net/", Rule::NotAUrl),                 // zero width joiner
+            ("https://\u{ff43}dn.example.net/", Rule::UrlCharacter),
+        ] {
+            assert_eq!(judge_anywhere(text), Err(rule), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_names_that_imitate_or_lead_inside() {
+        for (text, rule) in [
+            ("https://xn--pple-43d.example/", Rule::LookAlike),
+            ("https://cdn.xn--pple-43d.example:8443/a.png", Rule::LookAlike),
+            ("https://intranet/a.png", Rule::PrivateAddress),
+            ("https://printer.local/a.png", Rule::PrivateAddress),
+            ("https://metadata.google.internal/", Rule::PrivateAddress),
+            ("https://[::ffff:169.254.169.254]/", Rule::PrivateAddress),
+            ("https://[64:ff9b::10.0.0.1]/", Rule::PrivateAddress),
+            ("https://[2002:7f00:1::]/", Rule::PrivateAddress),
+            ("https://100.64.0.1/", Rule::PrivateAddress),
+            ("https://0/", Rule::PrivateAddress),
+        ] {
+            assert_eq!(judge_anywhere(text), Err(rule), "{text:?}");
+        }
+        // "scope" in Cyrillic letters.
+        let twin = "https://xn--e1argc3h.example/a.png";
+        assert_eq!(judge(twin, &["*"], "https://scope.example"), Err(Rule::LookAlike));
+        assert_eq!(judge(twin, &["*.scope.example"], PUBLIC), Err(Rule::LookAlike));
+        assert_eq!(judge(twin, &["*"], PUBLIC), Ok(()), "like nothing that we know");
+        let listed = "xn--e1argc3h.example";
+        assert_eq!(judge(twin, &[listed], PUBLIC), Ok(()));
+        assert_eq!(
+            judge("https://scope.example/", &[listed], PUBLIC),
+            Err(Rule::ForeignImage)
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod document;
 mod field;
 mod hosts;
 mod link;
+mod lookalike;
 #[cfg(test)]
 mod paste;
 mod settings;
