@@ -3,9 +3,9 @@
 //! A colour parser judges; but the client pastes the text, not the colour. So only the characters of a plain colour are
 //! let through to it: none that could begin a comment, an escape, a string, a `url()` or the next declaration.
 //!
-//! Sources: CSS Color 4 (`<color>`), CSS Syntax 3 section 4 (tokens; 4.3.4 and 5.4.9: the end of input closes a function).
+//! Sources: CSS Color 4 (`<color>`; section 15: how one is written), CSS Syntax 3 section 4 (tokens; 4.3.4 and 5.4.9: the end of input closes a function).
 
-use cssparser::Parser;
+use cssparser::{Parser, ToCss};
 use cssparser_color::Color;
 
 use super::Rule;
@@ -42,7 +42,51 @@ fn closes_what_it_opens(text: &str) -> bool {
 }
 
 fn is_colour(text: &str) -> bool {
-    Parser::new(text).parse_entirely(Color::parse).is_ok()
+    parsed(text).is_some()
+}
+
+fn parsed(text: &str) -> Option<Color> {
+    Parser::new(text).parse_entirely(Color::parse).ok()
+}
+
+/// The one way to write this colour: in hexadecimal what has a byte for each component, as plugNmeet's own documents have
+/// it, else as CSS writes it. `text` has passed `check`.
+pub(super) fn canonical(text: &str) -> String {
+    let in_css = |text: &str| {
+        let colour = parsed(text)?;
+        let css = colour.to_css_string();
+        // `hsl()` and `hwb()` are written as `rgb()`.
+        match parsed(&css)? {
+            Color::Rgba(rgba) => {
+                let opaque = format!("#{:02x}{:02x}{:02x}", rgba.red, rgba.green, rgba.blue);
+                Some(match alpha_byte(rgba.alpha) {
+                    u8::MAX => opaque,
+                    alpha => format!("{opaque}{alpha:02x}"),
+                })
+            }
+            Color::CurrentColor
+            | Color::Hsl(_)
+            | Color::Hwb(_)
+            | Color::Lab(_)
+            | Color::Lch(_)
+            | Color::Oklab(_)
+            | Color::Oklch(_)
+            | Color::ColorFunction(_) => Some(css),
+        }
+    };
+    // A number too large for the parser's is written as a word that is none.
+    in_css(text)
+        .filter(|css| check(css).is_ok())
+        .unwrap_or_else(|| text.trim_matches(' ').to_owned())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "0 to 255 after clamping"
+)]
+fn alpha_byte(alpha: f32) -> u8 {
+    (alpha.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 #[cfg(test)]
@@ -162,5 +206,38 @@ pub(super) mod tests {
     fn takes_128_bytes_and_not_one_more() {
         assert_eq!(check(&format!("{:128}", "red")), Ok(()));
         assert_eq!(check(&format!("{:129}", "red")), Err(Rule::ColourTooLong));
+    }
+
+    #[test]
+    fn a_colour_has_one_canonical_spelling() {
+        for (text, written) in [
+            ("#fff", "#ffffff"),
+            ("#FFF8", "#ffffff88"),
+            ("#004D90", "#004d90"),
+            (" Red ", "#ff0000"),
+            ("RebeccaPurple", "#663399"),
+            ("transparent", "#00000000"),
+            ("currentColor", "currentcolor"),
+            ("rgb(1,2,3)", "#010203"),
+            ("RGB(1 2 3 / 50%)", "#01020380"),
+            ("rgba(300, -20, 3, 2)", "#ff0003"),
+            ("hsl(120deg 50% 50%)", "#40bf40"),
+            ("hsla(.5turn, 50%, 50%, 0.1)", "#40bfbf1a"),
+            ("hwb(0 20% 20%)", "#cc3333"),
+            ("lab(50% 40 59.5)", "lab(50 40 59.5)"),
+            ("OKLCH(60% 0.15 50 / 50%)", "oklch(0.6 0.15 50 / 0.5)"),
+            ("color(display-p3 1 0.5 0)", "color(display-p3 1 0.5 0)"),
+        ] {
+            assert_eq!(canonical(text), written, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_canonical_is_good_and_stays_as_it_is() {
+        for text in GOOD.iter().copied().chain(["lab(1e39 0 0)", "rgb(1e39 1e-39 0)"]) {
+            let once = canonical(text);
+            assert_eq!(check(&once), Ok(()), "{text}: {once}");
+            assert_eq!(canonical(&once), once, "{text}");
+        }
     }
 }

@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::Rule;
 
-/// Room for every field, with URLs of ordinary length; also what bounds the work and the answer.
+/// Of the document as it is after the link's percent-encoding and before JSON's escapes are undone, in UTF-8. Room for
+/// every field, with URLs of ordinary length; also what bounds the work and the answer.
 pub(super) const MAX_BYTES: usize = 4096;
 
 /// The object's members as they are given; none if there is no document or the object is empty.

@@ -17,6 +17,8 @@ mod hosts;
 mod link;
 mod lookalike;
 #[cfg(test)]
+mod outline;
+#[cfg(test)]
 mod paste;
 mod settings;
 
@@ -131,6 +133,18 @@ impl Design {
             .map(|(field, value)| (field.name(), value.as_str()))
     }
 
+    /// The same design with each colour in its one canonical spelling.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        let spelled = |(field, value): &(Field, String)| match field.kind() {
+            Kind::Colour => (*field, colour::canonical(value)),
+            Kind::Image | Kind::Stylesheet => (*field, value.clone()),
+        };
+        Self {
+            fields: self.fields.iter().map(spelled).collect(),
+        }
+    }
+
     /// The design as the JSON object that the client reads.
     pub fn to_json(&self) -> String {
         let members: Vec<String> = self
@@ -228,6 +242,17 @@ mod tests {
             (r#"{primary_color:"red"}"#, Rule::NotJson),
             (r#"{"primary_color":"red",}"#, Rule::NotJson),
             (r#"{"primary_color":"red"/**/}"#, Rule::NotJson),
+            (r#"{"primary_color":"\udc00\ud800"}"#, Rule::NotJson),
+            (r#"{"primary_color":"\x72ed"}"#, Rule::NotJson),
+            (r"{'primary_color':'red'}", Rule::NotJson),
+            ("{primary_color:\"red\"}", Rule::NotJson),
+            ("{\"primary_color\":\"red\0\"}", Rule::NotJson),
+            ("{\"primary_color\":\"red\"}\0", Rule::NotJson),
+            ("{\"primary_color\":\"red\"}{}", Rule::NotJson),
+            ("\u{feff}{\"primary_color\":\"red\"}", Rule::NotJson),
+            ("{\u{a0}\"primary_color\":\"red\"}", Rule::NotJson),
+            ("%7B%22primary_color%22%3A%22red%22%7D", Rule::NotJson),
+            (r#"{"primary_color":NaN}"#, Rule::NotJson),
             (r#"{"primary_color":"\ud800"}"#, Rule::NotJson),
             ("{\"primary_color\":\"red\n\"}", Rule::NotJson),
         ] {
@@ -268,6 +293,27 @@ mod tests {
             (r#""primary_color":null"#, Rule::NotText),
             (r#""primary_color":true"#, Rule::NotText),
             (r#""primary_color":0"#, Rule::NotText),
+            (r#""primary_color":"0""#, Rule::NotAColour),
+            (r#""primary_color":"null""#, Rule::NotAColour),
+            // What `URLSearchParams` makes of bytes that are no UTF-8.
+            ("\"primary_color\":\"red\u{fffd}\"", Rule::NotAColour),
+            ("\"primary\u{fffd}_color\":\"red\"", Rule::UnknownKey),
+            (r#""primary_color\u0000":"red""#, Rule::UnknownKey),
+            (r#""primary_color":"red\u0000""#, Rule::NotAColour),
+            (
+                r#""custom_logo":"https://cdn.example.net/\u0022""#,
+                Rule::UrlCharacter,
+            ),
+            (
+                r#""custom_logo":"\u0000https://cdn.example.net/""#,
+                Rule::UrlCharacter,
+            ),
+            (r#""custom_logo":null"#, Rule::NotText),
+            (r#""custom_logo":["https://cdn.example.net/"]"#, Rule::NotText),
+            (r#""toString":"red""#, Rule::UnknownKey),
+            (r#""prototype":{"custom_logo":"x"}"#, Rule::UnknownKey),
+            (r#""__proto__":null"#, Rule::UnknownKey),
+            (r#""\u005f_proto__":"red""#, Rule::UnknownKey),
             (r#""primary_color":["red"]"#, Rule::NotText),
             (r#""primary_color":{"a":"red"}"#, Rule::NotText),
             (r#""primary_color":"""#, Rule::Empty),
