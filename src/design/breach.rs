@@ -32,6 +32,14 @@ impl Breach {
         }
     }
 
+    pub(super) fn of_name(name: &str) -> Self {
+        Self {
+            field: "design".to_owned(),
+            value: visible(name),
+            rule: Rule::UnknownDesign,
+        }
+    }
+
     pub(super) fn of_entry(name: &str, value: &Value, rule: Rule) -> Self {
         let value = value
             .as_str()
@@ -95,6 +103,39 @@ pub enum Rule {
     ForeignStylesheet,
     /// Not on the list for images.
     ForeignImage,
+    /// The whole document: links bring none here (`design.from_links`).
+    NotFromLinks,
+    /// The operator has no design of this name.
+    UnknownDesign,
+}
+
+impl Rule {
+    /// Our stable word for it, for scripts.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::DocumentTooLong => "document_too_long",
+            Self::NotJson => "not_json",
+            Self::NotAnObject => "not_an_object",
+            Self::UnknownKey => "unknown_key",
+            Self::Repeated => "repeated",
+            Self::NotText => "not_text",
+            Self::Empty => "empty",
+            Self::NotAColour => "not_a_colour",
+            Self::ColourTooLong => "colour_too_long",
+            Self::UrlTooLong => "url_too_long",
+            Self::UrlCharacter => "url_character",
+            Self::NotHttps => "not_https",
+            Self::NotAUrl => "not_a_url",
+            Self::Credentials => "credentials",
+            Self::HostSpelling => "host_spelling",
+            Self::PrivateAddress => "private_address",
+            Self::LookAlike => "look_alike",
+            Self::ForeignStylesheet => "foreign_stylesheet",
+            Self::ForeignImage => "foreign_image",
+            Self::NotFromLinks => "not_from_links",
+            Self::UnknownDesign => "unknown_design",
+        }
+    }
 }
 
 impl fmt::Display for Rule {
@@ -120,6 +161,8 @@ impl fmt::Display for Rule {
             Self::LookAlike => "must not name a host whose letters imitate another's",
             Self::ForeignStylesheet => "host is not in design.css_hosts",
             Self::ForeignImage => "host is not in design.image_hosts",
+            Self::NotFromLinks => "is not taken from links here",
+            Self::UnknownDesign => "is not one of the designs here",
         })
     }
 }

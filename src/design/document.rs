@@ -13,7 +13,7 @@ use super::Rule;
 
 /// Of the document as it is after the link's percent-encoding and before JSON's escapes are undone, in UTF-8. Room for
 /// every field, with URLs of ordinary length; also what bounds the work and the answer.
-pub(super) const MAX_BYTES: usize = 4096;
+pub const MAX_BYTES: usize = 4096;
 
 /// The object's members as they are given; none if there is no document or the object is empty.
 pub(super) fn read(decoded: &str) -> Result<Vec<(String, Value)>, Rule> {

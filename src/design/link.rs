@@ -41,8 +41,29 @@ impl OwnOrigin {
     }
 }
 
-/// `foreign` is the rule to name when the host is not on the list.
+/// A link's: `foreign` is the rule to name when the host is not on the list.
 pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule) -> Result<(), Rule> {
+    let (url, written) = parsed(text)?;
+    let host = url.host().ok_or(Rule::NotAUrl)?;
+    if is_private(&host) && OwnOrigin::of(&url).as_ref() != Some(own) {
+        return Err(Rule::PrivateAddress);
+    }
+    let host = host.to_string();
+    spelled_as_visited(written, &host)?;
+    if imitates(&host, &hosts.names().chain([own.host()])) {
+        return Err(Rule::LookAlike);
+    }
+    if hosts.holds(&host) { Ok(()) } else { Err(foreign) }
+}
+
+/// The operator's own: which host it is, is the operator's affair.
+pub(super) fn check_of_operator(text: &str) -> Result<(), Rule> {
+    let (url, written) = parsed(text)?;
+    spelled_as_visited(written, url.host_str().ok_or(Rule::NotAUrl)?)
+}
+
+/// The URL, and its host as it is written.
+fn parsed(text: &str) -> Result<(Url, &str), Rule> {
     if text.len() > MAX_BYTES {
         return Err(Rule::UrlTooLong);
     }
@@ -53,21 +74,17 @@ pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule
     if authority.contains('@') {
         return Err(Rule::Credentials);
     }
-
     let url = Url::parse(text).map_err(|_| Rule::NotAUrl)?;
-    let host = url.host().ok_or(Rule::NotAUrl)?;
-    if is_private(&host) && OwnOrigin::of(&url).as_ref() != Some(own) {
-        return Err(Rule::PrivateAddress);
+    Ok((url, without_port(authority)))
+}
+
+/// SECURITY: the text is compared and shown, the parsed host is visited; they must not differ.
+fn spelled_as_visited(written: &str, host: &str) -> Result<(), Rule> {
+    if written.eq_ignore_ascii_case(host) {
+        Ok(())
+    } else {
+        Err(Rule::HostSpelling)
     }
-    let host = host.to_string();
-    // SECURITY: the text is compared and shown, the parsed host is visited; they must not differ.
-    if !without_port(authority).eq_ignore_ascii_case(&host) {
-        return Err(Rule::HostSpelling);
-    }
-    if imitates(&host, &hosts.names().chain([own.host()])) {
-        return Err(Rule::LookAlike);
-    }
-    if hosts.holds(&host) { Ok(()) } else { Err(foreign) }
 }
 
 /// SECURITY: within `url("…")` a quote, a backslash or a line break would end the string or what it means; the others

@@ -4,6 +4,16 @@
 //! the page, have it call home, or blank it with `null`. The parameter is therefore read here as strictly as the client
 //! reads it loosely: a flat object of known keys, each value a colour or a URL that can't leave its place.
 //!
+//! The operator may give designs names (`named`); a link then names one and needs to bring none.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `document`, `field` | the JSON object; which keys there are |
+//! | `colour`; `link`, `hosts`, `address`, `lookalike` | a value that is a colour; one that is a URL, and where it leads |
+//! | `breach`, `contrast` | what is wrong; what can't be read |
+//! | `settings`, `named` | what the operator decides; the operator's own designs |
+//! | `paste`, `outline` | tests: does a value stay where it is pasted? |
+//!
 //! Not here: finding and decoding the parameter, the page that shows a refusal.
 //!
 //! Sources: contract.md section 7 (keys and where each value goes), product.md "`custom_design`".
@@ -11,11 +21,13 @@
 mod address;
 mod breach;
 mod colour;
+mod contrast;
 mod document;
 mod field;
 mod hosts;
 mod link;
 mod lookalike;
+mod named;
 #[cfg(test)]
 mod outline;
 #[cfg(test)]
@@ -27,8 +39,11 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 pub use self::breach::{Breach, Rule};
+pub use self::contrast::Warning;
+pub use self::document::MAX_BYTES;
 pub use self::field::Field;
 use self::field::Kind;
+pub use self::named::Entry;
 pub use self::settings::{DesignProblem, DesignSettings, OnInvalid};
 
 /// The running checker.
@@ -51,28 +66,50 @@ impl DesignRules {
 
     /// Judges the parameter's value, as it is after `URLSearchParams` has decoded it.
     pub fn check(&self, decoded: &str) -> Verdict {
-        let entries = match document::read(decoded) {
-            Ok(entries) if entries.is_empty() => return Verdict::Absent,
-            Ok(entries) => entries,
-            Err(rule) => return self.verdict(Vec::new(), vec![Breach::of_document(rule)]),
-        };
+        if let Some(design) = self.named_of_text(decoded) {
+            return Verdict::Good(design);
+        }
+        match document::read(decoded) {
+            Ok(entries) if entries.is_empty() => Verdict::Absent,
+            Ok(_) if !self.settings.from_links => self.refused(Rule::NotFromLinks),
+            Ok(entries) => {
+                let (good, breaches) = self.judge_all(&entries);
+                self.verdict(good, breaches)
+            }
+            Err(rule) => self.refused(rule),
+        }
+    }
 
-        let mut good = Vec::new();
+    /// Everything there is to say of a design that is in no link yet; `design.from_links` is no matter here.
+    pub fn inspect(&self, json: &str) -> Report {
+        let (left, breaches) = match document::read(json) {
+            Ok(entries) => self.judge_all(&entries),
+            Err(rule) => (Design::default(), vec![Breach::of_document(rule)]),
+        };
+        Report {
+            breaches,
+            warnings: contrast::warnings(&left),
+            left,
+        }
+    }
+
+    fn judge_all(&self, entries: &[(String, Value)]) -> (Design, Vec<Breach>) {
+        let mut good = Design::default();
         let mut breaches = Vec::new();
         let mut seen = BTreeSet::new();
-        for (name, value) in &entries {
+        for (name, value) in entries {
             if seen.insert(name.as_str()) {
                 match self.judge(name, value) {
-                    Ok(entry) => good.push(entry),
+                    Ok(entry) => good.fields.push(entry),
                     Err(rule) => breaches.push(Breach::of_entry(name, value, rule)),
                 }
             } else {
                 // Which of the two was meant is anybody's guess, so neither stays.
-                good.retain(|(field, _): &(Field, String)| field.name() != name);
+                good.fields.retain(|(field, _)| field.name() != name);
                 breaches.push(Breach::of_entry(name, value, Rule::Repeated));
             }
         }
-        self.verdict(good, breaches)
+        (good, breaches)
     }
 
     fn judge(&self, name: &str, value: &Value) -> Result<(Field, String), Rule> {
@@ -95,14 +132,18 @@ impl DesignRules {
         Ok((field, text.to_owned()))
     }
 
-    fn verdict(&self, good: Vec<(Field, String)>, breaches: Vec<Breach>) -> Verdict {
+    fn verdict(&self, good: Design, breaches: Vec<Breach>) -> Verdict {
         if breaches.is_empty() {
-            return Verdict::Good(Design { fields: good });
+            return Verdict::Good(good);
         }
         match self.settings.on_invalid {
             OnInvalid::Reject => Verdict::Refused(breaches),
-            OnInvalid::Strip => Verdict::Stripped((!good.is_empty()).then_some(Design { fields: good })),
+            OnInvalid::Strip => Verdict::Stripped((!good.fields.is_empty()).then_some(good)),
         }
+    }
+
+    fn refused(&self, rule: Rule) -> Verdict {
+        self.verdict(Design::default(), vec![Breach::of_document(rule)])
     }
 }
 
@@ -119,8 +160,19 @@ pub enum Verdict {
     Refused(Vec<Breach>),
 }
 
-/// A design that broke no rule; made by [`DesignRules::check`] alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What there is to say of a design.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Every rule that is broken; with none the design can be used.
+    pub breaches: Vec<Breach>,
+    /// What is allowed and hard to read.
+    pub warnings: Vec<Warning>,
+    /// The fields that broke no rule.
+    pub left: Design,
+}
+
+/// A design that broke no rule; made in this room alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Design {
     fields: Vec<(Field, String)>,
 }
@@ -131,6 +183,12 @@ impl Design {
         self.fields
             .iter()
             .map(|(field, value)| (field.name(), value.as_str()))
+    }
+
+    fn value(&self, wanted: Field) -> Option<&str> {
+        self.fields
+            .iter()
+            .find_map(|(field, value)| (*field == wanted).then_some(value.as_str()))
     }
 
     /// The same design with each colour in its one canonical spelling.

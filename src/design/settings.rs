@@ -1,11 +1,13 @@
-//! What the operator decides about designs: which hosts may serve style sheets and images, and what a breach leads to.
+//! What the operator decides about designs: which hosts may serve style sheets and images, what a breach leads to, and
+//! which designs have names.
 //!
 //! Not here: the keys' names and defaults in the configuration file.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use url::Url;
 
+use super::Design;
 use super::hosts::HostList;
 use super::link::OwnOrigin;
 
@@ -21,6 +23,10 @@ pub enum OnInvalid {
 /// Checked settings of the design room.
 #[derive(Debug, Clone)]
 pub struct DesignSettings {
+    /// May a link bring a design of its own? If not, it can only name one of the operator's.
+    pub from_links: bool,
+    /// The operator's designs, by name.
+    pub named: BTreeMap<String, Design>,
     pub(super) on_invalid: OnInvalid,
     pub(super) css_hosts: HostList,
     pub(super) image_hosts: HostList,
@@ -41,6 +47,8 @@ impl DesignSettings {
             HostList::new(entries, own.host()).map_err(|entry| DesignProblem::NotAHost { key, entry })
         };
         Ok(Self {
+            from_links: true,
+            named: BTreeMap::new(),
             on_invalid,
             css_hosts: list("css_hosts", css_hosts)?,
             image_hosts: list("image_hosts", image_hosts)?,
