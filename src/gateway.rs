@@ -286,7 +286,11 @@ fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem
         &config.design.image_hosts,
         &own,
     )
-    .map(DesignRules::new)
+    .map(|mut settings| {
+        settings.from_links = config.design.from_links;
+        settings.named.clone_from(&config.designs);
+        DesignRules::new(settings)
+    })
     .map_err(|problem| config.problem("design", problem.to_string(), "a host, *.HOST or *"))
 }
 

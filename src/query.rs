@@ -44,8 +44,13 @@ impl<'a> Query<'a> {
 
     /// The query with the parameters of this name given another value, which is encoded here.
     pub fn with(self, name: &str, value: &str) -> String {
+        self.with_in_place_of(name, name, value)
+    }
+
+    /// The query with another parameter where those of this name are; its value is encoded here.
+    pub fn with_in_place_of(self, name: &str, other: &str, value: &str) -> String {
         let encoded: String = form_urlencoded::Serializer::new(String::new())
-            .append_pair(name, value)
+            .append_pair(other, value)
             .finish();
         self.pieces()
             .map(|piece| {
@@ -105,6 +110,10 @@ mod tests {
         assert_eq!(
             query.with("access_token", "é&"),
             "b=%7e&&access_token=%C3%A9%26&c=+%2B&d"
+        );
+        assert_eq!(
+            query.with_in_place_of("access_token", "other", "é&"),
+            "b=%7e&&other=%C3%A9%26&c=+%2B&d"
         );
         assert_eq!(Query("access_token=x").without("access_token"), "");
     }

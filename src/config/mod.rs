@@ -6,7 +6,7 @@
 //! | `sections` | every key with its default and its kind; `rules` between them |
 //! | `source`, `reader`, `unknown` | the file as TOML; taking keys out of it and the environment; what is left |
 //! | `kind`, `units`, `address`, `mount` | what a value may be |
-//! | `secrets`, `callers`, `store`, `client_config`, `csp_sources`, `files` | values with a story of their own |
+//! | `secrets`, `callers`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
 //! | `problem` | file, line, key, found, allowed |
 //!
 //! Not here: reading the environment (`crate::cli`), turning sections into the rooms' settings (`crate::gateway`).
@@ -18,6 +18,7 @@ mod address;
 mod callers;
 mod client_config;
 mod csp_sources;
+mod designs;
 mod files;
 mod kind;
 mod mount;

@@ -12,7 +12,7 @@ use toml::{Spanned, de::DeValue};
 use super::{
     kind::{Kind, Refusal, shown},
     problem::{Place, Places, Problem, Problems},
-    source::{Source, shown_value, text_of},
+    source::{Entry, Source, shown_value, text_of},
     unknown,
 };
 
@@ -214,6 +214,12 @@ impl<'i> Reader<'i> {
         let entry = entry?;
         self.places.insert(key, self.source.place(Some(entry.line)));
         Some(Given::File(entry.value))
+    }
+
+    /// The keys of a section whose names are the operator's own.
+    pub(super) fn section(&mut self, name: &str) -> BTreeMap<String, Entry<'i>> {
+        let section = self.source.sections.remove(name);
+        section.map(|section| section.keys).unwrap_or_default()
     }
 
     /// Where the value of a key stands.

@@ -9,7 +9,7 @@ use super::{
         CSP_REPORT, DESIGN_HOST, FRAME_ANCESTOR, HOST, INTERNAL, LOGIN_URL, PROXY, PUBLIC_ORIGIN, SOCKET,
         UPSTREAM,
     },
-    callers, client_config, csp_sources, files,
+    callers, client_config, csp_sources, designs, files,
     kind::{Kind, Refusal, shown, word},
     mount::MOUNT,
     problem::Places,
@@ -65,6 +65,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
     let session = session(reader);
     let design = design(reader);
     let headers = headers(reader);
+    let designs = designs::read(reader);
     let limits = limits(reader, &mut warnings);
     let trust = trust(reader, facts);
     let timeouts = timeouts(reader);
@@ -83,6 +84,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
         session: session?,
         design: design?,
         headers: headers?,
+        designs: designs?,
         limits: limits?,
         trust: trust?,
         timeouts: timeouts?,
@@ -232,10 +234,12 @@ fn design(reader: &mut Reader<'_>) -> Taken<Design> {
     let on_invalid = reader.text("design.on_invalid", "reject", &word());
     let css_hosts = reader.list("design.css_hosts", &[], &DESIGN_HOST);
     let image_hosts = reader.list("design.image_hosts", &["*"], &DESIGN_HOST);
+    let from_links = reader.flag("design.from_links", true);
     Ok(Design {
         on_invalid: on_invalid?,
         css_hosts: css_hosts?,
         image_hosts: image_hosts?,
+        from_links: from_links?,
     })
 }
 

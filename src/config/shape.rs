@@ -5,7 +5,7 @@
 
 #![expect(missing_docs, reason = "config/gateway.toml documents every key, once")]
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -13,6 +13,7 @@ use url::Url;
 use super::problem::Places;
 use crate::{
     addr::Networks,
+    design,
     limits::{LimitsSettings, RateSettings},
     route::CspSources,
     secret::Secret,
@@ -35,6 +36,8 @@ pub struct Config {
     pub session: Session,
     pub design: Design,
     pub headers: Headers,
+    /// By name, checked.
+    pub designs: BTreeMap<String, design::Design>,
     pub limits: LimitsSettings,
     pub trust: Trust,
     pub timeouts: Timeouts,
@@ -158,6 +161,7 @@ pub struct Design {
     /// Empty: our own host.
     pub css_hosts: Vec<String>,
     pub image_hosts: Vec<String>,
+    pub from_links: bool,
 }
 
 #[derive(Clone, Debug)]

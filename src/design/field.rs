@@ -19,8 +19,8 @@ macro_rules! fields {
         }
 
         impl Field {
-            #[cfg(test)]
-            const ALL: &[Self] = &[$(Self::$field),+];
+            /// All of them, in the order of the client's own list.
+            pub const ALL: &[Self] = &[$(Self::$field),+];
 
             /// The field of exactly this name.
             pub fn named(name: &str) -> Option<Self> {

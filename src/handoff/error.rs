@@ -21,7 +21,7 @@ pub enum HandoffError {
     Method(&'static str),
     /// More than one `access_token`.
     TwoTokens,
-    /// More than one `custom_design`.
+    /// More than one `custom_design` or `design`.
     TwoDesigns,
     /// A browser that is guessing must not use the link up.
     Prefetch,
@@ -60,7 +60,7 @@ impl fmt::Display for HandoffError {
         match self {
             Self::Method(allowed) => write!(f, "only {allowed} are answered here"),
             Self::TwoTokens => f.write_str("the link has more than one access_token"),
-            Self::TwoDesigns => f.write_str("the link has more than one custom_design"),
+            Self::TwoDesigns => f.write_str("the link has more than one custom_design or design"),
             Self::Prefetch => f.write_str("a join link is not opened ahead of time"),
             Self::NoSession(_) => f.write_str(
                 "meetings are entered by a link that was made for you, and this address alone leads into none",
@@ -75,7 +75,7 @@ impl fmt::Display for HandoffError {
             Self::BadToken(bad) => bad.fmt(f),
             Self::OverLimit(over) => over.fmt(f),
             Self::Design(breaches) => {
-                f.write_str("custom_design is refused: ")?;
+                f.write_str("the design is refused: ")?;
                 for (at, breach) in breaches.iter().enumerate() {
                     let separator = if at == 0 { "" } else { "; " };
                     write!(f, "{separator}{breach}")?;

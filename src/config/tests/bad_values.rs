@@ -232,6 +232,18 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         DESIGN_HOST,
     ),
     (
+        "design.from_links",
+        "\"no\"",
+        "\"no\" is neither true nor false",
+        "write true or false",
+    ),
+    (
+        "designs",
+        "\"dark\"",
+        "is no table of designs",
+        "write [designs.NAME] in the file",
+    ),
+    (
         "limits.user",
         "\"0/min\"",
         "\"0/min\" would refuse every request",

@@ -47,9 +47,14 @@ fn the_documented_file_says_every_default() {
         .collect();
     assert_eq!(
         undocumented,
-        ["plugnmeet.secret", "plugnmeet.secret_file", "callers"]
+        ["plugnmeet.secret", "plugnmeet.secret_file", "callers", "designs"]
     );
-    for commented_out in ["\n# secret = ", "\n# secret_file = ", "\n# [[callers]]\n"] {
+    for commented_out in [
+        "\n# secret = ",
+        "\n# secret_file = ",
+        "\n# [[callers]]\n",
+        "\n# [designs.dark]\n",
+    ] {
         assert!(DOCUMENTED.contains(commented_out), "{commented_out}");
     }
 }
@@ -166,7 +171,7 @@ fn an_unknown_key_is_told_with_the_one_that_was_meant() {
         let expected = format!("gateway.toml:{place}: is no key of the gateway; {allowed}");
         assert_eq!(told(text, &[]), [expected]);
     }
-    let root = "there are public_origin, hosts, callers, [listen], [tls], [log], [plugnmeet], [upstreams], [client], [issuer], \
+    let root = "there are public_origin, hosts, callers, designs, [listen], [tls], [log], [plugnmeet], [upstreams], [client], [issuer], \
                 [session], [design], [headers], [limits], [trust], [timeouts], [sizes]";
     for (text, name, near) in [
         ("[limit]", "limit", "perhaps limits is meant: "),
