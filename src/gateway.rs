@@ -273,6 +273,11 @@ fn files(config: &Config, origin: &PublicOrigin) -> Result<ClientFiles, Problem>
         })
 }
 
+/// What a design may be, for commands that judge one.
+pub fn design_rules(config: &Config) -> Result<DesignRules, Problem> {
+    design(config, &config.public_origin_at(config.listen.https.port()))
+}
+
 fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem> {
     let on_invalid = match config.design.on_invalid {
         config::OnInvalid::Reject => design::OnInvalid::Reject,

@@ -11,7 +11,11 @@
 
 mod support;
 
-use support::{Gateway, client::Answer};
+use std::{path::Path, process::Stdio};
+
+use tokio::io::AsyncWriteExt;
+
+use support::{Gateway, binary::program, client::Answer, folder_of};
 
 const NAMED: &str = "\
 [designs.dark]
@@ -205,4 +209,72 @@ async fn links_may_be_kept_from_bringing_designs() {
         &format!("{path}?a&b"),
     );
     assert_redirect(&reload(&gateway, own).await, &path);
+}
+
+// --- check-design ---
+
+async fn check_design(folder: &Path, arguments: &[&str], input: &[u8]) -> (i32, String, String) {
+    let mut child = program(folder, &[&["check-design"], arguments].concat(), &[])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).await.ok();
+    let output = child.wait_with_output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[tokio::test]
+async fn a_design_is_checked_on_the_command_line() {
+    let folder = folder_of(&[
+        ("good.json", "{\"primary_color\": \"Navy\"}\n"),
+        ("pale.json", "{\"header_bg_color\": \"#222\"}\n"),
+        (
+            "bad.json",
+            "{\"primary_color\": \"navy;\", \"secondary_color\": \"aqua\"}",
+        ),
+        ("gateway.toml", "design.css_hosts = ['cdn.example.org']\n"),
+    ]);
+    let ask = |arguments: &'static [&'static str], input: &'static [u8]| {
+        check_design(folder.path(), arguments, input)
+    };
+    let good = (0, "design can be used\n".to_owned(), String::new());
+    assert_eq!(ask(&["good.json"], b"").await, good);
+    assert_eq!(ask(&["-"], b"{\"primary_color\":\"navy\"}").await, good);
+    assert_eq!(
+        ask(&["--canonical", "good.json"], b"").await,
+        (0, "{\"primary_color\":\"#000080\"}\n".to_owned(), String::new())
+    );
+    let (status, out, err) = ask(&["pale.json"], b"").await;
+    assert_eq!((status, out.as_str()), (0, "design can be used\n"));
+    assert!(
+        err.starts_with(
+            "check-design: header_bg_color: warning: the client's own colour on header_bg_color `#222` has"
+        ) && err.lines().count() == 1,
+        "{err}"
+    );
+    assert_eq!(
+        ask(&["bad.json", "--canonical"], b"").await,
+        (
+            1,
+            "{\"secondary_color\":\"#00ffff\"}\n".to_owned(),
+            "check-design: primary_color: `navy;` is not a CSS colour\n".to_owned()
+        )
+    );
+    let styled = b"{\"custom_css_url\":\"https://cdn.example.org/a.css\"}";
+    assert_eq!(ask(&["-"], styled).await.0, 1);
+    assert_eq!(ask(&["-", "--config", "gateway.toml"], styled).await.0, 0);
+    for refused in [&b"null"[..], b"", b"\xff", b"\xef\xbb\xbf{}"] {
+        let (status, _, err) = ask(&["-"], refused).await;
+        // Nothing at all is no design, and nothing is wrong with it.
+        assert_eq!(status, i32::from(!refused.is_empty()), "{refused:?} {err}");
+    }
+    let (status, out, err) = ask(&["gone.json"], b"").await;
+    assert_eq!((status, out.as_str()), (1, ""));
+    assert!(err.starts_with("gone.json: cannot be read: "), "{err}");
+    assert_eq!(ask(&[], b"").await.0, 2);
 }

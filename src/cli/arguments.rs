@@ -21,6 +21,14 @@ pub(super) enum Command {
     Serve,
     /// Is the configuration sound?
     Check,
+    /// Can this design be used?
+    CheckDesign {
+        /// The design as JSON; "-" for standard input
+        file: PathBuf,
+        /// Print it without what is wrong, each colour in its canonical spelling
+        #[arg(long)]
+        canonical: bool,
+    },
     /// Ask the running gateway for a join token and print the link
     JoinLink(Wanted),
     /// Print the headers API-KEY and HASH-SIGNATURE for a request body

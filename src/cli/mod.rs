@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `serve`, or none | `serve` | runs the gateway until a signal |
 //! | `check` | `check` | tells whether the configuration is sound |
+//! | `check-design` | `check_design` | tells whether a design can be used |
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
 //!
@@ -17,6 +18,7 @@
 mod arguments;
 mod ask;
 mod check;
+mod check_design;
 mod join_link;
 mod keys;
 mod serve;
@@ -25,6 +27,7 @@ mod sign;
 use std::{
     env,
     ffi::OsString,
+    io::{self, Read},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -71,6 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let answer = match arguments.command {
         None | Some(Command::Serve) => return serve::run(&config, &ask),
         Some(Command::Check) => check::answer(&config, &gateway::problems(&config, &Clock::system())),
+        Some(Command::CheckDesign { file, canonical }) => check_design::answer(&config, &file, canonical),
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
     };
@@ -123,6 +127,18 @@ type Refused = String;
 /// A file of the command line, with its name where it can't be read.
 fn read(file: &Path) -> Result<Vec<u8>, Refused> {
     std::fs::read(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))
+}
+
+/// A file of the command line, or standard input for none and for `-`.
+fn read_or_input(file: Option<&Path>) -> Result<Vec<u8>, Refused> {
+    if let Some(file) = file.filter(|file| *file != "-") {
+        return read(file);
+    }
+    let mut bytes = Vec::new();
+    io::stdin()
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("standard input cannot be read: {error}"))?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -4,20 +4,14 @@
 //!
 //! Source: contract.md section 1.
 
-use std::{
-    io::{self, Read},
-    path::Path,
-};
+use std::path::Path;
 
-use super::{Refused, keys, read};
+use super::{Refused, keys, read_or_input};
 use crate::{config::Config, token::TokenKeys};
 
 pub(super) fn answer(config: &Config, file: Option<&Path>) -> Result<String, Refused> {
     let keys = keys::of(config)?;
-    let body = match file {
-        Some(file) if file != "-" => read(file)?,
-        Some(_) | None => standard_input()?,
-    };
+    let body = read_or_input(file)?;
     Ok(headers(&keys, &body)
         .map(|(name, value)| format!("{name}: {value}"))
         .join("\n"))
@@ -29,14 +23,6 @@ pub(super) fn headers(keys: &TokenKeys, body: &[u8]) -> [(&'static str, String);
         ("API-KEY", keys.api_key().to_owned()),
         ("HASH-SIGNATURE", keys.requests().signature(body)),
     ]
-}
-
-fn standard_input() -> Result<Vec<u8>, Refused> {
-    let mut body = Vec::new();
-    io::stdin()
-        .read_to_end(&mut body)
-        .map_err(|error| format!("standard input cannot be read: {error}"))?;
-    Ok(body)
 }
 
 #[cfg(test)]

@@ -52,13 +52,20 @@ impl Breach {
     }
 }
 
+impl Breach {
+    /// Value and rule, for where the field stands already.
+    pub fn told(&self) -> String {
+        if self.value.is_empty() {
+            self.rule.to_string()
+        } else {
+            format!("`{}` {}", self.value, self.rule)
+        }
+    }
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.field)?;
-        if !self.value.is_empty() {
-            write!(f, " `{}`", self.value)?;
-        }
-        write!(f, " {}", self.rule)
+        write!(f, "{} {}", self.field, self.told())
     }
 }
 

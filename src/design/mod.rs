@@ -81,8 +81,9 @@ impl DesignRules {
     }
 
     /// Everything there is to say of a design that is in no link yet; `design.from_links` is no matter here.
-    pub fn inspect(&self, json: &str) -> Report {
-        let (left, breaches) = match document::read(json) {
+    pub fn inspect(&self, json: &[u8]) -> Report {
+        let text = std::str::from_utf8(json).map_err(|_| Rule::NotJson);
+        let (left, breaches) = match text.and_then(document::read) {
             Ok(entries) => self.judge_all(&entries),
             Err(rule) => (Design::default(), vec![Breach::of_document(rule)]),
         };
