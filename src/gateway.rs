@@ -14,7 +14,7 @@ use crate::{
     design::{self, DesignRules, DesignSettings},
     drain::Drain,
     files::{ClientFiles, FilesProblem, FilesSettings},
-    handoff::{Handoff, HandoffSettings, Scope},
+    handoff::{DesignCheck, Handoff, HandoffSettings, Scope},
     issue::{CallerSettings, EmbeddedSettings, Issue, IssueSettings, Mode},
     limits::{Limits, Rates},
     listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
@@ -374,6 +374,7 @@ async fn router(
             login: config.upstreams.expose.contains(&config::Exposed::Login),
             metrics: config.upstreams.expose.contains(&config::Exposed::Metrics),
         },
+        design_check: DesignCheck::new(design.clone(), Arc::clone(&limits), config.timeouts.header),
         handoff: Handoff::new(
             handoff,
             Arc::clone(&keys),

@@ -94,6 +94,16 @@ impl DesignRules {
         }
     }
 
+    /// As `inspect`, for somebody who wants to put it into a link.
+    pub fn inspect_for_link(&self, json: &[u8]) -> Report {
+        let mut report = self.inspect(json);
+        let empty = report.breaches.is_empty() && report.left.fields.is_empty();
+        if !self.settings.from_links && !empty {
+            report.breaches.push(Breach::of_document(Rule::NotFromLinks));
+        }
+        report
+    }
+
     fn judge_all(&self, entries: &[(String, Value)]) -> (Design, Vec<Breach>) {
         let mut good = Design::default();
         let mut breaches = Vec::new();

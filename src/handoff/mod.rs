@@ -20,6 +20,7 @@
 mod companion;
 mod cookie;
 mod design;
+mod design_check;
 mod error;
 mod fetch;
 mod frame;
@@ -39,7 +40,12 @@ use hyper::{
 
 use self::{companion::Companion, cookie::Cookies};
 pub use self::{
-    error::HandoffError, fetch::is_prefetch, redirect::ServerLink, refresh::Carried, renewal::Renewal,
+    design_check::{DesignCheck, DesignCheckError},
+    error::HandoffError,
+    fetch::is_prefetch,
+    redirect::ServerLink,
+    refresh::Carried,
+    renewal::Renewal,
 };
 use crate::{
     addr::ClientAddr,

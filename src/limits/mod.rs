@@ -6,6 +6,7 @@
 //! | `room` | tokens for one room of one caller | the room from a platform that runs wild |
 //! | `caller` | tokens for one caller | plugnmeet-server |
 //! | `failures` | bad keys, signatures, checksums and links of one client prefix | the secret, from guessing; the log, from noise |
+//! | `design` | designs that one client prefix has checked | this gateway's time |
 //!
 //! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
 //! good: it is asked only once something was bad.
@@ -54,6 +55,8 @@ pub struct LimitsSettings {
     pub rates: Rates,
     /// See the table above.
     pub failures: RateSettings,
+    /// See the table above.
+    pub design: RateSettings,
     /// Where it is counted.
     pub store: StoreSettings,
 }
@@ -83,6 +86,7 @@ pub struct Limits {
     defaults: CallerLimits,
     callers: HashMap<String, CallerLimits>,
     failures: Limit,
+    design: Limit,
     redis: Option<Redis>,
 }
 
@@ -120,6 +124,7 @@ impl Limits {
                 .map(|(name, rates)| (name.clone(), of(rates)))
                 .collect(),
             failures: limit("failures", settings.failures),
+            design: limit("design", settings.design),
             redis,
         }
     }
@@ -142,6 +147,12 @@ impl Limits {
     /// Something of this client's was bad: has it been too often?
     pub async fn failure(&self, client: ClientAddr) -> Result<(), OverLimit> {
         let of_client = self.failures.bucket(&[&client.prefix().to_string()]);
+        self.take(&[of_client]).await
+    }
+
+    /// May this client have another design checked?
+    pub async fn design_check(&self, client: ClientAddr) -> Result<(), OverLimit> {
+        let of_client = self.design.bucket(&[&client.prefix().to_string()]);
         self.take(&[of_client]).await
     }
 
@@ -175,6 +186,7 @@ mod tests {
         let settings = LimitsSettings {
             rates: rates("10/min", "40/min", "100/min"),
             failures: rate("20/min"),
+            design: rate("60/min"),
             store: StoreSettings::Memory,
         };
         let slow = ("slow".to_owned(), rates("1/min", "2/min", "3/min"));

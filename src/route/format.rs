@@ -3,6 +3,7 @@
 
 use hyper::{HeaderMap, Uri, header};
 
+use super::table::DESIGN_CHECK;
 use crate::{issue::BbbPath, reply::Format};
 
 /// Paths that no person opens, wherever the client is mounted.
@@ -44,7 +45,7 @@ pub(super) fn of(uri: &Uri, headers: &HeaderMap, mount: &str) -> Format {
         Format::Api { protobuf: protobuf() }
     } else if BbbPath::of(path).is_some() && (mount.is_empty() || !starts(mount)) {
         Format::Bbb
-    } else if starts("/lti/v1/api") {
+    } else if starts("/lti/v1/api") || path.strip_prefix(mount) == Some(DESIGN_CHECK) {
         Format::Page { json: true }
     } else if !MACHINES.iter().any(|prefix| starts(prefix)) && (path == "/" || starts(mount)) {
         Format::Page {
@@ -92,6 +93,10 @@ mod tests {
         );
         assert_eq!(
             form("/conference/", &[("accept", "application/json")]),
+            Format::Page { json: true }
+        );
+        assert_eq!(
+            form("/conference/design/check", &[("accept", "text/html,*/*")]),
             Format::Page { json: true }
         );
         assert_eq!(form("/ws", &[]), Format::Page { json: true });

@@ -35,7 +35,7 @@ use crate::{
     addr::{ClientAddr, Networks},
     clock::Clock,
     files::ClientFiles,
-    handoff::Handoff,
+    handoff::{DesignCheck, Handoff},
     issue::{Endpoint, Issue, IssueError, Issued, Passed},
     observe::{AccessRecord, Metrics},
     proxy::{About, Upstream},
@@ -66,6 +66,8 @@ pub struct Router {
     pub table: Table,
     /// Links and sessions.
     pub handoff: Handoff,
+    /// Designs, before they are in a link.
+    pub design_check: DesignCheck,
     /// Tokens.
     pub issue: Issue,
     /// The client's files.
@@ -146,6 +148,7 @@ impl Router {
             ),
             Route::Page { tag } => self.page(&request, &target, tag, from).await,
             Route::Asset(path) => self.files.asset(path, request.method(), request.headers()),
+            Route::DesignCheck => Ok(self.design_check.handle(request, from.client).await?),
             Route::Issue => {
                 let unchanged = path_and_query(request.uri())?;
                 self.issue(request, unchanged, about).await

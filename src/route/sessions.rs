@@ -159,6 +159,7 @@ impl Router {
             Route::Logout { .. }
             | Route::Switch
             | Route::Asset(_)
+            | Route::DesignCheck
             | Route::Issue
             | Route::Auth(_)
             | Route::Bbb

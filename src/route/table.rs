@@ -13,6 +13,9 @@ use crate::{
     token::TokenKeys,
 };
 
+/// Below the mount.
+pub(super) const DESIGN_CHECK: &str = "/design/check";
+
 /// What a path is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -36,6 +39,8 @@ pub enum Route<'a> {
     Switch,
     /// A client file; its path below the client's folder.
     Asset(&'a str),
+    /// An integrator has a design checked.
+    DesignCheck,
     /// `getJoinToken`.
     Issue,
     /// Another endpoint under `/auth`.
@@ -76,6 +81,7 @@ impl Route<'_> {
             Self::Logout { .. } => "logout",
             Self::Switch => "switch",
             Self::Asset(_) => "asset",
+            Self::DesignCheck => "design_check",
             Self::Issue => "issue",
             Self::Auth(_) => "auth",
             Self::Bbb => "bbb",
@@ -192,6 +198,8 @@ impl Table {
             Some("/" | "/index.html") => Route::Page { tag: None },
             Some("/logout") if !self.session_paths => Route::Logout { tag: None },
             Some("/switch") if !self.session_paths => Route::Switch,
+            // The client has no such file, nor one beside it.
+            Some(DESIGN_CHECK) => Route::DesignCheck,
             Some(rest) => self
                 .session(rest)
                 .unwrap_or(Route::Asset(rest.trim_start_matches('/'))),
@@ -271,6 +279,9 @@ mod tests {
                 ("/conference/s", Route::Nowhere),
                 ("/conference/assets/config.js", Route::Asset("assets/config.js")),
                 ("/assets/lti/js/v1.js", Route::Asset("assets/lti/js/v1.js")),
+                ("/conference/design/check", Route::DesignCheck),
+                ("/conference/design/check/", Route::Asset("design/check/")),
+                ("/design/check", Route::Nowhere),
                 ("/conferences/", Route::Nowhere),
                 ("/Conference/", Route::Nowhere),
             ],
@@ -293,6 +304,7 @@ mod tests {
                 ("/key/bigbluebutton/api/join", Route::Bbb),
                 ("/ws", Route::Nats("/")),
                 ("/x.js", Route::Asset("x.js")),
+                ("/design/check", Route::DesignCheck),
             ],
         );
     }

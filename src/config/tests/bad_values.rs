@@ -252,6 +252,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("limits.room", "\"10\"", "\"10\" is not a rate", RATE),
     ("limits.caller", "10", "10 is no string", RATE),
     ("limits.failures", "\"1/day\"", "\"1/day\" is not a rate", RATE),
+    (
+        "limits.design",
+        "\"0/s\"",
+        "\"0/s\" would refuse every request",
+        "write 1/min or more",
+    ),
     ("limits.store", "\"redis\"", "\"redis\" is not known here", STORE),
     (
         "limits.store",

@@ -1,0 +1,172 @@
+//! `POST {mount}/design/check`: an integrator asks whether a design can go into a link.
+//!
+//! The answer is 200 for a bad design too, as the question has been answered; only a request that can't be read is an
+//! error. `canonical` is what would be left of the design, and how each colour is written.
+//!
+//! It needs no key, as it tells nothing but the rules, and so it is limited by the client's address. What is asked about is
+//! not logged, and is shown shortened and with invisible characters escaped (`crate::design::Breach`).
+//!
+//! Not here: what a design may be (`crate::design`).
+//!
+//! Source: product.md "`custom_design`".
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+};
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+
+use crate::{
+    addr::ClientAddr,
+    design::{DesignRules, MAX_BYTES, Report},
+    limits::{Limits, OverLimit},
+    reply::{Body, Failure},
+};
+
+/// The door.
+#[derive(Clone)]
+pub struct DesignCheck {
+    rules: DesignRules,
+    limits: Arc<Limits>,
+    deadline: Duration,
+}
+
+/// Why a question about a design is not answered.
+#[derive(Debug)]
+pub enum DesignCheckError {
+    /// A design is sent, not fetched.
+    Method,
+    /// Too many questions from one household.
+    OverLimit(OverLimit),
+    /// No design is that large.
+    BodyTooLarge,
+    /// Not there in time.
+    BodyTooSlow,
+    /// The client left in the middle.
+    BodyBroken,
+}
+
+impl DesignCheck {
+    /// By these rules; `deadline` is for the whole body.
+    pub fn new(rules: DesignRules, limits: Arc<Limits>, deadline: Duration) -> Self {
+        Self {
+            rules,
+            limits,
+            deadline,
+        }
+    }
+
+    /// Answers one question.
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        client: ClientAddr,
+    ) -> Result<Response<Body>, DesignCheckError> {
+        if request.method() != Method::POST {
+            return Err(DesignCheckError::Method);
+        }
+        self.limits
+            .design_check(client)
+            .await
+            .map_err(DesignCheckError::OverLimit)?;
+        let design = read(request.into_body(), self.deadline).await?;
+        let answer = told(&self.rules.inspect_for_link(&design)).to_string();
+        let mut response = Response::new(answer.into());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(response)
+    }
+}
+
+/// All of it, and nothing at all of one that says it is too large.
+async fn read(body: Incoming, deadline: Duration) -> Result<Bytes, DesignCheckError> {
+    if body.size_hint().lower() > MAX_BYTES as u64 {
+        return Err(DesignCheckError::BodyTooLarge);
+    }
+    match timeout(deadline, Limited::new(body, MAX_BYTES).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(DesignCheckError::BodyTooLarge),
+        Ok(Err(_broken_off)) => Err(DesignCheckError::BodyBroken),
+        Err(_late) => Err(DesignCheckError::BodyTooSlow),
+    }
+}
+
+fn told(report: &Report) -> Value {
+    let problems: Vec<Value> = report
+        .breaches
+        .iter()
+        .map(|breach| {
+            json!({
+                "field": breach.field,
+                "value": breach.value,
+                "rule": breach.rule.code(),
+                "message": breach.to_string(),
+            })
+        })
+        .collect();
+    let warnings: Vec<Value> = report
+        .warnings
+        .iter()
+        .map(|warning| {
+            json!({
+                "field": warning.field,
+                "value": warning.value,
+                "rule": "contrast",
+                "message": warning.to_string(),
+            })
+        })
+        .collect();
+    let canonical = report.left.canonical();
+    let canonical: Map<String, Value> = canonical
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    json!({
+        "status": problems.is_empty(),
+        "problems": problems,
+        "warnings": warnings,
+        "canonical": canonical,
+    })
+}
+
+impl fmt::Display for DesignCheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => f.write_str("send the design as JSON with POST"),
+            Self::OverLimit(over) => over.fmt(f),
+            Self::BodyTooLarge => write!(f, "a design is at most {MAX_BYTES} bytes"),
+            Self::BodyTooSlow => f.write_str("the body came too slowly"),
+            Self::BodyBroken => f.write_str("the body broke off"),
+        }
+    }
+}
+
+impl std::error::Error for DesignCheckError {}
+
+impl From<DesignCheckError> for Failure {
+    fn from(error: DesignCheckError) -> Self {
+        let (status, code) = match &error {
+            DesignCheckError::Method => (StatusCode::METHOD_NOT_ALLOWED, "method"),
+            DesignCheckError::OverLimit(over) => return Self::from(*over),
+            DesignCheckError::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            DesignCheckError::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
+            DesignCheckError::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
+        };
+        let failure = Self::new(status, code, error.to_string());
+        match error {
+            DesignCheckError::Method => failure.header(header::ALLOW, HeaderValue::from_static("POST")),
+            DesignCheckError::OverLimit(_)
+            | DesignCheckError::BodyTooLarge
+            | DesignCheckError::BodyTooSlow
+            | DesignCheckError::BodyBroken => failure,
+        }
+    }
+}
