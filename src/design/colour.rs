@@ -52,32 +52,48 @@ fn parsed(text: &str) -> Option<Color> {
 /// The one way to write this colour: in hexadecimal what has a byte for each component, as plugNmeet's own documents have
 /// it, else as CSS writes it. `text` has passed `check`.
 pub(super) fn canonical(text: &str) -> String {
-    let in_css = |text: &str| {
-        let colour = parsed(text)?;
-        let css = colour.to_css_string();
-        // `hsl()` and `hwb()` are written as `rgb()`.
-        match parsed(&css)? {
-            Color::Rgba(rgba) => {
-                let opaque = format!("#{:02x}{:02x}{:02x}", rgba.red, rgba.green, rgba.blue);
-                Some(match alpha_byte(rgba.alpha) {
-                    u8::MAX => opaque,
-                    alpha => format!("{opaque}{alpha:02x}"),
-                })
-            }
-            Color::CurrentColor
-            | Color::Hsl(_)
-            | Color::Hwb(_)
-            | Color::Lab(_)
-            | Color::Lch(_)
-            | Color::Oklab(_)
-            | Color::Oklch(_)
-            | Color::ColorFunction(_) => Some(css),
-        }
-    };
-    // A number too large for the parser's is written as a word that is none.
     in_css(text)
         .filter(|css| check(css).is_ok())
         .unwrap_or_else(|| text.trim_matches(' ').to_owned())
+}
+
+/// None for numbers so large that nobody could say which colour that is.
+fn in_css(text: &str) -> Option<String> {
+    let colour = parsed(text)?;
+    let hue = match colour {
+        Color::Hsl(hsl) => hsl.hue,
+        Color::Hwb(hwb) => hwb.hue,
+        Color::CurrentColor
+        | Color::Rgba(_)
+        | Color::Lab(_)
+        | Color::Lch(_)
+        | Color::Oklab(_)
+        | Color::Oklch(_)
+        | Color::ColorFunction(_) => None,
+    };
+    // The parser turns it into the circle, but for what is too far away from it.
+    if hue.is_some_and(|hue| !(0.0..=360.0).contains(&hue)) {
+        return None;
+    }
+    let css = colour.to_css_string();
+    // `hsl()` and `hwb()` are written as `rgb()`.
+    Some(match parsed(&css)? {
+        Color::Rgba(rgba) => {
+            let opaque = format!("#{:02x}{:02x}{:02x}", rgba.red, rgba.green, rgba.blue);
+            match alpha_byte(rgba.alpha) {
+                u8::MAX => opaque,
+                alpha => format!("{opaque}{alpha:02x}"),
+            }
+        }
+        Color::CurrentColor
+        | Color::Hsl(_)
+        | Color::Hwb(_)
+        | Color::Lab(_)
+        | Color::Lch(_)
+        | Color::Oklab(_)
+        | Color::Oklch(_)
+        | Color::ColorFunction(_) => css,
+    })
 }
 
 #[expect(
@@ -234,7 +250,14 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_canonical_is_good_and_stays_as_it_is() {
-        for text in GOOD.iter().copied().chain(["lab(1e39 0 0)", "rgb(1e39 1e-39 0)"]) {
+        for text in GOOD.iter().copied().chain([
+            "lab(1e39 0 0)",
+            "rgb(1e39 1e-39 0)",
+            "hsl(1e39 50% 50%)",
+            "hwb(-1e38deg 1% 1%)",
+            "hsl(0 1e39% -1e39%)",
+            "oklch(1e39 1e39 1e39)",
+        ]) {
             let once = canonical(text);
             assert_eq!(check(&once), Ok(()), "{text}: {once}");
             assert_eq!(canonical(&once), once, "{text}");

@@ -165,6 +165,7 @@ proptest! {
     /// What is left of a design, whatever came with it, is good by itself and stays where it is pasted.
     #[test]
     fn no_field_of_an_accepted_design_reaches_another(members in members()) {
+        rules().inspect(document(&members).as_bytes());
         if let Verdict::Good(design) | Verdict::Stripped(Some(design)) = rules().check(&document(&members)) {
             prop_assert!(design_stays_in_place(design.iter()), "{design:?}");
             prop_assert!(design_stays_in_place(design.canonical().iter()), "{design:?}");
