@@ -87,7 +87,7 @@ async fn a_name_in_a_link_becomes_the_design_in_its_place() {
     ] {
         let answer = follow_link(&gateway, rest).await;
         assert_redirect(&answer, &format!("{path}?{expected}"));
-        assert!(answer.header("set-cookie").is_some());
+        assert!(answer.set_cookie("pnm_access_token").is_some());
     }
 }
 
@@ -120,6 +120,13 @@ async fn the_session_of_the_plain_form_has_named_designs_too() {
         .get("/conference/?design=dark", &[("Cookie", &cookie(&gateway))])
         .await;
     assert_redirect(&answer, &format!("/conference/?{DARK}"));
+}
+
+#[tokio::test]
+async fn without_designs_of_the_operators_the_parameter_is_one_like_all_others() {
+    let gateway = Gateway::embedded().await;
+    let answer = follow_link(&gateway, "design=dark&design=x").await;
+    assert_redirect(&answer, &format!("{}?design=dark&design=x", path_of(&gateway)));
 }
 
 #[tokio::test]

@@ -47,6 +47,11 @@ impl Design {
 }
 
 impl DesignRules {
+    /// Are there any?
+    pub fn has_named(&self) -> bool {
+        !self.settings.named.is_empty()
+    }
+
     /// What becomes of a link that names a design.
     pub fn named(&self, name: &str) -> Verdict {
         match self.settings.named.get(name) {

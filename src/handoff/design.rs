@@ -30,7 +30,13 @@ impl Handoff {
     ) -> Result<(Option<String>, Option<Design>), HandoffError> {
         let only = |name| Query(query).only(name).map_err(|_| HandoffError::TwoDesigns);
         let brought = only(DESIGN_PARAMETER)?.map_or(Verdict::Absent, |decoded| self.design.check(&decoded));
-        let Some(name) = only(NAME_PARAMETER)? else {
+        // Without any designs of the operator's it is a parameter like all others.
+        let name = if self.design.has_named() {
+            only(NAME_PARAMETER)?
+        } else {
+            None
+        };
+        let Some(name) = name else {
             return in_place_of(query, DESIGN_PARAMETER, brought);
         };
         match brought {

@@ -201,6 +201,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"3 h\" is no duration",
         DURATION,
     ),
+    ("session.max_age", "12", "12 is no string", DURATION),
     (
         "session.login_url",
         "\"/login\"",
