@@ -465,6 +465,28 @@ async fn who_leaves_is_out_and_no_copy_of_the_cookies_is_renewed() {
 }
 
 #[tokio::test]
+async fn one_address_ends_the_session_of_the_page_that_leads_there() {
+    let gateway = Gateway::embedded().await;
+    let path = path_of(&gateway, "room01", "ann");
+    let page = format!("{}{path}?x=1", gateway.origin());
+    let logout = gateway
+        .get("/conference/logout", &[("Referer", &page), SAME_ORIGIN])
+        .await;
+    assert_eq!(
+        (logout.status, logout.header("location")),
+        (303, Some(format!("{path}logout").as_str()))
+    );
+    for referer in [
+        "https://localhost/",
+        "https://localhost/conference/s/../../evil",
+        "x",
+    ] {
+        let answer = gateway.get("/conference/logout", &[("Referer", referer)]).await;
+        assert_refused(&answer, 200, "Use your join link");
+    }
+}
+
+#[tokio::test]
 async fn another_site_can_end_no_session() {
     let gateway = Gateway::embedded().await;
     let path = path_of(&gateway, "room01", "ann");

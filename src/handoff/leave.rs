@@ -1,11 +1,12 @@
-//! Leaving: `logout` below a session's page ends the session in this browser, and for all copies of its cookie.
+//! Leaving: `logout` below a session's page ends the session in this browser, and for all copies of its cookie. `logout`
+//! below the mount is the same for whoever comes from such a page, so that a room can have one address to end at.
 //!
 //! A token that is still valid stays so, as the server has no way to take one back; none is renewed any more.
 //!
 //! SECURITY: another site's link or form can't end a session.
 
 use hyper::{
-    Method, Response, StatusCode,
+    HeaderMap, Method, Response, StatusCode,
     header::{self, HeaderValue},
 };
 use maud::html;
@@ -13,9 +14,12 @@ use maud::html;
 use super::{
     Handoff, HandoffError, Scope, Visit,
     cookie::{self, Cookies, Written},
-    fetch, redirect_to,
+    fetch, redirect_to, see_other,
 };
-use crate::reply::{Body, Language, Topic, page};
+use crate::{
+    reply::{Body, Language, Topic, page},
+    token::TokenKeys,
+};
 
 impl Handoff {
     /// Ends a session, and says so.
@@ -28,6 +32,12 @@ impl Handoff {
         }
         if fetch::is_prefetch(visit.headers) {
             return Err(HandoffError::Prefetch);
+        }
+        if self.settings.scope == Scope::Session && visit.tag.is_none() {
+            return match self.session_of_referer(visit.headers) {
+                Some(tag) => see_other(&format!("{}logout", self.page_of(tag)), ""),
+                None => self.without_session(Vec::new()),
+            };
         }
         let cookies = Cookies::of(visit.headers);
         if let Ok(Some(running)) = self.running(visit, &cookies) {
@@ -44,6 +54,16 @@ impl Handoff {
                 .map(|ended| (header::SET_COOKIE, ended)),
         );
         Ok(response)
+    }
+
+    /// The session from whose page somebody comes; of the field nothing but what could be a tag is used.
+    fn session_of_referer<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let referer = headers.get(header::REFERER)?.to_str().ok()?;
+        let marker = format!("{}/s/", self.settings.mount);
+        let (_, rest) = referer.split_once("://")?.1.split_once(&marker)?;
+        rest.split('/')
+            .next()
+            .filter(|tag| TokenKeys::looks_like_tag(tag))
     }
 
     /// Ends both cookies, in every form in which they are set.

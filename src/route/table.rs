@@ -30,7 +30,7 @@ pub enum Route<'a> {
     },
     /// A session's path without its slash.
     PageWithoutSlash,
-    /// The end of a session, below its page.
+    /// The end of a session, below its page, or below the mount for whoever comes from there.
     Logout {
         /// The session's tag, from its path.
         tag: Option<&'a str>,
@@ -196,7 +196,7 @@ impl Table {
             None => Route::Nowhere,
             Some("") => Route::MountWithoutSlash,
             Some("/" | "/index.html") => Route::Page { tag: None },
-            Some("/logout") if !self.session_paths => Route::Logout { tag: None },
+            Some("/logout") => Route::Logout { tag: None },
             Some("/switch") if !self.session_paths => Route::Switch,
             // The client has no such file, nor one beside it.
             Some(DESIGN_CHECK) => Route::DesignCheck,
@@ -263,6 +263,7 @@ mod tests {
         let index = format!("/conference/s/{TAG}/index.html");
         let slashless = format!("/conference/s/{TAG}");
         let asset = format!("/conference/s/{TAG}/assets/config.js");
+        let logout = format!("/conference/s/{TAG}/logout");
         check(
             &table(),
             &[
@@ -274,6 +275,9 @@ mod tests {
                 (&index, Route::Page { tag: Some(TAG) }),
                 (&slashless, Route::PageWithoutSlash),
                 (&asset, Route::Nowhere),
+                (&logout, Route::Logout { tag: Some(TAG) }),
+                ("/conference/logout", Route::Logout { tag: None }),
+                ("/conference/switch", Route::Asset("switch")),
                 ("/conference/s/short/", Route::Nowhere),
                 ("/conference/s/", Route::Nowhere),
                 ("/conference/s", Route::Nowhere),
