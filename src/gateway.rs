@@ -334,6 +334,7 @@ async fn router(
         }
     };
     let pages = pages(config, origin, &design).map_err(|problem| vec![problem])?;
+    files.compress();
     let limits = Arc::new(Limits::start(&config.limits, &rates_of_callers(config), metrics, clock).await);
     let scope = match config.session.scope {
         config::SessionScope::Session => Scope::Session,

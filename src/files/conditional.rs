@@ -12,12 +12,14 @@ use hyper::{
 };
 
 /// What tells one state of a file from another.
-#[derive(Debug)]
-pub(super) struct Validators {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Validators<'a> {
     /// Strong, in its quotes.
-    pub etag: HeaderValue,
+    pub etag: &'a HeaderValue,
     /// In whole seconds, as HTTP dates are.
     pub modified: Option<SystemTime>,
+    /// Could the same request have been answered in another coding at another time?
+    pub several_forms: bool,
 }
 
 /// What the preconditions of a `GET` or `HEAD` come to.
@@ -31,7 +33,7 @@ pub(super) enum Verdict {
     Failed,
 }
 
-impl Validators {
+impl Validators<'_> {
     /// Section 13.2.2, steps 1 to 4.
     pub fn verdict(&self, asked: &HeaderMap) -> Verdict {
         if asked.contains_key(IF_MATCH) {
@@ -51,13 +53,15 @@ impl Validators {
         Verdict::Proceed
     }
 
-    /// Section 13.2.2, step 5: does `Range` count? Section 13.1.5: only for exactly this state of the file.
+    /// Section 13.2.2, step 5: does `Range` count? Section 13.1.5: only for exactly this form and state of the file, and
+    /// of a file with several forms a date doesn't say which.
     pub fn range_counts(&self, asked: &HeaderMap) -> bool {
         if !asked.contains_key(IF_RANGE) {
             return true;
         }
         only(asked, &IF_RANGE).is_some_and(|wanted| {
-            wanted == self.etag || (self.modified.is_some() && date(wanted) == self.modified)
+            wanted == self.etag
+                || (!self.several_forms && self.modified.is_some() && date(wanted) == self.modified)
         })
     }
 
@@ -93,7 +97,7 @@ enum Comparison {
 }
 
 /// The value of a field that isn't a list.
-fn only<'a>(asked: &'a HeaderMap, field: &HeaderName) -> Option<&'a HeaderValue> {
+pub(super) fn only<'a>(asked: &'a HeaderMap, field: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = asked.get_all(field).iter();
     values.next().filter(|_| values.next().is_none())
 }
@@ -110,10 +114,13 @@ mod tests {
     const EXACTLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 
-    fn ours() -> Validators {
+    static ETAG: HeaderValue = HeaderValue::from_static("\"a\"");
+
+    fn ours() -> Validators<'static> {
         Validators {
-            etag: HeaderValue::from_static("\"a\""),
+            etag: &ETAG,
             modified: Some(httpdate::parse_http_date(EXACTLY).unwrap()),
+            several_forms: false,
         }
     }
 
@@ -236,6 +243,21 @@ mod tests {
         ] {
             assert_eq!(ours().range_counts(&asked(fields)), expected, "{fields:?}");
         }
+    }
+
+    /// RFC 9110 section 8.8.2.2: the date is no strong validator then.
+    #[test]
+    fn a_date_does_not_say_which_of_several_forms_is_meant() {
+        let ours = Validators {
+            several_forms: true,
+            ..ours()
+        };
+        assert!(!ours.range_counts(&asked(&[("if-range", EXACTLY)])));
+        assert!(ours.range_counts(&asked(&[("if-range", "\"a\"")])));
+        assert_eq!(
+            ours.verdict(&asked(&[("if-modified-since", EXACTLY)])),
+            NotModified
+        );
     }
 
     #[test]

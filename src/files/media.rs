@@ -1,4 +1,4 @@
-//! What a file's name says of it: its media type, and how long a browser may keep it.
+//! What a file's name says of it: its media type, whether it can be made smaller, and how long a browser may keep it.
 //!
 //! Sources: contract.md section 12 "MIME" and "Hashed names".
 
@@ -36,6 +36,27 @@ fn guessed(name: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
 
+/// Not what is compressed already: pictures, sound, film, web fonts, archives.
+pub(super) fn is_compressible(content_type: &HeaderValue) -> bool {
+    let text = content_type.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim_end();
+    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
+    match kind {
+        "text" => true,
+        "application" => {
+            matches!(
+                subtype,
+                // The last is for whatever has no type of its own, such as models of neural networks.
+                "javascript" | "json" | "wasm" | "xml" | "octet-stream"
+            ) || subtype.ends_with("+json")
+                || subtype.ends_with("+xml")
+        }
+        "image" => matches!(subtype, "svg+xml" | "x-icon" | "vnd.microsoft.icon" | "bmp"),
+        "font" => matches!(subtype, "ttf" | "otf" | "collection"),
+        _ => false,
+    }
+}
+
 /// A name with a hash of the content never means another content; all others are asked about every time, which a
 /// `304` answers.
 pub(super) fn cache_control(name: &str) -> HeaderValue {
@@ -47,7 +68,7 @@ pub(super) fn cache_control(name: &str) -> HeaderValue {
 }
 
 /// The bundler's own folders, and in them `name.HASH.ext`.
-fn has_content_hash(name: &str) -> bool {
+pub(super) fn has_content_hash(name: &str) -> bool {
     let Some((folder, file)) = name.rsplit_once('/') else {
         return false;
     };
@@ -91,6 +112,35 @@ mod tests {
             ("LICENSE", "application/octet-stream"),
         ] {
             assert_eq!(content_type(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_already_is_left_alone() {
+        let compressible = |name: &str| is_compressible(&content_type(name));
+        for name in [
+            "x.js",
+            "x.mjs",
+            "x.css",
+            "x.html",
+            "x.json",
+            "x.map",
+            "x.txt",
+            "x.wasm",
+            "x.svg",
+            "x.ico",
+            "x.ttf",
+            "x.tflite",
+            "x.xml",
+            "x.webmanifest",
+        ] {
+            assert!(compressible(name), "{name}");
+        }
+        for name in [
+            "x.jpg", "x.png", "x.webp", "x.gif", "x.woff", "x.woff2", "x.mp3", "x.mp4", "x.zip", "x.gz",
+            "x.pdf",
+        ] {
+            assert!(!compressible(name), "{name}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which bytes a request asks for.
 //!
-//! One range is answered; of several, which no client of these files asks for, none is, as RFC 9110 section 14.2 allows:
-//! the whole file can't be turned into a flood of overlapping parts.
+//! SECURITY: ranges that overlap, or a great many of them, are nobody's who means well. RFC 9110 section 14.2 lets us
+//! answer them with the whole file, so that a short request can't ask for a long answer.
 //!
 //! Source: RFC 9110 sections 14.1.1, 14.1.2, 14.2.
 
@@ -16,25 +16,27 @@ pub(super) enum Asked {
     Whole,
     /// INVARIANT: not empty, and within the file.
     Part(Range<usize>),
-    /// A range that lies outside of the file.
+    /// INVARIANT: two or more as above that don't overlap, in the order in which they were asked for.
+    Parts(Vec<Range<usize>>),
+    /// All ranges lie outside of the file.
     Unsatisfiable,
 }
+
+/// More than any reader of documents or player asks for at once.
+const MAX_RANGES: usize = 16;
 
 /// Reads the value of `Range` for a file of this length.
 pub(super) fn asked(value: &HeaderValue, len: usize) -> Asked {
     value
         .to_str()
         .ok()
-        .and_then(only_range)
-        .map_or(Asked::Whole, |range| match range.split_once('-') {
-            Some(("", suffix)) => last_bytes(suffix, len),
-            Some((first, last)) => from_to(first, last, len),
-            None => Asked::Whole,
-        })
+        .and_then(|value| ranges(value, len))
+        .unwrap_or(Asked::Whole)
 }
 
-/// Section 14.1: names of units ignore case; section 5.6.1.2: empty members of a list don't count.
-fn only_range(value: &str) -> Option<&str> {
+/// None: the field doesn't count. Section 14.1: names of units ignore case; section 5.6.1.2: empty members of a list
+/// don't count.
+fn ranges(value: &str, len: usize) -> Option<Asked> {
     let (unit, set) = value.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
@@ -42,34 +44,51 @@ fn only_range(value: &str) -> Option<&str> {
     let mut members = set
         .split(',')
         .map(|member| member.trim_matches([' ', '\t']))
-        .filter(|member| !member.is_empty());
-    members.next().filter(|_| members.next().is_none())
+        .filter(|member| !member.is_empty())
+        .peekable();
+    members.peek()?;
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (nth, member) in members.enumerate() {
+        let within = range(member, len)?;
+        if nth == MAX_RANGES || found.iter().any(|other| overlap(other, &within)) {
+            return None;
+        }
+        if !within.is_empty() {
+            found.push(within);
+        }
+    }
+    Some(match found.as_slice() {
+        [] => Asked::Unsatisfiable,
+        [only] => Asked::Part(only.clone()),
+        _ => Asked::Parts(found),
+    })
+}
+
+/// One member of the list, as far as it is within the file; none if it is invalid.
+fn range(member: &str, len: usize) -> Option<Range<usize>> {
+    let (first, last) = member.split_once('-')?;
+    if first.is_empty() {
+        return last_bytes(last, len);
+    }
+    let first = number(first)?;
+    let last = if last.is_empty() {
+        usize::MAX
+    } else {
+        number(last)?
+    };
+    // Section 14.1.2: an end before the beginning is invalid, an end after the last byte means that byte.
+    (first <= last).then(|| first.min(len)..last.saturating_add(1).min(len))
 }
 
 /// Section 14.1.2: a suffix longer than the file is the whole of it; a suffix of nothing can't be satisfied.
-fn last_bytes(suffix: &str, len: usize) -> Asked {
-    match number(suffix) {
-        None => Asked::Whole,
-        Some(0) => Asked::Unsatisfiable,
-        // An empty part has no `Content-Range`.
-        Some(_) if len == 0 => Asked::Whole,
-        Some(suffix) => Asked::Part(len.saturating_sub(suffix)..len),
-    }
+fn last_bytes(suffix: &str, len: usize) -> Option<Range<usize>> {
+    let suffix = number(suffix)?;
+    // An empty part has no `Content-Range`: an empty file is sent whole.
+    (suffix == 0 || len > 0).then(|| len.saturating_sub(suffix)..len)
 }
 
-/// Section 14.1.2: an end before the beginning is invalid, an end after the last byte means that byte.
-fn from_to(first: &str, last: &str, len: usize) -> Asked {
-    let last = if last.is_empty() {
-        Some(usize::MAX)
-    } else {
-        number(last)
-    };
-    match (number(first), last) {
-        (Some(first), Some(last)) if first > last => Asked::Whole,
-        (Some(first), Some(_)) if first >= len => Asked::Unsatisfiable,
-        (Some(first), Some(last)) => Asked::Part(first..last.saturating_add(1).min(len)),
-        _ => Asked::Whole,
-    }
+fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start.max(b.start) < a.end.min(b.end)
 }
 
 /// Digits alone; a number beyond any file is as good as the largest.
@@ -125,7 +144,38 @@ mod tests {
         }
     }
 
-    /// RFC 9110 section 14.2: an invalid ranges-specifier, an unknown unit and several ranges are ignored.
+    #[test]
+    fn several_ranges_are_parts_in_their_order_as_far_as_they_are_within_the_file() {
+        for (value, expected) in [
+            ("bytes=0-1,4-5", vec![0..2, 4..6]),
+            ("bytes=4-5 , 0-1", vec![4..6, 0..2]),
+            ("bytes=0-4,5-9", vec![0..5, 5..10]),
+            ("bytes=0-0,-1", vec![0..1, 9..10]),
+            ("bytes=0-0,20-30,8-", vec![0..1, 8..10]),
+        ] {
+            assert_eq!(of(value, 10), Parts(expected), "{value}");
+        }
+        assert_eq!(of("bytes=20-,1-1,-0", 10), Part(1..2));
+        assert_eq!(of("bytes=20-,30-40", 10), Unsatisfiable);
+    }
+
+    #[test]
+    fn a_great_many_ranges_and_those_that_overlap_are_ignored() {
+        for value in ["bytes=0-,0-", "bytes=0-1,1-2", "bytes=0-5,-6", "bytes=0-1,0-1"] {
+            assert_eq!(of(value, 10), Whole, "{value}");
+        }
+        let many = |count: usize| {
+            let ranges: Vec<String> = (0..count).map(|n| format!("{n}-{n}")).collect();
+            asked(
+                &HeaderValue::try_from(format!("bytes={}", ranges.join(","))).unwrap(),
+                100,
+            )
+        };
+        assert!(matches!(many(MAX_RANGES), Parts(parts) if parts.len() == MAX_RANGES));
+        assert_eq!(many(MAX_RANGES + 1), Whole);
+    }
+
+    /// RFC 9110 section 14.2: an invalid ranges-specifier and an unknown unit are ignored.
     #[test]
     fn anything_else_is_ignored() {
         for value in [
@@ -144,9 +194,10 @@ mod tests {
             "bytes=0 - 1",
             "bytes=0x1-2",
             "items=0-1",
-            "bytes=0-1,4-5",
-            "bytes=0-1,0-1",
             "bytes=0-1,x",
+            "bytes=20-,x",
+            "bytes=0-1,5-2",
+            "bytes=,",
         ] {
             assert_eq!(of(value, 10), Whole, "{value}");
         }
@@ -155,10 +206,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_part_is_never_empty_and_always_within_the_file(value in "bytes=[0-9]{0,3}-[0-9]{0,3}", len in 0..300usize) {
-            if let Part(range) = asked(&HeaderValue::try_from(value).unwrap(), len) {
-                prop_assert!(range.start < range.end && range.end <= len);
-            }
+        fn parts_are_never_empty_never_overlap_and_are_always_within_the_file(
+            value in "bytes=([0-9]{0,3}-[0-9]{0,3},? ?){1,6}",
+            len in 0..300usize,
+        ) {
+            let parts = match asked(&HeaderValue::try_from(value).unwrap(), len) {
+                Whole | Unsatisfiable => Vec::new(),
+                Part(part) => vec![part],
+                Parts(parts) => {
+                    prop_assert!(parts.len() > 1);
+                    parts
+                }
+            };
+            prop_assert!(parts.iter().all(|part| part.start < part.end && part.end <= len));
+            prop_assert!(parts.iter().map(Range::len).sum::<usize>() <= len);
         }
     }
 }

@@ -3,25 +3,28 @@
 //! Sources: RFC 9110 sections 13.2 (preconditions), 14 (ranges), 15.3.7, 15.4.5, 15.5.17; Fetch standard, "CORS
 //! protocol" and "Cross-Origin-Resource-Policy header".
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use aws_lc_rs::digest;
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use bytes::Bytes;
 use hyper::{
     HeaderMap, Method, Response, StatusCode,
     header::{
         ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_RANGE,
-        CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, ORIGIN, RANGE, X_CONTENT_TYPE_OPTIONS,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_ENCODING,
+        CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, ORIGIN, RANGE,
+        VARY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
 use super::{
-    conditional::{Validators, Verdict},
-    folder::Found,
+    accept::Accepted,
+    conditional::{self, Validators, Verdict},
+    content::{Content, Form},
     media,
     method::{self, Verb},
+    multipart::Multipart,
     range::{self, Asked},
 };
 use crate::{
@@ -36,12 +39,16 @@ const SHARED: [(HeaderName, HeaderValue); 2] = [
     (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     (CORP, HeaderValue::from_static("cross-origin")),
 ];
+/// Less than this is one packet, whatever is done to it.
+const LEAST_CODED_BYTES: usize = 256;
 
 /// Content that is shared by all its answers.
 pub(super) struct Stored {
-    content: Bytes,
-    validators: Validators,
-    /// The headers of a full answer.
+    content: Arc<Content>,
+    /// Has it, or will it have, more than one form?
+    varies: bool,
+    modified: Option<SystemTime>,
+    /// The headers of a full answer, whatever its form.
     headers: HeaderMap,
     /// May pages of other origins use it?
     shared: bool,
@@ -49,58 +56,57 @@ pub(super) struct Stored {
 
 impl Stored {
     /// A file of the client. Plugins embed the client from other origins, and nothing in a file is anybody's own.
-    pub fn asset(name: &str, found: Found) -> Self {
-        Self::new(
-            found.content.into(),
-            found.modified,
-            media::content_type(name),
-            media::cache_control(name),
-            true,
-        )
+    pub fn asset(name: &str, content: Arc<Content>, modified: Option<SystemTime>) -> Self {
+        let content_type = media::content_type(name);
+        Self::new(content, modified, content_type, media::cache_control(name), true)
     }
 
     /// The client's page. It has no date: it follows from the file and from the configuration.
-    pub fn page(html: String) -> Self {
+    pub fn page(content: Arc<Content>) -> Self {
+        let content_type = HeaderValue::from_static("text/html; charset=utf-8");
         Self::new(
-            html.into(),
+            content,
             None,
-            HeaderValue::from_static("text/html; charset=utf-8"),
+            content_type,
             HeaderValue::from_static("no-cache"),
             false,
         )
     }
 
     fn new(
-        content: Bytes,
+        content: Arc<Content>,
         modified: Option<SystemTime>,
         content_type: HeaderValue,
         cache_control: HeaderValue,
         shared: bool,
     ) -> Self {
-        let validators = Validators {
-            etag: etag(&content),
-            modified: modified.and_then(http_time),
-        };
+        let len = content.plain().bytes.len();
+        let varies = len >= LEAST_CODED_BYTES && media::is_compressible(&content_type);
+        let modified = modified.and_then(http_time);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type);
         headers.insert(CACHE_CONTROL, cache_control);
-        headers.insert(ETAG, validators.etag.clone());
-        if let Some(modified) = validators.modified
+        if let Some(modified) = modified
             && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(modified))
         {
             headers.insert(LAST_MODIFIED, date);
         }
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if shared {
-            share(&mut headers);
-        }
-        Self {
+        let stored = Self {
             content,
-            validators,
-            headers,
+            varies,
+            modified,
+            headers: HeaderMap::new(),
             shared,
-        }
+        };
+        stored.mark(&mut headers);
+        Self { headers, ..stored }
+    }
+
+    /// What it holds, if codings of it should be made.
+    pub fn to_code(&self) -> Option<&Arc<Content>> {
+        self.varies.then_some(&self.content)
     }
 
     /// The answer to a request, in the order of RFC 9110 section 13.2.2.
@@ -109,52 +115,96 @@ impl Stored {
         if verb == Verb::Options {
             return Ok(self.options(asked));
         }
-        match self.validators.verdict(asked) {
+        let accepted = Accepted::of(asked);
+        let form = self.form(verb, asked, accepted);
+        let validators = Validators {
+            etag: &form.etag,
+            modified: self.modified,
+            several_forms: self.varies && accepted.any_coding(),
+        };
+        match validators.verdict(asked) {
             Verdict::Proceed => {}
-            Verdict::NotModified => return Ok(self.not_modified()),
+            Verdict::NotModified => return Ok(self.not_modified(form)),
             Verdict::Failed => return Ok(self.bare(StatusCode::PRECONDITION_FAILED)),
         }
-        Ok(match self.range(verb, asked) {
-            Asked::Whole => verb.answer_with(self.full(self.content.clone())),
-            Asked::Part(range) => {
-                let bounds = format!("{}-{}", range.start, range.end.saturating_sub(1));
-                let mut part = self.full(self.content.slice(range));
-                *part.status_mut() = StatusCode::PARTIAL_CONTENT;
-                self.say_range(&mut part, &bounds);
-                verb.answer_with(part)
+        let wanted = match range_of(verb, asked) {
+            Some(range) if validators.range_counts(asked) => range::asked(range, form.bytes.len()),
+            _ => Asked::Whole,
+        };
+        Ok(match wanted {
+            Asked::Whole => verb.answer_with(self.full(form)),
+            Asked::Part(part) => {
+                let bounds = format!("{}-{}", part.start, part.end.saturating_sub(1));
+                let mut response = self.full(form);
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                say_range(&mut response, &bounds, form);
+                *response.body_mut() = Body::Full(form.bytes.slice(part));
+                verb.answer_with(response)
             }
+            Asked::Parts(parts) => verb.answer_with(self.parts(form, &parts)),
             Asked::Unsatisfiable => {
                 let mut refusal = self.bare(StatusCode::RANGE_NOT_SATISFIABLE);
-                self.say_range(&mut refusal, "*");
+                say_range(&mut refusal, "*", form);
                 refusal
             }
         })
     }
 
-    /// RFC 9110 section 14.2: `Range` is for `GET` alone, and there is one or none.
-    fn range(&self, verb: Verb, asked: &HeaderMap) -> Asked {
-        let mut ranges = asked.get_all(RANGE).iter();
-        match (ranges.next(), ranges.next()) {
-            (Some(value), None) if verb == Verb::Get && self.validators.range_counts(asked) => {
-                range::asked(value, self.content.len())
-            }
-            _ => Asked::Whole,
+    /// Which form this request is answered in.
+    ///
+    /// A part is of the form that the client says it has, else of the file as it is: forms may come between one part and
+    /// the next, and only that one was there from the start.
+    fn form(&self, verb: Verb, asked: &HeaderMap, accepted: Accepted) -> &Form {
+        if !self.varies {
+            return self.content.plain();
         }
+        let welcome = |form: &&Form| form.coding.map_or(accepted.identity(), |c| accepted.weight(c)) > 0;
+        let of_a_part = range_of(verb, asked).and_then(|_| match conditional::only(asked, &IF_RANGE) {
+            Some(tag) => self.content.tagged(tag),
+            None if asked.contains_key(IF_RANGE) => None,
+            None => Some(self.content.plain()),
+        });
+        of_a_part
+            .filter(welcome)
+            .unwrap_or_else(|| self.content.best(accepted))
     }
 
-    fn full(&self, content: Bytes) -> Response<Body> {
-        let mut response = Response::new(Body::Full(content));
-        *response.headers_mut() = self.headers.clone();
+    fn full(&self, form: &Form) -> Response<Body> {
+        let mut response = Response::new(Body::Full(form.bytes.clone()));
+        let headers = response.headers_mut();
+        headers.clone_from(&self.headers);
+        headers.insert(ETAG, form.etag.clone());
+        if let Some(coding) = form.coding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+        }
+        response
+    }
+
+    /// Several parts; or the whole, if that is shorter. Of a coded form too, as RFC 9110 does not say whether
+    /// `Content-Encoding` is about the parts then, or about the message.
+    fn parts(&self, form: &Form, parts: &[std::ops::Range<usize>]) -> Response<Body> {
+        let mut response = self.full(form);
+        let Some(content_type) = self.headers.get(CONTENT_TYPE).filter(|_| form.coding.is_none()) else {
+            return response;
+        };
+        let body = Multipart::new(&form.bytes, self.content.hash, content_type, parts);
+        if let Some(content_type) = body.content_type()
+            && body.len() < form.bytes.len()
+        {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
+            *response.body_mut() = Body::stream(body);
+        }
         response
     }
 
     /// RFC 9110 section 15.4.5: what a cache needs to renew what it has, and no more.
-    fn not_modified(&self) -> Response<Body> {
+    fn not_modified(&self, form: &Form) -> Response<Body> {
         let mut response = self.bare(StatusCode::NOT_MODIFIED);
-        for name in [CACHE_CONTROL, ETAG] {
-            if let Some(value) = self.headers.get(&name) {
-                response.headers_mut().insert(name, value.clone());
-            }
+        let headers = response.headers_mut();
+        headers.insert(ETAG, form.etag.clone());
+        if let Some(value) = self.headers.get(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, value.clone());
         }
         response
     }
@@ -163,15 +213,17 @@ impl Stored {
     fn bare(&self, status: StatusCode) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = status;
-        if self.shared {
-            share(response.headers_mut());
-        }
+        self.mark(response.headers_mut());
         response
     }
 
-    fn say_range(&self, response: &mut Response<Body>, bounds: &str) {
-        if let Ok(value) = HeaderValue::try_from(format!("bytes {bounds}/{}", self.content.len())) {
-            response.headers_mut().insert(CONTENT_RANGE, value);
+    /// For caches and for pages of other origins, on every answer.
+    fn mark(&self, headers: &mut HeaderMap) {
+        if self.varies {
+            headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        if self.shared {
+            share(headers);
         }
     }
 
@@ -203,16 +255,15 @@ pub(super) fn shared(failure: Failure) -> Failure {
         .fold(failure, |failure, (name, value)| failure.header(name, value))
 }
 
-/// A strong tag: half of a SHA-256 tells any two contents apart.
-#[expect(
-    clippy::expect_used,
-    reason = "at the start alone, and base64url is always a valid value"
-)]
-fn etag(content: &[u8]) -> HeaderValue {
-    let hash = digest::digest(&digest::SHA256, content);
-    let half = hash.as_ref().iter().copied().take(16).collect::<Vec<_>>();
-    let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(half));
-    HeaderValue::try_from(tag).expect("visible ASCII")
+/// RFC 9110 section 14.2: `Range` is for `GET` alone, and there is one or none.
+fn range_of(verb: Verb, asked: &HeaderMap) -> Option<&HeaderValue> {
+    conditional::only(asked, &RANGE).filter(|_| verb == Verb::Get)
+}
+
+fn say_range(response: &mut Response<Body>, bounds: &str, form: &Form) {
+    if let Ok(value) = HeaderValue::try_from(format!("bytes {bounds}/{}", form.bytes.len())) {
+        response.headers_mut().insert(CONTENT_RANGE, value);
+    }
 }
 
 /// A file's time as HTTP can say it: in whole seconds since 1970, and (RFC 9110 section 8.8.2.1) not in the future.
