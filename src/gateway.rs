@@ -13,7 +13,7 @@ use crate::{
     conn::{Conn, ConnSettings},
     design::{self, DesignRules, DesignSettings},
     drain::Drain,
-    files::{ClientFiles, FilesProblem, FilesSettings},
+    files::{ClientFiles, FilesProblem, FilesSettings, Prepared},
     handoff::{DesignCheck, Handoff, HandoffSettings, Scope},
     issue::{CallerSettings, EmbeddedSettings, Issue, IssueSettings, Mode},
     limits::{Limits, Rates},
@@ -149,6 +149,14 @@ pub fn problems(config: &Config, clock: &Clock) -> Vec<Problem> {
     problems
 }
 
+/// Compresses the client's files into their cache. Blocks until all is done.
+pub fn prepare(config: &Config) -> Result<Prepared, Problem> {
+    let origin = config.public_origin_at(config.listen.https.port());
+    files_settings(config, &origin)
+        .and_then(|settings| ClientFiles::prepare(&settings))
+        .map_err(|problem| files_problem(config, &problem))
+}
+
 /// How the log is kept.
 pub fn log_settings(config: &Config) -> LogSettings {
     LogSettings {
@@ -256,21 +264,23 @@ fn keys(config: &Config) -> Result<TokenKeys, Problem> {
 }
 
 fn files(config: &Config, origin: &PublicOrigin) -> Result<ClientFiles, Problem> {
+    files_settings(config, origin)
+        .and_then(|settings| ClientFiles::load(&settings))
+        .map_err(|problem| files_problem(config, &problem))
+}
+
+fn files_settings(config: &Config, origin: &PublicOrigin) -> Result<FilesSettings, FilesProblem> {
     let client = &config.client;
-    FilesSettings::new(origin.to_string(), client.mount.clone(), client.config.clone())
-        .and_then(|mut settings| {
-            settings.path.clone_from(&client.path);
-            settings.config_file.clone_from(&client.config_file);
-            settings.expose_login = config.upstreams.expose.contains(&config::Exposed::Login);
-            ClientFiles::load(&settings)
-        })
-        .map_err(|problem: FilesProblem| {
-            config.problem(
-                problem.key(),
-                problem.to_string(),
-                "name the client's folder, or leave it out",
-            )
-        })
+    let mut settings = FilesSettings::new(origin.to_string(), client.mount.clone(), client.config.clone())?;
+    settings.path.clone_from(&client.path);
+    settings.cache.clone_from(&client.cache);
+    settings.config_file.clone_from(&client.config_file);
+    settings.expose_login = config.upstreams.expose.contains(&config::Exposed::Login);
+    Ok(settings)
+}
+
+fn files_problem(config: &Config, problem: &FilesProblem) -> Problem {
+    config.problem(problem.key(), problem.to_string(), problem.allowed())
 }
 
 /// What a design may be, for commands that judge one.

@@ -29,6 +29,8 @@ pub(super) enum Command {
         #[arg(long)]
         canonical: bool,
     },
+    /// Compress the client's files now, so that no start has to
+    Prepare,
     /// Ask the running gateway for a join token and print the link
     JoinLink(Wanted),
     /// Print the headers API-KEY and HASH-SIGNATURE for a request body

@@ -5,6 +5,7 @@
 //! | `serve`, or none | `serve` | runs the gateway until a signal |
 //! | `check` | `check` | tells whether the configuration is sound |
 //! | `check-design` | `check_design` | tells whether a design can be used |
+//! | `prepare` | `prepare` | compresses the client's files ahead of the start |
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
 //!
@@ -21,6 +22,7 @@ mod check;
 mod check_design;
 mod join_link;
 mod keys;
+mod prepare;
 mod serve;
 mod sign;
 
@@ -75,6 +77,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None | Some(Command::Serve) => return serve::run(&config, &ask),
         Some(Command::Check) => check::answer(&config, &gateway::problems(&config, &Clock::system())),
         Some(Command::CheckDesign { file, canonical }) => check_design::answer(&config, &file, canonical),
+        Some(Command::Prepare) => {
+            let clock = Clock::system();
+            let prepared = gateway::prepare(&config);
+            prepare::answer(prepared, clock.steady())
+        }
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
     };

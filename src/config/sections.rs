@@ -158,6 +158,7 @@ fn upstreams(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Upstreams> {
 
 fn client(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<Client> {
     let path = client_path(reader);
+    let cache = reader.optional("client.cache", "cache/variants", &PATH);
     let mount = reader.text("client.mount", "/conference", &MOUNT);
     let config = client_config::read(reader);
     let config_file = config_file(reader);
@@ -171,6 +172,7 @@ fn client(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<Client> 
     }
     Ok(Client {
         path: path?,
+        cache: cache?,
         mount: mount?,
         config: config?,
         config_file: config_file?,

@@ -106,6 +106,8 @@ pub struct Upstream {
 pub struct Client {
     /// None: our own small page in the client's place.
     pub path: Option<PathBuf>,
+    /// None: nothing is kept from one start to the next.
+    pub cache: Option<PathBuf>,
     /// `/conference`; empty for `/`.
     pub mount: String,
     /// Keys of config.js beside the two that are ours.

@@ -33,6 +33,12 @@ impl Hash {
     pub fn text(self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
+
+    /// What `text` made.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
 }
 
 /// One way to send a content.
@@ -82,7 +88,8 @@ impl Content {
         self.forms().chain([&self.plain]).find(|form| form.etag == etag)
     }
 
-    fn forms(&self) -> impl Iterator<Item = &Form> {
+    /// All forms that there are besides the plain one.
+    pub fn forms(&self) -> impl Iterator<Item = &Form> {
         self.coded.iter().filter_map(|form| form.get()?.as_ref())
     }
 

@@ -16,7 +16,7 @@ use std::{
 
 use tracing::{debug, info, warn};
 
-use super::{coding::Coding, content::Content};
+use super::{cache::Cache, coding::Coding, content::Content, shelf::Shelf};
 
 /// From what is quick and known to all to what is small.
 const STAGES: [Coding; 3] = [Coding::Gzip, Coding::Zstd, Coding::Brotli];
@@ -50,14 +50,17 @@ struct Shared {
     jobs: Vec<Job>,
     next: AtomicUsize,
     stopped: AtomicBool,
-    /// What was made.
-    count: AtomicUsize,
-    bytes: AtomicUsize,
+    /// Jobs that are over, one way or another.
+    done: AtomicUsize,
+    cache: Option<Arc<Cache>>,
+    /// To know what is in use when all is made.
+    shelf: Weak<Shelf>,
 }
 
 impl Making {
-    /// Begins; `contents` are in the order of their importance.
-    pub fn start(contents: &[Arc<Content>], effort: Effort) -> Self {
+    /// Begins with what is lacking.
+    pub fn start(shelf: &Arc<Shelf>, cache: Option<&Arc<Cache>>, effort: Effort) -> Self {
+        let contents = shelf.to_code();
         let jobs: Vec<Job> = STAGES
             .into_iter()
             .flat_map(|coding| {
@@ -73,8 +76,9 @@ impl Making {
             jobs,
             next: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
-            count: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+            cache: cache.cloned(),
+            shelf: Arc::downgrade(shelf),
         });
         let (until_end, working) = mpsc::channel();
         for _ in 0..workers {
@@ -115,6 +119,9 @@ impl Shared {
             {
                 self.make(&content, job.coding);
             }
+            if self.done.fetch_add(1, Ordering::Relaxed) + 1 == self.jobs.len() {
+                self.finish();
+            }
         }
     }
 
@@ -127,19 +134,26 @@ impl Shared {
 
     fn make(&self, content: &Content, coding: Coding) {
         let plain = &content.plain().bytes;
-        match coding.encode(plain) {
-            Ok(coded) => {
-                let coded = is_worth_it(coded.len(), plain.len()).then_some(coded);
-                let bytes = coded.as_ref().map_or(0, Vec::len);
-                content.learn(coding, coded.map(Into::into));
-                self.bytes.fetch_add(bytes, Ordering::Relaxed);
-                if self.count.fetch_add(1, Ordering::Relaxed) + 1 == self.jobs.len() {
-                    let bytes = self.bytes.load(Ordering::Relaxed);
-                    info!(variants = self.jobs.len(), bytes, "Compressed the client's files");
-                }
-            }
+        let mut coded = match coding.encode(plain) {
+            Ok(coded) => coded,
             // Out of memory, at most: the file is served as it is.
-            Err(error) => warn!(%error, coding = coding.name(), "A file can't be compressed"),
+            Err(error) => return warn!(%error, coding = coding.name(), "A file can't be compressed"),
+        };
+        if !is_worth_it(coded.len(), plain.len()) {
+            coded = Vec::new();
+        }
+        if let Some(cache) = &self.cache {
+            cache.keep(content.hash, coding, &coded);
+        }
+        content.learn(coding, (!coded.is_empty()).then(|| coded.into()));
+    }
+
+    fn finish(&self) {
+        let Some(all) = self.shelf.upgrade() else { return };
+        info!("Compressed the client's files: {}", all.stock());
+        if let Some(cache) = &self.cache {
+            let in_use = all.contents();
+            cache.tidy(|content| in_use.contains_key(&content));
         }
     }
 }
@@ -163,51 +177,55 @@ fn is_worth_it(coded: usize, plain: usize) -> bool {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(20);
-
-    fn script() -> Arc<Content> {
-        Content::new(b"export const a = () => import('./b.js');\n".repeat(100))
-    }
-
     /// Pseudo-random bytes: nothing makes them smaller.
-    fn noise() -> Arc<Content> {
-        let bytes = (0..500_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1] ^ n.to_le_bytes()[0]);
-        Content::new(bytes.collect())
+    fn noise() -> Vec<u8> {
+        let mut state = 1_u32;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        std::iter::repeat_with(next).take(500).collect()
     }
 
-    #[test]
-    fn every_coding_of_every_content_is_made_once() {
-        let contents = [script(), noise()];
-        let making = Making::start(&contents, Effort::Full);
-        assert!(making.wait(LONG));
-        assert_eq!(making.shared.count.load(Ordering::Relaxed), 6);
-        for content in &contents {
-            assert!(Coding::ALL.iter().all(|coding| !content.lacks(*coding)));
+    fn shared(content: &Arc<Content>) -> Shared {
+        Shared {
+            jobs: vec![Job {
+                content: Arc::downgrade(content),
+                coding: Coding::Gzip,
+            }],
+            next: AtomicUsize::new(0),
+            stopped: AtomicBool::new(false),
+            done: AtomicUsize::new(0),
+            cache: None,
+            shelf: Weak::new(),
         }
-        let again = Making::start(&contents, Effort::Background);
-        assert!(again.shared.jobs.is_empty() && again.wait(LONG));
     }
 
     #[test]
     fn what_saves_too_little_is_not_kept() {
         assert!(is_worth_it(90, 100) && !is_worth_it(91, 100) && !is_worth_it(200, 100));
         assert!(is_worth_it(0, 0));
+        let content = Content::new(noise());
+        shared(&content).work();
+        assert!(!content.lacks(Coding::Gzip));
+        assert_eq!(content.forms().count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_made_twice() {
+        let content = Content::new(b"0123456789".repeat(100));
+        content.learn(Coding::Gzip, Some("from elsewhere".into()));
+        let shared = shared(&content);
+        shared.work();
+        assert_eq!(content.forms().next().unwrap().bytes, "from elsewhere");
+        assert_eq!(shared.done.load(Ordering::Relaxed), 1);
     }
 
     #[test]
     fn nobody_works_for_what_is_gone() {
-        let shared = Shared {
-            jobs: vec![Job {
-                content: Arc::downgrade(&script()),
-                coding: Coding::Gzip,
-            }],
-            next: AtomicUsize::new(0),
-            stopped: AtomicBool::new(false),
-            count: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-        };
+        let shared = shared(&Content::new(noise()));
         shared.work();
-        assert_eq!(shared.count.load(Ordering::Relaxed), 0);
+        assert_eq!(shared.done.load(Ordering::Relaxed), 1);
         shared.next.store(0, Ordering::Relaxed);
         shared.stopped.store(true, Ordering::Relaxed);
         assert!(shared.take().is_none());

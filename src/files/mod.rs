@@ -7,8 +7,11 @@
 //! | file | is there for |
 //! | --- | --- |
 //! | `folder` | the client's folder -> names and bytes |
+//! | `release`, `shelf` | a build that is ready to be served; everything that is served |
 //! | `index`, `config_js`, `demo` | the page, `config.js`, the page in the client's place |
-//! | `content`, `coding`, `making` | a file's bytes in every coding; writing and reading codings; making them in the background |
+//! | `content`, `coding` | a file's bytes in every coding; writing and reading codings |
+//! | `making`, `prepare` | making codings in the background, or all of them before the start |
+//! | `cache`, `ready_made` | codings that were made before: at another start, by the client's build |
 //! | `stored` | a file's answer: `method`, `accept`, `conditional`, `range`, `multipart` each read a part of the request |
 //! | `media` | what a name says of a file |
 //! | `path` | the path of a request -> a name |
@@ -18,6 +21,7 @@
 //! Sources: product.md "Client files"; contract.md sections 0.2, 8, 12; RFC 9110.
 
 mod accept;
+mod cache;
 mod coding;
 mod conditional;
 mod config_js;
@@ -30,9 +34,13 @@ mod media;
 mod method;
 mod multipart;
 mod path;
+mod prepare;
 mod problem;
 mod range;
+mod ready_made;
+mod release;
 mod settings;
+mod shelf;
 mod stored;
 mod token;
 
@@ -45,12 +53,12 @@ use std::{
 use hyper::{HeaderMap, Method, Response, StatusCode};
 
 use self::{
-    content::Content,
-    folder::Found,
+    cache::Cache,
     making::{Effort, Making},
-    stored::Stored,
+    release::{Known, Release},
+    shelf::Shelf,
 };
-pub use self::{demo::Shown, problem::FilesProblem, settings::FilesSettings};
+pub use self::{demo::Shown, prepare::Prepared, problem::FilesProblem, settings::FilesSettings};
 use crate::reply::{Body, Failure};
 
 const INDEX: &str = "index.html";
@@ -58,8 +66,8 @@ const CONFIG_JS: &str = "assets/config.js";
 
 /// The client, ready to be served.
 pub struct ClientFiles {
-    page: Option<Stored>,
-    assets: HashMap<Box<str>, Stored>,
+    shelf: Arc<Shelf>,
+    cache: Option<Arc<Cache>>,
     /// What is under way; it ends with the files.
     making: Mutex<Option<Making>>,
 }
@@ -70,45 +78,20 @@ const START_PATIENCE: Duration = Duration::from_millis(50);
 impl ClientFiles {
     /// Reads everything into memory. Blocks: for the start alone.
     pub fn load(settings: &FilesSettings) -> Result<Self, FilesProblem> {
-        let mut page = None;
-        let mut assets = HashMap::new();
-        if let Some(path) = &settings.path {
-            let mut found = folder::read(path, settings.expose_login)?;
-            let index = found
-                .remove(INDEX)
-                .ok_or_else(|| FilesProblem::NoIndex(path.clone()))?;
-            let html = str::from_utf8(&index.content)
-                .ok()
-                .and_then(|html| index::with_base(html, settings.mount()))
-                .ok_or_else(|| FilesProblem::NoHead(path.join(INDEX)))?;
-            page = Some(Stored::page(Content::new(html.into())));
-            assets.extend(found.into_iter().map(|(name, file)| {
-                let stored = asset(&name, file);
-                (name, stored)
-            }));
-        }
-        let config_js = asset(CONFIG_JS, config_js::load(settings)?);
-        assets.insert(CONFIG_JS.into(), config_js);
+        let known = Known::new(HashMap::new(), settings.cache.as_deref().map(Cache::at));
+        let shelf = Arc::new(Shelf::new(Release::read(settings, &known)?));
         Ok(Self {
-            page,
-            assets,
+            shelf,
+            cache: known.cache,
             making: Mutex::default(),
         })
     }
 
     /// Compresses them in the background. Blocks for a moment, in which a small client is finished.
     pub fn compress(&self) {
-        let making = Making::start(&self.contents(), Effort::Background);
+        let making = Making::start(&self.shelf, self.cache.as_ref(), Effort::Background);
         making.wait(START_PATIENCE);
         *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);
-    }
-
-    /// Everything that can be coded, the most important first.
-    fn contents(&self) -> Vec<Arc<Content>> {
-        let mut files: Vec<_> = self.assets.values().filter_map(Stored::to_code).collect();
-        files.sort_by_key(|content| std::cmp::Reverse(content.plain().bytes.len()));
-        let page = self.page.iter().filter_map(Stored::to_code);
-        page.chain(files).cloned().collect()
     }
 
     /// The page of a session: the client's, or our own that shows what the client would have been handed.
@@ -118,7 +101,7 @@ impl ClientFiles {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Failure> {
-        match &self.page {
+        match &self.shelf.page {
             Some(page) => page.answer(method, headers),
             None => demo::answer(shown, method),
         }
@@ -145,14 +128,10 @@ impl ClientFiles {
     ) -> Result<Response<Body>, Failure> {
         let missing = || Failure::new(StatusCode::NOT_FOUND, "no_such_file", "there is no such file");
         path::file_name(raw_path)
-            .and_then(|name| self.assets.get(name.as_ref()).ok_or_else(missing))
+            .and_then(|name| self.shelf.asset(&name).ok_or_else(missing))
             .and_then(|stored| stored.answer(method, headers))
             .map_err(stored::shared)
     }
-}
-
-fn asset(name: &str, found: Found) -> Stored {
-    Stored::asset(name, Content::new(found.content), found.modified)
 }
 
 #[cfg(test)]

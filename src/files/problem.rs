@@ -19,6 +19,12 @@ pub enum FilesProblem {
     NoHead(PathBuf),
     /// Everything is held in memory.
     TooLarge(PathBuf),
+    /// There is no client to prepare.
+    NoClient,
+    /// There is nowhere to keep what would be prepared.
+    NoCache,
+    /// What was prepared could not be kept.
+    CacheFailed(PathBuf),
     /// The file to serve in the place of `config.js` can't be read.
     ConfigFile(PathBuf, io::Error),
 }
@@ -30,8 +36,31 @@ impl FilesProblem {
             Self::Mount(_) => "client.mount",
             Self::Origin(_) => "public_origin",
             Self::OwnKey(_) => "client.config",
-            Self::Unreadable(..) | Self::NoIndex(_) | Self::NoHead(_) | Self::TooLarge(_) => "client.path",
+            Self::Unreadable(..)
+            | Self::NoIndex(_)
+            | Self::NoHead(_)
+            | Self::TooLarge(_)
+            | Self::NoClient => "client.path",
+            Self::NoCache | Self::CacheFailed(_) => "client.cache",
             Self::ConfigFile(..) => "client.config_file",
+        }
+    }
+}
+
+impl FilesProblem {
+    /// What to write instead.
+    pub fn allowed(&self) -> &'static str {
+        match self {
+            Self::NoCache | Self::CacheFailed(_) => "name a folder that can be written",
+            Self::NoClient => "name the client's folder",
+            Self::Mount(_)
+            | Self::Origin(_)
+            | Self::OwnKey(_)
+            | Self::Unreadable(..)
+            | Self::NoIndex(_)
+            | Self::NoHead(_)
+            | Self::TooLarge(_)
+            | Self::ConfigFile(..) => "name the client's folder, or leave it out",
         }
     }
 }
@@ -58,6 +87,9 @@ impl fmt::Display for FilesProblem {
             }
             Self::NoIndex(path) => write!(f, "{} has no index.html", path.display()),
             Self::NoHead(path) => write!(f, "{} has no <head> that a browser would see", path.display()),
+            Self::NoClient => f.write_str("is not set, so there is nothing to prepare"),
+            Self::NoCache => f.write_str("\"\" leaves nowhere to keep what would be prepared"),
+            Self::CacheFailed(path) => write!(f, "{} can't be written", path.display()),
             Self::TooLarge(path) => write!(f, "{} holds more than a client's files do", path.display()),
         }
     }

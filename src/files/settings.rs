@@ -12,6 +12,8 @@ use super::FilesProblem;
 pub struct FilesSettings {
     /// The client's folder; without one a page of our own stands in its place.
     pub path: Option<PathBuf>,
+    /// The folder that keeps compressed files from one start to the next.
+    pub cache: Option<PathBuf>,
     /// A file to serve in the place of `assets/config.js`.
     pub config_file: Option<PathBuf>,
     /// Serve `login.html`, which asks for the API secret in a page?
@@ -46,6 +48,7 @@ impl FilesSettings {
         }
         Ok(Self {
             path: None,
+            cache: None,
             config_file: None,
             expose_login: false,
             public_origin,

@@ -81,7 +81,8 @@ impl Stored {
         shared: bool,
     ) -> Self {
         let len = content.plain().bytes.len();
-        let varies = len >= LEAST_CODED_BYTES && media::is_compressible(&content_type);
+        let varies = content.forms().next().is_some()
+            || (len >= LEAST_CODED_BYTES && media::is_compressible(&content_type));
         let modified = modified.and_then(http_time);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type);
@@ -102,6 +103,10 @@ impl Stored {
         };
         stored.mark(&mut headers);
         Self { headers, ..stored }
+    }
+
+    pub fn content(&self) -> &Arc<Content> {
+        &self.content
     }
 
     /// What it holds, if codings of it should be made.

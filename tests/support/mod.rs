@@ -59,7 +59,9 @@ impl Gateway {
     /// As `with`, where a folder is there already: its `certs` are the gateway's.
     pub async fn in_folder(folder: TempDir, toml: &str) -> Self {
         let certs = folder.path().join("certs");
+        let cache = folder.path().join("cache");
         let variables = [
+            ("CLIENT__CACHE", cache.to_str().unwrap()),
             ("LISTEN__HTTPS", "127.0.0.1:0"),
             ("LISTEN__HTTP", "127.0.0.1:0"),
             ("LISTEN__ADMIN", "127.0.0.1:0"),

@@ -154,6 +154,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "name the folder of the client's build",
     ),
     (
+        "client.cache",
+        "7",
+        "7 is no string",
+        "write a path, or \"\" for none",
+    ),
+    (
         "client.mount",
         "\"/auth\"",
         "\"/auth\" is a path of plugNmeet's own",

@@ -1,0 +1,131 @@
+//! One build of the client, from its files to what is served of it.
+//!
+//! All of it is read and judged before any of it is served: a build that is broken is refused as a whole.
+
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    panic,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use super::{
+    CONFIG_JS, FilesProblem, FilesSettings, INDEX,
+    cache::Cache,
+    config_js,
+    content::{Content, Hash},
+    folder::{self, Files, Found},
+    index, media,
+    ready_made::{self, ReadyMade},
+    stored::Stored,
+};
+
+/// Files by the name under which they are asked for.
+pub(super) type Served = HashMap<Box<str>, Arc<Stored>>;
+
+/// A build with everything that follows from the configuration.
+pub(super) struct Release {
+    /// None: our own, in the client's place.
+    pub page: Option<Stored>,
+    pub files: Served,
+}
+
+/// What is known of contents before they are read: those that are served or were read already, and what the cache has of
+/// others.
+pub(super) struct Known {
+    contents: Mutex<HashMap<Hash, Arc<Content>>>,
+    pub cache: Option<Arc<Cache>>,
+}
+
+impl Release {
+    /// Reads a build, or makes do without one.
+    pub fn read(settings: &FilesSettings, known: &Known) -> Result<Self, FilesProblem> {
+        let mut page = None;
+        let mut files = Files::new();
+        if let Some(path) = &settings.path {
+            files = folder::read(path, settings.expose_login)?;
+            let index = files
+                .remove(INDEX)
+                .ok_or_else(|| FilesProblem::NoIndex(path.clone()))?;
+            let html = str::from_utf8(&index.content)
+                .ok()
+                .and_then(|html| index::with_base(html, settings.mount()))
+                .ok_or_else(|| FilesProblem::NoHead(path.join(INDEX)))?;
+            page = Some(Stored::page(known.content(html.into())));
+        }
+        let ready_made = ready_made::split_off(&mut files);
+        files.insert(CONFIG_JS.into(), config_js::load(settings)?);
+        let files = known.stored(files, ready_made);
+        Ok(Self { page, files })
+    }
+
+    /// The files whose names say their content: what a page that was opened before may still ask for.
+    pub fn hashed(&self) -> Served {
+        let files = self.files.iter();
+        files
+            .filter(|(name, _)| media::has_content_hash(name))
+            .map(|(name, file)| (name.clone(), Arc::clone(file)))
+            .collect()
+    }
+}
+
+impl Known {
+    pub fn new(contents: HashMap<Hash, Arc<Content>>, cache: Option<Cache>) -> Self {
+        Self {
+            contents: Mutex::new(contents),
+            cache: cache.map(Arc::new),
+        }
+    }
+
+    /// The one content that these bytes are.
+    fn content(&self, bytes: Vec<u8>) -> Arc<Content> {
+        let new = Content::new(bytes);
+        let content = {
+            let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(contents.entry(new.hash).or_insert(new))
+        };
+        if let Some(cache) = &self.cache {
+            cache.teach(&content);
+        }
+        content
+    }
+
+    /// On all cores: a start waits for it.
+    fn stored(&self, files: Files, mut ready_made: ReadyMade) -> Served {
+        let mut files: Vec<_> = files
+            .into_iter()
+            .map(|(name, file)| {
+                let codings = ready_made.remove(&name).unwrap_or_default();
+                (name, file, codings)
+            })
+            .collect();
+        // The largest first, so that none is left over at the end.
+        files.sort_by_key(|(_, file, _)| std::cmp::Reverse(file.content.len()));
+        let work = |(name, Found { content, modified }, codings): (Box<str>, Found, _)| {
+            let content = self.content(content);
+            ready_made::teach(&name, codings, &content);
+            let stored = Arc::new(Stored::asset(&name, content, modified));
+            (name, stored)
+        };
+        on_all_cores(files, work).into_iter().collect()
+    }
+}
+
+fn on_all_cores<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> U + Sync) -> Vec<U> {
+    let items = Mutex::new(items.into_iter());
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || std::iter::from_fn(next).map(&work).collect::<Vec<U>>();
+    let others = thread::available_parallelism().map_or(0, |cores| NonZero::get(cores) - 1);
+    thread::scope(|scope| {
+        let others: Vec<_> = (0..others).map(|_| scope.spawn(worker)).collect();
+        let mut done = worker();
+        for other in others {
+            match other.join() {
+                Ok(more) => done.extend(more),
+                Err(panicked) => panic::resume_unwind(panicked),
+            }
+        }
+        done
+    })
+}
