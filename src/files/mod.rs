@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | `folder` | the client's folder -> names and bytes |
 //! | `release`, `shelf` | a build that is ready to be served; everything that is served |
-//! | `index`, `config_js`, `demo` | the page, `config.js`, the page in the client's place |
+//! | `index`, `preload` | the page, and what it needs first |
+//! | `config_js`, `demo` | `config.js`, the page in the client's place |
 //! | `content`, `coding` | a file's bytes in every coding; writing and reading codings |
 //! | `making`, `prepare` | making codings in the background, or all of them before the start |
 //! | `cache`, `ready_made` | codings that were made before: at another start, by the client's build |
@@ -34,6 +35,7 @@ mod media;
 mod method;
 mod multipart;
 mod path;
+mod preload;
 mod prepare;
 mod problem;
 mod range;

@@ -16,7 +16,7 @@ use super::{
     config_js,
     content::{Content, Hash},
     folder::{self, Files, Found},
-    index, media,
+    index, media, preload,
     ready_made::{self, ReadyMade},
     stored::Stored,
 };
@@ -29,6 +29,8 @@ pub(super) struct Release {
     /// None: our own, in the client's place.
     pub page: Option<Stored>,
     pub files: Served,
+    /// The names of files that the page asks for at once.
+    pub first: Vec<String>,
 }
 
 /// What is known of contents before they are read: those that are served or were read already, and what the cache has of
@@ -41,23 +43,31 @@ pub(super) struct Known {
 impl Release {
     /// Reads a build, or makes do without one.
     pub fn read(settings: &FilesSettings, known: &Known) -> Result<Self, FilesProblem> {
-        let mut page = None;
+        let mut html = None;
         let mut files = Files::new();
         if let Some(path) = &settings.path {
             files = folder::read(path, settings.expose_login)?;
             let index = files
                 .remove(INDEX)
                 .ok_or_else(|| FilesProblem::NoIndex(path.clone()))?;
-            let html = str::from_utf8(&index.content)
+            let with_base = str::from_utf8(&index.content)
                 .ok()
                 .and_then(|html| index::with_base(html, settings.mount()))
                 .ok_or_else(|| FilesProblem::NoHead(path.join(INDEX)))?;
-            page = Some(Stored::page(known.content(html.into())));
+            html = Some(with_base);
         }
         let ready_made = ready_made::split_off(&mut files);
         files.insert(CONFIG_JS.into(), config_js::load(settings)?);
         let files = known.stored(files, ready_made);
-        Ok(Self { page, files })
+        let needed = preload::needed(html.as_deref().unwrap_or_default(), settings.mount(), |name| {
+            files.contains_key(name)
+        });
+        let page = html.map(|html| Stored::page(known.content(html.into()), needed.link));
+        Ok(Self {
+            page,
+            files,
+            first: needed.names,
+        })
     }
 
     /// The files whose names say their content: what a page that was opened before may still ask for.

@@ -17,6 +17,8 @@ use super::{
 pub(super) struct Shelf {
     pub page: Option<Stored>,
     assets: Served,
+    /// The names of files that the page asks for at once.
+    first: Vec<String>,
 }
 
 /// What there is on a shelf, in numbers.
@@ -33,6 +35,7 @@ impl Shelf {
         Self {
             page: release.page,
             assets: release.files,
+            first: release.first,
         }
     }
 
@@ -44,9 +47,12 @@ impl Shelf {
     pub fn to_code(&self) -> Vec<Arc<Content>> {
         let mut files: Vec<_> = self.assets.values().filter_map(|file| file.to_code()).collect();
         files.sort_by_key(|content| Reverse(content.plain().bytes.len()));
-        let page = self.page.iter().filter_map(Stored::to_code);
+        let page = self.page.iter();
+        let first = self.first.iter().filter_map(|name| self.asset(name));
         let mut seen = HashSet::new();
-        page.chain(files)
+        page.chain(first)
+            .filter_map(Stored::to_code)
+            .chain(files)
             .filter(|content| seen.insert(content.hash))
             .cloned()
             .collect()

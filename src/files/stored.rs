@@ -13,8 +13,8 @@ use hyper::{
     header::{
         ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
         ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, CONTENT_ENCODING,
-        CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, ORIGIN, RANGE,
-        VARY, X_CONTENT_TYPE_OPTIONS,
+        CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, LAST_MODIFIED, LINK, ORIGIN,
+        RANGE, VARY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
@@ -61,16 +61,15 @@ impl Stored {
         Self::new(content, modified, content_type, media::cache_control(name), true)
     }
 
-    /// The client's page. It has no date: it follows from the file and from the configuration.
-    pub fn page(content: Arc<Content>) -> Self {
+    /// The client's page, with what it needs first. It has no date: it follows from the file and from the configuration.
+    pub fn page(content: Arc<Content>, link: Option<HeaderValue>) -> Self {
         let content_type = HeaderValue::from_static("text/html; charset=utf-8");
-        Self::new(
-            content,
-            None,
-            content_type,
-            HeaderValue::from_static("no-cache"),
-            false,
-        )
+        let cache_control = HeaderValue::from_static("no-cache");
+        let mut page = Self::new(content, None, content_type, cache_control, false);
+        if let Some(link) = link {
+            page.headers.insert(LINK, link);
+        }
+        page
     }
 
     fn new(

@@ -1,0 +1,240 @@
+//! What the page needs first, told in its header: the browser asks for it before it has read a line of the page.
+//!
+//! Only what the head names itself and what is ours. A hint that is not exactly what the page asks for later would have
+//! the browser load twice, so what is out of the ordinary is left to the page.
+//!
+//! Sources: RFC 8288 (`Link`); WHATWG HTML, "Link types" `preload` and `modulepreload`, "CORS settings attributes".
+
+use std::fmt::Write as _;
+
+use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
+use hyper::header::HeaderValue;
+use percent_encoding::percent_decode_str;
+use url::{Position, Url};
+
+/// The names of files in the order in which the page asks for them, and the header that says so.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Needed {
+    pub names: Vec<String>,
+    pub link: Option<HeaderValue>,
+}
+
+/// The client has eleven.
+const MAX_LINKS: usize = 24;
+
+/// Some proxies take no header above 8 KiB, with everything else that is in it.
+const MAX_LINK_BYTES: usize = 4 << 10;
+
+/// What stands in for our origin: paths are all that is said.
+const SOMEWHERE: &str = "https://gateway.invalid";
+
+/// Reads the head of the page; `is_ours` knows the names of files.
+pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) -> Needed {
+    let mut needed = Needed::default();
+    let Ok(base) = Url::parse(&format!("{SOMEWHERE}{mount}/")) else {
+        return needed;
+    };
+    let mut link = String::new();
+    for tag in tags_in_head(html) {
+        let Some((href, hint)) = hint(&tag) else { continue };
+        let Some((path, name)) = resolved(&base, &href).filter(|(_, name)| is_ours(name)) else {
+            continue;
+        };
+        let before = link.len();
+        let separator = if before == 0 { "" } else { ", " };
+        write!(link, "{separator}<{path}>; {hint}").ok();
+        if link.len() > MAX_LINK_BYTES || needed.names.len() == MAX_LINKS {
+            link.truncate(before);
+            break;
+        }
+        needed.names.push(name);
+    }
+    needed.link = HeaderValue::try_from(link).ok().filter(|link| !link.is_empty());
+    needed
+}
+
+/// Up to the end of the head, without what is for browsers that run no scripts.
+fn tags_in_head(html: &str) -> impl Iterator<Item = StartTag<()>> {
+    let mut emitter = DefaultEmitter::default();
+    emitter.naively_switch_states(true);
+    let mut in_noscript = false;
+    Tokenizer::new_with_emitter(html, emitter)
+        .map_while(|token| match token {
+            Ok(Token::StartTag(tag)) if **tag.name == *b"body" => None,
+            Ok(Token::EndTag(tag)) if **tag.name == *b"head" => None,
+            Ok(token) => Some(token),
+        })
+        .filter_map(move |token| match token {
+            Token::StartTag(tag) => {
+                in_noscript |= **tag.name == *b"noscript";
+                (!in_noscript).then_some(tag)
+            }
+            Token::EndTag(tag) => {
+                in_noscript &= **tag.name != *b"noscript";
+                None
+            }
+            Token::String(_) | Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => None,
+        })
+}
+
+/// The address that a tag names, and how to say beforehand that it will be asked for.
+fn hint(tag: &StartTag<()>) -> Option<(String, String)> {
+    let attribute = |name: &str| {
+        let value = tag.attributes.get(name.as_bytes())?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    };
+    // With an integrity the hint would need the same one, with a type or a medium the same judgement.
+    if attribute("integrity").is_some() {
+        return None;
+    }
+    let (href, rel) = match &**tag.name {
+        b"script" if attribute("nomodule").is_none() => match attribute("type").as_deref() {
+            Some("module") => (attribute("src")?, "rel=modulepreload"),
+            None | Some("" | "text/javascript") => (attribute("src")?, "rel=preload; as=script"),
+            Some(_) => return None,
+        },
+        b"link" if attribute("media").is_none() && attribute("disabled").is_none() => {
+            let rel = attribute("rel")?.to_ascii_lowercase();
+            let rel = match rel.split_ascii_whitespace().collect::<Vec<_>>().as_slice() {
+                ["modulepreload"] => "rel=modulepreload",
+                ["stylesheet"] => "rel=preload; as=style",
+                _ => return None,
+            };
+            (attribute("href")?, rel)
+        }
+        _ => return None,
+    };
+    let credentials = match attribute("crossorigin") {
+        None => "",
+        Some(value) if value.eq_ignore_ascii_case("use-credentials") => "; crossorigin=use-credentials",
+        Some(_) => "; crossorigin",
+    };
+    Some((href, format!("{rel}{credentials}")))
+}
+
+/// The path of a file under the mount, and its name.
+fn resolved(base: &Url, href: &str) -> Option<(String, String)> {
+    let url = base.join(href).ok().filter(|url| url.origin() == base.origin())?;
+    let name = url.path().strip_prefix(base.path())?;
+    let name = percent_decode_str(name).decode_utf8().ok()?.into_owned();
+    let path = url[Position::BeforePath..Position::AfterQuery].to_owned();
+    Some((path, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(head: &str) -> String {
+        let html = format!("<!doctype html><html><head>{head}</head><body></body></html>");
+        let needed = needed(&html, "/conference", |name| !name.contains("missing"));
+        needed
+            .link
+            .map_or_else(String::new, |link| link.to_str().unwrap().to_owned())
+    }
+
+    /// As in the client 2.4.
+    #[test]
+    fn what_the_clients_page_asks_for_is_told_in_its_order() {
+        let head = r#"<meta charset="UTF-8" /><link rel="icon" href="./assets/imgs/favicon.ico" />
+            <script src="./assets/config.js"></script>
+            <script type="module" crossorigin src="./assets/js/main-module.Cq0qsXkl.js"></script>
+            <link rel="modulepreload" crossorigin href="./assets/chunks/vendor.CB7Ld50-.js">
+            <link rel="stylesheet" crossorigin href="./assets/css/main.CwAhzGqq.css">"#;
+        let expected = [
+            "</conference/assets/config.js>; rel=preload; as=script",
+            "</conference/assets/js/main-module.Cq0qsXkl.js>; rel=modulepreload; crossorigin",
+            "</conference/assets/chunks/vendor.CB7Ld50-.js>; rel=modulepreload; crossorigin",
+            "</conference/assets/css/main.CwAhzGqq.css>; rel=preload; as=style; crossorigin",
+        ];
+        assert_eq!(link(head), expected.join(", "));
+        let needed = needed(&format!("<head>{head}"), "", |_| true);
+        assert_eq!(
+            needed.names,
+            [
+                "assets/config.js",
+                "assets/js/main-module.Cq0qsXkl.js",
+                "assets/chunks/vendor.CB7Ld50-.js",
+                "assets/css/main.CwAhzGqq.css"
+            ]
+        );
+        assert!(
+            needed
+                .link
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("</assets/config.js>")
+        );
+    }
+
+    #[test]
+    fn a_hint_asks_with_the_same_credentials_as_the_page() {
+        for (attribute, expected) in [
+            ("", ""),
+            ("crossorigin", "; crossorigin"),
+            ("crossorigin=anonymous", "; crossorigin"),
+            ("CROSSORIGIN='Use-Credentials'", "; crossorigin=use-credentials"),
+        ] {
+            assert_eq!(
+                link(&format!("<link rel=Stylesheet href=a.css {attribute}>")),
+                format!("</conference/a.css>; rel=preload; as=style{expected}")
+            );
+        }
+    }
+
+    #[test]
+    fn odd_spellings_are_read_as_a_browser_reads_them() {
+        for (head, path) in [
+            ("<SCRIPT SRC=a.js></SCRIPT>", "/conference/a.js"),
+            ("<script src='a&amp;b.js'></script>", "/conference/a&b.js"),
+            ("<script src=' a b.js '></script>", "/conference/a%20b.js"),
+            ("<script src='x/../a.js?v=1#x'></script>", "/conference/a.js?v=1"),
+            ("<script src='/conference/a>.js'></script>", "/conference/a%3E.js"),
+            ("<script src=\"a.js\n\r\"></script>", "/conference/a.js"),
+        ] {
+            assert_eq!(link(head), format!("<{path}>; rel=preload; as=script"), "{head}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_or_out_of_the_ordinary_is_left_to_the_page() {
+        for head in [
+            "<script src=https://cdn.example/a.js></script>",
+            "<script src=//cdn.example/a.js></script>",
+            "<script src=data:text/javascript,x></script>",
+            "<script src=/other/a.js></script>",
+            "<script src=../a.js></script>",
+            "<script src=missing.js></script>",
+            "<script src='https://['></script>",
+            "<script>const a = '<script src=a.js>'</script>",
+            "<script type=importmap src=a.js></script>",
+            "<script nomodule src=a.js></script>",
+            "<script integrity=sha384-x src=a.js></script>",
+            "<!-- <script src=a.js></script> -->",
+            "<style>/*<script src=a.js>*/</style>",
+            "<noscript><link rel=stylesheet href=a.css></noscript>",
+            "<link rel='alternate stylesheet' href=a.css>",
+            "<link rel=stylesheet media=print href=a.css>",
+            "<link rel=icon href=a.ico>",
+            "</head><body><script src=a.js></script>",
+        ] {
+            assert_eq!(link(head), "", "{head}");
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_it() {
+        let many = |count: usize, len: usize| {
+            let name = |n| format!("<script src={n}{}.js></script>", "x".repeat(len));
+            let scripts: Vec<String> = (0..count).map(name).collect();
+            link(&scripts.concat())
+        };
+        assert_eq!(many(100, 1).matches("rel=").count(), MAX_LINKS);
+        let long = many(20, 500);
+        assert!(
+            long.len() <= MAX_LINK_BYTES && long.ends_with("; rel=preload; as=script"),
+            "{long}"
+        );
+    }
+}
