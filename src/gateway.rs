@@ -41,6 +41,7 @@ pub struct Running {
     pub certificates: Vec<String>,
     /// What is allowed and still unwise.
     pub warnings: Vec<String>,
+    files: Arc<ClientFiles>,
     drain: Drain,
     admin_drain: Drain,
     drain_deadline: Duration,
@@ -101,6 +102,7 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
         certificates: tls.certificate_files().iter().map(ToString::to_string).collect(),
         warnings,
+        files: Arc::clone(&router.files),
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
         drain_deadline: config.timeouts.drain,
@@ -153,7 +155,7 @@ pub fn problems(config: &Config, clock: &Clock) -> Vec<Problem> {
 pub fn prepare(config: &Config) -> Result<Prepared, Problem> {
     let origin = config.public_origin_at(config.listen.https.port());
     files_settings(config, &origin)
-        .and_then(|settings| ClientFiles::prepare(&settings))
+        .and_then(ClientFiles::prepare)
         .map_err(|problem| files_problem(config, &problem))
 }
 
@@ -177,6 +179,11 @@ pub fn log_settings(config: &Config) -> LogSettings {
 }
 
 impl Running {
+    /// Reads the client's files again, soon; those that are there stay until others are whole.
+    pub fn reload(&self) {
+        self.files.ask_for_new();
+    }
+
     /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.
     pub async fn stop(self, now: impl Future<Output = ()>) {
         info!(deadline_s = self.drain_deadline.as_secs(), "Draining");
@@ -265,7 +272,7 @@ fn keys(config: &Config) -> Result<TokenKeys, Problem> {
 
 fn files(config: &Config, origin: &PublicOrigin) -> Result<ClientFiles, Problem> {
     files_settings(config, origin)
-        .and_then(|settings| ClientFiles::load(&settings))
+        .and_then(ClientFiles::load)
         .map_err(|problem| files_problem(config, &problem))
 }
 
@@ -274,6 +281,8 @@ fn files_settings(config: &Config, origin: &PublicOrigin) -> Result<FilesSetting
     let mut settings = FilesSettings::new(origin.to_string(), client.mount.clone(), client.config.clone())?;
     settings.path.clone_from(&client.path);
     settings.cache.clone_from(&client.cache);
+    settings.keep_releases = client.keep_releases;
+    settings.watch = client.watch;
     settings.config_file.clone_from(&client.config_file);
     settings.expose_login = config.upstreams.expose.contains(&config::Exposed::Login);
     Ok(settings)
@@ -344,7 +353,9 @@ async fn router(
         }
     };
     let pages = pages(config, origin, &design).map_err(|problem| vec![problem])?;
+    let files = Arc::new(files);
     files.compress();
+    Arc::clone(&files).watch(drain);
     let limits = Arc::new(Limits::start(&config.limits, &rates_of_callers(config), metrics, clock).await);
     let scope = match config.session.scope {
         config::SessionScope::Session => Scope::Session,

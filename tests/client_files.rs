@@ -443,11 +443,11 @@ async fn a_name_can_be_spelled_with_escapes() {
     }
 }
 
-/// It is read once: what changes on disk afterwards is the next start's.
+/// No request reads a file: what changes on disk is taken up as a whole, or not at all.
 #[tokio::test]
-async fn files_are_served_as_they_were_at_the_start() {
+async fn files_are_served_as_they_were_read() {
     let folder = client();
-    let gateway = gateway_with(folder.path(), "").await;
+    let gateway = gateway_with(folder.path(), "client.watch = '0s'").await;
     std::fs::write(folder.path().join(HASHED), "changed").unwrap();
     std::fs::write(folder.path().join("new.txt"), "new").unwrap();
     let answer = gateway.get(&format!("/conference/{HASHED}"), &[]).await;

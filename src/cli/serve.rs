@@ -1,4 +1,4 @@
-//! `serve`: start, say what runs, and stop in order when asked to.
+//! `serve`: start, say what runs, read the client's files again on SIGHUP, and stop in order when asked to.
 
 use std::{io, process::ExitCode};
 
@@ -22,14 +22,19 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
         Err(error) => return failed(&error),
     };
     runtime.block_on(async {
-        let mut stop = match Stop::listen() {
-            Ok(stop) => stop,
-            Err(error) => return failed(&error),
+        let (mut stop, mut hangup) = match (Stop::listen(), signal(SignalKind::hangup())) {
+            (Ok(stop), Ok(hangup)) => (stop, hangup),
+            (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
         match gateway::start(config, &Clock::system()).await {
             Ok(running) => {
                 announce(config, &running, ask);
-                stop.asked().await;
+                loop {
+                    tokio::select! {
+                        () = stop.asked() => break,
+                        _ = hangup.recv() => running.reload(),
+                    }
+                }
                 running.stop(stop.asked()).await;
                 ExitCode::SUCCESS
             }

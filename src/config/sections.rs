@@ -2,7 +2,10 @@
 //!
 //! In each section all keys are taken before the first `?`, so that all that are wrong are told.
 
-use std::path::PathBuf;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     address::{
@@ -21,7 +24,7 @@ use super::{
         Timeouts, Tls, Trust, Upstreams,
     },
     store,
-    units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, TOKEN_BODY, VALIDITY},
+    units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, RELEASES, TOKEN_BODY, VALIDITY},
 };
 use crate::{
     addr::Networks,
@@ -159,6 +162,8 @@ fn upstreams(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Upstreams> {
 fn client(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<Client> {
     let path = client_path(reader);
     let cache = reader.optional("client.cache", "cache/variants", &PATH);
+    let keep_releases = reader.text("client.keep_releases", "3", &RELEASES);
+    let watch = reader.text("client.watch", "5s", &DURATION);
     let mount = reader.text("client.mount", "/conference", &MOUNT);
     let config = client_config::read(reader);
     let config_file = config_file(reader);
@@ -173,6 +178,8 @@ fn client(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<Client> 
     Ok(Client {
         path: path?,
         cache: cache?,
+        keep_releases: keep_releases?,
+        watch: Some(watch?).filter(|every| !every.is_zero()),
         mount: mount?,
         config: config?,
         config_file: config_file?,
@@ -183,12 +190,25 @@ fn client_path(reader: &mut Reader<'_>) -> Taken<Option<PathBuf>> {
     let key = "client.path";
     let path = reader.optional(key, "", &PATH)?;
     if let Some(path) = &path
-        && let Err(error) = std::fs::read_dir(path)
+        && let Err(error) = readable(path)
     {
         let found = format!("{} cannot be read: {error}", shown(&path.to_string_lossy()));
-        return Err(reader.refuse(key, found, "name the folder of the client's build"));
+        return Err(reader.refuse(
+            key,
+            found,
+            "name the folder of the client's build, or its client.zip",
+        ));
     }
     Ok(path)
+}
+
+/// A folder or a file; a pipe would wait for somebody.
+fn readable(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_dir() {
+        fs::read_dir(path).map(drop)
+    } else {
+        fs::File::open(path).map(drop)
+    }
 }
 
 fn config_file(reader: &mut Reader<'_>) -> Taken<Option<PathBuf>> {

@@ -5,7 +5,7 @@
 
 #![expect(missing_docs, reason = "config/gateway.toml documents every key, once")]
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -108,6 +108,9 @@ pub struct Client {
     pub path: Option<PathBuf>,
     /// None: nothing is kept from one start to the next.
     pub cache: Option<PathBuf>,
+    pub keep_releases: NonZeroUsize,
+    /// None: only when asked.
+    pub watch: Option<Duration>,
     /// `/conference`; empty for `/`.
     pub mount: String,
     /// Keys of config.js beside the two that are ours.

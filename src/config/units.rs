@@ -3,7 +3,11 @@
 //! Whole numbers with one unit, so that a value reads the same in the file, in a problem and in the documentation.
 //! `KB` is not taken: half the world means 1000 by it.
 
-use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use super::kind::{Kind, Refusal};
 use crate::limits::{RateProblem, RateSettings};
@@ -41,6 +45,19 @@ pub(super) const REPLICAS: Kind<NonZeroU32> = Kind::new("write how many there ar
     match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {
         Some(Ok(replicas)) => Ok(replicas),
         Some(Err(_)) | None => Err(Refusal::new("is no number of gateways")),
+    }
+})
+.or_integer();
+
+/// Each is held in memory.
+pub(super) const RELEASES: Kind<NonZeroUsize> = Kind::new("write how many: 1 to 20", |text| {
+    match text
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| text.parse::<NonZeroUsize>())
+    {
+        Some(Ok(releases)) if releases.get() <= 20 => Ok(releases),
+        Some(_) | None => Err(Refusal::new("is no number of releases")),
     }
 })
 .or_integer();

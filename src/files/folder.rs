@@ -1,4 +1,4 @@
-//! Reads the client's folder, once, at the start.
+//! Reads the client's folder.
 //!
 //! SECURITY: what is not read here can't be served: nothing that begins with a dot, no link out of the folder, nothing
 //! that is no file (a pipe would block the start), and `login.html`, which asks for the API secret, on demand alone.
@@ -24,10 +24,10 @@ pub(super) struct Found {
 /// Files by their path within the folder, with `/` between the parts.
 pub(super) type Files = HashMap<Box<str>, Found>;
 
-const LOGIN: &str = "login.html";
+pub(super) const LOGIN: &str = "login.html";
 
 /// The whole client 2.4 has 30 MB; a folder far above that is some other folder.
-const MAX_BYTES: u64 = 512 << 20;
+pub(super) const MAX_BYTES: u64 = 512 << 20;
 
 /// All files of the folder that may be served; there is an `index.html` among them.
 pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, FilesProblem> {

@@ -52,14 +52,14 @@ struct Shared {
     stopped: AtomicBool,
     /// Jobs that are over, one way or another.
     done: AtomicUsize,
-    cache: Option<Arc<Cache>>,
+    cache: Option<Cache>,
     /// To know what is in use when all is made.
     shelf: Weak<Shelf>,
 }
 
 impl Making {
     /// Begins with what is lacking.
-    pub fn start(shelf: &Arc<Shelf>, cache: Option<&Arc<Cache>>, effort: Effort) -> Self {
+    pub fn start(shelf: &Arc<Shelf>, cache: Option<Cache>, effort: Effort) -> Self {
         let contents = shelf.to_code();
         let jobs: Vec<Job> = STAGES
             .into_iter()
@@ -77,7 +77,7 @@ impl Making {
             next: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             done: AtomicUsize::new(0),
-            cache: cache.cloned(),
+            cache,
             shelf: Arc::downgrade(shelf),
         });
         let (until_end, working) = mpsc::channel();
@@ -97,6 +97,11 @@ impl Making {
             }
         }
         Self { shared, working }
+    }
+
+    /// Was there something that the cache could not take?
+    pub fn cache_failed(&self) -> bool {
+        self.shared.cache.as_ref().is_some_and(Cache::has_failed)
     }
 
     /// Waits until all is made, no longer than this. Says whether it is.

@@ -1,13 +1,15 @@
-//! The client's files: read once at the start, answered from memory, with the page that holds a session.
+//! The client's files: read as a whole, answered from memory, with the page that holds a session.
 //!
-//! A request looks a name up and shares the bytes under it; no path of a request ever reaches the file system. The
+//! A request looks a name up and shares the bytes under it; no path of a request ever reaches the file system. A new
+//! release is read beside the old one and takes its place at once, or is refused. The
 //! page is not one of the names: it is shown at a session's path, which `crate::route` knows, and without a folder a
 //! small page of our own stands in its place.
 //!
 //! | file | is there for |
 //! | --- | --- |
-//! | `folder` | the client's folder -> names and bytes |
+//! | `source`, `folder`, `archive` | where builds lie; a folder or an archive -> names and bytes |
 //! | `release`, `shelf` | a build that is ready to be served; everything that is served |
+//! | `watch` | a new release takes the place of the old one |
 //! | `index`, `preload` | the page, and what it needs first |
 //! | `config_js`, `demo` | `config.js`, the page in the client's place |
 //! | `content`, `coding` | a file's bytes in every coding; writing and reading codings |
@@ -22,6 +24,7 @@
 //! Sources: product.md "Client files"; contract.md sections 0.2, 8, 12; RFC 9110.
 
 mod accept;
+mod archive;
 mod cache;
 mod coding;
 mod conditional;
@@ -43,21 +46,25 @@ mod ready_made;
 mod release;
 mod settings;
 mod shelf;
+mod source;
 mod stored;
 mod token;
+mod watch;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use hyper::{HeaderMap, Method, Response, StatusCode};
+use tokio::sync::Notify;
 
 use self::{
     cache::Cache,
     making::{Effort, Making},
-    release::{Known, Release},
+    release::Known,
     shelf::Shelf,
 };
 pub use self::{demo::Shown, prepare::Prepared, problem::FilesProblem, settings::FilesSettings};
@@ -68,30 +75,35 @@ const CONFIG_JS: &str = "assets/config.js";
 
 /// The client, ready to be served.
 pub struct ClientFiles {
-    shelf: Arc<Shelf>,
-    cache: Option<Arc<Cache>>,
+    settings: FilesSettings,
+    shelf: ArcSwap<Shelf>,
+    /// What was on disk when the shelf was read.
+    read_at: AtomicU64,
     /// What is under way; it ends with the files.
     making: Mutex<Option<Making>>,
+    asked: Notify,
 }
 
 /// A client of a few files is compressed within it; a real one takes longer than anybody waits.
 const START_PATIENCE: Duration = Duration::from_millis(50);
 
 impl ClientFiles {
-    /// Reads everything into memory. Blocks: for the start alone.
-    pub fn load(settings: &FilesSettings) -> Result<Self, FilesProblem> {
-        let known = Known::new(HashMap::new(), settings.cache.as_deref().map(Cache::at));
-        let shelf = Arc::new(Shelf::new(Release::read(settings, &known)?));
+    /// Reads everything into memory. Blocks.
+    pub fn load(settings: FilesSettings) -> Result<Self, FilesProblem> {
+        let read_at = source::fingerprint(&settings);
+        let shelf = Shelf::read(&settings, &Known::new(HashMap::new(), cache(&settings)), None)?;
         Ok(Self {
-            shelf,
-            cache: known.cache,
+            settings,
+            shelf: ArcSwap::from_pointee(shelf),
+            read_at: AtomicU64::new(read_at),
             making: Mutex::default(),
+            asked: Notify::new(),
         })
     }
 
     /// Compresses them in the background. Blocks for a moment, in which a small client is finished.
     pub fn compress(&self) {
-        let making = Making::start(&self.shelf, self.cache.as_ref(), Effort::Background);
+        let making = Making::start(&self.shelf.load(), cache(&self.settings), Effort::Background);
         making.wait(START_PATIENCE);
         *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);
     }
@@ -103,7 +115,7 @@ impl ClientFiles {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Failure> {
-        match &self.shelf.page {
+        match &self.shelf.load().page {
             Some(page) => page.answer(method, headers),
             None => demo::answer(shown, method),
         }
@@ -129,11 +141,17 @@ impl ClientFiles {
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Failure> {
         let missing = || Failure::new(StatusCode::NOT_FOUND, "no_such_file", "there is no such file");
+        // The bytes outlive the release that they are of.
+        let shelf = self.shelf.load();
         path::file_name(raw_path)
-            .and_then(|name| self.shelf.asset(&name).ok_or_else(missing))
+            .and_then(|name| shelf.asset(&name).ok_or_else(missing))
             .and_then(|stored| stored.answer(method, headers))
             .map_err(stored::shared)
     }
+}
+
+fn cache(settings: &FilesSettings) -> Option<Cache> {
+    settings.cache.as_deref().map(Cache::at)
 }
 
 #[cfg(test)]

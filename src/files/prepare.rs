@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    ClientFiles, FilesProblem, FilesSettings,
+    ClientFiles, FilesProblem, FilesSettings, cache,
     making::{Effort, Making},
     shelf::Stock,
 };
@@ -23,17 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 impl ClientFiles {
     /// Makes what the cache lacks, on all cores.
-    pub fn prepare(settings: &FilesSettings) -> Result<Prepared, FilesProblem> {
+    pub fn prepare(settings: FilesSettings) -> Result<Prepared, FilesProblem> {
         if settings.path.is_none() {
             return Err(FilesProblem::NoClient);
         }
-        let folder = settings.cache.as_ref().ok_or(FilesProblem::NoCache)?;
+        let folder = settings.cache.clone().ok_or(FilesProblem::NoCache)?;
         let files = Self::load(settings)?;
-        let making = Making::start(&files.shelf, files.cache.as_ref(), Effort::Full);
+        let shelf = files.shelf.load();
+        let making = Making::start(&shelf, cache(&files.settings), Effort::Full);
         while !making.wait(PATIENCE) {}
-        match &files.cache {
-            Some(cache) if cache.has_failed() => Err(FilesProblem::CacheFailed(folder.clone())),
-            _ => Ok(Prepared(files.shelf.stock())),
+        if making.cache_failed() {
+            return Err(FilesProblem::CacheFailed(folder));
         }
+        Ok(Prepared(shelf.stock()))
     }
 }

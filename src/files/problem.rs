@@ -1,4 +1,4 @@
-//! Why the client's files can't be served; each reason is found at the start.
+//! Why the client's files can't be served: found at the start, or when others are to take their place.
 
 use std::{error::Error, fmt, io, path::PathBuf};
 
@@ -19,6 +19,12 @@ pub enum FilesProblem {
     NoHead(PathBuf),
     /// Everything is held in memory.
     TooLarge(PathBuf),
+    /// An archive that is broken, or was not made by the client's build.
+    Archive(PathBuf, String),
+    /// It was read while somebody wrote it.
+    Changing,
+    /// A folder of releases, of which even the newest can't be served, for this reason.
+    NoRelease(PathBuf, Box<FilesProblem>),
     /// There is no client to prepare.
     NoClient,
     /// There is nowhere to keep what would be prepared.
@@ -40,6 +46,9 @@ impl FilesProblem {
             | Self::NoIndex(_)
             | Self::NoHead(_)
             | Self::TooLarge(_)
+            | Self::Archive(..)
+            | Self::Changing
+            | Self::NoRelease(..)
             | Self::NoClient => "client.path",
             Self::NoCache | Self::CacheFailed(_) => "client.cache",
             Self::ConfigFile(..) => "client.config_file",
@@ -60,6 +69,9 @@ impl FilesProblem {
             | Self::NoIndex(_)
             | Self::NoHead(_)
             | Self::TooLarge(_)
+            | Self::Archive(..)
+            | Self::Changing
+            | Self::NoRelease(..)
             | Self::ConfigFile(..) => "name the client's folder, or leave it out",
         }
     }
@@ -87,6 +99,15 @@ impl fmt::Display for FilesProblem {
             }
             Self::NoIndex(path) => write!(f, "{} has no index.html", path.display()),
             Self::NoHead(path) => write!(f, "{} has no <head> that a browser would see", path.display()),
+            Self::Archive(path, reason) => write!(f, "{} is no sound archive: {reason}", path.display()),
+            Self::Changing => f.write_str("is being written at this moment"),
+            Self::NoRelease(path, newest) => {
+                write!(
+                    f,
+                    "{} has no index.html, and no release in it is sound: {newest}",
+                    path.display()
+                )
+            }
             Self::NoClient => f.write_str("is not set, so there is nothing to prepare"),
             Self::NoCache => f.write_str("\"\" leaves nowhere to keep what would be prepared"),
             Self::CacheFailed(path) => write!(f, "{} can't be written", path.display()),

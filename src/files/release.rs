@@ -15,9 +15,10 @@ use super::{
     cache::Cache,
     config_js,
     content::{Content, Hash},
-    folder::{self, Files, Found},
+    folder::{Files, Found},
     index, media, preload,
     ready_made::{self, ReadyMade},
+    source::Build,
     stored::Stored,
 };
 
@@ -37,23 +38,27 @@ pub(super) struct Release {
 /// others.
 pub(super) struct Known {
     contents: Mutex<HashMap<Hash, Arc<Content>>>,
-    pub cache: Option<Arc<Cache>>,
+    cache: Option<Cache>,
 }
 
 impl Release {
     /// Reads a build, or makes do without one.
-    pub fn read(settings: &FilesSettings, known: &Known) -> Result<Self, FilesProblem> {
+    pub fn read(
+        build: Option<&Build>,
+        settings: &FilesSettings,
+        known: &Known,
+    ) -> Result<Self, FilesProblem> {
         let mut html = None;
         let mut files = Files::new();
-        if let Some(path) = &settings.path {
-            files = folder::read(path, settings.expose_login)?;
+        if let Some(build) = build {
+            files = build.read(settings.expose_login)?;
             let index = files
                 .remove(INDEX)
-                .ok_or_else(|| FilesProblem::NoIndex(path.clone()))?;
+                .ok_or_else(|| FilesProblem::NoIndex(build.path().to_owned()))?;
             let with_base = str::from_utf8(&index.content)
                 .ok()
                 .and_then(|html| index::with_base(html, settings.mount()))
-                .ok_or_else(|| FilesProblem::NoHead(path.join(INDEX)))?;
+                .ok_or_else(|| FilesProblem::NoHead(build.path().join(INDEX)))?;
             html = Some(with_base);
         }
         let ready_made = ready_made::split_off(&mut files);
@@ -78,13 +83,22 @@ impl Release {
             .map(|(name, file)| (name.clone(), Arc::clone(file)))
             .collect()
     }
+
+    /// Such files of a build that is no longer the newest.
+    pub fn read_hashed(build: &Build, known: &Known) -> Result<Served, FilesProblem> {
+        let mut files = build.read(false)?;
+        let mut ready_made = ready_made::split_off(&mut files);
+        files.retain(|name, _| media::has_content_hash(name));
+        ready_made.retain(|name, _| media::has_content_hash(name));
+        Ok(known.stored(files, ready_made))
+    }
 }
 
 impl Known {
     pub fn new(contents: HashMap<Hash, Arc<Content>>, cache: Option<Cache>) -> Self {
         Self {
             contents: Mutex::new(contents),
-            cache: cache.map(Arc::new),
+            cache,
         }
     }
 

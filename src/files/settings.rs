@@ -1,6 +1,6 @@
 //! What the operator says of the client's files.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -10,10 +10,14 @@ use super::FilesProblem;
 /// The checked settings; what can't be wrong before the folder is read is a plain field.
 #[derive(Clone, Debug)]
 pub struct FilesSettings {
-    /// The client's folder; without one a page of our own stands in its place.
+    /// The client's folder, its archive, or a folder of several; without one a page of our own stands in its place.
     pub path: Option<PathBuf>,
     /// The folder that keeps compressed files from one start to the next.
     pub cache: Option<PathBuf>,
+    /// How many releases' files with a hash in their names are served.
+    pub keep_releases: NonZeroUsize,
+    /// How often it is looked for a new release; none: only when asked.
+    pub watch: Option<Duration>,
     /// A file to serve in the place of `assets/config.js`.
     pub config_file: Option<PathBuf>,
     /// Serve `login.html`, which asks for the API secret in a page?
@@ -49,6 +53,8 @@ impl FilesSettings {
         Ok(Self {
             path: None,
             cache: None,
+            keep_releases: NonZeroUsize::MIN,
+            watch: None,
             config_file: None,
             expose_login: false,
             public_origin,

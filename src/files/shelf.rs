@@ -1,15 +1,22 @@
-//! Everything that is served at one moment.
+//! Everything that is served at one moment: the newest release, and of those before it what an open page may still ask
+//! for.
 
 use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
-    fmt,
+    fmt, iter,
+    num::NonZeroUsize,
     sync::Arc,
 };
 
+use tracing::warn;
+
 use super::{
+    FilesProblem, FilesSettings,
     content::{Content, Hash},
-    release::{Release, Served},
+    media,
+    release::{Known, Release, Served},
+    source,
     stored::Stored,
 };
 
@@ -19,23 +26,88 @@ pub(super) struct Shelf {
     assets: Served,
     /// The names of files that the page asks for at once.
     first: Vec<String>,
+    /// For each release, the newest first, the files whose names say their content.
+    generations: Vec<Arc<Served>>,
 }
 
 /// What there is on a shelf, in numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stock {
-    pub files: usize,
-    pub bytes: usize,
-    pub codings: usize,
-    pub coded_bytes: usize,
+    files: usize,
+    bytes: usize,
+    codings: usize,
+    coded_bytes: usize,
 }
 
 impl Shelf {
-    pub fn new(release: Release) -> Self {
+    /// Reads what `client.path` leads to. Builds that are broken are told and passed over, as long as there is another.
+    pub fn read(
+        settings: &FilesSettings,
+        known: &Known,
+        before: Option<&Self>,
+    ) -> Result<Self, FilesProblem> {
+        let Some(path) = &settings.path else {
+            let none = Release::read(None, settings, known)?;
+            return Ok(Self::new(none, iter::empty(), settings.keep_releases));
+        };
+        let mut builds = source::builds(path)?.into_iter();
+        let mut newest_problem = None;
+        let current = loop {
+            let Some(build) = builds.next() else {
+                let problem = newest_problem.unwrap_or_else(|| FilesProblem::NoIndex(path.clone()));
+                return Err(FilesProblem::NoRelease(path.clone(), Box::new(problem)));
+            };
+            match Release::read(Some(&build), settings, known) {
+                Ok(release) => break release,
+                // There is no other.
+                Err(problem) if build.path() == path => return Err(problem),
+                // No fault of this build's.
+                Err(problem @ FilesProblem::ConfigFile(..)) => return Err(problem),
+                Err(problem) => {
+                    warn!("Refused a release of the client: {problem}");
+                    newest_problem.get_or_insert(problem);
+                }
+            }
+        };
+        let on_disk = builds.filter_map(|build| match Release::read_hashed(&build, known) {
+            Ok(files) => Some(Arc::new(files)),
+            Err(problem) => {
+                warn!("Refused an older release of the client: {problem}");
+                None
+            }
+        });
+        // What was served a moment ago is what is open somewhere.
+        let served = before
+            .iter()
+            .flat_map(|before| before.generations.iter().cloned());
+        Ok(Self::new(current, served.chain(on_disk), settings.keep_releases))
+    }
+
+    fn new(release: Release, older: impl Iterator<Item = Arc<Served>>, keep: NonZeroUsize) -> Self {
+        let mut generations = vec![Arc::new(release.hashed())];
+        for generation in older {
+            if generations.len() == keep.get() {
+                break;
+            }
+            if !generations.iter().any(|known| is_same(known, &generation)) {
+                generations.push(generation);
+            }
+        }
+        // A name that several have is the newest's.
+        let mut assets = Served::new();
+        for generation in generations.iter().rev() {
+            assets.extend(
+                generation
+                    .iter()
+                    .map(|(name, file)| (name.clone(), Arc::clone(file))),
+            );
+        }
+        assets.extend(release.files);
         Self {
             page: release.page,
-            assets: release.files,
+            assets,
             first: release.first,
+            generations,
         }
     }
 
@@ -43,16 +115,27 @@ impl Shelf {
         self.assets.get(name).map(|file| &**file)
     }
 
+    /// Would nobody see a difference?
+    pub fn is_as(&self, other: &Self) -> bool {
+        let page = |shelf: &Self| shelf.page.as_ref().map(|page| page.content().hash);
+        page(self) == page(other) && is_same(&self.assets, &other.assets)
+    }
+
     /// Everything that can be coded, the most important first.
     pub fn to_code(&self) -> Vec<Arc<Content>> {
-        let mut files: Vec<_> = self.assets.values().filter_map(|file| file.to_code()).collect();
-        files.sort_by_key(|content| Reverse(content.plain().bytes.len()));
-        let page = self.page.iter();
+        let current = self.generations.first();
+        let is_old = |name: &str| {
+            media::has_content_hash(name) && current.is_some_and(|current| !current.contains_key(name))
+        };
+        let mut files: Vec<_> = self.assets.iter().collect();
+        files.sort_by_key(|(name, file)| (is_old(name), Reverse(file.content().plain().bytes.len())));
         let first = self.first.iter().filter_map(|name| self.asset(name));
         let mut seen = HashSet::new();
-        page.chain(first)
+        self.page
+            .iter()
+            .chain(first)
+            .chain(files.into_iter().map(|(_, file)| &**file))
             .filter_map(Stored::to_code)
-            .chain(files)
             .filter(|content| seen.insert(content.hash))
             .cloned()
             .collect()
@@ -69,20 +152,24 @@ impl Shelf {
     }
 
     pub fn stock(&self) -> Stock {
-        let files = self.assets.len() + self.page.iter().len();
-        self.contents().values().fold(
-            Stock {
-                files,
-                ..Stock::default()
-            },
-            |sum, content| Stock {
-                files,
-                bytes: sum.bytes + content.plain().bytes.len(),
-                codings: sum.codings + content.forms().count(),
-                coded_bytes: sum.coded_bytes + content.forms().map(|form| form.bytes.len()).sum::<usize>(),
-            },
-        )
+        let stock = Stock {
+            files: self.assets.len() + self.page.iter().len(),
+            ..Stock::default()
+        };
+        self.contents().values().fold(stock, |sum, content| Stock {
+            bytes: sum.bytes + content.plain().bytes.len(),
+            codings: sum.codings + content.forms().count(),
+            coded_bytes: sum.coded_bytes + content.forms().map(|form| form.bytes.len()).sum::<usize>(),
+            ..sum
+        })
     }
+}
+
+fn is_same(a: &Served, b: &Served) -> bool {
+    let hash_in = |files: &Served, name: &str| files.get(name).map(|file| file.content().hash);
+    a.len() == b.len()
+        && a.iter()
+            .all(|(name, file)| hash_in(b, name) == Some(file.content().hash))
 }
 
 impl fmt::Display for Stock {

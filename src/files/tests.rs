@@ -57,7 +57,7 @@ fn settings(path: Option<&Path>) -> FilesSettings {
 }
 
 fn loaded() -> ClientFiles {
-    ClientFiles::load(&settings(Some(client().path()))).unwrap()
+    ClientFiles::load(settings(Some(client().path()))).unwrap()
 }
 
 fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -266,7 +266,7 @@ fn the_login_page_is_there_when_it_is_named() {
     let folder = client();
     let mut settings = settings(Some(folder.path()));
     settings.expose_login = true;
-    let files = ClientFiles::load(&settings).unwrap();
+    let files = ClientFiles::load(settings).unwrap();
     assert_eq!(content(get(&files, "login.html", &[])), "secret?");
 }
 
@@ -321,7 +321,7 @@ fn a_config_file_takes_the_place_of_config_js() {
     let load = |file| {
         let mut settings = settings(None);
         settings.config_file = Some(file);
-        ClientFiles::load(&settings)
+        ClientFiles::load(settings)
     };
     let files = load(own).unwrap();
     let response = get(&files, "assets/config.js", &[]);
@@ -366,7 +366,7 @@ fn the_page_knows_where_its_files_are_and_is_asked_about_every_time() {
 
 #[test]
 fn without_a_folder_there_is_a_page_of_ours_and_config_js() {
-    let files = ClientFiles::load(&settings(None)).unwrap();
+    let files = ClientFiles::load(settings(None)).unwrap();
     let response = page(&files, &Method::GET, &[]);
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert!(String::from_utf8_lossy(&content(response)).contains("room01"));
@@ -379,7 +379,7 @@ fn an_index_without_a_head_is_refused() {
     let folder = client();
     for html in [&b"<html><header>"[..], b"<head>\xff"] {
         fs::write(folder.path().join("index.html"), html).unwrap();
-        let problem = ClientFiles::load(&settings(Some(folder.path()))).err().unwrap();
+        let problem = ClientFiles::load(settings(Some(folder.path()))).err().unwrap();
         let expected = format!(
             "{}/index.html has no <head> that a browser would see",
             folder.path().display()
@@ -403,7 +403,7 @@ fn a_file_from_another_time_has_no_date() {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 33),
     ] {
         file.set_modified(odd).unwrap();
-        let files = ClientFiles::load(&settings(Some(folder.path()))).unwrap();
+        let files = ClientFiles::load(settings(Some(folder.path()))).unwrap();
         let response = get(
             &files,
             HASHED,

@@ -71,7 +71,7 @@ pub struct Router {
     /// Tokens.
     pub issue: Issue,
     /// The client's files.
-    pub files: ClientFiles,
+    pub files: Arc<ClientFiles>,
     /// Who is behind us.
     pub upstreams: Upstreams,
     /// Who may reach what only plugNmeet's own parts call; open to all if empty.

@@ -172,6 +172,11 @@ impl Gateway {
         self.keys.sign(&claims).unwrap().expose().clone()
     }
 
+    /// As after SIGHUP.
+    pub fn reload(&self) {
+        self.running.as_ref().unwrap().reload();
+    }
+
     /// Stops in order, as after SIGTERM.
     pub async fn stop(self) {
         self.stop_and_keep_folder().await;

@@ -151,7 +151,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "client.path",
         "\"gone\"",
         "\"gone\" cannot be read: No such file or directory (os error 2)",
-        "name the folder of the client's build",
+        "name the folder of the client's build, or its client.zip",
     ),
     (
         "client.cache",
@@ -159,6 +159,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "7 is no string",
         "write a path, or \"\" for none",
     ),
+    (
+        "client.keep_releases",
+        "0",
+        "\"0\" is no number of releases",
+        "write how many: 1 to 20",
+    ),
+    ("client.watch", "\"often\"", "\"often\" is no duration", DURATION),
     (
         "client.mount",
         "\"/auth\"",

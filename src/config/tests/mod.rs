@@ -74,7 +74,7 @@ fn the_example_of_a_host_lacks_only_what_its_machine_has() {
             "gateway.toml:17: plugnmeet.secret_file: \"/etc/plugnmeet-gateway/plugnmeet-secret\" cannot be read: No such \
              file or directory (os error 2); name a readable file that holds the server's client_info.secret",
             "gateway.toml:27: client.path: \"/opt/plugNmeet/client/dist\" cannot be read: No such file or directory (os \
-             error 2); name the folder of the client's build",
+             error 2); name the folder of the client's build, or its client.zip",
         ]
     );
     let secret = "zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6";

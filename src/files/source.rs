@@ -1,0 +1,259 @@
+//! What `client.path` leads to: a build, the archive of one, or a folder of several, of which the newest is served.
+//!
+//! Newest is by name, as versions are counted: 2.4.10 comes after 2.4.9, and 2.5.0-rc.1 before 2.5.0. A time would say
+//! when something was copied. Whatever begins with a dot is not looked at, so a release can be brought under such a name
+//! and then be given its own.
+
+use std::{
+    cmp::Ordering,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    FilesProblem, FilesSettings, INDEX, archive,
+    folder::{self, Files},
+};
+
+/// A build that may be there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Build {
+    path: PathBuf,
+    is_archive: bool,
+}
+
+/// All builds, the newest first; there is one at least, though it may be broken.
+pub(super) fn builds(path: &Path) -> Result<Vec<Build>, FilesProblem> {
+    let unreadable = |error| FilesProblem::Unreadable(path.to_owned(), error);
+    let is_archive = fs::metadata(path).map_err(unreadable)?.is_file();
+    if is_archive || path.join(INDEX).is_file() {
+        let path = path.to_owned();
+        return Ok(vec![Build { path, is_archive }]);
+    }
+    let mut named = Vec::new();
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+            continue;
+        };
+        let path = entry.path();
+        let zip = name.strip_suffix(".zip").map(str::to_owned);
+        let is_archive = zip.is_some() && path.is_file();
+        if !name.starts_with('.') && (is_archive || path.is_dir()) {
+            named.push((zip.unwrap_or(name), Build { path, is_archive }));
+        }
+    }
+    named
+        .sort_by(|(a, a_build), (b, b_build)| by_version(b, a).then_with(|| b_build.path.cmp(&a_build.path)));
+    if named.is_empty() {
+        return Err(FilesProblem::NoIndex(path.to_owned()));
+    }
+    Ok(named.into_iter().map(|(_, build)| build).collect())
+}
+
+impl Build {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn read(&self, expose_login: bool) -> Result<Files, FilesProblem> {
+        if self.is_archive {
+            archive::read(&self.path, expose_login)
+        } else {
+            folder::read(&self.path, expose_login)
+        }
+    }
+}
+
+/// Tells one state of all that is read from another, without reading it: names, sizes and times.
+pub(super) fn fingerprint(settings: &FilesSettings) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    if let Some(file) = &settings.config_file {
+        mark(file, MAX_DEPTH, &mut hasher);
+    }
+    if let Some(path) = &settings.path {
+        match builds(path) {
+            Ok(builds) => {
+                for (nth, build) in builds.iter().enumerate() {
+                    build.path.hash(&mut hasher);
+                    // Of those that are too old to be served it is enough to know that they are there.
+                    if nth < settings.keep_releases.get() {
+                        mark(&build.path, MAX_DEPTH, &mut hasher);
+                    }
+                }
+            }
+            Err(problem) => problem.to_string().hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
+
+/// Far deeper than any client; links may lead round in a circle.
+const MAX_DEPTH: usize = 12;
+
+fn mark(path: &Path, depth: usize, hasher: &mut DefaultHasher) {
+    let Ok(about) = fs::metadata(path) else {
+        return path.hash(hasher);
+    };
+    (path, about.len(), about.modified().ok()).hash(hasher);
+    if about.is_dir()
+        && depth > 0
+        && let Ok(listing) = fs::read_dir(path)
+    {
+        let mut below: Vec<_> = listing.flatten().map(|entry| entry.path()).collect();
+        below.sort();
+        for path in below {
+            mark(&path, depth - 1, hasher);
+        }
+    }
+}
+
+/// A part of a name, in the order in which versions are counted.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Piece<'a> {
+    /// The dash before a letter, as in `-rc.1`: such a version comes before the one it leads to.
+    Before,
+    End,
+    /// How many digits, and which, without zeros in front.
+    Number(usize, &'a str),
+    Other(char),
+}
+
+fn by_version(a: &str, b: &str) -> Ordering {
+    pieces(a).cmp(pieces(b))
+}
+
+fn pieces(name: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = Some(name);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        if let Some((number, after)) = text.split_at_checked(digits).filter(|_| digits > 0) {
+            rest = Some(after);
+            let number = number.trim_start_matches('0');
+            return Some(Piece::Number(number.len(), number));
+        }
+        let mut chars = text.chars();
+        let first = chars.next();
+        rest = first.map(|_| chars.as_str());
+        Some(match first {
+            None => Piece::End,
+            Some('-') if chars.as_str().starts_with(|c: char| c.is_ascii_alphabetic()) => Piece::Before,
+            Some(other) => Piece::Other(other),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn names_are_ordered_as_versions_are() {
+        let ordered = [
+            "1",
+            "2.4.9",
+            "2.4.10-beta.2",
+            "2.4.10-beta.11",
+            "2.4.10-rc1",
+            "2.4.10",
+            "2.4.10-1",
+            "2.4.10.1",
+            "2.10",
+            "10",
+            "2026-01-31",
+            "2026-11-02",
+            "client-2.4.9",
+            "client-2.4.10",
+            "v2",
+        ];
+        for (nth, a) in ordered.iter().enumerate() {
+            for (mth, b) in ordered.iter().enumerate() {
+                assert_eq!(by_version(a, b), nth.cmp(&mth), "{a} {b}");
+            }
+        }
+        assert_eq!(by_version("2.04", "2.4"), Ordering::Equal);
+    }
+
+    #[test]
+    fn a_folder_of_builds_is_told_from_a_build() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path();
+        let name = |build: &Build| build.path.strip_prefix(path).unwrap().display().to_string();
+        let names = || builds(path).unwrap().iter().map(name).collect::<Vec<_>>();
+        assert!(matches!(builds(path), Err(FilesProblem::NoIndex(_))));
+        for name in ["2.4.9", "2.4.10", ".2.5", "2.4.8.zip"] {
+            fs::create_dir(path.join(name)).unwrap();
+        }
+        for name in [
+            "2.4.11.zip",
+            "2.4.12.zip.part",
+            "README.md",
+            ".2.6.zip",
+            "2.4.10.zip",
+        ] {
+            fs::write(path.join(name), "").unwrap();
+        }
+        assert_eq!(
+            names(),
+            ["2.4.11.zip", "2.4.10.zip", "2.4.10", "2.4.9", "2.4.8.zip"]
+        );
+        assert!(builds(path).unwrap().iter().take(2).all(|build| build.is_archive));
+        assert_eq!(builds(&path.join("2.4.11.zip")).unwrap().len(), 1);
+        fs::write(path.join("index.html"), "").unwrap();
+        assert_eq!(names(), [""]);
+    }
+
+    #[test]
+    fn every_change_leaves_another_fingerprint() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path();
+        let mut settings = FilesSettings::new(
+            "https://a.example".to_owned(),
+            String::new(),
+            serde_json::Map::new(),
+        )
+        .unwrap();
+        settings.path = Some(path.to_owned());
+        let mut seen = vec![fingerprint(&settings)];
+        let mut changed = |what: &str| {
+            let now = fingerprint(&settings);
+            assert_eq!(now, fingerprint(&settings));
+            assert!(!seen.contains(&now), "{what}");
+            seen.push(now);
+        };
+        fs::create_dir_all(path.join("1/assets/js")).unwrap();
+        changed("a build");
+        fs::write(path.join("1/assets/js/a.js"), "a").unwrap();
+        changed("a file");
+        fs::write(path.join("1/assets/js/a.js"), "ab").unwrap();
+        changed("a longer file");
+        let file = fs::File::options()
+            .append(true)
+            .open(path.join("1/assets/js/a.js"))
+            .unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        changed("another time");
+        fs::rename(path.join("1/assets/js/a.js"), path.join("1/assets/js/b.js")).unwrap();
+        changed("another name");
+        std::os::unix::fs::symlink("..", path.join("1/assets/up")).unwrap();
+        changed("a link in a circle");
+        fs::remove_dir_all(path.join("1")).unwrap();
+        fs::remove_dir(path).unwrap();
+        changed("nothing there");
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_one(mut names in prop::collection::vec("[0-2a.-]{0,5}", 4)) {
+            names.sort_by(|a, b| by_version(a, b));
+            prop_assert_ne!(by_version(&names[0], &names[3]), Ordering::Greater);
+            prop_assert_ne!(by_version(&names[1], &names[3]), Ordering::Greater);
+            prop_assert_eq!(by_version(&names[0], &names[1]), by_version(&names[1], &names[0]).reverse());
+        }
+    }
+}
