@@ -142,9 +142,9 @@ impl ClientFiles {
     ) -> Result<Response<Body>, Failure> {
         let missing = || Failure::new(StatusCode::NOT_FOUND, "no_such_file", "there is no such file");
         // The bytes outlive the release that they are of.
-        let shelf = self.shelf.load();
+        let current = self.shelf.load();
         path::file_name(raw_path)
-            .and_then(|name| shelf.asset(&name).ok_or_else(missing))
+            .and_then(|name| current.asset(&name).ok_or_else(missing))
             .and_then(|stored| stored.answer(method, headers))
             .map_err(stored::shared)
     }
