@@ -104,6 +104,12 @@ impl Making {
         self.shared.cache.as_ref().is_some_and(Cache::has_failed)
     }
 
+    /// How much there was to read at the beginning.
+    pub fn bytes(&self) -> usize {
+        let contents = self.shared.jobs.iter().filter_map(|job| job.content.upgrade());
+        contents.map(|content| content.plain().bytes.len()).sum()
+    }
+
     /// Waits until all is made, no longer than this. Says whether it is.
     pub fn wait(&self, patience: Duration) -> bool {
         self.working.recv_timeout(patience) != Err(RecvTimeoutError::Timeout)

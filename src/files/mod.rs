@@ -84,7 +84,8 @@ pub struct ClientFiles {
     asked: Notify,
 }
 
-/// A client of a few files is compressed within it; a real one takes longer than anybody waits.
+/// Clients up to this size are compressed within `START_PATIENCE`; for others it would be in vain.
+const SMALL_BYTES: usize = 64 << 10;
 const START_PATIENCE: Duration = Duration::from_millis(50);
 
 impl ClientFiles {
@@ -101,10 +102,12 @@ impl ClientFiles {
         })
     }
 
-    /// Compresses them in the background. Blocks for a moment, in which a small client is finished.
+    /// Compresses them in the background. Blocks for a moment, if that is enough for all.
     pub fn compress(&self) {
         let making = Making::start(&self.shelf.load(), cache(&self.settings), Effort::Background);
-        making.wait(START_PATIENCE);
+        if making.bytes() <= SMALL_BYTES {
+            making.wait(START_PATIENCE);
+        }
         *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);
     }
 
