@@ -33,7 +33,8 @@ fn client() -> TempDir {
         (
             "index.html",
             &format!(
-                "<!doctype html><html><head>{}</head></html>",
+                "<!doctype html><html><head><script type=module crossorigin src=.{}></script>{}</head></html>",
+                SCRIPT.trim_start_matches("/conference"),
                 "<!-- -->".repeat(99)
             ),
         ),
@@ -173,6 +174,9 @@ async fn the_page_has_its_forms_too() {
     for answer in [plain, coded] {
         assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
         assert_eq!(answer.header("cache-control"), Some("no-cache"));
+        // What it needs first, before a byte of it is read.
+        let link = format!("<{SCRIPT}>; rel=modulepreload; crossorigin");
+        assert_eq!(answer.header("link"), Some(link.as_str()));
     }
 }
 
