@@ -1,9 +1,8 @@
 //! The client's files: read as a whole, answered from memory, with the page that holds a session.
 //!
 //! A request looks a name up and shares the bytes under it; no path of a request ever reaches the file system. A new
-//! release is read beside the old one and takes its place at once, or is refused. The
-//! page is not one of the names: it is shown at a session's path, which `crate::route` knows, and without a folder a
-//! small page of our own stands in its place.
+//! release is read beside the old one and takes its place at once, or is refused. The page is not one of the names: it is
+//! shown at a session's path, which `crate::route` knows, and without a folder a small page of our own stands in its place.
 //!
 //! | file | is there for |
 //! | --- | --- |

@@ -4,6 +4,7 @@
 //! protocol" and "Cross-Origin-Resource-Policy header".
 
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -184,9 +185,9 @@ impl Stored {
         response
     }
 
-    /// Several parts; or the whole, if that is shorter. Of a coded form too, as RFC 9110 does not say whether
-    /// `Content-Encoding` is about the parts then, or about the message.
-    fn parts(&self, form: &Form, parts: &[std::ops::Range<usize>]) -> Response<Body> {
+    /// Several parts; or the whole, if that is shorter. A coded form is sent whole too, as RFC 9110 does not say whether
+    /// `Content-Encoding` would be about the parts, or about the message.
+    fn parts(&self, form: &Form, parts: &[Range<usize>]) -> Response<Body> {
         let mut response = self.full(form);
         let Some(content_type) = self.headers.get(CONTENT_TYPE).filter(|_| form.coding.is_none()) else {
             return response;
