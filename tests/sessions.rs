@@ -717,6 +717,26 @@ async fn at_one_path_for_all_the_companion_says_whose_session_runs() {
     let line = format!("{TOKEN}={mallory}; {TOKEN}={own}; {companion}");
     let answer = gateway.get("/conference/", &[("Cookie", &line)]).await;
     assert!(answer.text().contains("<dd>ann</dd>"), "{}", answer.text());
+    // The client would take the one with the longest path, so that has to go before its script runs.
+    for (page, paths) in [
+        ("/conference/", &["/", "/conference/"][..]),
+        (
+            "/conference/index.html",
+            &["/", "/conference/", "/conference/index.html"],
+        ),
+    ] {
+        let answer = gateway.get(page, &[("Cookie", &line)]).await;
+        let set: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+        for path in paths {
+            let ended = format!("{TOKEN}=; Path={path}; Max-Age=0; Secure");
+            assert!(
+                set.iter().any(|cookie| *cookie == ended.as_str()),
+                "{ended}: {set:?}"
+            );
+        }
+        let own = format!("{TOKEN}=; Path=/conference; Max-Age=0; Secure");
+        assert!(set.iter().all(|cookie| *cookie != own.as_str()), "{set:?}");
+    }
     let line = format!("{TOKEN}={mallory}; {companion}");
     let answer = gateway.get("/conference/", &[("Cookie", &line)]).await;
     assert_refused(&answer, 200, "Use your join link");

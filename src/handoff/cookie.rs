@@ -125,9 +125,10 @@ fn looks_like_ours(name: &[u8]) -> bool {
     .eq_ignore_ascii_case(ACCESS)
 }
 
-/// Ends every cookie that could pass for ours on this path, but for the one that is: those for the paths above, those
-/// for our own and the parent domains, and those without a name, whose value looks like a pair.
-pub(super) fn clearing(host: &str, own_path: &str, cross_site: bool) -> Vec<HeaderValue> {
+/// Ends every cookie that a page at this path would see and that could pass for ours, but for the one that is, by its own
+/// path: those for the path and the paths above, also where they are more exact than our own, those for our own and the
+/// parent domains, and those without a name, whose value looks like a pair.
+pub(super) fn clearing(host: &str, page: &str, own_path: &str, cross_site: bool) -> Vec<HeaderValue> {
     let mut cleared = Vec::new();
     let kinds: &[&str] = if cross_site {
         &["; SameSite=None", "; SameSite=None; Partitioned"]
@@ -135,7 +136,7 @@ pub(super) fn clearing(host: &str, own_path: &str, cross_site: bool) -> Vec<Head
         &[""]
     };
     for domain in domains(host) {
-        for path in paths_to(own_path) {
+        for path in paths_to(page) {
             let own = domain.is_none() && path == own_path;
             for name in [ACCESS, ""] {
                 if own && !name.is_empty() {
@@ -162,6 +163,7 @@ fn paths_to(path: &str) -> impl Iterator<Item = &str> {
             let without = path.get(..at).filter(|above| !above.is_empty());
             without.into_iter().chain(path.get(..=at))
         })
+        .chain((!path.ends_with('/')).then_some(path))
 }
 
 /// None for the host alone, then the domains that a cookie of ours can be seen with. A browser takes no notice of those
@@ -281,7 +283,7 @@ mod tests {
 
     #[test]
     fn clears_all_that_a_browser_would_send_with_ours_but_not_ours() {
-        let cleared = clearing("conf.example.org", "/conference/s/x/", false);
+        let cleared = clearing("conf.example.org", "/conference/s/x/", "/conference/s/x/", false);
         let cleared: Vec<&str> = cleared.iter().map(|value| value.to_str().unwrap()).collect();
         let own = "pnm_access_token=; Path=/conference/s/x/; Max-Age=0; Secure";
         assert!(!cleared.contains(&own));
@@ -299,7 +301,7 @@ mod tests {
         // Seven paths, three domains, two names, less the one that is ours.
         assert_eq!(cleared.len(), 7 * 3 * 2 - 1);
         assert!(!cleared.iter().any(|cookie| cookie.contains("Domain=org")));
-        let of_address = clearing("[::1]", "/c/", true);
+        let of_address = clearing("[::1]", "/c/", "/c/", true);
         assert!(
             of_address
                 .iter()
@@ -309,5 +311,22 @@ mod tests {
             .iter()
             .filter(|cookie| cookie.to_str().unwrap().ends_with("; SameSite=None; Partitioned"));
         assert_eq!(partitioned.count(), of_address.len() / 2);
+    }
+
+    /// The client takes the cookie with the longest path.
+    #[test]
+    fn clears_what_has_a_longer_path_than_ours() {
+        let cleared = clearing("example.org", "/c/index.html", "/c", false);
+        let cleared: Vec<&str> = cleared.iter().map(|value| value.to_str().unwrap()).collect();
+        assert!(!cleared.contains(&"pnm_access_token=; Path=/c; Max-Age=0; Secure"));
+        for expected in [
+            "pnm_access_token=; Path=/c; Domain=example.org; Max-Age=0; Secure",
+            "pnm_access_token=; Path=/c/; Max-Age=0; Secure",
+            "pnm_access_token=; Path=/c/index.html; Max-Age=0; Secure",
+            "=gone; Path=/c; Max-Age=0; Secure",
+        ] {
+            assert!(cleared.contains(&expected), "{expected}");
+        }
+        assert_eq!(cleared.len(), 4 * 2 * 2 - 1);
     }
 }

@@ -129,7 +129,7 @@ impl Handoff {
             (Scope::Session, None) => format!("{}/", self.settings.mount),
             (Scope::Mount, _) => self.cookie_path(""),
         };
-        cookie::clearing(visit.host, &own, framed)
+        cookie::clearing(visit.host, visit.path, &own, framed)
     }
 
     /// Is this the document of a frame that cookies have to be made for?
