@@ -693,6 +693,25 @@ async fn cookies_that_could_pass_for_the_sessions_are_ignored_cleared_and_counte
             "{metrics}"
         );
     }
+    // Whoever changes nothing clears nothing either.
+    let alone = format!("{TOKEN}={bobs}");
+    let both = format!("{alone}; {TOKEN}={own}");
+    for line in [&alone, &both] {
+        let head = gateway
+            .client()
+            .request("HEAD", &path, &[("Cookie", line)], b"")
+            .await;
+        let guess = gateway
+            .get(&path, &[("Cookie", line), ("Sec-Purpose", "prefetch")])
+            .await;
+        for answer in [head, guess] {
+            assert_eq!(
+                (answer.status, answer.header("set-cookie")),
+                (200, None),
+                "{line}"
+            );
+        }
+    }
     // The same twice is no stray: a browser may have it in two jars.
     let answer = gateway
         .get(&path, &[("Cookie", &format!("{TOKEN}={own}; {TOKEN}={own}"))])
@@ -955,6 +974,10 @@ async fn a_frame_whose_browser_keeps_no_cookie_gets_its_token_in_the_page_once()
     let link = format!("/conference/?access_token={token}");
     let mine = gateway.get(&link, &FRAME).await;
     assert_eq!((mine.status, mine.header("location")), (303, Some(path.as_str())));
+    // It waits for a page that somebody will see.
+    gateway.client().request("HEAD", &path, &FRAME, b"").await;
+    let guess = [&FRAME[..], &[("Sec-Purpose", "prefetch")]].concat();
+    assert!(!gateway.get(&path, &guess).await.text().contains(&token));
     let page = gateway.get(&path, &FRAME).await;
     assert_eq!(
         (page.status, page.header("cache-control")),

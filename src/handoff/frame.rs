@@ -23,6 +23,7 @@ impl Handoff {
             return self.without_session(Vec::new()).map(Handed::Reply);
         };
         if self.is_framed(visit)
+            && visit.takes_effect()
             && let Some(token) = self.sessions.claim(tag, visit.client, now)
         {
             let verified = self.keys.verify(Unverified(token.expose()), now);

@@ -141,6 +141,14 @@ pub struct Session {
     pub token: Option<Secret<String>>,
 }
 
+impl Visit<'_> {
+    /// May this request change anything, here or in the browser? Not so who only asks what a `GET` would answer, nor a
+    /// browser that is guessing.
+    fn takes_effect(&self) -> bool {
+        self.method != Method::HEAD && !is_prefetch(self.headers)
+    }
+}
+
 impl fmt::Debug for Handoff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handoff")

@@ -92,7 +92,7 @@ impl Handoff {
         }
         match running.standing {
             Standing::Valid(verified) => {
-                if running.strays {
+                if !cookies.is_empty() {
                     let (claims, token) = (&verified.claims, running.token);
                     cookies.push(self.token_cookie(&running.tag, token, claims.exp, running.framed)?);
                 }
@@ -123,6 +123,9 @@ impl Handoff {
 
     /// Ends all that could pass for the session's cookie, and counts that there was something.
     pub(super) fn cleared(&self, visit: &Visit<'_>, framed: bool) -> Vec<HeaderValue> {
+        if !visit.takes_effect() {
+            return Vec::new();
+        }
         self.metrics.stray_cookies();
         let own = match (self.settings.scope, visit.tag) {
             (Scope::Session, Some(tag)) => self.cookie_path(tag),
