@@ -18,6 +18,9 @@ pub const LEEWAY_SECS: i64 = 60;
 /// A cookie has to hold the token and 4096 bytes are all that a browser keeps.
 const MAX_TOKEN_BYTES: usize = 3 * 1024;
 
+/// What renewal may add to a token, so that it can be renewed again: `kid` in its header, and no more.
+const RENEWED_BYTES: usize = 32;
+
 /// A token as it came, believed in nothing.
 #[derive(Clone, Copy)]
 pub struct Unverified<'a>(pub &'a str);
@@ -143,7 +146,10 @@ impl TokenKeys {
     /// As `verify`, for whoever has a use for a genuine token that has expired.
     pub fn standing<'t>(&self, token: Unverified<'t>, now: i64) -> Result<Standing<'t>, BadToken> {
         let (claims, renewed) = self.genuine(token)?;
-        // The server's comparisons: valid up to and including the second `exp + leeway`.
+        // The server's comparisons, in its order: valid up to and including the second `exp + leeway`.
+        if now.saturating_add(LEEWAY_SECS) < claims.nbf {
+            return Err(BadToken::NotYetValid);
+        }
         if now.saturating_sub(LEEWAY_SECS) > claims.exp {
             let token = token.0;
             return Ok(Standing::Expired(Expired {
@@ -151,9 +157,6 @@ impl TokenKeys {
                 renewed,
                 token,
             }));
-        }
-        if now.saturating_add(LEEWAY_SECS) < claims.nbf {
-            return Err(BadToken::NotYetValid);
         }
         Ok(Standing::Valid(Verified { claims, renewed }))
     }
@@ -173,6 +176,9 @@ impl TokenKeys {
             return Err(BadToken::NotGenuine);
         }
         let renewed = decoded.header.kid.as_deref() == Some(RENEWED);
+        if !renewed && token.0.len() > MAX_TOKEN_BYTES {
+            return Err(BadToken::Malformed);
+        }
         Ok((self.join_claims(decoded.claims)?, renewed))
     }
 
@@ -210,9 +216,10 @@ impl TokenKeys {
     }
 }
 
-/// Three parts of base64url (RFC 7515 section 7.1), of a size that a cookie can hold.
+/// Three parts of base64url (RFC 7515 section 7.1), of a size that a cookie can hold; how much of it is allowed depends on
+/// who signed.
 fn is_compact_jwt(token: &str) -> bool {
-    token.len() <= MAX_TOKEN_BYTES
+    token.len() <= MAX_TOKEN_BYTES + RENEWED_BYTES
         && token.split('.').count() == 3
         && token
             .bytes()
@@ -309,6 +316,43 @@ mod tests {
         assert_eq!(verdict(&with("nbf", json!(NOW + 60))), Ok(()));
         assert_eq!(verdict(&with("nbf", json!(NOW + 61))), Err(BadToken::NotYetValid));
         assert_eq!(verdict(&with("iat", json!(NOW + 61))), Err(BadToken::NotYetValid));
+    }
+
+    #[test]
+    fn what_was_never_valid_is_not_expired() {
+        let mut turned = with("exp", json!(NOW - 61));
+        turned["nbf"] = json!(NOW + 61);
+        assert_eq!(verdict(&turned), Err(BadToken::NotYetValid));
+    }
+
+    #[test]
+    fn a_token_of_three_kibibytes_can_be_renewed_again_and_again() {
+        let header = r#"{"alg":"HS256","typ":"JWT"}"#;
+        let of_size = |size: usize| {
+            (0..size)
+                .map(|name| signed_text(header, &with("name", json!("x".repeat(name))).to_string()))
+                .find(|token| token.len() >= size)
+                .unwrap()
+        };
+        let (largest, too_large) = (of_size(3071), of_size(3073));
+        assert!(largest.len() <= 3072);
+        assert_eq!(
+            keys().verify(Unverified(&too_large), NOW).err(),
+            Some(BadToken::Malformed)
+        );
+        let mut token = largest;
+        for round in 1..4 {
+            let now = NOW + round * 1000;
+            let Ok(Standing::Expired(expired)) = keys().standing(Unverified(&token), now) else {
+                panic!("is not expired: {round}");
+            };
+            token = keys()
+                .renew(&expired, now, now + 600)
+                .unwrap()
+                .expose()
+                .to_owned();
+        }
+        assert!(token.len() > 3072);
     }
 
     #[test]
