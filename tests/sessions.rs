@@ -836,7 +836,7 @@ async fn somebody_elses_link_does_not_silently_replace_a_running_session() {
         assert_eq!((refused.status, refused.header("set-cookie")), (403, None));
         let switched = gateway
             .post(
-                "/conference/switch?x=1",
+                &format!("/conference/switch?access_token={mallorys}&x=1"),
                 &[("Cookie", &cookies), SAME_ORIGIN],
                 b"",
             )

@@ -13,11 +13,12 @@ use hyper::{
 use maud::html;
 
 use super::{
-    Handoff, HandoffError, Scope, Visit,
+    Handoff, HandoffError, Scope, TOKEN_PARAMETER, Visit,
     cookie::{self, Cookies, Written},
     fetch, see_other,
 };
 use crate::{
+    query::Query,
     reply::{Body, Label, Language, Topic, page},
     token::{Claims, Standing, Unverified, Verified},
 };
@@ -67,7 +68,9 @@ impl Handoff {
             if !fetch::is_same_origin(visit.headers, authority.to_str().unwrap_or_default()) {
                 return Err(HandoffError::FromAnotherSite);
             }
-            let mut response = self.admit(visit, token, &verified, visit.query)?;
+            // A second token would be followed without a question.
+            let rest = Query(visit.query).without(TOKEN_PARAMETER);
+            let mut response = self.admit(visit, token, &verified, &rest)?;
             let over = self.waiting("", 0, self.is_framed(visit))?;
             response.headers_mut().append(header::SET_COOKIE, over);
             return Ok(response);
