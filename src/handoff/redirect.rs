@@ -35,9 +35,10 @@ impl<'a> ServerLink<'a> {
         if Query(query).only(TOKEN_PARAMETER) == Ok(None) {
             return None;
         }
-        let (authority, path) = match address.split_once("://") {
+        let after_scheme = address.split_once("://").map(|(_, rest)| rest);
+        let (authority, path) = match after_scheme.or_else(|| address.strip_prefix("//")) {
             None => (None, address),
-            Some((_, rest)) => {
+            Some(rest) => {
                 let slash = rest.find('/').unwrap_or(rest.len());
                 let (authority, path) = rest.split_at_checked(slash)?;
                 (Some(authority), path)
@@ -53,7 +54,7 @@ impl<'a> ServerLink<'a> {
     /// The query as a browser would have to write it.
     pub fn query(&self) -> String {
         let Some((before, raw)) = self.query.split_once(RAW_DESIGN) else {
-            return self.query.to_owned();
+            return without_fragment(self.query).to_owned();
         };
         let raw = format!("{{{raw}");
         let mut values = Deserializer::from_str(&raw).into_iter::<&RawValue>();
@@ -63,8 +64,13 @@ impl<'a> ServerLink<'a> {
             Some(Err(_)) | None => (raw.as_str(), ""),
         };
         let encoded = Query("custom_design=").with("custom_design", design);
-        format!("{before}&{encoded}{rest}")
+        format!("{before}&{encoded}{}", without_fragment(rest))
     }
+}
+
+/// No fragment belongs to a join link, and behind a token it would be taken for a part of it.
+fn without_fragment(query: &str) -> &str {
+    query.split_once('#').map_or(query, |(query, _)| query)
 }
 
 fn only_location(headers: &HeaderMap) -> Option<&str> {
@@ -124,7 +130,20 @@ mod tests {
                 "/conference/",
                 "access_token=x",
             ),
+            (
+                "//a.example/?access_token=x",
+                Some("a.example"),
+                "/",
+                "access_token=x",
+            ),
             ("/?access_token=x", None, "/", "access_token=x"),
+            ("/?access_token=x#top", None, "/", "access_token=x"),
+            (
+                "/?access_token=x&custom_design={\"primary_color\":\"#fff\"}#top",
+                None,
+                "/",
+                "access_token=x&custom_design=%7B%22primary_color%22%3A%22%23fff%22%7D",
+            ),
             (
                 "https://a.example?access_token=x",
                 Some("a.example"),
