@@ -269,6 +269,43 @@ async fn a_session_is_renewed_until_its_greatest_age_and_not_a_second_longer() {
 }
 
 #[tokio::test]
+async fn a_token_that_the_server_renewed_does_not_begin_a_session_anew() {
+    let server = taking_tokens().await;
+    let toml = format!(
+        "session.max_age = '2h'\nissuer.mode = 'upstream'\nupstreams.server = ['{}']",
+        server.url()
+    );
+    let gateway = Gateway::with(&toml).await;
+    let path = path_of(&gateway, "room01", "ann");
+    let answer = gateway
+        .get(
+            &format!("/conference/?access_token={}", gateway.token("room01", "ann")),
+            &[],
+        )
+        .await;
+    let companion = answer.set_cookie(COMPANION).unwrap();
+    let lives = companion.split("; Max-Age=").nth(1).unwrap();
+    let lives: u64 = lives.split(';').next().unwrap().parse().unwrap();
+    let mut jar = Jar::default();
+    jar.take(&answer);
+    // The page stays open, and the server renews what the client has.
+    gateway.clock.advance(HOUR * 5 / 2);
+    let fields = [
+        ("Authorization", &*gateway.token("room01", "ann")),
+        ("Sec-Fetch-Site", "same-origin"),
+    ];
+    jar.take(&gateway.post("/api/polls/create", &fields, b"").await);
+    assert_eq!(visit(&gateway, &path, &jar).await.status, 200);
+    gateway.clock.advance(HOUR / 2);
+    if HOUR * 3 >= Duration::from_secs(lives) {
+        jar.0.retain(|(name, _)| name != COMPANION);
+    }
+    let answer = visit(&gateway, &path, &jar).await;
+    assert_eq!(answer.status, 401, "the companion lives for {lives} s");
+    assert!(answer.text().contains("as long as one may"), "{}", answer.text());
+}
+
+#[tokio::test]
 async fn a_renewed_token_in_a_link_does_not_begin_a_session_anew() {
     let gateway = Gateway::with("session.max_age = '2h'").await;
     let path = path_of(&gateway, "room01", "ann");

@@ -298,11 +298,14 @@ impl Handoff {
         })
     }
 
-    /// The one beside it, for as long as it can be of use; the end of it, if that is over.
+    /// The one beside it, for as long as it can be of use; the end of it, if that is over. It outlives what it allows: a
+    /// token that the server renewed looks like a first one, and only the companion knows better.
     fn companion_cookie(&self, companion: &Companion) -> Result<HeaderValue, HandoffError> {
-        let ends = companion
+        let known_until = companion
             .begun
-            .saturating_add_unsigned(self.settings.max_age.as_secs());
+            .saturating_add_unsigned(self.settings.max_age.as_secs())
+            .saturating_add_unsigned(self.settings.renew_grace.as_secs())
+            .saturating_add(*renewal::VALIDITY.end());
         let path = self.cookie_path(&companion.tag);
         cookie::write(&cookie::Written {
             name: self.companion_name(),
@@ -311,7 +314,7 @@ impl Handoff {
                 Scope::Session => &path,
                 Scope::Mount => "/",
             },
-            lives: ends.saturating_sub(self.clock.unix()),
+            lives: known_until.saturating_sub(self.clock.unix()),
             cross_site: companion.framed,
             http_only: true,
         })

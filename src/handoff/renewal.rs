@@ -14,7 +14,7 @@ use super::{Handed, Handoff, HandoffError, Session, Visit, companion::Companion,
 use crate::token::{BadToken, Claims, Expired};
 
 /// A renewed token is valid for as long as the one before it, within these bounds, in seconds.
-const VALIDITY: std::ops::RangeInclusive<i64> = 60..=24 * 3600;
+pub(super) const VALIDITY: std::ops::RangeInclusive<i64> = 60..=24 * 3600;
 
 /// A session that goes on with a new token.
 pub struct Renewal {
