@@ -1,17 +1,22 @@
 // Walks through pages in Debian's Chromium and reports after each step what the page, the address bar, the cookies and
 // the network look like. The steps are the test's: this file knows nothing of plugNmeet.
 //
-// In:  {steps, args?}; "args" are further command line switches of Chromium. Any certificate will do, but Chromium
-//      caches nothing that came under one it merely puts up with; a test of caching vouches for the public key with
-//      "--ignore-certificate-errors-spki-list=BASE64_SHA256".
-//      A step names its tab, one action, and what to wait for after it: {tab: 1, goto: url, until?: script}. Actions:
-//        goto: url | reload: true | back: true | run: script (a promise is awaited, its value reported)
+// In:  {profile, args?, preferences?}: the folder of the browser's profile, further command line switches of Chromium,
+//      and what its settings page would have written, as {"profile.cookie_controls_mode": 1}. Any certificate will do, but
+//      Chromium caches nothing that came under one it merely puts up with; a test of caching vouches for the public key
+//      with "--ignore-certificate-errors-spki-list=BASE64_SHA256".
+//      Then a step a line on stdin, until its end. A step names its tab, one action, and what to wait for after it:
+//      {tab: 1, goto: url, until?: script}. Actions:
+//        goto: url | reload: true | back: true | click: selector | run: script (a promise is awaited, its value reported)
+//      With "frame", a number from 1 in the order in which frames came into the tab, all but goto and back happen in it.
 //      Tabs are numbered from 1 in the order in which they open, those that a page opens by itself included.
-// Out: {browser, snapshots: [for each step what `snapshot` and `take` put together]}.
+// Out: a line for each step, as `take` and `snapshot` put it together; at the end one with the browser's version.
 //      What a page asks for counts to the step in which it asks; an idle tab's doings to that tab's next step.
 
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
-import { drive, message } from "./driver.mjs";
+import { drive, message, tell } from "./driver.mjs";
 
 const SWITCHES = [
   "--no-sandbox", // root has no other way
@@ -24,27 +29,37 @@ const SWITCHES = [
   "--disable-sync",
 ];
 const PATIENCE_MS = 20_000;
+const WHOLE_STORY_S = 400;
 
+// The target is a tab's page, or a frame in it.
 const ACTIONS = {
   goto: (page, url) => page.goto(url, { timeout: PATIENCE_MS }),
-  reload: (page) => page.reload({ timeout: PATIENCE_MS }),
+  reload: (target) => (target.reload ? target.reload({ timeout: PATIENCE_MS }) : reloadFrame(target)),
   back: (page) => page.goBack({ timeout: PATIENCE_MS }),
-  run: (page, script) => page.evaluate(script),
+  click: (target, selector) => target.click(selector, { timeout: PATIENCE_MS }),
+  run: (target, script) => target.evaluate(script),
 };
 
-await drive(80, async ({ steps, args = [] }) => {
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: [...SWITCHES, ...args] });
+await drive(WHOLE_STORY_S, async ({ profile, args = [], preferences = {} }) => {
+  mkdirSync(`${profile}/Default`, { recursive: true });
+  writeFileSync(`${profile}/Default/Preferences`, JSON.stringify(nested(preferences)));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: "/usr/bin/chromium",
+    ignoreHTTPSErrors: !args.some((arg) => arg.startsWith("--ignore-certificate-errors-spki-list")),
+    viewport: null,
+    args: [...SWITCHES, ...args],
+  });
   try {
-    const context = await browser.newContext({ ignoreHTTPSErrors: true });
-    const seen = { tabs: [], requests: [] };
+    const seen = { tabs: context.pages().map(watched), requests: [] };
     context.on("page", (page) => seen.tabs.push(watched(page)));
     // Of the context, not of each page: the first request of a tab that a page opens comes before that tab is known.
     context.on("request", (request) => seen.requests.push(request));
-    const snapshots = [];
-    for (const step of steps) snapshots.push(await take(step, context, seen));
-    return { browser: browser.version(), snapshots };
+    for await (const line of createInterface({ input: process.stdin })) {
+      tell(await take(JSON.parse(line), context, seen));
+    }
+    return { browser: context.browser()?.version() ?? null };
   } finally {
-    await browser.close();
+    await context.close();
   }
 });
 
@@ -56,9 +71,12 @@ async function take(step, context, seen) {
   let value = null;
   let error = null;
   try {
-    const outcome = await ACTIONS[action](tab.page, step[action]);
+    const target = step.frame ? tab.page.frames()[step.frame] : tab.page;
+    if (!target) throw new Error(`no frame ${step.frame}`);
+    const outcome = await ACTIONS[action](target, step[action]);
     if (action === "run") value = outcome ?? null;
-    if (step.until) await tab.page.waitForFunction(step.until, null, { timeout: PATIENCE_MS });
+    // By the clock: a tab in the background paints no frames.
+    if (step.until) await target.waitForFunction(step.until, null, { timeout: PATIENCE_MS, polling: 50 });
   } catch (failure) {
     error = firstLine(failure);
   }
@@ -66,6 +84,10 @@ async function take(step, context, seen) {
   await tab.page.waitForLoadState("networkidle", { timeout: 5_000 }).catch(() => {});
   const requests = requestsOf(tab.page, seen);
   return { ...(await snapshot(step, tab, context)), requests: await Promise.all(requests.map(requestSeen)), value, error };
+}
+
+function reloadFrame(frame) {
+  return Promise.all([frame.waitForNavigation({ timeout: PATIENCE_MS }), frame.evaluate("location.reload()")]);
 }
 
 function requestsOf(page, seen) {
@@ -102,7 +124,7 @@ async function snapshot(step, tab, context) {
     text: await inPage("document.body?.innerText ?? ''"),
     cookie: await inPage("document.cookie"),
     referrer: await inPage("document.referrer"),
-    historyLength: await inPage("history.length"),
+    history: await historyOf(page),
     cookies: await context.cookies(), // the whole jar, with each cookie's path, lifetime and flags
     frames: await Promise.all(page.frames().map(frameSeen)),
     sockets: tab.sockets.splice(0),
@@ -110,9 +132,27 @@ async function snapshot(step, tab, context) {
   };
 }
 
+// The addresses that the back button leads to, and where forward would.
+async function historyOf(page) {
+  const session = await page.context().newCDPSession(page);
+  const { entries } = await session.send("Page.getNavigationHistory");
+  await session.detach();
+  return entries.map((entry) => entry.url);
+}
+
+// A sandboxed frame may not say what it stores, and one that leads nowhere has nothing to say.
 async function frameSeen(frame) {
-  const cookie = await frame.evaluate("document.cookie").catch(() => null); // a sandboxed frame may not say
-  return { url: frame.url(), cookie };
+  const inFrame = (script) => frame.evaluate(script).catch(() => null);
+  return {
+    url: frame.url(),
+    title: await inFrame("document.title"),
+    text: await inFrame("document.body?.innerText ?? ''"),
+    cookie: await inFrame("document.cookie"),
+    referrer: await inFrame("document.referrer"),
+    stored: await inFrame("JSON.stringify([{ ...localStorage }, { ...sessionStorage }])"),
+    // The addresses of the page and of all that it loaded, as any script in it can read them.
+    performance: await inFrame("performance.getEntries().map((entry) => entry.name)"),
+  };
 }
 
 async function requestSeen(request) {
@@ -131,6 +171,17 @@ async function requestSeen(request) {
 // A request may still be under way, or its page gone: null, then.
 function soon(promise) {
   return Promise.race([promise.catch(() => null), new Promise((resolve) => setTimeout(resolve, 1_000, null))]);
+}
+
+// {"a.b": 1} as {a: {b: 1}}.
+function nested(preferences) {
+  const whole = {};
+  for (const [path, value] of Object.entries(preferences)) {
+    const names = path.split(".");
+    const last = names.pop();
+    names.reduce((inner, name) => (inner[name] ??= {}), whole)[last] = value;
+  }
+  return whole;
 }
 
 // What follows it is the browser driver's own diary.

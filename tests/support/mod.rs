@@ -12,6 +12,7 @@
 )]
 
 pub mod binary;
+pub mod browser;
 pub mod client;
 pub mod h2;
 pub mod nats;
@@ -19,6 +20,7 @@ pub mod node;
 pub mod plugnmeet;
 pub mod raw;
 pub mod redis;
+pub mod site;
 pub mod upstream;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -58,11 +60,16 @@ impl Gateway {
 
     /// As `with`, where a folder is there already: its `certs` are the gateway's.
     pub async fn in_folder(folder: TempDir, toml: &str) -> Self {
+        Self::start(folder, &Clock::system(), "127.0.0.1:0", toml).await
+    }
+
+    /// As `in_folder`, by this clock and at this address.
+    pub async fn start(folder: TempDir, clock: &Clock, https: &str, toml: &str) -> Self {
         let certs = folder.path().join("certs");
         let cache = folder.path().join("cache");
         let variables = [
             ("CLIENT__CACHE", cache.to_str().unwrap()),
-            ("LISTEN__HTTPS", "127.0.0.1:0"),
+            ("LISTEN__HTTPS", https),
             ("LISTEN__HTTP", "127.0.0.1:0"),
             ("LISTEN__ADMIN", "127.0.0.1:0"),
             ("TLS__CERTS", certs.to_str().unwrap()),
@@ -71,15 +78,14 @@ impl Gateway {
         .map(|(key, value)| (format!("PNM_GATEWAY__{key}"), value.to_owned()));
         let config =
             Config::parse(toml, "test.toml", &variables).unwrap_or_else(|problems| panic!("{problems}"));
-        let clock = Clock::system();
-        let running = gateway::start(&config, &clock)
+        let running = gateway::start(&config, clock)
             .await
             .unwrap_or_else(|error| panic!("{error}"));
         Self {
             https: running.https,
             http: running.http.unwrap(),
             admin: running.admin.unwrap(),
-            clock,
+            clock: clock.clone(),
             keys: TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap(),
             running: Some(running),
             folder,

@@ -1,7 +1,7 @@
 //! Runs the drivers in `tests/node`: the real SDK, the real NATS client and a real browser, as seen from a test.
 //!
-//! A driver takes one JSON object and prints JSON lines. It exits with 0 whatever it saw, so a failed exit is a broken
-//! driver and ends the test with the driver's own words.
+//! A driver takes one JSON object, some of them steps on stdin after it, and prints JSON lines. It exits with 0 whatever
+//! it saw, so a failed exit is a broken driver and ends the test with the driver's own words.
 //!
 //! Not here: what a driver does (the head of each file in `tests/node`), and what it needs (`tests/install`).
 
@@ -13,8 +13,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node");
@@ -36,6 +36,7 @@ pub async fn run_node(script: &str, input: &Value, envs: &[(&str, &str)]) -> Val
 pub struct NodeProcess {
     script: String,
     child: Child,
+    stdin: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
     stderr: ChildStderr,
 }
@@ -51,20 +52,35 @@ impl NodeProcess {
             .arg(input.to_string())
             .envs(envs.iter().copied())
             .current_dir(FOLDER)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("run tests/install first: node does not start: {error}"));
+        let stdin = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let stderr = child.stderr.take().expect("stderr is piped");
         Self {
             script: script.to_owned(),
             child,
+            stdin,
             lines,
             stderr,
         }
+    }
+
+    /// Says a line to a driver that listens.
+    pub async fn say(&mut self, line: &Value) {
+        let stdin = self.stdin.as_mut().expect("stdin is piped");
+        if stdin.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+            self.fail("does not listen any more").await;
+        }
+    }
+
+    /// Says that there is nothing more to say.
+    pub fn hang_up(&mut self) {
+        self.stdin = None;
     }
 
     /// The next line that the driver prints; the test fails if it ends or takes too long instead.

@@ -1,6 +1,15 @@
-//! A stand-in for plugnmeet-server, written to contract.md: it checks signatures, issues tokens, and keeps a record.
+//! A stand-in for plugnmeet-server, written to contract.md: it checks signatures, issues and verifies tokens, sends people
+//! on to links that it makes, and keeps a record.
 
-use std::fmt::Write;
+mod api;
+mod doors;
+
+use std::{
+    collections::HashSet,
+    fmt::Write,
+    ops::Deref,
+    sync::{Arc, Mutex},
+};
 
 use aws_lc_rs::digest;
 use hyper::{Response, header};
@@ -17,50 +26,162 @@ use super::{
     upstream::{AnswerBody, Seen, Upstream, text_body},
 };
 
-/// The server, with any room active.
-pub async fn server() -> Upstream {
-    Upstream::handling(|seen| async move { answer(&seen) }).await
+/// A running server; any room is active until it is closed.
+pub struct PlugNmeet {
+    upstream: Upstream,
+    rooms: Arc<Rooms>,
 }
 
-/// contract.md section 8: routes are compared without regard to case and to a trailing slash, undecoded.
-fn answer(seen: &Seen) -> Response<AnswerBody> {
-    let path = seen
-        .target
-        .split('?')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    let path = path.trim_end_matches('/');
-    if path == "/auth" || path.starts_with("/auth/") {
-        return match refusal(seen) {
-            Some((message, code)) => json_answer(
-                401,
-                &json!({"status": false, "msg": message, "status_code": code}),
-            ),
-            None if path == "/auth/room/getjointoken" && seen.method == "POST" => token_answer(seen),
-            None if path == "/auth/room/isroomactive" && seen.method == "POST" => json_answer(
-                200,
-                &json!({"status": true, "msg": "room is active", "is_active": true}),
-            ),
-            None => not_found(),
-        };
+/// What its answers depend on beside the request.
+struct Rooms {
+    clock: Clock,
+    /// `client.bbb_join_host`.
+    join_host: String,
+    closed: Mutex<HashSet<String>>,
+}
+
+/// The server by the machine's own time.
+pub async fn server() -> PlugNmeet {
+    PlugNmeet::at(&Clock::system(), "https://localhost").await
+}
+
+impl PlugNmeet {
+    /// By this clock; BBB's and LTI's joins lead to this host.
+    pub async fn at(clock: &Clock, join_host: &str) -> Self {
+        let rooms = Arc::new(Rooms {
+            clock: clock.clone(),
+            join_host: join_host.to_owned(),
+            closed: Mutex::default(),
+        });
+        let answering = Arc::clone(&rooms);
+        let upstream = Upstream::handling(move |seen| {
+            let rooms = Arc::clone(&answering);
+            async move { rooms.answer(&seen) }
+        })
+        .await;
+        Self { upstream, rooms }
     }
-    match path {
-        "/healthcheck" => Response::new(text_body("Healthy")),
-        "/api/verifytoken" => {
-            let mut response = Response::new(text_body("\u{8}\u{1}"));
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, "application/protobuf".parse().unwrap());
-            response
+
+    /// Ends a room.
+    pub fn close(&self, room_id: &str) {
+        self.rooms.closed.lock().unwrap().insert(room_id.to_owned());
+    }
+}
+
+impl Deref for PlugNmeet {
+    type Target = Upstream;
+
+    fn deref(&self) -> &Upstream {
+        &self.upstream
+    }
+}
+
+impl Rooms {
+    /// contract.md section 8: routes are compared without regard to case and to a trailing slash, undecoded.
+    fn answer(&self, seen: &Seen) -> Response<AnswerBody> {
+        let path = seen
+            .target
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let path = path.trim_end_matches('/');
+        if path == "/auth" || path.starts_with("/auth/") {
+            return match refusal(seen) {
+                Some((message, code)) => json_answer(
+                    401,
+                    &json!({"status": false, "msg": message, "status_code": code}),
+                ),
+                None if path == "/auth/room/getjointoken" && seen.method == "POST" => self.token_answer(seen),
+                None if path == "/auth/room/isroomactive" && seen.method == "POST" => self.is_active(seen),
+                None => not_found(),
+            };
         }
-        _ => not_found(),
+        match path {
+            "/healthcheck" => Response::new(text_body("Healthy")),
+            "/lti/v1" if seen.method == "POST" => self.lti_page(seen),
+            "/lti/v1/api/room/join" if seen.method == "POST" => self.lti_join(seen),
+            _ if path.starts_with("/api/") => self.api(seen, path),
+            _ if path.ends_with("/bigbluebutton/api/join") => self.bbb_join(seen),
+            _ => not_found(),
+        }
     }
+
+    fn is_closed(&self, room_id: &str) -> bool {
+        self.closed.lock().unwrap().contains(room_id)
+    }
+
+    /// A token as contract.md section 4 has them, valid for ten minutes.
+    fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
+        let now = self.clock.unix();
+        let mut claims = Claims {
+            client_type: 0,
+            exp: now + 600,
+            is_admin: false,
+            is_hidden: false,
+            iss: API_KEY.into(),
+            name: "Ann".into(),
+            nbf: now,
+            room_id: String::new(),
+            sub: String::new(),
+            user_id: String::new(),
+        };
+        change(&mut claims);
+        claims.sub.clone_from(&claims.user_id);
+        keys().sign(&claims).unwrap().expose().clone()
+    }
+
+    /// contract.md section 3.
+    fn token_answer(&self, seen: &Seen) -> Response<AnswerBody> {
+        let wanted = match request::read(&seen.body)
+            .and_then(|wanted| wanted.check_final_user_id().map(|()| wanted))
+        {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                let code = if error.is_internal() {
+                    "INTERNAL_SERVER_ERROR"
+                } else {
+                    "INVALID_PARAMETERS"
+                };
+                return json_answer(
+                    200,
+                    &json!({"status": false, "msg": error.to_string(), "status_code": code}),
+                );
+            }
+        };
+        let token = self.token(|claims| {
+            claims.client_type = wanted.client_type;
+            claims.is_admin = wanted.is_admin;
+            claims.is_hidden = wanted.is_hidden;
+            claims.name = wanted.name;
+            claims.room_id = wanted.room_id;
+            claims.user_id = wanted.user_id;
+        });
+        json_answer(
+            200,
+            &json!({"status": true, "msg": "success", "status_code": "SUCCESS", "token": token}),
+        )
+    }
+
+    /// contract.md section 8.
+    fn is_active(&self, seen: &Seen) -> Response<AnswerBody> {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        let active = !self.is_closed(body["room_id"].as_str().unwrap_or_default());
+        let message = if active {
+            "room is active"
+        } else {
+            "room is not active"
+        };
+        json_answer(200, &json!({"status": true, "msg": message, "is_active": active}))
+    }
+}
+
+fn keys() -> TokenKeys {
+    TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap()
 }
 
 /// contract.md section 1, in the server's order.
 fn refusal(seen: &Seen) -> Option<(&'static str, &'static str)> {
-    let keys = TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap();
     let given = |name: &str| seen.header(name).filter(|value| !value.is_empty());
     let Some(key) = given("api-key") else {
         return Some(("Missing API-KEY header.", "MISSING_REQUIRED_PARAMETER"));
@@ -84,49 +205,10 @@ fn refusal(seen: &Seen) -> Option<(&'static str, &'static str)> {
             ));
         }
     };
-    (!keys.requests().is_signature(&signed, signature.as_bytes())).then_some((
+    (!keys().requests().is_signature(&signed, signature.as_bytes())).then_some((
         "Failed to verify provided authentication details.",
         "INVALID_TOKEN_OR_SIGNATURE",
     ))
-}
-
-/// contract.md sections 3 and 4.
-fn token_answer(seen: &Seen) -> Response<AnswerBody> {
-    let wanted =
-        match request::read(&seen.body).and_then(|wanted| wanted.check_final_user_id().map(|()| wanted)) {
-            Ok(wanted) => wanted,
-            Err(error) => {
-                let code = if error.is_internal() {
-                    "INTERNAL_SERVER_ERROR"
-                } else {
-                    "INVALID_PARAMETERS"
-                };
-                return json_answer(
-                    200,
-                    &json!({"status": false, "msg": error.to_string(), "status_code": code}),
-                );
-            }
-        };
-    let keys = TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap();
-    let now = Clock::system().unix();
-    let token = keys
-        .sign(&Claims {
-            client_type: wanted.client_type,
-            exp: now + 600,
-            is_admin: wanted.is_admin,
-            is_hidden: wanted.is_hidden,
-            iss: API_KEY.into(),
-            name: wanted.name,
-            nbf: now,
-            room_id: wanted.room_id,
-            sub: wanted.user_id.clone(),
-            user_id: wanted.user_id,
-        })
-        .unwrap();
-    json_answer(
-        200,
-        &json!({"status": true, "msg": "success", "status_code": "SUCCESS", "token": token.expose()}),
-    )
 }
 
 fn json_answer(status: u16, value: &Value) -> Response<AnswerBody> {
