@@ -1,7 +1,8 @@
 //! Refresh: the client's calls to the server carry its newest token, so the cookie may as well have it.
 //!
 //! The cookie itself is not sent there, as its path is the session's. What the newest token of a session is, is
-//! remembered; where it is not, as after a restart, any valid one is taken, and the next newer one mends it.
+//! remembered; where it is not, as after a restart, any valid one is taken, and the next newer one mends it. A page has
+//! no say about other sessions than its own.
 //!
 //! SECURITY: only for calls of pages of our own origin. From elsewhere nobody can make a browser send `Authorization`,
 //! and what was asked by no page has no cookie to refresh.
@@ -36,6 +37,9 @@ impl Handoff {
         let (token, now) = (token.to_str().ok()?, self.clock.unix());
         let claims = self.keys.verify(Unverified(token), now).ok()?.claims;
         let tag = self.tag_of(&claims);
+        if self.page_that_asks(headers).is_some_and(|page| page != tag) {
+            return None;
+        }
         let cookies = Cookies::of(headers);
         let running = Companion::among(&cookies, self.companion_name(), &self.keys, None);
         // Where one path is for all sessions, only the running one's cookie is refreshed.
@@ -53,6 +57,15 @@ impl Handoff {
             tag,
             exp: claims.exp,
         })
+    }
+
+    /// The tag of the session's page that a call comes from, as far as the browser says so.
+    fn page_that_asks<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let page = headers.get(header::REFERER)?.to_str().ok()?;
+        let (_, path) = page.strip_prefix("https://")?.split_once('/')?;
+        let mount = self.settings.mount.trim_start_matches('/');
+        let below = path.strip_prefix(mount)?.trim_start_matches('/');
+        below.strip_prefix("s/")?.split('/').next()
     }
 
     /// The server has answered: if it took the token, and it is newer than what the cookie has, the cookie gets it.

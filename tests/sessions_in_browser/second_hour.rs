@@ -223,11 +223,13 @@ async fn a_newer_token_that_the_client_shows_the_server_is_the_cookies_too() {
     assert_in(&stage, &renewed, ROOM, &second);
 
     // Neither what is older or somebody else's, nor what the server refuses.
-    let older = first.as_str();
+    let (older, others) = (first.as_str(), stage.token("room02", "ann"));
     stage.clock.advance(Duration::from_secs(180));
     let newer = stage.token("room01", "ann");
     for (script, status) in [
         (call(older), 200),
+        (call(&others), 200),
+        (call(&stage.token("room01", "bob")), 200),
         (format!("client.call('refused', '{newer}')"), 403),
         (call(&format!("{newer}x")), 401),
     ] {
