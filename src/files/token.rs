@@ -1,4 +1,5 @@
-//! The page for a browser that keeps no cookies: it carries the token itself, where the client will look for it.
+//! The page for a frame whose browser may keep no cookie, or show scripts none: it carries the token itself, where the
+//! client will look for it. Where the cookie is to be seen the page leaves it alone.
 //!
 //! The client reads `document.cookie` (contract.md section 6), so that is what answers: nothing of the token is in an
 //! address, in storage, or anywhere that outlives the page.
@@ -40,8 +41,9 @@ fn after_base(html: &str) -> Option<(&str, &str)> {
 
 fn script(token: &str, nonce: &str) -> String {
     format!(
-        "<script nonce=\"{nonce}\">Object.defineProperty(document,\"cookie\",{{configurable:true,\
-         get:()=>\"pnm_access_token={token}\",set:()=>{{}}}});document.currentScript.remove()</script>"
+        "<script nonce=\"{nonce}\">{{const own=\"pnm_access_token={token}\";let seen=\"\";try{{seen=document.cookie}}catch{{}}\
+         if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{{configurable:true,get:()=>own,set:()=>{{}}}})}}\
+         document.currentScript.remove()</script>"
     )
 }
 
@@ -60,8 +62,9 @@ mod tests {
         assert_eq!(
             html,
             "<!doctype html><head><base href=\"/conference/\"><script nonce=\"abc\">\
-             Object.defineProperty(document,\"cookie\",{configurable:true,get:()=>\"pnm_access_token=a.b.c\",\
-             set:()=>{}});document.currentScript.remove()</script><script src=\"x\"></script></head>"
+             {const own=\"pnm_access_token=a.b.c\";let seen=\"\";try{seen=document.cookie}catch{}\
+             if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{configurable:true,get:()=>own,set:()=>{}})}\
+             document.currentScript.remove()</script><script src=\"x\"></script></head>"
         );
     }
 }

@@ -137,7 +137,7 @@ pub struct Session {
     pub design: Vec<(&'static str, String)>,
     /// `Set-Cookie` fields for the page.
     pub cookies: Vec<HeaderValue>,
-    /// The token, where the browser keeps no cookie that the client could find it in.
+    /// The token, where the browser may keep no cookie that the client could find it in.
     pub token: Option<Secret<String>>,
 }
 

@@ -11,7 +11,10 @@
 use hyper::{Method, header::HeaderValue};
 
 use super::{Handed, Handoff, HandoffError, Session, Visit, companion::Companion, fetch};
-use crate::token::{BadToken, Claims, Expired};
+use crate::{
+    secret::Secret,
+    token::{BadToken, Claims, Expired},
+};
 
 /// A renewed token is valid for as long as the one before it, within these bounds, in seconds.
 pub(super) const VALIDITY: std::ops::RangeInclusive<i64> = 60..=24 * 3600;
@@ -29,6 +32,7 @@ pub(super) struct Renewed {
     caller: Option<String>,
     claims: Claims,
     cookies: Vec<HeaderValue>,
+    in_page: Option<Secret<String>>,
 }
 
 impl Handoff {
@@ -78,6 +82,7 @@ impl Handoff {
                 ..claims.clone()
             },
             cookies,
+            in_page: self.for_page(visit, token.expose()),
         })
     }
 }
@@ -90,7 +95,7 @@ impl Renewed {
             claims: self.claims,
             design,
             cookies: if sets { self.cookies } else { Vec::new() },
-            token: None,
+            token: self.in_page,
         };
         if sets {
             Handed::Renewal(Renewal {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     design::Design,
+    secret::Secret,
     token::{BadToken, Claims, Standing, Unverified},
 };
 
@@ -100,7 +101,7 @@ impl Handoff {
                     claims: verified.claims,
                     design: shown(design),
                     cookies,
-                    token: None,
+                    token: self.for_page(visit, running.token),
                 }))
             }
             Standing::Expired(expired) => {
@@ -119,6 +120,12 @@ impl Handoff {
                 Ok(renewal.into_handed(visit, shown(design)))
             }
         }
+    }
+
+    /// The token for the page itself, where scripts may see no cookie although the browser keeps it: a learning platform
+    /// can give its frame an origin of its own (HTML's `sandbox`), and nothing that a browser sends tells.
+    pub(super) fn for_page(&self, visit: &Visit<'_>, token: &str) -> Option<Secret<String>> {
+        self.is_framed(visit).then(|| Secret::new(token.to_owned()))
     }
 
     /// Ends all that could pass for the session's cookie, and counts that there was something.

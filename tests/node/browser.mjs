@@ -75,8 +75,7 @@ async function take(step, context, seen) {
     if (!target) throw new Error(`no frame ${step.frame}`);
     const outcome = await ACTIONS[action](target, step[action]);
     if (action === "run") value = outcome ?? null;
-    // By the clock: a tab in the background paints no frames.
-    if (step.until) await target.waitForFunction(step.until, null, { timeout: PATIENCE_MS, polling: 50 });
+    if (step.until) await become(target, step.until);
   } catch (failure) {
     error = firstLine(failure);
   }
@@ -84,6 +83,16 @@ async function take(step, context, seen) {
   await tab.page.waitForLoadState("networkidle", { timeout: 5_000 }).catch(() => {});
   const requests = requestsOf(tab.page, seen);
   return { ...(await snapshot(step, tab, context)), requests: await Promise.all(requests.map(requestSeen)), value, error };
+}
+
+// Asked from outside: the page's policy may allow no "eval", and a tab in the background paints no frames to wait for.
+async function become(target, condition) {
+  const deadline = Date.now() + PATIENCE_MS;
+  // A page that is just leaving has no answer.
+  while (!(await target.evaluate(condition).catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(`never became true: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 function reloadFrame(frame) {

@@ -56,7 +56,7 @@ impl PlugNmeet {
         let answering = Arc::clone(&rooms);
         let upstream = Upstream::handling(move |seen| {
             let rooms = Arc::clone(&answering);
-            async move { rooms.answer(&seen) }
+            async move { with_cors(&seen, rooms.answer(&seen)) }
         })
         .await;
         Self { upstream, rooms }
@@ -174,6 +174,29 @@ impl Rooms {
         };
         json_answer(200, &json!({"status": true, "msg": message, "is_active": active}))
     }
+}
+
+/// contract.md section 8: answered when `Origin` is sent, and a preflight before anything else is looked at.
+fn with_cors(seen: &Seen, answer: Response<AnswerBody>) -> Response<AnswerBody> {
+    let Some(_) = seen.header("origin") else {
+        return answer;
+    };
+    let mut answer = answer;
+    if seen.method == "OPTIONS" {
+        answer = Response::builder()
+            .status(204)
+            .header(header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, OPTIONS, HEAD")
+            .header(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                seen.header("access-control-request-headers").unwrap_or_default(),
+            )
+            .body(text_body(""))
+            .unwrap();
+    }
+    answer
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".parse().unwrap());
+    answer
 }
 
 fn keys() -> TokenKeys {
