@@ -37,7 +37,7 @@ fn script() -> String {
             n.wrapping_mul(2_654_435_761)
         )
     };
-    (0..12_000).map(line).collect::<Vec<_>>().concat()
+    (0..5_000).map(line).collect::<Vec<_>>().concat()
 }
 
 fn client() -> TempDir {

@@ -33,8 +33,8 @@ use tokio::time::Instant;
 use support::{
     API_KEY, SECRET,
     binary::{ANYWHERE, Serving},
+    browser::Browser,
     client::Client,
-    node::run_node,
 };
 
 const FILES: &str = include_str!("vectors/client-files.txt");
@@ -257,28 +257,22 @@ async fn a_browser_loads_the_client_once_and_then_only_what_may_have_changed() {
 
     let ready = "document.title === 'ready'";
     let link = format!("{origin}/conference/?access_token={}", token());
-    let steps = json!({
-        "args": [vouched_for(&certificate)],
-        "steps": [
-            {"tab": 1, "goto": link, "until": ready},
-            {"tab": 1, "run": "window.seen"},
-            {"tab": 1, "reload": true, "until": ready},
-            {"tab": 1, "run": "window.seen"},
-        ],
-    });
-    let report = run_node("browser.mjs", &steps, &[]).await;
+    let mut browser = Browser::with(&[&vouched_for(&certificate)], &json!({}));
+    let steps = json!([
+        {"tab": 1, "goto": link, "until": ready},
+        {"tab": 1, "run": "window.seen"},
+        {"tab": 1, "reload": true, "until": ready},
+        {"tab": 1, "run": "window.seen"},
+    ]);
+    let snapshots = browser.steps(steps).await;
+    browser.close().await;
     for nth in [0, 2] {
-        let snapshot = &report["snapshots"][nth];
-        assert_eq!(snapshot["error"], Value::Null, "{snapshot}");
-        assert_eq!(
-            snapshot["console"],
-            json!([]),
-            "a hint that nothing used, or worse"
-        );
+        let console = &snapshots[nth].0["console"];
+        assert_eq!(*console, json!([]), "a hint that nothing used, or worse");
     }
     // The browser has every file as it lies on disk, whatever it came in.
     for nth in [1, 3] {
-        let seen = report["snapshots"][nth]["value"].as_object().unwrap();
+        let seen = snapshots[nth].value().as_object().unwrap();
         assert_eq!(seen.len(), hashes.len());
         for (name, hash) in &hashes {
             assert_eq!(seen[*name], format!("200 {hash}"), "{name}");

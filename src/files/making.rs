@@ -35,7 +35,7 @@ struct Job {
 pub(super) enum Effort {
     /// A core stays free, and the rest is taken only while nobody else wants it.
     Background,
-    /// All there is.
+    /// All there is, for what somebody waits for.
     Full,
 }
 
@@ -102,12 +102,6 @@ impl Making {
     /// Was there something that the cache could not take?
     pub fn cache_failed(&self) -> bool {
         self.shared.cache.as_ref().is_some_and(Cache::has_failed)
-    }
-
-    /// How much there was to read at the beginning.
-    pub fn bytes(&self) -> usize {
-        let contents = self.shared.jobs.iter().filter_map(|job| job.content.upgrade());
-        contents.map(|content| content.plain().bytes.len()).sum()
     }
 
     /// Waits until all is made, no longer than this. Says whether it is.

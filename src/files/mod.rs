@@ -83,7 +83,7 @@ pub struct ClientFiles {
     asked: Notify,
 }
 
-/// Clients up to this size are compressed within `START_PATIENCE`; for others it would be in vain.
+/// Clients up to this size are compressed at once, within `START_PATIENCE`; for others waiting would be in vain.
 const SMALL_BYTES: usize = 64 << 10;
 const START_PATIENCE: Duration = Duration::from_millis(50);
 
@@ -103,8 +103,15 @@ impl ClientFiles {
 
     /// Compresses them in the background. Blocks for a moment, if that is enough for all.
     pub fn compress(&self) {
-        let making = Making::start(&self.shelf.load(), cache(&self.settings), Effort::Background);
-        if making.bytes() <= SMALL_BYTES {
+        let all = self.shelf.load();
+        let is_small = all.bytes_to_code() <= SMALL_BYTES;
+        let effort = if is_small {
+            Effort::Full
+        } else {
+            Effort::Background
+        };
+        let making = Making::start(&all, cache(&self.settings), effort);
+        if is_small {
             making.wait(START_PATIENCE);
         }
         *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);

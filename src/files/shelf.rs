@@ -141,6 +141,11 @@ impl Shelf {
             .collect()
     }
 
+    pub fn bytes_to_code(&self) -> usize {
+        let contents = self.to_code();
+        contents.iter().map(|content| content.plain().bytes.len()).sum()
+    }
+
     /// All contents, for a later shelf that has some of them too.
     pub fn contents(&self) -> HashMap<Hash, Arc<Content>> {
         let files = self.assets.values().map(|file| &**file);

@@ -27,6 +27,8 @@ pub enum HandoffError {
     Prefetch,
     /// There is no token, neither in the link nor in a cookie of this session; what else there was is cleared.
     NoSession(Vec<HeaderValue>),
+    /// The session has been left just now; its cookies end with this.
+    LoggedOut(Vec<HeaderValue>),
     /// The link was opened a moment ago, and its cookie did not come back.
     CookiesBlocked,
     /// The token is not believed.
@@ -65,6 +67,7 @@ impl fmt::Display for HandoffError {
             Self::NoSession(_) => f.write_str(
                 "meetings are entered by a link that was made for you, and this address alone leads into none",
             ),
+            Self::LoggedOut(_) => f.write_str("the session has ended in this browser"),
             Self::CookiesBlocked => f.write_str("the session's cookie did not come back from the browser"),
             Self::SessionOver => {
                 f.write_str("the token has expired, and its session has lasted as long as one may")
@@ -99,6 +102,7 @@ impl From<HandoffError> for Failure {
             HandoffError::Prefetch => (StatusCode::FORBIDDEN, "prefetch"),
             // Nothing is wrong with whoever types the address of the site.
             HandoffError::NoSession(_) => (StatusCode::OK, "no_session"),
+            HandoffError::LoggedOut(_) => (StatusCode::OK, "logged_out"),
             HandoffError::CookiesBlocked => (StatusCode::OK, "cookies_blocked"),
             HandoffError::SessionOver => (StatusCode::UNAUTHORIZED, "session_over"),
             HandoffError::Left => (StatusCode::UNAUTHORIZED, "session_left"),
@@ -138,6 +142,12 @@ impl From<HandoffError> for Failure {
             | HandoffError::Location => failure,
         }
     }
+}
+
+fn setting(failure: Failure, cookies: Vec<HeaderValue>) -> Failure {
+    cookies
+        .into_iter()
+        .fold(failure, |failure, cookie| failure.header(header::SET_COOKIE, cookie))
 }
 
 /// RFC 9110 section 15.5.2 asks for a challenge with every 401; RFC 6750 section 3 has the one for tokens.

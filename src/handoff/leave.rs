@@ -6,20 +6,16 @@
 //! SECURITY: another site's link or form can't end a session.
 
 use hyper::{
-    HeaderMap, Method, Response, StatusCode,
+    Method, Response,
     header::{self, HeaderValue},
 };
-use maud::html;
 
 use super::{
     Handoff, HandoffError, Scope, Visit,
     cookie::{self, Cookies, Written},
     fetch, redirect_to, see_other,
 };
-use crate::{
-    reply::{Body, Language, Topic, page},
-    token::TokenKeys,
-};
+use crate::reply::Body;
 
 impl Handoff {
     /// Ends a session, and says so.
@@ -34,7 +30,7 @@ impl Handoff {
             return Err(HandoffError::Prefetch);
         }
         if self.settings.scope == Scope::Session && visit.tag.is_none() {
-            return match self.session_of_referer(visit.headers) {
+            return match self.page_that_asks(visit.headers) {
                 Some(tag) => see_other(&format!("{}logout", self.page_of(tag)), ""),
                 None => self.without_session(Vec::new()),
             };
@@ -43,27 +39,16 @@ impl Handoff {
         if let Ok(Some(running)) = self.running(visit, &cookies) {
             self.sessions.left(&running.tag, self.clock.unix());
         }
-        let language = Language::of(visit.headers);
-        let mut response = match &self.settings.login_url {
-            Some(login) => redirect_to(login.clone()),
-            None => page::choice(StatusCode::OK, language, Topic::Left, &html! {}, &html! {}),
-        };
-        response.headers_mut().extend(
-            self.ended(visit.tag)?
-                .into_iter()
-                .map(|ended| (header::SET_COOKIE, ended)),
-        );
-        Ok(response)
-    }
-
-    /// The session from whose page somebody comes; of the field nothing but what could be a tag is used.
-    fn session_of_referer<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let referer = headers.get(header::REFERER)?.to_str().ok()?;
-        let marker = format!("{}/s/", self.settings.mount);
-        let (_, rest) = referer.split_once("://")?.1.split_once(&marker)?;
-        rest.split('/')
-            .next()
-            .filter(|tag| TokenKeys::looks_like_tag(tag))
+        let ended = self.ended(visit.tag)?;
+        match &self.settings.login_url {
+            Some(login) => {
+                let mut response = redirect_to(login.clone());
+                let ended = ended.into_iter().map(|ended| (header::SET_COOKIE, ended));
+                response.headers_mut().extend(ended);
+                Ok(response)
+            }
+            None => Err(HandoffError::LoggedOut(ended)),
+        }
     }
 
     /// Ends both cookies, in every form in which they are set.

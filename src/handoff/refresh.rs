@@ -59,15 +59,6 @@ impl Handoff {
         })
     }
 
-    /// The tag of the session's page that a call comes from, as far as the browser says so.
-    fn page_that_asks<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let page = headers.get(header::REFERER)?.to_str().ok()?;
-        let (_, path) = page.strip_prefix("https://")?.split_once('/')?;
-        let mount = self.settings.mount.trim_start_matches('/');
-        let below = path.strip_prefix(mount)?.trim_start_matches('/');
-        below.strip_prefix("s/")?.split('/').next()
-    }
-
     /// The server has answered: if it took the token, and it is newer than what the cookie has, the cookie gets it.
     pub fn refresh(&self, carried: &Carried, response: &mut Response<Body>) {
         if !response.status().is_success() {

@@ -3,7 +3,10 @@
 //! At a session's own path it can only be that session's. Where one path is for all, the companion says which is the
 //! running one, and without a companion it is the first that is genuine, as the client takes the first.
 
-use hyper::header::HeaderValue;
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderValue},
+};
 
 use super::{
     Handed, Handoff, HandoffError, Scope, Session, Visit,
@@ -14,7 +17,7 @@ use super::{
 use crate::{
     design::Design,
     secret::Secret,
-    token::{BadToken, Claims, Standing, Unverified},
+    token::{BadToken, Claims, Standing, TokenKeys, Unverified},
 };
 
 /// The session of a request.
@@ -140,6 +143,17 @@ impl Handoff {
             (Scope::Mount, _) => self.cookie_path(""),
         };
         cookie::clearing(visit.host, visit.path, &own, framed)
+    }
+
+    /// The tag of the session's page that a request comes from, as far as the browser says so. Nothing of the field is used
+    /// that could not be a tag.
+    pub(super) fn page_that_asks<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let page = headers.get(header::REFERER)?.to_str().ok()?;
+        let (_, path) = page.strip_prefix("https://")?.split_once('/')?;
+        let mount = self.settings.mount.trim_start_matches('/');
+        let below = path.strip_prefix(mount)?.trim_start_matches('/');
+        let tag = below.strip_prefix("s/")?.split('/').next();
+        tag.filter(|tag| TokenKeys::looks_like_tag(tag))
     }
 
     /// Is this the document of a frame that cookies have to be made for?

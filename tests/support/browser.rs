@@ -32,7 +32,8 @@ impl Browser {
         Self::with(&args, preferences)
     }
 
-    fn with(args: &[&str], preferences: &Value) -> Self {
+    /// With these switches, and what its settings page would have written.
+    pub fn with(args: &[&str], preferences: &Value) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let setup = json!({"profile": profile.path(), "args": args, "preferences": preferences});
         Self {
