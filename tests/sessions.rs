@@ -698,6 +698,7 @@ async fn cookies_that_could_pass_for_the_sessions_are_ignored_cleared_and_counte
         (format!("{TOKEN}={bobs}; {TOKEN}={own}"), &own),
         (format!("{TOKEN}={own}; {TOKEN}={bobs}"), &own),
         (format!("{TOKEN}=garbage; {TOKEN}={own}"), &own),
+        (format!("{TOKEN}=; {TOKEN}={own}"), &own),
         (format!("{TOKEN} ={bobs}; {TOKEN}={own}"), &own),
         (format!("\t{TOKEN}={bobs}; {TOKEN}={own}"), &own),
     ] {

@@ -63,7 +63,8 @@ pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, HandoffError> 
 pub(super) struct Cookies<'a> {
     /// Each token once, in the order in which the client would find them.
     pub tokens: Vec<&'a str>,
-    /// Is there a name that is ours but for blanks, or more tokens than are looked at?
+    /// Is there a name that is ours but for blanks, a value beside the tokens that can be none, or more tokens than are
+    /// looked at?
     pub odd: bool,
     headers: &'a HeaderMap,
 }
@@ -75,9 +76,11 @@ impl<'a> Cookies<'a> {
             odd: false,
             headers,
         };
+        let mut unusable = false;
         for (name, value) in pairs(headers) {
             if name == ACCESS.as_bytes() {
                 let Some(token) = str::from_utf8(value).ok().filter(|token| !token.is_empty()) else {
+                    unusable = true;
                     continue;
                 };
                 if cookies.tokens.len() == MAX_TOKENS {
@@ -89,6 +92,8 @@ impl<'a> Cookies<'a> {
                 cookies.odd = true;
             }
         }
+        // Alone it says no more than no cookie would; before a token the client would take it for the token.
+        cookies.odd |= unusable && !cookies.tokens.is_empty();
         cookies
     }
 
@@ -262,6 +267,20 @@ mod tests {
             let cookies = Cookies::of(&headers);
             assert_eq!(cookies.tokens, tokens, "{lines:?}");
             assert!(!cookies.odd);
+        }
+    }
+
+    #[test]
+    fn a_value_that_can_be_no_token_is_odd_beside_one() {
+        for line in [
+            &b"pnm_access_token=; pnm_access_token=a"[..],
+            b"pnm_access_token=a; pnm_access_token=",
+            b"pnm_access_token=\xff; pnm_access_token=a",
+        ] {
+            let headers = headers(&[line]);
+            let cookies = Cookies::of(&headers);
+            assert_eq!(cookies.tokens, ["a"], "{line:?}");
+            assert!(cookies.odd, "{line:?}");
         }
     }
 
