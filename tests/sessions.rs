@@ -757,6 +757,17 @@ async fn cookies_that_could_pass_for_the_sessions_are_ignored_cleared_and_counte
     assert_eq!((answer.status, answer.header("set-cookie")), (200, None));
 }
 
+/// Sessions have paths of their own, and so has every cookie that comes from us.
+#[tokio::test]
+async fn a_browser_that_goes_to_the_mount_is_in_nobodys_session() {
+    let gateway = Gateway::embedded().await;
+    let tossed = format!("{TOKEN}={}", gateway.token("room01", "mallory"));
+    let fields = [("Cookie", tossed.as_str()), ("Sec-Fetch-Mode", "navigate")];
+    let answer = gateway.get("/conference/", &fields).await;
+    assert_refused(&answer, 200, "Use your join link");
+    assert!(answer.headers.contains_key("set-cookie"), "it is cleared");
+}
+
 #[tokio::test]
 async fn at_one_path_for_all_the_companion_says_whose_session_runs() {
     let gateway = Gateway::with("session.scope = 'mount'").await;

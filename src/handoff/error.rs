@@ -145,9 +145,9 @@ impl From<HandoffError> for Failure {
 }
 
 fn setting(failure: Failure, cookies: Vec<HeaderValue>) -> Failure {
-    cookies
-        .into_iter()
-        .fold(failure, |failure, cookie| failure.header(header::SET_COOKIE, cookie))
+    cookies.into_iter().fold(failure, |failure, cookie| {
+        failure.header(header::SET_COOKIE, cookie)
+    })
 }
 
 /// RFC 9110 section 15.5.2 asks for a challenge with every 401; RFC 6750 section 3 has the one for tokens.

@@ -270,7 +270,16 @@ impl Handoff {
         if cookies.tokens.is_empty() && !cookies.odd {
             return self.without_cookie(visit, design.as_ref());
         }
-        let Some(running) = self.running(visit, &cookies)? else {
+        // No browser has a cookie from us for the mount where sessions have paths of their own: somebody tossed it there.
+        let tossed = self.settings.scope == Scope::Session
+            && visit.tag.is_none()
+            && fetch::is_navigation(visit.headers);
+        let running = if tossed {
+            None
+        } else {
+            self.running(visit, &cookies)?
+        };
+        let Some(running) = running else {
             let ended = self.cleared(visit, self.is_framed(visit));
             return self.without_session(ended).map(Handed::Reply);
         };
