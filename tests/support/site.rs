@@ -22,10 +22,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::upstream::{Seen, Upstream, text_body};
 
-/// A page, with what its answer sets.
+/// A page, with what its answer sets; or a file of another kind.
 #[derive(Clone, Default)]
 struct Page {
-    html: String,
+    content: String,
+    media: Option<&'static str>,
     fields: Vec<(&'static str, String)>,
 }
 
@@ -48,13 +49,18 @@ impl Site {
             let path = seen.target.split('?').next().unwrap_or_default();
             let page = answering.lock().unwrap().get(path).cloned().unwrap_or_default();
             async move {
-                let mut response =
-                    Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8");
+                let html = format!("<!doctype html><title>elsewhere</title>{}", page.content);
+                let mut response = Response::new(text_body(html));
+                let fields = response.headers_mut();
+                fields.insert(header::CONTENT_TYPE, "text/html; charset=utf-8".parse().unwrap());
                 for (name, value) in page.fields {
-                    response = response.header(name, value);
+                    fields.append(name, value.parse().unwrap());
                 }
-                let html = format!("<!doctype html><title>elsewhere</title>{}", page.html);
-                response.body(text_body(html)).unwrap()
+                if let Some(media) = page.media {
+                    fields.insert(header::CONTENT_TYPE, media.parse().unwrap());
+                    *response.body_mut() = text_body(page.content);
+                }
+                response
             }
         })
         .await;
@@ -87,13 +93,24 @@ impl Site {
     /// A page whose answer has more fields.
     pub fn answer(&self, path: &str, html: &str, fields: &[(&'static str, &str)]) {
         let page = Page {
-            html: html.to_owned(),
+            content: html.to_owned(),
+            media: None,
             fields: fields
                 .iter()
                 .map(|(name, value)| (*name, (*value).to_owned()))
                 .collect(),
         };
         self.pages.lock().unwrap().insert(path.to_owned(), page);
+    }
+
+    /// A file.
+    pub fn file(&self, path: &str, media: &'static str, content: &str) {
+        let file = Page {
+            content: content.to_owned(),
+            media: Some(media),
+            fields: Vec::new(),
+        };
+        self.pages.lock().unwrap().insert(path.to_owned(), file);
     }
 
     /// All that it was asked.

@@ -95,6 +95,11 @@ impl Upstream {
         requests[0].clone()
     }
 
+    /// Takes no further connection.
+    pub fn stop(&self) {
+        self.task.abort();
+    }
+
     /// Did nothing at all arrive?
     pub fn saw_nothing(&self) -> bool {
         self.requests().is_empty()

@@ -49,6 +49,17 @@ window.client = {
   },
 };
 
+const css = window.client.design()?.custom_css_url;
+if (css) {
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = css;
+  await new Promise((done) => {
+    link.onload = link.onerror = done;
+    document.head.append(link);
+  });
+}
+
 const state = document.getElementById("state");
 if (accessToken()) {
   const { message, room, user } = await call("verifyToken");
