@@ -117,12 +117,8 @@ impl From<HandoffError> for Failure {
         let failure = Self::new(status, code, error.to_string());
         match error {
             HandoffError::Method(allowed) => failure.header(header::ALLOW, HeaderValue::from_static(allowed)),
-            HandoffError::NoSession(cleared) => cleared
-                .into_iter()
-                .fold(failure, |failure, cookie| {
-                    failure.header(header::SET_COOKIE, cookie)
-                })
-                .about(Topic::NoSession),
+            HandoffError::NoSession(cookies) => setting(failure, cookies).about(Topic::NoSession),
+            HandoffError::LoggedOut(cookies) => setting(failure, cookies).about(Topic::Left),
             HandoffError::CookiesBlocked => failure.about(Topic::CookiesBlocked),
             HandoffError::BadToken(bad) => challenged(failure).about(match bad {
                 BadToken::Expired => Topic::Expired,
