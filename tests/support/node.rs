@@ -22,7 +22,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node");
 const NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/.venv/bin/node");
 
 /// Longer than any driver's own limit, so that a slow driver gets to say why.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs a driver to its end and gives its only line.
 pub async fn run_node(script: &str, input: &Value, envs: &[(&str, &str)]) -> Value {
