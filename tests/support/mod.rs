@@ -25,6 +25,8 @@ pub mod upstream;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use plugnmeet_gateway::{
     clock::Clock,
     config::Config,
@@ -32,6 +34,7 @@ use plugnmeet_gateway::{
     secret::Secret,
     token::{Claims, TokenKeys},
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -124,6 +127,12 @@ impl Gateway {
         self.folder.path().join("certs/development.pem")
     }
 
+    /// That of its certificate.
+    pub fn public_key_hash(&self) -> String {
+        let certificate = CertificateDer::from_pem_file(self.certificate()).unwrap();
+        public_key_hash(&certificate)
+    }
+
     /// A client over HTTP/1.1 that sends `Host: localhost:PORT`.
     pub fn client(&self) -> Client {
         Client::trusting(&self.certificate(), self.https)
@@ -161,21 +170,7 @@ impl Gateway {
 
     /// A join token of Ann's for room01, changed.
     pub fn sign(&self, change: impl FnOnce(&mut Claims)) -> String {
-        let now = self.clock.unix();
-        let mut claims = Claims {
-            client_type: 0,
-            exp: now + 600,
-            is_admin: false,
-            is_hidden: false,
-            iss: API_KEY.into(),
-            name: "Ann".into(),
-            nbf: now,
-            room_id: "room01".into(),
-            sub: "ann".into(),
-            user_id: "ann".into(),
-        };
-        change(&mut claims);
-        self.keys.sign(&claims).unwrap().expose().clone()
+        sign(&self.keys, &self.clock, change)
     }
 
     /// As after SIGHUP.
@@ -205,6 +200,32 @@ impl Gateway {
     pub fn certs(&self) -> PathBuf {
         self.folder.path().join("certs")
     }
+}
+
+/// A join token of Ann's for room01 that is valid for ten minutes, changed.
+pub fn sign(keys: &TokenKeys, clock: &Clock, change: impl FnOnce(&mut Claims)) -> String {
+    let now = clock.unix();
+    let mut claims = Claims {
+        client_type: 0,
+        exp: now + 600,
+        is_admin: false,
+        is_hidden: false,
+        iss: API_KEY.into(),
+        name: "Ann".into(),
+        nbf: now,
+        room_id: "room01".into(),
+        sub: "ann".into(),
+        user_id: "ann".into(),
+    };
+    change(&mut claims);
+    keys.sign(&claims).unwrap().expose().clone()
+}
+
+/// What a browser compares a certificate's key with: the hash of its `SubjectPublicKeyInfo`.
+pub fn public_key_hash(certificate: &[u8]) -> String {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).unwrap();
+    let hash = digest::digest(&digest::SHA256, parsed.public_key().raw);
+    BASE64_STANDARD.encode(hash)
 }
 
 /// A folder of files, gone when dropped.

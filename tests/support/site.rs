@@ -20,7 +20,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::upstream::{Seen, Upstream, text_body};
+use super::{
+    public_key_hash,
+    upstream::{Seen, Upstream, text_body},
+};
 
 /// A page, with what its answer sets; or a file of another kind.
 #[derive(Clone, Default)]
@@ -35,6 +38,7 @@ type Pages = Arc<Mutex<HashMap<String, Page>>>;
 /// A running site; gone when dropped. Paths without a page are an empty one.
 pub struct Site {
     pub addr: SocketAddr,
+    pub public_key_hash: String,
     pages: Pages,
     plain: Upstream,
     task: AbortHandle,
@@ -66,7 +70,8 @@ impl Site {
         .await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let (acceptor, upstream) = (acceptor(host), plain.addr);
+        let (acceptor, public_key_hash) = acceptor(host);
+        let upstream = plain.addr;
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
@@ -79,6 +84,7 @@ impl Site {
         });
         Self {
             addr,
+            public_key_hash,
             pages,
             plain,
             task: task.abort_handle(),
@@ -125,12 +131,14 @@ impl Drop for Site {
     }
 }
 
-fn acceptor(host: &str) -> TlsAcceptor {
+/// And the hash of its public key.
+fn acceptor(host: &str) -> (TlsAcceptor, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new([host.to_owned()])
         .unwrap()
         .self_signed(&key)
         .unwrap();
+    let hash = public_key_hash(certificate.der());
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -138,5 +146,5 @@ fn acceptor(host: &str) -> TlsAcceptor {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.into()], key)
         .unwrap();
-    TlsAcceptor::from(Arc::new(config))
+    (TlsAcceptor::from(Arc::new(config)), hash)
 }
