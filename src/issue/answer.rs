@@ -24,7 +24,9 @@ pub(super) struct Whole {
 
 impl Whole {
     pub(super) async fn of(response: Response<Body>) -> Result<Self, Failure> {
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
+        // Said to callers that send `Origin`, and each that shares this answer is told for itself (`crate::route`).
+        head.headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
         let body = body
             .map_err(|error| IssueError::AnswerBroken(error).into_failure())?
