@@ -22,10 +22,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use plugnmeet_gateway::{
-    secret::Secret,
-    token::{Claims, TokenKeys},
-};
+use plugnmeet_gateway::{clock::Clock, secret::Secret, token::TokenKeys};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -35,6 +32,7 @@ use support::{
     binary::{ANYWHERE, Serving},
     browser::Browser,
     client::Client,
+    sign,
 };
 
 const FILES: &str = include_str!("vectors/client-files.txt");
@@ -191,20 +189,7 @@ fn vouched_for(certificate: &Path) -> String {
 
 fn token() -> String {
     let keys = TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap();
-    let now = plugnmeet_gateway::clock::Clock::system().unix();
-    let claims = Claims {
-        client_type: 0,
-        exp: now + 600,
-        is_admin: false,
-        is_hidden: false,
-        iss: API_KEY.into(),
-        name: "Ann".into(),
-        nbf: now,
-        room_id: "room01".into(),
-        sub: "ann".into(),
-        user_id: "ann".into(),
-    };
-    keys.sign(&claims).unwrap().expose().clone()
+    sign(&keys, &Clock::system(), |_| {})
 }
 
 /// The requests in the log, as path, status and bytes of the body.

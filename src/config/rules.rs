@@ -16,6 +16,7 @@ pub(super) struct Facts {
     pub(super) issuer_is_upstream: bool,
     pub(super) no_secret: bool,
     pub(super) no_server: bool,
+    pub(super) login_is_the_client: bool,
 }
 
 pub(super) fn check(reader: &mut Reader<'_>, facts: &Facts) {
@@ -38,6 +39,13 @@ pub(super) fn check(reader: &mut Reader<'_>, facts: &Facts) {
             "issuer.mode",
             "\"upstream\" needs a server to ask",
             "write its address into upstreams.server",
+        );
+    }
+    if facts.login_is_the_client {
+        reader.refuse(
+            "session.login_url",
+            "leads to the client, and so to itself",
+            "write the address of what hands links out",
         );
     }
     for (nth, (key, addr)) in facts.listeners.iter().enumerate() {

@@ -20,8 +20,8 @@ use super::{
     rules::Facts,
     secrets,
     shape::{
-        Client, Config, Design, Headers, Issuer, IssuerMode, Listen, Log, PlugNmeet, Session, Sizes,
-        Timeouts, Tls, Trust, Upstreams,
+        Client, Config, Design, Headers, Issuer, IssuerMode, Listen, Log, PlugNmeet, PublicOrigin, Session,
+        Sizes, Timeouts, Tls, Trust, Upstreams,
     },
     store,
     units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, RELEASES, TOKEN_BODY, VALIDITY},
@@ -66,6 +66,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
     let api_key = plugnmeet.as_ref().map_or("", |plugnmeet| &plugnmeet.api_key);
     let callers = callers::read(reader, &mut warnings, &API_KEY, api_key);
     let session = session(reader);
+    facts.login_is_the_client = login_is_the_client(&public_origin, &client, &session);
     let design = design(reader);
     let headers = headers(reader);
     let designs = designs::read(reader);
@@ -235,6 +236,23 @@ fn issuer(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Issuer> {
         token_validity: token_validity?,
         coalesce: coalesce?,
     })
+}
+
+/// Who is sent there has no session, and would be sent there again.
+fn login_is_the_client(
+    origin: &Taken<Option<PublicOrigin>>,
+    client: &Taken<Client>,
+    session: &Taken<Session>,
+) -> bool {
+    let (Ok(Some(origin)), Ok(client), Ok(session)) = (origin, client, session) else {
+        return false;
+    };
+    let Some(login) = &session.login_url else {
+        return false;
+    };
+    let below = login.path().strip_prefix(client.mount.as_str());
+    login.host_str() == Some(&origin.host)
+        && below.is_some_and(|below| matches!(below, "" | "/" | "/index.html") || below.starts_with("/s/"))
 }
 
 fn session(reader: &mut Reader<'_>) -> Taken<Session> {

@@ -5,7 +5,8 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `session`, `cookie`, `companion` | which session a browser is in, by its cookies |
+//! | `session` | which session a browser is in, by its cookies |
+//! | `own_cookies`, `companion`, `cookie` | the cookies that a session has; cookies as such |
 //! | `renewal`, `refresh` | a newer token for the cookie: signed here at a reload, or seen on its way to the server |
 //! | `frame` | a page in another site's frame whose browser keeps no cookie |
 //! | `redirect` | links that plugnmeet-server makes |
@@ -25,6 +26,7 @@ mod error;
 mod fetch;
 mod frame;
 mod leave;
+mod own_cookies;
 mod redirect;
 mod refresh;
 mod renewal;
@@ -57,7 +59,7 @@ use crate::{
     reply::Body,
     secret::Secret,
     sessions::{HandedOff, Sessions},
-    token::{Claims, LEEWAY_SECS, TokenKeys, Unverified, Verified},
+    token::{Claims, TokenKeys, Unverified, Verified},
 };
 
 /// The parameter that carries the token (contract.md section 6).
@@ -287,82 +289,6 @@ impl Handoff {
             return see_other(visit.path, &cleaned).map(Handed::Reply);
         }
         self.go_on(visit, running, design.as_ref())
-    }
-
-    /// The cookie that the client reads.
-    fn token_cookie(
-        &self,
-        tag: &str,
-        token: &str,
-        exp: i64,
-        cross_site: bool,
-    ) -> Result<HeaderValue, HandoffError> {
-        cookie::write(&cookie::Written {
-            name: cookie::ACCESS,
-            value: token,
-            path: &self.cookie_path(tag),
-            lives: self.lives_for(exp.saturating_sub(self.clock.unix())),
-            cross_site,
-            http_only: false,
-        })
-    }
-
-    /// The one beside it, for as long as it can be of use; the end of it, if that is over. It outlives what it allows: a
-    /// token that the server renewed looks like a first one, and only the companion knows better.
-    fn companion_cookie(&self, companion: &Companion) -> Result<HeaderValue, HandoffError> {
-        let known_until = companion
-            .begun
-            .saturating_add_unsigned(self.settings.max_age.as_secs())
-            .saturating_add_unsigned(self.settings.renew_grace.as_secs())
-            .saturating_add(*renewal::VALIDITY.end());
-        let path = self.cookie_path(&companion.tag);
-        cookie::write(&cookie::Written {
-            name: self.companion_name(),
-            value: &companion.sealed(&self.keys).unwrap_or_default(),
-            path: match self.settings.scope {
-                Scope::Session => &path,
-                Scope::Mount => "/",
-            },
-            lives: known_until.saturating_sub(self.clock.unix()),
-            cross_site: companion.framed,
-            http_only: true,
-        })
-    }
-
-    fn companion_name(&self) -> &'static str {
-        match self.settings.scope {
-            Scope::Session => companion::OF_SESSION,
-            Scope::Mount => companion::OF_MOUNT,
-        }
-    }
-
-    /// Seconds that a cookie lives: what is left of its token, and the grace. A token that is past its end and still good
-    /// must not end its cookie at once.
-    fn lives_for(&self, left: i64) -> i64 {
-        let lives = left.saturating_add_unsigned(self.settings.renew_grace.as_secs());
-        if lives > 0 {
-            lives
-        } else {
-            left.saturating_add(LEEWAY_SECS).max(1)
-        }
-    }
-
-    /// Where a session's page is.
-    fn page_of(&self, tag: &str) -> String {
-        let mount = &self.settings.mount;
-        match self.settings.scope {
-            Scope::Session => format!("{mount}/s/{tag}/"),
-            Scope::Mount => format!("{mount}/"),
-        }
-    }
-
-    /// Where its cookie is valid: in the plain form on the mount without its slash too.
-    fn cookie_path(&self, tag: &str) -> String {
-        match self.settings.scope {
-            Scope::Session => self.page_of(tag),
-            Scope::Mount if self.settings.mount.is_empty() => "/".to_owned(),
-            Scope::Mount => self.settings.mount.clone(),
-        }
     }
 
     fn tag_of(&self, claims: &Claims) -> String {

@@ -39,6 +39,12 @@ pub struct Claims {
 /// RFC 7515 section 3.1, in the bytes that the server writes.
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
+/// `kid` of what was signed here in place of an older token.
+pub(super) const RENEWED: &str = "renewed";
+
+/// The header of such a token: the server's, by name, and with that `kid`.
+pub(super) const RENEWED_HEADER: &str = r#"{"alg":"HS256","kid":"renewed","typ":"JWT"}"#;
+
 impl TokenKeys {
     /// Signs claims as the server would: HS256 over the raw bytes of the secret.
     pub fn sign(&self, claims: &Claims) -> Result<Secret<String>, jsonwebtoken::errors::Error> {

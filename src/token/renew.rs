@@ -11,14 +11,8 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{TokenKeys, verify::Expired};
+use super::{TokenKeys, claims::RENEWED_HEADER, verify::Expired};
 use crate::secret::Secret;
-
-/// `kid` of what was signed here in place of an older token.
-pub(super) const RENEWED: &str = "renewed";
-
-/// As the server's, by name, and with `RENEWED`.
-const HEADER: &str = r#"{"alg":"HS256","kid":"renewed","typ":"JWT"}"#;
 
 /// Why a token is not signed anew; of a genuine one only the library can be at fault.
 #[derive(Debug)]
@@ -32,7 +26,7 @@ impl TokenKeys {
         let mut claims: Map<String, Value> = serde_json::from_slice(&payload).map_err(|_| NotRenewed)?;
         claims.insert("nbf".to_owned(), nbf.into());
         claims.insert("exp".to_owned(), exp.into());
-        self.sign_payload(HEADER, &Value::Object(claims).to_string())
+        self.sign_payload(RENEWED_HEADER, &Value::Object(claims).to_string())
             .map_err(|_| NotRenewed)
     }
 }

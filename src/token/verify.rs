@@ -10,7 +10,7 @@ use std::fmt;
 use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use super::{Claims, TokenKeys, renew::RENEWED};
+use super::{Claims, TokenKeys, claims::RENEWED};
 
 /// The server's own tolerance for clocks that differ (contract.md section 0.9).
 pub const LEEWAY_SECS: i64 = 60;

@@ -280,6 +280,34 @@ fn a_file_that_is_not_there_is_told() {
 }
 
 #[test]
+fn a_login_that_leads_to_the_client_is_no_login() {
+    let with_login = |login: &str| {
+        told(
+            &format!("public_origin = 'https://conf.example.org'\n[session]\nlogin_url = '{login}'\n"),
+            &[],
+        )
+    };
+    for login in [
+        "https://conf.example.org/conference/",
+        "https://conf.example.org/conference/s/x/?a",
+    ] {
+        assert_eq!(
+            with_login(login),
+            [
+                "gateway.toml:3: session.login_url: leads to the client, and so to itself; write the address of what \
+                 hands links out"
+            ]
+        );
+    }
+    for login in [
+        "https://conf.example.org/login.html",
+        "https://lms.example.org/conference/",
+    ] {
+        assert!(with_login(login).is_empty(), "{login}");
+    }
+}
+
+#[test]
 fn what_the_upstream_issuer_needs_is_asked_for() {
     assert_eq!(
         told("[upstreams]\nserver = []\n[issuer]\nmode = 'upstream'\n", &[]),
