@@ -1,0 +1,107 @@
+"""Measures contenders in turns, A B C A B C, so that what else the machine does falls on all of them."""
+
+import argparse
+import json
+import pathlib
+import signal
+import sys
+import time
+
+import contenders
+import jobs
+import kernel
+import report
+import stage
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="benches/peers/run", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: does everything work?")
+    parser.add_argument("--jobs", default=",".join(jobs.JOBS), help="some of: %(default)s")
+    parser.add_argument("--peers", default="", help=f"some of: {','.join(jobs.ALL)}; all")
+    parser.add_argument("--rounds", type=int, help="5, or 1 with --quick")
+    parser.add_argument("--json", type=pathlib.Path, help="a file for all figures of all rounds")
+    parser.add_argument(
+        "--gateway",
+        type=pathlib.Path,
+        default=stage.HERE.parent.parent / "target/release/plugnmeet-gateway",
+        help="the program to measure; this tree's",
+    )
+    given = parser.parse_args()
+    given.jobs = given.jobs.split(",")
+    given.peers = given.peers.split(",") if given.peers else []
+    if unknown := (set(given.jobs) - set(jobs.JOBS)) | (set(given.peers) - set(jobs.ALL)):
+        parser.error(f"not known: {', '.join(sorted(unknown))}")
+    given.gateway = given.gateway.resolve()
+    return given
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def rounds_of(name, job, given, place, size, count):
+    """All turns of one job."""
+    labels = [label for label in job.who if not given.peers or label.partition("+")[0] in given.peers]
+    measured = {label: [] for label in labels}
+    running = {}
+    try:
+        for turn in range(count):
+            for label in labels:
+                try:
+                    if label not in running:
+                        running[label] = contenders.Contender(place, label, given.gateway)
+                    one = jobs.turn(job, running[label], size)
+                except stage.Failed as failure:
+                    # Said aloud and left out: a round less, not a figure of something else.
+                    say(f"{name} {turn + 1} {label}: FAILED, {failure}")
+                    continue
+                finally:
+                    if job.fresh and label in running:
+                        running.pop(label).close()
+                measured[label].append(one)
+                shown = {key: round(value, 1) for key, value in one.items() if value is not None}
+                say(f"{name} {turn + 1} {label}: {shown}")
+    finally:
+        for contender in running.values():
+            contender.close()
+    return measured
+
+
+def main():
+    # Whatever ends this ends what it started.
+    for sort in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sort, lambda *_: sys.exit(1))
+    given = arguments()
+    size = jobs.QUICK if given.quick else jobs.FULL
+    count = given.rounds or (1 if given.quick else 5)
+    results = {
+        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "quick": given.quick,
+        "rounds": count,
+        "machine": kernel.machine(),
+        "versions": contenders.versions(given.gateway),
+        "jobs": {},
+    }
+    if given.quick:
+        print("A quick run: it shows that all works, and its figures are not to be quoted.\n")
+    place = stage.Stage()
+    failed = False
+    try:
+        for name in given.jobs:
+            job = jobs.JOBS[name]
+            measured = rounds_of(name, job, given, place, size, count)
+            failed |= any(len(rounds) < count for rounds in measured.values())
+            print(report.table(name, job, measured), flush=True)
+            results["jobs"][name] = {
+                label: {"median": report.medians(rounds), "rounds": rounds} for label, rounds in measured.items() if rounds
+            }
+            if given.json:
+                given.json.write_text(json.dumps(results, indent=1) + "\n")
+    finally:
+        place.close()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
