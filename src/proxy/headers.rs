@@ -87,7 +87,7 @@ pub struct About {
 }
 
 /// Makes a client's fields those of our own request.
-pub(super) fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) {
+pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) {
     remove_hop_by_hop(headers);
     let (proto, host) = (
         claimed(headers, about, FORWARDED_PROTO),

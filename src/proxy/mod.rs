@@ -14,6 +14,6 @@ mod once;
 mod upstream;
 
 pub use connect::Target;
-pub use headers::About;
+pub use headers::{About, to_upstream};
 pub use once::once;
 pub use upstream::{ProxyError, ProxySettings, Upstream, UpstreamKind};
