@@ -78,7 +78,11 @@ impl<S> Wire<S> {
         loop {
             let now = Instant::now();
             let look_again = match self.pulse.read_deadline(now) {
-                ReadDeadline::Never => return Poll::Pending,
+                ReadDeadline::Never => {
+                    // A timer that may still ring keeps whoever it would wake, the connection's whole task.
+                    self.read_timer = None;
+                    return Poll::Pending;
+                }
                 ReadDeadline::At(deadline) if now >= deadline => {
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }

@@ -1,11 +1,18 @@
 //! The tunnel itself: bytes one way, bytes the other, until one side ends or the gateway stops.
 
-use std::{io, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
     time::timeout,
 };
 use tracing::debug;
@@ -17,7 +24,7 @@ use super::{
 use crate::drain::Drain;
 
 /// What is read at once.
-const BUFFER_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 16 * 1024;
 
 /// How long the client may take to receive our 101 and both sides to hand over their sockets.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(10);
@@ -70,7 +77,6 @@ where
     W: AsyncWrite,
 {
     let mut frames = Frames::default();
-    let mut buffer = vec![0; BUFFER_BYTES];
     let mut closing = false;
     loop {
         if closing && frames.between_frames() {
@@ -78,21 +84,31 @@ where
             break;
         }
         // INVARIANT: only the read may be given up; a write cut off would leave half a frame behind.
-        let read = tokio::select! {
-            read = from.read(&mut buffer) => read?,
+        let bytes = tokio::select! {
+            read = read(&mut from) => read?,
             () = stop.closing(), if !closing => {
                 closing = true;
                 continue;
             }
             () = tokio::time::sleep(FRAME_END), if closing => break,
         };
-        let bytes = buffer.get(..read).unwrap_or_default();
         if bytes.is_empty() {
             break;
         }
-        to.write_all(bytes).await?;
+        to.write_all(&bytes).await?;
         to.flush().await?;
-        frames.pass(bytes);
+        frames.pass(&bytes);
     }
     to.shutdown().await
+}
+
+/// What there is to read, in memory that is held only while it passes: most tunnels are idle most of the time.
+async fn read<R: AsyncRead>(from: &mut ReadHalf<R>) -> io::Result<Vec<u8>> {
+    poll_fn(|cx| {
+        let mut scratch = [MaybeUninit::<u8>::uninit(); READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut scratch);
+        ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().to_vec()))
+    })
+    .await
 }
