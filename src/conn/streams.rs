@@ -52,9 +52,11 @@ where
             clients_turn: Arc::default(),
         };
         let watched = progress.clone();
+        // In a box, as it is large, and what follows would move and hold it twice.
+        let mut stream = Box::pin(stream);
         tokio::spawn(STREAM.scope(progress, async move {
             tokio::select! {
-                _ = stream => {}
+                _ = &mut stream => {}
                 () = watched.stalled(patience) => {}
             }
         }));
