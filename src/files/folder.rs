@@ -29,6 +29,9 @@ pub(super) const LOGIN: &str = "login.html";
 /// The whole client 2.4 has 30 MB; a folder far above that is some other folder.
 pub(super) const MAX_BYTES: u64 = 512 << 20;
 
+/// Links between folders could show few files under names without number.
+pub(super) const MAX_FILES: usize = 100_000;
+
 /// All files of the folder that may be served; there is an `index.html` among them.
 pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, FilesProblem> {
     let root = fs::canonicalize(path).map_err(unreadable(path))?;
@@ -81,7 +84,7 @@ impl Walk<'_> {
             let is_link = entry.file_type().map_err(unreadable(&path))?.is_symlink();
             if !is_link {
                 self.entry(&path, name)?;
-            } else if let Some(target) = self.within(&path) {
+            } else if let Some(target) = within(&path, self.root, &self.above) {
                 self.entry(&target, name)?;
             } else {
                 warn!(path = %path.display(), "Skipped a link that leads out of the client's folder or nowhere");
@@ -104,6 +107,9 @@ impl Walk<'_> {
             .left_bytes
             .checked_sub(about.len())
             .ok_or_else(|| FilesProblem::TooLarge(self.root.to_owned()))?;
+        if self.files.len() == MAX_FILES {
+            return Err(FilesProblem::TooLarge(self.root.to_owned()));
+        }
         let found = Found {
             content: fs::read(real).map_err(unreadable(real))?,
             modified: about.modified().ok(),
@@ -111,17 +117,17 @@ impl Walk<'_> {
         self.files.insert(name.into(), found);
         Ok(())
     }
+}
 
-    /// Where a link leads, if that is in the folder and no folder that we are in.
-    fn within(&self, link: &Path) -> Option<PathBuf> {
-        fs::canonicalize(link)
-            .ok()
-            .filter(|target| target.starts_with(self.root) && !self.above.contains(target))
-    }
+/// Where a link leads, if that is in the folder and no folder that we are in.
+pub(super) fn within(link: &Path, root: &Path, above: &[PathBuf]) -> Option<PathBuf> {
+    fs::canonicalize(link)
+        .ok()
+        .filter(|target| target.starts_with(root) && !above.contains(target))
 }
 
 /// A name that a path of a request can spell, and that isn't hidden.
-fn servable(name: &OsStr) -> Option<&str> {
+pub(super) fn servable(name: &OsStr) -> Option<&str> {
     name.to_str().filter(|name| !name.starts_with('.'))
 }
 

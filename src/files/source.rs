@@ -70,7 +70,7 @@ impl Build {
 pub(super) fn fingerprint(settings: &FilesSettings) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Some(file) = &settings.config_file {
-        mark(file, MAX_DEPTH, &mut hasher);
+        Marks::of(file, &mut hasher);
     }
     if let Some(path) = &settings.path {
         match builds(path) {
@@ -79,7 +79,7 @@ pub(super) fn fingerprint(settings: &FilesSettings) -> u64 {
                     build.path.hash(&mut hasher);
                     // Of those that are too old to be served it is enough to know that they are there.
                     if nth < settings.keep_releases.get() {
-                        mark(&build.path, MAX_DEPTH, &mut hasher);
+                        Marks::of(&build.path, &mut hasher);
                     }
                 }
             }
@@ -89,22 +89,62 @@ pub(super) fn fingerprint(settings: &FilesSettings) -> u64 {
     hasher.finish()
 }
 
-/// Far deeper than any client; links may lead round in a circle.
-const MAX_DEPTH: usize = 12;
+/// What is seen of a file, or of a folder as far down as it is served: a link that leads out of it, such as one to the
+/// root of the file system, would lead to no end.
+struct Marks<'a> {
+    root: PathBuf,
+    /// As in `folder`: no link leads round in a circle.
+    above: Vec<PathBuf>,
+    left: usize,
+    hasher: &'a mut DefaultHasher,
+}
 
-fn mark(path: &Path, depth: usize, hasher: &mut DefaultHasher) {
-    let Ok(about) = fs::metadata(path) else {
-        return path.hash(hasher);
-    };
-    (path, about.len(), about.modified().ok()).hash(hasher);
-    if about.is_dir()
-        && depth > 0
-        && let Ok(listing) = fs::read_dir(path)
-    {
-        let mut below: Vec<_> = listing.flatten().map(|entry| entry.path()).collect();
-        below.sort();
-        for path in below {
-            mark(&path, depth - 1, hasher);
+impl<'a> Marks<'a> {
+    fn of(path: &Path, hasher: &'a mut DefaultHasher) {
+        let Ok(root) = fs::canonicalize(path) else {
+            return path.hash(hasher);
+        };
+        let mut marks = Marks {
+            root: root.clone(),
+            above: Vec::new(),
+            left: folder::MAX_FILES,
+            hasher,
+        };
+        marks.mark(root);
+    }
+
+    /// `real` is canonical.
+    fn mark(&mut self, real: PathBuf) {
+        let Ok(about) = fs::metadata(&real) else {
+            return real.hash(self.hasher);
+        };
+        (&real, about.len(), about.modified().ok()).hash(self.hasher);
+        if about.is_dir()
+            && let Ok(listing) = fs::read_dir(&real)
+        {
+            let mut below: Vec<_> = listing.flatten().collect();
+            below.sort_by_key(fs::DirEntry::file_name);
+            self.above.push(real);
+            for entry in below {
+                self.entry(&entry);
+            }
+            self.above.pop();
+        }
+    }
+
+    fn entry(&mut self, entry: &fs::DirEntry) {
+        let (name, path) = (entry.file_name(), entry.path());
+        if folder::servable(&name).is_none() || self.left == 0 {
+            return;
+        }
+        self.left -= 1;
+        name.hash(self.hasher);
+        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
+            self.mark(path);
+        } else if let Some(target) = folder::within(&path, &self.root, &self.above) {
+            self.mark(target);
+        } else {
+            fs::read_link(&path).ok().hash(self.hasher);
         }
     }
 }
@@ -245,6 +285,31 @@ mod tests {
         fs::remove_dir_all(path.join("1")).unwrap();
         fs::remove_dir(path).unwrap();
         changed("nothing there");
+    }
+
+    /// Nobody waits for the whole file system, and nothing in it is of interest.
+    #[test]
+    fn nothing_is_looked_at_that_is_not_served() {
+        let folder = TempDir::new().unwrap();
+        let (client, outside) = (folder.path().join("client"), folder.path().join("outside"));
+        fs::create_dir_all(client.join(".git")).unwrap();
+        fs::create_dir_all(outside.join("deep")).unwrap();
+        fs::write(client.join("index.html"), "").unwrap();
+        std::os::unix::fs::symlink(&outside, client.join("link")).unwrap();
+        std::os::unix::fs::symlink("/", client.join("root")).unwrap();
+        let mut settings = FilesSettings::new(
+            "https://a.example".to_owned(),
+            String::new(),
+            serde_json::Map::new(),
+        )
+        .unwrap();
+        settings.path = Some(client.clone());
+        let before = fingerprint(&settings);
+        fs::write(outside.join("deep/a"), "").unwrap();
+        fs::write(client.join(".git/config"), "").unwrap();
+        assert_eq!(fingerprint(&settings), before);
+        fs::write(client.join("a.js"), "").unwrap();
+        assert_ne!(fingerprint(&settings), before);
     }
 
     proptest! {
