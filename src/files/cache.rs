@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+use aws_lc_rs::rand;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use tracing::{debug, warn};
 
@@ -105,7 +107,8 @@ impl Cache {
         fs::create_dir_all(&self.folder)?;
         let name = name(content, coding, Hash::of(coded));
         // Readers see all of it or nothing: a name is given to what is complete.
-        let unfinished = self.folder.join(format!(".{name}.{}", std::process::id()));
+        // Gateways that share the folder may all be process 1 of their containers, so that is no name to write under.
+        let unfinished = self.folder.join(format!(".{name}.{}", nonce()?));
         let path = self.folder.join(name);
         let written = fs::write(&unfinished, coded).and_then(|()| fs::rename(&unfinished, &path));
         if written.is_err() {
@@ -161,6 +164,12 @@ impl Entry {
         }
         Some(coded.into())
     }
+}
+
+fn nonce() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    rand::fill(&mut bytes).map_err(|_| io::Error::other("the system has no random bytes"))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn age(path: &Path) -> Option<Duration> {
@@ -242,6 +251,24 @@ mod tests {
         Cache::at(folder).keep(hash, Coding::Brotli, b"coded better");
         assert_ne!(only_file(folder), path);
         assert!(!taught(folder).lacks(Coding::Brotli));
+    }
+
+    #[test]
+    fn what_is_written_at_the_same_time_is_written_apart() {
+        let folder = TempDir::new().unwrap();
+        let (folder, hash) = (folder.path(), content().hash);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let cache = Cache::at(folder);
+                        cache.keep(hash, Coding::Brotli, b"coded");
+                        assert!(!cache.has_failed());
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read(only_file(folder)).unwrap(), b"coded");
     }
 
     #[test]
