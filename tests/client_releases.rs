@@ -262,6 +262,11 @@ async fn a_broken_release_is_refused_and_the_old_one_stays() {
     for bad in [
         &(|| fs::write(&index, "no head at all").unwrap()) as &dyn Fn(),
         &|| fs::write(&index, b"<head>\xff").unwrap(),
+        // Half a copy: the page came before what it asks for.
+        &|| {
+            let page = format!("<head><script type=module src='{}'></script>", script("2"));
+            fs::write(&index, page).unwrap();
+        },
         &|| fs::remove_file(&index).unwrap(),
         &|| fs::remove_dir_all(&client).unwrap(),
     ] {

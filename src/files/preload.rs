@@ -12,11 +12,15 @@ use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
+use super::media;
+
 /// The names of files in the order in which the page asks for them, and the header that says so.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Needed {
     pub names: Vec<String>,
     pub link: Option<HeaderValue>,
+    /// One of the build's own files that the page names and that is not there.
+    pub lacks: Option<String>,
 }
 
 /// The client has eleven.
@@ -37,9 +41,15 @@ pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) ->
     let mut link = String::new();
     for tag in tags_in_head(html) {
         let Some((href, hint)) = hint(&tag) else { continue };
-        let Some((path, name)) = resolved(&base, &href).filter(|(_, name)| is_ours(name)) else {
+        let Some((path, name)) = resolved(&base, &href) else {
             continue;
         };
+        if !is_ours(&name) {
+            if media::has_content_hash(&name) {
+                needed.lacks.get_or_insert(name);
+            }
+            continue;
+        }
         let before = link.len();
         let separator = if before == 0 { "" } else { ", " };
         write!(link, "{separator}<{path}>; {hint}").ok();

@@ -15,6 +15,8 @@ pub enum FilesProblem {
     Unreadable(PathBuf, io::Error),
     /// Most likely not the client's folder.
     NoIndex(PathBuf),
+    /// The page names a file of the build's that is not there: half a copy.
+    Lacks(PathBuf, String),
     /// There is nowhere to say where the client's files are.
     NoHead(PathBuf),
     /// Everything is held in memory.
@@ -44,6 +46,7 @@ impl FilesProblem {
             Self::OwnKey(_) => "client.config",
             Self::Unreadable(..)
             | Self::NoIndex(_)
+            | Self::Lacks(..)
             | Self::NoHead(_)
             | Self::TooLarge(_)
             | Self::Archive(..)
@@ -67,6 +70,7 @@ impl FilesProblem {
             | Self::OwnKey(_)
             | Self::Unreadable(..)
             | Self::NoIndex(_)
+            | Self::Lacks(..)
             | Self::NoHead(_)
             | Self::TooLarge(_)
             | Self::Archive(..)
@@ -98,6 +102,7 @@ impl fmt::Display for FilesProblem {
                 write!(f, "{} can't be read: {error}", path.display())
             }
             Self::NoIndex(path) => write!(f, "{} has no index.html", path.display()),
+            Self::Lacks(path, name) => write!(f, "{} lacks {name}, which its page asks for", path.display()),
             Self::NoHead(path) => write!(f, "{} has no <head> that a browser would see", path.display()),
             Self::Archive(path, reason) => write!(f, "{} is no sound archive: {reason}", path.display()),
             Self::Changing => f.write_str("is being written at this moment"),

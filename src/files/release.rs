@@ -10,6 +10,8 @@ use std::{
     thread,
 };
 
+use tracing::warn;
+
 use super::{
     CONFIG_JS, FilesProblem, FilesSettings, INDEX,
     cache::Cache,
@@ -32,6 +34,8 @@ pub(super) struct Release {
     pub files: Served,
     /// The names of files that the page asks for at once.
     pub first: Vec<String>,
+    /// A file that the page can't do without, and that is not there.
+    pub lacks: Option<String>,
 }
 
 /// What is known of contents before they are read: those that are served or were read already, and what the cache has of
@@ -72,7 +76,21 @@ impl Release {
             page,
             files,
             first: needed.names,
+            lacks: needed.lacks,
         })
+    }
+
+    /// Refuses what is half copied, unless there is nothing else to serve.
+    pub fn whole_or(self, build: &Build, is_all_there_is: bool) -> Result<Self, FilesProblem> {
+        let Some(name) = &self.lacks else {
+            return Ok(self);
+        };
+        let problem = FilesProblem::Lacks(build.path().to_owned(), name.clone());
+        if is_all_there_is {
+            warn!("The client is not whole: {problem}");
+            return Ok(self);
+        }
+        Err(problem)
     }
 
     /// The files whose names say their content: what a page that was opened before may still ask for.

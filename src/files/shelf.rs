@@ -57,7 +57,10 @@ impl Shelf {
                 let problem = newest_problem.unwrap_or_else(|| FilesProblem::NoIndex(path.clone()));
                 return Err(FilesProblem::NoRelease(path.clone(), Box::new(problem)));
             };
-            match Release::read(Some(&build), settings, known) {
+            let release = Release::read(Some(&build), settings, known);
+            match release
+                .and_then(|release| release.whole_or(&build, before.is_none() && build.path() == path))
+            {
                 Ok(release) => break release,
                 // There is no other.
                 Err(problem) if build.path() == path => return Err(problem),
