@@ -84,10 +84,12 @@ impl Walk<'_> {
             let is_link = entry.file_type().map_err(unreadable(&path))?.is_symlink();
             if !is_link {
                 self.entry(&path, name)?;
-            } else if let Some(target) = within(&path, self.root, &self.above) {
+            } else if let Some(target) = within(&path, self.root, &self.above)
+                .filter(|target| self.expose_login || *target != self.root.join(LOGIN))
+            {
                 self.entry(&target, name)?;
             } else {
-                warn!(path = %path.display(), "Skipped a link that leads out of the client's folder or nowhere");
+                warn!(path = %path.display(), "Skipped a link that leads out of the client's folder, to what is not served, or nowhere");
             }
         }
         self.above.pop();
@@ -119,11 +121,13 @@ impl Walk<'_> {
     }
 }
 
-/// Where a link leads, if that is in the folder and no folder that we are in.
+/// Where a link leads, if that is in the folder, not hidden, and no folder that we are in. Folders on the way may be
+/// hidden: some volumes keep their files in one, and show links to them.
 pub(super) fn within(link: &Path, root: &Path, above: &[PathBuf]) -> Option<PathBuf> {
     fs::canonicalize(link)
         .ok()
         .filter(|target| target.starts_with(root) && !above.contains(target))
+        .filter(|target| target.file_name().is_none_or(|name| servable(name).is_some()))
 }
 
 /// A name that a path of a request can spell, and that isn't hidden.
@@ -197,6 +201,30 @@ mod tests {
         link(Path::new("v2"), "assets/current");
         let expected = ["a.js", "assets/current/a.js", "assets/v2/a.js", "index.html"];
         assert_eq!(names(&folder, false), expected);
+    }
+
+    #[test]
+    fn a_link_shows_nothing_that_is_hidden_by_its_own_name() {
+        let folder = folder_of(&[
+            ("index.html", ""),
+            ("login.html", ""),
+            (".env", "secret"),
+            (".git/config", "secret"),
+            ("..data/a.js", "a"),
+        ]);
+        for (to, name) in [
+            (".env", "env.txt"),
+            (".git", "git"),
+            ("login.html", "l.html"),
+            ("..data/a.js", "a.js"),
+        ] {
+            symlink(to, folder.path().join(name)).unwrap();
+        }
+        assert_eq!(names(&folder, false), ["a.js", "index.html"]);
+        assert_eq!(
+            names(&folder, true),
+            ["a.js", "index.html", "l.html", "login.html"]
+        );
     }
 
     /// `/a` is no parent of `/ab`.
