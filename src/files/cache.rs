@@ -145,7 +145,8 @@ impl Cache {
 }
 
 impl Entry {
-    /// SECURITY: nothing is served that is not, byte for byte, what was once written.
+    /// SECURITY: nothing is served that is not, byte for byte, what its name says. Names have no key in them, so the folder
+    /// is for the gateway alone to write to.
     fn read(&self, plain_len: usize) -> Option<Bytes> {
         let about = fs::metadata(&self.path).ok()?;
         // Whatever this is, it saves nothing, and may be without end.

@@ -185,17 +185,15 @@ impl Stored {
         response
     }
 
-    /// Several parts; or the whole, if that is shorter. A coded form is sent whole too, as RFC 9110 does not say whether
-    /// `Content-Encoding` would be about the parts, or about the message.
+    /// Several parts, few and apart, so that they cost no more than the whole and a line or two for each. A coded form is sent
+    /// whole, as RFC 9110 does not say whether `Content-Encoding` would be about the parts, or about the message.
     fn parts(&self, form: &Form, parts: &[Range<usize>]) -> Response<Body> {
         let mut response = self.full(form);
         let Some(content_type) = self.headers.get(CONTENT_TYPE).filter(|_| form.coding.is_none()) else {
             return response;
         };
         let body = Multipart::new(&form.bytes, self.content.hash, content_type, parts);
-        if let Some(content_type) = body.content_type()
-            && body.len() < form.bytes.len()
-        {
+        if let Some(content_type) = body.content_type() {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             response.headers_mut().insert(CONTENT_TYPE, content_type);
             *response.body_mut() = Body::stream(body);
