@@ -53,7 +53,8 @@ fuzz_target!(|range: &[u8]| {
         (200, None) => assert_eq!(body, CONTENT.as_bytes()),
         (206, Some(place)) => check(&place, &body),
         (206, None) => {
-            assert!(body.len() < CONTENT.len());
+            // Sixteen parts at most, that don't overlap, and some lines around each.
+            assert!(body.len() < CONTENT.len() + 16 * 200);
             let content_type = field(CONTENT_TYPE).expect("a type");
             let boundary = content_type
                 .strip_prefix("multipart/byteranges; boundary=")
