@@ -13,8 +13,7 @@ use toml::{
 
 use super::{
     kind::shown,
-    problem::Problem,
-    reader::{Given, Reader, Taken, Told},
+    reader::{Given, Reader, Taken},
     source::shown_value,
 };
 
@@ -59,7 +58,7 @@ fn object(
             if path == KEY
                 && let Some((_, why)) = OURS.iter().find(|(ours, _)| name.get_ref() == ours)
             {
-                return Err(refuse(reader, name, in_file, &member, why, "leave it out"));
+                return Err(reader.refuse_part(KEY, name, in_file, &member, why, "leave it out"));
             }
             Ok((name.get_ref().to_string(), json(reader, &member, value, in_file)?))
         })
@@ -90,20 +89,5 @@ fn json(reader: &mut Reader<'_>, path: &str, value: &Spanned<DeValue<'_>>, in_fi
         DeValue::Datetime(_) => ("is a date, which JSON has not", "write it in quotes"),
     };
     let found = format!("{} {found}", shown_value(value.get_ref()));
-    Err(refuse(reader, value, in_file, path, &found, allowed))
-}
-
-fn refuse<T>(
-    reader: &mut Reader<'_>,
-    part: &Spanned<T>,
-    in_file: bool,
-    path: &str,
-    found: &str,
-    allowed: &str,
-) -> Told {
-    let mut place = reader.place(KEY);
-    if in_file {
-        place.line = Some(reader.line_at(part));
-    }
-    reader.tell(Problem::at(place, path, found, allowed))
+    Err(reader.refuse_part(KEY, value, in_file, path, &found, allowed))
 }

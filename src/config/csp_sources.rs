@@ -12,8 +12,7 @@ use toml::{
 
 use super::{
     kind::shown,
-    problem::Problem,
-    reader::{Given, Reader, Taken, Told},
+    reader::{Given, Reader, Taken},
     source::shown_value,
 };
 use crate::route::{CspSource, CspSources};
@@ -77,7 +76,7 @@ fn fill(
                 "is no directive with sources",
                 format!("write {}", known.join(", ")),
             );
-            all = Err(refuse(reader, name, in_file, &path, found, &allowed));
+            all = Err(reader.refuse_part(KEY, name, in_file, &path, found, &allowed));
             continue;
         }
         match list(reader, &path, value, in_file) {
@@ -97,7 +96,7 @@ fn list(
     let DeValue::Array(array) = value.get_ref() else {
         let found = format!("{} is no list", shown_value(value.get_ref()));
         let allowed = "write a list: [\"…\", \"…\"], or [] for none";
-        return Err(refuse(reader, value, in_file, path, &found, allowed));
+        return Err(reader.refuse_part(KEY, value, in_file, path, &found, allowed));
     };
     // Every item is judged, so that all that are wrong are told.
     let judged: Vec<Taken<CspSource>> = array
@@ -112,25 +111,10 @@ fn list(
             } else {
                 format!("{} is no string", shown_value(item.get_ref()))
             };
-            Err(refuse(reader, item, in_file, path, &found, allowed))
+            Err(reader.refuse_part(KEY, item, in_file, path, &found, allowed))
         })
         .collect();
     judged.into_iter().collect()
-}
-
-fn refuse<T>(
-    reader: &mut Reader<'_>,
-    part: &Spanned<T>,
-    in_file: bool,
-    path: &str,
-    found: &str,
-    allowed: &str,
-) -> Told {
-    let mut place = reader.place(KEY);
-    if in_file {
-        place.line = Some(reader.line_at(part));
-    }
-    reader.tell(Problem::at(place, path, found, allowed))
 }
 
 #[cfg(test)]

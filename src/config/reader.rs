@@ -243,6 +243,23 @@ impl<'i> Reader<'i> {
         self.tell(Problem::at(self.place(key), key, found, allowed))
     }
 
+    /// Refuses a part of a table that stands under `key`: on its own line if it is in the file, as a variable has none.
+    pub(super) fn refuse_part<T>(
+        &mut self,
+        key: &str,
+        part: &Spanned<T>,
+        in_file: bool,
+        path: &str,
+        found: &str,
+        allowed: &str,
+    ) -> Told {
+        let mut place = self.place(key);
+        if in_file {
+            place.line = Some(self.line_at(part));
+        }
+        self.tell(Problem::at(place, path, found, allowed))
+    }
+
     /// Tells a problem.
     pub(super) fn tell(&mut self, problem: Problem) -> Told {
         self.problems.push(problem);

@@ -5,15 +5,12 @@
 //!
 //! SECURITY: another site's link or form can't end a session.
 
-use hyper::{
-    Method, Response,
-    header::{self, HeaderValue},
-};
+use hyper::{Method, Response, header::HeaderValue};
 
 use super::{
     Handoff, HandoffError, Scope, Visit,
     cookie::{self, Cookies, Written},
-    fetch, redirect_to, see_other,
+    fetch, redirect_to, see_other, setting,
 };
 use crate::reply::Body;
 
@@ -41,12 +38,7 @@ impl Handoff {
         }
         let ended = self.ended(visit.tag)?;
         match &self.settings.login_url {
-            Some(login) => {
-                let mut response = redirect_to(login.clone());
-                let ended = ended.into_iter().map(|ended| (header::SET_COOKIE, ended));
-                response.headers_mut().extend(ended);
-                Ok(response)
-            }
+            Some(login) => Ok(setting(redirect_to(login.clone()), ended)),
             None => Err(HandoffError::LoggedOut(ended)),
         }
     }

@@ -229,7 +229,7 @@ impl Handoff {
     ) -> Result<Response<Body>, HandoffError> {
         let now = self.clock.unix();
         let claims = &verified.claims;
-        let tag = self.keys.tag(&claims.room_id, &claims.user_id);
+        let tag = self.tag_of(claims);
         let mut response = see_other(&self.page_of(&tag), rest)?;
         if visit.method == Method::HEAD {
             return Ok(response);
@@ -300,11 +300,15 @@ impl Handoff {
         let Some(login) = &self.settings.login_url else {
             return Err(HandoffError::NoSession(cookies));
         };
-        let mut response = redirect_to(login.clone());
-        let cookies = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie));
-        response.headers_mut().extend(cookies);
-        Ok(response)
+        Ok(setting(redirect_to(login.clone()), cookies))
     }
+}
+
+/// An answer that sets these cookies too.
+fn setting(mut response: Response<Body>, cookies: Vec<HeaderValue>) -> Response<Body> {
+    let cookies = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie));
+    response.headers_mut().extend(cookies);
+    response
 }
 
 fn see_other(path: &str, query: &str) -> Result<Response<Body>, HandoffError> {

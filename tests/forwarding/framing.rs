@@ -2,12 +2,29 @@
 
 use super::*;
 
+/// The answer to a request with these fields and another one hidden in its body; it has to be the only one.
+async fn answered_once(gateway: &Gateway, fields: &str) -> RawAnswer {
+    let head = gateway.head("POST /api/x HTTP/1.1");
+    let smuggled = "GET /auth/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut connection = gateway.client().raw().await;
+    let _ = connection
+        .try_send(format!("{head}{fields}\r\n0\r\n\r\n{smuggled}"))
+        .await;
+    let answer = connection.answer().await;
+    let (rest, _) = connection.rest().await;
+    assert!(
+        rest.is_empty(),
+        "one answer: {fields} {}",
+        String::from_utf8_lossy(&rest)
+    );
+    answer
+}
+
 /// RFC 9112 section 6.3: the smuggler's tools.
 #[tokio::test]
 async fn two_framings_are_refused_and_the_connection_is_closed() {
     let upstream = RawUpstream::content().await;
     let gateway = to(&upstream.url()).await;
-    let smuggled = "GET /auth/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for fields in [
         "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
@@ -16,19 +33,8 @@ async fn two_framings_are_refused_and_the_connection_is_closed() {
         "Content-Length: 4\r\nContent-Length: 5\r\n",
         "Content-Length: 0\r\nContent-Length: 50\r\n",
     ] {
-        let head = gateway.head("POST /api/x HTTP/1.1");
-        let mut connection = gateway.client().raw().await;
-        let _ = connection
-            .try_send(format!("{head}{fields}\r\n0\r\n\r\n{smuggled}"))
-            .await;
-        let answer = connection.answer().await;
+        let answer = answered_once(&gateway, fields).await;
         assert_eq!(answer.status, 400, "{fields} {answer:?}");
-        let (rest, _) = connection.rest().await;
-        assert!(
-            rest.is_empty(),
-            "one answer: {fields} {}",
-            String::from_utf8_lossy(&rest)
-        );
     }
     assert!(upstream.saw_nothing(), "{:?}", upstream.heads());
 }
@@ -37,7 +43,6 @@ async fn two_framings_are_refused_and_the_connection_is_closed() {
 async fn a_framing_that_can_be_read_in_two_ways_is_refused_and_the_connection_is_closed() {
     let upstream = RawUpstream::content().await;
     let gateway = to(&upstream.url()).await;
-    let smuggled = "GET /auth/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for fields in [
         "Transfer-Encoding: xchunked\r\n",
         "Transfer-Encoding: chunked, identity\r\n",
@@ -53,19 +58,8 @@ async fn a_framing_that_can_be_read_in_two_ways_is_refused_and_the_connection_is
         "Content-Length: 99999999999999999999999\r\n",
         "Content-Length : 4\r\n",
     ] {
-        let head = gateway.head("POST /api/x HTTP/1.1");
-        let mut connection = gateway.client().raw().await;
-        let _ = connection
-            .try_send(format!("{head}{fields}\r\n0\r\n\r\n{smuggled}"))
-            .await;
-        let answer = connection.answer().await;
+        let answer = answered_once(&gateway, fields).await;
         assert!((400..=501).contains(&answer.status), "{fields} {answer:?}");
-        let (rest, _) = connection.rest().await;
-        assert!(
-            rest.is_empty(),
-            "one answer: {fields} {}",
-            String::from_utf8_lossy(&rest)
-        );
     }
     assert!(upstream.saw_nothing(), "{:?}", upstream.heads());
 }

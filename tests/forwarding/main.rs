@@ -31,7 +31,7 @@ use support::{
     h2::{H2, Outcome},
     plugnmeet,
     plugnmeet::bbb_target,
-    raw::{Ended, Raw, RawUpstream, header},
+    raw::{Ended, Raw, RawAnswer, RawUpstream, header},
     upstream::{Upstream, text_body},
 };
 use tokio::{
