@@ -5,11 +5,12 @@
 //      and what its settings page would have written, as {"profile.cookie_controls_mode": 1}. Any certificate will do, but
 //      Chromium caches nothing that came under one it merely puts up with; a test of caching vouches for the public key
 //      with "--ignore-certificate-errors-spki-list=BASE64_SHA256".
-//      Then a step a line on stdin, until its end. A step names its tab, one action, and what to wait for after it:
-//      {tab: 1, goto: url, until?: script}. Actions:
+//      Then a step a line on stdin, until its end. A step names its tab, one action, and what to wait for before and
+//      after it: {tab: 1, once?: script, goto: url, until?: script}. Actions:
 //        goto: url | reload: true | back: true | click: selector | run: script (a promise is awaited, its value reported)
 //      With "frame", a number from 1 in the order in which frames came into the tab, all but goto and back happen in it.
-//      Tabs are numbered from 1 in the order in which they open, those that a page opens by itself included.
+//      Tabs are numbered from 1 in the order in which they open, those that a page opens by itself included. A tab that is
+//      not there is opened by goto alone; every other action waits for a page to open it.
 // Out: a line for each step, as `take` and `snapshot` put it together; at the end one with the browser's version.
 //      What a page asks for counts to the step in which it asks; an idle tab's doings to that tab's next step.
 
@@ -37,7 +38,7 @@ const ACTIONS = {
   reload: (target) => (target.reload ? target.reload({ timeout: PATIENCE_MS }) : reloadFrame(target)),
   back: (page) => page.goBack({ timeout: PATIENCE_MS }),
   click: (target, selector) => target.click(selector, { timeout: PATIENCE_MS }),
-  run: (target, script) => target.evaluate(script),
+  run: (target, script) => within(PATIENCE_MS, target.evaluate(script)),
 };
 
 await drive(WHOLE_STORY_S, async ({ profile, args = [], preferences = {} }) => {
@@ -55,7 +56,7 @@ await drive(WHOLE_STORY_S, async ({ profile, args = [], preferences = {} }) => {
     // Of the context, not of each page: the first request of a tab that a page opens comes before that tab is known.
     context.on("request", (request) => seen.requests.push(request));
     for await (const line of createInterface({ input: process.stdin })) {
-      tell(await take(JSON.parse(line), context, seen));
+      tell(await within(4 * PATIENCE_MS, take(JSON.parse(line), context, seen), line));
     }
     return { browser: context.browser()?.version() ?? null };
   } finally {
@@ -64,15 +65,15 @@ await drive(WHOLE_STORY_S, async ({ profile, args = [], preferences = {} }) => {
 });
 
 async function take(step, context, seen) {
-  while (seen.tabs.length < step.tab) await context.newPage();
-  const tab = seen.tabs[step.tab - 1];
   const action = Object.keys(ACTIONS).find((name) => name in step);
   if (!action) throw new Error(`no action in step ${JSON.stringify(step)}`);
+  while (action === "goto" && seen.tabs.length < step.tab) await context.newPage();
+  const tab = await there(`tab ${step.tab}`, () => seen.tabs[step.tab - 1]);
   let value = null;
   let error = null;
   try {
-    const target = step.frame ? tab.page.frames()[step.frame] : tab.page;
-    if (!target) throw new Error(`no frame ${step.frame}`);
+    const target = step.frame ? await there(`frame ${step.frame}`, () => tab.page.frames()[step.frame]) : tab.page;
+    if (step.once) await become(target, step.once);
     const outcome = await ACTIONS[action](target, step[action]);
     if (action === "run") value = outcome ?? null;
     if (step.until) await become(target, step.until);
@@ -86,17 +87,22 @@ async function take(step, context, seen) {
 }
 
 // Asked from outside: the page's policy may allow no "eval", and a tab in the background paints no frames to wait for.
-async function become(target, condition) {
-  const deadline = Date.now() + PATIENCE_MS;
-  // A page that is just leaving has no answer.
-  while (!(await target.evaluate(condition).catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`never became true: ${condition}`);
+function become(target, condition) {
+  // A page that is just leaving has no answer, or never gives one.
+  return there(condition, () => soon(target.evaluate(condition)));
+}
+
+async function there(name, look) {
+  for (const deadline = Date.now() + PATIENCE_MS; ; ) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`never there: ${name}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
 function reloadFrame(frame) {
-  return Promise.all([frame.waitForNavigation({ timeout: PATIENCE_MS }), frame.evaluate("location.reload()")]);
+  return Promise.all([frame.waitForNavigation({ timeout: PATIENCE_MS }), soon(frame.evaluate("location.reload()"))]);
 }
 
 function requestsOf(page, seen) {
@@ -124,7 +130,7 @@ function watched(page) {
 
 async function snapshot(step, tab, context) {
   const { page } = tab;
-  const inPage = (script) => page.evaluate(script).catch((failure) => ({ error: firstLine(failure) }));
+  const inPage = (script) => within(1_000, page.evaluate(script)).catch((failure) => ({ error: firstLine(failure) }));
   return {
     tab: step.tab,
     tabs: context.pages().length,
@@ -151,7 +157,7 @@ async function historyOf(page) {
 
 // A sandboxed frame may not say what it stores, and one that leads nowhere has nothing to say.
 async function frameSeen(frame) {
-  const inFrame = (script) => frame.evaluate(script).catch(() => null);
+  const inFrame = (script) => soon(frame.evaluate(script));
   return {
     url: frame.url(),
     title: await inFrame("document.title"),
@@ -179,7 +185,13 @@ async function requestSeen(request) {
 
 // A request may still be under way, or its page gone: null, then.
 function soon(promise) {
-  return Promise.race([promise.catch(() => null), new Promise((resolve) => setTimeout(resolve, 1_000, null))]);
+  return within(1_000, promise).catch(() => null);
+}
+
+// The browser's driver waits without an end for a frame that is replaced while it is asked.
+function within(ms, promise, what = "") {
+  const late = new Promise((_, reject) => setTimeout(reject, ms, new Error(`no answer in ${ms} ms ${what}`)).unref());
+  return Promise.race([promise, late]);
 }
 
 // {"a.b": 1} as {a: {b: 1}}.

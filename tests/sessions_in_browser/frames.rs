@@ -33,7 +33,7 @@ async fn framed(browser: &mut Browser, until: &str) -> [Snapshot; 2] {
 
 async fn settled(browser: &mut Browser, until: &str) -> Snapshot {
     browser
-        .step(json!({"tab": 1, "frame": 1, "run": "location.host", "until": until}))
+        .step(json!({"tab": 1, "frame": 1, "once": until, "run": "location.host"}))
         .await
 }
 

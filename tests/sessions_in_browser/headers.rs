@@ -46,7 +46,7 @@ async fn the_client_may_use_a_meetings_devices_also_in_a_frame_that_gives_it_the
         let seen = browser
             .steps(json!([
                 {"tab": 2, "goto": "https://lms.test/course"},
-                {"tab": 2, "frame": 1, "run": ALLOWED, "until": READY},
+                {"tab": 2, "frame": 1, "once": READY, "run": ALLOWED},
             ]))
             .await;
         assert_eq!(devices(&seen[1]), expected, "{attributes}");
@@ -198,7 +198,7 @@ async fn a_page_that_frames_the_client_may_ask_for_policies_of_its_frames() {
     let seen = browser
         .steps(json!([
             {"tab": 1, "goto": "https://lms.test/course"},
-            {"tab": 1, "frame": 1, "run": "location.host", "until": READY},
+            {"tab": 1, "frame": 1, "once": READY, "run": "location.host"},
         ]))
         .await;
     assert_eq!(

@@ -127,12 +127,12 @@ async fn the_most_talkative_log_holds_no_token_no_signature_and_no_secret() {
             {"tab": 1, "reload": true, "until": READY},
             {"tab": 1, "run": format!("client.renew('{newer}'); client.call('listRooms')")},
             {"tab": 1, "run": format!("client.breakout('{breakout}')")},
-            {"tab": 2, "reload": true, "until": READY},
+            {"tab": 2, "once": READY, "reload": true, "until": READY},
             {"tab": 1, "run": plant},
             {"tab": 1, "reload": true, "until": READY},
             {"tab": 3, "goto": format!("https://conf.test{join}"), "until": READY},
             {"tab": 4, "goto": "https://lms.test/course"},
-            {"tab": 4, "frame": 1, "run": "1", "until": READY},
+            {"tab": 4, "frame": 1, "once": READY, "run": "1"},
             {"tab": 5, "goto": link(&bad)},
             {"tab": 5, "goto": link(&expired)},
             {"tab": 5, "goto": format!("https://conf.test/download/recording/{anns}")},
@@ -144,7 +144,7 @@ async fn the_most_talkative_log_holds_no_token_no_signature_and_no_secret() {
     let refused_cookies = without_cookies
         .steps(json!([
             {"tab": 1, "goto": "https://lms.test/course"},
-            {"tab": 1, "frame": 1, "run": "1", "until": READY},
+            {"tab": 1, "frame": 1, "once": READY, "run": "1"},
             {"tab": 1, "frame": 1, "reload": true},
         ]))
         .await;
@@ -217,7 +217,7 @@ async fn a_browser_keeps_no_token_on_its_disk() {
         let step = if frame {
             json!([
                 {"tab": 1, "goto": "https://lms.test/course"},
-                {"tab": 1, "frame": 1, "run": "1", "until": READY},
+                {"tab": 1, "frame": 1, "once": READY, "run": "1"},
                 {"tab": 1, "goto": "about:blank"},
             ])
         } else {

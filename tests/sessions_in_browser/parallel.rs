@@ -27,7 +27,7 @@ async fn a_breakout_room_that_the_main_room_opens_leaves_the_main_room_alone() {
     assert_eq!(opened.value(), true);
     let seen = browser
         .steps(json!([
-            {"tab": 2, "run": "client.design()", "until": READY},
+            {"tab": 2, "once": READY, "run": "client.design()"},
             {"tab": 1, "reload": true, "until": READY},
             {"tab": 2, "reload": true, "until": READY},
         ]))

@@ -128,7 +128,7 @@ async fn an_lti_form_leads_into_the_session() {
             {"tab": 1, "goto": "https://lms.test/course"},
             {"tab": 1, "click": "button", "until": "document.title === 'LTI'"},
             {"tab": 1, "click": ".join"},
-            {"tab": 2, "run": "client.design()", "until": READY},
+            {"tab": 2, "once": READY, "run": "client.design()"},
             {"tab": 2, "reload": true, "until": READY},
         ]))
         .await;

@@ -232,7 +232,7 @@ async fn ones_own_links_and_the_clients_own_windows_do_not_ask() {
     let seen = browser
         .steps(json!([
             {"tab": 1, "run": format!("client.breakout('{breakout}')")},
-            {"tab": 2, "run": "1", "until": READY},
+            {"tab": 2, "once": READY, "run": "1"},
         ]))
         .await;
     assert_at_mount(&seen[1], "ann", "room01-b1", &breakout);
