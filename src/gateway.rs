@@ -2,7 +2,7 @@
 //!
 //! `Running` is what start-up hands back: where it listens, what to tell the operator, and the way to stop it.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use tokio::net::TcpListener;
 use tracing::{info, level_filters::LevelFilter, warn};
@@ -25,6 +25,7 @@ use crate::{
     sessions::Sessions,
     tls::{Tls, TlsSettings},
     token::{TokenKeys, development_secret},
+    workers::Workers,
 };
 
 /// A gateway that takes requests.
@@ -45,6 +46,7 @@ pub struct Running {
     drain: Drain,
     admin_drain: Drain,
     drain_deadline: Duration,
+    _workers: Arc<Workers>,
 }
 
 /// Why the gateway does not start.
@@ -54,6 +56,8 @@ pub enum StartError {
     Problems(Vec<Problem>),
     /// An address can't be listened on.
     Listen(&'static str, SocketAddr, io::Error),
+    /// The system gives no threads.
+    Threads(io::Error),
 }
 
 impl fmt::Display for StartError {
@@ -67,6 +71,7 @@ impl fmt::Display for StartError {
                 Ok(())
             }
             Self::Listen(key, addr, error) => write!(f, "{key}: can't listen on {addr}: {error}"),
+            Self::Threads(error) => write!(f, "can't start a thread: {error}"),
         }
     }
 }
@@ -81,6 +86,7 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
     let https_addr = addr_of("listen.https", config.listen.https, &https)?;
     let origin = config.public_origin_at(https_addr.port());
 
+    let workers = Arc::new(workers().map_err(StartError::Threads)?);
     let drain = Drain::default();
     let admin_drain = Drain::default();
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
@@ -107,6 +113,7 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
         admin_drain: admin_drain.clone(),
         drain_deadline: config.timeouts.drain,
         public_origin: origin.clone(),
+        _workers: Arc::clone(&workers),
     };
 
     let https_settings = HttpsSettings {
@@ -115,11 +122,11 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
         deadline: config.timeouts.handshake,
     };
     let front = Conn::new(conn_settings.clone(), Arc::new(router), &drain);
-    tokio::spawn(Https::new(https_settings, tls, front).run(https, drain.clone()));
+    tokio::spawn(Https::new(https_settings, tls, front).run(https, drain.clone(), Arc::clone(&workers)));
     if let Some(listener) = http {
         let redirect = Redirect::new(hosts(config, &origin), origin.port);
         let plain = Plain::new(Conn::new(conn_settings.clone(), Arc::new(redirect), &drain));
-        tokio::spawn(plain.run(listener, drain.clone()));
+        tokio::spawn(plain.run(listener, drain.clone(), Arc::clone(&workers)));
     }
     if let Some(listener) = admin {
         // It goes on telling during the drain, and so has one of its own.
@@ -128,7 +135,7 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
             Arc::new(Admin::of(&drain, metrics)),
             &admin_drain,
         ));
-        tokio::spawn(plain.run(listener, admin_drain));
+        tokio::spawn(plain.run(listener, admin_drain, workers));
     }
     Ok(running)
 }
@@ -202,6 +209,14 @@ impl Running {
         self.admin_drain.finish(Duration::ZERO).await;
         info!("Stopped");
     }
+}
+
+/// One for each core that we may use.
+fn workers() -> io::Result<Workers> {
+    Workers::start(
+        "worker",
+        thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    )
 }
 
 async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListener, StartError> {

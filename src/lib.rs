@@ -41,7 +41,7 @@
 //! | 10 | [`sessions`] | what is remembered of sessions between requests |
 //! | 11 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 11 | [`observe`] | the log, access records, audit lines, metrics |
-//! | 12 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`] | values that all others speak of |
+//! | 12 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
 pub mod addr;
 pub mod cli;
@@ -67,3 +67,4 @@ pub mod sessions;
 pub mod tls;
 pub mod token;
 pub mod upgrade;
+pub mod workers;

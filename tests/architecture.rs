@@ -32,7 +32,7 @@ const FLOORS: [&[&str]; 13] = [
     &["upgrade"],
     &["token", "design", "limits", "query", "sessions"],
     &["reply", "observe"],
-    &["addr", "clock", "drain", "request_id", "secret"],
+    &["addr", "clock", "drain", "request_id", "secret", "workers"],
 ];
 
 /// What only one room may name, tests apart: a test may play the other side.

@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
     observe::start(gateway::log_settings(config));
     raise_open_files();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };

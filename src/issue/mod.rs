@@ -189,7 +189,8 @@ impl Issue {
         // The server reads nothing else of it; another spelling of the path is the same request (contract.md section 0.1).
         let protobuf = envelope::is_protobuf(request.headers());
         let identity = Identity::of(&[signature, request.body(), &[u8::from(protobuf)]]);
-        let sent = call(request);
+        // In a box, as it is large, and is moved from task to task.
+        let sent = Box::pin(call(request));
         let (first, metrics) = (decision.clone(), Arc::clone(&self.metrics));
         let (keys, sessions) = (Arc::clone(&self.keys), Arc::clone(&self.sessions));
         let now = self.clock.unix();

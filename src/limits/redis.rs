@@ -9,11 +9,11 @@
 //!
 //! Not here: the arithmetic (`gcra.lua`), which buckets a decision has (`super`).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use redis::{AsyncConnectionConfig, RedisError, Script, aio::MultiplexedConnection};
 use tokio::{
-    runtime::{Builder, Handle, Runtime},
+    runtime::Handle,
     sync::{oneshot, watch},
     time::{sleep, timeout},
 };
@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::{RedisSettings, address::RedisAddress, bucket::Bucket, over::OverLimit, rate::RateSettings};
-use crate::observe::Metrics;
+use crate::{observe::Metrics, workers::Workers};
 
 /// For a connection to be made, with all questions to Sentinels; a start waits for it too, once.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -39,34 +39,9 @@ const IN_FLIGHT: usize = 1024;
 pub(super) struct Redis {
     shared: Arc<Shared>,
     _keeper: AbortOnDropHandle<()>,
-    _thread: Thread,
-}
-
-/// One thread that does nothing but talk to Redis. On the others an answer could lie in its socket until a few hundred
-/// handshakes are done, and Redis would be blamed for it.
-struct Thread(Option<Runtime>);
-
-impl Thread {
-    fn start() -> Self {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(1).thread_name("limits").enable_all();
-        Self(builder.build().ok())
-    }
-
-    /// Where its tasks go; to all the others if the system has no thread left.
-    fn handle(&self) -> Handle {
-        self.0
-            .as_ref()
-            .map_or_else(Handle::current, |runtime| runtime.handle().clone())
-    }
-}
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
+    /// One thread that does nothing but talk to Redis. On the others an answer could lie in its socket until a few hundred
+    /// handshakes are done, and Redis would be blamed for it.
+    _thread: Option<Workers>,
 }
 
 struct Shared {
@@ -115,9 +90,12 @@ impl Redis {
             link: watch::Sender::new(None),
             metrics: Arc::clone(metrics),
         });
-        let thread = Thread::start();
+        let thread = Workers::start("limits", NonZeroUsize::MIN).ok();
+        // Among all others if the system has no thread left.
+        let runtime = thread.as_ref().and_then(Workers::least_busy).cloned();
         let (tried, first_try) = oneshot::channel();
-        let keeper = thread.handle().spawn(keep(Arc::clone(&shared), tried));
+        let keep = keep(Arc::clone(&shared), tried);
+        let keeper = runtime.unwrap_or_else(Handle::current).spawn(keep);
         first_try.await.ok();
         Self {
             shared,

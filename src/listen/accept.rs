@@ -13,6 +13,7 @@ use tracing::warn;
 use crate::{
     addr::{Ends, unmapped},
     drain::Drain,
+    workers::Workers,
 };
 
 /// Connections of one door at a time; more wait in the kernel's queue.
@@ -38,8 +39,9 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(addr).await
 }
 
-/// Takes connections until the drain begins; each runs in a task of its own, which the drain waits for.
-pub(super) async fn accept(listener: TcpListener, door: impl Door, drain: Drain) {
+/// Takes connections until the drain begins; each runs on one of the workers in a task of its own, which the drain waits
+/// for.
+pub(super) async fn accept(listener: TcpListener, door: impl Door, drain: Drain, workers: Arc<Workers>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -48,9 +50,16 @@ pub(super) async fn accept(listener: TcpListener, door: impl Door, drain: Drain)
         };
         match accepted {
             Ok((stream, ends, place)) => {
+                let Some(worker) = workers.least_busy() else {
+                    return;
+                };
                 let door = door.clone();
-                drain.spawn(async move {
-                    door.serve(stream, ends).await;
+                drain.spawn_on(worker, async move {
+                    // The worker's own runtime has to hear of the socket.
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => door.serve(stream, ends).await,
+                        Err(error) => warn!(%error, "A connection could not be accepted"),
+                    }
                     drop(place);
                 });
             }
@@ -65,7 +74,7 @@ pub(super) async fn accept(listener: TcpListener, door: impl Door, drain: Drain)
 async fn one(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, Ends, OwnedSemaphorePermit)> {
+) -> io::Result<(std::net::TcpStream, Ends, OwnedSemaphorePermit)> {
     let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // What fails here is this connection alone, which will say so itself.
@@ -73,7 +82,7 @@ async fn one(
     SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE).ok();
     let local = stream.local_addr()?;
     Ok((
-        stream,
+        stream.into_std()?,
         Ends {
             peer: unmapped(peer),
             local: unmapped(local),

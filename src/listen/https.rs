@@ -17,6 +17,7 @@ use crate::{
     conn::{Conn, Handler},
     drain::Drain,
     tls::Tls,
+    workers::Workers,
 };
 
 /// How connections begin.
@@ -58,8 +59,8 @@ impl<H: Handler> Https<H> {
     }
 
     /// Takes connections until the drain begins.
-    pub async fn run(self, listener: TcpListener, drain: Drain) {
-        accept(listener, self, drain).await;
+    pub async fn run(self, listener: TcpListener, drain: Drain, workers: Arc<Workers>) {
+        accept(listener, self, drain, workers).await;
     }
 
     /// SECURITY: only from a trusted proxy, and from one always: a header that is optional could be forged by leaving

@@ -9,6 +9,7 @@ use crate::{
     addr::Ends,
     conn::{Conn, Handler, Protocol},
     drain::Drain,
+    workers::Workers,
 };
 
 /// A door without TLS, for the redirect and for the admin listener.
@@ -27,8 +28,8 @@ impl<H: Handler> Plain<H> {
     }
 
     /// Takes connections until the drain begins.
-    pub async fn run(self, listener: TcpListener, drain: Drain) {
-        accept(listener, self, drain).await;
+    pub async fn run(self, listener: TcpListener, drain: Drain, workers: Arc<Workers>) {
+        accept(listener, self, drain, workers).await;
     }
 }
 
