@@ -17,6 +17,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::pool::Lease;
 use crate::reply::BoxError;
 
 /// The time over which a rate is looked at: long enough for a phone that changes cells.
@@ -241,14 +242,17 @@ impl HttpBody for RequestBody {
 /// An answer's body on its way to the client.
 pub(super) struct ResponseBody {
     body: Incoming,
+    /// Until its end is read.
+    lease: Option<Lease>,
     silence: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Incoming, silence: Duration) -> Self {
+    pub(super) fn new(body: Incoming, lease: Lease, silence: Duration) -> Self {
         Self {
             body,
+            lease: Some(lease),
             silence,
             timer: None,
         }
@@ -265,6 +269,11 @@ impl HttpBody for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             self.timer = None;
+            if (frame.is_none() || self.body.is_end_stream())
+                && let Some(lease) = self.lease.take()
+            {
+                lease.put_back();
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let silence = self.silence;

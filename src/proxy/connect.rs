@@ -2,19 +2,12 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use hyper::Uri;
-use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
-use tower_service::Service;
 
 /// Where an upstream listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,25 +25,24 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_retries(4);
 
 /// Makes connections to the targets of one upstream.
-#[derive(Clone)]
 pub(super) struct Connect {
-    targets: Arc<[Target]>,
-    turn: Arc<AtomicUsize>,
+    targets: Vec<Target>,
+    turn: AtomicUsize,
     deadline: Duration,
 }
 
 impl Connect {
     pub(super) fn new(targets: Vec<Target>, deadline: Duration) -> Self {
         Self {
-            targets: targets.into(),
-            turn: Arc::default(),
+            targets,
+            turn: AtomicUsize::default(),
             deadline,
         }
     }
 
     /// One after the other from the next in turn on, all within the one deadline. Nothing was sent yet, so going on to
     /// the next is safe for any request.
-    async fn any(self) -> io::Result<TcpStream> {
+    pub(super) async fn any(&self) -> io::Result<TcpStream> {
         let each = self.deadline / u32::try_from(self.targets.len().max(1)).unwrap_or(u32::MAX);
         let first = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "no address is configured");
@@ -69,20 +61,5 @@ impl Connect {
             }
         }
         Err(failed)
-    }
-}
-
-impl Service<Uri> for Connect {
-    type Response = TokioIo<TcpStream>;
-    type Error = io::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let connect = self.clone();
-        Box::pin(async move { connect.any().await.map(TokioIo::new) })
     }
 }

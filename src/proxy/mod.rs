@@ -11,6 +11,7 @@ mod body;
 mod connect;
 mod headers;
 mod once;
+mod pool;
 mod upstream;
 
 pub use connect::Target;

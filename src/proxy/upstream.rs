@@ -1,6 +1,6 @@
 //! One upstream: its connections, and a request to it.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
@@ -10,16 +10,13 @@ use hyper::{
     header::{self, HeaderValue},
     http::uri::PathAndQuery,
 };
-use hyper_util::{
-    client::legacy::{Client, Error as ClientError},
-    rt::{TokioExecutor, TokioTimer},
-};
 
 use super::{
     About, Target,
     body::{BodyError, BodyLimits, Progress, RequestBody, ResponseBody},
     connect::Connect,
     headers,
+    pool::{Lease, Pool, SendError},
 };
 use crate::{
     drain::Drain,
@@ -27,12 +24,6 @@ use crate::{
     reply::{Body, Failure, NOT_SENT},
     upgrade::{self, BadHandshake, Tunnels, Wanted},
 };
-
-/// An idle connection is given up before any upstream of ours would close it, so that no request meets a closed one.
-const POOL_IDLE: Duration = Duration::from_secs(15);
-
-/// Idle connections kept to one upstream.
-const POOL_SIZE: usize = 256;
 
 /// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (contract.md section 0.20).
 const SLOWEST_TOKEN: Duration = Duration::from_secs(25);
@@ -88,7 +79,7 @@ pub struct ProxySettings {
 /// A running upstream.
 pub struct Upstream {
     kind: UpstreamKind,
-    client: Client<Connect, RequestBody>,
+    pool: Pool,
     settings: ProxySettings,
     tunnels: Tunnels,
     drain: Drain,
@@ -102,13 +93,11 @@ pub enum ProxyError {
     /// The WebSocket handshake is not one.
     Handshake(BadHandshake),
     /// No connection within the deadline.
-    Unreachable(ClientError),
+    Unreachable(io::Error),
     /// No answer within the deadline.
     Silent,
     /// The connection broke, or what came is not HTTP.
-    Broken(ClientError),
-    /// The target can't be written down for upstream.
-    Target,
+    Broken(hyper::Error),
 }
 
 impl Upstream {
@@ -120,15 +109,9 @@ impl Upstream {
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_SIZE)
-            .set_host(false)
-            .build(Connect::new(targets, settings.connect));
         Self {
             kind,
-            client,
+            pool: Pool::new(Connect::new(targets, settings.connect)),
             settings,
             tunnels: Tunnels::to(kind.name(), metrics),
             drain: drain.clone(),
@@ -167,7 +150,7 @@ impl Upstream {
             least_rate: self.settings.least_rate,
         };
         let body = RequestBody::streamed(body, limits, progress.clone());
-        let mut response = self
+        let (mut response, lease) = self
             .send(
                 Request::from_parts(head, body),
                 target,
@@ -187,7 +170,7 @@ impl Upstream {
             wanted.ask(response.headers_mut());
             return Ok(response.map(|_| Body::Empty));
         }
-        Ok(self.answer(response))
+        Ok(self.answer(response, lease))
     }
 
     /// Forwards a request whose body was read here, as it may ask for a token. Nothing is sent twice: a second token for a
@@ -206,11 +189,11 @@ impl Upstream {
         }
         let request = Request::from_parts(head, RequestBody::Whole(Some(body)));
         let deadline = self.settings.response.max(SLOWEST_TOKEN);
-        let response = self.send(request, target, deadline, Progress::begin()).await?;
+        let (response, lease) = self.send(request, target, deadline, Progress::begin()).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
         }
-        Ok(self.answer(response))
+        Ok(self.answer(response, lease))
     }
 
     async fn send(
@@ -219,38 +202,37 @@ impl Upstream {
         target: PathAndQuery,
         deadline: Duration,
         progress: Progress,
-    ) -> Result<Response<Incoming>, ProxyError> {
-        // The pool's key, not an address: `Connect` knows the addresses.
-        *request.uri_mut() = Uri::builder()
-            .scheme("http")
-            .authority(self.kind.name())
-            .path_and_query(target)
-            .build()
-            .map_err(|_| ProxyError::Target)?;
+    ) -> Result<(Response<Incoming>, Lease), ProxyError> {
+        *request.uri_mut() = Uri::from(target);
         *request.version_mut() = Version::HTTP_11;
         request.extensions_mut().clear();
         tokio::select! {
-            answered = self.client.request(request) => answered.map_err(ProxyError::from),
+            answered = self.pool.send(request) => answered.map_err(ProxyError::from),
             () = progress.stalled_for(deadline) => Err(ProxyError::Silent),
         }
     }
 
-    fn answer(&self, mut response: Response<Incoming>) -> Response<Body> {
+    fn answer(&self, mut response: Response<Incoming>, lease: Lease) -> Response<Body> {
         headers::to_client(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
         response.extensions_mut().clear();
         response.map(|body| {
             if body.is_end_stream() {
+                lease.put_back();
                 Body::Empty
             } else {
-                Body::stream(ResponseBody::new(body, self.settings.idle))
+                Body::stream(ResponseBody::new(body, lease, self.settings.idle))
             }
         })
     }
 }
 
-impl From<ClientError> for ProxyError {
-    fn from(error: ClientError) -> Self {
+impl From<SendError> for ProxyError {
+    fn from(error: SendError) -> Self {
+        let error = match error {
+            SendError::Connect(error) => return Self::Unreachable(error),
+            SendError::Connection(error) => error,
+        };
         let mut next: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(cause) = next {
             if let Some(body) = cause.downcast_ref::<BodyError>() {
@@ -258,11 +240,7 @@ impl From<ClientError> for ProxyError {
             }
             next = cause.source();
         }
-        if error.is_connect() {
-            Self::Unreachable(error)
-        } else {
-            Self::Broken(error)
-        }
+        Self::Broken(error)
     }
 }
 
@@ -274,7 +252,6 @@ impl fmt::Display for ProxyError {
             Self::Unreachable(_) => f.write_str("the meeting server can't be reached"),
             Self::Silent => f.write_str("the meeting server did not answer in time"),
             Self::Broken(_) => f.write_str("the meeting server's answer broke off"),
-            Self::Target => f.write_str("the request target can't be forwarded"),
         }
     }
 }
@@ -282,8 +259,9 @@ impl fmt::Display for ProxyError {
 impl Error for ProxyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Unreachable(error) | Self::Broken(error) => Some(error),
-            Self::Body(_) | Self::Handshake(_) | Self::Silent | Self::Target => None,
+            Self::Unreachable(error) => Some(error),
+            Self::Broken(error) => Some(error),
+            Self::Body(_) | Self::Handshake(_) | Self::Silent => None,
         }
     }
 }
@@ -305,7 +283,6 @@ impl From<ProxyError> for Failure {
             }
             ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, NOT_SENT),
             ProxyError::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
-            ProxyError::Target => (StatusCode::BAD_REQUEST, "bad_target"),
         };
         let failure = Self::new(status, code, error.to_string());
         let failure = match code {
