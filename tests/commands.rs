@@ -458,6 +458,61 @@ async fn a_connection_that_is_kept_alive_does_not_hold_up_a_stop() {
     }
 }
 
+fn records(said: &str) -> usize {
+    said.matches("\"message\":\"Request\"").count()
+}
+
+/// Lines wait a moment for others, to be written with them.
+#[tokio::test]
+async fn the_log_is_read_while_it_runs_and_is_whole_at_the_end() {
+    let folder = empty();
+    let mut serving = serving(folder.path(), &[]).await;
+    let client = client_of(folder.path(), &serving);
+    client.request("GET", "/conference/", &[], b"").await;
+    serving.says("Request").await;
+    client.statuses(300, "/nowhere", |_| Vec::new()).await;
+    serving.signal("TERM").await;
+    let (status, said) = serving.end().await;
+    assert_eq!((status, records(&said)), (Some(0), 301));
+    let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(last["message"], "Stopped");
+}
+
+/// Several times what fits into a pipe is logged before anybody reads on, if at all.
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_no_request_and_no_stop() {
+    let requests = 800;
+    let long = format!("/{}", "x".repeat(250));
+    for read in [true, false] {
+        let folder = empty();
+        let serving = serving(folder.path(), &[]).await;
+        let client = client_of(folder.path(), &serving);
+        let statuses = client.statuses(requests, &long, |_| Vec::new()).await;
+        assert_eq!(statuses, vec![404; requests as usize]);
+        serving.signal("TERM").await;
+        if read {
+            let (status, said) = serving.end().await;
+            assert_eq!((status, records(&said)), (Some(0), requests as usize));
+        } else {
+            let (status, words) = serving.end_unread().await;
+            assert_eq!(status, Some(0));
+            assert!(words.contains("the end of the log is lost"), "{words}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_are_logged_only_where_that_is_wanted() {
+    let folder = empty();
+    let serving = serving(folder.path(), &[("LOG__ACCESS", "false")]).await;
+    let client = client_of(folder.path(), &serving);
+    client.request("GET", "/conference/", &[], b"").await;
+    serving.signal("TERM").await;
+    let (status, said) = serving.end().await;
+    assert_eq!((status, records(&said)), (Some(0), 0));
+    assert!(said.contains("\"Stopped\""), "{said}");
+}
+
 /// Browsers open connections ahead of time.
 #[tokio::test]
 async fn a_connection_that_never_asked_for_anything_does_not_hold_up_a_stop() {

@@ -10,12 +10,19 @@ use crate::{
     clock::Clock,
     config::{Config, IssuerMode},
     gateway::{self, Running},
-    observe,
+    observe::Log,
 };
 
 /// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
 pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
-    observe::start(gateway::log_settings(config));
+    // Before all that logs, so that it is dropped after it.
+    let _log = match Log::start(gateway::log_settings(config)) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("the log can't be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     raise_open_files();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -1,9 +1,18 @@
 //! Setting the log up: text for a terminal, JSON for everything that collects logs.
 
-use std::io::IsTerminal;
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Write},
+    os::fd::AsFd,
+    sync::Arc,
+};
 
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata, error, level_filters::LevelFilter};
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+use super::buffer::{Buffer, Flusher};
 
 /// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,37 +42,94 @@ pub(super) const ACCESS: &str = "access";
 /// Target of the audit log, which is always on.
 pub(super) const AUDIT: &str = "audit";
 
-/// Starts logging to standard output; a second call changes nothing.
-pub fn start(settings: LogSettings) {
-    // Libraries log of their own connections; warnings of theirs are enough.
-    let targets = Targets::new()
-        .with_default(settings.level.min(LevelFilter::WARN))
-        .with_target("plugnmeet_gateway", settings.level)
-        .with_target(AUDIT, LevelFilter::INFO)
-        .with_target(
-            ACCESS,
-            if settings.access {
-                LevelFilter::INFO
-            } else {
-                LevelFilter::OFF
-            },
-        );
-    let json = match settings.format {
-        LogFormat::Auto => !std::io::stdout().is_terminal(),
-        LogFormat::Text => false,
-        LogFormat::Json => true,
-    };
-    let layer = if json {
-        tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .boxed()
-    } else {
-        tracing_subscriber::fmt::layer().compact().boxed()
-    };
-    tracing_subscriber::registry()
-        .with(layer.with_filter(targets))
-        .try_init()
-        .ok();
+/// The log of this process. Dropped, when nobody logs any more, it writes what still waits.
+pub struct Log {
+    _flusher: Flusher,
+}
+
+impl Log {
+    /// Starts logging to standard output.
+    pub fn start(settings: LogSettings) -> io::Result<Self> {
+        let stdout = io::stdout();
+        let json = match settings.format {
+            LogFormat::Auto => !stdout.is_terminal(),
+            LogFormat::Text => false,
+            LogFormat::Json => true,
+        };
+        // Not through the standard library's own buffer, which looks for lines once more.
+        let out = File::from(stdout.as_fd().try_clone_to_owned()?);
+        let (buffer, flusher) = Flusher::start(out, |count| error!(count, "Log lines lost"))?;
+        // Libraries log of their own connections; warnings of theirs are enough.
+        let targets = Targets::new()
+            .with_default(settings.level.min(LevelFilter::WARN))
+            .with_target("plugnmeet_gateway", settings.level)
+            .with_target(AUDIT, LevelFilter::INFO)
+            .with_target(
+                ACCESS,
+                if settings.access {
+                    LevelFilter::INFO
+                } else {
+                    LevelFilter::OFF
+                },
+            );
+        let out = Out(buffer);
+        let layer = if json {
+            tracing_subscriber::fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_writer(out)
+                .boxed()
+        } else {
+            tracing_subscriber::fmt::layer()
+                .compact()
+                .with_writer(out)
+                .boxed()
+        };
+        tracing_subscriber::registry()
+            .with(layer.with_filter(targets))
+            .try_init()
+            .ok();
+        Ok(Self { _flusher: flusher })
+    }
+}
+
+/// Where tracing's layers write.
+struct Out(Arc<Buffer>);
+
+/// For one line.
+struct LineOut<'b> {
+    buffer: &'b Buffer,
+    urgent: bool,
+}
+
+impl<'b> MakeWriter<'b> for Out {
+    type Writer = LineOut<'b>;
+
+    fn make_writer(&'b self) -> LineOut<'b> {
+        LineOut {
+            buffer: &self.0,
+            urgent: false,
+        }
+    }
+
+    fn make_writer_for(&'b self, about: &Metadata<'_>) -> LineOut<'b> {
+        LineOut {
+            buffer: &self.0,
+            urgent: *about.level() <= Level::WARN,
+        }
+    }
+}
+
+impl Write for LineOut<'_> {
+    /// The layers write each line at once, with its end.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.buffer
+            .append(self.urgent, |lines| lines.extend_from_slice(line));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

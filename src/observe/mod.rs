@@ -5,12 +5,14 @@
 
 mod access;
 mod audit;
+mod buffer;
 mod log;
 mod metrics;
 mod redact;
 
 pub use access::AccessRecord;
 pub use audit::{Decision, Outcome};
-pub use log::{LogFormat, LogSettings, start};
+pub use buffer::{Buffer, Flusher};
+pub use log::{Log, LogFormat, LogSettings};
 pub use metrics::Metrics;
 pub use redact::redacted;

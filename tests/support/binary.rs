@@ -123,6 +123,15 @@ impl Serving {
         let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
         (status.code(), self.said)
     }
+
+    /// Waits for its end, while nobody reads what it writes to standard output; the exit status, and standard error.
+    pub async fn end_unread(mut self) -> (Option<i32>, String) {
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        let status = ended.expect("the gateway does not end").unwrap();
+        let mut words = String::new();
+        self.stderr.read_to_string(&mut words).await.unwrap();
+        (status.code(), words)
+    }
 }
 
 /// A port that was free a moment ago.
