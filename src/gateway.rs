@@ -18,7 +18,7 @@ use crate::{
     issue::{CallerSettings, EmbeddedSettings, Issue, IssueSettings, Mode},
     limits::{Limits, Rates},
     listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
-    observe::{LogFormat, LogSettings, Metrics},
+    observe::{AccessLog, LogFormat, LogSettings, Metrics, Records},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
     request_id::RequestIds,
     route::{Csp, Finish, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams},
@@ -79,7 +79,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 /// Starts everything. Reads files and may make a certificate, so it blocks for a moment.
-pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError> {
+pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<Running, StartError> {
     let https = bind("listen.https", config.listen.https).await?;
     let http = bind_if("listen.http", config.listen.http).await?;
     let admin = bind_if("listen.admin", config.listen.admin).await?;
@@ -91,7 +91,8 @@ pub async fn start(config: &Config, clock: &Clock) -> Result<Running, StartError
     let admin_drain = Drain::default();
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
     let metrics = Arc::new(Metrics::default());
-    let router = router(config, &origin, clock, &drain, &metrics)
+    let access = AccessLog::new(records, Arc::clone(&metrics), clock.clone());
+    let router = router(config, &origin, clock, &drain, &metrics, access)
         .await
         .map_err(StartError::Problems)?;
     let conn_settings = ConnSettings {
@@ -357,6 +358,7 @@ async fn router(
     clock: &Clock,
     drain: &Drain,
     metrics: &Arc<Metrics>,
+    access: AccessLog,
 ) -> Result<Router, Vec<Problem>> {
     let (keys, files, design) = match (keys(config), files(config, origin), design(config, origin)) {
         (Ok(keys), Ok(files), Ok(design)) => (Arc::new(keys), files, design),
@@ -428,7 +430,7 @@ async fn router(
         finish: Finish::new(pages, strict_transport),
         login_url: config.session.login_url.as_ref().map(ToString::to_string),
         clock: clock.clone(),
-        metrics: Arc::clone(metrics),
+        access: Arc::new(access),
         ids: RequestIds::default(),
     })
 }

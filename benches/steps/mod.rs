@@ -7,6 +7,7 @@
 
 use std::{
     hint::black_box,
+    io,
     net::{IpAddr, Ipv4Addr},
     pin::pin,
     sync::Arc,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use hyper::{
-    HeaderMap, Method, Request,
+    HeaderMap, Method, Request, StatusCode, Version,
     header::{self, HeaderName, HeaderValue},
 };
 use plugnmeet_gateway::{
@@ -23,7 +24,9 @@ use plugnmeet_gateway::{
     design::{DesignRules, DesignSettings, OnInvalid},
     files::{ClientFiles, FilesSettings},
     limits::{Limits, LimitsSettings, RateSettings, Rates, StoreSettings},
+    observe::{AccessLog, AccessRecord, Flusher, Records},
     proxy::{About, to_upstream},
+    request_id::RequestIds,
     route::{CanonicalTarget, Hosts, Table},
     secret::Secret,
     token::{Claims, RequestKey, TokenKeys, Unverified},
@@ -44,6 +47,7 @@ pub fn all() -> Vec<Step> {
         designs(),
         limits(),
         headers(),
+        records(),
     ]
     .into_iter()
     .flatten()
@@ -323,6 +327,33 @@ fn headers() -> Vec<Step> {
             "headers/hostile: a long Connection",
             fields_of(&[(header::CONNECTION, listed.concat())]),
         ),
+    ]
+}
+
+/// Access record, from the first line of a request to the log's buffer.
+fn records() -> Vec<Step> {
+    let of = |name, path: String| {
+        let (buffer, flusher) = Flusher::start(io::sink(), |_| {}).unwrap();
+        let records = Records::Json(buffer);
+        let log = Arc::new(AccessLog::new(records, Arc::default(), Clock::system()));
+        let (ids, client) = (
+            RequestIds::default(),
+            ClientAddr(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
+        );
+        step(name, move || {
+            let _open = &flusher;
+            let mut record =
+                AccessRecord::begin(ids.next(), client, &Method::POST, &path, Version::HTTP_2, &log);
+            record.routed("api");
+            record.answered(StatusCode::OK);
+            record.sent(250);
+            record.completed();
+        })
+    };
+    vec![
+        of("record/usual", "/api/verifyToken".into()),
+        of("record/hostile: segments", "/a".repeat(16_000)),
+        of("record/hostile: quotes", "/\"".repeat(16_000)),
     ]
 }
 

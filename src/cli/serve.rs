@@ -16,7 +16,7 @@ use crate::{
 /// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
 pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
     // Before all that logs, so that it is dropped after it.
-    let _log = match Log::start(gateway::log_settings(config)) {
+    let log = match Log::start(gateway::log_settings(config)) {
         Ok(log) => log,
         Err(error) => {
             eprintln!("the log can't be started: {error}");
@@ -33,7 +33,7 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
             (Ok(stop), Ok(hangup)) => (stop, hangup),
             (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
-        match gateway::start(config, &Clock::system()).await {
+        match gateway::start(config, &Clock::system(), log.records()).await {
             Ok(running) => {
                 announce(config, &running, ask);
                 loop {

@@ -1,16 +1,58 @@
 //! One record for each request, written when its last byte is gone.
+//!
+//! There is one for each request, so that JSON is written by hand, straight into the log's buffer; text, which is for
+//! people, goes through tracing as all other lines do.
 
-use std::{error::Error, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Metrics, log::ACCESS, redacted};
-use crate::{addr::ClientAddr, request_id::RequestId};
+use super::{Buffer, Metrics, json_line::JsonLine, log::ACCESS, redacted};
+use crate::{addr::ClientAddr, clock::Clock, request_id::RequestId};
 
 /// The status under which metrics count requests that were cut off.
 const UNANSWERED: u16 = 0;
+
+/// Where access records go.
+#[derive(Clone, Default)]
+pub enum Records {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// Into the log, as tracing writes it.
+    Text,
+    /// Here, as tracing would write it.
+    Json(Arc<Buffer>),
+}
+
+/// What becomes of each record.
+pub struct AccessLog {
+    records: Records,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+impl AccessLog {
+    /// Records are counted too, wherever they go.
+    pub fn new(records: Records, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        Self {
+            records,
+            metrics,
+            clock,
+        }
+    }
+
+    fn is_off(&self) -> bool {
+        matches!(self.records, Records::Off)
+    }
+}
 
 /// What is known of a request; writes itself when it is dropped.
 pub struct AccessRecord {
@@ -27,7 +69,7 @@ pub struct AccessRecord {
     sent: u64,
     error: Option<(&'static str, String)>,
     complete: bool,
-    metrics: Arc<Metrics>,
+    log: Arc<AccessLog>,
 }
 
 impl AccessRecord {
@@ -38,21 +80,26 @@ impl AccessRecord {
         method: &Method,
         path: &str,
         version: Version,
-        metrics: &Arc<Metrics>,
+        log: &Arc<AccessLog>,
     ) -> Self {
+        let path = if log.is_off() {
+            String::new()
+        } else {
+            redacted(path).into_owned()
+        };
         Self {
             id,
             started: Instant::now(),
             client,
             method: method.clone(),
-            path: redacted(path).into_owned(),
+            path,
             version,
             route: "none",
             status: None,
             sent: 0,
             error: None,
             complete: false,
-            metrics: Arc::clone(metrics),
+            log: Arc::clone(log),
         }
     }
 
@@ -63,6 +110,9 @@ impl AccessRecord {
 
     /// It is answered with an error: our word for it, and the whole chain of causes.
     pub fn failed(&mut self, code: &'static str, cause: Option<&dyn Error>) {
+        if self.log.is_off() {
+            return;
+        }
         let mut causes = String::new();
         let mut next = cause;
         while let Some(cause) = next {
@@ -89,18 +139,20 @@ impl AccessRecord {
     }
 }
 
-impl Drop for AccessRecord {
-    fn drop(&mut self) {
-        let status = self.status.map(|status| status.as_u16());
-        self.metrics.answered(self.route, status.unwrap_or(UNANSWERED));
-        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let (error, cause) = match &self.error {
+impl AccessRecord {
+    /// Our word for the error, and its causes where it has any.
+    fn error(&self) -> (Option<&'static str>, Option<&str>) {
+        match &self.error {
             Some((code, causes)) => (
                 Some(*code),
                 Some(causes.as_str()).filter(|causes| !causes.is_empty()),
             ),
             None => (None, None),
-        };
+        }
+    }
+
+    fn trace(&self, millis: f64) {
+        let (error, cause) = self.error();
         info!(
             target: ACCESS,
             id = %self.id,
@@ -109,13 +161,233 @@ impl Drop for AccessRecord {
             path = self.path,
             version = ?self.version,
             route = self.route,
-            status,
+            status = self.status.map(|status| status.as_u16()),
             bytes = self.sent,
-            ms = millis(self.started.elapsed()),
+            ms = millis,
             aborted = !self.complete,
             error,
             cause,
             "Request"
         );
+    }
+
+    /// The very line that `trace` comes to.
+    fn write_json(&self, now: SystemTime, millis: f64, line: &mut Vec<u8>) {
+        let (error, cause) = self.error();
+        let mut line = JsonLine(line);
+        line.raw(r#"{"timestamp":""#).time(now);
+        line.raw(r#"","level":"INFO","message":"Request""#);
+        line.raw(r#","id":""#).plain(self.id);
+        line.raw(r#"","client":""#).address(self.client.0);
+        line.raw(r#"","method":"#).value(self.method.as_str());
+        line.raw(r#","path":"#).value(&self.path);
+        let version = format_args!("{:?}", self.version);
+        line.raw(r#","version":""#).plain(version);
+        line.raw(r#"","route":"#).value(self.route);
+        if let Some(status) = self.status {
+            line.raw(r#","status":"#).value(status.as_u16());
+        }
+        line.raw(r#","bytes":"#).value(self.sent);
+        line.raw(r#","ms":"#).value(millis);
+        line.raw(if self.complete {
+            r#","aborted":false"#
+        } else {
+            r#","aborted":true"#
+        });
+        if let Some(error) = error {
+            line.raw(r#","error":"#).value(error);
+        }
+        if let Some(cause) = cause {
+            line.raw(r#","cause":"#).value(cause);
+        }
+        line.raw(r#","target":""#).raw(ACCESS).raw("\"}\n");
+    }
+}
+
+impl Drop for AccessRecord {
+    fn drop(&mut self) {
+        let status = self.status.map_or(UNANSWERED, |status| status.as_u16());
+        self.log.metrics.answered(self.route, status);
+        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
+        match &self.log.records {
+            Records::Off => {}
+            Records::Text => self.trace(millis(self.started.elapsed())),
+            Records::Json(buffer) => {
+                let (now, millis) = (self.log.clock.wall(), millis(self.started.elapsed()));
+                buffer.append(false, |line| self.write_json(now, millis, line));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::Mutex,
+    };
+
+    use serde_json::{Value, json};
+    use tracing_subscriber::{Registry, layer::SubscriberExt};
+
+    use super::{super::log, *};
+    use crate::{observe::Flusher, request_id::RequestIds};
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Kept {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn log_to(records: Records) -> Arc<AccessLog> {
+        Arc::new(AccessLog::new(records, Arc::default(), Clock::system()))
+    }
+
+    fn record(client: &str, method: &str, path: &str, log: &Arc<AccessLog>) -> AccessRecord {
+        let client = ClientAddr(client.parse().unwrap());
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        AccessRecord::begin(
+            RequestIds::default().next(),
+            client,
+            &method,
+            path,
+            Version::HTTP_2,
+            log,
+        )
+    }
+
+    fn plain(log: &Arc<AccessLog>) -> AccessRecord {
+        let mut record = record("192.0.2.7", "GET", "/api/verifyToken", log);
+        record.routed("api");
+        record.answered(StatusCode::OK);
+        record.sent(250);
+        record.completed();
+        record
+    }
+
+    fn failed(cause: &str, log: &Arc<AccessLog>) -> AccessRecord {
+        let mut record = record("2001:db8::1", "M-SEARCH", "/x/\"q\"\\\u{7f}\u{e9}", log);
+        record.failed("bad_target", Some(&io::Error::other(cause)));
+        record.answered(StatusCode::BAD_REQUEST);
+        record
+    }
+
+    fn aborted(log: &Arc<AccessLog>) -> AccessRecord {
+        record("::ffff:192.0.2.7", "POST", "/", log)
+    }
+
+    /// All kinds of records there are.
+    fn all(log: &Arc<AccessLog>) -> Vec<AccessRecord> {
+        let controls: String = (0..0x20).map(char::from).collect();
+        let causes = [
+            "plain",
+            "\"quoted\" \\ and\nbroken\r\n",
+            &controls,
+            "\u{fffd}\u{2028}\u{1f600}\u{9b}",
+            "",
+        ];
+        let mut all = vec![plain(log), aborted(log)];
+        all.extend(causes.map(|cause| failed(cause, log)));
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_3] {
+            let mut other = plain(log);
+            other.version = version;
+            all.push(other);
+        }
+        all
+    }
+
+    #[test]
+    fn a_record_in_json_is_the_line_that_tracing_would_write() {
+        let buffer = Arc::new(Buffer::default());
+        let log = log_to(Records::Json(buffer));
+        for record in all(&log) {
+            for millis in [0.0, 0.279_176_999_999_999_95, 12.5, 1e-7, 86_400_000.123] {
+                let kept = Kept::default();
+                let out = kept.clone();
+                let layer = log::json::<Registry>(move || out.clone());
+                let subscriber = tracing_subscriber::registry().with(layer);
+                tracing::subscriber::with_default(subscriber, || record.trace(millis));
+                let mut line = Vec::new();
+                record.write_json(log.clock.wall(), millis, &mut line);
+                let (ours, theirs) = (String::from_utf8(line).unwrap(), kept.text());
+                let untimed = |line: &str| line.split_once("Z\"").unwrap().1.to_owned();
+                assert_eq!(untimed(&ours), untimed(&theirs));
+                let timed = |line: &str| line.split_once("Z\"").unwrap().0.len();
+                assert_eq!(timed(&ours), timed(&theirs));
+            }
+        }
+    }
+
+    #[test]
+    fn what_happened_is_read_from_a_line() {
+        let kept = Kept::default();
+        let (buffer, flusher) = Flusher::start(kept.clone(), |_| {}).unwrap();
+        let log = log_to(Records::Json(buffer));
+        let cause = "\"it\"\nbroke\u{1b}[31m";
+        let records = [plain(&log), failed(cause, &log), aborted(&log)];
+        let ids = records.each_ref().map(|record| record.id.to_string());
+        drop(records);
+        drop(flusher);
+        let lines: Vec<Value> = kept
+            .text()
+            .lines()
+            .map(|line| {
+                let mut line: Value = serde_json::from_str(line).unwrap();
+                let line_of = line.as_object_mut().unwrap();
+                assert!(line_of.shift_remove("timestamp").unwrap().is_string());
+                assert!(line_of.shift_remove("ms").unwrap().is_f64());
+                line
+            })
+            .collect();
+        let expected = [
+            json!({"level": "INFO", "message": "Request", "id": ids[0], "client": "192.0.2.7", "method": "GET",
+                "path": "/api/verifyToken", "version": "HTTP/2.0", "route": "api", "status": 200, "bytes": 250,
+                "aborted": false, "target": "access"}),
+            json!({"level": "INFO", "message": "Request", "id": ids[1], "client": "2001:db8::1",
+                "method": "M-SEARCH", "path": "/x/\"q\"\\\u{7f}\u{e9}", "version": "HTTP/2.0", "route": "none",
+                "status": 400, "bytes": 0, "aborted": true, "error": "bad_target", "cause": cause, "target": "access"}),
+            json!({"level": "INFO", "message": "Request", "id": ids[2], "client": "::ffff:192.0.2.7",
+                "method": "POST", "path": "/", "version": "HTTP/2.0", "route": "none", "bytes": 0, "aborted": true,
+                "target": "access"}),
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn in_text_a_record_is_a_line_of_tracings() {
+        let log = log_to(Records::Text);
+        let kept = Kept::default();
+        let out = kept.clone();
+        let layer = tracing_subscriber::fmt::layer().compact().with_ansi(false);
+        let subscriber = tracing_subscriber::registry().with(layer.with_writer(move || out.clone()));
+        let id = tracing::subscriber::with_default(subscriber, || plain(&log).id);
+        let line = kept.text();
+        let expected = format!(
+            " INFO access: Request id={id} client=192.0.2.7 method=GET path=\"/api/verifyToken\" version=HTTP/2.0 \
+             route=\"api\" status=200 bytes=250 ms="
+        );
+        assert!(line.contains(&expected), "{line}");
+        assert!(line.ends_with(" aborted=false\n"), "{line}");
+    }
+
+    #[test]
+    fn a_record_that_goes_nowhere_keeps_nothing() {
+        let record = failed("why", &log_to(Records::Off));
+        assert!(record.path.is_empty() && record.error.is_none());
     }
 }

@@ -9,10 +9,14 @@ use std::{
 
 use tracing::{Level, Metadata, error, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
-use super::buffer::{Buffer, Flusher};
+use super::{
+    access::Records,
+    buffer::{Buffer, Flusher},
+};
 
 /// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,7 @@ pub(super) const AUDIT: &str = "audit";
 
 /// The log of this process. Dropped, when nobody logs any more, it writes what still waits.
 pub struct Log {
+    records: Records,
     _flusher: Flusher,
 }
 
@@ -59,27 +64,20 @@ impl Log {
         // Not through the standard library's own buffer, which looks for lines once more.
         let out = File::from(stdout.as_fd().try_clone_to_owned()?);
         let (buffer, flusher) = Flusher::start(out, |count| error!(count, "Log lines lost"))?;
+        let records = match (settings.access, json) {
+            (false, _) => Records::Off,
+            (true, false) => Records::Text,
+            (true, true) => Records::Json(Arc::clone(&buffer)),
+        };
         // Libraries log of their own connections; warnings of theirs are enough.
         let targets = Targets::new()
             .with_default(settings.level.min(LevelFilter::WARN))
             .with_target("plugnmeet_gateway", settings.level)
             .with_target(AUDIT, LevelFilter::INFO)
-            .with_target(
-                ACCESS,
-                if settings.access {
-                    LevelFilter::INFO
-                } else {
-                    LevelFilter::OFF
-                },
-            );
+            .with_target(ACCESS, LevelFilter::INFO);
         let out = Out(buffer);
         let layer = if json {
-            tracing_subscriber::fmt::layer()
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_writer(out)
-                .boxed()
+            self::json(out).boxed()
         } else {
             tracing_subscriber::fmt::layer()
                 .compact()
@@ -90,8 +88,28 @@ impl Log {
             .with(layer.with_filter(targets))
             .try_init()
             .ok();
-        Ok(Self { _flusher: flusher })
+        Ok(Self {
+            records,
+            _flusher: flusher,
+        })
     }
+
+    /// Where access records go.
+    pub fn records(&self) -> Records {
+        self.records.clone()
+    }
+}
+
+/// One JSON object a line. Access records look the same, without this (`super::access`).
+pub(super) fn json<S>(out: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) -> impl Layer<S> + Send + Sync
+where
+    S: tracing::Subscriber + for<'s> LookupSpan<'s>,
+{
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_writer(out)
 }
 
 /// Where tracing's layers write.

@@ -6,11 +6,12 @@
 mod access;
 mod audit;
 mod buffer;
+mod json_line;
 mod log;
 mod metrics;
 mod redact;
 
-pub use access::AccessRecord;
+pub use access::{AccessLog, AccessRecord, Records};
 pub use audit::{Decision, Outcome};
 pub use buffer::{Buffer, Flusher};
 pub use log::{Log, LogFormat, LogSettings};

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
 
+/// What follows BBB's API key.
+const BBB: &str = "bigbluebutton";
+
 /// The longest path that is worth a log line.
 const MAX_SHOWN_BYTES: usize = 256;
 
@@ -24,7 +27,7 @@ pub fn redacted(path: &str) -> Cow<'_, str> {
     let bbb_key = segments
         .iter()
         .skip(1)
-        .position(|segment| segment.eq_ignore_ascii_case("bigbluebutton"));
+        .position(|segment| segment.eq_ignore_ascii_case(BBB));
     let hidden = segments.iter().enumerate().map(|(at, segment)| {
         let secret =
             (under_download && at >= 3) || bbb_key.is_some_and(|key| key == at) || looks_like_jwt(segment);
@@ -42,12 +45,16 @@ fn may_hold_secrets(path: &str) -> bool {
         path.get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    starts("/download/") || path.to_ascii_lowercase().contains("/bigbluebutton") || path.contains("eyJ")
+    let names_bbb = |segment: &str| {
+        let start = segment.as_bytes().get(..BBB.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(BBB.as_bytes()))
+    };
+    starts("/download/") || path.split('/').skip(1).any(names_bbb) || looks_like_jwt(path)
 }
 
 /// A JWT's header is a JSON object, so its first letters are always these (RFC 7515 appendix A).
 fn looks_like_jwt(segment: &str) -> bool {
-    segment.contains("eyJ")
+    segment.as_bytes().windows(3).any(|letters| letters == b"eyJ")
 }
 
 #[cfg(test)]
@@ -68,6 +75,7 @@ mod tests {
             redacted("/the-key/bigbluebutton/api/join"),
             "/***/bigbluebutton/api/join"
         );
+        assert_eq!(redacted("/the-key/BigBlueButton"), "/***/BigBlueButton");
         assert_eq!(redacted("/nowhere/eyJhbGciOi.e30.c2ln/x"), "/nowhere/***/x");
         assert_eq!(redacted("/api/verifyToken"), "/api/verifyToken");
     }

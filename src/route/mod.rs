@@ -37,7 +37,7 @@ use crate::{
     files::ClientFiles,
     handoff::{DesignCheck, Handoff},
     issue::{Endpoint, Issue, IssueError, Issued, Passed},
-    observe::{AccessRecord, Metrics},
+    observe::{AccessLog, AccessRecord},
     proxy::{About, Upstream},
     reply::{Body, Failure, Format, Language, Reader},
     request_id::{RequestId, RequestIds},
@@ -82,8 +82,8 @@ pub struct Router {
     pub login_url: Option<String>,
     /// The time.
     pub clock: Clock,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
+    /// What becomes of the records of requests.
+    pub access: Arc<AccessLog>,
     /// Names of requests.
     pub ids: RequestIds,
 }
@@ -327,7 +327,7 @@ impl Router {
                 request.method(),
                 uri.path(),
                 request.version(),
-                &self.metrics,
+                &self.access,
             ),
         }
     }

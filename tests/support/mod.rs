@@ -31,6 +31,7 @@ use plugnmeet_gateway::{
     clock::Clock,
     config::Config,
     gateway::{self, Running},
+    observe::Records,
     secret::Secret,
     token::{Claims, TokenKeys},
 };
@@ -81,7 +82,7 @@ impl Gateway {
         .map(|(key, value)| (format!("PNM_GATEWAY__{key}"), value.to_owned()));
         let config =
             Config::parse(toml, "test.toml", &variables).unwrap_or_else(|problems| panic!("{problems}"));
-        let running = gateway::start(&config, clock)
+        let running = gateway::start(&config, clock, Records::default())
             .await
             .unwrap_or_else(|error| panic!("{error}"));
         Self {
