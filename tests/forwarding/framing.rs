@@ -67,7 +67,17 @@ async fn a_framing_that_can_be_read_in_two_ways_is_refused_and_the_connection_is
 /// HTTP/2 has a framing of its own, so a length that lies is nobody's to forward (RFC 9113 section 8.1.1).
 #[tokio::test]
 async fn over_http_2_a_length_that_lies_does_not_reach_upstream() {
-    let upstream = RawUpstream::content().await;
+    // It answers when it has as much as the first length says, as servers do.
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.map_or(0, |length| length.trim().parse().unwrap());
+        if connection.exactly(length).await.is_ok() {
+            connection
+                .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await;
+        }
+    })
+    .await;
     let gateway = to(&upstream.url()).await;
     let authority = format!("localhost:{}", gateway.https.port());
     let request = [
