@@ -4,6 +4,7 @@
 //!
 //! Sources: RFC 9112 (messages and connections), RFC 9113 (HTTP/2), product.md "Forwarding".
 
+mod batch;
 mod caller;
 mod chunks;
 mod head;
@@ -27,7 +28,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::caller::Caller;
-use self::{head::BadHead, pulse::Pulse, streams::Streams, tracked::Tracked, wire::Wire};
+use self::{batch::Batched, head::BadHead, pulse::Pulse, streams::Streams, tracked::Tracked, wire::Wire};
 use crate::{
     addr::{Ends, Networks},
     drain::Drain,
@@ -170,18 +171,24 @@ impl<H: Handler> Conn<H> {
             }
         });
         let max_list = u32::try_from(self.settings.max_header_bytes * 2).unwrap_or(u32::MAX);
-        let connection = http2::Builder::new(Streams::with(self.settings.idle))
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(max_list)
-            .serve_connection(TokioIo::new(wire), service);
-        self.to_its_end(connection, http2::Connection::graceful_shutdown, &pulse)
-            .await;
+        let connection = Batched::new(wire).serving(|stream| {
+            http2::Builder::new(Streams::with(self.settings.idle))
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(MAX_STREAMS)
+                .max_header_list_size(max_list)
+                .serve_connection(TokioIo::new(stream), service)
+        });
+        self.to_its_end(
+            connection,
+            |batching| batching.get_mut().connection().graceful_shutdown(),
+            &pulse,
+        )
+        .await;
     }
 
     /// A drain lets it finish what it is doing, and no more: a client that has fallen silent between two requests never
     /// answers the goodbye that HTTP/2 sends.
-    async fn to_its_end<C: Future>(&self, connection: C, finish_up: fn(Pin<&mut C>), pulse: &Pulse) {
+    async fn to_its_end<C: Future>(&self, connection: C, finish_up: impl FnOnce(Pin<&mut C>), pulse: &Pulse) {
         tokio::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{
         Arc,
@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::pool::Lease;
-use crate::reply::BoxError;
+use crate::reply::{Body, BoxError};
 
 /// The time over which a rate is looked at: long enough for a phone that changes cells.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
@@ -242,6 +242,8 @@ impl HttpBody for RequestBody {
 /// An answer's body on its way to the client.
 pub(super) struct ResponseBody {
     body: Incoming,
+    /// Read ahead, and not passed on yet.
+    first: Option<Result<Frame<Bytes>, BoxError>>,
     /// Until its end is read.
     lease: Option<Lease>,
     silence: Duration,
@@ -252,10 +254,48 @@ impl ResponseBody {
     pub(super) fn new(body: Incoming, lease: Lease, silence: Duration) -> Self {
         Self {
             body,
+            first: None,
             lease: Some(lease),
             silence,
             timer: None,
         }
+    }
+
+    /// This body, with what of it is here already: a small one is here whole, and then leaves in one piece with its head.
+    pub(super) async fn begun(mut self) -> Body {
+        let mut asked = false;
+        let first = poll_fn(|cx| {
+            let polled = self.poll_upstream(cx);
+            if polled.is_pending() && !asked {
+                // Once around, so that the connection has its turn; no time is waited.
+                asked = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(polled)
+        })
+        .await;
+        match first {
+            Poll::Ready(None) => Body::Empty,
+            Poll::Ready(Some(Ok(frame))) if self.lease.is_none() => {
+                frame.into_data().map_or(Body::Empty, Body::Full)
+            }
+            Poll::Ready(first) => {
+                self.first = first;
+                Body::stream(self)
+            }
+            Poll::Pending => Body::stream(self),
+        }
+    }
+
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if (frame.is_none() || self.body.is_end_stream())
+            && let Some(lease) = self.lease.take()
+        {
+            lease.put_back();
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 }
 
@@ -267,14 +307,12 @@ impl HttpBody for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        if let Poll::Ready(frame) = self.poll_upstream(cx) {
             self.timer = None;
-            if (frame.is_none() || self.body.is_end_stream())
-                && let Some(lease) = self.lease.take()
-            {
-                lease.put_back();
-            }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            return Poll::Ready(frame);
         }
         let silence = self.silence;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(silence)));
@@ -283,10 +321,20 @@ impl HttpBody for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.first.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = self.body.size_hint();
+        let first = match &self.first {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
+            Some(Err(_)) | None => 0,
+        };
+        let mut hint = SizeHint::new();
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint.set_lower(rest.lower() + first);
+        hint
     }
 }

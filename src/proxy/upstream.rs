@@ -170,7 +170,7 @@ impl Upstream {
             wanted.ask(response.headers_mut());
             return Ok(response.map(|_| Body::Empty));
         }
-        Ok(self.answer(response, lease))
+        Ok(self.answer(response, lease).await)
     }
 
     /// Forwards a request whose body was read here, as it may ask for a token. Nothing is sent twice: a second token for a
@@ -193,7 +193,7 @@ impl Upstream {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
         }
-        Ok(self.answer(response, lease))
+        Ok(self.answer(response, lease).await)
     }
 
     async fn send(
@@ -212,18 +212,18 @@ impl Upstream {
         }
     }
 
-    fn answer(&self, mut response: Response<Incoming>, lease: Lease) -> Response<Body> {
-        headers::to_client(response.headers_mut());
-        *response.version_mut() = Version::HTTP_11;
-        response.extensions_mut().clear();
-        response.map(|body| {
-            if body.is_end_stream() {
-                lease.put_back();
-                Body::Empty
-            } else {
-                Body::stream(ResponseBody::new(body, lease, self.settings.idle))
-            }
-        })
+    async fn answer(&self, response: Response<Incoming>, lease: Lease) -> Response<Body> {
+        let (mut head, body) = response.into_parts();
+        headers::to_client(&mut head.headers);
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
+        let body = if body.is_end_stream() {
+            lease.put_back();
+            Body::Empty
+        } else {
+            ResponseBody::new(body, lease, self.settings.idle).begun().await
+        };
+        Response::from_parts(head, body)
     }
 }
 
