@@ -69,7 +69,9 @@ async fn a_framing_that_can_be_read_in_two_ways_is_refused_and_the_connection_is
 async fn over_http_2_a_length_that_lies_does_not_reach_upstream() {
     // It answers when it has as much as the first length says, as servers do.
     let upstream = RawUpstream::acting(|head, mut connection| async move {
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
         let length = length.map_or(0, |length| length.trim().parse().unwrap());
         if connection.exactly(length).await.is_ok() {
             connection

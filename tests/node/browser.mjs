@@ -28,6 +28,9 @@ const SWITCHES = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // A frame that changes processes twice in a moment is sometimes lost to the browser's driver.
+  "--disable-features=IsolateOrigins,site-per-process",
+  "--disable-site-isolation-trials",
 ];
 const PATIENCE_MS = 20_000;
 const WHOLE_STORY_S = 400;

@@ -8,8 +8,13 @@ use plugnmeet_gateway::{
     secret::Secret,
     token::{Claims, TokenKeys},
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::{net::TcpStream, process::Child, time::sleep};
+use tokio::{
+    net::TcpStream,
+    process::Child,
+    time::{sleep, timeout},
+};
 
 use crate::{
     READY,
@@ -24,6 +29,9 @@ use crate::{
         token_request,
     },
 };
+
+/// For an orderly end.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program itself, with everything that it says in a file.
 struct Talkative {
@@ -73,7 +81,10 @@ impl Talkative {
 
     /// All that it ever said.
     async fn said(mut self) -> String {
-        self.child.kill().await.unwrap();
+        let process = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        kill_process(process, Signal::TERM).unwrap();
+        // What it has to say is written to the last line by then.
+        timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 }
