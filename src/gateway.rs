@@ -86,7 +86,7 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
     let https_addr = addr_of("listen.https", config.listen.https, &https)?;
     let origin = config.public_origin_at(https_addr.port());
 
-    let workers = Arc::new(workers().map_err(StartError::Threads)?);
+    let workers = Arc::new(workers(config).map_err(StartError::Threads)?);
     let drain = Drain::default();
     let admin_drain = Drain::default();
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
@@ -212,12 +212,9 @@ impl Running {
     }
 }
 
-/// One for each core that we may use.
-fn workers() -> io::Result<Workers> {
-    Workers::start(
-        "worker",
-        thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-    )
+fn workers(config: &Config) -> io::Result<Workers> {
+    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    Workers::start("worker", config.listen.threads.unwrap_or_else(cores))
 }
 
 async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListener, StartError> {

@@ -24,7 +24,7 @@ use super::{
         Sizes, Timeouts, Tls, Trust, Upstreams,
     },
     store,
-    units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, RELEASES, TOKEN_BODY, VALIDITY},
+    units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, RELEASES, THREADS, TOKEN_BODY, VALIDITY},
 };
 use crate::{
     addr::Networks,
@@ -103,6 +103,7 @@ fn listen(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Listen> {
     let http = reader.optional("listen.http", "127.0.0.1:8880", &SOCKET);
     let admin = reader.optional("listen.admin", "127.0.0.1:9180", &SOCKET);
     let proxy_protocol = reader.flag("listen.proxy_protocol", false);
+    let threads = reader.text("listen.threads", "auto", &THREADS);
     let listeners = [
         ("listen.https", https.ok()),
         ("listen.http", http.ok().flatten()),
@@ -118,6 +119,7 @@ fn listen(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Listen> {
         http: http?,
         admin: admin?,
         proxy_protocol: proxy_protocol?,
+        threads: threads?,
     })
 }
 

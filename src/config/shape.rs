@@ -62,6 +62,8 @@ pub struct Listen {
     pub http: Option<SocketAddr>,
     pub admin: Option<SocketAddr>,
     pub proxy_protocol: bool,
+    /// None is one for each core.
+    pub threads: Option<NonZeroUsize>,
 }
 
 #[derive(Clone, Debug)]

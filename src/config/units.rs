@@ -51,16 +51,29 @@ pub(super) const REPLICAS: Kind<NonZeroU32> = Kind::new("write how many there ar
 
 /// Each is held in memory.
 pub(super) const RELEASES: Kind<NonZeroUsize> = Kind::new("write how many: 1 to 20", |text| {
-    match text
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse::<NonZeroUsize>())
-    {
-        Some(Ok(releases)) if releases.get() <= 20 => Ok(releases),
-        Some(_) | None => Err(Refusal::new("is no number of releases")),
-    }
+    at_most(20, text).ok_or(Refusal::new("is no number of releases"))
 })
 .or_integer();
+
+/// None is as many as there are cores.
+pub(super) const THREADS: Kind<Option<NonZeroUsize>> = Kind::new(
+    "write how many: 1 to 256, or \"auto\" for one for each core",
+    |text| match text {
+        "auto" => Ok(None),
+        text => at_most(256, text)
+            .map(Some)
+            .ok_or(Refusal::new("is no number of threads")),
+    },
+)
+.or_integer();
+
+fn at_most(most: usize, text: &str) -> Option<NonZeroUsize> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit()).then_some(text)?;
+    digits
+        .parse()
+        .ok()
+        .filter(|count: &NonZeroUsize| count.get() <= most)
+}
 
 pub(super) const VALIDITY: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
     const ALLOWED: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);

@@ -78,7 +78,6 @@ class Contender:
             "gateway": [executable, "serve", "--config", configuration],
         }[program]
         environment = {
-            "TOKIO_WORKER_THREADS": str(WORKERS),
             "GOMAXPROCS": str(WORKERS),
             "LD_LIBRARY_PATH": str(executable.parent / "lib") if program == "haproxy" else "",
             "XDG_DATA_HOME": str(self.folder),

@@ -55,6 +55,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"yes\" is neither true nor false",
         "write true or false",
     ),
+    (
+        "listen.threads",
+        "0",
+        "\"0\" is no number of threads",
+        "write how many: 1 to 256, or \"auto\" for one for each core",
+    ),
     ("tls.certs", "\"\"", "\"\" is no path", "write a path"),
     (
         "log.level",
