@@ -38,7 +38,7 @@ use crate::{
     handoff::{DesignCheck, Handoff},
     issue::{Endpoint, Issue, IssueError, Issued, Passed},
     observe::{AccessLog, AccessRecord},
-    proxy::{About, Upstream},
+    proxy::{About, ProxyError, Upstream},
     reply::{Body, Failure, Format, Language, Reader},
     request_id::{RequestId, RequestIds},
 };
@@ -173,46 +173,46 @@ impl Router {
             }
             Route::Webhook => {
                 self.internal_only(from)?;
-                self.forward(self.upstreams.server.as_ref(), request, &about)
-                    .await
+                let server = self.upstreams.server.as_ref();
+                Ok(forward(server, request, &about)?.await?)
             }
             Route::Api => {
                 let carried = self.handoff.carried(request.headers(), &about.host);
                 let server = self.upstreams.server.as_ref();
-                let response = self.forward(server, request, &about).await?;
+                let response = forward(server, request, &about)?.await?;
                 Ok(self.refreshed(carried, response))
             }
             Route::Lti => {
                 let asked = self.asked(&request, &target, from)?;
                 let server = self.upstreams.server.as_ref();
-                let response = self.forward(server, request, &about).await?;
+                let response = forward(server, request, &about)?.await?;
                 Box::pin(self.without_tokens(asked, response)).await
             }
             Route::Server => {
-                self.forward(self.upstreams.server.as_ref(), request, &about)
-                    .await
+                let server = self.upstreams.server.as_ref();
+                Ok(forward(server, request, &about)?.await?)
             }
             Route::Livekit(path) => {
                 if is_twirp(path) {
                     self.internal_only(from)?;
                 }
                 let seen = with_path(path, request.uri())?;
-                self.forward_as(self.upstreams.livekit.as_ref(), request, seen, &about)
-                    .await
+                let livekit = self.upstreams.livekit.as_ref();
+                Ok(forward_as(livekit, request, seen, &about)?.await?)
             }
             Route::Nats(path) => {
                 let seen = with_path(path, request.uri())?;
-                self.forward_as(self.upstreams.nats.as_ref(), request, seen, &about)
-                    .await
+                let nats = self.upstreams.nats.as_ref();
+                Ok(forward_as(nats, request, seen, &about)?.await?)
             }
             Route::Etherpad(path) => {
                 let seen = with_path(path, request.uri())?;
-                self.forward_as(self.upstreams.etherpad.as_ref(), request, seen, &about)
-                    .await
+                let etherpad = self.upstreams.etherpad.as_ref();
+                Ok(forward_as(etherpad, request, seen, &about)?.await?)
             }
             Route::Ingress(_) => {
-                self.forward(self.upstreams.ingress.as_ref(), request, &about)
-                    .await
+                let ingress = self.upstreams.ingress.as_ref();
+                Ok(forward(ingress, request, &about)?.await?)
             }
             Route::Nowhere => Err(nowhere()),
         }
@@ -267,7 +267,7 @@ impl Router {
     ) -> Result<Response<Body>, Failure> {
         let server = self.upstreams.server.as_ref();
         match passed {
-            Ok(Passed::Streaming(request)) => self.forward(server, request, about).await,
+            Ok(Passed::Streaming(request)) => Ok(forward(server, request, about)?.await?),
             Ok(Passed::Whole(request)) => {
                 let unchanged = path_and_query(request.uri())?;
                 let server = server.ok_or_else(nowhere)?;
@@ -275,31 +275,6 @@ impl Router {
             }
             Err(error) => error.into_answer(),
         }
-    }
-
-    /// To an upstream, in the bytes in which it came.
-    async fn forward(
-        &self,
-        upstream: Option<&Arc<Upstream>>,
-        request: Request<Incoming>,
-        about: &About,
-    ) -> Result<Response<Body>, Failure> {
-        let unchanged = path_and_query(request.uri())?;
-        self.forward_as(upstream, request, unchanged, about).await
-    }
-
-    /// To an upstream that sees this target.
-    async fn forward_as(
-        &self,
-        upstream: Option<&Arc<Upstream>>,
-        request: Request<Incoming>,
-        seen: PathAndQuery,
-        about: &About,
-    ) -> Result<Response<Body>, Failure> {
-        Ok(upstream
-            .ok_or_else(nowhere)?
-            .forward(request, seen, about)
-            .await?)
     }
 
     /// `trust.internal`: what LiveKit, ingress and recorders call (contract.md section 0.16).
@@ -369,6 +344,27 @@ impl Answer {
         finish.apply(&mut response);
         Recorded::of(response, self.record)
     }
+}
+
+/// To an upstream, in the bytes in which it came.
+fn forward(
+    upstream: Option<&Arc<Upstream>>,
+    request: Request<Incoming>,
+    about: &About,
+) -> Result<impl Future<Output = Result<Response<Body>, ProxyError>> + Send, Failure> {
+    let unchanged = path_and_query(request.uri())?;
+    forward_as(upstream, request, unchanged, about)
+}
+
+/// To an upstream that sees this target. In a box, as it is large, and what waits for it is moved more than once.
+fn forward_as(
+    upstream: Option<&Arc<Upstream>>,
+    request: Request<Incoming>,
+    seen: PathAndQuery,
+    about: &About,
+) -> Result<impl Future<Output = Result<Response<Body>, ProxyError>> + Send, Failure> {
+    let upstream = upstream.ok_or_else(nowhere)?;
+    Ok(Box::pin(upstream.forward(request, seen, about)))
 }
 
 /// LiveKit's own API, by any spelling that LiveKit would take for it: unlike plugnmeet-server it decodes a path before it
