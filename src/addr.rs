@@ -4,6 +4,7 @@
 
 use std::{
     fmt,
+    io::Write,
     net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
@@ -19,6 +20,27 @@ impl ClientAddr {
         match self.0 {
             IpAddr::V4(_) => self.0,
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        }
+    }
+
+    /// Adds it as it is shown; standard formatting takes several times as long with what most addresses are.
+    pub fn append_to(self, text: &mut Vec<u8>) {
+        let IpAddr::V4(v4) = self.0 else {
+            // A vector takes everything.
+            write!(text, "{self}").ok();
+            return;
+        };
+        for (at, octet) in v4.octets().into_iter().enumerate() {
+            if at > 0 {
+                text.push(b'.');
+            }
+            if octet >= 100 {
+                text.push(b'0' + octet / 100);
+            }
+            if octet >= 10 {
+                text.push(b'0' + octet / 10 % 10);
+            }
+            text.push(b'0' + octet % 10);
         }
     }
 }

@@ -177,8 +177,8 @@ impl AccessRecord {
         let mut line = JsonLine(line);
         line.raw(r#"{"timestamp":""#).time(now);
         line.raw(r#"","level":"INFO","message":"Request""#);
-        line.raw(r#","id":""#).plain(self.id);
-        line.raw(r#"","client":""#).address(self.client.0);
+        line.raw(r#","id":""#).id(self.id);
+        line.raw(r#"","client":""#).address(self.client);
         line.raw(r#"","method":"#).value(self.method.as_str());
         line.raw(r#","path":"#).value(&self.path);
         let version = format_args!("{:?}", self.version);

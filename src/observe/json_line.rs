@@ -1,9 +1,11 @@
 //! A line of the log in JSON, written piece by piece, as tracing-subscriber's JSON layer would write it.
 
-use std::{fmt::Display, io::Write, net::IpAddr, time::SystemTime};
+use std::{fmt::Display, io::Write, time::SystemTime};
 
 use serde::Serialize;
 use time::OffsetDateTime;
+
+use crate::{addr::ClientAddr, request_id::RequestId};
 
 /// A line that is being written, at the end of what it is in.
 pub(super) struct JsonLine<'b>(pub(super) &'b mut Vec<u8>);
@@ -22,14 +24,16 @@ impl JsonLine<'_> {
         self
     }
 
-    /// As it is shown; standard formatting takes several times as long with what most addresses are.
-    pub(super) fn address(&mut self, address: IpAddr) -> &mut Self {
-        let IpAddr::V4(v4) = address else {
-            return self.plain(address);
-        };
-        let [a, b, c, d] = v4.octets();
-        self.value(a).raw(".").value(b).raw(".");
-        self.value(c).raw(".").value(d)
+    /// As it is shown.
+    pub(super) fn address(&mut self, address: ClientAddr) -> &mut Self {
+        address.append_to(self.0);
+        self
+    }
+
+    /// As it is shown.
+    pub(super) fn id(&mut self, id: RequestId) -> &mut Self {
+        id.append_to(self.0);
+        self
     }
 
     /// Numbers, and strings with their quotes.
