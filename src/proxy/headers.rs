@@ -12,16 +12,16 @@ use hyper::{
 use crate::addr::ClientAddr;
 
 /// RFC 9110 section 7.6.1, and the older names of the same thing.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "keep-alive",
+    "proxy-connection",
 ];
 
 /// What `Connection` can't take off.
@@ -68,6 +68,9 @@ const CLAIMS: [&str; 21] = [
     "x-http-method",
 ];
 
+/// `255.255.255.255`.
+const MAX_V4_BYTES: usize = 15;
+
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -88,19 +91,12 @@ pub struct About {
 
 /// Makes a client's fields those of our own request.
 pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) {
-    remove_hop_by_hop(headers);
+    remove_listed(headers);
     let (proto, host) = (
         claimed(headers, about, FORWARDED_PROTO),
         claimed(headers, about, FORWARDED_HOST),
     );
-    let refused: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_refused(name.as_str()))
-        .cloned()
-        .collect();
-    for name in refused {
-        headers.remove(name);
-    }
+    remove_all(headers, |name| HOP_BY_HOP.contains(&name) || is_refused(name));
     if reads_cookies {
         drop_session_cookies(headers);
     } else {
@@ -108,7 +104,9 @@ pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) 
     }
     headers.remove(header::EXPECT);
     headers.insert(header::HOST, about.host.clone());
-    if let Ok(client) = HeaderValue::try_from(about.client.to_string()) {
+    let mut client = Vec::with_capacity(MAX_V4_BYTES);
+    about.client.append_to(&mut client);
+    if let Ok(client) = HeaderValue::try_from(client) {
         headers.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
     let proto = proto.filter(|proto| proto == "http" || proto == "https");
@@ -122,9 +120,12 @@ pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) 
 
 /// What a proxy that we trust says, if it says one thing.
 fn claimed(headers: &HeaderMap, about: &About, name: HeaderName) -> Option<HeaderValue> {
+    if !about.via_proxy {
+        return None;
+    }
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) if about.via_proxy => Some(value.clone()),
+        (Some(value), None) => Some(value.clone()),
         _ => None,
     }
 }
@@ -164,11 +165,13 @@ pub(super) fn to_client(headers: &mut HeaderMap) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
     }
-    remove_hop_by_hop(headers);
+    remove_listed(headers);
+    remove_all(headers, |name| HOP_BY_HOP.contains(&name));
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    // All lines of `Connection` count, not the first alone.
+/// What `Connection` names.
+fn remove_listed(headers: &mut HeaderMap) {
+    // All its lines count, not the first alone.
     let listed: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -176,7 +179,19 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
         .filter(|name| !RELIED_ON.contains(&name.as_str()))
         .collect();
-    for name in listed.iter().chain(&HOP_BY_HOP) {
+    for name in listed {
+        headers.remove(name);
+    }
+}
+
+/// Looks at each field there is, which are fewer than the names that there might be.
+fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+    let gone: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| goes(name.as_str()))
+        .cloned()
+        .collect();
+    for name in gone {
         headers.remove(name);
     }
 }
