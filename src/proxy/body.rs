@@ -59,36 +59,40 @@ impl std::error::Error for BodyError {}
 #[derive(Clone)]
 pub(super) struct Progress {
     started: Instant,
-    last_millis: Arc<AtomicU64>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last_millis: AtomicU64,
     /// Is it the client that has to move?
-    clients_turn: Arc<AtomicBool>,
+    clients_turn: AtomicBool,
 }
 
 impl Progress {
     pub(super) fn begin() -> Self {
         Self {
             started: Instant::now(),
-            last_millis: Arc::default(),
-            clients_turn: Arc::default(),
+            state: Arc::default(),
         }
     }
 
     fn made(&self) {
         let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_millis.store(millis, Ordering::Relaxed);
+        self.state.last_millis.store(millis, Ordering::Relaxed);
     }
 
     /// Resolves when nothing has moved for so long that upstream had to move; a slow client has its own limit.
     pub(super) async fn stalled_for(&self, limit: Duration) {
         loop {
-            if self.clients_turn.load(Ordering::Relaxed) {
+            let last = self.state.last_millis.load(Ordering::Relaxed);
+            sleep_until(self.started + Duration::from_millis(last) + limit).await;
+            if self.state.clients_turn.load(Ordering::Relaxed) {
                 self.made();
             }
-            let last = self.started + Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
-            if last.elapsed() >= limit {
+            if self.state.last_millis.load(Ordering::Relaxed) == last {
                 return;
             }
-            sleep_until(last + limit).await;
         }
     }
 }
@@ -106,7 +110,7 @@ impl RequestBody {
         let waited = Waited {
             total: Duration::ZERO,
             since: None,
-            timer: Box::pin(sleep(RATE_WINDOW)),
+            timer: None,
         };
         Self::Streamed(Box::new(Limited {
             body,
@@ -133,7 +137,8 @@ pub(super) struct Limited {
 struct Waited {
     total: Duration,
     since: Option<Instant>,
-    timer: Pin<Box<Sleep>>,
+    /// None: the client was never waited for, as its body was there.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Limited {
@@ -141,6 +146,7 @@ impl Limited {
         loop {
             let polled = Pin::new(&mut self.body).poll_frame(cx);
             self.progress
+                .state
                 .clients_turn
                 .store(polled.is_pending(), Ordering::Relaxed);
             let Poll::Ready(frame) = polled else {
@@ -195,10 +201,15 @@ impl Waited {
         if self.since.is_none() {
             let now = Instant::now();
             self.since = Some(now);
-            let left = RATE_WINDOW.saturating_sub(self.total);
-            self.timer.as_mut().reset(now + left);
+            let end = now + RATE_WINDOW.saturating_sub(self.total);
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(end),
+                None => self.timer = Some(Box::pin(sleep_until(end))),
+            }
         }
-        ready!(self.timer.as_mut().poll(cx));
+        if let Some(timer) = &mut self.timer {
+            ready!(timer.as_mut().poll(cx));
+        }
         self.total = Duration::ZERO;
         self.since = None;
         Poll::Ready(())
