@@ -45,11 +45,12 @@ fn may_hold_secrets(path: &str) -> bool {
         path.get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    let names_bbb = |segment: &str| {
-        let start = segment.as_bytes().get(..BBB.len());
+    let names_bbb = |segment: &[u8]| {
+        let start = segment.get(..BBB.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(BBB.as_bytes()))
     };
-    starts("/download/") || path.split('/').skip(1).any(names_bbb) || looks_like_jwt(path)
+    let mut segments = path.as_bytes().split(|byte| *byte == b'/').skip(1);
+    starts("/download/") || segments.any(names_bbb) || looks_like_jwt(path)
 }
 
 /// A JWT's header is a JSON object, so its first letters are always these (RFC 7515 appendix A).

@@ -126,6 +126,7 @@ impl<'a> CanonicalTarget<'a> {
     pub fn of<B>(request: &'a Request<B>, hosts: &Hosts) -> Result<Self, BadTarget> {
         let uri = request.uri();
         let authority = authority_of(request)?;
+        let name = name_of(&authority)?;
         if request.method() == Method::CONNECT
             || !uri.path().starts_with('/')
             || uri.path_and_query().is_none()
@@ -137,7 +138,7 @@ impl<'a> CanonicalTarget<'a> {
             return Err(BadTarget::ControlByte);
         }
         check_path(uri.path())?;
-        hosts.known(authority.host()).ok_or(BadTarget::NotOurs)?;
+        hosts.known(name).ok_or(BadTarget::NotOurs)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| BadTarget::Host)?;
         Ok(Self {
             path: uri.path(),
@@ -162,14 +163,17 @@ fn authority_of<B>(request: &Request<B>) -> Result<Authority, BadTarget> {
         (None, Some(field)) => field.parse().map_err(|_| BadTarget::Host)?,
         (Some(_), _) | (None, None) => return Err(BadTarget::Host),
     };
-    let has_port = authority.as_str().len() > authority.host().len();
-    if authority.as_str().contains('@')
-        || authority.host().is_empty()
-        || (has_port && authority.port_u16().is_none())
-    {
+    Ok(authority)
+}
+
+/// The host of an authority that names nothing but a host and a port.
+fn name_of(authority: &Authority) -> Result<&str, BadTarget> {
+    let host = authority.host();
+    let has_port = authority.as_str().len() > host.len();
+    if authority.as_str().contains('@') || host.is_empty() || (has_port && authority.port_u16().is_none()) {
         return Err(BadTarget::Host);
     }
-    Ok(authority)
+    Ok(host)
 }
 
 fn only_host(headers: &HeaderMap) -> Result<Option<&str>, BadTarget> {
@@ -193,10 +197,11 @@ fn allows_encoded_slash(path: &str) -> bool {
 const DECODINGS: usize = 3;
 
 fn check_path(path: &str) -> Result<(), BadTarget> {
+    if !path.starts_with('/') {
+        return Err(BadTarget::Form);
+    }
     // A trailing slash is no empty segment.
-    let segments = path.strip_prefix('/').ok_or(BadTarget::Form)?;
-    let segments = segments.strip_suffix('/').unwrap_or(segments);
-    if segments.split('/').any(str::is_empty) && !segments.is_empty() || path == "//" {
+    if path.as_bytes().windows(2).any(|pair| pair == b"//") {
         return Err(BadTarget::EmptySegment);
     }
     check_bytes(path.as_bytes())?;
