@@ -420,7 +420,7 @@ async fn router(
             Arc::clone(metrics),
             clock.clone(),
         ),
-        issue: Issue::new(issue, keys, limits, sessions, Arc::clone(metrics), clock.clone()),
+        issue: Issue::new(issue, keys, limits, sessions, access.audit(), clock.clone()),
         files,
         upstreams: upstreams(config, metrics, drain),
         internal: config.trust.internal.clone(),

@@ -179,8 +179,8 @@ impl Issue {
         passed: Result<Passed, IssueError>,
     ) -> Result<Passed, IssueError> {
         match &passed {
-            Ok(_) => decision.end(Outcome::PassedOn, door, &self.metrics),
-            Err(error) => decision.end(Outcome::Refused, error.code(), &self.metrics),
+            Ok(_) => decision.end(Outcome::PassedOn, door, &self.audit),
+            Err(error) => decision.end(Outcome::Refused, error.code(), &self.audit),
         }
         passed
     }

@@ -47,7 +47,7 @@ use crate::{
     addr::ClientAddr,
     clock::Clock,
     limits::Limits,
-    observe::{Decision, Metrics, Outcome},
+    observe::{AuditLog, Decision, Outcome},
     reply::{Body, Failure, NOT_SENT},
     sessions::Sessions,
     token::{Claims, TokenKeys, Unverified},
@@ -86,7 +86,7 @@ pub struct Issue {
     limits: Arc<Limits>,
     sessions: Arc<Sessions>,
     calls: Coalesce<Result<Whole, Failure>>,
-    metrics: Arc<Metrics>,
+    audit: Arc<AuditLog>,
     clock: Clock,
 }
 
@@ -134,7 +134,7 @@ impl Issue {
         keys: Arc<TokenKeys>,
         limits: Arc<Limits>,
         sessions: Arc<Sessions>,
-        metrics: Arc<Metrics>,
+        audit: AuditLog,
         clock: Clock,
     ) -> Self {
         let embedded = match settings.mode {
@@ -151,7 +151,7 @@ impl Issue {
             limits,
             sessions,
             calls,
-            metrics,
+            audit: Arc::new(audit),
             clock,
         }
     }
@@ -164,12 +164,12 @@ impl Issue {
         let mut decision = Decision::begin(client);
         match self.decide(request, client, &mut decision).await {
             Ok(Decided::Signed(response)) => {
-                decision.end(Outcome::Issued, "embedded", &self.metrics);
+                decision.end(Outcome::Issued, "embedded", &self.audit);
                 Ok(Issued::Reply(response))
             }
             Ok(Decided::Upstream(request)) => Ok(Issued::Upstream(Admitted { request, decision })),
             Err(error) => {
-                decision.end(Outcome::Refused, error.code(), &self.metrics);
+                decision.end(Outcome::Refused, error.code(), &self.audit);
                 Err(error)
             }
         }
@@ -191,7 +191,7 @@ impl Issue {
         let identity = Identity::of(&[signature, request.body(), &[u8::from(protobuf)]]);
         // In a box, as it is large, and is moved from task to task.
         let sent = Box::pin(call(request));
-        let (first, metrics) = (decision.clone(), Arc::clone(&self.metrics));
+        let (first, audit) = (decision.clone(), Arc::clone(&self.audit));
         let (keys, sessions) = (Arc::clone(&self.keys), Arc::clone(&self.sessions));
         let now = self.clock.unix();
         let shared = self
@@ -200,7 +200,7 @@ impl Issue {
                 let answer = async { Whole::of(sent.await?).await }.await;
                 // Here, as the client may have left by now: a token that nobody got is a decision too.
                 let (outcome, reason) = outcome_of(&answer);
-                first.end(outcome, reason, &metrics);
+                first.end(outcome, reason, &audit);
                 // From the token itself, as the server may have made up the user's id.
                 let token = answer.as_ref().ok().and_then(Whole::token).unwrap_or_default();
                 if let Ok(verified) = keys.verify(Unverified(&token), now) {
@@ -213,7 +213,7 @@ impl Issue {
             .answer
             .unwrap_or_else(|| Err(IssueError::CallLost.into_failure()));
         if shared.of_another {
-            decision.end(outcome_of(&answer).0, "shared", &self.metrics);
+            decision.end(outcome_of(&answer).0, "shared", &self.audit);
         }
         answer.map(Whole::into_response)
     }

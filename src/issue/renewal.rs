@@ -103,8 +103,8 @@ impl Issue {
         decision.wanted(&claims.room_id, &claims.user_id, Some(claims.is_admin));
         let decided = self.decide_renewal(claims, caller, ask).await;
         match decided {
-            Ok(()) => decision.end(Outcome::Issued, "renewed", &self.metrics),
-            Err(refused) => decision.end(Outcome::Refused, refused.code(), &self.metrics),
+            Ok(()) => decision.end(Outcome::Issued, "renewed", &self.audit),
+            Err(refused) => decision.end(Outcome::Refused, refused.code(), &self.audit),
         }
         decided
     }

@@ -14,22 +14,24 @@ use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Buffer, Metrics, json_line::JsonLine, log::ACCESS, redacted};
+use super::{AuditLog, Buffer, Metrics, json_line::JsonLine, log::ACCESS, redacted};
 use crate::{addr::ClientAddr, clock::Clock, request_id::RequestId};
 
 /// The status under which metrics count requests that were cut off.
 const UNANSWERED: u16 = 0;
 
-/// Where access records go.
+/// Where access records go, and audit lines, which are never off.
 #[derive(Clone, Default)]
 pub enum Records {
-    /// Nowhere.
+    /// Nowhere; audit lines into the log, as tracing writes it.
     #[default]
     Off,
     /// Into the log, as tracing writes it.
     Text,
     /// Here, as tracing would write it.
     Json(Arc<Buffer>),
+    /// Nowhere; audit lines here.
+    JsonAudit(Arc<Buffer>),
 }
 
 /// What becomes of each record.
@@ -49,8 +51,13 @@ impl AccessLog {
         }
     }
 
+    /// Of the same gateway.
+    pub fn audit(&self) -> AuditLog {
+        AuditLog::new(&self.records, Arc::clone(&self.metrics), self.clock.clone())
+    }
+
     fn is_off(&self) -> bool {
-        matches!(self.records, Records::Off)
+        matches!(self.records, Records::Off | Records::JsonAudit(_))
     }
 }
 
@@ -175,8 +182,7 @@ impl AccessRecord {
     fn write_json(&self, now: SystemTime, millis: f64, line: &mut Vec<u8>) {
         let (error, cause) = self.error();
         let mut line = JsonLine(line);
-        line.raw(r#"{"timestamp":""#).time(now);
-        line.raw(r#"","level":"INFO","message":"Request""#);
+        line.begin(now, "Request");
         line.raw(r#","id":""#).id(self.id);
         line.raw(r#"","client":""#).address(self.client);
         line.raw(r#"","method":"#).value(self.method.as_str());
@@ -200,7 +206,7 @@ impl AccessRecord {
         if let Some(cause) = cause {
             line.raw(r#","cause":"#).value(cause);
         }
-        line.raw(r#","target":""#).raw(ACCESS).raw("\"}\n");
+        line.end(ACCESS);
     }
 }
 
@@ -210,7 +216,7 @@ impl Drop for AccessRecord {
         self.log.metrics.answered(self.route, status);
         let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
         match &self.log.records {
-            Records::Off => {}
+            Records::Off | Records::JsonAudit(_) => {}
             Records::Text => self.trace(millis(self.started.elapsed())),
             Records::Json(buffer) => {
                 let (now, millis) = (self.log.clock.wall(), millis(self.started.elapsed()));
@@ -221,7 +227,7 @@ impl Drop for AccessRecord {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         io::{self, Write},
         sync::Mutex,
@@ -235,7 +241,7 @@ mod tests {
 
     /// What was written.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::observe) struct Kept(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -249,7 +255,7 @@ mod tests {
     }
 
     impl Kept {
-        fn text(&self) -> String {
+        pub(in crate::observe) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }

@@ -2,10 +2,30 @@
 //!
 //! SECURITY: names and outcomes alone; never a token, a signature or a secret.
 
+use std::{sync::Arc, time::SystemTime};
+
 use tracing::info;
 
-use super::{Metrics, log::AUDIT};
-use crate::addr::ClientAddr;
+use super::{Buffer, Metrics, Records, json_line::JsonLine, log::AUDIT};
+use crate::{addr::ClientAddr, clock::Clock};
+
+/// What becomes of each decision.
+pub struct AuditLog {
+    /// None: into the log, as tracing writes it.
+    json: Option<Arc<Buffer>>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+impl AuditLog {
+    pub(super) fn new(records: &Records, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        let json = match records {
+            Records::Off | Records::Text => None,
+            Records::Json(buffer) | Records::JsonAudit(buffer) => Some(Arc::clone(buffer)),
+        };
+        Self { json, metrics, clock }
+    }
+}
 
 /// A decision that is being made.
 #[derive(Clone, Debug)]
@@ -79,12 +99,19 @@ impl Decision {
     }
 
     /// It has ended: writes the line, and counts it. `reason` is our stable word for why.
-    pub fn end(&self, outcome: Outcome, reason: &'static str, metrics: &Metrics) {
-        metrics.decided(
-            self.caller.as_deref().unwrap_or("unknown"),
-            outcome.name(),
-            reason,
-        );
+    pub fn end(&self, outcome: Outcome, reason: &'static str, log: &AuditLog) {
+        let caller = self.caller.as_deref().unwrap_or("unknown");
+        log.metrics.decided(caller, outcome.name(), reason);
+        match &log.json {
+            Some(buffer) => {
+                let now = log.clock.wall();
+                buffer.append(false, |line| self.write_json(now, outcome, reason, line));
+            }
+            None => self.trace(outcome, reason),
+        }
+    }
+
+    fn trace(&self, outcome: Outcome, reason: &'static str) {
         info!(
             target: AUDIT,
             caller = self.caller,
@@ -97,8 +124,74 @@ impl Decision {
             "Token"
         );
     }
+
+    /// The very line that `trace` comes to.
+    fn write_json(&self, now: SystemTime, outcome: Outcome, reason: &'static str, line: &mut Vec<u8>) {
+        let mut line = JsonLine(line);
+        line.begin(now, "Token");
+        if let Some(caller) = &self.caller {
+            line.raw(r#","caller":"#).value(caller);
+        }
+        if let Some(room) = &self.room {
+            line.raw(r#","room":"#).value(room);
+        }
+        if let Some(user) = &self.user {
+            line.raw(r#","user":"#).value(user);
+        }
+        if let Some(admin) = self.admin {
+            line.raw(r#","admin":"#).value(admin);
+        }
+        line.raw(r#","client":""#).address(self.client);
+        line.raw(r#"","outcome":"#).value(outcome.name());
+        line.raw(r#","reason":"#).value(reason);
+        line.end(AUDIT);
+    }
 }
 
 fn shown(name: &str) -> String {
-    name.chars().take(MAX_SHOWN_CHARS).collect()
+    match name.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => name.get(..end).unwrap_or_default().to_owned(),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::{Registry, layer::SubscriberExt};
+
+    use super::{super::log, *};
+    use crate::observe::access::tests::Kept;
+
+    fn decisions() -> [Decision; 3] {
+        let begin = |client: &str| Decision::begin(ClientAddr(client.parse().unwrap()));
+        let (mut known, mut hostile) = (begin("192.0.2.7"), begin("2001:db8::1"));
+        known.caller("server");
+        known.wanted("room01", "ann", Some(false));
+        hostile.caller("lms");
+        hostile.wanted("\"\\\n\u{7f}\u{2028}", &"\u{1f600}".repeat(200), None);
+        [known, hostile, begin("::ffff:192.0.2.7")]
+    }
+
+    #[test]
+    fn a_line_in_json_is_the_one_that_tracing_would_write() {
+        for decision in decisions() {
+            let kept = Kept::default();
+            let out = kept.clone();
+            let layer = log::json::<Registry>(move || out.clone());
+            let subscriber = tracing_subscriber::registry().with(layer);
+            tracing::subscriber::with_default(subscriber, || decision.trace(Outcome::Issued, "upstream"));
+            let mut line = Vec::new();
+            decision.write_json(SystemTime::UNIX_EPOCH, Outcome::Issued, "upstream", &mut line);
+            let (ours, theirs) = (String::from_utf8(line).unwrap(), kept.text());
+            let untimed = |line: &str| line.split_once("Z\"").unwrap().1.to_owned();
+            assert_eq!(untimed(&ours), untimed(&theirs));
+        }
+    }
+
+    #[test]
+    fn a_line_shows_a_name_up_to_its_128th_character() {
+        let [_, hostile, _] = decisions();
+        assert_eq!(hostile.user, Some("\u{1f600}".repeat(MAX_SHOWN_CHARS)));
+        assert_eq!(shown("room01"), "room01");
+    }
 }

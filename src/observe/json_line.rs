@@ -11,6 +11,18 @@ use crate::{addr::ClientAddr, request_id::RequestId};
 pub(super) struct JsonLine<'b>(pub(super) &'b mut Vec<u8>);
 
 impl JsonLine<'_> {
+    /// Up to its fields.
+    pub(super) fn begin(&mut self, now: SystemTime, message: &str) -> &mut Self {
+        self.raw(r#"{"timestamp":""#).time(now);
+        self.raw(r#"","level":"INFO","message":""#);
+        self.raw(message).raw("\"")
+    }
+
+    /// Behind its fields.
+    pub(super) fn end(&mut self, target: &str) {
+        self.raw(r#","target":""#).raw(target).raw("\"}\n");
+    }
+
     /// JSON as it stands.
     pub(super) fn raw(&mut self, json: &str) -> &mut Self {
         self.0.extend_from_slice(json.as_bytes());

@@ -65,7 +65,8 @@ impl Log {
         let out = File::from(stdout.as_fd().try_clone_to_owned()?);
         let (buffer, flusher) = Flusher::start(out, |count| error!(count, "Log lines lost"))?;
         let records = match (settings.access, json) {
-            (false, _) => Records::Off,
+            (false, false) => Records::Off,
+            (false, true) => Records::JsonAudit(Arc::clone(&buffer)),
             (true, false) => Records::Text,
             (true, true) => Records::Json(Arc::clone(&buffer)),
         };
@@ -100,7 +101,7 @@ impl Log {
     }
 }
 
-/// One JSON object a line. Access records look the same, without this (`super::access`).
+/// One JSON object a line. Access records and audit lines look the same, without this.
 pub(super) fn json<S>(out: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) -> impl Layer<S> + Send + Sync
 where
     S: tracing::Subscriber + for<'s> LookupSpan<'s>,

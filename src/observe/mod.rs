@@ -12,7 +12,7 @@ mod metrics;
 mod redact;
 
 pub use access::{AccessLog, AccessRecord, Records};
-pub use audit::{Decision, Outcome};
+pub use audit::{AuditLog, Decision, Outcome};
 pub use buffer::{Buffer, Flusher};
 pub use log::{Log, LogFormat, LogSettings};
 pub use metrics::Metrics;
