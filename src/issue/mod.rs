@@ -178,42 +178,41 @@ impl Issue {
     /// The server's answer to an admitted request. `call` sends it; identical requests share one call.
     pub async fn once<F, C>(&self, admitted: Admitted, call: C) -> Result<Response<Body>, Failure>
     where
-        C: FnOnce(Request<Bytes>) -> F,
-        F: Future<Output = Result<Response<Body>, Failure>> + Send + 'static,
+        C: FnOnce(Request<Bytes>) -> F + Send + 'static,
+        F: Future<Output = Result<Response<Body>, Failure>> + Send,
     {
         let Admitted { request, decision } = admitted;
-        let signature = request
-            .headers()
-            .get(HASH_SIGNATURE)
-            .map_or(&b""[..], HeaderValue::as_bytes);
+        let decision = Arc::new(decision);
+        let signature = request.headers().get(HASH_SIGNATURE);
         // The server reads nothing else of it; another spelling of the path is the same request (contract.md section 0.1).
-        let protobuf = envelope::is_protobuf(request.headers());
-        let identity = Identity::of(&[signature, request.body(), &[u8::from(protobuf)]]);
-        // In a box, as it is large, and is moved from task to task.
-        let sent = Box::pin(call(request));
-        let (first, audit) = (decision.clone(), Arc::clone(&self.audit));
+        let identity = Identity {
+            signature: signature.map_or(&b""[..], HeaderValue::as_bytes).into(),
+            protobuf: envelope::is_protobuf(request.headers()),
+        };
+        let (first, audit) = (Arc::clone(&decision), Arc::clone(&self.audit));
         let (keys, sessions) = (Arc::clone(&self.keys), Arc::clone(&self.sessions));
         let now = self.clock.unix();
-        let shared = self
-            .calls
-            .share(identity, async move {
-                let answer = async { Whole::of(sent.await?).await }.await;
-                // Here, as the client may have left by now: a token that nobody got is a decision too.
-                let (outcome, reason) = outcome_of(&answer);
-                first.end(outcome, reason, &audit);
-                // From the token itself, as the server may have made up the user's id.
-                let token = answer.as_ref().ok().and_then(Whole::token).unwrap_or_default();
-                if let Ok(verified) = keys.verify(Unverified(&token), now) {
-                    sessions.issued(&tag_of(&keys, &verified.claims), first.caller_name());
-                }
-                answer
-            })
-            .await;
+        let call = Box::pin(async move {
+            let answer = async { Whole::of(call(request).await?).await }.await;
+            let token = answer.as_ref().ok().and_then(Whole::token);
+            // Here, as the client may have left by now: a token that nobody got is a decision too.
+            let (outcome, reason) = outcome_of(&answer, token.is_some());
+            first.end(outcome, reason, &audit);
+            // From the token itself, as the server may have made up the user's id.
+            if let Some(token) = token
+                && let Ok(verified) = keys.verify(Unverified(&token), now)
+            {
+                sessions.issued(&tag_of(&keys, &verified.claims), first.caller_name());
+            }
+            answer
+        });
+        let shared = self.calls.share(identity, call).await;
         let answer = shared
             .answer
             .unwrap_or_else(|| Err(IssueError::CallLost.into_failure()));
         if shared.of_another {
-            decision.end(outcome_of(&answer).0, "shared", &self.audit);
+            let issued = answer.as_ref().is_ok_and(|whole| whole.token().is_some());
+            decision.end(outcome_of(&answer, issued).0, "shared", &self.audit);
         }
         answer.map(Whole::into_response)
     }
@@ -361,9 +360,9 @@ impl Issue {
 }
 
 /// What the server's answer, or the lack of one, means.
-fn outcome_of(answer: &Result<Whole, Failure>) -> (Outcome, &'static str) {
+fn outcome_of(answer: &Result<Whole, Failure>, issued: bool) -> (Outcome, &'static str) {
     match answer {
-        Ok(whole) if whole.token().is_some() => (Outcome::Issued, "upstream"),
+        Ok(_) if issued => (Outcome::Issued, "upstream"),
         Ok(_) => (Outcome::RefusedByServer, "upstream"),
         Err(failure) => (Outcome::Failed, failure.code()),
     }
