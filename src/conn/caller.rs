@@ -21,10 +21,17 @@ impl Caller {
     /// `X-Forwarded-For` counts as far as proxies that we trust have written it, read from its end: each of them
     /// appends who called it. Anything before the first stranger could have been made up by that stranger.
     pub(super) fn of(headers: &HeaderMap, ends: Ends, proxies: &Networks) -> Self {
+        let peer = ends.peer.ip();
+        let via_proxy = proxies.contains(peer);
+        let client = if via_proxy {
+            client_of(headers, peer, proxies)
+        } else {
+            peer
+        };
         Self {
-            client: ClientAddr(client_of(headers, ends.peer.ip(), proxies)),
+            client: ClientAddr(client),
             local: ends.local,
-            via_proxy: proxies.contains(ends.peer.ip()),
+            via_proxy,
         }
     }
 }

@@ -9,9 +9,12 @@
 //!
 //! Sources: RFC 9112 sections 3.2, 6.1 and 6.3.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    mem::MaybeUninit,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use hyper::StatusCode;
@@ -171,10 +174,10 @@ impl HeadWatch {
         // Until a line is empty there is no end to look for.
         let may_end = memchr::memmem::find(whole, b"\n\r\n").is_some()
             || memchr::memmem::find(whole, b"\n\n").is_some();
-        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let mut request = httparse::Request::new(&mut fields);
+        let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut request = httparse::Request::new(&mut []);
         match if may_end {
-            request.parse(whole)
+            request.parse_with_uninit_headers(whole, &mut fields)
         } else {
             Ok(httparse::Status::Partial)
         } {

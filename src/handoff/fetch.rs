@@ -5,7 +5,12 @@
 //!
 //! Sources: W3C Fetch Metadata Request Headers; RFC 6454 section 7 (`Origin`).
 
-use hyper::{HeaderMap, header};
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderName},
+};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Is a browser only guessing that this page will be wanted? Old and new names of the same announcement.
 pub fn is_prefetch(headers: &HeaderMap) -> bool {
@@ -42,7 +47,7 @@ pub(super) fn is_navigation(headers: &HeaderMap) -> bool {
 
 /// Did a page of this very origin ask for it? Not so where nothing is said.
 pub(super) fn is_same_origin(headers: &HeaderMap, authority: &str) -> bool {
-    match headers.get("sec-fetch-site") {
+    match headers.get(SEC_FETCH_SITE) {
         Some(site) => site == "same-origin",
         None => headers
             .get(header::ORIGIN)
@@ -54,13 +59,13 @@ pub(super) fn is_same_origin(headers: &HeaderMap, authority: &str) -> bool {
 /// Does a browser say that something other than a page of ours led here: another site, or the person's own hand?
 pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers
-        .get("sec-fetch-site")
+        .get(SEC_FETCH_SITE)
         .is_some_and(|site| site != "same-origin")
 }
 
 /// Does a browser say that another site asked for it?
 pub(super) fn is_of_another_site(headers: &HeaderMap, authority: &str) -> bool {
-    match headers.get("sec-fetch-site") {
+    match headers.get(SEC_FETCH_SITE) {
         Some(site) => site != "same-origin" && site != "none",
         None => headers.contains_key(header::ORIGIN) && !is_same_origin(headers, authority),
     }
