@@ -4,7 +4,10 @@
 
 use std::cmp::Reverse;
 
-use hyper::{HeaderMap, header::ACCEPT_LANGUAGE};
+use hyper::{
+    HeaderMap,
+    header::{ACCEPT_LANGUAGE, HeaderValue},
+};
 
 /// A language that our pages speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,9 +40,13 @@ impl Language {
     /// What a reader likes best: the highest weight, then what is named before what `*` stands for, then what comes
     /// first.
     pub fn of(headers: &HeaderMap) -> Self {
-        let asked: Vec<(&str, u16)> = headers
-            .get_all(ACCEPT_LANGUAGE)
-            .iter()
+        Self::among(headers.get_all(ACCEPT_LANGUAGE))
+    }
+
+    /// The same, of the lines of `Accept-Language`.
+    pub fn among<'l>(lines: impl IntoIterator<Item = &'l HeaderValue>) -> Self {
+        let asked: Vec<(&str, u16)> = lines
+            .into_iter()
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(','))
             .filter_map(range_and_weight)
@@ -90,7 +97,6 @@ fn thousandths(weight: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
 
     use super::*;
 

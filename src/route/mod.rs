@@ -294,7 +294,12 @@ impl Router {
         Answer {
             id,
             format: format::of(uri, request.headers(), &self.table.mount),
-            language: Language::of(request.headers()),
+            languages: request
+                .headers()
+                .get_all(header::ACCEPT_LANGUAGE)
+                .iter()
+                .cloned()
+                .collect(),
             from_script: request.headers().contains_key(header::ORIGIN),
             record: AccessRecord::begin(
                 id,
@@ -312,7 +317,8 @@ impl Router {
 struct Answer {
     id: RequestId,
     format: Format,
-    language: Language,
+    /// What the reader likes, to be understood if it is needed.
+    languages: Vec<HeaderValue>,
     from_script: bool,
     record: AccessRecord,
 }
@@ -322,7 +328,7 @@ impl Answer {
         let cause = failure.cause().map(|cause| cause as _);
         self.record.failed(failure.code(), cause);
         let reader = Reader {
-            language: self.language,
+            language: Language::among(&self.languages),
             request: Some(self.id),
             login_url,
         };
