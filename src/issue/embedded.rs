@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hyper::Response;
-use serde_json::json;
+use serde::Serialize;
 
 use super::{IssueError, answer, request::TokenRequest};
 use crate::{
@@ -19,6 +19,15 @@ use crate::{
 pub struct EmbeddedSettings {
     /// From now to the token's end.
     pub token_validity: Duration,
+}
+
+/// The server's answer with a token.
+#[derive(Serialize)]
+struct Granted<'a> {
+    status: bool,
+    msg: &'static str,
+    status_code: &'static str,
+    token: &'a str,
 }
 
 pub(super) struct Embedded {
@@ -52,12 +61,13 @@ impl Embedded {
             sub: wanted.user_id.clone(),
             user_id: wanted.user_id,
         })?;
-        let granted = json!({
-            "status": true,
-            "msg": "success",
-            "status_code": ServerCode::Success.name(),
-            "token": token.expose(),
-        });
-        Ok(answer::json(granted.to_string()))
+        let granted = Granted {
+            status: true,
+            msg: "success",
+            status_code: ServerCode::Success.name(),
+            token: token.expose(),
+        };
+        let granted = serde_json::to_string(&granted).map_err(jsonwebtoken::errors::Error::from)?;
+        Ok(answer::json(granted))
     }
 }

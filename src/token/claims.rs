@@ -1,5 +1,7 @@
 //! The claims of a join token, and their exact form when signed.
 
+use std::borrow::Cow;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, crypto};
 use serde::Serialize;
@@ -59,7 +61,7 @@ impl TokenKeys {
     ) -> Result<Secret<String>, jsonwebtoken::errors::Error> {
         let mut token = BASE64_URL_SAFE_NO_PAD.encode(header);
         token.push('.');
-        BASE64_URL_SAFE_NO_PAD.encode_string(go_escaped(payload), &mut token);
+        BASE64_URL_SAFE_NO_PAD.encode_string(go_escaped(payload).as_bytes(), &mut token);
         let signature = crypto::sign(token.as_bytes(), self.encoding(), Algorithm::HS256)?;
         token.push('.');
         token.push_str(&signature);
@@ -68,7 +70,11 @@ impl TokenKeys {
 }
 
 /// Go's encoder writes these as escapes, so that JSON can stand in HTML; they occur within strings alone.
-fn go_escaped(json: &str) -> String {
+fn go_escaped(json: &str) -> Cow<'_, str> {
+    // Of U+2028 and U+2029, their first byte.
+    if !json.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2)) {
+        return Cow::Borrowed(json);
+    }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
@@ -80,7 +86,7 @@ fn go_escaped(json: &str) -> String {
             other => out.push(other),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
