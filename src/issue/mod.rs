@@ -50,7 +50,7 @@ use crate::{
     observe::{AuditLog, Decision, Outcome},
     reply::{Body, Failure, NOT_SENT},
     sessions::Sessions,
-    token::{Claims, TokenKeys, Unverified},
+    token::{Participant, TokenKeys},
 };
 
 /// Who makes the tokens.
@@ -191,7 +191,6 @@ impl Issue {
         };
         let (first, audit) = (Arc::clone(&decision), Arc::clone(&self.audit));
         let (keys, sessions) = (Arc::clone(&self.keys), Arc::clone(&self.sessions));
-        let now = self.clock.unix();
         let call = Box::pin(async move {
             let answer = async { Whole::of(call(request).await?).await }.await;
             let token = answer.as_ref().ok().and_then(Whole::token);
@@ -199,10 +198,8 @@ impl Issue {
             let (outcome, reason) = outcome_of(&answer, token.is_some());
             first.end(outcome, reason, &audit);
             // From the token itself, as the server may have made up the user's id.
-            if let Some(token) = token
-                && let Ok(verified) = keys.verify(Unverified(&token), now)
-            {
-                sessions.issued(&tag_of(&keys, &verified.claims), first.caller_name());
+            if let Some(named) = token.as_deref().and_then(Participant::of_issued) {
+                sessions.issued(&keys.tag(&named.room_id, &named.user_id), first.caller_name());
             }
             answer
         });
@@ -382,8 +379,4 @@ impl Answer for Result<Whole, Failure> {
 enum Decided {
     Signed(Response<Body>),
     Upstream(Request<Bytes>),
-}
-
-fn tag_of(keys: &TokenKeys, claims: &Claims) -> String {
-    keys.tag(&claims.room_id, &claims.user_id)
 }

@@ -14,12 +14,13 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
     prelude::BASE64_URL_SAFE_NO_PAD,
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{TokenKeys, Unverified, request_key::hex, verify::LEEWAY_SECS};
 
-/// For whom a genuine token speaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// For whom a token speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Participant {
     /// The room; empty in a token that is for none.
     pub room_id: String,
@@ -34,6 +35,16 @@ const TOLERANT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone),
 );
+
+impl Participant {
+    /// For whom the server has just issued this token. It is read and not checked.
+    ///
+    /// SECURITY: for the server's own answer alone, never for what a client sent.
+    pub fn of_issued(token: &str) -> Option<Self> {
+        let payload = TOLERANT.decode(token.split('.').nth(1)?).ok()?;
+        serde_json::from_slice(&payload).ok()
+    }
+}
 
 impl TokenKeys {
     /// For whom does this token speak, if the server would take it?
@@ -121,6 +132,22 @@ mod tests {
         assert_eq!(read(&lti), Some("room01/ann".into()));
         let no_user_id = json!({"iss": "plugnmeet", "sub": "ann", "room_id": "room01"});
         assert_eq!(read(&no_user_id), Some("room01/ann".into()));
+    }
+
+    #[test]
+    fn an_issued_token_is_for_whom_it_names() {
+        let claims = json!({"iss": "plugnmeet", "name": "Ann", "room_id": "room01", "user_id": "ann"});
+        let named = Participant::of_issued(&signed(&claims)).unwrap();
+        assert_eq!((&*named.room_id, &*named.user_id), ("room01", "ann"));
+        for nobody in [
+            "",
+            "a",
+            "a.b.c",
+            "a.e30.c",
+            &signed(&json!({"room_id": "room01"})),
+        ] {
+            assert_eq!(Participant::of_issued(nobody), None, "{nobody}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ class Size:
     rate: int
 
 
-FULL = Size(seconds=6, warm=1, idle=5000, rate=1000)
+FULL = Size(seconds=4, warm=1, idle=5000, rate=1000)
 QUICK = Size(seconds=1, warm=0.2, idle=300, rate=300)
 
 
