@@ -334,7 +334,10 @@ fn headers() -> Vec<Step> {
 fn records() -> Vec<Step> {
     let of = |name, path: String| {
         let (buffer, flusher) = Flusher::start(io::sink(), |_| {}).unwrap();
-        let records = Records::Json(buffer);
+        let records = Records {
+            json: Some(buffer),
+            access: true,
+        };
         let log = Arc::new(AccessLog::new(records, Arc::default(), Clock::system()));
         let (ids, client) = (
             RequestIds::default(),

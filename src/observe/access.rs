@@ -3,12 +3,7 @@
 //! There is one for each request, so that JSON is written by hand, straight into the log's buffer; text, which is for
 //! people, goes through tracing as all other lines do.
 
-use std::{
-    error::Error,
-    fmt::Write as _,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{error::Error, fmt::Write as _, sync::Arc, time::SystemTime};
 
 use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
@@ -22,16 +17,11 @@ const UNANSWERED: u16 = 0;
 
 /// Where access records go, and audit lines, which are never off.
 #[derive(Clone, Default)]
-pub enum Records {
-    /// Nowhere; audit lines into the log, as tracing writes it.
-    #[default]
-    Off,
-    /// Into the log, as tracing writes it.
-    Text,
-    /// Here, as tracing would write it.
-    Json(Arc<Buffer>),
-    /// Nowhere; audit lines here.
-    JsonAudit(Arc<Buffer>),
+pub struct Records {
+    /// Where JSON is written by hand; without it, the lines go through tracing.
+    pub json: Option<Arc<Buffer>>,
+    /// Are there any for requests?
+    pub access: bool,
 }
 
 /// What becomes of each record.
@@ -53,11 +43,11 @@ impl AccessLog {
 
     /// Of the same gateway.
     pub fn audit(&self) -> AuditLog {
-        AuditLog::new(&self.records, Arc::clone(&self.metrics), self.clock.clone())
-    }
-
-    fn is_off(&self) -> bool {
-        matches!(self.records, Records::Off | Records::JsonAudit(_))
+        AuditLog::new(
+            self.records.json.clone(),
+            Arc::clone(&self.metrics),
+            self.clock.clone(),
+        )
     }
 }
 
@@ -89,10 +79,10 @@ impl AccessRecord {
         version: Version,
         log: &Arc<AccessLog>,
     ) -> Self {
-        let path = if log.is_off() {
-            String::new()
-        } else {
+        let path = if log.records.access {
             redacted(path).into_owned()
+        } else {
+            String::new()
         };
         Self {
             id,
@@ -117,7 +107,7 @@ impl AccessRecord {
 
     /// It is answered with an error: our word for it, and the whole chain of causes.
     pub fn failed(&mut self, code: &'static str, cause: Option<&dyn Error>) {
-        if self.log.is_off() {
+        if !self.log.records.access {
             return;
         }
         let mut causes = String::new();
@@ -214,14 +204,16 @@ impl Drop for AccessRecord {
     fn drop(&mut self) {
         let status = self.status.map_or(UNANSWERED, |status| status.as_u16());
         self.log.metrics.answered(self.route, status);
-        let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
-        match &self.log.records {
-            Records::Off | Records::JsonAudit(_) => {}
-            Records::Text => self.trace(millis(self.started.elapsed())),
-            Records::Json(buffer) => {
-                let (now, millis) = (self.log.clock.wall(), millis(self.started.elapsed()));
+        if !self.log.records.access {
+            return;
+        }
+        let millis = self.started.elapsed().as_secs_f64() * 1e3;
+        match &self.log.records.json {
+            Some(buffer) => {
+                let now = self.log.clock.wall();
                 buffer.append(false, |line| self.write_json(now, millis, line));
             }
+            None => self.trace(millis),
         }
     }
 }
@@ -320,7 +312,10 @@ pub(super) mod tests {
     #[test]
     fn a_record_in_json_is_the_line_that_tracing_would_write() {
         let buffer = Arc::new(Buffer::default());
-        let log = log_to(Records::Json(buffer));
+        let log = log_to(Records {
+            json: Some(buffer),
+            access: true,
+        });
         for record in all(&log) {
             for millis in [0.0, 0.279_176_999_999_999_95, 12.5, 1e-7, 86_400_000.123] {
                 let kept = Kept::default();
@@ -343,7 +338,10 @@ pub(super) mod tests {
     fn what_happened_is_read_from_a_line() {
         let kept = Kept::default();
         let (buffer, flusher) = Flusher::start(kept.clone(), |_| {}).unwrap();
-        let log = log_to(Records::Json(buffer));
+        let log = log_to(Records {
+            json: Some(buffer),
+            access: true,
+        });
         let cause = "\"it\"\nbroke\u{1b}[31m";
         let records = [plain(&log), failed(cause, &log), aborted(&log)];
         let ids = records.each_ref().map(|record| record.id.to_string());
@@ -376,7 +374,10 @@ pub(super) mod tests {
 
     #[test]
     fn in_text_a_record_is_a_line_of_tracings() {
-        let log = log_to(Records::Text);
+        let log = log_to(Records {
+            json: None,
+            access: true,
+        });
         let kept = Kept::default();
         let out = kept.clone();
         let layer = tracing_subscriber::fmt::layer().compact().with_ansi(false);
@@ -393,7 +394,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_record_that_goes_nowhere_keeps_nothing() {
-        let record = failed("why", &log_to(Records::Off));
+        let record = failed("why", &log_to(Records::default()));
         assert!(record.path.is_empty() && record.error.is_none());
     }
 }

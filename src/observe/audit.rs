@@ -6,7 +6,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use tracing::info;
 
-use super::{Buffer, Metrics, Records, json_line::JsonLine, log::AUDIT};
+use super::{Buffer, Metrics, json_line::JsonLine, log::AUDIT};
 use crate::{addr::ClientAddr, clock::Clock};
 
 /// What becomes of each decision.
@@ -18,11 +18,7 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    pub(super) fn new(records: &Records, metrics: Arc<Metrics>, clock: Clock) -> Self {
-        let json = match records {
-            Records::Off | Records::Text => None,
-            Records::Json(buffer) | Records::JsonAudit(buffer) => Some(Arc::clone(buffer)),
-        };
+    pub(super) fn new(json: Option<Arc<Buffer>>, metrics: Arc<Metrics>, clock: Clock) -> Self {
         Self { json, metrics, clock }
     }
 }

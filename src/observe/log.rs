@@ -64,11 +64,9 @@ impl Log {
         // Not through the standard library's own buffer, which looks for lines once more.
         let out = File::from(stdout.as_fd().try_clone_to_owned()?);
         let (buffer, flusher) = Flusher::start(out, |count| error!(count, "Log lines lost"))?;
-        let records = match (settings.access, json) {
-            (false, false) => Records::Off,
-            (false, true) => Records::JsonAudit(Arc::clone(&buffer)),
-            (true, false) => Records::Text,
-            (true, true) => Records::Json(Arc::clone(&buffer)),
+        let records = Records {
+            json: json.then(|| Arc::clone(&buffer)),
+            access: settings.access,
         };
         // Libraries log of their own connections; warnings of theirs are enough.
         let targets = Targets::new()
