@@ -162,9 +162,10 @@ impl<H: Handler> Conn<H> {
     {
         let pulse = Pulse::begin(self.settings.header, self.settings.idle);
         let wire = Wire::plain(stream, pulse.clone());
-        let (conn, beat) = (self.clone(), pulse.clone());
+        // Shared as a whole: a drain's clones have locks in common.
+        let (conn, beat) = (Arc::new(self.clone()), pulse.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let (conn, active) = (conn.clone(), beat.request_began());
+            let (conn, active) = (Arc::clone(&conn), beat.request_began());
             async move {
                 let response = conn.answer(request, ends, None).await;
                 Ok::<_, Infallible>(response.map(|body| Tracked::new(body, active)))

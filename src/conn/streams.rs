@@ -1,19 +1,21 @@
 //! HTTP/2 streams whose client takes nothing: ended one by one, so that the others of the connection go on.
 //!
 //! Each stream has its own window, and while that is closed nothing asks the body for more: neither the body's timer nor
-//! the socket's would ever ring. So each stream runs beside a watch of its own.
+//! the socket's would ever ring. So each stream has a timer of its own, made when it first waits for its client.
 
 use std::{
     future::Future,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use hyper::rt::Executor;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Sleep, sleep};
 
 tokio::task_local! {
     static STREAM: Progress;
@@ -25,16 +27,24 @@ pub(super) struct Streams {
     patience: Duration,
 }
 
-/// How far a stream's answer has got, told by its body.
-#[derive(Clone)]
-pub(super) struct Progress {
-    started: Instant,
-    /// Since when it is the client's turn, in milliseconds after `started`, plus one; zero while it is ours.
-    clients_turn: Arc<AtomicU64>,
+/// Whose turn it is in a stream, told by the body of its answer: odd while the client has something to take, and another
+/// number for each piece of it.
+#[derive(Clone, Default)]
+pub(super) struct Progress(Arc<AtomicU64>);
+
+/// A stream that ends when its client has taken nothing for so long.
+struct Watched<F> {
+    /// In a box, as it is large, and moved.
+    stream: Pin<Box<F>>,
+    progress: Progress,
+    patience: Duration,
+    /// The turn that the timer runs for.
+    turn: u64,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Streams {
-    /// A client may take nothing of an answer for so long; a stream ends after twice that at the latest.
+    /// A client may take nothing of an answer for so long.
     pub(super) fn with(patience: Duration) -> Self {
         Self { patience }
     }
@@ -46,20 +56,37 @@ where
     F::Output: Send,
 {
     fn execute(&self, stream: F) {
-        let patience = self.patience;
-        let progress = Progress {
-            started: Instant::now(),
-            clients_turn: Arc::default(),
+        let progress = Progress::default();
+        let watched = Watched {
+            stream: Box::pin(stream),
+            progress: progress.clone(),
+            patience: self.patience,
+            turn: 0,
+            timer: None,
         };
-        let watched = progress.clone();
-        // In a box, as it is large, and what follows would move and hold it twice.
-        let mut stream = Box::pin(stream);
-        tokio::spawn(STREAM.scope(progress, async move {
-            tokio::select! {
-                _ = &mut stream => {}
-                () = watched.stalled(patience) => {}
-            }
-        }));
+        tokio::spawn(STREAM.scope(progress, watched));
+    }
+}
+
+impl<F: Future> Future for Watched<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.stream.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let turn = self.progress.0.load(Ordering::Relaxed);
+        if turn & 1 == 0 {
+            self.timer = None;
+            return Poll::Pending;
+        }
+        if turn != self.turn {
+            self.turn = turn;
+            self.timer = None;
+        }
+        let patience = self.patience;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+        timer.as_mut().poll(cx)
     }
 }
 
@@ -71,22 +98,13 @@ impl Progress {
 
     /// There is more for the client to take.
     pub(super) fn clients_turn(&self) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        self.clients_turn.store(now + 1, Ordering::Relaxed);
+        let turn = self.0.load(Ordering::Relaxed);
+        self.0.store((turn | 1).wrapping_add(2), Ordering::Relaxed);
     }
 
     /// We have nothing for the client to take.
     pub(super) fn our_turn(&self) {
-        self.clients_turn.store(0, Ordering::Relaxed);
-    }
-
-    async fn stalled(&self, patience: Duration) {
-        loop {
-            sleep(patience).await;
-            let since = self.clients_turn.load(Ordering::Relaxed);
-            if since > 0 && self.started.elapsed() >= Duration::from_millis(since - 1) + patience {
-                return;
-            }
-        }
+        let turn = self.0.load(Ordering::Relaxed);
+        self.0.store(turn & !1, Ordering::Relaxed);
     }
 }
