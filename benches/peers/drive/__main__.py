@@ -100,6 +100,7 @@ def main():
                 given.json.write_text(json.dumps(results, indent=1) + "\n")
     finally:
         place.close()
+    print(report.bar(results["jobs"]))
     return 1 if failed else 0
 
 

@@ -55,5 +55,39 @@ def table(name, job, measured):
     return "\n".join(lines) + "\n"
 
 
+# The figure that a job is about, where it is not CPU time, and what it may be at most without any peer's.
+BAR = {"idle": ("kib_each", None), "start": ("start_ms", 100)}
+
+
+def bar(measured):
+    """The gateway beside the best of the peers in each job, and whether it takes no more. `measured` is as in the JSON."""
+    lines = ["### The gateway beside the best peer", ""]
+    lines += [_line(["job", "figure", "gateway", "best peer", "", "ratio", "no more?"]), _line(["---"] * 2 + ["---:"] * 5)]
+    headings = {key: (heading, form) for key, heading, form, _ in COLUMNS}
+    for name, job in measured.items():
+        key, most = BAR.get(name, ("cpu_us", None))
+        heading, form = headings[key]
+        for label, told in job.items():
+            who, _, variant = label.partition("+")
+            if who != "gateway":
+                continue
+            # Who issues tokens is measured against those who forward them.
+            against = variant if variant in {other.partition("+")[2] for other in job if not other.startswith("gateway")} else ""
+            peers = {
+                other: one["median"][key]
+                for other, one in job.items()
+                if not other.startswith(("gateway", "none")) and other.partition("+")[2] == against
+            }
+            if not peers:
+                continue
+            best = min(peers, key=peers.get)
+            ours = told["median"][key]
+            held = ours < most if most else ours <= peers[best]
+            figure = heading.format(each="operation") + (f", less than {most}" if most else "")
+            cells = [name + label.removeprefix("gateway"), figure, form.format(ours), best, form.format(peers[best])]
+            lines.append(_line([*cells, f"{ours / peers[best]:.2f}", "yes" if held else "**no**"]))
+    return "\n".join(lines) + "\n"
+
+
 def _line(cells):
     return "| " + " | ".join(cells) + " |"
