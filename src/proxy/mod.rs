@@ -7,6 +7,7 @@
 //!
 //! Sources: RFC 9110 section 7, RFC 9112 section 6.3, contract.md sections 0.14 to 0.20 and 10, product.md "Forwarding".
 
+mod answer;
 mod body;
 mod connect;
 mod headers;

@@ -13,7 +13,8 @@ use hyper::{
 
 use super::{
     About, Target,
-    body::{BodyError, BodyLimits, Progress, RequestBody, ResponseBody},
+    answer::ResponseBody,
+    body::{BodyError, BodyLimits, Progress, RequestBody},
     connect::Connect,
     headers,
     pool::{Lease, Pool, SendError},
