@@ -77,6 +77,43 @@ fn every_file_says_first_what_it_is_for() {
 }
 
 #[test]
+fn every_constant_that_is_explained_stands_where_it_is_said_to() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/DEFAULTS.md")).unwrap();
+    let (_, constants) = text.split_once("## Constants").unwrap();
+    let quoted = |cell: &str| {
+        cell.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let mut seen = 0;
+    for row in constants.lines() {
+        let Some([_, names, _, files]) = row.split('|').collect::<Vec<_>>().first_chunk::<4>().copied()
+        else {
+            continue;
+        };
+        // Those after the first may leave out the folder.
+        let files = quoted(files);
+        let folder = files.first().and_then(|file| Path::new(file).parent());
+        let read = |file: &String| {
+            let beside = root.join("src").join(folder.unwrap()).join(file);
+            fs::read_to_string(root.join("src").join(file)).or_else(|_| fs::read_to_string(beside))
+        };
+        let sources: String = files.iter().map(|file| read(file).unwrap()).collect();
+        for name in quoted(names) {
+            assert!(
+                sources.contains(&format!("const {name}: ")),
+                "{name} in {files:?}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
+
+#[test]
 fn every_room_has_a_floor_and_every_floor_its_rooms() {
     let on_floors: BTreeSet<String> = FLOORS.concat().into_iter().map(str::to_owned).collect();
     let mut there: BTreeSet<String> = sources().iter().map(|(file, _)| room_of(file)).collect();
