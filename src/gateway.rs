@@ -388,6 +388,8 @@ async fn router(
         framed: !config.session.frame_ancestors.is_empty(),
     };
     let sessions = Arc::new(Sessions::default());
+    let upstreams = upstreams(config, metrics, drain);
+    let server = upstreams.server.clone();
     let issue = IssueSettings {
         mode: match config.issuer.mode {
             config::IssuerMode::Embedded => Mode::Embedded(EmbeddedSettings {
@@ -420,9 +422,17 @@ async fn router(
             Arc::clone(metrics),
             clock.clone(),
         ),
-        issue: Issue::new(issue, keys, limits, sessions, access.audit(), clock.clone()),
+        issue: Issue::new(
+            issue,
+            keys,
+            server,
+            limits,
+            sessions,
+            access.audit(),
+            clock.clone(),
+        ),
         files,
-        upstreams: upstreams(config, metrics, drain),
+        upstreams,
         internal: config.trust.internal.clone(),
         finish: Finish::new(pages, strict_transport),
         login_url: config.session.login_url.as_ref().map(ToString::to_string),

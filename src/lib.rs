@@ -30,18 +30,18 @@
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`handoff`] | from the token in a link to the cookie of a session |
-//! | 8 | [`issue`] | tokens: `getJoinToken`, and the doors of BBB, LTI and breakout rooms |
 //! | 8 | [`files`] | the client's files and its page |
-//! | 8 | [`proxy`] | one request to an upstream and its answer back |
-//! | 9 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
-//! | 10 | [`token`] | tokens and signatures, checked and made; the keys |
-//! | 10 | [`design`] | `custom_design`, checked |
-//! | 10 | [`limits`] | how often what may happen, counted in memory or in Redis |
-//! | 10 | [`query`] | query strings, as browsers read them |
-//! | 10 | [`sessions`] | what is remembered of sessions between requests |
-//! | 11 | [`reply`] | bodies, and errors in the form that the caller can read |
-//! | 11 | [`observe`] | the log, access records, audit lines, metrics |
-//! | 12 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
+//! | 9 | [`issue`] | tokens: `getJoinToken`, and the doors of BBB, LTI and breakout rooms |
+//! | 10 | [`proxy`] | one request to an upstream and its answer back |
+//! | 11 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
+//! | 12 | [`token`] | tokens and signatures, checked and made; the keys |
+//! | 12 | [`design`] | `custom_design`, checked |
+//! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
+//! | 12 | [`query`] | query strings, as browsers read them |
+//! | 12 | [`sessions`] | what is remembered of sessions between requests |
+//! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
+//! | 13 | [`observe`] | the log, access records, audit lines, metrics |
+//! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
 pub mod addr;
 pub mod cli;

@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 use hyper::{
-    HeaderMap, Method, Request,
+    HeaderMap, Method, Request, Response,
     body::Incoming,
     header::{self, HeaderValue},
 };
@@ -25,13 +25,41 @@ use super::{
 use crate::{
     addr::ClientAddr,
     observe::{Decision, Outcome},
+    proxy::About,
     query::Query,
+    reply::{Body, Failure},
     token::Unverified,
 };
 
 impl Issue {
     /// A call of BBB's API.
-    pub async fn bbb(&self, request: Request<Incoming>, client: ClientAddr) -> Result<Passed, IssueError> {
+    pub async fn bbb(&self, request: Request<Incoming>, about: &About) -> Result<Response<Body>, Failure> {
+        let passed = self.bbb_passed(request, about.client).await;
+        self.passed(passed, about).await
+    }
+
+    /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
+    pub async fn lti_join(
+        &self,
+        request: Request<Incoming>,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        let passed = self.lti_passed(request, about.client).await;
+        self.passed(passed, about).await
+    }
+
+    /// `POST /api/breakoutRoom/join`: counts for whom the token is, in its own room. The breakout room stands in a body that
+    /// nobody has signed: counted by it, one participant could use the room's and the caller's limits up.
+    pub async fn breakout_join(
+        &self,
+        request: Request<Incoming>,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        let passed = self.breakout_passed(request, about.client).await;
+        self.passed(passed, about).await
+    }
+
+    async fn bbb_passed(&self, request: Request<Incoming>, client: ClientAddr) -> Result<Passed, IssueError> {
         if envelope::is_preflight(request.method(), request.headers()) {
             return Ok(Passed::Streaming(request));
         }
@@ -47,12 +75,7 @@ impl Issue {
         }
     }
 
-    /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
-    pub async fn lti_join(
-        &self,
-        request: Request<Incoming>,
-        client: ClientAddr,
-    ) -> Result<Passed, IssueError> {
+    async fn lti_passed(&self, request: Request<Incoming>, client: ClientAddr) -> Result<Passed, IssueError> {
         if request.method() != Method::POST {
             return Ok(Passed::Streaming(request));
         }
@@ -61,9 +84,7 @@ impl Issue {
         self.decided("lti", &decision, passed)
     }
 
-    /// `POST /api/breakoutRoom/join`: counts for whom the token is, in its own room. The breakout room stands in a body that
-    /// nobody has signed: counted by it, one participant could use the room's and the caller's limits up.
-    pub async fn breakout_join(
+    async fn breakout_passed(
         &self,
         request: Request<Incoming>,
         client: ClientAddr,

@@ -40,6 +40,8 @@ pub enum IssueError {
     AdminNotAllowed,
     /// One limit has been reached.
     OverLimit(OverLimit),
+    /// There is no server to ask.
+    NoRoute,
     /// Signing failed.
     Signing(jsonwebtoken::errors::Error),
     /// The server's answer broke off.
@@ -78,6 +80,12 @@ impl From<jsonwebtoken::errors::Error> for IssueError {
     }
 }
 
+impl From<IssueError> for Failure {
+    fn from(error: IssueError) -> Self {
+        error.into_failure()
+    }
+}
+
 impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,6 +101,7 @@ impl fmt::Display for IssueError {
             Self::EndpointNotAllowed => f.write_str("this API key may not use this endpoint"),
             Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
             Self::OverLimit(over) => over.fmt(f),
+            Self::NoRoute => f.write_str("nothing is served at this path"),
             Self::Signing(_) => f.write_str("the token can't be signed"),
             Self::AnswerBroken(_) => f.write_str("the meeting server's answer broke off"),
             Self::CallLost => f.write_str("the call to the meeting server was lost"),
@@ -117,6 +126,7 @@ impl std::error::Error for IssueError {
             | Self::EndpointNotAllowed
             | Self::AdminNotAllowed
             | Self::OverLimit(_)
+            | Self::NoRoute
             | Self::CallLost => None,
         }
     }
@@ -141,6 +151,7 @@ impl IssueError {
             Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::AdminNotAllowed => "admin_not_allowed",
             Self::OverLimit(_) => "over_limit",
+            Self::NoRoute => "no_route",
             Self::Signing(_) => "signing",
             Self::AnswerBroken(_) => "upstream_broken",
             Self::CallLost => "call_lost",
@@ -164,6 +175,7 @@ impl IssueError {
             | Self::BodyTooSlow
             | Self::BodyBroken
             | Self::OverLimit(_)
+            | Self::NoRoute
             | Self::Signing(_)
             | Self::AnswerBroken(_)
             | Self::CallLost => return Err(self.into_failure()),
@@ -180,7 +192,7 @@ impl IssueError {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TwoTokens | Self::BodyBroken | Self::Request(_) => StatusCode::BAD_REQUEST,
-            Self::NotPost => StatusCode::NOT_FOUND,
+            Self::NotPost | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
             Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::AnswerBroken(_) | Self::CallLost => StatusCode::BAD_GATEWAY,

@@ -8,7 +8,7 @@
 //!
 //! The server issues tokens at other doors too, whose requests are checked and counted here (`doors`).
 //!
-//! Not here: sending anything to the server (`crate::proxy`, called by `crate::route`).
+//! Not here: how a request gets to the server and its answer back (`crate::proxy`).
 //!
 //! Sources: product.md "Issuing tokens", contract.md sections 1 to 4, sdk-behaviour.md.
 
@@ -24,10 +24,12 @@ mod error;
 mod renewal;
 pub mod request;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hyper::{Method, Request, Response, body::Incoming, header::HeaderValue};
+use hyper::{
+    Method, Request, Response, StatusCode, body::Incoming, header::HeaderValue, http::uri::PathAndQuery,
+};
 
 use self::{
     answer::Whole,
@@ -41,13 +43,14 @@ pub use self::{
     callers::{CallerSettings, SERVER},
     embedded::EmbeddedSettings,
     error::IssueError,
-    renewal::{ROOM_PATH, RenewalRefused},
+    renewal::RenewalRefused,
 };
 use crate::{
     addr::ClientAddr,
     clock::Clock,
     limits::Limits,
     observe::{AuditLog, Decision, Outcome},
+    proxy::{About, Upstream},
     reply::{Body, Failure, NOT_SENT},
     sessions::Sessions,
     token::{Participant, TokenKeys},
@@ -83,25 +86,12 @@ pub struct Issue {
     embedded: Option<Embedded>,
     keys: Arc<TokenKeys>,
     callers: Callers,
+    server: Option<Arc<Upstream>>,
     limits: Arc<Limits>,
     sessions: Arc<Sessions>,
     calls: Coalesce<Result<Whole, Failure>>,
     audit: Arc<AuditLog>,
     clock: Clock,
-}
-
-/// What becomes of a request for a token.
-pub enum Issued {
-    /// The answer.
-    Reply(Response<Body>),
-    /// The server has to answer, by way of `Issue::once`.
-    Upstream(Admitted),
-}
-
-/// A request for a token that the server may see.
-pub struct Admitted {
-    request: Request<Bytes>,
-    decision: Decision,
 }
 
 /// An endpoint under `/auth`, by what a caller with a key of its own may do there.
@@ -120,7 +110,7 @@ pub enum Endpoint {
 }
 
 /// What becomes of another request on `/auth`, or at another door.
-pub enum Passed {
+enum Passed {
     /// Its body is still to come; the server checks it.
     Streaming(Request<Incoming>),
     /// It was read and checked, and signed anew for the server if need be.
@@ -128,10 +118,11 @@ pub enum Passed {
 }
 
 impl Issue {
-    /// An issuer under these keys and limits.
+    /// An issuer under these keys and limits; without a server it can only sign itself.
     pub fn new(
         settings: IssueSettings,
         keys: Arc<TokenKeys>,
+        server: Option<Arc<Upstream>>,
         limits: Arc<Limits>,
         sessions: Arc<Sessions>,
         audit: AuditLog,
@@ -148,6 +139,7 @@ impl Issue {
             embedded,
             keys,
             callers,
+            server,
             limits,
             sessions,
             calls,
@@ -157,31 +149,38 @@ impl Issue {
     }
 
     /// A request for a token.
-    pub async fn handle(&self, request: Request<Incoming>, client: ClientAddr) -> Result<Issued, IssueError> {
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        path: PathAndQuery,
+        about: About,
+    ) -> Result<Response<Body>, Failure> {
         if envelope::is_preflight(request.method(), request.headers()) {
-            return Ok(Issued::Reply(envelope::preflight(request.headers())));
+            return Ok(envelope::preflight(request.headers()));
         }
-        let mut decision = Decision::begin(client);
-        match self.decide(request, client, &mut decision).await {
+        let mut decision = Decision::begin(about.client);
+        match self.decide(request, about.client, &mut decision).await {
             Ok(Decided::Signed(response)) => {
                 decision.end(Outcome::Issued, "embedded", &self.audit);
-                Ok(Issued::Reply(response))
+                Ok(response)
             }
-            Ok(Decided::Upstream(request)) => Ok(Issued::Upstream(Admitted { request, decision })),
+            Ok(Decided::Upstream(request)) => self.once(request, path, about, decision).await,
             Err(error) => {
                 decision.end(Outcome::Refused, error.code(), &self.audit);
-                Err(error)
+                error.into_answer()
             }
         }
     }
 
-    /// The server's answer to an admitted request. `call` sends it; identical requests share one call.
-    pub async fn once<F, C>(&self, admitted: Admitted, call: C) -> Result<Response<Body>, Failure>
-    where
-        C: FnOnce(Request<Bytes>) -> F + Send + 'static,
-        F: Future<Output = Result<Response<Body>, Failure>> + Send,
-    {
-        let Admitted { request, decision } = admitted;
+    /// The server's answer to a request for a token; identical requests share one call.
+    async fn once(
+        &self,
+        request: Request<Bytes>,
+        path: PathAndQuery,
+        about: About,
+        decision: Decision,
+    ) -> Result<Response<Body>, Failure> {
+        let server = Arc::clone(self.server()?);
         let decision = Arc::new(decision);
         let signature = request.headers().get(HASH_SIGNATURE);
         // The server reads nothing else of it; another spelling of the path is the same request (contract.md section 0.1).
@@ -192,7 +191,7 @@ impl Issue {
         let (first, audit) = (Arc::clone(&decision), Arc::clone(&self.audit));
         let (keys, sessions) = (Arc::clone(&self.keys), Arc::clone(&self.sessions));
         let call = Box::pin(async move {
-            let answer = async { Whole::of(call(request).await?).await }.await;
+            let answer = async { Whole::of(server.forward_whole(request, path, &about).await?).await }.await;
             let token = answer.as_ref().ok().and_then(Whole::token);
             // Here, as the client may have left by now: a token that nobody got is a decision too.
             let (outcome, reason) = outcome_of(&answer, token.is_some());
@@ -214,8 +213,28 @@ impl Issue {
         answer.map(Whole::into_response)
     }
 
-    /// A request on another endpoint under `/auth`.
-    pub async fn pass(
+    /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only
+    /// what it could be talked round with, and who has a key of ours in place of the server's.
+    pub async fn auth(
+        &self,
+        request: Request<Incoming>,
+        endpoint: Endpoint,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        let passed = self.pass(request, endpoint, about.client).await;
+        let unchecked = matches!(passed, Ok(Passed::Streaming(_)));
+        let response = self.passed(passed, about).await?;
+        // A guess too, whoever checked it.
+        if unchecked
+            && response.status() == StatusCode::UNAUTHORIZED
+            && let Err(over) = self.limits.failure(about.client).await
+        {
+            return IssueError::from(over).into_answer();
+        }
+        Ok(response)
+    }
+
+    async fn pass(
         &self,
         request: Request<Incoming>,
         endpoint: Endpoint,
@@ -262,9 +281,27 @@ impl Issue {
         Ok(Passed::Whole(Request::from_parts(head, body)))
     }
 
-    /// The server has refused a request that streamed to it: a guess too, whoever checked it.
-    pub async fn server_refused(&self, client: ClientAddr) -> Result<(), IssueError> {
-        Ok(self.limits.failure(client).await?)
+    /// What passed goes to the server.
+    async fn passed(
+        &self,
+        passed: Result<Passed, IssueError>,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        match passed {
+            Ok(Passed::Streaming(request)) => {
+                let unchanged = path_and_query(&request)?;
+                Ok(Box::pin(self.server()?.forward(request, unchanged, about)).await?)
+            }
+            Ok(Passed::Whole(request)) => {
+                let unchanged = path_and_query(&request)?;
+                Ok(self.server()?.forward_whole(request, unchanged, about).await?)
+            }
+            Err(error) => error.into_answer(),
+        }
+    }
+
+    fn server(&self) -> Result<&Arc<Upstream>, IssueError> {
+        self.server.as_ref().ok_or(IssueError::NoRoute)
     }
 
     async fn decide(
@@ -354,6 +391,10 @@ impl Issue {
         }
         IssueError::Auth(refusal)
     }
+}
+
+fn path_and_query<B>(request: &Request<B>) -> Result<PathAndQuery, IssueError> {
+    request.uri().path_and_query().cloned().ok_or(IssueError::NoRoute)
 }
 
 /// What the server's answer, or the lack of one, means.

@@ -5,27 +5,28 @@
 //!
 //! Sources: product.md "Session handoff" 4 and "Limits"; contract.md section 8 (`isRoomActive`).
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, StatusCode,
     header::{self, HeaderValue},
+    http::uri::PathAndQuery,
 };
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Issue, SERVER, answer::Whole};
 use crate::{
-    addr::ClientAddr,
     limits::OverLimit,
     observe::{Decision, Outcome},
-    reply::{Body, Failure, Topic},
+    proxy::About,
+    reply::{Failure, Topic},
     token::Claims,
 };
 
 /// Where the server is asked for a room.
-pub const ROOM_PATH: &str = "/auth/room/isRoomActive";
+const ROOM_PATH: &str = "/auth/room/isRoomActive";
 
 /// For the server to say that a room is closed: a reload does not wait any longer, and the client will ask for itself.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -86,22 +87,17 @@ impl RenewalRefused {
 
 impl Issue {
     /// May a token with these claims take the place of the one before? `caller` asked for the first one, if that is
-    /// known; `ask` sends a request to the server.
-    pub async fn renewal<A, F>(
+    /// known.
+    pub async fn renewal(
         &self,
         claims: &Claims,
         caller: Option<&str>,
-        client: ClientAddr,
-        ask: A,
-    ) -> Result<(), RenewalRefused>
-    where
-        A: FnOnce(Request<Bytes>) -> F,
-        F: Future<Output = Result<Response<Body>, Failure>>,
-    {
-        let mut decision = Decision::begin(client);
+        about: &About,
+    ) -> Result<(), RenewalRefused> {
+        let mut decision = Decision::begin(about.client);
         decision.caller(caller.unwrap_or(SERVER));
         decision.wanted(&claims.room_id, &claims.user_id, Some(claims.is_admin));
-        let decided = self.decide_renewal(claims, caller, ask).await;
+        let decided = self.decide_renewal(claims, caller, about).await;
         match decided {
             Ok(()) => decision.end(Outcome::Issued, "renewed", &self.audit),
             Err(refused) => decision.end(Outcome::Refused, refused.code(), &self.audit),
@@ -109,16 +105,12 @@ impl Issue {
         decided
     }
 
-    async fn decide_renewal<A, F>(
+    async fn decide_renewal(
         &self,
         claims: &Claims,
         caller: Option<&str>,
-        ask: A,
-    ) -> Result<(), RenewalRefused>
-    where
-        A: FnOnce(Request<Bytes>) -> F,
-        F: Future<Output = Result<Response<Body>, Failure>>,
-    {
+        about: &About,
+    ) -> Result<(), RenewalRefused> {
         if !self.callers.may_go_on(caller, &claims.room_id) {
             return Err(RenewalRefused::CallerOff);
         }
@@ -126,18 +118,14 @@ impl Issue {
             .issue(caller.unwrap_or(SERVER), &claims.room_id, &claims.user_id)
             .await
             .map_err(RenewalRefused::OverLimit)?;
-        if self.embedded.is_none() && self.is_closed(&claims.room_id, ask).await {
+        if self.embedded.is_none() && self.is_closed(&claims.room_id, about).await {
             return Err(RenewalRefused::RoomClosed);
         }
         Ok(())
     }
 
     /// Only if the server says so: it stays the judge of everything else when the client asks.
-    async fn is_closed<A, F>(&self, room_id: &str, ask: A) -> bool
-    where
-        A: FnOnce(Request<Bytes>) -> F,
-        F: Future<Output = Result<Response<Body>, Failure>>,
-    {
+    async fn is_closed(&self, room_id: &str, about: &About) -> bool {
         #[derive(Deserialize)]
         struct Answer {
             status: bool,
@@ -149,7 +137,10 @@ impl Issue {
         request.headers_mut().insert(header::CONTENT_TYPE, json);
         let body = request.body().clone();
         self.sign_anew(request.headers_mut(), &body);
-        let answer = async { Whole::of(ask(request).await?).await };
+        let answer = async {
+            let path = PathAndQuery::from_static(ROOM_PATH);
+            Whole::of(self.server()?.forward_whole(request, path, about).await?).await
+        };
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(whole)) => whole
                 .json::<Answer>()

@@ -36,7 +36,7 @@ use crate::{
     clock::Clock,
     files::ClientFiles,
     handoff::{DesignCheck, Handoff},
-    issue::{Endpoint, Issue, IssueError, Issued, Passed},
+    issue::{Endpoint, Issue},
     observe::{AccessLog, AccessRecord},
     proxy::{About, ProxyError, Upstream},
     reply::{Body, Failure, Format, Language, Reader},
@@ -152,23 +152,23 @@ impl Router {
             Route::DesignCheck => Ok(Box::pin(self.design_check.handle(request, from.client)).await?),
             Route::Issue => {
                 let unchanged = path_and_query(request.uri())?;
-                Box::pin(self.issue(request, unchanged, about)).await
+                Box::pin(self.issue.handle(request, unchanged, about)).await
             }
-            Route::Auth(endpoint) => Box::pin(self.auth(request, endpoint, &about, from)).await,
+            Route::Auth(endpoint) => {
+                if endpoint == Endpoint::RecorderNotify {
+                    self.internal_only(from)?;
+                }
+                Box::pin(self.issue.auth(request, endpoint, &about)).await
+            }
             Route::Bbb => {
                 let asked = self.asked(&request, &target, from)?;
-                let passed = Box::pin(self.issue.bbb(request, from.client)).await;
-                let response = Box::pin(self.passed(passed, &about)).await?;
+                let response = Box::pin(self.issue.bbb(request, &about)).await?;
                 Box::pin(self.without_tokens(asked, response)).await
             }
-            Route::LtiJoin => {
-                let passed = Box::pin(self.issue.lti_join(request, from.client)).await;
-                Box::pin(self.passed(passed, &about)).await
-            }
+            Route::LtiJoin => Box::pin(self.issue.lti_join(request, &about)).await,
             Route::BreakoutJoin => {
                 let carried = self.handoff.carried(request.headers(), &about.host);
-                let passed = Box::pin(self.issue.breakout_join(request, from.client)).await;
-                let response = Box::pin(self.passed(passed, &about)).await?;
+                let response = Box::pin(self.issue.breakout_join(request, &about)).await?;
                 Ok(self.refreshed(carried, response))
             }
             Route::Webhook => {
@@ -215,65 +215,6 @@ impl Router {
                 Ok(forward(ingress, request, &about)?.await?)
             }
             Route::Nowhere => Err(nowhere()),
-        }
-    }
-
-    async fn issue(
-        &self,
-        request: Request<Incoming>,
-        path: PathAndQuery,
-        about: About,
-    ) -> Result<Response<Body>, Failure> {
-        match self.issue.handle(request, about.client).await {
-            Ok(Issued::Reply(response)) => Ok(response),
-            Ok(Issued::Upstream(admitted)) => {
-                let server = Arc::clone(self.upstreams.server.as_ref().ok_or_else(nowhere)?);
-                let call = |request| async move { Ok(server.forward_whole(request, path, &about).await?) };
-                self.issue.once(admitted, call).await
-            }
-            Err(error) => error.into_answer(),
-        }
-    }
-
-    /// The server checks these signatures itself; here goes only what it could be talked round with, and whoever has a
-    /// key of ours in place of the server's.
-    async fn auth(
-        &self,
-        request: Request<Incoming>,
-        endpoint: Endpoint,
-        about: &About,
-        from: Asker,
-    ) -> Result<Response<Body>, Failure> {
-        if endpoint == Endpoint::RecorderNotify {
-            self.internal_only(from)?;
-        }
-        let passed = self.issue.pass(request, endpoint, from.client).await;
-        let unchecked = matches!(passed, Ok(Passed::Streaming(_)));
-        let response = self.passed(passed, about).await?;
-        if unchecked
-            && response.status() == StatusCode::UNAUTHORIZED
-            && let Err(error) = self.issue.server_refused(from.client).await
-        {
-            return error.into_answer();
-        }
-        Ok(response)
-    }
-
-    /// What passed goes to the server.
-    async fn passed(
-        &self,
-        passed: Result<Passed, IssueError>,
-        about: &About,
-    ) -> Result<Response<Body>, Failure> {
-        let server = self.upstreams.server.as_ref();
-        match passed {
-            Ok(Passed::Streaming(request)) => Ok(forward(server, request, about)?.await?),
-            Ok(Passed::Whole(request)) => {
-                let unchanged = path_and_query(request.uri())?;
-                let server = server.ok_or_else(nowhere)?;
-                Ok(server.forward_whole(request, unchanged, about).await?)
-            }
-            Err(error) => error.into_answer(),
         }
     }
 

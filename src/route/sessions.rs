@@ -1,21 +1,18 @@
 //! The part of the request path that deals with sessions: their pages, their end, and the tokens that pass by on their
 //! way from and to the server.
 
-use std::sync::Arc;
-
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{
     HeaderMap, Method, Request, Response,
     body::Incoming,
     header::{self, HeaderValue},
-    http::uri::{Authority, PathAndQuery},
+    http::uri::Authority,
 };
 
 use super::{Asker, CanonicalTarget, Router, about, table::Route};
 use crate::{
     files::Shown,
     handoff::{Carried, Handed, HandoffError, Renewal, ServerLink, Session, Visit, is_prefetch},
-    issue::ROOM_PATH,
     proxy::About,
     reply::{Body, Failure},
 };
@@ -44,7 +41,7 @@ impl Router {
         {
             Handed::Reply(response) => Ok(response),
             Handed::Page(session) => self.shown(request, session),
-            Handed::Renewal(renewal) => self.renewed(request, renewal, about(target, from)).await,
+            Handed::Renewal(renewal) => self.renewed(request, renewal, &about(target, from)).await,
         }
     }
 
@@ -74,18 +71,11 @@ impl Router {
         &self,
         request: &Request<Incoming>,
         renewal: Renewal,
-        about: About,
+        about: &About,
     ) -> Result<Response<Body>, Failure> {
         let Renewal { caller, session } = renewal;
-        let server = self.upstreams.server.as_ref().map(Arc::clone);
-        let client = about.client;
-        let ask = |request| async move {
-            let server = server.ok_or_else(super::nowhere)?;
-            let path = PathAndQuery::from_static(ROOM_PATH);
-            Ok(server.forward_whole(request, path, &about).await?)
-        };
         self.issue
-            .renewal(&session.claims, caller.as_deref(), client, ask)
+            .renewal(&session.claims, caller.as_deref(), about)
             .await?;
         self.shown(request, session)
     }
