@@ -32,7 +32,7 @@ const FLOORS: [&[&str]; 15] = [
     &["issue"],
     &["proxy"],
     &["upgrade"],
-    &["token", "design", "limits", "query", "sessions"],
+    &["token", "design", "limits", "query", "blocks", "sessions"],
     &["reply", "observe"],
     &["addr", "clock", "drain", "request_id", "secret", "workers"],
 ];

@@ -411,7 +411,7 @@ async fn bad_tokens_reach_the_server_and_count_for_nobody() {
             }
         }
     }
-    let good = gateway.token("room01", "ann");
+    let good = lti_token(&gateway, "room01", "ann");
     let headers = [("Authorization", good.as_str())];
     assert_eq!(
         gateway.post("/lti/v1/api/room/join", &headers, b"").await.status,
@@ -423,9 +423,13 @@ async fn bad_tokens_reach_the_server_and_count_for_nobody() {
 async fn what_can_be_read_in_two_ways_does_not_pass_these_doors() {
     let server = server().await;
     let gateway = Gateway::in_front_of(&server).await;
-    let (ann, bob) = (gateway.token("main", "ann"), gateway.token("main", "bob"));
-    let (ann_alone, bob_too) = (("Authorization", ann.as_str()), ("Authorization", bob.as_str()));
-    for path in ["/lti/v1/api/room/join", "/api/breakoutRoom/join"] {
+    let tokens = |user: &str| (gateway.token("main", user), lti_token(&gateway, "main", user));
+    let ((ann, ann_of_lti), (bob, bob_of_lti)) = (tokens("ann"), tokens("bob"));
+    for (path, ann, bob) in [
+        ("/lti/v1/api/room/join", &ann_of_lti, &bob_of_lti),
+        ("/api/breakoutRoom/join", &ann, &bob),
+    ] {
+        let (ann_alone, bob_too) = (("Authorization", ann.as_str()), ("Authorization", bob.as_str()));
         for (headers, status) in [
             (vec![ann_alone, bob_too], 400),
             (vec![("Authorization", ""), bob_too], 400),

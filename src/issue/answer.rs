@@ -42,6 +42,18 @@ impl Whole {
         self.status
     }
 
+    pub(super) fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     /// The token, if the server issued one.
     pub(super) fn token(&self) -> Option<String> {
         #[derive(Deserialize)]

@@ -21,9 +21,11 @@ use super::{
     bbb::{self, BbbPath, BbbRefusal},
     body,
     envelope::{self, AuthRefusal},
+    learned::Door,
 };
 use crate::{
     addr::ClientAddr,
+    blocks::Person,
     observe::{Decision, Outcome},
     proxy::About,
     query::Query,
@@ -31,11 +33,40 @@ use crate::{
     token::Unverified,
 };
 
+/// A join, as far as it has been looked at.
+struct Joining {
+    door: Door,
+    /// Who asks, once that is known.
+    person: Option<Person>,
+    decision: Decision,
+}
+
+impl Joining {
+    fn at(door: Door, about: &About) -> Self {
+        Self {
+            door,
+            person: None,
+            decision: Decision::begin(about.client),
+        }
+    }
+}
+
 impl Issue {
     /// A call of BBB's API.
     pub async fn bbb(&self, request: Request<Incoming>, about: &About) -> Result<Response<Body>, Failure> {
-        let passed = self.bbb_passed(request, about.client).await;
-        self.passed(passed, about).await
+        if envelope::is_preflight(request.method(), request.headers()) {
+            return self.passed(Ok(Passed::Streaming(request)), about).await;
+        }
+        let uri = request.uri().clone();
+        let path = BbbPath::of(uri.path()).ok_or(IssueError::Bbb(BbbRefusal::NoMethod))?;
+        let query = uri.query().unwrap_or_default().as_bytes();
+        let mut joining = Joining::at(Door::Bbb, about);
+        let passed = self.bbb_call(request, path, query, about, &mut joining).await;
+        if path.is_join() {
+            self.join(joining, passed, about).await
+        } else {
+            self.passed(passed, about).await
+        }
     }
 
     /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
@@ -44,8 +75,12 @@ impl Issue {
         request: Request<Incoming>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
-        let passed = self.lti_passed(request, about.client).await;
-        self.passed(passed, about).await
+        if request.method() != Method::POST {
+            return self.passed(Ok(Passed::Streaming(request)), about).await;
+        }
+        let mut joining = Joining::at(Door::Lti, about);
+        let passed = self.lti(request, about, &mut joining).await;
+        self.join(joining, passed, about).await
     }
 
     /// `POST /api/breakoutRoom/join`: counts for whom the token is, in its own room. The breakout room stands in a body that
@@ -55,46 +90,32 @@ impl Issue {
         request: Request<Incoming>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
-        let passed = self.breakout_passed(request, about.client).await;
-        self.passed(passed, about).await
-    }
-
-    async fn bbb_passed(&self, request: Request<Incoming>, client: ClientAddr) -> Result<Passed, IssueError> {
-        if envelope::is_preflight(request.method(), request.headers()) {
-            return Ok(Passed::Streaming(request));
-        }
-        let uri = request.uri().clone();
-        let path = BbbPath::of(uri.path()).ok_or(BbbRefusal::NoMethod)?;
-        let mut decision = Decision::begin(client);
-        let query = uri.query().unwrap_or_default().as_bytes();
-        let passed = self.bbb_call(request, path, query, client, &mut decision).await;
-        if path.is_join() {
-            self.decided("bbb", &decision, passed)
-        } else {
-            passed
-        }
-    }
-
-    async fn lti_passed(&self, request: Request<Incoming>, client: ClientAddr) -> Result<Passed, IssueError> {
         if request.method() != Method::POST {
-            return Ok(Passed::Streaming(request));
+            return self.passed(Ok(Passed::Streaming(request)), about).await;
         }
-        let mut decision = Decision::begin(client);
-        let passed = self.lti(request, &mut decision).await;
-        self.decided("lti", &decision, passed)
+        let mut joining = Joining::at(Door::Breakout, about);
+        let passed = self.breakout(request, about, &mut joining).await;
+        self.join(joining, passed, about).await
     }
 
-    async fn breakout_passed(
+    /// A join is a decision like any other, whatever the server answers to it.
+    async fn join(
         &self,
-        request: Request<Incoming>,
-        client: ClientAddr,
-    ) -> Result<Passed, IssueError> {
-        if request.method() != Method::POST {
-            return Ok(Passed::Streaming(request));
+        joining: Joining,
+        passed: Result<Passed, IssueError>,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        let Joining {
+            door,
+            person,
+            decision,
+        } = joining;
+        match &passed {
+            Ok(_) => decision.end(Outcome::PassedOn, door.name(), &self.audit),
+            Err(error) => decision.end(Outcome::Refused, error.code(), &self.audit),
         }
-        let mut decision = Decision::begin(client);
-        let passed = self.breakout(request, &mut decision).await;
-        self.decided("breakout", &decision, passed)
+        let response = self.passed(passed, about).await?;
+        self.learned(door, person.as_ref(), response).await
     }
 
     async fn bbb_call(
@@ -102,9 +123,10 @@ impl Issue {
         request: Request<Incoming>,
         path: BbbPath<'_>,
         query: &[u8],
-        client: ClientAddr,
-        decision: &mut Decision,
+        about: &About,
+        joining: &mut Joining,
     ) -> Result<Passed, IssueError> {
+        let client = about.client;
         envelope::check_media(request.headers(), false)?;
         if path.is_bare() {
             return Ok(Passed::Streaming(request));
@@ -122,29 +144,38 @@ impl Issue {
             .signed(path, query, form.then_some(request.body()), client)
             .await?;
         if path.is_join() {
-            let joining = bbb::joining(parameters)?;
-            self.count(&joining.meeting_id, &joining.user_id, decision)
-                .await?;
-            self.asked_by_server(&joining.meeting_id, &joining.user_id);
+            let wanted = bbb::joining(parameters)?;
+            self.count(&wanted.meeting_id, &wanted.user_id, joining).await?;
+            // Nobody is known by an empty id.
+            if !wanted.user_id.is_empty() {
+                let person = Person::OfPlatform {
+                    meeting_id: wanted.meeting_id,
+                    user_id: wanted.user_id,
+                };
+                self.not_blocked(joining.person.insert(person), about).await?;
+            }
         }
         Ok(Passed::Whole(request))
     }
 
-    async fn lti(&self, request: Request<Incoming>, decision: &mut Decision) -> Result<Passed, IssueError> {
+    async fn lti(
+        &self,
+        request: Request<Incoming>,
+        about: &About,
+        joining: &mut Joining,
+    ) -> Result<Passed, IssueError> {
         envelope::check_media(request.headers(), false)?;
         let token = authorization(request.headers())?.unwrap_or_default().to_owned();
         let request = self.whole(request).await?;
-        if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
-            self.count(&who.room_id, &who.user_id, decision).await?;
-            self.asked_by_server(&who.room_id, &who.user_id);
-        }
+        self.count_bearer(&token, about, joining).await?;
         Ok(Passed::Whole(request))
     }
 
     async fn breakout(
         &self,
         request: Request<Incoming>,
-        decision: &mut Decision,
+        about: &About,
+        joining: &mut Joining,
     ) -> Result<Passed, IssueError> {
         envelope::check_media(request.headers(), false)?;
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
@@ -160,10 +191,23 @@ impl Issue {
                 .into_owned(),
         };
         let request = self.whole(request).await?;
-        if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
-            self.count(&who.room_id, &who.user_id, decision).await?;
-        }
+        self.count_bearer(&token, about, joining).await?;
         Ok(Passed::Whole(request))
+    }
+
+    /// Counts for whom a token speaks, if for anybody, unless they are blocked.
+    async fn count_bearer(
+        &self,
+        token: &str,
+        about: &About,
+        joining: &mut Joining,
+    ) -> Result<(), IssueError> {
+        let Some(who) = self.keys.participant(Unverified(token), self.clock.unix()) else {
+            return Ok(());
+        };
+        self.count(&who.room_id, &who.user_id, joining).await?;
+        let person = Person::participant(&who.room_id, &who.user_id);
+        self.not_blocked(joining.person.insert(person), about).await
     }
 
     /// The parameters of a call, all of which are signed.
@@ -181,29 +225,10 @@ impl Issue {
     }
 
     /// A join counts for whoever joins.
-    async fn count(&self, room_id: &str, user_id: &str, decision: &mut Decision) -> Result<(), IssueError> {
-        decision.caller(SERVER);
-        decision.wanted(room_id, user_id, None);
+    async fn count(&self, room_id: &str, user_id: &str, joining: &mut Joining) -> Result<(), IssueError> {
+        joining.decision.caller(SERVER);
+        joining.decision.wanted(room_id, user_id, None);
         Ok(self.limits.issue(SERVER, room_id, user_id).await?)
-    }
-
-    /// No integrator with a key of its own is behind the token that will be issued.
-    fn asked_by_server(&self, room_id: &str, user_id: &str) {
-        self.sessions.issued(&self.keys.tag(room_id, user_id), SERVER);
-    }
-
-    /// A join by this door is a decision like any other; the server's answer to it is not read here.
-    fn decided(
-        &self,
-        door: &'static str,
-        decision: &Decision,
-        passed: Result<Passed, IssueError>,
-    ) -> Result<Passed, IssueError> {
-        match &passed {
-            Ok(_) => decision.end(Outcome::PassedOn, door, &self.audit),
-            Err(error) => decision.end(Outcome::Refused, error.code(), &self.audit),
-        }
-        passed
     }
 
     async fn whole(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {
@@ -223,7 +248,7 @@ impl Issue {
 }
 
 /// The token, raw: there is no `Bearer` before it. An empty field is none; of two, the server would read either.
-fn authorization(headers: &HeaderMap) -> Result<Option<&str>, IssueError> {
+pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<&str>, IssueError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (value, None) => Ok(value
@@ -236,7 +261,7 @@ fn authorization(headers: &HeaderMap) -> Result<Option<&str>, IssueError> {
 }
 
 /// From such a body the server would take the token, and the message from the same bytes.
-fn is_form(media_type: &HeaderValue) -> bool {
+pub(super) fn is_form(media_type: &HeaderValue) -> bool {
     const FORM: &[u8] = b"x-www-form-urlencoded";
     media_type
         .as_bytes()

@@ -40,6 +40,8 @@ pub enum IssueError {
     AdminNotAllowed,
     /// One limit has been reached.
     OverLimit(OverLimit),
+    /// Removed from the meeting by an admin, to stay out.
+    Blocked,
     /// There is no server to ask.
     NoRoute,
     /// Signing failed.
@@ -101,6 +103,7 @@ impl fmt::Display for IssueError {
             Self::EndpointNotAllowed => f.write_str("this API key may not use this endpoint"),
             Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
             Self::OverLimit(over) => over.fmt(f),
+            Self::Blocked => f.write_str("this user is blocked to join this session"),
             Self::NoRoute => f.write_str("nothing is served at this path"),
             Self::Signing(_) => f.write_str("the token can't be signed"),
             Self::AnswerBroken(_) => f.write_str("the meeting server's answer broke off"),
@@ -126,6 +129,7 @@ impl std::error::Error for IssueError {
             | Self::EndpointNotAllowed
             | Self::AdminNotAllowed
             | Self::OverLimit(_)
+            | Self::Blocked
             | Self::NoRoute
             | Self::CallLost => None,
         }
@@ -151,6 +155,7 @@ impl IssueError {
             Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::AdminNotAllowed => "admin_not_allowed",
             Self::OverLimit(_) => "over_limit",
+            Self::Blocked => "user_blocked",
             Self::NoRoute => "no_route",
             Self::Signing(_) => "signing",
             Self::AnswerBroken(_) => "upstream_broken",
@@ -175,6 +180,7 @@ impl IssueError {
             | Self::BodyTooSlow
             | Self::BodyBroken
             | Self::OverLimit(_)
+            | Self::Blocked
             | Self::NoRoute
             | Self::Signing(_)
             | Self::AnswerBroken(_)
@@ -193,7 +199,9 @@ impl IssueError {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TwoTokens | Self::BodyBroken | Self::Request(_) => StatusCode::BAD_REQUEST,
             Self::NotPost | Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
+            Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed | Self::Blocked => {
+                StatusCode::FORBIDDEN
+            }
             Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::AnswerBroken(_) | Self::CallLost => StatusCode::BAD_GATEWAY,
         };

@@ -21,6 +21,10 @@ mod doors;
 mod embedded;
 pub mod envelope;
 mod error;
+mod learned;
+mod meeting;
+mod protobuf;
+mod removal;
 mod renewal;
 pub mod request;
 
@@ -47,6 +51,7 @@ pub use self::{
 };
 use crate::{
     addr::ClientAddr,
+    blocks::Blocks,
     clock::Clock,
     limits::Limits,
     observe::{AuditLog, Decision, Outcome},
@@ -89,6 +94,7 @@ pub struct Issue {
     server: Option<Arc<Upstream>>,
     limits: Arc<Limits>,
     sessions: Arc<Sessions>,
+    blocks: Blocks,
     calls: Coalesce<Result<Whole, Failure>>,
     audit: Arc<AuditLog>,
     clock: Clock,
@@ -142,6 +148,7 @@ impl Issue {
             server,
             limits,
             sessions,
+            blocks: Blocks::default(),
             calls,
             audit: Arc::new(audit),
             clock,

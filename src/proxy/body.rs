@@ -40,7 +40,12 @@ pub enum BodyError {
     TooSlow,
     /// Upstream fell silent in the middle of its answer.
     UpstreamSilent,
+    /// Who watches it has found what may not go on.
+    Refused,
 }
+
+/// Sees each piece of a body before it is passed on, and says whether it may be.
+pub type Watch = Box<dyn FnMut(&[u8]) -> bool + Send>;
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +53,7 @@ impl fmt::Display for BodyError {
             Self::TooLarge => "the body is too large",
             Self::TooSlow => "the body came too slowly",
             Self::UpstreamSilent => "upstream stopped in the middle of its answer",
+            Self::Refused => "the body holds a token that is for something else",
         })
     }
 }
@@ -105,7 +111,12 @@ pub(super) enum RequestBody {
 }
 
 impl RequestBody {
-    pub(super) fn streamed(body: Incoming, limits: BodyLimits, progress: Progress) -> Self {
+    pub(super) fn streamed(
+        body: Incoming,
+        limits: BodyLimits,
+        progress: Progress,
+        watch: Option<Watch>,
+    ) -> Self {
         let waited = Waited {
             total: Duration::ZERO,
             since: None,
@@ -115,6 +126,7 @@ impl RequestBody {
             body,
             limits,
             progress,
+            watch,
             passed: 0,
             in_window: 0,
             waited,
@@ -127,6 +139,7 @@ pub(super) struct Limited {
     body: Incoming,
     limits: BodyLimits,
     progress: Progress,
+    watch: Option<Watch>,
     passed: u64,
     in_window: u64,
     waited: Waited,
@@ -170,9 +183,11 @@ impl Limited {
         self.passed += bytes;
         self.in_window += bytes;
         if self.passed > self.limits.max_bytes {
-            Err(BodyError::TooLarge)
-        } else {
-            Ok(data)
+            return Err(BodyError::TooLarge);
+        }
+        match &mut self.watch {
+            Some(may_go_on) => may_go_on(&data).then_some(data).ok_or(BodyError::Refused),
+            None => Ok(data),
         }
     }
 

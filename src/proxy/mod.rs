@@ -15,6 +15,7 @@ mod once;
 mod pool;
 mod upstream;
 
+pub use body::Watch;
 pub use connect::Target;
 pub use headers::{About, to_upstream};
 pub use once::once;

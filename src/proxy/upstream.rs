@@ -14,7 +14,7 @@ use hyper::{
 use super::{
     About, Target,
     answer::ResponseBody,
-    body::{BodyError, BodyLimits, Progress, RequestBody},
+    body::{BodyError, BodyLimits, Progress, RequestBody, Watch},
     connect::Connect,
     headers,
     pool::{Lease, Pool, SendError},
@@ -127,9 +127,20 @@ impl Upstream {
     /// Forwards a request, streaming its body; a WebSocket becomes a tunnel. `target` is what upstream sees.
     pub async fn forward(
         &self,
+        request: Request<Incoming>,
+        target: PathAndQuery,
+        about: &About,
+    ) -> Result<Response<Body>, ProxyError> {
+        self.forward_watched(request, target, about, None).await
+    }
+
+    /// As `forward`; the request breaks off before the first piece of its body that may not go on.
+    pub async fn forward_watched(
+        &self,
         mut request: Request<Incoming>,
         target: PathAndQuery,
         about: &About,
+        watch: Option<Watch>,
     ) -> Result<Response<Body>, ProxyError> {
         if request.body().size_hint().lower() > self.settings.max_body_bytes {
             return Err(ProxyError::Body(BodyError::TooLarge));
@@ -150,7 +161,7 @@ impl Upstream {
             max_bytes: self.settings.max_body_bytes,
             least_rate: self.settings.least_rate,
         };
-        let body = RequestBody::streamed(body, limits, progress.clone());
+        let body = RequestBody::streamed(body, limits, progress.clone(), watch);
         let (mut response, lease) = self
             .send(
                 Request::from_parts(head, body),
@@ -271,6 +282,7 @@ impl From<ProxyError> for Failure {
     fn from(error: ProxyError) -> Self {
         let (status, code) = match &error {
             ProxyError::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            ProxyError::Body(BodyError::Refused) => (StatusCode::UNAUTHORIZED, "token_of_another_kind"),
             ProxyError::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
             ProxyError::Body(BodyError::UpstreamSilent) | ProxyError::Silent => {
                 (StatusCode::GATEWAY_TIMEOUT, "upstream_silent")

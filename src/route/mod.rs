@@ -7,7 +7,9 @@
 
 mod finish;
 mod format;
+mod kinds;
 mod policy;
+mod server;
 mod sessions;
 mod source;
 mod table;
@@ -41,6 +43,7 @@ use crate::{
     proxy::{About, ProxyError, Upstream},
     reply::{Body, Failure, Format, Language, Reader},
     request_id::{RequestId, RequestIds},
+    token::{Kind, TokenKeys},
 };
 
 /// The upstreams that are configured; the paths of the others lead nowhere.
@@ -70,6 +73,8 @@ pub struct Router {
     pub design_check: DesignCheck,
     /// Tokens.
     pub issue: Issue,
+    /// What tells the kinds of tokens apart.
+    pub keys: Arc<TokenKeys>,
     /// The client's files.
     pub files: Arc<ClientFiles>,
     /// Who is behind us.
@@ -162,36 +167,26 @@ impl Router {
             }
             Route::Bbb => {
                 let asked = self.asked(&request, &target, from)?;
-                let response = Box::pin(self.issue.bbb(request, &about)).await?;
-                Box::pin(self.without_tokens(asked, response)).await
+                Box::pin(self.bbb(request, asked, &about)).await
             }
-            Route::LtiJoin => Box::pin(self.issue.lti_join(request, &about)).await,
-            Route::BreakoutJoin => {
-                let carried = self.handoff.carried(request.headers(), &about.host);
-                let response = Box::pin(self.issue.breakout_join(request, &about)).await?;
-                Ok(self.refreshed(carried, response))
-            }
-            Route::Webhook => {
-                self.internal_only(from)?;
-                let server = self.upstreams.server.as_ref();
-                Ok(forward(server, request, &about)?.await?)
-            }
-            Route::Api => {
-                let carried = self.handoff.carried(request.headers(), &about.host);
-                let server = self.upstreams.server.as_ref();
-                let response = forward(server, request, &about)?.await?;
-                Ok(self.refreshed(carried, response))
+            Route::LtiJoin => Box::pin(self.lti_join(request, &about)).await,
+            Route::BreakoutJoin => Box::pin(self.breakout_join(request, &about)).await,
+            Route::RemoveParticipant => Box::pin(self.remove_participant(request, &about)).await,
+            Route::Api => self.api(request, &about).await,
+            Route::LtiApi => self.lti_api(request, &about).await,
+            Route::Download { token } => {
+                self.takes_in_path(Kind::Download, token)?;
+                self.to_server(request, &about, None).await
             }
             Route::Lti => {
                 let asked = self.asked(&request, &target, from)?;
-                let server = self.upstreams.server.as_ref();
-                let response = forward(server, request, &about)?.await?;
-                Box::pin(self.without_tokens(asked, response)).await
+                Box::pin(self.lti(request, asked, &about)).await
             }
-            Route::Server => {
-                let server = self.upstreams.server.as_ref();
-                Ok(forward(server, request, &about)?.await?)
+            Route::Webhook => {
+                self.internal_only(from)?;
+                self.to_server(request, &about, None).await
             }
+            Route::Server => self.to_server(request, &about, None).await,
             Route::Livekit(path) => {
                 if is_twirp(path) {
                     self.internal_only(from)?;

@@ -157,7 +157,10 @@ impl Router {
             | Route::BreakoutJoin
             | Route::Webhook
             | Route::Api
+            | Route::RemoveParticipant
             | Route::Lti
+            | Route::LtiApi
+            | Route::Download { .. }
             | Route::Server
             | Route::Nats(_)
             | Route::Livekit(_)

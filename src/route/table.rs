@@ -55,8 +55,17 @@ pub enum Route<'a> {
     Webhook,
     /// What the client asks of the server.
     Api,
+    /// An admin takes somebody out of the room.
+    RemoveParticipant,
     /// A learning platform's page.
     Lti,
+    /// What that page asks of the server.
+    LtiApi,
+    /// A file that a token in the path is for.
+    Download {
+        /// The token, as it came.
+        token: &'a str,
+    },
     /// Anything else that is the server's.
     Server,
     /// `/ws`; what upstream sees of the path.
@@ -89,7 +98,10 @@ impl Route<'_> {
             Self::BreakoutJoin => "breakout_join",
             Self::Webhook => "webhook",
             Self::Api => "api",
+            Self::RemoveParticipant => "remove_participant",
             Self::Lti => "lti",
+            Self::LtiApi => "lti_api",
+            Self::Download { .. } => "download",
             Self::Server => "server",
             Self::Nats(_) => "nats",
             Self::Livekit(_) => "livekit",
@@ -165,8 +177,21 @@ impl Table {
         if is(0, "api") && is(1, "breakoutRoom") && is(2, "join") && ends_at(3) {
             return Some(Route::BreakoutJoin);
         }
-        if is(0, "lti") && is(1, "v1") && is(2, "api") && is(3, "room") && is(4, "join") && ends_at(5) {
-            return Some(Route::LtiJoin);
+        if is(0, "api") && is(1, "removeParticipant") && ends_at(2) {
+            return Some(Route::RemoveParticipant);
+        }
+        if is(0, "lti") && is(1, "v1") && is(2, "api") {
+            let join = is(3, "room") && is(4, "join") && ends_at(5);
+            return Some(if join { Route::LtiJoin } else { Route::LtiApi });
+        }
+        if is(0, "download")
+            && ["recording", "analytics", "artifact"]
+                .iter()
+                .any(|kind| is(1, kind))
+            && let Some(Some(token)) = lower.get(2)
+            && ends_at(3)
+        {
+            return Some(Route::Download { token });
         }
         if is(0, "api") {
             return Some(Route::Api);
@@ -330,9 +355,13 @@ mod tests {
                 ("/apix", Route::Nowhere),
                 ("/lti/v1", Route::Lti),
                 ("/LTI/V1/api/Room/join/", Route::LtiJoin),
-                ("/lti/v1/api/room/join/x", Route::Lti),
-                ("/lti/v1/api/room/isActive", Route::Lti),
+                ("/lti/v1/api/room/join/x", Route::LtiApi),
+                ("/lti/v1/api/room/isActive", Route::LtiApi),
                 ("/api/breakoutroom/JOIN/", Route::BreakoutJoin),
+                ("/API/removeparticipant/", Route::RemoveParticipant),
+                ("/Download/Recording/x.y.z/", Route::Download { token: "x.y.z" }),
+                ("/download/recording/x/y", Route::Server),
+                ("/download/uploadedFile/x", Route::Server),
                 ("/api/breakoutRoom/joi%6e", Route::Api),
                 ("/api/breakoutRoom/listRooms", Route::Api),
                 ("/lti/v1x", Route::Nowhere),

@@ -7,7 +7,9 @@
 
 mod claims;
 pub mod development_secret;
+mod form;
 mod keys;
+mod kind;
 mod participant;
 mod renew;
 mod request_key;
@@ -15,7 +17,9 @@ mod seal;
 mod verify;
 
 pub use claims::Claims;
+pub use form::FormTokens;
 pub use keys::{KeyProblem, TokenKeys};
+pub use kind::Kind;
 pub use participant::Participant;
 pub use renew::NotRenewed;
 pub use request_key::RequestKey;

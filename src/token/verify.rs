@@ -8,9 +8,9 @@
 use std::fmt;
 
 use jsonwebtoken::{Algorithm, Validation, decode};
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
-use super::{Claims, TokenKeys, claims::RENEWED};
+use super::{Claims, Kind, TokenKeys, claims::RENEWED, kind::there};
 
 /// The server's own tolerance for clocks that differ (contract.md section 0.9).
 pub const LEEWAY_SECS: i64 = 60;
@@ -114,11 +114,6 @@ struct Payload {
     lti_custom_parameters: bool,
 }
 
-/// The claim is there, whatever it says.
-fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
-}
-
 /// RFC 7519 section 2: a JSON number of seconds, which may have a fraction.
 #[derive(Clone, Copy)]
 struct NumericDate(i64);
@@ -187,13 +182,14 @@ impl TokenKeys {
         if !self.is_api_key(iss.as_bytes()) {
             return Err(BadToken::NotGenuine);
         }
-        if payload.room_title || payload.lti_custom_parameters {
-            return Err(BadToken::NotAJoinToken);
-        }
         let (Some(room_id), Some(user_id), Some(sub)) = (payload.room_id, payload.user_id, payload.sub)
         else {
             return Err(BadToken::NotAJoinToken);
         };
+        let is_lti = payload.room_title || payload.lti_custom_parameters;
+        if Kind::of(is_lti, &room_id, &user_id) != Kind::Join {
+            return Err(BadToken::NotAJoinToken);
+        }
         if room_id.is_empty() || user_id.is_empty() || sub != user_id {
             return Err(BadToken::NotAJoinToken);
         }

@@ -1,0 +1,270 @@
+//! Who was removed from a meeting and blocked in it, as far as that went by here.
+//!
+//! The server asks its own list at two of its doors alone, and one of the others takes a block away (contract.md section
+//! 4). So it is remembered here too, until that meeting has ended.
+//!
+//! A user is known by what the platform calls them as well, where a door makes up a new id at each join: a block on the
+//! one is a block on the other. And who is blocked in a room is blocked in its breakout rooms.
+//!
+//! INVARIANT: bounded; what is oldest goes first. Only what the server has agreed to adds anything.
+//!
+//! Not here: whether the meeting still runs (`crate::issue`).
+//!
+//! Source: product.md "Session handoff" 4.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, PoisonError},
+};
+
+/// Entries of each kind: some 200 bytes each.
+const ENTRIES: usize = 20_000;
+
+/// Somebody who may be blocked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Person {
+    /// By the ids in the room.
+    Participant {
+        /// The room.
+        room_id: String,
+        /// The user, as the room knows them.
+        user_id: String,
+    },
+    /// By what a platform calls them, where the room makes up ids of its own.
+    OfPlatform {
+        /// The meeting, as the platform calls it.
+        meeting_id: String,
+        /// The user, as the platform calls them.
+        user_id: String,
+    },
+}
+
+/// A block that may still hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The room in which it was put.
+    pub room_id: String,
+    /// The meeting, by the server's id for it; none if that was not to be had.
+    pub sid: Option<String>,
+}
+
+/// All that is remembered.
+#[derive(Default)]
+pub struct Blocks(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    blocks: Bounded<Person, Block>,
+    /// Under which other name somebody came in.
+    came_as: Bounded<Person, Person>,
+    /// Breakout rooms, and the room to which they belong.
+    parents: Bounded<String, String>,
+}
+
+impl Person {
+    /// In a room.
+    pub fn participant(room_id: &str, user_id: &str) -> Self {
+        Self::Participant {
+            room_id: room_id.to_owned(),
+            user_id: user_id.to_owned(),
+        }
+    }
+}
+
+impl Blocks {
+    /// The server has removed somebody from this meeting, to stay out.
+    pub fn block(&self, room_id: &str, user_id: &str, sid: Option<&str>) {
+        let block = Block {
+            room_id: room_id.to_owned(),
+            sid: sid.map(str::to_owned),
+        };
+        let person = Person::participant(room_id, user_id);
+        self.with(|state| {
+            if let Some(other) = state.came_as.get(&person).cloned() {
+                state.blocks.insert(other, block.clone());
+            }
+            state.blocks.insert(person, block);
+        });
+    }
+
+    /// Somebody got a token for a room under an id that the room made up.
+    pub fn came_as(&self, person: Person, room_id: &str, user_id: &str) {
+        let participant = Person::participant(room_id, user_id);
+        if person != participant {
+            self.with(|state| state.came_as.insert(participant, person));
+        }
+    }
+
+    /// Somebody in a room got a token for one of its breakout rooms.
+    pub fn is_breakout_of(&self, room_id: &str, parent: &str) {
+        if room_id != parent {
+            self.with(|state| state.parents.insert(room_id.to_owned(), parent.to_owned()));
+        }
+    }
+
+    /// The block that may stand against this person, in the room or in the one to which it belongs.
+    pub fn of(&self, person: &Person) -> Option<Block> {
+        self.with(|state| {
+            if let Some(block) = state.blocks.get(person) {
+                return Some(block.clone());
+            }
+            let Person::Participant { room_id, user_id } = person else {
+                return None;
+            };
+            let parent = state.parents.get(room_id).map(String::as_str);
+            let parent = parent.or_else(|| parent_of(room_id))?;
+            let in_parent = Person::participant(parent, user_id);
+            state.blocks.get(&in_parent).cloned()
+        })
+    }
+
+    /// The meeting is over, and with it all blocks that were put in it.
+    pub fn ended(&self, block: &Block) {
+        self.with(|state| state.blocks.retain(|other| other != block));
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The room to which a breakout room belongs, by the form of its id: that of the room, and a UUID (contract.md section 5).
+pub fn parent_of(room_id: &str) -> Option<&str> {
+    const UUID: usize = 36;
+    let (parent, id) = room_id.split_at_checked(room_id.len().checked_sub(UUID + 1)?)?;
+    let id = id.strip_prefix('-')?;
+    let is_uuid = id.bytes().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    });
+    (is_uuid && !parent.is_empty()).then_some(parent)
+}
+
+/// A map that forgets what was put into it first.
+struct Bounded<K, V> {
+    entries: HashMap<K, V>,
+    order: VecDeque<K>,
+}
+
+impl<K, V> Default for Bounded<K, V> {
+    fn default() -> Self {
+        Self {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+}
+
+impl<K: Clone + Eq + std::hash::Hash, V> Bounded<K, V> {
+    fn get(&self, key: &K) -> Option<&V> {
+        self.entries.get(key)
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        if self.entries.insert(key.clone(), value).is_some() {
+            return;
+        }
+        self.order.push_back(key);
+        while self.entries.len() > ENTRIES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.entries.remove(&oldest);
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&V) -> bool) {
+        self.entries.retain(|_, value| keep(value));
+        self.order.retain(|key| self.entries.contains_key(key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHILD: &str = "r-123e4567-e89b-12d3-a456-426614174000";
+
+    fn block(room_id: &str, sid: Option<&str>) -> Block {
+        Block {
+            room_id: room_id.into(),
+            sid: sid.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn a_block_stands_in_its_room_and_its_breakout_rooms_until_the_meeting_ends() {
+        let blocks = Blocks::default();
+        blocks.block("r", "bob", Some("s1"));
+        assert_eq!(
+            blocks.of(&Person::participant("r", "bob")),
+            Some(block("r", Some("s1")))
+        );
+        assert_eq!(
+            blocks.of(&Person::participant(CHILD, "bob")),
+            Some(block("r", Some("s1")))
+        );
+        for (room_id, user_id) in [("r", "ann"), ("r2", "bob"), ("r-2", "bob"), ("x", "bob")] {
+            assert_eq!(
+                blocks.of(&Person::participant(room_id, user_id)),
+                None,
+                "{room_id}"
+            );
+        }
+        blocks.is_breakout_of("r-b1", "r");
+        assert_eq!(
+            blocks.of(&Person::participant("r-b1", "bob")),
+            Some(block("r", Some("s1")))
+        );
+        blocks.block("r", "eve", Some("s2"));
+        blocks.ended(&block("r", Some("s1")));
+        assert_eq!(blocks.of(&Person::participant("r", "bob")), None);
+        assert!(blocks.of(&Person::participant("r", "eve")).is_some());
+    }
+
+    #[test]
+    fn a_block_in_a_breakout_room_does_not_hold_in_the_room() {
+        let blocks = Blocks::default();
+        blocks.block(CHILD, "bob", None);
+        assert_eq!(blocks.of(&Person::participant("r", "bob")), None);
+    }
+
+    #[test]
+    fn a_platforms_user_is_blocked_with_the_id_that_the_room_made_up() {
+        let blocks = Blocks::default();
+        let person = Person::OfPlatform {
+            meeting_id: "Physics 1".into(),
+            user_id: "u7".into(),
+        };
+        blocks.came_as(person.clone(), "r", "made-up");
+        assert_eq!(blocks.of(&person), None);
+        blocks.block("r", "made-up", Some("s1"));
+        assert_eq!(blocks.of(&person), Some(block("r", Some("s1"))));
+    }
+
+    #[test]
+    fn breakout_rooms_are_known_by_their_form() {
+        assert_eq!(parent_of(CHILD), Some("r"));
+        for other in [
+            "r",
+            "r-2",
+            &CHILD[2..],
+            &CHILD[1..],
+            "",
+            &CHILD.replace("e89b", "xyzw"),
+        ] {
+            assert_eq!(parent_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_oldest_makes_room() {
+        let mut map = Bounded::default();
+        for at in 0..ENTRIES + 10 {
+            map.insert(at, at);
+            map.insert(ENTRIES, 0);
+        }
+        assert_eq!(map.entries.len(), ENTRIES);
+        assert_eq!(map.order.len(), ENTRIES);
+        assert!(map.get(&0).is_none() && map.get(&(ENTRIES + 9)).is_some());
+    }
+}

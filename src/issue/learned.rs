@@ -1,0 +1,106 @@
+//! What the server's answer at another door tells: for whom it has issued a token, and as whom they came in.
+//!
+//! An answer is read where it has a token, and in the form that each door has for it. It goes on as it came.
+//!
+//! Sources: contract.md section 5 (BBB, LTI, breakout rooms).
+
+use hyper::{Response, header};
+use serde::Deserialize;
+
+use super::{Issue, SERVER, answer::Whole, protobuf::Message};
+use crate::{
+    blocks::Person,
+    query::Query,
+    reply::{Body, Failure},
+    token::Participant,
+};
+
+/// `BreakoutRoomRes.token`.
+const BREAKOUT_TOKEN: u64 = 3;
+
+/// Where tokens are issued beside `getJoinToken`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// BBB's `join`.
+    Bbb,
+    /// A learning platform's page.
+    Lti,
+    /// A participant who goes into a breakout room.
+    Breakout,
+}
+
+impl Door {
+    /// Its name in the audit log.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Bbb => "bbb",
+            Self::Lti => "lti",
+            Self::Breakout => "breakout",
+        }
+    }
+
+    /// The token in an answer.
+    fn token(self, answer: &Whole) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Json {
+            token: Option<String>,
+        }
+        match self {
+            Self::Bbb => in_location(answer).or_else(|| in_xml(answer)),
+            Self::Lti => answer.json::<Json>()?.token,
+            Self::Breakout => {
+                let token = Message::read(answer.body())?.text(BREAKOUT_TOKEN)?;
+                Some(token.to_owned())
+            }
+        }
+    }
+}
+
+impl Issue {
+    /// Notes for whom the server has issued a token; `asked` is who asked for one.
+    pub(super) async fn learned(
+        &self,
+        door: Door,
+        asked: Option<&Person>,
+        response: Response<Body>,
+    ) -> Result<Response<Body>, Failure> {
+        let status = response.status();
+        if !(status.is_success() || status.is_redirection()) {
+            return Ok(response);
+        }
+        let answer = Whole::of(response).await?;
+        let issued = door.token(&answer).as_deref().and_then(Participant::of_issued);
+        if let Some(issued) = issued {
+            self.note(door, asked, &issued);
+        }
+        Ok(answer.into_response())
+    }
+
+    fn note(&self, door: Door, asked: Option<&Person>, issued: &Participant) {
+        let (room_id, user_id) = (&*issued.room_id, &*issued.user_id);
+        match (door, asked) {
+            (Door::Breakout, Some(Person::Participant { room_id: parent, .. })) => {
+                self.blocks.is_breakout_of(room_id, parent);
+            }
+            (_, Some(asked)) => self.blocks.came_as(asked.clone(), room_id, user_id),
+            (_, None) => {}
+        }
+        // No integrator with a key of its own is behind this token.
+        self.sessions.issued(&self.keys.tag(room_id, user_id), SERVER);
+    }
+}
+
+fn in_location(answer: &Whole) -> Option<String> {
+    let location = answer.headers().get(header::LOCATION)?.to_str().ok()?;
+    let (_, query) = location.split_once('?')?;
+    let token = Query(query).only("access_token").ok()??;
+    Some(token.into_owned())
+}
+
+/// `redirect=false`. A token has no byte that XML escapes.
+fn in_xml(answer: &Whole) -> Option<String> {
+    let text = std::str::from_utf8(answer.body()).ok()?;
+    let (_, rest) = text.split_once("<session_token>")?;
+    let (token, _) = rest.split_once("</session_token>")?;
+    Some(token.to_owned())
+}

@@ -1,0 +1,125 @@
+//! `/api/removeParticipant` as it goes by: what the server says it has done holds here too.
+//!
+//! The server has no way to take a token back, and looks at its list of blocked users at two of its doors alone. So who was
+//! removed is renewed no more, blocked or not, and who was blocked gets no token from any door, until that meeting has
+//! ended.
+//!
+//! Remembered by this process: another replica learns nothing of it.
+//!
+//! Sources: product.md "Session handoff" 4, contract.md section 4.
+
+use bytes::Bytes;
+use hyper::{Method, Request, Response, body::Incoming, header};
+
+use super::{
+    Issue, IssueError,
+    answer::Whole,
+    body,
+    doors::{authorization, is_form},
+    envelope::{self, AuthRefusal},
+    meeting::Meeting,
+    protobuf::Message,
+};
+use crate::{
+    blocks::Person,
+    proxy::About,
+    query::Query,
+    reply::{Body, Failure},
+    token::Unverified,
+};
+
+/// `RemoveParticipantReq`.
+const USER_ID: u64 = 3;
+const BLOCK_USER: u64 = 5;
+
+/// `CommonResponse`.
+const STATUS: u64 = 1;
+
+/// Who is to be removed.
+struct Removal {
+    room_id: String,
+    user_id: String,
+    block: bool,
+}
+
+impl Issue {
+    /// An admin takes somebody out of the room.
+    pub async fn remove_participant(
+        &self,
+        request: Request<Incoming>,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        let unchanged = super::path_and_query(&request)?;
+        if request.method() != Method::POST {
+            return Ok(self.server()?.forward(request, unchanged, about).await?);
+        }
+        let request = self.readable(request).await?;
+        let removal = self.removal(&request);
+        let answer = self.server()?.forward_whole(request, unchanged, about).await?;
+        let answer = Whole::of(answer).await?;
+        if let Some(removal) = removal
+            && answer.is_success()
+            && Message::read(answer.body()).is_some_and(|answer| answer.flag(STATUS))
+        {
+            self.removed(&removal, about).await;
+        }
+        Ok(answer.into_response())
+    }
+
+    /// Whole, and with one way to read it: the server would decode a coding, and find the token in a form.
+    async fn readable(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {
+        envelope::check_media(request.headers(), false)?;
+        if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
+            return Err(AuthRefusal::MediaType.into());
+        }
+        let (head, body) = request.into_parts();
+        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
+        Ok(Request::from_parts(head, body))
+    }
+
+    /// The room is the token's: the server refuses another in the body.
+    fn removal(&self, request: &Request<Bytes>) -> Option<Removal> {
+        let query = Query(request.uri().query().unwrap_or_default());
+        let token = match authorization(request.headers()).ok()? {
+            Some(token) => token.into(),
+            None => query.only("Authorization").ok()??,
+        };
+        let admin = self.keys.participant(Unverified(&token), self.clock.unix())?;
+        let message = Message::read(request.body())?;
+        Some(Removal {
+            room_id: admin.room_id,
+            user_id: message.text(USER_ID)?.to_owned(),
+            block: message.flag(BLOCK_USER),
+        })
+    }
+
+    async fn removed(&self, removal: &Removal, about: &About) {
+        let tag = self.keys.tag(&removal.room_id, &removal.user_id);
+        self.sessions.left(&tag, self.clock.unix());
+        if removal.block {
+            let sid = match self.meeting(&removal.room_id, about).await {
+                Meeting::Running(sid) => Some(sid),
+                Meeting::Ended | Meeting::Unknown => None,
+            };
+            self.blocks
+                .block(&removal.room_id, &removal.user_id, sid.as_deref());
+        }
+    }
+
+    /// May this person get a token? Asks the server whether the meeting still runs in which a block was put.
+    pub(super) async fn not_blocked(&self, person: &Person, about: &About) -> Result<(), IssueError> {
+        let Some(block) = self.blocks.of(person) else {
+            return Ok(());
+        };
+        let over = match self.meeting(&block.room_id, about).await {
+            Meeting::Running(sid) => block.sid.as_ref().is_some_and(|blocked_in| *blocked_in != sid),
+            Meeting::Ended => true,
+            Meeting::Unknown => false,
+        };
+        if over {
+            self.blocks.ended(&block);
+            return Ok(());
+        }
+        Err(IssueError::Blocked)
+    }
+}

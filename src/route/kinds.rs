@@ -1,0 +1,108 @@
+//! Which kinds of tokens a route takes. The server takes any of its own anywhere (`crate::token::Kind`): a participant's
+//! would fetch other rooms' recordings from the API of learning platforms.
+//!
+//! A genuine token of another kind is 401, wherever the server would find it: `Authorization`, a parameter of that name, a
+//! field of a form, the path of a download. None at all, and one that can't be read, goes on: the server refuses it in its
+//! own words.
+//!
+//! Sources: product.md "Session handoff" 1, contract.md section 4.
+
+use std::{borrow::Cow, sync::Arc};
+
+use hyper::{
+    Request, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+};
+use percent_encoding::percent_decode_str;
+
+use super::Router;
+use crate::{
+    proxy::Watch,
+    reply::Failure,
+    token::{FormTokens, Kind, Unverified},
+};
+
+const PARAMETER: &str = "Authorization";
+
+impl Router {
+    /// Refuses a request whose token is for something else.
+    pub(super) fn takes(&self, wanted: Kind, request: &Request<Incoming>) -> Result<(), Failure> {
+        if tokens(request).any(|token| self.is_other(wanted, &token)) {
+            return Err(of_another_kind());
+        }
+        Ok(())
+    }
+
+    /// As `takes`, with a watch over the body if the server would look for a token in it.
+    pub(super) fn takes_in_form(
+        &self,
+        wanted: Kind,
+        request: &Request<Incoming>,
+    ) -> Result<Option<Watch>, Failure> {
+        self.takes(wanted, request)?;
+        if tokens(request).next().is_some() {
+            return Ok(None);
+        }
+        let fields = request.headers();
+        // The server looks at the first of several, and another reader at the last.
+        let form = fields
+            .get_all(header::CONTENT_TYPE)
+            .iter()
+            .find_map(|media_type| FormTokens::of(media_type.as_bytes()));
+        let Some(mut form) = form else { return Ok(None) };
+        if fields.contains_key(header::CONTENT_ENCODING) {
+            return Err(Failure::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "content_encoding",
+                "an encoded form is taken with a token in Authorization alone",
+            ));
+        }
+        let (keys, now) = (Arc::clone(&self.keys), self.clock.unix());
+        Ok(Some(Box::new(move |piece| {
+            form.may_go_on(piece, &keys, wanted, now)
+        })))
+    }
+
+    /// As `takes`, for a token in the path.
+    pub(super) fn takes_in_path(&self, wanted: Kind, token: &str) -> Result<(), Failure> {
+        let decoded = percent_decode_str(token).decode_utf8_lossy();
+        if self.is_other(wanted, token) || self.is_other(wanted, &decoded) {
+            return Err(of_another_kind());
+        }
+        Ok(())
+    }
+
+    fn is_other(&self, wanted: Kind, token: &str) -> bool {
+        self.keys
+            .is_of_another_kind(Unverified(token), wanted, self.clock.unix())
+    }
+}
+
+/// All that the server could take for the token, but for what is in a body. An empty one is none.
+fn tokens(request: &Request<Incoming>) -> impl Iterator<Item = Cow<'_, str>> {
+    let in_fields = request.headers().get_all(header::AUTHORIZATION).iter();
+    let in_query = request.uri().query().unwrap_or_default().as_bytes();
+    in_fields
+        .filter_map(|value| value.to_str().ok())
+        .map(|value| Cow::Borrowed(value.trim_matches([' ', '\t'])))
+        .chain(
+            form_urlencoded::parse(in_query)
+                .filter(|(name, _)| name.eq_ignore_ascii_case(PARAMETER))
+                .map(|(_, value)| value),
+        )
+        .filter(|token| !token.is_empty())
+}
+
+/// RFC 9110 section 15.5.2 asks for a challenge.
+fn of_another_kind() -> Failure {
+    Failure::new(
+        StatusCode::UNAUTHORIZED,
+        "token_of_another_kind",
+        "this token is for something else",
+    )
+    .header(
+        header::WWW_AUTHENTICATE,
+        HeaderValue::from_static("Bearer error=\"invalid_token\""),
+    )
+}
