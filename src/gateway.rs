@@ -473,6 +473,7 @@ fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
         connect: config.timeouts.connect,
         response: config.timeouts.response,
         idle: config.timeouts.idle,
+        tunnel_silence: config.timeouts.tunnel_silence,
         max_body_bytes: config.sizes.body_bytes,
         least_rate: config.sizes.least_bytes_per_second,
     };

@@ -97,8 +97,12 @@ async fn echo() -> RawUpstream {
 
 /// A WebSocket to this upstream's place in LiveKit's path.
 async fn open(gateway: &Gateway) -> Socket {
+    open_at(gateway, "/livekit/rtc").await
+}
+
+async fn open_at(gateway: &Gateway, target: &str) -> Socket {
     let mut socket = gateway.client().raw().await;
-    socket.send(handshake("/livekit/rtc", "")).await;
+    socket.send(handshake(target, "")).await;
     let answer = socket.answer().await;
     assert_eq!(answer.status, 101, "{answer:?}");
     socket
@@ -377,30 +381,30 @@ async fn an_idle_tunnel_outlives_every_timeout() {
 }
 
 #[tokio::test]
-async fn what_upstream_still_says_after_the_client_has_ended_arrives() {
+async fn what_upstream_still_says_after_the_client_has_closed_arrives() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
         connection.send(agreed(&head, "")).await;
         let (heard, ended) = connection.rest().await;
-        assert_eq!((heard.len(), ended), (9, Ended::Cleanly));
+        assert_eq!((heard, ended), (GOING_AWAY_MASKED.to_vec(), Ended::Cleanly));
         sleep(Duration::from_millis(300)).await;
         connection.send(frame(b"goodbye", false)).await;
     })
     .await;
     let gateway = Gateway::everything_to(&upstream.url(), "").await;
     let mut socket = open(&gateway).await;
-    socket.send(frame(b"bye", true)).await;
+    socket.send(GOING_AWAY_MASKED).await;
     socket.half_close().await;
     assert_eq!(socket.rest().await, (frame(b"goodbye", false), Ended::Cleanly));
 }
 
 #[tokio::test]
-async fn what_the_client_still_says_after_upstream_has_ended_arrives() {
+async fn what_the_client_still_says_after_upstream_has_closed_arrives() {
     let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
     let upstream = RawUpstream::acting(move |head, mut connection| {
         let tells = tells.clone();
         async move {
             connection.send(agreed(&head, "")).await;
-            connection.send(frame(b"goodbye", false)).await;
+            connection.send(GOING_AWAY).await;
             connection.half_close().await;
             tells.send(connection.rest().await).unwrap();
         }
@@ -408,7 +412,7 @@ async fn what_the_client_still_says_after_upstream_has_ended_arrives() {
     .await;
     let gateway = Gateway::everything_to(&upstream.url(), "").await;
     let mut socket = open(&gateway).await;
-    assert_eq!(socket.rest().await, (frame(b"goodbye", false), Ended::Cleanly));
+    assert_eq!(socket.rest().await, (GOING_AWAY.to_vec(), Ended::Cleanly));
     let words = noise(20);
     for word in &words {
         socket.send([*word]).await;
@@ -439,6 +443,85 @@ async fn when_one_side_breaks_off_the_other_is_let_go() {
         "{:?}",
         started.elapsed()
     );
+}
+
+/// A phone that loses its network says no goodbye, and nobody waits for one.
+#[tokio::test]
+async fn a_side_that_ends_without_a_close_ends_the_other_at_once() {
+    let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = RawUpstream::acting(move |head, mut connection| {
+        let tells = tells.clone();
+        async move {
+            connection.send(agreed(&head, "")).await;
+            connection.send(frame(b"hello", false)).await;
+            connection.rest().await;
+            tells.send(()).unwrap();
+            // As if it had more to say.
+            sleep(Duration::from_secs(30)).await;
+        }
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let mut socket = open(&gateway).await;
+    socket.exactly(frame(b"hello", false).len()).await.unwrap();
+    let started = Instant::now();
+    socket.half_close().await;
+    assert_eq!(socket.rest().await.0, b"");
+    told.recv().await.unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// Who has slept has lost its place on the server, and finds it again by a new connection alone.
+#[tokio::test]
+async fn a_client_of_nats_that_says_nothing_is_closed_although_upstream_talks() {
+    let talks = || {
+        RawUpstream::acting(|head, mut connection| async move {
+            connection.send(agreed(&head, "")).await;
+            for _ in 0..60 {
+                connection.send(frame(b"news", false)).await;
+                sleep(Duration::from_millis(100)).await;
+            }
+        })
+    };
+    let upstream = talks().await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.tunnel_silence = '1s'").await;
+    let mut socket = open_at(&gateway, "/ws").await;
+    let started = Instant::now();
+    for _ in 0..4 {
+        sleep(Duration::from_millis(500)).await;
+        socket.send(frame(b"PING", true)).await;
+    }
+    let (heard, ended) = socket.rest().await;
+    assert!(heard.ends_with(&GOING_AWAY), "{heard:?}");
+    assert_eq!(ended, Ended::Cleanly);
+    assert!(
+        started.elapsed() > Duration::from_millis(2900),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+
+    // LiveKit has pings of its own, and whoever says 0s wants none of this.
+    for (toml, path) in [
+        ("timeouts.tunnel_silence = '1s'", "/livekit/rtc"),
+        ("timeouts.tunnel_silence = '0s'", "/ws"),
+    ] {
+        let upstream = echo().await;
+        let gateway = Gateway::everything_to(&upstream.url(), toml).await;
+        let mut socket = open_at(&gateway, path).await;
+        sleep(Duration::from_millis(2500)).await;
+        let ping = frame(b"still there?", true);
+        socket.send(&ping).await;
+        assert_eq!(socket.exactly(ping.len()).await.unwrap(), ping, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -24,7 +24,9 @@ use super::{
         Sizes, Timeouts, Tls, Trust, Upstreams,
     },
     store,
-    units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, RELEASES, THREADS, TOKEN_BODY, VALIDITY},
+    units::{
+        BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, RELEASES, SILENCE, THREADS, TOKEN_BODY, VALIDITY,
+    },
 };
 use crate::{
     addr::Networks,
@@ -330,9 +332,10 @@ fn timeouts(reader: &mut Reader<'_>) -> Taken<Timeouts> {
     let handshake = reader.text("timeouts.handshake", "10s", &DEADLINE);
     let header = reader.text("timeouts.header", "10s", &DEADLINE);
     let idle = reader.text("timeouts.idle", "75s", &DEADLINE);
-    let connect = reader.text("timeouts.connect", "3s", &DEADLINE);
-    let response = reader.text("timeouts.response", "60s", &DEADLINE);
+    let connect = reader.text("timeouts.connect", "5s", &DEADLINE);
+    let response = reader.text("timeouts.response", "50s", &DEADLINE);
     let drain = reader.text("timeouts.drain", "30s", &DURATION);
+    let tunnel_silence = reader.text("timeouts.tunnel_silence", "50s", &SILENCE);
     Ok(Timeouts {
         handshake: handshake?,
         header: header?,
@@ -340,13 +343,14 @@ fn timeouts(reader: &mut Reader<'_>) -> Taken<Timeouts> {
         connect: connect?,
         response: response?,
         drain: drain?,
+        tunnel_silence: tunnel_silence?,
     })
 }
 
 fn sizes(reader: &mut Reader<'_>) -> Taken<Sizes> {
     let header = reader.text("sizes.header", "32KiB", &HEADER);
     let token_body = reader.text("sizes.token_body", "64KiB", &TOKEN_BODY);
-    let body = reader.text("sizes.body", "64MiB", &BODY);
+    let body = reader.text("sizes.body", "50MiB", &BODY);
     let least_rate = reader.text("sizes.least_rate", "1KiB/s", &BYTE_RATE);
     Ok(Sizes {
         header_bytes: header?,

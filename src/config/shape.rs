@@ -193,6 +193,8 @@ pub struct Timeouts {
     pub connect: Duration,
     pub response: Duration,
     pub drain: Duration,
+    /// None: never.
+    pub tunnel_silence: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]

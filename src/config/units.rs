@@ -30,6 +30,17 @@ pub(super) const DEADLINE: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| m
     duration => Ok(duration),
 });
 
+/// None is for ever.
+pub(super) const SILENCE: Kind<Option<Duration>> =
+    Kind::new(DURATION_ALLOWED, |text| match duration(text)? {
+        Duration::ZERO => Ok(None),
+        duration if duration >= Duration::from_secs(1) => Ok(Some(duration)),
+        _ => {
+            Err(Refusal::new("would close WebSockets that are in use")
+                .write("write 1s or more, or 0s for never"))
+        }
+    });
+
 /// Every token request may have to wait as long.
 pub(super) const REDIS_TIMEOUT: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
     const ALLOWED: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (contract.md section 0.20).
-const SLOWEST_TOKEN: Duration = Duration::from_secs(25);
+const SLOWEST_TOKEN: Duration = Duration::from_secs(30);
 
 /// Who an upstream is, and what follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct ProxySettings {
     pub response: Duration,
     /// For silence in the middle of an answer.
     pub idle: Duration,
+    /// For a client to say anything over NATS' WebSocket; none for ever.
+    pub tunnel_silence: Option<Duration>,
     /// A request's body, in bytes.
     pub max_body_bytes: u64,
     /// A request's body, in bytes a second.
@@ -110,11 +112,13 @@ impl Upstream {
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
+        // LiveKit and Etherpad have pings of their own, and NATS' client has these.
+        let silence = settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats);
         Self {
             kind,
             pool: Pool::new(Connect::new(targets, settings.connect)),
             settings,
-            tunnels: Tunnels::to(kind.name(), metrics),
+            tunnels: Tunnels::to(kind.name(), silence, metrics),
             drain: drain.clone(),
         }
     }

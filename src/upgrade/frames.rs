@@ -6,6 +6,7 @@ pub(super) struct Frames {
     header: Header,
     /// Bytes of the current frame that are still to come, masking key included.
     left: u64,
+    closed: bool,
 }
 
 /// What is known of a frame whose length isn't yet.
@@ -37,11 +38,19 @@ impl Frames {
         self.left == 0 && self.header.seen == 0
     }
 
+    /// Did a Close frame go by?
+    pub(super) fn closed(&self) -> bool {
+        self.closed
+    }
+
     fn header_byte(&mut self, byte: u8) {
         let header = &mut self.header;
         header.seen += 1;
         match header.seen {
-            1 => return,
+            1 => {
+                self.closed |= byte & 0x0f == CLOSE;
+                return;
+            }
             2 => {
                 header.masked = byte & 0x80 != 0;
                 (header.length_bytes, header.length) = match byte & 0x7f {
@@ -58,6 +67,9 @@ impl Frames {
         }
     }
 }
+
+/// RFC 6455 section 11.8.
+const CLOSE: u8 = 8;
 
 /// A Close frame with 1001, "going away" (RFC 6455 sections 5.5.1 and 7.4.1), as a server sends it.
 pub(super) const GOING_AWAY: &[u8] = &[0x88, 0x02, 0x03, 0xe9];

@@ -10,6 +10,7 @@
 mod frames;
 mod handshake;
 mod registry;
+mod silence;
 mod tunnel;
 
 pub use handshake::{BadHandshake, Wanted};

@@ -1,5 +1,7 @@
 //! Which tunnels are open, counted by the name of their upstream, for a drain and for metrics.
 
+use std::time::Duration;
+
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::observe::Metrics;
@@ -8,6 +10,7 @@ use crate::observe::Metrics;
 #[derive(Clone, Debug)]
 pub struct Tunnels {
     name: &'static str,
+    silence: Option<Duration>,
     open: Gauge,
 }
 
@@ -15,10 +18,12 @@ pub struct Tunnels {
 pub(super) struct Open(Gauge);
 
 impl Tunnels {
-    /// None open yet.
-    pub fn to(name: &'static str, metrics: &Metrics) -> Self {
+    /// None open yet. With `silence` a client that says nothing for so long is gone, and so is an upstream that answers
+    /// nothing.
+    pub fn to(name: &'static str, silence: Option<Duration>, metrics: &Metrics) -> Self {
         Self {
             name,
+            silence,
             open: metrics.tunnels(name),
         }
     }
@@ -26,6 +31,10 @@ impl Tunnels {
     /// The upstream's name.
     pub(super) fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(super) fn silence(&self) -> Option<Duration> {
+        self.silence
     }
 
     pub(super) fn enter(&self) -> Open {

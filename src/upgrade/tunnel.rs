@@ -1,7 +1,7 @@
 //! The tunnel itself: bytes one way, bytes the other, until one side ends or the gateway stops.
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     io,
     mem::MaybeUninit,
     pin::Pin,
@@ -9,17 +9,19 @@ use std::{
     time::Duration,
 };
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
     frames::{Frames, GOING_AWAY, GOING_AWAY_MASKED},
     registry::Tunnels,
+    silence::Silence,
 };
 use crate::drain::Drain;
 
@@ -29,8 +31,11 @@ const READ_BYTES: usize = 16 * 1024;
 /// How long the client may take to receive our 101 and both sides to hand over their sockets.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long one direction may go on when the other has ended.
+/// How long one direction may go on when the other has ended with a Close; without one, its end is both's.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// For the end of a tunnel to reach a side that may take nothing more.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// How long a frame that is under way may take to end when we have to close.
 const FRAME_END: Duration = Duration::from_secs(1);
@@ -49,57 +54,128 @@ pub fn join(client: OnUpgrade, upstream: OnUpgrade, tunnels: &Tunnels, drain: &D
             return;
         };
         let _open = tunnels.enter();
-        run(client, upstream, &stop).await;
+        let silence = tunnels.silence().map(Silence::begin);
+        run(TokioIo::new(client), TokioIo::new(upstream), silence, &stop).await;
     });
 }
 
-async fn run(client: Upgraded, upstream: Upgraded, stop: &Drain) {
-    let (from_client, to_client) = tokio::io::split(TokioIo::new(client));
-    let (from_upstream, to_upstream) = tokio::io::split(TokioIo::new(upstream));
-    let down = pass(from_upstream, to_client, GOING_AWAY, stop);
-    let up = pass(from_client, to_upstream, GOING_AWAY_MASKED, stop);
+async fn run<C, U>(client: C, upstream: U, silence: Option<Silence>, stop: &Drain)
+where
+    C: AsyncRead + AsyncWrite,
+    U: AsyncRead + AsyncWrite,
+{
+    let (from_client, to_client) = tokio::io::split(client);
+    let (from_upstream, to_upstream) = tokio::io::split(upstream);
+    let silent = CancellationToken::new();
+    let heard = silence.as_ref();
+    let down = Direction {
+        from: from_upstream,
+        to: to_client,
+        going_away: GOING_AWAY,
+        hears: |bytes: &[u8]| heard.into_iter().for_each(|silence| silence.upstream_said(bytes)),
+    };
+    let up = Direction {
+        from: from_client,
+        to: to_upstream,
+        going_away: GOING_AWAY_MASKED,
+        hears: |_: &[u8]| heard.into_iter().for_each(Silence::client_said),
+    };
+    let over = CancellationToken::new();
+    let told_to_close = async {
+        tokio::select! {
+            () = stop.closing() => {}
+            () = silent.cancelled() => {}
+        }
+    };
+    let down = down.pass(told_to_close, over.cancelled());
+    let up = up.pass(stop.closing(), over.cancelled());
     tokio::pin!(down, up);
+    let fell = async {
+        match &silence {
+            Some(silence) => silence.fell().await,
+            None => pending().await,
+        }
+    };
+    // The other side is told, and may answer a Close.
+    let last_words = |ended: io::Result<End>| match ended {
+        Ok(End::Closed) => LAST_WORDS,
+        Ok(End::Gone) | Err(_) => {
+            over.cancel();
+            CLOSE_DEADLINE
+        }
+    };
     tokio::select! {
-        _ = &mut down => { timeout(LAST_WORDS, up).await.ok(); }
-        _ = &mut up => { timeout(LAST_WORDS, down).await.ok(); }
+        ended = &mut down => { timeout(last_words(ended), up).await.ok(); }
+        ended = &mut up => { timeout(last_words(ended), down).await.ok(); }
+        who = fell => {
+            debug!(?who, "A WebSocket is closed, as one side has fallen silent");
+            silent.cancel();
+            // To upstream it is the end of the connection, which dropping it says.
+            timeout(CLOSE_DEADLINE, down).await.ok();
+        }
     }
 }
 
-/// One direction, until its source ends, its sink breaks, or the gateway stops.
-async fn pass<R, W>(
-    mut from: ReadHalf<R>,
-    mut to: WriteHalf<W>,
-    going_away: &[u8],
-    stop: &Drain,
-) -> io::Result<()>
-where
-    R: AsyncRead,
-    W: AsyncWrite,
-{
-    let mut frames = Frames::default();
-    let mut closing = false;
-    loop {
-        if closing && frames.between_frames() {
-            to.write_all(going_away).await?;
-            break;
-        }
-        // INVARIANT: only the read may be given up; a write cut off would leave half a frame behind.
-        let bytes = tokio::select! {
-            read = read(&mut from) => read?,
-            () = stop.closing(), if !closing => {
-                closing = true;
-                continue;
+/// How one direction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// A Close frame went by, which the other side answers.
+    Closed,
+    /// Its source was gone.
+    Gone,
+}
+
+/// One direction of a tunnel.
+struct Direction<R, W, H> {
+    from: ReadHalf<R>,
+    to: WriteHalf<W>,
+    /// What the sink is told if it is we who end it.
+    going_away: &'static [u8],
+    hears: H,
+}
+
+impl<R: AsyncRead, W: AsyncWrite, H: Fn(&[u8])> Direction<R, W, H> {
+    /// Until its source ends, its sink breaks, it is to be closed with a Close frame, or all is over.
+    async fn pass(self, close: impl Future<Output = ()>, over: impl Future<Output = ()>) -> io::Result<End> {
+        let Self {
+            mut from,
+            mut to,
+            going_away,
+            hears,
+        } = self;
+        let mut frames = Frames::default();
+        let mut closing = false;
+        tokio::pin!(close, over);
+        loop {
+            if closing && frames.between_frames() {
+                to.write_all(going_away).await?;
+                break;
             }
-            () = tokio::time::sleep(FRAME_END), if closing => break,
-        };
-        if bytes.is_empty() {
-            break;
+            // INVARIANT: only the read may be given up; a write cut off would leave half a frame behind.
+            let bytes = tokio::select! {
+                read = read(&mut from) => read?,
+                () = &mut close, if !closing => {
+                    closing = true;
+                    continue;
+                }
+                () = tokio::time::sleep(FRAME_END), if closing => break,
+                () = &mut over => break,
+            };
+            if bytes.is_empty() {
+                break;
+            }
+            hears(&bytes);
+            to.write_all(&bytes).await?;
+            to.flush().await?;
+            frames.pass(&bytes);
         }
-        to.write_all(&bytes).await?;
-        to.flush().await?;
-        frames.pass(&bytes);
+        to.shutdown().await?;
+        Ok(if closing || frames.closed() {
+            End::Closed
+        } else {
+            End::Gone
+        })
     }
-    to.shutdown().await
 }
 
 /// What there is to read, in memory that is held only while it passes: most tunnels are idle most of the time.

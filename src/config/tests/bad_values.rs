@@ -352,6 +352,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ),
     ("timeouts.drain", "true", "true is no string", DURATION),
     (
+        "timeouts.tunnel_silence",
+        "\"999ms\"",
+        "\"999ms\" would close WebSockets that are in use",
+        "write 1s or more, or 0s for never",
+    ),
+    (
         "sizes.header",
         "\"4095B\"",
         "\"4095B\" is out of range",
