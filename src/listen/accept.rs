@@ -1,11 +1,11 @@
 //! The accept loop. It never stops for an error: what fails is one connection, or the machine is short of something for
 //! a moment.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tracing::warn;
@@ -28,15 +28,39 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
 
+/// For a client to acknowledge what was sent: keep-alive does not run while something waits for that.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
+/// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
+const BACKLOG: u32 = 65_535;
+
+/// What a school that comes in one moment needs.
+const ENOUGH: u32 = 1024;
+
 /// Who serves a connection.
 pub trait Door: Clone + Send + Sync + 'static {
     /// Serves it to its end.
     fn serve(&self, stream: TcpStream, ends: Ends) -> impl Future<Output = ()> + Send;
 }
 
-/// Opens a listener.
+/// Opens a listener. Many may knock in one moment, and one whose knock finds no place waits for a second or more.
 pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(addr).await
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // As the library's own bind has it: the port may be taken again while old connections fade away.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    let listener = socket.listen(BACKLOG)?;
+    let allowed = fs::read_to_string("/proc/sys/net/core/somaxconn")
+        .ok()
+        .and_then(|text| text.trim().parse::<u32>().ok())
+        .map_or(BACKLOG, |most| most.min(BACKLOG));
+    if allowed < ENOUGH {
+        warn!(%addr, allowed, "Few connections may wait to be accepted: raise net.core.somaxconn");
+    }
+    Ok(listener)
 }
 
 /// Takes connections until the drain begins; each runs on one of the workers in a task of its own, which the drain waits
@@ -79,7 +103,9 @@ async fn one(
     let (stream, peer) = listener.accept().await?;
     // What fails here is this connection alone, which will say so itself.
     stream.set_nodelay(true).ok();
-    SockRef::from(&stream).set_tcp_keepalive(&KEEP_ALIVE).ok();
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(&KEEP_ALIVE).ok();
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED)).ok();
     let local = stream.local_addr()?;
     Ok((
         stream.into_std()?,

@@ -13,6 +13,7 @@ mod connect;
 mod headers;
 mod once;
 mod pool;
+mod shared_stream;
 mod upstream;
 
 pub use body::Watch;

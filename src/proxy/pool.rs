@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
+use http_body::Body as _;
 use hyper::{
-    Request, Response,
+    Method, Request, Response,
     body::Incoming,
     client::conn::http1::{self, SendRequest},
 };
@@ -16,9 +17,14 @@ use hyper_util::rt::TokioIo;
 use thread_local::ThreadLocal;
 use tokio::time::{Instant, sleep};
 
-use super::{body::RequestBody, connect::Connect};
+use super::{
+    body::RequestBody,
+    connect::Connect,
+    shared_stream::{Glance, SharedStream},
+};
 
-/// An idle connection is given up before any upstream of ours would close it, so that no request meets a closed one.
+/// How long an idle connection is kept. Some upstreams close theirs earlier (Node after 5 s), which is seen before a request
+/// goes out on one.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// Idle connections kept by one thread.
@@ -43,14 +49,20 @@ struct Kept {
 }
 
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
     since: Instant,
+}
+
+/// A connection, and what is seen of it from outside.
+struct Connection {
+    sender: SendRequest<RequestBody>,
+    glance: Glance,
 }
 
 /// The connection that an answer comes over. Whoever has read the answer to its end puts it back; dropped before, it is
 /// closed.
 pub(super) struct Lease {
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
     resting: Arc<Resting>,
 }
 
@@ -70,51 +82,72 @@ impl Pool {
         }
     }
 
-    /// Sends a request over an idle connection or a new one.
+    /// Sends a request over an idle connection or a new one. What met the end of an idle one before its answer began goes
+    /// once more over a new one, if it can do no harm twice (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let resting = Arc::clone(self.resting.get_or_default());
-        while let Some(mut sender) = resting.take() {
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lease { sender, resting })),
+        while let Some(mut connection) = resting.take() {
+            let again = if_harmless(&request);
+            match connection.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, Lease { connection, resting })),
                 // Upstream closed it just then, and nothing of the request was sent.
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(SendError::Connection(error.into_error())),
+                Err(mut error) => match (error.take_message(), again) {
+                    (Some(unsent), _) => request = unsent,
+                    (None, Some(again)) => {
+                        request = again;
+                        break;
+                    }
+                    (None, None) => return Err(SendError::Connection(error.into_error())),
                 },
             }
         }
         // In a box, as it is large and rare.
-        let mut sender = Box::pin(self.open()).await?;
-        match sender.send_request(request).await {
-            Ok(response) => Ok((response, Lease { sender, resting })),
+        let mut connection = Box::pin(self.open()).await?;
+        match connection.sender.send_request(request).await {
+            Ok(response) => Ok((response, Lease { connection, resting })),
             Err(error) => Err(SendError::Connection(error)),
         }
     }
 
-    async fn open(&self) -> Result<SendRequest<RequestBody>, SendError> {
+    async fn open(&self) -> Result<Connection, SendError> {
         let stream = self.connect.any().await.map_err(SendError::Connect)?;
+        let (stream, glance) = SharedStream::new(stream);
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(SendError::Connection)?;
         tokio::spawn(connection.with_upgrades());
-        Ok(sender)
+        Ok(Connection { sender, glance })
     }
+}
+
+/// The same request, if the server may see it twice.
+fn if_harmless(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
+    if !safe || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut again = Request::new(RequestBody::Whole(None));
+    again.method_mut().clone_from(request.method());
+    again.uri_mut().clone_from(request.uri());
+    *again.version_mut() = request.version();
+    again.headers_mut().clone_from(request.headers());
+    Some(again)
 }
 
 impl Lease {
     /// The answer is read to its end.
     pub(super) fn put_back(self) {
-        let Self { sender, resting } = self;
-        if sender.is_closed() {
+        let Self { connection, resting } = self;
+        if connection.sender.is_closed() {
             return;
         }
         let mut kept = resting.lock();
         if kept.idle.len() < MAX_IDLE {
             let since = Instant::now();
-            kept.idle.push(Idle { sender, since });
+            kept.idle.push(Idle { connection, since });
         }
         if !kept.cleared {
             kept.cleared = true;
@@ -125,7 +158,7 @@ impl Lease {
 
 impl Idle {
     fn is_fresh(&self) -> bool {
-        !self.sender.is_closed() && self.since.elapsed() < IDLE
+        !self.connection.sender.is_closed() && self.since.elapsed() < IDLE
     }
 }
 
@@ -134,12 +167,17 @@ impl Resting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one that rested shortest of those that are through with their last request.
-    fn take(&self) -> Option<SendRequest<RequestBody>> {
+    /// The one that rested shortest of those that are through with their last request, and that upstream has not closed.
+    fn take(&self) -> Option<Connection> {
         let mut kept = self.lock();
-        let is_ready = |idle: &Idle| idle.sender.is_ready() && idle.is_fresh();
-        let ready = kept.idle.iter().rposition(is_ready)?;
-        Some(kept.idle.remove(ready).sender)
+        loop {
+            let is_ready = |idle: &Idle| idle.connection.sender.is_ready() && idle.is_fresh();
+            let ready = kept.idle.iter().rposition(is_ready)?;
+            let connection = kept.idle.remove(ready).connection;
+            if connection.glance.is_quiet() {
+                return Some(connection);
+            }
+        }
     }
 
     /// Is anything left, now that those that rested for too long are closed?

@@ -195,3 +195,57 @@ async fn switching_protocols_unasked_is_502() {
         502
     );
 }
+
+/// RFC 9110 section 9.2.2: asking twice does no harm where the method says so, and only there.
+#[tokio::test]
+async fn what_meets_the_end_of_an_idle_connection_goes_once_more_if_it_is_harmless() {
+    for (method, body, status, asked) in [
+        ("GET", "", 200, 3),
+        ("HEAD", "", 200, 3),
+        ("OPTIONS", "", 200, 3),
+        ("GET", "a body", 502, 2),
+        ("POST", "", 502, 2),
+        ("DELETE", "", 502, 2),
+    ] {
+        let upstream = RawUpstream::acting(|_, mut connection| async move {
+            connection
+                .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .await;
+            // The next request is read, and the connection ends without an answer.
+            connection.until(b"\r\n\r\n").await.ok();
+        })
+        .await;
+        // Each thread has connections of its own.
+        let gateway = Gateway::everything_to(&upstream.url(), "listen.threads = 1").await;
+        assert_eq!(gateway.get("/api/first", &[]).await.status, 200);
+        let answer = gateway
+            .client()
+            .request(method, "/api/x", &[], body.as_bytes())
+            .await;
+        assert_eq!(answer.status, status, "{method} {body}");
+        assert_eq!(upstream.heads().len() + 1, asked, "{method} {body}");
+    }
+}
+
+/// Nothing was sent, so any request may wait for a server that is being started again.
+#[tokio::test]
+async fn an_upstream_that_refuses_is_asked_until_it_is_there_again() {
+    let place = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = place.local_addr().unwrap();
+    drop(place);
+    let gateway = Gateway::everything_to(&format!("http://{addr}"), "timeouts.connect = '20s'").await;
+    let server = tokio::spawn(async move {
+        sleep(Duration::from_millis(700)).await;
+        let listener = tokio::net::TcpListener::bind(addr).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = Raw::over(stream);
+        let head = connection.head().await.unwrap();
+        connection
+            .send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nup")
+            .await;
+        head
+    });
+    let answer = gateway.post("/api/verifyToken", &[], b"\x08\x01").await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "up"));
+    assert!(server.await.unwrap().starts_with("POST /api/verifyToken"));
+}
