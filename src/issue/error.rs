@@ -32,6 +32,8 @@ pub enum IssueError {
     NotPost,
     /// The body is not one that the server would take.
     Request(RequestError),
+    /// The body is to be signed anew, and is no JSON object.
+    NotAnObject,
     /// The caller is held to other rooms.
     RoomNotAllowed,
     /// The endpoint is the server's own parts' alone.
@@ -46,8 +48,6 @@ pub enum IssueError {
     Signing(jsonwebtoken::errors::Error),
     /// The server's answer broke off.
     AnswerBroken(BoxError),
-    /// The call to the server was cut off.
-    CallLost,
 }
 
 impl From<AuthRefusal> for IssueError {
@@ -97,6 +97,7 @@ impl fmt::Display for IssueError {
             Self::BodyBroken => f.write_str("the body broke off"),
             Self::NotPost => f.write_str("not found"),
             Self::Request(error) => error.fmt(f),
+            Self::NotAnObject => f.write_str("the body is no JSON object"),
             Self::RoomNotAllowed => f.write_str("this API key may not use this room"),
             Self::EndpointNotAllowed => f.write_str("this API key may not use this endpoint"),
             Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
@@ -104,7 +105,6 @@ impl fmt::Display for IssueError {
             Self::NoRoute => f.write_str("nothing is served at this path"),
             Self::Signing(_) => f.write_str("the token can't be signed"),
             Self::AnswerBroken(_) => f.write_str("the meeting server's answer broke off"),
-            Self::CallLost => f.write_str("the call to the meeting server was lost"),
         }
     }
 }
@@ -122,12 +122,12 @@ impl std::error::Error for IssueError {
             | Self::BodyBroken
             | Self::NotPost
             | Self::Request(_)
+            | Self::NotAnObject
             | Self::RoomNotAllowed
             | Self::EndpointNotAllowed
             | Self::AdminNotAllowed
             | Self::OverLimit(_)
-            | Self::NoRoute
-            | Self::CallLost => None,
+            | Self::NoRoute => None,
         }
     }
 }
@@ -147,6 +147,7 @@ impl IssueError {
             Self::Request(RequestError::Rules(_)) => "bad_field",
             Self::Request(RequestError::Reserved(_)) => "reserved",
             Self::Request(RequestError::UserId(_)) => "bad_user_id",
+            Self::NotAnObject => "not_an_object",
             Self::RoomNotAllowed => "room_not_allowed",
             Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::AdminNotAllowed => "admin_not_allowed",
@@ -154,7 +155,6 @@ impl IssueError {
             Self::NoRoute => "no_route",
             Self::Signing(_) => "signing",
             Self::AnswerBroken(_) => "upstream_broken",
-            Self::CallLost => "call_lost",
         }
     }
 
@@ -163,7 +163,7 @@ impl IssueError {
     pub fn into_answer(self) -> Result<Response<Body>, Failure> {
         let code = match &self {
             Self::Request(error) if error.is_internal() => ServerCode::InternalServerError,
-            Self::Request(_) => ServerCode::InvalidParameters,
+            Self::Request(_) | Self::NotAnObject => ServerCode::InvalidParameters,
             Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => {
                 ServerCode::PermissionDenied
             }
@@ -177,8 +177,7 @@ impl IssueError {
             | Self::OverLimit(_)
             | Self::NoRoute
             | Self::Signing(_)
-            | Self::AnswerBroken(_)
-            | Self::CallLost => return Err(self.into_failure()),
+            | Self::AnswerBroken(_) => return Err(self.into_failure()),
         };
         Ok(answer::application(&self.to_string(), code))
     }
@@ -191,11 +190,13 @@ impl IssueError {
             Self::OverLimit(over) => return Failure::from(*over),
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::TwoTokens | Self::BodyBroken | Self::Request(_) => StatusCode::BAD_REQUEST,
+            Self::TwoTokens | Self::BodyBroken | Self::Request(_) | Self::NotAnObject => {
+                StatusCode::BAD_REQUEST
+            }
             Self::NotPost | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
             Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::AnswerBroken(_) | Self::CallLost => StatusCode::BAD_GATEWAY,
+            Self::AnswerBroken(_) => StatusCode::BAD_GATEWAY,
         };
         Failure::new(status, self.code(), self.to_string()).caused_by(self)
     }
