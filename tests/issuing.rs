@@ -871,9 +871,24 @@ async fn ten_thousand_forged_addresses_are_one_bucket() {
     );
 }
 
-/// contract.md section 1: a preflight is answered before anyone asks for a signature.
+/// One path of each kind that is the server's.
+const API_PATHS: [&str; 11] = [
+    PATH,
+    "/auth/room/create",
+    "/AUTH/nothing",
+    "/api/verifyToken",
+    "/api/breakoutRoom/join",
+    "/plugnmeet/bigbluebutton/api/join",
+    "/lti/v1",
+    "/lti/v1/api/room/join",
+    "/download/recording/x",
+    "/webhook",
+    "/healthCheck",
+];
+
+/// contract.md section 8: a preflight is answered before anyone asks for a signature.
 #[tokio::test]
-async fn a_preflight_is_answered_as_the_server_answers_it() {
+async fn a_preflight_is_answered_as_the_server_answers_it_and_reaches_nobody() {
     let server = plugnmeet::server().await;
     let gateway = Gateway::in_front_of(&server).await;
     let headers = [
@@ -884,21 +899,62 @@ async fn a_preflight_is_answered_as_the_server_answers_it() {
             "api-key,hash-signature,content-type",
         ),
     ];
-    let answer = gateway.client().request("OPTIONS", PATH, &headers, b"").await;
-    assert_eq!((answer.status, answer.text()), (204, String::new()));
-    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(
-        answer.header("access-control-allow-methods"),
-        Some("POST, GET, OPTIONS, HEAD")
-    );
-    assert_eq!(
-        answer.header("access-control-allow-headers"),
-        Some("api-key,hash-signature,content-type")
-    );
-    assert_eq!(answer.header("access-control-allow-credentials"), None);
+    let of_the_server = |answer: &Answer, name| answer.header(name).map(str::to_owned);
+    for path in API_PATHS {
+        for asked in [&headers[..], &headers[..2]] {
+            let answer = gateway.client().request("OPTIONS", path, asked, b"").await;
+            assert_eq!((answer.status, answer.text()), (204, String::new()), "{path}");
+            for (name, value) in [
+                (
+                    "vary",
+                    Some("Access-Control-Request-Method, Access-Control-Request-Headers, Origin"),
+                ),
+                ("access-control-allow-origin", Some("*")),
+                ("access-control-allow-methods", Some("POST, GET, OPTIONS, HEAD")),
+                (
+                    "access-control-allow-headers",
+                    asked.get(2).map(|(_, wanted)| *wanted),
+                ),
+                ("access-control-allow-credentials", None),
+                ("access-control-max-age", None),
+                ("content-type", None),
+            ] {
+                assert_eq!(of_the_server(&answer, name).as_deref(), value, "{path} {name}");
+            }
+        }
+    }
     assert!(server.saw_nothing());
-    let answer = gateway.client().request("OPTIONS", PATH, &[], b"").await;
-    assert_refused(&answer, 401, "MISSING_REQUIRED_PARAMETER");
+}
+
+#[tokio::test]
+async fn any_other_options_is_no_way_past_a_check() {
+    let server = plugnmeet::server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let origin = ("Origin", "https://lms.example.org");
+    let wanted = ("Access-Control-Request-Method", "POST");
+    for headers in [
+        vec![],
+        vec![origin],
+        vec![wanted],
+        vec![("Origin", ""), wanted],
+        vec![origin, ("Access-Control-Request-Method", "")],
+    ] {
+        for path in [PATH, "/auth/room/create", "/auth/recorder/notify"] {
+            let answer = gateway.client().request("OPTIONS", path, &headers, b"{}").await;
+            assert_refused(&answer, 401, "MISSING_REQUIRED_PARAMETER");
+        }
+        let answer = gateway
+            .client()
+            .request("OPTIONS", "/plugnmeet/bigbluebutton/api/join", &headers, b"")
+            .await;
+        assert!(
+            answer
+                .text()
+                .contains("<message>unsupported http method</message>"),
+            "{answer:?}"
+        );
+    }
+    assert!(server.saw_nothing(), "{:?}", server.requests());
 }
 
 #[tokio::test]

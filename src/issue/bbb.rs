@@ -12,7 +12,10 @@
 
 use std::fmt;
 
-use hyper::{HeaderMap, Method, StatusCode, header};
+use hyper::{
+    HeaderMap, Method, StatusCode,
+    header::{self, HeaderValue},
+};
 use memchr::memmem;
 use percent_encoding::percent_decode;
 
@@ -48,6 +51,28 @@ impl<'a> BbbPath<'a> {
         self.command.is_empty()
     }
 
+    /// Does the server write addresses of its own into the answer?
+    pub fn answers_with_links(self) -> bool {
+        self.is_join() || self.command.eq_ignore_ascii_case("getRecordings")
+    }
+
+    /// Does this call come with a list of slides? Nothing in it is signed, so it is taken where the server reads it and
+    /// nowhere else: by a POST to `create`, as XML.
+    pub(super) fn takes_slides(self, method: &Method, headers: &HeaderMap) -> bool {
+        let media = headers
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        let essence = media
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let is_xml = [&b"application/xml"[..], b"text/xml"]
+            .iter()
+            .any(|xml| essence.eq_ignore_ascii_case(xml));
+        method == Method::POST && is_xml && self.command.eq_ignore_ascii_case("create")
+    }
+
     /// Does this call issue a token?
     pub(super) fn is_join(self) -> bool {
         self.command.eq_ignore_ascii_case("join")
@@ -69,6 +94,10 @@ pub enum BbbRefusal {
     NoMethod,
     /// Not the server's API key.
     WrongKey,
+    /// Neither GET nor POST.
+    Method,
+    /// A body where the server reads none.
+    Body,
     /// A second `?`: what follows it is not signed.
     TwoQueries,
     /// A query beside a form: it is not signed.
@@ -97,32 +126,39 @@ impl fmt::Display for BbbRefusal {
         f.write_str(match self {
             Self::NoMethod => "the path does not end in a method",
             Self::WrongKey => "invalid api key",
+            Self::Method => "unsupported http method",
+            Self::Body => "only create takes a body that is no form, and it must be XML",
             Self::TwoQueries => "the request has two question marks",
             Self::QueryBesideForm => "a form can't have a query beside it",
             Self::NoChecksum => "the checksum is missing",
             Self::TwoChecksums => "there is more than one checksum",
             Self::OddChecksum => "the checksum must be the last parameter",
-            Self::WrongChecksum => "Checksums do not match",
+            Self::WrongChecksum => "the checksum is not that of this call",
             Self::Repeated => "a parameter is there twice",
         })
     }
 }
 
+impl std::error::Error for BbbRefusal {}
+
 impl From<BbbRefusal> for Failure {
     fn from(refusal: BbbRefusal) -> Self {
-        // The server's own keys: clients tell a wrong secret from a failed call by them.
-        let code = match refusal {
-            BbbRefusal::WrongKey => "apiKeyError",
-            BbbRefusal::NoChecksum
+        // The server's own keys, and its words where it has some: clients tell a wrong secret from a failed call by them.
+        // What is wrong in particular is in the record of the request.
+        let (code, message) = match refusal {
+            BbbRefusal::WrongKey => ("apiKeyError", refusal.to_string()),
+            BbbRefusal::Method => ("error", refusal.to_string()),
+            BbbRefusal::NoMethod
+            | BbbRefusal::NoChecksum
             | BbbRefusal::TwoChecksums
             | BbbRefusal::OddChecksum
-            | BbbRefusal::WrongChecksum => "checksumError",
-            BbbRefusal::NoMethod
+            | BbbRefusal::WrongChecksum => ("checksumError", "Checksums do not match".to_owned()),
+            BbbRefusal::Body
             | BbbRefusal::TwoQueries
             | BbbRefusal::QueryBesideForm
-            | BbbRefusal::Repeated => "parsingError",
+            | BbbRefusal::Repeated => ("parsingError", refusal.to_string()),
         };
-        Self::new(StatusCode::BAD_REQUEST, code, refusal.to_string())
+        Self::new(StatusCode::BAD_REQUEST, code, message).caused_by(refusal)
     }
 }
 
@@ -227,7 +263,6 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;

@@ -10,6 +10,7 @@
 //! Sources: product.md "Issuing tokens" and "Limits"; contract.md sections 0.17, 0.19, 5 and 8.
 
 use bytes::Bytes;
+use http_body::Body as _;
 use hyper::{
     HeaderMap, Method, Request, Response,
     body::Incoming,
@@ -19,7 +20,7 @@ use hyper::{
 use super::{
     Issue, IssueError, Passed, SERVER,
     bbb::{self, BbbPath, BbbRefusal},
-    body,
+    body, breakout,
     envelope::{self, AuthRefusal},
 };
 use crate::{
@@ -48,8 +49,9 @@ impl Issue {
         self.passed(passed, about).await
     }
 
-    /// `POST /api/breakoutRoom/join`: counts for whom the token is, in its own room. The breakout room stands in a body that
-    /// nobody has signed: counted by it, one participant could use the room's and the caller's limits up.
+    /// `POST /api/breakoutRoom/join`: for whom the token is, and for nobody else, though the server would issue for whoever
+    /// stands in the body. It counts in the token's own room: by the breakout room, which nobody has signed, one participant
+    /// could use the room's and the caller's limits up.
     pub async fn breakout_join(
         &self,
         request: Request<Incoming>,
@@ -60,9 +62,6 @@ impl Issue {
     }
 
     async fn bbb_passed(&self, request: Request<Incoming>, client: ClientAddr) -> Result<Passed, IssueError> {
-        if envelope::is_preflight(request.method(), request.headers()) {
-            return Ok(Passed::Streaming(request));
-        }
         let uri = request.uri().clone();
         let path = BbbPath::of(uri.path()).ok_or(BbbRefusal::NoMethod)?;
         let mut decision = Decision::begin(client);
@@ -105,22 +104,30 @@ impl Issue {
         client: ClientAddr,
         decision: &mut Decision,
     ) -> Result<Passed, IssueError> {
-        envelope::check_media(request.headers(), false)?;
-        if path.is_bare() {
-            return Ok(Passed::Streaming(request));
-        }
         if !self.keys.is_api_key(path.key.as_bytes()) {
             return Err(self.refused_call(BbbRefusal::WrongKey, client).await);
         }
+        if request.method() != Method::GET && request.method() != Method::POST {
+            return Err(BbbRefusal::Method.into());
+        }
+        if path.is_bare() {
+            return Ok(Passed::Streaming(request));
+        }
+        envelope::check_media(request.headers(), false)?;
         let form = bbb::is_form(request.method(), request.headers());
         if !form && !path.is_join() {
             self.signed(path, query, None, client).await?;
-            return Ok(Passed::Streaming(request));
+            if path.takes_slides(request.method(), request.headers()) || request.body().is_end_stream() {
+                return Ok(Passed::Streaming(request));
+            }
         }
         let request = self.whole(request).await?;
         let parameters = self
             .signed(path, query, form.then_some(request.body()), client)
             .await?;
+        if !form && !request.body().is_empty() {
+            return Err(BbbRefusal::Body.into());
+        }
         if path.is_join() {
             let joining = bbb::joining(parameters)?;
             self.count(&joining.meeting_id, &joining.user_id, decision)
@@ -161,6 +168,11 @@ impl Issue {
         };
         let request = self.whole(request).await?;
         if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
+            match breakout::user_of(request.body()) {
+                Some(user_id) if user_id == who.user_id => {}
+                Some(_) => return Err(IssueError::AnotherUser),
+                None => return Err(IssueError::Unreadable),
+            }
             self.count(&who.room_id, &who.user_id, decision).await?;
         }
         Ok(Passed::Whole(request))

@@ -22,6 +22,10 @@ pub enum IssueError {
     Bbb(BbbRefusal),
     /// Two `Authorization`s.
     TwoTokens,
+    /// A token is asked for another user than the one whose token asks.
+    AnotherUser,
+    /// Nobody can say for whom the body asks.
+    Unreadable,
     /// Over `sizes.token_body`.
     BodyTooLarge,
     /// Not there in time.
@@ -92,6 +96,8 @@ impl fmt::Display for IssueError {
             Self::Auth(_) => f.write_str("the request is not authenticated"),
             Self::Bbb(refusal) => refusal.fmt(f),
             Self::TwoTokens => f.write_str("there is more than one token"),
+            Self::AnotherUser => f.write_str("a token for another user can't be asked for"),
+            Self::Unreadable => f.write_str("the body can't be read, or in more than one way"),
             Self::BodyTooLarge => f.write_str("the body is too large"),
             Self::BodyTooSlow => f.write_str("the body came too slowly"),
             Self::BodyBroken => f.write_str("the body broke off"),
@@ -117,6 +123,8 @@ impl std::error::Error for IssueError {
             Self::Auth(_)
             | Self::Bbb(_)
             | Self::TwoTokens
+            | Self::AnotherUser
+            | Self::Unreadable
             | Self::BodyTooLarge
             | Self::BodyTooSlow
             | Self::BodyBroken
@@ -139,6 +147,8 @@ impl IssueError {
             Self::Auth(refusal) => Failure::from(*refusal).code(),
             Self::Bbb(refusal) => Failure::from(*refusal).code(),
             Self::TwoTokens => "two_tokens",
+            Self::AnotherUser => "another_user",
+            Self::Unreadable => "unreadable",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyBroken => "body_broken",
@@ -171,6 +181,8 @@ impl IssueError {
             Self::Auth(_)
             | Self::Bbb(_)
             | Self::TwoTokens
+            | Self::AnotherUser
+            | Self::Unreadable
             | Self::BodyTooLarge
             | Self::BodyTooSlow
             | Self::BodyBroken
@@ -190,11 +202,13 @@ impl IssueError {
             Self::OverLimit(over) => return Failure::from(*over),
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::TwoTokens | Self::BodyBroken | Self::Request(_) | Self::NotAnObject => {
+            Self::TwoTokens | Self::Unreadable | Self::BodyBroken | Self::Request(_) | Self::NotAnObject => {
                 StatusCode::BAD_REQUEST
             }
             Self::NotPost | Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
+            Self::AnotherUser | Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => {
+                StatusCode::FORBIDDEN
+            }
             Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::AnswerBroken(_) => StatusCode::BAD_GATEWAY,
         };

@@ -15,6 +15,7 @@
 mod answer;
 mod bbb;
 mod body;
+mod breakout;
 mod call;
 mod callers;
 mod coalesce;
@@ -158,9 +159,6 @@ impl Issue {
         path: PathAndQuery,
         about: About,
     ) -> Result<Response<Body>, Failure> {
-        if envelope::is_preflight(request.method(), request.headers()) {
-            return Ok(envelope::preflight(request.headers()));
-        }
         let mut decision = Decision::begin(about.client);
         match self.decide(request, about.client, &mut decision).await {
             Ok(Decided::Signed(response)) => {
@@ -239,9 +237,6 @@ impl Issue {
         endpoint: Endpoint,
         client: ClientAddr,
     ) -> Result<Passed, IssueError> {
-        if envelope::is_preflight(request.method(), request.headers()) {
-            return Ok(Passed::Streaming(request));
-        }
         let caller = self
             .envelope(&request, endpoint == Endpoint::Upload, client)
             .await?;

@@ -5,9 +5,11 @@
 //!
 //! Source: product.md "The way of a request".
 
+mod bbb_links;
 mod finish;
 mod format;
 mod policy;
+mod preflight;
 mod sessions;
 mod source;
 mod table;
@@ -36,7 +38,7 @@ use crate::{
     clock::Clock,
     files::ClientFiles,
     handoff::{DesignCheck, Handoff},
-    issue::{Endpoint, Issue},
+    issue::{BbbPath, Endpoint, Issue},
     observe::{AccessLog, AccessRecord},
     proxy::{About, ProxyError, Upstream},
     reply::{Body, Failure, Format, Language, Reader},
@@ -118,7 +120,7 @@ impl Router {
         failure: Failure,
     ) -> Response<Recorded> {
         let mut answer = self.answer_for(request, client);
-        let response = answer.fail(failure, self.login_url.as_deref());
+        let response = answer.fail(failure.of_the_message(), self.login_url.as_deref());
         answer.finish(&self.finish, response)
     }
 
@@ -128,9 +130,15 @@ impl Router {
         from: Asker,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
-        let target = CanonicalTarget::of(&request, &self.hosts)?;
+        let target =
+            CanonicalTarget::of(&request, &self.hosts).map_err(|bad| Failure::from(bad).of_the_message())?;
         let route = self.table.find(target.path);
         record.routed(route.name());
+        if route.is_api()
+            && let Some(answer) = preflight::answer(request.method(), request.headers())
+        {
+            return Ok(answer);
+        }
         let about = about(&target, from);
         // What is rare or large is in a box of its own: the future of every request is as large as the largest arm.
         match route {
@@ -162,8 +170,14 @@ impl Router {
             }
             Route::Bbb => {
                 let asked = self.asked(&request, &target, from)?;
+                let has_links = BbbPath::of(target.path).is_some_and(BbbPath::answers_with_links);
                 let response = Box::pin(self.issue.bbb(request, &about)).await?;
-                Box::pin(self.without_tokens(asked, response)).await
+                let response = Box::pin(self.without_tokens(asked, response)).await?;
+                if has_links {
+                    Box::pin(self.with_links(response)).await
+                } else {
+                    Ok(response)
+                }
             }
             Route::LtiJoin => Box::pin(self.issue.lti_join(request, &about)).await,
             Route::BreakoutJoin => {

@@ -100,6 +100,36 @@ impl Route<'_> {
     }
 }
 
+impl Route<'_> {
+    /// Is it plugnmeet-server's, which lets scripts of any origin ask?
+    pub(super) fn is_api(self) -> bool {
+        match self {
+            Self::Issue
+            | Self::Auth(_)
+            | Self::Bbb
+            | Self::LtiJoin
+            | Self::BreakoutJoin
+            | Self::Webhook
+            | Self::Api
+            | Self::Lti
+            | Self::Server => true,
+            Self::Root
+            | Self::MountWithoutSlash
+            | Self::Page { .. }
+            | Self::PageWithoutSlash
+            | Self::Logout { .. }
+            | Self::Switch
+            | Self::Asset(_)
+            | Self::DesignCheck
+            | Self::Nats(_)
+            | Self::Livekit(_)
+            | Self::Etherpad(_)
+            | Self::Ingress(_)
+            | Self::Nowhere => false,
+        }
+    }
+}
+
 /// The URL space, as far as the configuration changes it.
 #[derive(Clone, Debug)]
 pub struct Table {
