@@ -301,9 +301,11 @@ async fn slow_server(calls: &Arc<AtomicUsize>, issues: Issues) -> Upstream {
             let token = support::sign(&keys, &Clock::system(), |claims| {
                 let user_id = match issues {
                     Issues::ForMadeUp => format!("made-up-{call}"),
-                    _ => sent["user_info"]["user_id"].as_str().unwrap().to_owned(),
+                    Issues::ForTheSent | Issues::Nothing | Issues::Error => {
+                        sent["user_info"]["user_id"].as_str().unwrap().to_owned()
+                    }
                 };
-                claims.room_id = sent["room_id"].as_str().unwrap().to_owned();
+                sent["room_id"].as_str().unwrap().clone_into(&mut claims.room_id);
                 claims.name = call.to_string();
                 claims.sub.clone_from(&user_id);
                 claims.user_id = user_id;

@@ -222,12 +222,12 @@ mod tests {
 
     use super::*;
 
-    fn of(signature: &str, protobuf: bool) -> Option<Identity> {
-        Some(Identity {
+    fn of(signature: &str, protobuf: bool) -> Identity {
+        Identity {
             caller: "server".into(),
             signature: signature.as_bytes().into(),
             protobuf,
-        })
+        }
     }
 
     const SHORT: Duration = Duration::from_millis(5);
@@ -261,15 +261,18 @@ mod tests {
     async fn identical_requests_under_way_are_one_call_and_nothing_is_kept() {
         let (server, coalesce) = (Server::new(true), Coalesce::new(true));
         let (one, two, other) = tokio::join!(
-            coalesce.share(of("a", false), server.call()),
-            coalesce.share(of("a", false), server.call()),
-            coalesce.share(of("a", true), server.call()),
+            coalesce.share(Some(of("a", false)), server.call()),
+            coalesce.share(Some(of("a", false)), server.call()),
+            coalesce.share(Some(of("a", true)), server.call()),
         );
         assert_eq!((one.answer, one.of_another), (0, false));
         assert_eq!((two.answer, two.of_another), (0, true));
         assert_eq!((other.answer, other.of_another), (1, false));
         assert!(lock(&coalesce.calls).is_empty());
-        assert_eq!(coalesce.share(of("a", false), server.call()).await.answer, 2);
+        assert_eq!(
+            coalesce.share(Some(of("a", false)), server.call()).await.answer,
+            2
+        );
         assert!(lock(&coalesce.calls).is_empty());
     }
 
@@ -277,9 +280,9 @@ mod tests {
     async fn who_waited_for_what_may_not_be_shared_calls_for_itself_once() {
         let (server, coalesce) = (Server::new(false), Coalesce::new(true));
         let (one, two, three) = tokio::join!(
-            coalesce.share(of("a", false), server.call()),
-            coalesce.share(of("a", false), server.call()),
-            coalesce.share(of("a", false), server.call()),
+            coalesce.share(Some(of("a", false)), server.call()),
+            coalesce.share(Some(of("a", false)), server.call()),
+            coalesce.share(Some(of("a", false)), server.call()),
         );
         let mut answers = [one.answer, two.answer, three.answer];
         answers.sort_unstable();
@@ -293,9 +296,9 @@ mod tests {
     async fn a_client_that_leaves_does_not_end_the_call() {
         for coalesce in [Coalesce::new(true), Coalesce::new(false)] {
             let server = Server::new(true);
-            let left = timeout(SHORT / 2, coalesce.share(of("a", false), server.call())).await;
+            let left = timeout(SHORT / 2, coalesce.share(Some(of("a", false)), server.call())).await;
             assert!(left.is_err());
-            let second = coalesce.share(of("a", false), server.call()).await;
+            let second = coalesce.share(Some(of("a", false)), server.call()).await;
             assert_eq!(second.of_another, coalesce.is_on);
             sleep(SHORT).await;
             assert!(lock(&coalesce.calls).is_empty());
@@ -310,7 +313,7 @@ mod tests {
             .unwrap();
         let (server, coalesce) = (Server::new(true), Coalesce::new(true));
         let (call, calls) = (server.call(), Arc::clone(&coalesce.calls));
-        runtime.spawn(async move { coalesce.share(of("a", false), call).await.answer });
+        runtime.spawn(async move { coalesce.share(Some(of("a", false)), call).await.answer });
         runtime.block_on(tokio::task::yield_now());
         assert_eq!(lock(&calls).len(), 1);
         drop(runtime);
@@ -322,7 +325,7 @@ mod tests {
     async fn nothing_is_shared_where_it_is_off_or_has_no_identity() {
         let server = Server::new(true);
         for (coalesce, identity) in [
-            (Coalesce::new(false), of("a", false)),
+            (Coalesce::new(false), Some(of("a", false))),
             (Coalesce::new(true), None),
         ] {
             let (one, two) = tokio::join!(
@@ -337,14 +340,14 @@ mod tests {
     async fn with_too_many_under_way_a_request_is_a_call_of_its_own() {
         let (server, coalesce) = (Server::new(true), Coalesce::new(true));
         let waiting: Vec<_> = (0..MAX_CALLS)
-            .map(|at| coalesce.join(of(&at.to_string(), false).unwrap()))
+            .map(|at| coalesce.join(of(&at.to_string(), false)))
             .collect();
-        assert!(matches!(
-            coalesce.join(of("one more", false).unwrap()),
-            Joined::NoRoom
-        ));
+        assert!(matches!(coalesce.join(of("one more", false)), Joined::NoRoom));
         assert_eq!(
-            coalesce.share(of("one more", false), server.call()).await.answer,
+            coalesce
+                .share(Some(of("one more", false)), server.call())
+                .await
+                .answer,
             0
         );
         drop(waiting);

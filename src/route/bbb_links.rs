@@ -10,14 +10,17 @@
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::{
-    HeaderMap, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode,
+    body::Incoming,
     header::{self, HeaderValue},
     http::uri::Authority,
 };
 
-use super::Router;
+use super::{Router, sessions::Asked};
 use crate::{
     handoff::ServerLink,
+    issue::BbbPath,
+    proxy::About,
     reply::{Body, Failure},
 };
 
@@ -28,8 +31,24 @@ const ODD_SCHEME: &str = ">HTTP/1.1://";
 const MAX_XML_BYTES: usize = 4 * 1024 * 1024;
 
 impl Router {
-    /// The answer with links that can be followed.
-    pub(super) async fn with_links(&self, response: Response<Body>) -> Result<Response<Body>, Failure> {
+    /// A call of BBB's API; no token is in its answer's `Location`, and its links can be followed.
+    pub(super) async fn bbb(
+        &self,
+        request: Request<Incoming>,
+        asked: Asked,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        let has_links = BbbPath::of(request.uri().path()).is_some_and(BbbPath::answers_with_links);
+        let response = self.issue.bbb(request, about).await?;
+        let response = self.without_tokens(asked, response).await?;
+        if has_links {
+            self.with_links(response).await
+        } else {
+            Ok(response)
+        }
+    }
+
+    async fn with_links(&self, response: Response<Body>) -> Result<Response<Body>, Failure> {
         let (mut head, body) = response.into_parts();
         let is_short = body
             .size_hint()

@@ -38,7 +38,7 @@ use crate::{
     clock::Clock,
     files::ClientFiles,
     handoff::{DesignCheck, Handoff},
-    issue::{BbbPath, Endpoint, Issue},
+    issue::{Endpoint, Issue},
     observe::{AccessLog, AccessRecord},
     proxy::{About, ProxyError, Upstream},
     reply::{Body, Failure, Format, Language, Reader},
@@ -170,14 +170,7 @@ impl Router {
             }
             Route::Bbb => {
                 let asked = self.asked(&request, &target, from)?;
-                let has_links = BbbPath::of(target.path).is_some_and(BbbPath::answers_with_links);
-                let response = Box::pin(self.issue.bbb(request, &about)).await?;
-                let response = Box::pin(self.without_tokens(asked, response)).await?;
-                if has_links {
-                    Box::pin(self.with_links(response)).await
-                } else {
-                    Ok(response)
-                }
+                Box::pin(self.bbb(request, asked, &about)).await
             }
             Route::LtiJoin => Box::pin(self.issue.lti_join(request, &about)).await,
             Route::BreakoutJoin => {
