@@ -199,7 +199,7 @@ async fn a_place_is_given_back_in_redis_and_no_bucket_gets_better_than_full() {
     let keys = Arc::new(TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap());
     let server = Upstream::handling(move |_| {
         let token = support::sign(&keys, &Clock::system(), |claims| {
-            claims.user_id = "made-up".into()
+            claims.user_id = "made-up".into();
         });
         let answer =
             format!(r#"{{"status":true,"msg":"success","status_code":"SUCCESS","token":"{token}"}}"#);

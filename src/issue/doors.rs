@@ -19,7 +19,8 @@ use hyper::{
 
 use super::{
     Issue, IssueError, Passed, SERVER,
-    bbb::{self, BbbPath, BbbRefusal},
+    bbb::{self, BbbPath},
+    bbb_refusal::BbbRefusal,
     body, breakout,
     envelope::{self, AuthRefusal},
 };

@@ -7,7 +7,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{answer, bbb::BbbRefusal, envelope::AuthRefusal, request::RequestError};
+use super::{answer, bbb_refusal::BbbRefusal, envelope::AuthRefusal, request::RequestError};
 use crate::{
     limits::OverLimit,
     reply::{Body, BoxError, Failure, ServerCode},

@@ -14,6 +14,7 @@
 
 mod answer;
 mod bbb;
+mod bbb_refusal;
 mod body;
 mod breakout;
 mod call;

@@ -98,35 +98,21 @@ impl Route<'_> {
             Self::Nowhere => "none",
         }
     }
-}
 
-impl Route<'_> {
     /// Is it plugnmeet-server's, which lets scripts of any origin ask?
     pub(super) fn is_api(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Issue
-            | Self::Auth(_)
-            | Self::Bbb
-            | Self::LtiJoin
-            | Self::BreakoutJoin
-            | Self::Webhook
-            | Self::Api
-            | Self::Lti
-            | Self::Server => true,
-            Self::Root
-            | Self::MountWithoutSlash
-            | Self::Page { .. }
-            | Self::PageWithoutSlash
-            | Self::Logout { .. }
-            | Self::Switch
-            | Self::Asset(_)
-            | Self::DesignCheck
-            | Self::Nats(_)
-            | Self::Livekit(_)
-            | Self::Etherpad(_)
-            | Self::Ingress(_)
-            | Self::Nowhere => false,
-        }
+                | Self::Auth(_)
+                | Self::Bbb
+                | Self::LtiJoin
+                | Self::BreakoutJoin
+                | Self::Webhook
+                | Self::Api
+                | Self::Lti
+                | Self::Server
+        )
     }
 }
 
