@@ -1095,6 +1095,35 @@ async fn a_link_that_came_over_plain_http_is_sent_on_and_kept_by_nobody() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
+/// A school that clicks on yesterday's link.
+#[tokio::test]
+async fn genuine_links_of_another_time_are_no_guesses() {
+    let gateway = Gateway::embedded().await;
+    let expired = gateway.sign(|claims| claims.exp -= 700);
+    let early = gateway.sign(|claims| claims.nbf += 700);
+    for _ in 0..15 {
+        let answer = gateway.get(&format!("/?access_token={expired}"), &[]).await;
+        assert_page(&answer, 401, "This link has expired");
+        let answer = gateway
+            .get(&format!("/conference/?access_token={early}"), &[])
+            .await;
+        assert_eq!(answer.status, 401);
+    }
+    for _ in 0..20 {
+        let forged = format!("/?access_token={expired}x");
+        assert_eq!(gateway.get(&forged, &[]).await.status, 401);
+    }
+    assert_eq!(gateway.get("/?access_token=a.b.c", &[]).await.status, 429);
+    // Nor is anybody told to wait who is only late.
+    assert_eq!(
+        gateway
+            .get(&format!("/?access_token={expired}"), &[])
+            .await
+            .status,
+        401
+    );
+}
+
 #[tokio::test]
 async fn the_21st_bad_link_is_429_and_a_good_one_still_passes() {
     let gateway = Gateway::embedded().await;

@@ -72,7 +72,7 @@ fn raw_json(answer: &str) -> Value {
     serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
 }
 
-/// The same request, signed apart: identical ones share one answer.
+/// The same request, signed apart.
 fn again(body: &str, nth: usize) -> String {
     format!("{body}{}", " ".repeat(nth))
 }
@@ -250,11 +250,11 @@ async fn what_would_change_the_signed_bytes_is_415_before_anything_else() {
 }
 
 #[tokio::test]
-async fn a_body_of_64_kib_is_taken_and_one_byte_more_is_413() {
+async fn a_body_of_256_kib_is_taken_and_one_byte_more_is_413() {
     let server = plugnmeet::server().await;
     let gateway = Gateway::in_front_of(&server).await;
     let mut body = token_request("room01", "ann");
-    body.extend(std::iter::repeat_n(' ', 64 * 1024 - body.len()));
+    body.extend(std::iter::repeat_n(' ', 256 * 1024 - body.len()));
     assert_eq!(status_code(&gateway.ask_for_token(&body, &[]).await), "SUCCESS");
     assert_eq!(server.only_request().body, body);
     body.push(' ');
@@ -267,8 +267,8 @@ async fn a_body_of_64_kib_is_taken_and_one_byte_more_is_413() {
 async fn a_length_that_is_too_large_is_refused_before_a_byte_of_the_body() {
     let gateway = Gateway::embedded().await;
     for more in [
-        "Content-Length: 65537\r\n",
-        "Content-Length: 65537\r\nExpect: 100-continue\r\n",
+        "Content-Length: 262145\r\n",
+        "Content-Length: 262145\r\nExpect: 100-continue\r\n",
         "Content-Length: 99999999999\r\n",
     ] {
         let answer = gateway
@@ -306,12 +306,12 @@ async fn a_chunked_body_is_taken_and_one_that_grows_too_large_is_413() {
     let chunk = format!("400\r\n{spaces}\r\n");
     let head = raw_head(
         &gateway,
-        spaces.repeat(65).as_bytes(),
+        spaces.repeat(257).as_bytes(),
         "Transfer-Encoding: chunked\r\n",
     );
     let answer = gateway
         .client()
-        .send_raw((head + &chunk.repeat(65)).as_bytes())
+        .send_raw((head + &chunk.repeat(257)).as_bytes())
         .await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert_eq!(raw_json(&answer)["status"], json!(false));
@@ -538,9 +538,8 @@ async fn a_body_is_judged_as_the_server_judges_it() {
             let keys: Vec<_> = json.as_object().unwrap().keys().collect();
             assert_eq!(keys, ["status", "msg", "status_code"], "{case}");
             assert_eq!(json["status"], json!(false), "{case}");
-            // Whether an id is odd is the server's to judge; everything else never gets there.
-            let of_the_room = rule.is_some_and(|rule| rule.contains("not checked if room"));
-            let expected = usize::from(of_the_room && asks_the_server);
+            // Names and ids are the server's to judge; everything else never gets there.
+            let expected = usize::from(rule.is_some() && asks_the_server);
             assert_eq!(reached, expected, "{case}");
             match (rule, case["violations"].as_array().map(Vec::as_slice)) {
                 (Some(rule), None) => {
@@ -579,10 +578,13 @@ async fn a_body_is_judged_as_the_server_judges_it() {
     }
 }
 
+/// contract.md section 3: the server looks at the block list and at the room first.
 #[tokio::test]
-async fn names_that_the_server_keeps_for_itself_never_reach_it() {
-    let server = plugnmeet::server().await;
-    let gateway = Gateway::in_front_of(&server).await;
+async fn names_that_the_server_keeps_for_itself_are_for_the_issuer_to_judge() {
+    let not_active = r#"{"status":false,"msg":"room is not active","status_code":"ROOM_NOT_FOUND"}"#;
+    let server = Upstream::answering(not_active).await;
+    let upstream = Gateway::in_front_of(&server).await;
+    let embedded = Gateway::with("limits.user = '1/min'").await;
     for (name, user_id, message) in [
         (
             "PLUGNMEET_RECORDER_AUTH",
@@ -602,14 +604,25 @@ async fn names_that_the_server_keeps_for_itself_never_reach_it() {
         ),
     ] {
         let body = json!({"room_id": "room01", "user_info": {"name": name, "user_id": user_id}});
-        let answer = gateway.ask_for_token(&body.to_string(), &[]).await;
-        assert_eq!(answer.status, 200);
+        let answer = upstream.ask_for_token(&body.to_string(), &[]).await;
         assert_eq!(
-            answer.json(),
-            json!({"status": false, "msg": message, "status_code": "INTERNAL_SERVER_ERROR"})
+            (answer.status, answer.text().as_str()),
+            (200, not_active),
+            "{user_id}"
         );
+        // What is refused takes nothing of the one place a minute.
+        for _ in 0..2 {
+            let answer = embedded.ask_for_token(&body.to_string(), &[]).await;
+            assert_eq!(
+                (answer.status, answer.json()),
+                (
+                    200,
+                    json!({"status": false, "msg": message, "status_code": "INTERNAL_SERVER_ERROR"})
+                )
+            );
+        }
     }
-    assert!(server.saw_nothing());
+    assert_eq!(server.requests().len(), 4);
 }
 
 /// contract.md section 0.6: the room may make up ids of its own.
@@ -858,9 +871,24 @@ async fn ten_thousand_forged_addresses_are_one_bucket() {
     );
 }
 
-/// contract.md section 1: a preflight is answered before anyone asks for a signature.
+/// One path of each kind that is the server's.
+const API_PATHS: [&str; 11] = [
+    PATH,
+    "/auth/room/create",
+    "/AUTH/nothing",
+    "/api/verifyToken",
+    "/api/breakoutRoom/join",
+    "/plugnmeet/bigbluebutton/api/join",
+    "/lti/v1",
+    "/lti/v1/api/room/join",
+    "/download/recording/x",
+    "/webhook",
+    "/healthCheck",
+];
+
+/// contract.md section 8: a preflight is answered before anyone asks for a signature.
 #[tokio::test]
-async fn a_preflight_is_answered_as_the_server_answers_it() {
+async fn a_preflight_is_answered_as_the_server_answers_it_and_reaches_nobody() {
     let server = plugnmeet::server().await;
     let gateway = Gateway::in_front_of(&server).await;
     let headers = [
@@ -871,21 +899,62 @@ async fn a_preflight_is_answered_as_the_server_answers_it() {
             "api-key,hash-signature,content-type",
         ),
     ];
-    let answer = gateway.client().request("OPTIONS", PATH, &headers, b"").await;
-    assert_eq!((answer.status, answer.text()), (204, String::new()));
-    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(
-        answer.header("access-control-allow-methods"),
-        Some("POST, GET, OPTIONS, HEAD")
-    );
-    assert_eq!(
-        answer.header("access-control-allow-headers"),
-        Some("api-key,hash-signature,content-type")
-    );
-    assert_eq!(answer.header("access-control-allow-credentials"), None);
+    let of_the_server = |answer: &Answer, name| answer.header(name).map(str::to_owned);
+    for path in API_PATHS {
+        for asked in [&headers[..], &headers[..2]] {
+            let answer = gateway.client().request("OPTIONS", path, asked, b"").await;
+            assert_eq!((answer.status, answer.text()), (204, String::new()), "{path}");
+            for (name, value) in [
+                (
+                    "vary",
+                    Some("Access-Control-Request-Method, Access-Control-Request-Headers, Origin"),
+                ),
+                ("access-control-allow-origin", Some("*")),
+                ("access-control-allow-methods", Some("POST, GET, OPTIONS, HEAD")),
+                (
+                    "access-control-allow-headers",
+                    asked.get(2).map(|(_, wanted)| *wanted),
+                ),
+                ("access-control-allow-credentials", None),
+                ("access-control-max-age", None),
+                ("content-type", None),
+            ] {
+                assert_eq!(of_the_server(&answer, name).as_deref(), value, "{path} {name}");
+            }
+        }
+    }
     assert!(server.saw_nothing());
-    let answer = gateway.client().request("OPTIONS", PATH, &[], b"").await;
-    assert_refused(&answer, 401, "MISSING_REQUIRED_PARAMETER");
+}
+
+#[tokio::test]
+async fn any_other_options_is_no_way_past_a_check() {
+    let server = plugnmeet::server().await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let origin = ("Origin", "https://lms.example.org");
+    let wanted = ("Access-Control-Request-Method", "POST");
+    for headers in [
+        vec![],
+        vec![origin],
+        vec![wanted],
+        vec![("Origin", ""), wanted],
+        vec![origin, ("Access-Control-Request-Method", "")],
+    ] {
+        for path in [PATH, "/auth/room/create", "/auth/recorder/notify"] {
+            let answer = gateway.client().request("OPTIONS", path, &headers, b"{}").await;
+            assert_refused(&answer, 401, "MISSING_REQUIRED_PARAMETER");
+        }
+        let answer = gateway
+            .client()
+            .request("OPTIONS", "/plugnmeet/bigbluebutton/api/join", &headers, b"")
+            .await;
+        assert!(
+            answer
+                .text()
+                .contains("<message>unsupported http method</message>"),
+            "{answer:?}"
+        );
+    }
+    assert!(server.saw_nothing(), "{:?}", server.requests());
 }
 
 #[tokio::test]
@@ -970,7 +1039,7 @@ async fn a_body_that_does_not_come_is_given_up() {
 async fn over_http_2_too_large_a_body_is_413() {
     let gateway = Gateway::embedded().await;
     let headers = [("api-key", API_KEY), ("hash-signature", "00")];
-    let body = vec![b' '; 100_000];
+    let body = vec![b' '; 300_000];
     let answer = gateway.client().request_h2("POST", PATH, &headers, &body).await;
     assert_refused(&answer, 413, "INVALID_PARAMETERS");
 }

@@ -669,7 +669,8 @@ async fn the_cookie_that_is_there_and_the_logout_that_was_decide_what_is_newer()
                 ("Origin", origin),
                 ("Cookie", &cookie),
             ];
-            gateway.post(target, &fields, b"").await
+            // For Ann, as a breakout join has to say.
+            gateway.post(target, &fields, b"\x12\x03ann").await
         }
     };
     // A breakout room's join is such a call too.
@@ -974,11 +975,11 @@ async fn a_link_of_the_servers_is_checked_like_any_other_and_others_pass_as_they
     let bad_design =
         format!("https://localhost/?access_token={token}&custom_design={{\"primary_color\":\"}}\"}}");
     let forged = format!("https://localhost/?access_token={token}x");
-    for (location, status) in [(bad_design, 400), (forged, 401)] {
+    for location in [bad_design, forged] {
         let server = joining(location).await;
         let gateway = Gateway::in_front_of(&server).await;
         let answer = gateway.get(&target, &[]).await;
-        assert_eq!((answer.status, answer.header("location")), (status, None));
+        assert_eq!((answer.status, answer.header("location")), (200, None));
         assert!(answer.text().contains("<returncode>FAILED</returncode>"));
         assert!(!answer.text().contains(&token));
     }

@@ -21,9 +21,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, client::conn::http1};
+use hyper::{Request, Response, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use plugnmeet_gateway::{
+    clock::Clock,
     secret::Secret,
     token::{RequestKey, TokenKeys},
 };
@@ -40,6 +41,7 @@ use support::{
     client::{Answer, Client, plain_get},
     redis::Redis,
     token_request,
+    upstream::{Upstream, text_body},
 };
 
 /// What an outage may add to the slowest answer; a decision itself waits for 20 ms at most.
@@ -190,11 +192,48 @@ async fn a_school_of_400_joins_at_nine_and_redis_is_not_blamed_for_the_crowd() {
     assert_eq!(redis.keys("pnm-gw:user:").await.len(), 400);
 }
 
+/// For rooms that make up ids of their own; nobody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_is_given_back_in_redis_and_no_bucket_gets_better_than_full() {
+    let redis = Redis::start().await;
+    let keys = Arc::new(TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap());
+    let server = Upstream::handling(move |_| {
+        let token = support::sign(&keys, &Clock::system(), |claims| {
+            claims.user_id = "made-up".into();
+        });
+        let answer =
+            format!(r#"{{"status":true,"msg":"success","status_code":"SUCCESS","token":"{token}"}}"#);
+        async move { Response::new(text_body(answer)) }
+    })
+    .await;
+    let generating = format!(
+        "{PATIENT}[issuer]\nmode = 'upstream'\n[upstreams]\nserver = ['{}']",
+        server.url()
+    );
+    let (generating, issuing) = (gateway(&redis, &generating).await, gateway(&redis, PATIENT).await);
+    for _ in 0..30 {
+        assert_eq!(ask(&generating, "room01", "guest").await.status, 200);
+        sleep(Duration::from_millis(10)).await;
+    }
+    for attempt in 0.. {
+        if redis.keys("pnm-gw:user:").await.is_empty() {
+            break;
+        }
+        assert!(attempt < 100, "a place is still taken");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(let_through(&[issuing], 20, "guest").await, 10);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_learns_no_names_and_forgets_in_time() {
     let redis = Redis::start().await;
     // A user's bucket of which one is taken is full again in 6 s, those of the room and the caller in 5, a client's in 3.
-    let limits = format!("{PATIENT}room = '100/min'\ncaller = '100/min'\n");
+    let server = Upstream::answering("{}").await;
+    let limits = format!(
+        "{PATIENT}room = '100/min'\ncaller = '100/min'\n[issuer]\nmode = 'upstream'\n[upstreams]\nserver = ['{}']",
+        server.url()
+    );
     let gateway = gateway(&redis, &limits).await;
     for user in [
         "ann",

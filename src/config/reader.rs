@@ -168,6 +168,11 @@ impl<'i> Reader<'i> {
 
     /// Yes or no.
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> Taken<bool> {
+        self.flag_or(key, default, "write true or false")
+    }
+
+    /// As `flag`, where more can be said of what to write.
+    pub(super) fn flag_or(&mut self, key: &'static str, default: bool, allowed: &str) -> Taken<bool> {
         let found = match self.take(key) {
             None => return Ok(default),
             Some(Given::File(DeValue::Boolean(flag))) => return Ok(flag),
@@ -178,11 +183,7 @@ impl<'i> Reader<'i> {
                 _ => shown(&text),
             },
         };
-        Err(self.refuse(
-            key,
-            format!("{found} is neither true nor false"),
-            "write true or false",
-        ))
+        Err(self.refuse(key, format!("{found} is neither true nor false"), allowed))
     }
 
     /// A text that no problem shows.

@@ -233,7 +233,12 @@ fn config_file(reader: &mut Reader<'_>) -> Taken<Option<PathBuf>> {
 fn issuer(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Issuer> {
     let mode = reader.text("issuer.mode", "embedded", &word());
     let token_validity = reader.text("issuer.token_validity", "10m", &VALIDITY);
-    let coalesce = reader.text("issuer.coalesce", "10s", &DURATION);
+    // It was a time once, for which answers were kept.
+    let coalesce = reader.flag_or(
+        "issuer.coalesce",
+        true,
+        "write true, or false for what was \"0s\"; no answer is kept any more, so there is no time to write",
+    );
     facts.issuer_is_upstream = mode == Ok(IssuerMode::Upstream);
     Ok(Issuer {
         mode: mode?,
@@ -349,7 +354,7 @@ fn timeouts(reader: &mut Reader<'_>) -> Taken<Timeouts> {
 
 fn sizes(reader: &mut Reader<'_>) -> Taken<Sizes> {
     let header = reader.text("sizes.header", "32KiB", &HEADER);
-    let token_body = reader.text("sizes.token_body", "64KiB", &TOKEN_BODY);
+    let token_body = reader.text("sizes.token_body", "256KiB", &TOKEN_BODY);
     let body = reader.text("sizes.body", "50MiB", &BODY);
     let least_rate = reader.text("sizes.least_rate", "1KiB/s", &BYTE_RATE);
     Ok(Sizes {

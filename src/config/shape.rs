@@ -125,8 +125,8 @@ pub struct Client {
 pub struct Issuer {
     pub mode: IssuerMode,
     pub token_validity: Duration,
-    /// Zero: nothing is shared.
-    pub coalesce: Duration,
+    /// Do identical requests that are under way share one call?
+    pub coalesce: bool,
 }
 
 /// An integrator with a key of its own.

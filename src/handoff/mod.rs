@@ -59,7 +59,7 @@ use crate::{
     reply::Body,
     secret::Secret,
     sessions::{HandedOff, Sessions},
-    token::{Claims, TokenKeys, Unverified, Verified},
+    token::{BadToken, Claims, TokenKeys, Unverified, Verified},
 };
 
 /// The parameter that carries the token (contract.md section 6).
@@ -205,6 +205,10 @@ impl Handoff {
         }
         let verified = match self.keys.verify(Unverified(token), self.clock.unix()) {
             Ok(verified) => verified,
+            // Yesterday's link is no guess.
+            Err(bad @ (BadToken::Expired | BadToken::NotYetValid)) => {
+                return Err(HandoffError::BadToken(bad));
+            }
             Err(bad) => {
                 self.limits.failure(visit.client).await?;
                 return Err(HandoffError::BadToken(bad));

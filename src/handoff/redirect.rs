@@ -30,7 +30,11 @@ impl<'a> ServerLink<'a> {
         if !response.status().is_redirection() {
             return None;
         }
-        let location = only_location(response.headers())?;
+        Self::in_text(only_location(response.headers())?)
+    }
+
+    /// The link that this text is, if it has a token.
+    pub fn in_text(location: &'a str) -> Option<Self> {
         let (address, query) = location.split_once('?')?;
         if Query(query).only(TOKEN_PARAMETER) == Ok(None) {
             return None;
@@ -87,6 +91,16 @@ impl Handoff {
         let token = Query(visit.query).only(TOKEN_PARAMETER);
         let token = token.map_err(|_| HandoffError::TwoTokens)?;
         self.hand_off(visit, &token.unwrap_or_default()).await
+    }
+
+    /// The query of a link that the server hands out in an answer, with what is bad in its design taken out: whoever reads
+    /// that answer shows no page of ours.
+    pub fn query_in_an_answer(&self, link: &ServerLink<'_>) -> String {
+        let query = link.query();
+        match self.checked_design(&query) {
+            Ok((cleaned, _)) => cleaned.unwrap_or(query),
+            Err(_) => Query(&query).without("custom_design"),
+        }
     }
 }
 

@@ -34,12 +34,9 @@ impl Whole {
         Ok(Self {
             status: head.status,
             headers: head.headers,
-            body,
+            // A copy: what came may be a small part of a buffer that would live as long.
+            body: Bytes::copy_from_slice(&body),
         })
-    }
-
-    pub(super) fn status(&self) -> StatusCode {
-        self.status
     }
 
     pub(super) fn is_success(&self) -> bool {

@@ -6,17 +6,19 @@
 //! its first parameter renamed is a call of anything. A request passes here if the two pieces are one and the same, in
 //! the form that every client sends: `method?parameters&checksum=sum`, or all of that in a form.
 //!
-//! Not here: counting joins, reading the body (`super::doors`).
+//! Not here: counting joins, reading the body (`super::doors`), what a refusal says (`super::bbb_refusal`).
 //!
 //! Sources: contract.md sections 0.17, 5 and 8; plugnmeet-server 2.4.0, its BBB controller.
 
-use std::fmt;
-
-use hyper::{HeaderMap, Method, StatusCode, header};
+use hyper::{
+    HeaderMap, Method,
+    header::{self, HeaderValue},
+};
 use memchr::memmem;
 use percent_encoding::percent_decode;
 
-use crate::{reply::Failure, token::TokenKeys};
+use super::bbb_refusal::BbbRefusal;
+use crate::token::TokenKeys;
 
 /// `/{key}/bigbluebutton/api` and what follows, as the server's router reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,28 @@ impl<'a> BbbPath<'a> {
         self.command.is_empty()
     }
 
+    /// Does the server write addresses of its own into the answer?
+    pub fn answers_with_links(self) -> bool {
+        self.is_join() || self.command.eq_ignore_ascii_case("getRecordings")
+    }
+
+    /// Does this call come with a list of slides? Nothing in it is signed, so it is taken where the server reads it and
+    /// nowhere else: by a POST to `create`, as XML.
+    pub(super) fn takes_slides(self, method: &Method, headers: &HeaderMap) -> bool {
+        let media = headers
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        let essence = media
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let is_xml = [&b"application/xml"[..], b"text/xml"]
+            .iter()
+            .any(|xml| essence.eq_ignore_ascii_case(xml));
+        method == Method::POST && is_xml && self.command.eq_ignore_ascii_case("create")
+    }
+
     /// Does this call issue a token?
     pub(super) fn is_join(self) -> bool {
         self.command.eq_ignore_ascii_case("join")
@@ -59,70 +83,6 @@ impl<'a> BbbPath<'a> {
             None | Some("") => Err(BbbRefusal::NoMethod),
             Some(method) => Ok(method),
         }
-    }
-}
-
-/// Why a call is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BbbRefusal {
-    /// The path ends in a slash, so no method is signed.
-    NoMethod,
-    /// Not the server's API key.
-    WrongKey,
-    /// A second `?`: what follows it is not signed.
-    TwoQueries,
-    /// A query beside a form: it is not signed.
-    QueryBesideForm,
-    /// No `checksum` at all.
-    NoChecksum,
-    /// More than one, in whatever spelling.
-    TwoChecksums,
-    /// Something follows the checksum, or it is the end of another name.
-    OddChecksum,
-    /// Not the checksum of this call.
-    WrongChecksum,
-    /// A parameter is there twice that may be there once.
-    Repeated,
-}
-
-impl BbbRefusal {
-    /// Could this be somebody who is trying out keys?
-    pub(super) fn is_guess(self) -> bool {
-        matches!(self, Self::WrongKey | Self::WrongChecksum)
-    }
-}
-
-impl fmt::Display for BbbRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoMethod => "the path does not end in a method",
-            Self::WrongKey => "invalid api key",
-            Self::TwoQueries => "the request has two question marks",
-            Self::QueryBesideForm => "a form can't have a query beside it",
-            Self::NoChecksum => "the checksum is missing",
-            Self::TwoChecksums => "there is more than one checksum",
-            Self::OddChecksum => "the checksum must be the last parameter",
-            Self::WrongChecksum => "Checksums do not match",
-            Self::Repeated => "a parameter is there twice",
-        })
-    }
-}
-
-impl From<BbbRefusal> for Failure {
-    fn from(refusal: BbbRefusal) -> Self {
-        // The server's own keys: clients tell a wrong secret from a failed call by them.
-        let code = match refusal {
-            BbbRefusal::WrongKey => "apiKeyError",
-            BbbRefusal::NoChecksum
-            | BbbRefusal::TwoChecksums
-            | BbbRefusal::OddChecksum
-            | BbbRefusal::WrongChecksum => "checksumError",
-            BbbRefusal::NoMethod
-            | BbbRefusal::TwoQueries
-            | BbbRefusal::QueryBesideForm
-            | BbbRefusal::Repeated => "parsingError",
-        };
-        Self::new(StatusCode::BAD_REQUEST, code, refusal.to_string())
     }
 }
 
@@ -227,7 +187,6 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;

@@ -10,6 +10,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
 use crate::{
     secret::Secret,
@@ -149,6 +150,11 @@ fn matches(pattern: &str, text: &str) -> bool {
         text = text.get(at + piece.len()..).unwrap_or_default();
     }
     text.ends_with(last)
+}
+
+/// Is this one JSON object, and nothing else?
+pub(super) fn is_object(body: &[u8]) -> bool {
+    serde_json::from_slice::<&RawValue>(body).is_ok_and(|value| value.get().starts_with('{'))
 }
 
 /// The one room that a body on `/auth` names, under either spelling (contract.md section 2); none if there is none, or

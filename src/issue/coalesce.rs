@@ -1,308 +1,308 @@
-//! Identical signed requests share one call to the server, and its answer.
+//! Identical signed requests that are under way at the same moment share one call to the server.
 //!
-//! A second token for a user who is online throws them out of the room, so a double click, or an SDK that tries again,
-//! must not become a second call (contract.md section 3). A call that is under way is shared however long it takes; its
-//! answer is shared for a while after it.
+//! A second token for a user who is online throws them out of the room, so a double click must not become a second call
+//! (contract.md section 3). Nothing is kept after the answer: what the server would say a moment later is the server's
+//! to say. An answer that may not be shared, a failure above all, is its own client's alone: whoever waited for it makes
+//! a call of its own then, and that once.
 //!
 //! Shared within this process: two replicas behind one balancer make two calls.
+//!
+//! Source: product.md "Issuing tokens".
 
 use std::{
     collections::HashMap,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use tokio::{runtime::Handle, sync::watch, time::sleep};
+use tokio::{runtime::Handle, sync::watch};
 
-use crate::clock::Clock;
-
-/// Calls remembered; while there are as many, further requests are calls of their own. The limits let through far fewer.
+/// Calls that others may join; while there are as many, further requests are calls of their own. The limits let through
+/// far fewer.
 const MAX_CALLS: usize = 10_000;
 
-/// What makes two requests the same: everything on which the server's answer depends.
+/// What makes two requests the same: everything on which the server's answer depends, and who is to count for it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
+    /// Who asks, by the name under which it is limited.
+    pub(super) caller: Box<str>,
     /// The server's own, over the body, and checked.
     pub(super) signature: Box<[u8]>,
     /// Is the answer to be protobuf?
     pub(super) protobuf: bool,
 }
 
-/// What is shared.
-pub(super) trait Answer: Clone + Send + Sync + 'static {
-    /// Can nothing have happened on the server, so that the next request may well be another call?
-    fn is_harmless(&self) -> bool;
-}
-
-/// Calls of the last moments; `A` is an answer.
-pub(super) struct Coalesce<A> {
-    window: Duration,
-    clock: Clock,
-    calls: Arc<Calls<A>>,
-}
-
-type Calls<A> = Mutex<HashMap<Identity, Call<A>>>;
-
-#[derive(Clone)]
-struct Call<A> {
-    answer: watch::Receiver<Option<A>>,
-    /// None while it is under way.
-    ended: Option<Duration>,
+/// How a call ended.
+pub(super) struct Ended<A> {
+    pub(super) answer: A,
+    /// Is it right for everybody who asked the same?
+    pub(super) shareable: bool,
 }
 
 /// An answer, and whether it is that of another's call.
 pub(super) struct Shared<A> {
-    pub(super) answer: Option<A>,
+    pub(super) answer: A,
     pub(super) of_another: bool,
 }
 
-impl<A: Answer> Coalesce<A> {
-    pub(super) fn new(window: Duration, clock: Clock) -> Self {
+/// The calls that are under way; `A` is an answer.
+pub(super) struct Coalesce<A> {
+    is_on: bool,
+    calls: Arc<Calls<A>>,
+}
+
+/// Where each call tells its answer.
+type Calls<A> = Mutex<HashMap<Identity, watch::Sender<Option<A>>>>;
+
+impl<A: Clone + Send + Sync + 'static> Coalesce<A> {
+    pub(super) fn new(is_on: bool) -> Self {
         Self {
-            window,
-            clock,
+            is_on,
             calls: Arc::default(),
         }
     }
 
-    /// The answer of the one call for this identity: of one under way or just ended, or of this one, which goes on when
-    /// its client leaves. There is none if the call itself was cut off.
-    pub(super) async fn share<F>(&self, identity: Identity, call: Pin<Box<F>>) -> Shared<A>
+    /// The answer of the call that is under way for this identity, if it may be shared; else that of this one, which goes
+    /// on when its client leaves. A call without an identity is shared with nobody.
+    pub(super) async fn share<F>(&self, identity: Option<Identity>, call: Pin<Box<F>>) -> Shared<A>
     where
-        F: Future<Output = A> + Send + 'static,
+        F: Future<Output = Ended<A>> + Send + 'static,
     {
-        let remembered = match self.join(identity) {
-            Ok(mut recent) => {
-                let answer = recent.wait_for(Option::is_some).await;
-                return Shared {
-                    answer: answer.ok().and_then(|answer| answer.clone()),
-                    of_another: true,
-                };
+        let leading = match identity
+            .filter(|_| self.is_on)
+            .map(|identity| self.join(identity))
+        {
+            Some(Joined::Waiting(mut told)) => {
+                let told = told.wait_for(Option::is_some).await;
+                if let Some(answer) = told.ok().and_then(|answer| answer.clone()) {
+                    return Shared {
+                        answer,
+                        of_another: true,
+                    };
+                }
+                None
             }
-            Err(ours) => ours,
+            Some(Joined::Leading(leading)) => Some(leading),
+            Some(Joined::NoRoom) | None => None,
         };
         let ours = GoesOn {
             call: Some(call),
-            remembered,
+            leading,
         };
         Shared {
-            answer: Some(ours.await),
+            answer: ours.await,
             of_another: false,
         }
     }
 
-    /// Another's call, or our own to be made, remembered if it is to be shared.
-    fn join(&self, identity: Identity) -> Result<watch::Receiver<Option<A>>, Option<Remembered<A>>> {
-        if self.window.is_zero() {
-            return Err(None);
-        }
-        let now = self.clock.steady();
+    fn join(&self, identity: Identity) -> Joined<A> {
         let mut calls = lock(&self.calls);
-        let is_recent = |call: &&Call<A>| call.ended.is_none_or(|ended| now < ended + self.window);
-        if let Some(call) = calls.get(&identity).filter(is_recent) {
-            return Ok(call.answer.clone());
+        if let Some(call) = calls.get(&identity) {
+            return Joined::Waiting(call.subscribe());
         }
         if calls.len() >= MAX_CALLS {
-            return Err(None);
+            return Joined::NoRoom;
         }
-        let (tell, answer) = watch::channel(None);
-        let call = Call { answer, ended: None };
-        calls.insert(identity.clone(), call);
-        Err(Some(Remembered {
+        let tell = watch::Sender::new(None);
+        calls.insert(identity.clone(), tell.clone());
+        Joined::Leading(Leading {
             identity,
             tell,
+            answer: None,
             calls: Arc::clone(&self.calls),
-            clock: self.clock.clone(),
-            window: self.window,
-        }))
+        })
     }
 }
 
-/// A call of our own that others may join.
-struct Remembered<A> {
-    identity: Identity,
-    tell: watch::Sender<Option<A>>,
-    calls: Arc<Calls<A>>,
-    clock: Clock,
-    window: Duration,
+/// What a request is to those that ask the same.
+enum Joined<A> {
+    Waiting(watch::Receiver<Option<A>>),
+    Leading(Leading<A>),
+    NoRoom,
 }
 
-impl<A: Answer> Remembered<A> {
-    fn ended(self, answer: &A) {
-        let Self {
-            identity,
-            tell,
-            calls,
-            clock,
-            window,
-        } = self;
-        // Answers hold tokens: none is kept for longer than it takes.
-        let keep = if answer.is_harmless() {
-            Duration::ZERO
-        } else {
-            window
-        };
-        if let Some(call) = lock(&calls).get_mut(&identity) {
-            call.ended = Some(clock.steady());
+/// A call that others may join, until this is dropped.
+struct Leading<A> {
+    identity: Identity,
+    tell: watch::Sender<Option<A>>,
+    /// What those who wait are told at the end.
+    answer: Option<A>,
+    calls: Arc<Calls<A>>,
+}
+
+impl<A: Clone> Leading<A> {
+    fn ended(mut self, ended: &Ended<A>) {
+        self.answer = ended.shareable.then(|| ended.answer.clone());
+    }
+}
+
+impl<A> Drop for Leading<A> {
+    /// INVARIANT: first nobody can join any more, then those who did are told. Until here the place was this call's alone, so
+    /// it is no other's that is taken away.
+    fn drop(&mut self) {
+        lock(&self.calls).remove(&self.identity);
+        if let Some(answer) = self.answer.take() {
+            self.tell.send_replace(Some(answer));
         }
-        tell.send_replace(Some(answer.clone()));
-        tokio::spawn(async move {
-            sleep(keep).await;
-            lock(&calls).remove(&identity);
-        });
     }
 }
 
 /// A call of our own. It is a part of whoever waits for it; dropped before its end, it becomes a task of its own.
-struct GoesOn<A: Answer, F: Future<Output = A> + Send + 'static> {
+struct GoesOn<A, F>
+where
+    A: Clone + Send + Sync + 'static,
+    F: Future<Output = Ended<A>> + Send + 'static,
+{
     call: Option<Pin<Box<F>>>,
-    remembered: Option<Remembered<A>>,
+    leading: Option<Leading<A>>,
 }
 
-impl<A: Answer, F: Future<Output = A> + Send + 'static> Future for GoesOn<A, F> {
+/// The call has a place of its own, and nothing else is pinned.
+impl<A, F> Unpin for GoesOn<A, F>
+where
+    A: Clone + Send + Sync + 'static,
+    F: Future<Output = Ended<A>> + Send + 'static,
+{
+}
+
+impl<A, F> Future for GoesOn<A, F>
+where
+    A: Clone + Send + Sync + 'static,
+    F: Future<Output = Ended<A>> + Send + 'static,
+{
     type Output = A;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<A> {
         let Some(call) = &mut self.call else {
             return Poll::Pending;
         };
-        let answer = ready!(call.as_mut().poll(cx));
+        let ended = ready!(call.as_mut().poll(cx));
         self.call = None;
-        if let Some(remembered) = self.remembered.take() {
-            remembered.ended(&answer);
+        if let Some(leading) = self.leading.take() {
+            leading.ended(&ended);
         }
-        Poll::Ready(answer)
+        Poll::Ready(ended.answer)
     }
 }
 
-impl<A: Answer, F: Future<Output = A> + Send + 'static> Drop for GoesOn<A, F> {
+impl<A, F> Drop for GoesOn<A, F>
+where
+    A: Clone + Send + Sync + 'static,
+    F: Future<Output = Ended<A>> + Send + 'static,
+{
     fn drop(&mut self) {
         let (Some(call), Ok(runtime)) = (self.call.take(), Handle::try_current()) else {
             return;
         };
-        let remembered = self.remembered.take();
+        let leading = self.leading.take();
         // Not this type again: a runtime that ends drops at once what is still given to it.
         runtime.spawn(async move {
-            let answer = call.await;
-            if let Some(remembered) = remembered {
-                remembered.ended(&answer);
+            let ended = call.await;
+            if let Some(leading) = leading {
+                leading.ended(&ended);
             }
         });
     }
 }
 
-fn lock<A>(calls: &Calls<A>) -> std::sync::MutexGuard<'_, HashMap<Identity, Call<A>>> {
+fn lock<A>(calls: &Calls<A>) -> MutexGuard<'_, HashMap<Identity, watch::Sender<Option<A>>>> {
     calls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
-    impl Answer for usize {
-        fn is_harmless(&self) -> bool {
-            *self >= 100
-        }
-    }
-
     fn of(signature: &str, protobuf: bool) -> Identity {
         Identity {
+            caller: "server".into(),
             signature: signature.as_bytes().into(),
             protobuf,
         }
     }
 
-    fn counting(
-        calls: &Arc<AtomicUsize>,
-        takes: Duration,
-    ) -> Pin<Box<impl Future<Output = usize> + Send + use<>>> {
-        let calls = Arc::clone(calls);
-        Box::pin(async move {
-            sleep(takes).await;
-            calls.fetch_add(1, Ordering::Relaxed)
-        })
-    }
-
     const SHORT: Duration = Duration::from_millis(5);
-    const WINDOW: Duration = Duration::from_secs(10);
 
-    #[tokio::test(start_paused = true)]
-    async fn identical_requests_are_one_call_until_some_time_after_it() {
-        let (clock, calls) = (Clock::system(), Arc::new(AtomicUsize::new(0)));
-        let coalesce = Coalesce::new(WINDOW, clock.clone());
-        let (one, other) = (of("a", false), of("a", true));
-        let both = tokio::join!(
-            coalesce.share(one.clone(), counting(&calls, SHORT)),
-            coalesce.share(one.clone(), counting(&calls, SHORT))
-        );
-        assert_eq!((both.0.answer, both.0.of_another), (Some(0), false));
-        assert_eq!((both.1.answer, both.1.of_another), (Some(0), true));
-        assert_eq!(
-            coalesce.share(other, counting(&calls, SHORT)).await.answer,
-            Some(1)
-        );
-        clock.advance(WINDOW);
-        assert_eq!(
-            coalesce.share(one.clone(), counting(&calls, SHORT)).await.answer,
-            Some(2)
-        );
+    /// A server that counts calls; every answer tells its number, and is shareable unless said otherwise.
+    #[derive(Clone)]
+    struct Server {
+        calls: Arc<AtomicUsize>,
+        shareable: bool,
+    }
+
+    impl Server {
+        fn new(shareable: bool) -> Self {
+            Self {
+                calls: Arc::default(),
+                shareable,
+            }
+        }
+
+        fn call(&self) -> Pin<Box<impl Future<Output = Ended<usize>> + Send + use<>>> {
+            let Self { calls, shareable } = self.clone();
+            Box::pin(async move {
+                let answer = calls.fetch_add(1, Ordering::Relaxed);
+                sleep(SHORT).await;
+                Ended { answer, shareable }
+            })
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_under_way_is_shared_however_long_it_takes() {
-        let (clock, calls) = (Clock::system(), Arc::new(AtomicUsize::new(0)));
-        let coalesce = Arc::new(Coalesce::new(WINDOW, clock.clone()));
-        let identity = of("a", false);
-        let long = counting(&calls, WINDOW * 2);
-        let first = {
-            let (coalesce, identity) = (Arc::clone(&coalesce), identity.clone());
-            tokio::spawn(async move { coalesce.share(identity, long).await.answer })
-        };
-        sleep(SHORT).await;
-        clock.advance(WINDOW + SHORT);
-        assert_eq!(
-            coalesce
-                .share(identity.clone(), counting(&calls, SHORT))
-                .await
-                .answer,
-            Some(0)
+    async fn identical_requests_under_way_are_one_call_and_nothing_is_kept() {
+        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let (one, two, other) = tokio::join!(
+            coalesce.share(Some(of("a", false)), server.call()),
+            coalesce.share(Some(of("a", false)), server.call()),
+            coalesce.share(Some(of("a", true)), server.call()),
         );
-        assert_eq!(first.await.unwrap(), Some(0));
+        assert_eq!((one.answer, one.of_another), (0, false));
+        assert_eq!((two.answer, two.of_another), (0, true));
+        assert_eq!((other.answer, other.of_another), (1, false));
+        assert!(lock(&coalesce.calls).is_empty());
+        assert_eq!(
+            coalesce.share(Some(of("a", false)), server.call()).await.answer,
+            2
+        );
+        assert!(lock(&coalesce.calls).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_for_what_may_not_be_shared_calls_for_itself_once() {
+        let (server, coalesce) = (Server::new(false), Coalesce::new(true));
+        let (one, two, three) = tokio::join!(
+            coalesce.share(Some(of("a", false)), server.call()),
+            coalesce.share(Some(of("a", false)), server.call()),
+            coalesce.share(Some(of("a", false)), server.call()),
+        );
+        let mut answers = [one.answer, two.answer, three.answer];
+        answers.sort_unstable();
+        assert_eq!(answers, [0, 1, 2]);
+        assert!(!one.of_another && !two.of_another && !three.of_another);
+        assert_eq!(server.calls.load(Ordering::Relaxed), 3);
+        assert!(lock(&coalesce.calls).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_leaves_does_not_end_the_call() {
-        let calls = Arc::new(AtomicUsize::new(0));
-        let coalesce = Coalesce::new(WINDOW, Clock::system());
-        let identity = of("a", false);
-        let left = tokio::time::timeout(
-            SHORT / 2,
-            coalesce.share(identity.clone(), counting(&calls, SHORT)),
-        )
-        .await;
-        assert!(left.is_err());
-        assert_eq!(
-            coalesce
-                .share(identity.clone(), counting(&calls, SHORT))
-                .await
-                .answer,
-            Some(0)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nor_does_it_where_nothing_is_shared() {
-        let calls = Arc::new(AtomicUsize::new(0));
-        let coalesce = Coalesce::new(Duration::ZERO, Clock::system());
-        let left = tokio::time::timeout(SHORT / 2, coalesce.share(of("a", false), counting(&calls, SHORT)));
-        assert!(left.await.is_err());
-        sleep(SHORT).await;
-        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        for coalesce in [Coalesce::new(true), Coalesce::new(false)] {
+            let server = Server::new(true);
+            let left = timeout(SHORT / 2, coalesce.share(Some(of("a", false)), server.call())).await;
+            assert!(left.is_err());
+            let second = coalesce.share(Some(of("a", false)), server.call()).await;
+            assert_eq!(second.of_another, coalesce.is_on);
+            sleep(SHORT).await;
+            assert!(lock(&coalesce.calls).is_empty());
+        }
     }
 
     #[test]
@@ -311,59 +311,46 @@ mod tests {
             .enable_time()
             .build()
             .unwrap();
-        let calls = Arc::new(AtomicUsize::new(0));
-        let coalesce = Coalesce::new(WINDOW, Clock::system());
-        let call = counting(&calls, WINDOW);
-        runtime.spawn(async move { coalesce.share(of("a", false), call).await.answer });
+        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let (call, calls) = (server.call(), Arc::clone(&coalesce.calls));
+        runtime.spawn(async move { coalesce.share(Some(of("a", false)), call).await.answer });
         runtime.block_on(tokio::task::yield_now());
+        assert_eq!(lock(&calls).len(), 1);
         drop(runtime);
-        assert_eq!(Arc::strong_count(&calls), 1);
+        assert_eq!(Arc::strong_count(&server.calls), 1);
+        assert!(lock(&calls).is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_did_nothing_is_forgotten_and_so_is_every_answer_in_time() {
-        let calls = Arc::new(AtomicUsize::new(100));
-        let coalesce = Coalesce::new(WINDOW, Clock::system());
-        let identity = of("a", false);
-        assert_eq!(
-            coalesce
-                .share(identity.clone(), counting(&calls, SHORT))
-                .await
-                .answer,
-            Some(100)
-        );
-        sleep(SHORT).await;
-        assert_eq!(
-            coalesce
-                .share(identity.clone(), counting(&calls, SHORT))
-                .await
-                .answer,
-            Some(101)
-        );
-        calls.store(0, Ordering::Relaxed);
-        coalesce.share(of("b", false), counting(&calls, SHORT)).await;
-        sleep(WINDOW * 2).await;
-        assert_eq!(lock(&coalesce.calls).len(), 0);
+    async fn nothing_is_shared_where_it_is_off_or_has_no_identity() {
+        let server = Server::new(true);
+        for (coalesce, identity) in [
+            (Coalesce::new(false), Some(of("a", false))),
+            (Coalesce::new(true), None),
+        ] {
+            let (one, two) = tokio::join!(
+                coalesce.share(identity.clone(), server.call()),
+                coalesce.share(identity, server.call())
+            );
+            assert!(one.answer != two.answer && !one.of_another && !two.of_another);
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_window_shares_nothing() {
-        let calls = Arc::new(AtomicUsize::new(0));
-        let coalesce = Coalesce::new(Duration::ZERO, Clock::system());
-        let identity = of("a", false);
+    async fn with_too_many_under_way_a_request_is_a_call_of_its_own() {
+        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let waiting: Vec<_> = (0..MAX_CALLS)
+            .map(|at| coalesce.join(of(&at.to_string(), false)))
+            .collect();
+        assert!(matches!(coalesce.join(of("one more", false)), Joined::NoRoom));
         assert_eq!(
             coalesce
-                .share(identity.clone(), counting(&calls, SHORT))
+                .share(Some(of("one more", false)), server.call())
                 .await
                 .answer,
-            Some(0)
+            0
         );
-        assert_eq!(
-            coalesce
-                .share(identity.clone(), counting(&calls, SHORT))
-                .await
-                .answer,
-            Some(1)
-        );
+        drop(waiting);
+        assert!(lock(&coalesce.calls).is_empty());
     }
 }

@@ -10,6 +10,7 @@
 //! Sources: product.md "Issuing tokens" and "Limits"; contract.md sections 0.17, 0.19, 5 and 8.
 
 use bytes::Bytes;
+use http_body::Body as _;
 use hyper::{
     HeaderMap, Method, Request, Response,
     body::Incoming,
@@ -18,8 +19,9 @@ use hyper::{
 
 use super::{
     Issue, IssueError, Passed, SERVER,
-    bbb::{self, BbbPath, BbbRefusal},
-    body,
+    bbb::{self, BbbPath},
+    bbb_refusal::BbbRefusal,
+    body, breakout,
     envelope::{self, AuthRefusal},
     learned::Door,
 };
@@ -54,9 +56,6 @@ impl Joining {
 impl Issue {
     /// A call of BBB's API.
     pub async fn bbb(&self, request: Request<Incoming>, about: &About) -> Result<Response<Body>, Failure> {
-        if envelope::is_preflight(request.method(), request.headers()) {
-            return self.passed(Ok(Passed::Streaming(request)), about).await;
-        }
         let uri = request.uri().clone();
         let path = BbbPath::of(uri.path()).ok_or(IssueError::Bbb(BbbRefusal::NoMethod))?;
         let query = uri.query().unwrap_or_default().as_bytes();
@@ -83,8 +82,9 @@ impl Issue {
         self.join(joining, passed, about).await
     }
 
-    /// `POST /api/breakoutRoom/join`: counts for whom the token is, in its own room. The breakout room stands in a body that
-    /// nobody has signed: counted by it, one participant could use the room's and the caller's limits up.
+    /// `POST /api/breakoutRoom/join`: for whom the token is, and for nobody else, though the server would issue for whoever
+    /// stands in the body. It counts in the token's own room: by the breakout room, which nobody has signed, one participant
+    /// could use the room's and the caller's limits up.
     pub async fn breakout_join(
         &self,
         request: Request<Incoming>,
@@ -127,22 +127,30 @@ impl Issue {
         joining: &mut Joining,
     ) -> Result<Passed, IssueError> {
         let client = about.client;
-        envelope::check_media(request.headers(), false)?;
-        if path.is_bare() {
-            return Ok(Passed::Streaming(request));
-        }
         if !self.keys.is_api_key(path.key.as_bytes()) {
             return Err(self.refused_call(BbbRefusal::WrongKey, client).await);
         }
+        if request.method() != Method::GET && request.method() != Method::POST {
+            return Err(BbbRefusal::Method.into());
+        }
+        if path.is_bare() {
+            return Ok(Passed::Streaming(request));
+        }
+        envelope::check_media(request.headers(), false)?;
         let form = bbb::is_form(request.method(), request.headers());
         if !form && !path.is_join() {
             self.signed(path, query, None, client).await?;
-            return Ok(Passed::Streaming(request));
+            if path.takes_slides(request.method(), request.headers()) || request.body().is_end_stream() {
+                return Ok(Passed::Streaming(request));
+            }
         }
         let request = self.whole(request).await?;
         let parameters = self
             .signed(path, query, form.then_some(request.body()), client)
             .await?;
+        if !form && !request.body().is_empty() {
+            return Err(BbbRefusal::Body.into());
+        }
         if path.is_join() {
             let wanted = bbb::joining(parameters)?;
             self.count(&wanted.meeting_id, &wanted.user_id, joining).await?;
@@ -191,6 +199,13 @@ impl Issue {
                 .into_owned(),
         };
         let request = self.whole(request).await?;
+        if let Some(who) = self.keys.participant(Unverified(&token), self.clock.unix()) {
+            match breakout::user_of(request.body()) {
+                Some(user_id) if user_id == who.user_id => {}
+                Some(_) => return Err(IssueError::AnotherUser),
+                None => return Err(IssueError::Unreadable),
+            }
+        }
         self.count_bearer(&token, about, joining).await?;
         Ok(Passed::Whole(request))
     }
@@ -228,7 +243,8 @@ impl Issue {
     async fn count(&self, room_id: &str, user_id: &str, joining: &mut Joining) -> Result<(), IssueError> {
         joining.decision.caller(SERVER);
         joining.decision.wanted(room_id, user_id, None);
-        Ok(self.limits.issue(SERVER, room_id, user_id).await?)
+        self.limits.issue(SERVER, room_id, user_id).await?;
+        Ok(())
     }
 
     async fn whole(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {

@@ -7,12 +7,12 @@
 //! Sources: contract.md sections 0.15 and 1, product.md "Issuing tokens".
 
 use hyper::{
-    HeaderMap, Method, Response, StatusCode,
+    HeaderMap, StatusCode,
     header::{self, HeaderName, HeaderValue},
 };
 
 use super::callers::{Caller, Callers};
-use crate::reply::{Body, Failure, ServerCode};
+use crate::reply::{Failure, ServerCode};
 
 /// Why a request on `/auth` is refused; in the server's words where the server has some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,28 +155,6 @@ pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|media_type| media_type == "application/protobuf")
-}
-
-/// The server answers these before it looks for a signature (contract.md section 1).
-pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::OPTIONS
-        && headers.contains_key(header::ORIGIN)
-        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// What the server answers to a preflight (contract.md section 8, CORS).
-pub(super) fn preflight(asked: &HeaderMap) -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("POST, GET, OPTIONS, HEAD"),
-    );
-    if let Some(wanted) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
-    }
-    response
 }
 
 #[cfg(test)]

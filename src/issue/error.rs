@@ -7,7 +7,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{answer, bbb::BbbRefusal, envelope::AuthRefusal, request::RequestError};
+use super::{answer, bbb_refusal::BbbRefusal, envelope::AuthRefusal, request::RequestError};
 use crate::{
     limits::OverLimit,
     reply::{Body, BoxError, Failure, ServerCode},
@@ -22,6 +22,10 @@ pub enum IssueError {
     Bbb(BbbRefusal),
     /// Two `Authorization`s.
     TwoTokens,
+    /// A token is asked for another user than the one whose token asks.
+    AnotherUser,
+    /// Nobody can say for whom the body asks.
+    Unreadable,
     /// Over `sizes.token_body`.
     BodyTooLarge,
     /// Not there in time.
@@ -32,6 +36,8 @@ pub enum IssueError {
     NotPost,
     /// The body is not one that the server would take.
     Request(RequestError),
+    /// The body is to be signed anew, and is no JSON object.
+    NotAnObject,
     /// The caller is held to other rooms.
     RoomNotAllowed,
     /// The endpoint is the server's own parts' alone.
@@ -48,8 +54,6 @@ pub enum IssueError {
     Signing(jsonwebtoken::errors::Error),
     /// The server's answer broke off.
     AnswerBroken(BoxError),
-    /// The call to the server was cut off.
-    CallLost,
 }
 
 impl From<AuthRefusal> for IssueError {
@@ -94,11 +98,14 @@ impl fmt::Display for IssueError {
             Self::Auth(_) => f.write_str("the request is not authenticated"),
             Self::Bbb(refusal) => refusal.fmt(f),
             Self::TwoTokens => f.write_str("there is more than one token"),
+            Self::AnotherUser => f.write_str("a token for another user can't be asked for"),
+            Self::Unreadable => f.write_str("the body can't be read, or in more than one way"),
             Self::BodyTooLarge => f.write_str("the body is too large"),
             Self::BodyTooSlow => f.write_str("the body came too slowly"),
             Self::BodyBroken => f.write_str("the body broke off"),
             Self::NotPost => f.write_str("not found"),
             Self::Request(error) => error.fmt(f),
+            Self::NotAnObject => f.write_str("the body is no JSON object"),
             Self::RoomNotAllowed => f.write_str("this API key may not use this room"),
             Self::EndpointNotAllowed => f.write_str("this API key may not use this endpoint"),
             Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
@@ -107,7 +114,6 @@ impl fmt::Display for IssueError {
             Self::NoRoute => f.write_str("nothing is served at this path"),
             Self::Signing(_) => f.write_str("the token can't be signed"),
             Self::AnswerBroken(_) => f.write_str("the meeting server's answer broke off"),
-            Self::CallLost => f.write_str("the call to the meeting server was lost"),
         }
     }
 }
@@ -120,18 +126,20 @@ impl std::error::Error for IssueError {
             Self::Auth(_)
             | Self::Bbb(_)
             | Self::TwoTokens
+            | Self::AnotherUser
+            | Self::Unreadable
             | Self::BodyTooLarge
             | Self::BodyTooSlow
             | Self::BodyBroken
             | Self::NotPost
             | Self::Request(_)
+            | Self::NotAnObject
             | Self::RoomNotAllowed
             | Self::EndpointNotAllowed
             | Self::AdminNotAllowed
             | Self::OverLimit(_)
             | Self::Blocked
-            | Self::NoRoute
-            | Self::CallLost => None,
+            | Self::NoRoute => None,
         }
     }
 }
@@ -143,6 +151,8 @@ impl IssueError {
             Self::Auth(refusal) => Failure::from(*refusal).code(),
             Self::Bbb(refusal) => Failure::from(*refusal).code(),
             Self::TwoTokens => "two_tokens",
+            Self::AnotherUser => "another_user",
+            Self::Unreadable => "unreadable",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyBroken => "body_broken",
@@ -151,6 +161,7 @@ impl IssueError {
             Self::Request(RequestError::Rules(_)) => "bad_field",
             Self::Request(RequestError::Reserved(_)) => "reserved",
             Self::Request(RequestError::UserId(_)) => "bad_user_id",
+            Self::NotAnObject => "not_an_object",
             Self::RoomNotAllowed => "room_not_allowed",
             Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::AdminNotAllowed => "admin_not_allowed",
@@ -159,7 +170,6 @@ impl IssueError {
             Self::NoRoute => "no_route",
             Self::Signing(_) => "signing",
             Self::AnswerBroken(_) => "upstream_broken",
-            Self::CallLost => "call_lost",
         }
     }
 
@@ -168,7 +178,7 @@ impl IssueError {
     pub fn into_answer(self) -> Result<Response<Body>, Failure> {
         let code = match &self {
             Self::Request(error) if error.is_internal() => ServerCode::InternalServerError,
-            Self::Request(_) => ServerCode::InvalidParameters,
+            Self::Request(_) | Self::NotAnObject => ServerCode::InvalidParameters,
             Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => {
                 ServerCode::PermissionDenied
             }
@@ -176,6 +186,8 @@ impl IssueError {
             Self::Auth(_)
             | Self::Bbb(_)
             | Self::TwoTokens
+            | Self::AnotherUser
+            | Self::Unreadable
             | Self::BodyTooLarge
             | Self::BodyTooSlow
             | Self::BodyBroken
@@ -183,8 +195,7 @@ impl IssueError {
             | Self::Blocked
             | Self::NoRoute
             | Self::Signing(_)
-            | Self::AnswerBroken(_)
-            | Self::CallLost => return Err(self.into_failure()),
+            | Self::AnswerBroken(_) => return Err(self.into_failure()),
         };
         Ok(answer::application(&self.to_string(), code))
     }
@@ -197,13 +208,17 @@ impl IssueError {
             Self::OverLimit(over) => return Failure::from(*over),
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::TwoTokens | Self::BodyBroken | Self::Request(_) => StatusCode::BAD_REQUEST,
-            Self::NotPost | Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed | Self::Blocked => {
-                StatusCode::FORBIDDEN
+            Self::TwoTokens | Self::Unreadable | Self::BodyBroken | Self::Request(_) | Self::NotAnObject => {
+                StatusCode::BAD_REQUEST
             }
+            Self::NotPost | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::AnotherUser
+            | Self::Blocked
+            | Self::RoomNotAllowed
+            | Self::EndpointNotAllowed
+            | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
             Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::AnswerBroken(_) | Self::CallLost => StatusCode::BAD_GATEWAY,
+            Self::AnswerBroken(_) => StatusCode::BAD_GATEWAY,
         };
         Failure::new(status, self.code(), self.to_string()).caused_by(self)
     }

@@ -14,7 +14,10 @@
 
 mod answer;
 mod bbb;
+mod bbb_refusal;
 mod body;
+mod breakout;
+mod call;
 mod callers;
 mod coalesce;
 mod doors;
@@ -37,10 +40,12 @@ use hyper::{
 
 use self::{
     answer::Whole,
+    call::Call,
     callers::{Caller, Callers},
-    coalesce::{Answer, Coalesce, Identity},
+    coalesce::{Coalesce, Identity},
     embedded::Embedded,
     envelope::{API_KEY, AuthRefusal, HASH_SIGNATURE},
+    request::TokenRequest,
 };
 pub use self::{
     bbb::BbbPath,
@@ -56,9 +61,9 @@ use crate::{
     limits::Limits,
     observe::{AuditLog, Decision, Outcome},
     proxy::{About, Upstream},
-    reply::{Body, Failure, NOT_SENT},
+    reply::{Body, Failure},
     sessions::Sessions,
-    token::{Participant, TokenKeys},
+    token::TokenKeys,
 };
 
 /// Who makes the tokens.
@@ -79,8 +84,8 @@ pub struct IssueSettings {
     pub max_body_bytes: usize,
     /// For such a body, from the end of the head.
     pub body_deadline: Duration,
-    /// How long identical requests share one call to the server.
-    pub coalesce: Duration,
+    /// Do identical requests that are under way share one call to the server?
+    pub coalesce: bool,
     /// Who may ask beside the server's own key.
     pub callers: Vec<CallerSettings>,
 }
@@ -139,7 +144,7 @@ impl Issue {
             Mode::Upstream => None,
         };
         let callers = Callers::new(&keys, &settings.callers);
-        let calls = Coalesce::new(settings.coalesce, clock.clone());
+        let calls = Coalesce::new(settings.coalesce);
         Self {
             settings,
             embedded,
@@ -162,16 +167,13 @@ impl Issue {
         path: PathAndQuery,
         about: About,
     ) -> Result<Response<Body>, Failure> {
-        if envelope::is_preflight(request.method(), request.headers()) {
-            return Ok(envelope::preflight(request.headers()));
-        }
         let mut decision = Decision::begin(about.client);
         match self.decide(request, about.client, &mut decision).await {
             Ok(Decided::Signed(response)) => {
                 decision.end(Outcome::Issued, "embedded", &self.audit);
                 Ok(response)
             }
-            Ok(Decided::Upstream(request)) => self.once(request, path, about, decision).await,
+            Ok(Decided::Upstream(request, wanted)) => self.once(request, path, about, wanted, decision).await,
             Err(error) => {
                 decision.end(Outcome::Refused, error.code(), &self.audit);
                 error.into_answer()
@@ -179,45 +181,41 @@ impl Issue {
         }
     }
 
-    /// The server's answer to a request for a token; identical requests share one call.
+    /// The server's answer to a request for a token; identical requests under way share one call.
     async fn once(
         &self,
         request: Request<Bytes>,
         path: PathAndQuery,
         about: About,
+        wanted: TokenRequest,
         decision: Decision,
     ) -> Result<Response<Body>, Failure> {
         let server = Arc::clone(self.server()?);
         let decision = Arc::new(decision);
         let signature = request.headers().get(HASH_SIGNATURE);
         // The server reads nothing else of it; another spelling of the path is the same request (contract.md section 0.1).
-        let identity = Identity {
+        // Without a user's id the room makes one up for each.
+        let identity = (!wanted.user_id.is_empty()).then(|| Identity {
+            caller: decision.caller_name().into(),
             signature: signature.map_or(&b""[..], HeaderValue::as_bytes).into(),
             protobuf: envelope::is_protobuf(request.headers()),
-        };
-        let (first, audit) = (Arc::clone(&decision), Arc::clone(&self.audit));
-        let (keys, sessions) = (Arc::clone(&self.keys), Arc::clone(&self.sessions));
-        let call = Box::pin(async move {
-            let answer = async { Whole::of(server.forward_whole(request, path, &about).await?).await }.await;
-            let token = answer.as_ref().ok().and_then(Whole::token);
-            // Here, as the client may have left by now: a token that nobody got is a decision too.
-            let (outcome, reason) = outcome_of(&answer, token.is_some());
-            first.end(outcome, reason, &audit);
-            // From the token itself, as the server may have made up the user's id.
-            if let Some(named) = token.as_deref().and_then(Participant::of_issued) {
-                sessions.issued(&keys.tag(&named.room_id, &named.user_id), first.caller_name());
-            }
-            answer
         });
+        let call = Call {
+            server,
+            limits: Arc::clone(&self.limits),
+            keys: Arc::clone(&self.keys),
+            sessions: Arc::clone(&self.sessions),
+            audit: Arc::clone(&self.audit),
+            decision: Arc::clone(&decision),
+            room_id: wanted.room_id,
+            user_id: wanted.user_id,
+        };
+        let call = Box::pin(call.make(request, path, about));
         let shared = self.calls.share(identity, call).await;
-        let answer = shared
-            .answer
-            .unwrap_or_else(|| Err(IssueError::CallLost.into_failure()));
         if shared.of_another {
-            let issued = answer.as_ref().is_ok_and(|whole| whole.token().is_some());
-            decision.end(outcome_of(&answer, issued).0, "shared", &self.audit);
+            decision.end(Outcome::Issued, "shared", &self.audit);
         }
-        answer.map(Whole::into_response)
+        shared.answer.map(Whole::into_response)
     }
 
     /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only
@@ -247,9 +245,6 @@ impl Issue {
         endpoint: Endpoint,
         client: ClientAddr,
     ) -> Result<Passed, IssueError> {
-        if envelope::is_preflight(request.method(), request.headers()) {
-            return Ok(Passed::Streaming(request));
-        }
         let caller = self
             .envelope(&request, endpoint == Endpoint::Upload, client)
             .await?;
@@ -267,7 +262,10 @@ impl Issue {
             };
             self.check_signature(caller, &head.headers, room.as_bytes(), client)
                 .await?;
-            if !room.to_str().is_ok_and(|room| caller.may_use(room)) {
+            if !room
+                .to_str()
+                .is_ok_and(|room| request::is_id(room) && caller.may_use(room))
+            {
                 return Err(IssueError::RoomNotAllowed);
             }
             let room = room.clone();
@@ -276,6 +274,13 @@ impl Issue {
         }
         let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
         self.check_signature(caller, &head.headers, &body, client).await?;
+        if head.method != Method::POST {
+            return Err(IssueError::NotPost);
+        }
+        // SECURITY: the secret signs tokens too; `header.payload`, signed as a body, would be one.
+        if !callers::is_object(&body) {
+            return Err(IssueError::NotAnObject);
+        }
         // A room in the body says nothing where the server looks at other fields.
         let allowed = caller.may_use_all_rooms()
             || endpoint == Endpoint::ClientFiles
@@ -333,10 +338,12 @@ impl Issue {
         if wanted.asks_for_admin() && !caller.may_issue_admin() {
             return Err(IssueError::AdminNotAllowed);
         }
-        self.limits
-            .issue(caller.name(), &wanted.room_id, &wanted.user_id)
-            .await?;
         if let Some(embedded) = &self.embedded {
+            // No room here makes up its own ids, so the sent one is the final one.
+            wanted.check_user()?;
+            self.limits
+                .issue(caller.name(), &wanted.room_id, &wanted.user_id)
+                .await?;
             let tag = self.keys.tag(&wanted.room_id, &wanted.user_id);
             let answer = embedded.issue(wanted)?;
             self.sessions.issued(&tag, caller.name());
@@ -345,7 +352,7 @@ impl Issue {
         if !caller.is_server() {
             self.sign_anew(&mut head.headers, &body);
         }
-        Ok(Decided::Upstream(Request::from_parts(head, body)))
+        Ok(Decided::Upstream(Request::from_parts(head, body), wanted))
     }
 
     async fn envelope<B>(
@@ -404,27 +411,8 @@ fn path_and_query<B>(request: &Request<B>) -> Result<PathAndQuery, IssueError> {
     request.uri().path_and_query().cloned().ok_or(IssueError::NoRoute)
 }
 
-/// What the server's answer, or the lack of one, means.
-fn outcome_of(answer: &Result<Whole, Failure>, issued: bool) -> (Outcome, &'static str) {
-    match answer {
-        Ok(_) if issued => (Outcome::Issued, "upstream"),
-        Ok(_) => (Outcome::RefusedByServer, "upstream"),
-        Err(failure) => (Outcome::Failed, failure.code()),
-    }
-}
-
-impl Answer for Result<Whole, Failure> {
-    /// Nobody was reached, or the request did not get as far as the server's own code.
-    fn is_harmless(&self) -> bool {
-        match self {
-            Ok(whole) => whole.status().is_client_error(),
-            Err(failure) => failure.code() == NOT_SENT,
-        }
-    }
-}
-
 /// A request for a token that passed every check.
 enum Decided {
     Signed(Response<Body>),
-    Upstream(Request<Bytes>),
+    Upstream(Request<Bytes>, TokenRequest),
 }

@@ -49,6 +49,16 @@ impl<'b> Message<'b> {
         Some(found)
     }
 
+    /// A text that is there once at most, and as a text; for what must not be read in two ways.
+    pub(super) fn only_text(&self, number: u64) -> Option<&'b str> {
+        let mut values = self.fields.iter().filter(|(at, _)| *at == number);
+        match (values.next(), values.next()) {
+            (None, _) => Some(""),
+            (Some((_, Value::Bytes(bytes))), None) => std::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
     pub(super) fn flag(&self, number: u64) -> bool {
         let values = self.fields.iter().rev();
         let mut varints = values.filter_map(|(at, value)| match value {

@@ -76,6 +76,11 @@ impl Bucket<'_> {
             wait,
         })
     }
+
+    /// Puts one back where `take_locally` took it.
+    pub(super) fn give_back_locally(&self) {
+        self.limit.local.give_back(&self.key);
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,22 @@ use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hash},
     num::NonZeroU32,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use governor::{
-    NotUntil, Quota, RateLimiter, clock::Clock as GovernorClock, middleware::NoOpMiddleware, nanos::Nanos,
-    state::keyed::DashMapStateStore,
+    NotUntil, Quota, RateLimiter,
+    clock::Clock as GovernorClock,
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{
+        StateStore,
+        keyed::{DashMapStateStore, ShrinkableKeyedStateStore},
+    },
 };
 
 use crate::clock::Clock;
@@ -27,11 +36,14 @@ const SHARED_BUCKETS: u64 = 4096;
 /// Checks between two looks at how many keys there are; the ceiling can be overshot by as much.
 const SWEEP_EVERY: u32 = 1024;
 
-type Keyed = RateLimiter<u64, DashMapStateStore<u64>, Steady, NoOpMiddleware<Nanos>>;
+type Keyed = RateLimiter<u64, Store, Steady, NoOpMiddleware<Nanos>>;
 
 /// GCRA over any hashable key.
 pub(super) struct Gcra {
     limiter: Keyed,
+    store: Store,
+    /// Between two.
+    interval: Duration,
     clock: Steady,
     hash: RandomState,
     checks: AtomicU32,
@@ -41,11 +53,15 @@ pub(super) struct Gcra {
 impl Gcra {
     pub(super) fn new(count: NonZeroU32, window: Duration, clock: &Clock) -> Self {
         let clock = Steady(clock.clone());
-        let quota = Quota::with_period(window / count.get())
+        let interval = window / count.get();
+        let store = Store::default();
+        let quota = Quota::with_period(interval)
             .unwrap_or_else(|| Quota::per_second(count))
             .allow_burst(count);
         Self {
-            limiter: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()),
+            limiter: RateLimiter::new(quota, store.clone(), clock.clone()),
+            store,
+            interval,
             clock,
             hash: RandomState::new(),
             checks: AtomicU32::new(0),
@@ -62,13 +78,27 @@ impl Gcra {
         {
             self.sweep();
         }
-        let mut key = self.hash.hash_one(key);
-        if self.full.load(Ordering::Relaxed) {
-            key %= SHARED_BUCKETS;
-        }
         self.limiter
-            .check_key(&key)
+            .check_key(&self.place_of(key))
             .map_err(|refused: NotUntil<Nanos>| refused.wait_time_from(self.clock.now()))
+    }
+
+    /// Gives one of the key's back. What is kept of it is when it will be full again, and a time that is over counts as
+    /// now: nothing gets better than full.
+    pub(super) fn give_back(&self, key: &impl Hash) {
+        let interval = Nanos::from(self.interval);
+        let earlier = |full: Option<Nanos>| full.map(|full| ((), full.saturating_sub(interval))).ok_or(());
+        // Of a key that was forgotten there is nothing to give back.
+        self.store.measure_and_replace(&self.place_of(key), earlier).ok();
+    }
+
+    fn place_of(&self, key: &impl Hash) -> u64 {
+        let key = self.hash.hash_one(key);
+        if self.full.load(Ordering::Relaxed) {
+            key % SHARED_BUCKETS
+        } else {
+            key
+        }
     }
 
     fn sweep(&self) {
@@ -76,6 +106,35 @@ impl Gcra {
             self.limiter.retain_recent();
         }
         self.full.store(self.limiter.len() >= MAX_KEYS, Ordering::Relaxed);
+    }
+}
+
+/// governor's own store, held by its limiter and by us, who give back.
+#[derive(Clone, Default)]
+struct Store(Arc<DashMapStateStore<u64>>);
+
+impl StateStore for Store {
+    type Key = u64;
+
+    fn measure_and_replace<T, F, E>(&self, key: &u64, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        self.0.measure_and_replace(key, measure)
+    }
+}
+
+impl ShrinkableKeyedStateStore<u64> for Store {
+    fn retain_recent(&self, drop_below: Nanos) {
+        ShrinkableKeyedStateStore::retain_recent(&*self.0, drop_below);
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -103,6 +162,24 @@ mod tests {
         }
         let most = MAX_KEYS + SWEEP_EVERY as usize + usize::try_from(SHARED_BUCKETS).unwrap();
         assert!(gcra.limiter.len() <= most, "{}", gcra.limiter.len());
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_makes_nothing_better_than_full() {
+        let clock = Clock::system();
+        let gcra = Gcra::new(NonZeroU32::new(3).unwrap(), Duration::from_secs(60), &clock);
+        let takes = || (0..10).take_while(|_| gcra.check(&"ann").is_ok()).count();
+        assert_eq!(takes(), 3);
+        gcra.give_back(&"ann");
+        gcra.give_back(&"bob");
+        assert_eq!(takes(), 1);
+        for _ in 0..10 {
+            gcra.give_back(&"ann");
+        }
+        assert_eq!(takes(), 3);
+        clock.advance(Duration::from_secs(600));
+        gcra.give_back(&"ann");
+        assert_eq!(takes(), 3);
     }
 
     #[test]

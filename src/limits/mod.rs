@@ -15,7 +15,8 @@
 //! | --- | --- |
 //! | `rate`, `over` | how often; the refusal and its headers |
 //! | `bucket`, `memory` | what is counted under which key; counting in this process |
-//! | `redis`, `gcra.lua`, `address` | counting for all replicas at once; the script that does; where Redis is |
+//! | `redis`, `address` | counting for all replicas at once; where Redis is |
+//! | `gcra.lua`, `give_back.lua` | the scripts that count there, and put back |
 //!
 //! Source: product.md "Limits".
 
@@ -97,6 +98,15 @@ struct CallerLimits {
     caller: Limit,
 }
 
+/// Where a token was counted: there it is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// In this process.
+    Locally,
+    /// In Redis, for all replicas.
+    Together,
+}
+
 impl Limits {
     /// Starts counting; `callers` are those with keys of their own, by name. A Redis that does not answer is waited
     /// for in the background.
@@ -131,7 +141,7 @@ impl Limits {
 
     /// May this caller have a token for this user of this room? The narrowest limit comes first, so that one user who
     /// hammers takes nothing from the room or the caller.
-    pub async fn issue(&self, caller: &str, room_id: &str, user_id: &str) -> Result<(), OverLimit> {
+    pub async fn issue(&self, caller: &str, room_id: &str, user_id: &str) -> Result<Counted, OverLimit> {
         let limits = self.callers.get(caller).unwrap_or(&self.defaults);
         let of_user = limits.user.bucket(&[caller, room_id, user_id]);
         let of_room = limits.room.bucket(&[caller, room_id]);
@@ -144,31 +154,48 @@ impl Limits {
         }
     }
 
+    /// The token became another user's, as the room makes up ids of its own: this user's place is free again. Waits for
+    /// nothing.
+    pub fn give_back(&self, caller: &str, room_id: &str, user_id: &str, counted: Counted) {
+        if user_id.is_empty() {
+            return;
+        }
+        let limits = self.callers.get(caller).unwrap_or(&self.defaults);
+        let of_user = limits.user.bucket(&[caller, room_id, user_id]);
+        match (counted, &self.redis) {
+            (Counted::Together, Some(redis)) => redis.give_back(&of_user),
+            (Counted::Locally, _) | (Counted::Together, None) => of_user.give_back_locally(),
+        }
+    }
+
     /// Something of this client's was bad: has it been too often?
     pub async fn failure(&self, client: ClientAddr) -> Result<(), OverLimit> {
         let of_client = self.failures.bucket(&[&client.prefix().to_string()]);
-        self.take(&[of_client]).await
+        self.take(&[of_client]).await.map(drop)
     }
 
     /// May this client have another design checked?
     pub async fn design_check(&self, client: ClientAddr) -> Result<(), OverLimit> {
         let of_client = self.design.bucket(&[&client.prefix().to_string()]);
-        self.take(&[of_client]).await
+        self.take(&[of_client]).await.map(drop)
     }
 
-    async fn take(&self, buckets: &[Bucket<'_>]) -> Result<(), OverLimit> {
+    async fn take(&self, buckets: &[Bucket<'_>]) -> Result<Counted, OverLimit> {
         if let Some(redis) = &self.redis
             && let Some(decision) = redis.take(buckets).await
         {
-            return decision;
+            return decision.map(|()| Counted::Together);
         }
-        buckets.iter().try_for_each(Bucket::take_locally)
+        buckets.iter().try_for_each(Bucket::take_locally)?;
+        Ok(Counted::Locally)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const COUNTED: Result<Counted, OverLimit> = Ok(Counted::Locally);
 
     fn rate(text: &str) -> RateSettings {
         RateSettings::parse(text).unwrap()
@@ -198,12 +225,12 @@ mod tests {
         let clock = Clock::system();
         let limits = limits(&clock).await;
         for _ in 0..10 {
-            assert_eq!(limits.issue("c", "r", "u").await, Ok(()));
+            assert_eq!(limits.issue("c", "r", "u").await, COUNTED);
         }
         let over = limits.issue("c", "r", "u").await.unwrap_err();
         assert_eq!((over.limit, over.wait_secs()), ("user", 6));
         clock.advance(Duration::from_secs(6));
-        assert_eq!(limits.issue("c", "r", "u").await, Ok(()));
+        assert_eq!(limits.issue("c", "r", "u").await, COUNTED);
         assert!(limits.issue("c", "r", "u").await.is_err());
     }
 
@@ -214,30 +241,48 @@ mod tests {
             limits.issue("c", "r", "hammering").await.ok();
         }
         for user in 0..30 {
-            assert_eq!(limits.issue("c", "r", &user.to_string()).await, Ok(()));
+            assert_eq!(limits.issue("c", "r", &user.to_string()).await, COUNTED);
         }
         assert_eq!(
             limits.issue("c", "r", "one more").await.unwrap_err().limit,
             "room"
         );
-        assert_eq!(limits.issue("other", "r", "one more").await, Ok(()));
+        assert_eq!(limits.issue("other", "r", "one more").await, COUNTED);
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_given_back_is_the_users_alone() {
+        let limits = limits(&Clock::system()).await;
+        for _ in 0..40 {
+            assert_eq!(limits.issue("c", "r", "guest").await, COUNTED);
+            limits.give_back("c", "r", "guest", Counted::Locally);
+        }
+        assert_eq!(limits.issue("c", "r", "guest").await.unwrap_err().limit, "room");
+        limits.give_back("c", "r", "", Counted::Locally);
+        assert_eq!(limits.issue("c", "r", "").await.unwrap_err().limit, "room");
     }
 
     #[tokio::test]
     async fn an_empty_user_id_is_not_one_user() {
         let limits = limits(&Clock::system()).await;
         for _ in 0..40 {
-            assert_eq!(limits.issue("c", "r", "").await, Ok(()));
+            assert_eq!(limits.issue("c", "r", "").await, COUNTED);
         }
     }
 
     #[tokio::test]
     async fn a_caller_has_its_own_rates_and_touches_no_others() {
         let limits = limits(&Clock::system()).await;
-        assert_eq!(limits.issue("slow", "r", "u").await, Ok(()));
+        assert_eq!(limits.issue("slow", "r", "u").await, COUNTED);
         let over = |caller, room, user| {
             let limits = &limits;
-            async move { limits.issue(caller, room, user).await.map_err(|over| over.limit) }
+            async move {
+                limits
+                    .issue(caller, room, user)
+                    .await
+                    .map(drop)
+                    .map_err(|over| over.limit)
+            }
         };
         assert_eq!(over("slow", "r", "u").await, Err("user"));
         assert_eq!(over("slow", "r", "v").await, Ok(()));

@@ -48,6 +48,7 @@ struct Shared {
     address: RedisAddress,
     timeout: Duration,
     script: Script,
+    give_back: Script,
     /// None while Redis does not answer.
     link: watch::Sender<Option<Link>>,
     metrics: Arc<Metrics>,
@@ -87,6 +88,7 @@ impl Redis {
             address: settings.address.clone(),
             timeout: settings.timeout,
             script: Script::new(include_str!("gcra.lua")),
+            give_back: Script::new(include_str!("give_back.lua")),
             link: watch::Sender::new(None),
             metrics: Arc::clone(metrics),
         });
@@ -116,6 +118,30 @@ impl Redis {
         self.shared.metrics.limited_locally();
         None
     }
+
+    /// Puts one back into a bucket, behind everybody's back: nobody waits for it, and where Redis does not answer it is
+    /// not done.
+    pub(super) fn give_back(&self, bucket: &Bucket<'_>) {
+        let Some(link) = self.shared.link.borrow().clone() else {
+            return;
+        };
+        let (key, (interval, window)) = (bucket.key(), arguments(bucket.limit.rate));
+        let (mut asked, shared) = ((*link).clone(), Arc::clone(&self.shared));
+        tokio::spawn(async move {
+            let mut call = shared.give_back.key(key);
+            call.arg(interval).arg(window);
+            let given: Result<u64, _> = shared.in_time(call.invoke_async(&mut asked)).await;
+            if let Err(reason) = given {
+                shared.lose(&link, &reason);
+            }
+        });
+    }
+}
+
+/// What the scripts are told of a rate: the microseconds between two, and those of its window.
+fn arguments(RateSettings { count, window }: RateSettings) -> (u128, u128) {
+    let window = window.as_micros();
+    ((window / u128::from(count.get())).max(1), window)
 }
 
 impl Shared {
@@ -127,9 +153,7 @@ impl Shared {
     ) -> Result<Result<(), OverLimit>, Unanswered> {
         let mut call = self.script.prepare_invoke();
         for bucket in buckets {
-            let RateSettings { count, window } = bucket.limit.rate;
-            let window = window.as_micros();
-            let interval = (window / u128::from(count.get())).max(1);
+            let (interval, window) = arguments(bucket.limit.rate);
             call.key(bucket.key()).arg(interval).arg(window);
         }
         let mut link = link.clone();
@@ -161,6 +185,7 @@ impl Shared {
         let connected = async {
             let mut link = self.address.connect(&config).await?;
             self.script.load_async(&mut link).await?;
+            self.give_back.load_async(&mut link).await?;
             Ok::<_, RedisError>(link)
         };
         let link = timeout(CONNECT, connected)

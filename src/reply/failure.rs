@@ -60,7 +60,7 @@ pub enum Format {
     },
     /// `/api/fileUpload`: as `Api`, with the one status that the uploader doesn't retry (contract.md section 5).
     Upload,
-    /// BBB's API: its `FAILED` XML.
+    /// BBB's API: its `FAILED` XML, with 200.
     Bbb,
     /// People: a page, or JSON for who asked for it.
     Page {
@@ -96,6 +96,8 @@ struct Told {
     message: Cow<'static, str>,
     topic: Topic,
     headers: HeaderMap,
+    /// Is it the message that is wrong, whatever it asks for?
+    of_the_message: bool,
     /// Shared, as one failure may be told to several who waited for the same call.
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -111,6 +113,7 @@ impl Failure {
             message: message.into(),
             topic,
             headers: HeaderMap::new(),
+            of_the_message: false,
             source: None,
         }))
     }
@@ -133,6 +136,13 @@ impl Failure {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.append(name, value);
+        self
+    }
+
+    /// It is no answer to a call, so that no form has another status for it.
+    #[must_use]
+    pub fn of_the_message(mut self) -> Self {
+        self.0.of_the_message = true;
         self
     }
 
@@ -172,7 +182,15 @@ impl Failure {
                 (told.status, "application/protobuf", told.common_response(true))
             }
             Format::Upload => (StatusCode::BAD_REQUEST, "application/json", told.json()),
-            Format::Bbb => (told.status, "text/xml; charset=utf-8", told.bbb()),
+            // BBB and the server refuse with 200, and clients that judge by the status would lose the key.
+            Format::Bbb => {
+                let status = if told.of_the_message {
+                    told.status
+                } else {
+                    StatusCode::OK
+                };
+                (status, "application/xml; charset=utf-8", told.bbb())
+            }
             Format::Page { json: true } => (told.status, "application/json", told.page_json(reader)),
             Format::Page { json: false } => {
                 let mut response = page::message(told.status, told.topic, &told.message, reader);
@@ -364,8 +382,9 @@ mod tests {
 
     #[tokio::test]
     async fn bbb_gets_its_own_xml() {
-        let (_, media, body) = text_of(down(), Format::Bbb).await;
-        assert_eq!(media, "text/xml; charset=utf-8");
+        let (status, media, body) = text_of(down(), Format::Bbb).await;
+        assert_eq!((status, media.as_str()), (200, "application/xml; charset=utf-8"));
+        assert_eq!(text_of(down().of_the_message(), Format::Bbb).await.0, 502);
         assert!(body.contains("<returncode>FAILED</returncode>"), "{body}");
         assert!(body.contains("upstream &lt;can't&gt; be reached"), "{body}");
     }

@@ -5,10 +5,12 @@
 //!
 //! Source: product.md "The way of a request".
 
+mod bbb_links;
 mod finish;
 mod format;
 mod kinds;
 mod policy;
+mod preflight;
 mod server;
 mod sessions;
 mod source;
@@ -123,7 +125,7 @@ impl Router {
         failure: Failure,
     ) -> Response<Recorded> {
         let mut answer = self.answer_for(request, client);
-        let response = answer.fail(failure, self.login_url.as_deref());
+        let response = answer.fail(failure.of_the_message(), self.login_url.as_deref());
         answer.finish(&self.finish, response)
     }
 
@@ -133,9 +135,15 @@ impl Router {
         from: Asker,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
-        let target = CanonicalTarget::of(&request, &self.hosts)?;
+        let target =
+            CanonicalTarget::of(&request, &self.hosts).map_err(|bad| Failure::from(bad).of_the_message())?;
         let route = self.table.find(target.path);
         record.routed(route.name());
+        if route.is_api()
+            && let Some(answer) = preflight::answer(request.method(), request.headers())
+        {
+            return Ok(answer);
+        }
         let about = about(&target, from);
         // What is rare or large is in a box of its own: the future of every request is as large as the largest arm.
         match route {

@@ -13,16 +13,6 @@ use crate::{
 };
 
 impl Router {
-    pub(super) async fn bbb(
-        &self,
-        request: Request<Incoming>,
-        asked: Asked,
-        about: &About,
-    ) -> Result<Response<Body>, Failure> {
-        let response = self.issue.bbb(request, about).await?;
-        self.without_tokens(asked, response).await
-    }
-
     pub(super) async fn lti(
         &self,
         request: Request<Incoming>,

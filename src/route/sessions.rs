@@ -120,7 +120,8 @@ impl Router {
         from: Asker,
     ) -> Result<Asked, Failure> {
         if is_prefetch(request.headers()) {
-            return Err(HandoffError::Prefetch.into());
+            // Even BBB's form says so by the status: a browser would keep anything good to show it later.
+            return Err(Failure::from(HandoffError::Prefetch).of_the_message());
         }
         Ok(Asked {
             method: request.method().clone(),

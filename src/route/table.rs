@@ -110,6 +110,25 @@ impl Route<'_> {
             Self::Nowhere => "none",
         }
     }
+
+    /// Is it plugnmeet-server's, which lets scripts of any origin ask?
+    pub(super) fn is_api(self) -> bool {
+        matches!(
+            self,
+            Self::Issue
+                | Self::Auth(_)
+                | Self::Bbb
+                | Self::LtiJoin
+                | Self::BreakoutJoin
+                | Self::RemoveParticipant
+                | Self::Webhook
+                | Self::Api
+                | Self::Lti
+                | Self::LtiApi
+                | Self::Download { .. }
+                | Self::Server
+        )
+    }
 }
 
 /// The URL space, as far as the configuration changes it.

@@ -1,10 +1,13 @@
 //! The server's API key and secret, and the keys derived from them.
+//!
+//! SECURITY: the secret also signs what others choose, the bodies of requests, so no derived key may be a signature under
+//! it. In the first step of HKDF (RFC 5869 section 2.2) the secret is not the key but what is hashed under a key of ours.
 
 use std::fmt;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, RandomizedNonceKey},
-    constant_time, digest, hmac,
+    constant_time, digest, hkdf, hmac,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{DecodingKey, EncodingKey};
@@ -22,6 +25,9 @@ pub struct TokenKeys {
     tags: hmac::Key,
     sealing: RandomizedNonceKey,
 }
+
+/// What the secret is extracted under.
+const SALT: &[u8] = b"plugnmeet-gateway";
 
 /// Bytes of a tag: enough that nobody finds two participations with one, even on purpose.
 const TAG_BYTES: usize = 16;
@@ -63,18 +69,24 @@ impl TokenKeys {
         if api_key.is_empty() {
             return Err(KeyProblem::EmptyApiKey);
         }
-        let secret_key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
-        let derived = |purpose: &[u8]| hmac::sign(&secret_key, purpose);
-        let tags = derived(b"plugnmeet-gateway: tags of session paths");
-        let sealing = derived(b"plugnmeet-gateway: sealed cookies");
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(bytes);
+        let derived = |purpose: &[u8]| {
+            let mut key = [0; 32];
+            extracted
+                .expand(&[purpose], hkdf::HKDF_SHA256)
+                .and_then(|expanded| expanded.fill(&mut key))
+                .map_err(|_| KeyProblem::Unusable)?;
+            Ok(key)
+        };
+        let tags = derived(b"tags of session paths")?;
+        let sealing = derived(b"sealed cookies")?;
         Ok(Self {
             api_key,
             secret: secret.clone(),
             encoding: EncodingKey::from_secret(bytes),
             decoding: DecodingKey::from_secret(bytes),
-            tags: hmac::Key::new(hmac::HMAC_SHA256, tags.as_ref()),
-            sealing: RandomizedNonceKey::new(&AES_256_GCM_SIV, sealing.as_ref())
-                .map_err(|_| KeyProblem::Unusable)?,
+            tags: hmac::Key::new(hmac::HMAC_SHA256, &tags),
+            sealing: RandomizedNonceKey::new(&AES_256_GCM_SIV, &sealing).map_err(|_| KeyProblem::Unusable)?,
             requests: RequestKey::new(secret),
         })
     }
@@ -175,6 +187,26 @@ mod tests {
         assert_eq!(keys.tag("room01", "u1"), keys.tag("room01", "u1"));
         assert_ne!(keys.tag("room01", "u1"), keys.tag("room0", "1u1"));
         assert!(TokenKeys::looks_like_tag(&keys.tag("room01", "u1")));
+    }
+
+    /// By Python's hmac: a path that one release makes has to be found by the next. Under a key that somebody could have
+    /// signed for themselves, as `hmac(secret, label)`, it would be another.
+    #[test]
+    fn keys_are_derived_by_hkdf_and_are_no_signatures() {
+        assert_eq!(keys().tag("room01", "u1"), "WGHwVGUrg3-nQSvYVVeXrQ");
+        for label in [
+            "tags of session paths",
+            "tags of session paths\u{1}",
+            "plugnmeet-gateway: tags of session paths",
+        ] {
+            let signed = hmac::sign(
+                &hmac::Key::new(hmac::HMAC_SHA256, b"zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6"),
+                label.as_bytes(),
+            );
+            let mut known = keys();
+            known.tags = hmac::Key::new(hmac::HMAC_SHA256, signed.as_ref());
+            assert_ne!(known.tag("room01", "u1"), keys().tag("room01", "u1"), "{label}");
+        }
     }
 
     #[test]

@@ -134,9 +134,7 @@ impl Rooms {
 
     /// contract.md section 3.
     fn token_answer(&self, seen: &Seen) -> Response<AnswerBody> {
-        let wanted = match request::read(&seen.body)
-            .and_then(|wanted| wanted.check_final_user_id().map(|()| wanted))
-        {
+        let wanted = match request::read(&seen.body).and_then(|wanted| wanted.check_user().map(|()| wanted)) {
             Ok(wanted) => wanted,
             Err(error) => {
                 let code = if error.is_internal() {

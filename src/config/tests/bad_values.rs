@@ -4,6 +4,9 @@ use super::{sections_keys, told};
 
 const SOCKET: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443";
 const UPSTREAM: &str = "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080";
+const COALESCE: &str =
+    "write true, or false for what was \"0s\"; no answer is kept any more, so there is no time to write";
+
 const DURATION: &str = "write a duration such as 250ms, 10s, 5m or 3h";
 const SIZE: &str = "write a size such as 512B, 32KiB or 64MiB";
 const RATE: &str = "write a rate such as 10/min, 1/s or 500/h";
@@ -369,7 +372,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"0\" is out of range",
         "write 1B to 16MiB",
     ),
-    ("issuer.coalesce", "10", "10 is no string", DURATION),
+    (
+        "issuer.coalesce",
+        "\"10s\"",
+        "\"10s\" is neither true nor false",
+        COALESCE,
+    ),
+    ("issuer.coalesce", "10", "10 is neither true nor false", COALESCE),
     (
         "callers",
         "\"moodle\"",

@@ -21,6 +21,7 @@ mod uri;
 use std::fmt;
 
 pub use json::{JsonError, JsonProblem};
+pub(super) use rules::is_id;
 pub use rules::{Reserved, UserIdProblem, Violation};
 
 /// What a checked body asks for, as far as the gateway uses it.
@@ -30,7 +31,7 @@ pub struct TokenRequest {
     pub room_id: String,
     /// The name to show, never empty.
     pub name: String,
-    /// The user, as sent: maybe empty, maybe odd. See [`TokenRequest::check_final_user_id`].
+    /// The user, as sent: maybe empty, maybe odd. See [`TokenRequest::check_user`].
     pub user_id: String,
     /// Asks for an administrator's token.
     pub is_admin: bool,
@@ -45,9 +46,7 @@ pub struct TokenRequest {
 /// Reads and checks a body by every rule that holds whatever the room's state is.
 pub fn read(body: &[u8]) -> Result<TokenRequest, RequestError> {
     let message = message::read(body).map_err(RequestError::Json)?;
-    let request = rules::check(message).map_err(RequestError::Rules)?;
-    rules::check_reserved(&request).map_err(RequestError::Reserved)?;
-    Ok(request)
+    rules::check(message).map_err(RequestError::Rules)
 }
 
 impl TokenRequest {
@@ -56,10 +55,12 @@ impl TokenRequest {
         self.is_admin || self.shown_as_admin
     }
 
-    /// Checks the `user_id` with which the user enters the room.
+    /// Checks the name and the `user_id` with which the user enters the room.
     ///
-    /// A room may replace the sent id by one of its own, so only an issuer that knows the room can ask this.
-    pub fn check_final_user_id(&self) -> Result<(), RequestError> {
+    /// The server looks at the room first, which may replace the sent id by one of its own, so only whoever issues the
+    /// token can ask this.
+    pub fn check_user(&self) -> Result<(), RequestError> {
+        rules::check_reserved(self).map_err(RequestError::Reserved)?;
         rules::check_final_user_id(&self.user_id).map_err(RequestError::UserId)
     }
 }

@@ -192,7 +192,7 @@ pub(super) fn check_final_user_id(user_id: &str) -> Result<(), UserIdProblem> {
 
 /// The alphabet of rooms and users: they become parts of subjects and keys, where other characters have a
 /// meaning.
-fn is_id(text: &str) -> bool {
+pub(in crate::issue) fn is_id(text: &str) -> bool {
     !text.is_empty()
         && text
             .bytes()

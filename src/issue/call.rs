@@ -1,0 +1,86 @@
+//! One call to the server for a token: counted, made, and judged by whose token came back.
+//!
+//! It goes on when its client has left, so it owns all that it needs.
+//!
+//! Not here: who else gets its answer (`super::coalesce`).
+//!
+//! Sources: product.md "Issuing tokens" and "Limits"; contract.md sections 0.6 and 3.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::{Request, http::uri::PathAndQuery};
+
+use super::{IssueError, answer::Whole, coalesce::Ended};
+use crate::{
+    limits::Limits,
+    observe::{AuditLog, Decision, Outcome},
+    proxy::{About, Upstream},
+    reply::Failure,
+    sessions::Sessions,
+    token::{Participant, TokenKeys},
+};
+
+/// A call that is to be made.
+pub(super) struct Call {
+    pub(super) server: Arc<Upstream>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) keys: Arc<TokenKeys>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) decision: Arc<Decision>,
+    /// The room that was sent.
+    pub(super) room_id: String,
+    /// The user that was sent; may be empty.
+    pub(super) user_id: String,
+}
+
+impl Call {
+    /// Makes it, once.
+    pub(super) async fn make(
+        self,
+        request: Request<Bytes>,
+        path: PathAndQuery,
+        about: About,
+    ) -> Ended<Result<Whole, Failure>> {
+        let caller = self.decision.caller_name();
+        let counted = match self.limits.issue(caller, &self.room_id, &self.user_id).await {
+            Ok(counted) => counted,
+            Err(over) => {
+                let error = IssueError::from(over);
+                self.decision.end(Outcome::Refused, error.code(), &self.audit);
+                return Ended {
+                    answer: Err(error.into_failure()),
+                    shareable: false,
+                };
+            }
+        };
+        let answer = async { Whole::of(self.server.forward_whole(request, path, &about).await?).await }.await;
+        let token = answer.as_ref().ok().and_then(Whole::token);
+        // Here, as the client may have left by now: a token that nobody got is a decision too.
+        let (outcome, reason) = match &answer {
+            Ok(_) if token.is_some() => (Outcome::Issued, "upstream"),
+            Ok(_) => (Outcome::RefusedByServer, "upstream"),
+            Err(failure) => (Outcome::Failed, failure.code()),
+        };
+        self.decision.end(outcome, reason, &self.audit);
+        // From the token itself, as the server may have made up the user's id.
+        let Some(named) = token.as_deref().and_then(Participant::of_issued) else {
+            return Ended {
+                answer,
+                shareable: false,
+            };
+        };
+        self.sessions
+            .issued(&self.keys.tag(&named.room_id, &named.user_id), caller);
+        let is_the_sent_one = named.user_id == self.user_id;
+        if !is_the_sent_one {
+            self.limits
+                .give_back(caller, &self.room_id, &self.user_id, counted);
+        }
+        Ended {
+            answer,
+            shareable: is_the_sent_one && named.room_id == self.room_id,
+        }
+    }
+}

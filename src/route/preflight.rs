@@ -1,0 +1,68 @@
+//! Preflights: a browser asks whether a script of another origin may call the API.
+//!
+//! The server answers them before it looks at anything else, and every origin may, as the API needs no cookie. Answered
+//! here they reach nobody. Any other OPTIONS is a request like all others: it is no way past a check.
+//!
+//! Sources: Fetch, "CORS-preflight request"; contract.md section 8 (what the server answers).
+
+use hyper::{
+    HeaderMap, Method, Response, StatusCode,
+    header::{self, HeaderName, HeaderValue},
+};
+
+use crate::reply::Body;
+
+/// The answer, if this is a preflight: both fields have to be there and to say something.
+pub(super) fn answer(method: &Method, asked: &HeaderMap) -> Option<Response<Body>> {
+    let given = |name: HeaderName| asked.get(name).filter(|value| !value.is_empty());
+    if method != Method::OPTIONS {
+        return None;
+    }
+    given(header::ORIGIN)?;
+    given(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Access-Control-Request-Method, Access-Control-Request-Headers, Origin"),
+    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("POST, GET, OPTIONS, HEAD"),
+    );
+    if let Some(wanted) = given(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+    }
+    Some(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_a_whole_preflight_is_one() {
+        let is = |method: &Method, fields: &[(HeaderName, &'static str)]| {
+            let headers = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+                .collect();
+            answer(method, &headers).is_some()
+        };
+        let origin = (header::ORIGIN, "null");
+        let wanted = (header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+        assert!(is(&Method::OPTIONS, &[origin.clone(), wanted.clone()]));
+        assert!(!is(&Method::POST, &[origin.clone(), wanted.clone()]));
+        for fields in [
+            vec![],
+            vec![origin.clone()],
+            vec![wanted.clone()],
+            vec![(header::ORIGIN, ""), wanted],
+            vec![origin, (header::ACCESS_CONTROL_REQUEST_METHOD, "")],
+        ] {
+            assert!(!is(&Method::OPTIONS, &fields), "{fields:?}");
+        }
+    }
+}
