@@ -326,6 +326,8 @@ fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem
     .map(|mut settings| {
         settings.from_links = config.design.from_links;
         settings.named.clone_from(&config.designs);
+        settings.customization = config.client.config.get("designCustomization").cloned();
+        settings = settings.serving(&config.hosts, &config.client.mount);
         DesignRules::new(settings)
     })
     .map_err(|problem| config.problem("design", problem.to_string(), "a host, *.HOST or *"))

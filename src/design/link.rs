@@ -21,11 +21,18 @@ use super::lookalike::imitates;
 pub(super) const MAX_BYTES: usize = 2048;
 const SCHEME: &str = "https://";
 
+/// Where the client's files are at the root.
+const ASSETS: &str = "/assets/";
+
 /// Host and port that the gateway is reached by; it may be on a private network, and then its own URLs may be too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OwnOrigin {
     host: String,
     port: Option<u16>,
+    /// Other names that lead here.
+    others: Vec<String>,
+    /// Below these paths a design may name what is here.
+    folders: Vec<String>,
 }
 
 impl OwnOrigin {
@@ -33,7 +40,31 @@ impl OwnOrigin {
         Some(Self {
             host: url.host_str()?.to_owned(),
             port: url.port_or_known_default(),
+            others: Vec::new(),
+            folders: vec![ASSETS.to_owned()],
         })
+    }
+
+    pub(super) fn serve(&mut self, hosts: &[String], mount: &str) {
+        self.others = hosts.to_vec();
+        self.folders = vec![ASSETS.to_owned(), format!("{mount}{ASSETS}")];
+    }
+
+    pub(super) fn is_origin_of(&self, url: &Url) -> bool {
+        url.host_str() == Some(&self.host) && url.port_or_known_default() == self.port
+    }
+
+    /// SECURITY: whoever sees a design asks for what it names, with their cookies. Beside the client's files there are
+    /// addresses here that end a session, or begin another. Cookies know no ports, so the port is no matter.
+    fn keeps(&self, url: &Url, host: &str) -> bool {
+        let host = host.trim_end_matches('.');
+        let is_here = |name: &String| name.eq_ignore_ascii_case(host);
+        let is_here = is_here(&self.host) || self.others.iter().any(is_here);
+        !is_here
+            || self
+                .folders
+                .iter()
+                .any(|folder| url.path().starts_with(folder.as_str()))
     }
 
     pub(super) fn host(&self) -> &str {
@@ -45,7 +76,7 @@ impl OwnOrigin {
 pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule) -> Result<(), Rule> {
     let (url, written) = parsed(text)?;
     let host = url.host().ok_or(Rule::NotAUrl)?;
-    if is_private(&host) && OwnOrigin::of(&url).as_ref() != Some(own) {
+    if is_private(&host) && !own.is_origin_of(&url) {
         return Err(Rule::PrivateAddress);
     }
     let host = host.to_string();
@@ -53,7 +84,14 @@ pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule
     if imitates(&host, &hosts.names().chain([own.host()])) {
         return Err(Rule::LookAlike);
     }
-    if hosts.holds(&host) { Ok(()) } else { Err(foreign) }
+    if !hosts.holds(&host) {
+        return Err(foreign);
+    }
+    if own.keeps(&url, &host) {
+        Ok(())
+    } else {
+        Err(Rule::OwnPath)
+    }
 }
 
 /// The operator's own: which host it is, is the operator's affair.
@@ -300,6 +338,44 @@ pub(super) mod tests {
         );
     }
 
+    /// Who sees the design asks for it with their cookies.
+    #[test]
+    fn what_is_on_our_own_host_is_below_the_folders_of_the_clients_files() {
+        let mut own = OwnOrigin::of(&Url::parse(PUBLIC).unwrap()).unwrap();
+        own.serve(&["meet.example.org".to_owned()], "/conference");
+        let any = HostList::new(&["*".to_owned()], own.host()).unwrap();
+        for (text, verdict) in [
+            ("https://conf.example.org/assets/a.png", Ok(())),
+            (
+                "https://conf.example.org/conference/assets/imgs/a.png?b#c",
+                Ok(()),
+            ),
+            ("https://meet.example.org/assets/a.png", Ok(())),
+            ("https://conf.example.org/", Err(Rule::OwnPath)),
+            ("https://conf.example.org/conference/logout", Err(Rule::OwnPath)),
+            (
+                "https://CONF.EXAMPLE.ORG:8443/conference/logout",
+                Err(Rule::OwnPath),
+            ),
+            ("https://conf.example.org./conference/logout", Err(Rule::OwnPath)),
+            ("https://meet.example.org/logo.png", Err(Rule::OwnPath)),
+            ("https://conf.example.org/assets", Err(Rule::OwnPath)),
+            ("https://conf.example.org/Assets/a.png", Err(Rule::OwnPath)),
+            (
+                "https://conf.example.org/assets/../conference/logout",
+                Err(Rule::OwnPath),
+            ),
+            (
+                "https://conf.example.org/assets/%2E%2e/conference/logout",
+                Err(Rule::OwnPath),
+            ),
+            ("https://conf.example.org?/assets/", Err(Rule::OwnPath)),
+            ("https://cdn.example.net/conference/logout", Ok(())),
+        ] {
+            assert_eq!(check(text, &own, &any, Rule::ForeignImage), verdict, "{text}");
+        }
+    }
+
     #[test]
     fn takes_2048_bytes_and_not_one_more() {
         let of = |bytes: usize| format!("{:a<bytes$}", "https://cdn.example.net/");
@@ -310,8 +386,8 @@ pub(super) mod tests {
     #[test]
     fn asks_the_list_about_the_host_alone() {
         for (text, list, verdict) in [
-            ("https://conf.example.org/a.css", &[][..], Ok(())),
-            ("https://CONF.example.org:8443/a.css", &[], Ok(())),
+            ("https://conf.example.org/assets/a.css", &[][..], Ok(())),
+            ("https://CONF.example.org:8443/assets/a.css", &[], Ok(())),
             ("https://cdn.example.org/a.css", &[], Err(Rule::ForeignImage)),
             ("https://conf.example.org./a.css", &[], Err(Rule::ForeignImage)),
             (
@@ -330,7 +406,7 @@ pub(super) mod tests {
                 Err(Rule::ForeignImage),
             ),
             (
-                "https://conf.example.org/a.css",
+                "https://conf.example.org/assets/a.css",
                 &["cdn.example.org", "conf.example.org"],
                 Ok(()),
             ),
@@ -354,11 +430,19 @@ pub(super) mod tests {
     #[test]
     fn the_own_origin_may_be_private_but_not_the_port_beside_it() {
         for (text, origin, verdict) in [
-            ("https://localhost:8443/a.css", "https://localhost:8443", Ok(())),
-            ("https://LOCALHOST:8443/a.css", "https://localhost:8443", Ok(())),
-            ("https://localhost/a.css", "https://localhost", Ok(())),
-            ("https://localhost:443/a.css", "https://localhost", Ok(())),
-            ("https://[::1]:8443/a.css", "https://[::1]:8443", Ok(())),
+            (
+                "https://localhost:8443/assets/a.css",
+                "https://localhost:8443",
+                Ok(()),
+            ),
+            (
+                "https://LOCALHOST:8443/assets/a.css",
+                "https://localhost:8443",
+                Ok(()),
+            ),
+            ("https://localhost/assets/a.css", "https://localhost", Ok(())),
+            ("https://localhost:443/assets/a.css", "https://localhost", Ok(())),
+            ("https://[::1]:8443/assets/a.css", "https://[::1]:8443", Ok(())),
             (
                 "https://localhost:9443/a.css",
                 "https://localhost:8443",
@@ -388,7 +472,7 @@ pub(super) mod tests {
             assert_eq!(judge(text, &[], origin), verdict, "{text} {origin}");
         }
         let foreign = judge(
-            "https://localhost:8443/a.css",
+            "https://localhost:8443/assets/a.css",
             &["cdn.example.org"],
             "https://localhost:8443",
         );
