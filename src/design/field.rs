@@ -73,14 +73,17 @@ fields! {
     CameraPosition "column_camera_position" Word
 }
 
+/// The words that the client knows, by field.
+const WORDS: [(Field, &[&str]); 2] = [
+    (Field::CameraWidth, &["full", "medium", "small"]),
+    (Field::CameraPosition, &["left", "top", "bottom"]),
+];
+
 impl Field {
-    /// The words that the client knows here.
-    pub const fn words(self) -> &'static [&'static str] {
-        match self {
-            Self::CameraWidth => &["full", "medium", "small"],
-            Self::CameraPosition => &["left", "top", "bottom"],
-            _not_words => &[],
-        }
+    /// The words that the client knows here; none where no word is meant.
+    pub fn words(self) -> &'static [&'static str] {
+        let words = WORDS.iter().find(|(field, _)| *field == self);
+        words.map_or(&[], |(_, words)| words)
     }
 }
 

@@ -7,7 +7,7 @@
 //! Percent-encoding is left as it is, once or twice: neither CSS nor the client decodes it, so that `%22` never becomes a
 //! quote on the page.
 //!
-//! Not here: the lists (`hosts`), which addresses are private (`address`), which names imitate others (`lookalike`).
+//! Not here: the lists (`hosts`), what a design may name here (`own`), which addresses are private (`address`), which names imitate others (`lookalike`).
 //!
 //! Sources: WHATWG URL sections 3.5 and 4.4; CSS Syntax 3 section 4.3.5 (what ends a string).
 
@@ -17,60 +17,10 @@ use super::Rule;
 use super::address::is_private;
 use super::hosts::HostList;
 use super::lookalike::imitates;
+use super::own::OwnOrigin;
 
 pub(super) const MAX_BYTES: usize = 2048;
 const SCHEME: &str = "https://";
-
-/// Where the client's files are at the root.
-const ASSETS: &str = "/assets/";
-
-/// Host and port that the gateway is reached by; it may be on a private network, and then its own URLs may be too.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OwnOrigin {
-    host: String,
-    port: Option<u16>,
-    /// Other names that lead here.
-    others: Vec<String>,
-    /// Below these paths a design may name what is here.
-    folders: Vec<String>,
-}
-
-impl OwnOrigin {
-    pub(super) fn of(url: &Url) -> Option<Self> {
-        Some(Self {
-            host: url.host_str()?.to_owned(),
-            port: url.port_or_known_default(),
-            others: Vec::new(),
-            folders: vec![ASSETS.to_owned()],
-        })
-    }
-
-    pub(super) fn serve(&mut self, hosts: &[String], mount: &str) {
-        self.others = hosts.to_vec();
-        self.folders = vec![ASSETS.to_owned(), format!("{mount}{ASSETS}")];
-    }
-
-    pub(super) fn is_origin_of(&self, url: &Url) -> bool {
-        url.host_str() == Some(&self.host) && url.port_or_known_default() == self.port
-    }
-
-    /// SECURITY: whoever sees a design asks for what it names, with their cookies. Beside the client's files there are
-    /// addresses here that end a session, or begin another. Cookies know no ports, so the port is no matter.
-    fn keeps(&self, url: &Url, host: &str) -> bool {
-        let host = host.trim_end_matches('.');
-        let is_here = |name: &String| name.eq_ignore_ascii_case(host);
-        let is_here = is_here(&self.host) || self.others.iter().any(is_here);
-        !is_here
-            || self
-                .folders
-                .iter()
-                .any(|folder| url.path().starts_with(folder.as_str()))
-    }
-
-    pub(super) fn host(&self) -> &str {
-        &self.host
-    }
-}
 
 /// A link's: `foreign` is the rule to name when the host is not on the list.
 pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule) -> Result<(), Rule> {

@@ -10,7 +10,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `document`, `field` | the JSON object; which keys there are |
-//! | `colour`; `link`, `hosts`, `address`, `lookalike` | a value that is a colour; one that is a URL, and where it leads |
+//! | `colour`; `link`, `hosts`, `own`, `address`, `lookalike` | a value that is a colour; one that is a URL, and where it leads |
 //! | `breach`, `contrast` | what is wrong; what can't be read |
 //! | `verdict` | what becomes of a design; what there is to say of it |
 //! | `settings`, `named`, `operator` | what the operator decides; the operator's own designs, and how they are known again |
@@ -34,6 +34,7 @@ mod named;
 mod operator;
 #[cfg(test)]
 mod outline;
+mod own;
 #[cfg(test)]
 mod paste;
 mod server_link;

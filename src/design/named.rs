@@ -61,16 +61,14 @@ impl DesignRules {
 
     /// What becomes of a link that names a design; `on_invalid`, if not as the settings say.
     pub fn named(&self, name: &str, on_invalid: Option<OnInvalid>) -> Verdict {
-        match self.settings.named.get(name) {
-            Some(design) => Verdict::Good(design.clone()),
-            None => {
-                let judged = Judged {
-                    breaches: vec![Breach::of_name(name)],
-                    ..Judged::default()
-                };
-                Verdict::of(judged, on_invalid.unwrap_or(self.settings.on_invalid))
-            }
+        if let Some(design) = self.settings.named.get(name) {
+            return Verdict::Good(design.clone());
         }
+        let judged = Judged {
+            breaches: vec![Breach::of_name(name)],
+            ..Judged::default()
+        };
+        Verdict::of(judged, on_invalid.unwrap_or(self.settings.on_invalid))
     }
 }
 

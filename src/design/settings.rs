@@ -10,7 +10,7 @@ use url::Url;
 
 use super::Design;
 use super::hosts::HostList;
-use super::link::OwnOrigin;
+use super::own::OwnOrigin;
 
 /// What to do with a design that breaks a rule (`design.on_invalid`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
