@@ -21,7 +21,7 @@ use crate::{
     observe::{AccessLog, LogFormat, LogSettings, Metrics, Records},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
     request_id::RequestIds,
-    route::{Csp, Finish, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams},
+    route::{Csp, Finish, Framing, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams},
     sessions::Sessions,
     tls::{Tls, TlsSettings},
     token::{TokenKeys, development_secret},
@@ -326,9 +326,19 @@ fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem
     .map(|mut settings| {
         settings.from_links = config.design.from_links;
         settings.named.clone_from(&config.designs);
+        settings.customization = config.client.config.get("designCustomization").cloned();
+        settings = settings.serving(&config.hosts, &config.client.mount);
         DesignRules::new(settings)
     })
     .map_err(|problem| config.problem("design", problem.to_string(), "a host, *.HOST or *"))
+}
+
+/// Where the client's files are, if the operator has them elsewhere.
+fn assets_origin(config: &Config, origin: &PublicOrigin) -> Option<String> {
+    let url = url::Url::parse(config.client.config.get("staticAssetsPath")?.as_str()?).ok()?;
+    // SECURITY: of our own origin only the folders of the client's files are opened.
+    let is_here = |host: &str| host == origin.host || config.hosts.iter().any(|own| own == host);
+    (!url.host_str().is_some_and(is_here)).then(|| url.origin().ascii_serialization())
 }
 
 /// Headers of pages.
@@ -343,6 +353,9 @@ fn pages(config: &Config, origin: &PublicOrigin, design: &DesignRules) -> Result
         csp_report: headers.csp_report.as_ref().map(ToString::to_string),
         csp_sources: headers.csp_sources.clone(),
         css_sources: design.css_sources(),
+        operator_sources: design.operator_sources(),
+        assets_origin: assets_origin(config, origin),
+        mount: config.client.mount.clone(),
         public_origin: origin.to_string(),
         frame_ancestors: config.session.frame_ancestors.clone(),
     })
@@ -436,6 +449,11 @@ async fn router(
         upstreams,
         internal: config.trust.internal.clone(),
         finish: Finish::new(pages, strict_transport),
+        framing: Framing::new(
+            config.session.frame_ancestors.is_empty(),
+            Arc::clone(metrics),
+            clock.clone(),
+        ),
         login_url: config.session.login_url.as_ref().map(ToString::to_string),
         clock: clock.clone(),
         access: Arc::new(access),

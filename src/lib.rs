@@ -37,11 +37,11 @@
 //! | 12 | [`token`] | tokens and signatures, checked and made; the keys |
 //! | 12 | [`design`] | `custom_design`, checked |
 //! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
-//! | 12 | [`query`] | query strings, as browsers read them |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
 //! | 12 | [`sessions`] | what is remembered of sessions between requests |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 13 | [`observe`] | the log, access records, audit lines, metrics |
+//! | 14 | [`query`] | query strings, as browsers read them |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
 pub mod addr;

@@ -87,6 +87,11 @@ impl Sessions {
         });
     }
 
+    /// Which caller had asked for this session's token.
+    pub fn caller_of(&self, tag: &str) -> Option<Arc<str>> {
+        self.known_of(tag, |known| known.caller.clone()).flatten()
+    }
+
     /// A link of this session was opened. Tells which caller had asked for the token.
     pub fn handed_off(&self, tag: &str, handed: &HandedOff<'_>) -> Option<Arc<str>> {
         if let Some(token) = handed.to_frame {

@@ -32,9 +32,17 @@ const FLOORS: [&[&str]; 15] = [
     &["issue"],
     &["proxy"],
     &["upgrade"],
-    &["token", "design", "limits", "query", "blocks", "sessions"],
+    &["token", "design", "limits", "blocks", "sessions"],
     &["reply", "observe"],
-    &["addr", "clock", "drain", "request_id", "secret", "workers"],
+    &[
+        "addr",
+        "clock",
+        "drain",
+        "query",
+        "request_id",
+        "secret",
+        "workers",
+    ],
 ];
 
 /// What only one room may name, tests apart: a test may play the other side.
@@ -155,10 +163,10 @@ fn a_breach_is_named_with_file_and_line() {
     );
     assert_eq!(
         found(
-            "src/query.rs",
+            "src/limits/mod.rs",
             "macro_rules! m { () => { $crate::token::Claims } }"
         ),
-        ["src/query.rs:1: query (floor 12) imports token (floor 12)"]
+        ["src/limits/mod.rs:1: limits (floor 12) imports token (floor 12)"]
     );
     assert_eq!(
         found("src/main.rs", "use plugnmeet_gateway::{cli, gateway, secret};"),

@@ -320,7 +320,16 @@ async fn the_configurations_that_come_along_are_sound() {
         ("CLIENT__PATH", client.path().to_str().unwrap()),
         ("TLS__CERTS", "certs"),
     ];
-    assert_eq!(told(&run(folder.path(), &command, &here).await), sound);
+    let (status, out, notes) = told(&run(folder.path(), &command, &here).await);
+    assert_eq!((status, out), (sound.0, sound.1.clone()), "{notes}");
+    // Which learning platforms there are, the host has to say.
+    assert!(
+        notes.starts_with("note: design.css_hosts is empty, so that the style sheet of a learning platform"),
+        "{notes}"
+    );
+    assert_eq!(notes.lines().count(), 1, "{notes}");
+    let named = [&here[..], &[("DESIGN__CSS_HOSTS", "lms.example.org")]].concat();
+    assert_eq!(told(&run(folder.path(), &command, &named).await), sound);
     let (status, _, errors) = told(&run(folder.path(), &command, &[]).await);
     assert_eq!(status, 1);
     assert!(

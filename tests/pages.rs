@@ -85,7 +85,7 @@ async fn in_language(gateway: &Gateway, target: &str, language: &str) -> Answer 
 #[tokio::test]
 async fn every_reader_is_told_in_their_language() {
     let gateway = Gateway::with(&format!(
-        "upstreams.server = ['http://127.0.0.1:{}']\nlimits.failures = '100/min'",
+        "design.on_invalid = 'reject'\nupstreams.server = ['http://127.0.0.1:{}']\nlimits.failures = '100/min'",
         free_port()
     ))
     .await;

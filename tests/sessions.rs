@@ -972,17 +972,13 @@ async fn a_bbb_join_ends_at_the_session_in_one_hop() {
 async fn a_link_of_the_servers_is_checked_like_any_other_and_others_pass_as_they_are() {
     let token = Gateway::embedded().await.token("room01", "ann");
     let target = bbb_target("join", "fullName=Ann&meetingID=room01&role=viewer&userID=ann");
-    let bad_design =
-        format!("https://localhost/?access_token={token}&custom_design={{\"primary_color\":\"}}\"}}");
     let forged = format!("https://localhost/?access_token={token}x");
-    for location in [bad_design, forged] {
-        let server = joining(location).await;
-        let gateway = Gateway::in_front_of(&server).await;
-        let answer = gateway.get(&target, &[]).await;
-        assert_eq!((answer.status, answer.header("location")), (200, None));
-        assert!(answer.text().contains("<returncode>FAILED</returncode>"));
-        assert!(!answer.text().contains(&token));
-    }
+    let server = joining(forged).await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let answer = gateway.get(&target, &[]).await;
+    assert_eq!((answer.status, answer.header("location")), (200, None));
+    assert!(answer.text().contains("<returncode>FAILED</returncode>"));
+    assert!(!answer.text().contains(&token));
     for location in [
         format!("https://elsewhere.example/?access_token={token}"),
         format!("https://localhost/download/x?access_token={token}"),

@@ -32,8 +32,8 @@ fuzz_target!(|data: &[u8]| {
         for rules in &*RULES {
             rules.inspect(document.as_bytes());
             match rules.check(document) {
-                Verdict::Good(design) | Verdict::Stripped(Some(design)) => judge(rules, &design),
-                Verdict::Absent | Verdict::Stripped(None) | Verdict::Refused(_) => {}
+                Verdict::Good(design) | Verdict::Stripped { left: Some(design), .. } => judge(rules, &design),
+                Verdict::Absent | Verdict::Stripped { left: None, .. } | Verdict::Refused(_) => {}
             }
         }
     }

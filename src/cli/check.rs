@@ -4,11 +4,19 @@
 //! certificates without a key.
 
 use super::Refused;
-use crate::config::{Config, Problem, Problems};
+use crate::config::{Config, IssuerMode, Problem, Problems};
+
+/// The "Custom CSS URL" of a learning platform lies on the platform's own host (contract.md section 7).
+const NO_CSS_HOSTS: &str = "note: design.css_hosts is empty, so that the style sheet of a learning platform, its \
+                            \"Custom CSS URL\", is taken out of designs; name the platform's host there";
 
 pub(super) fn answer(config: &Config, problems: &[Problem]) -> Result<String, Refused> {
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
+    }
+    let design = &config.design;
+    if config.issuer.mode == IssuerMode::Upstream && design.from_links && design.css_hosts.is_empty() {
+        eprintln!("{NO_CSS_HOSTS}");
     }
     if problems.is_empty() {
         Ok("configuration is sound".to_owned())

@@ -3,7 +3,7 @@
 //! By the rules of the configuration that is read, so that what is told here is what a link would be told. The design is
 //! JSON, as in a file; not the encoded form of a link.
 //!
-//! Standard error has a line for everything that is wrong or hard to read; standard output has the verdict or, if asked
+//! Standard error has a line for everything that is wrong, unknown to the client or hard to read; standard output has the verdict or, if asked
 //! for, the design as it would be used: without what is wrong, each colour in its canonical spelling.
 //!
 //! Source: product.md "`custom_design`".
@@ -16,6 +16,9 @@ use crate::{config::Config, gateway};
 pub(super) fn answer(config: &Config, file: &Path, canonical: bool) -> Result<String, Refused> {
     let rules = gateway::design_rules(config).map_err(|problem| problem.to_string())?;
     let report = rules.inspect(&read_or_input(Some(file))?);
+    for breach in &report.unheeded {
+        eprintln!("check-design: {}: warning: {}", breach.field, breach.told());
+    }
     for warning in &report.warnings {
         eprintln!("check-design: {}: warning: {warning}", warning.field);
     }
@@ -55,6 +58,11 @@ mod tests {
             Ok(r##"{"primary_color":"#ff0000","custom_logo":"https://cdn.example.org/a.png"}"##.into())
         );
         assert_eq!(told("{}", "", true), Ok("{}".into()));
+        let unknown = r#"{"logo":"https://cdn.example.org/logo.png","primary_color":"red"}"#;
+        assert_eq!(
+            told(unknown, "", true),
+            Ok(r##"{"primary_color":"#ff0000"}"##.into())
+        );
     }
 
     #[test]
@@ -64,13 +72,11 @@ mod tests {
         assert_eq!(
             told(design, "", true).unwrap_err(),
             "check-design: primary_color: `red;` is not a CSS colour\n\
-             check-design: text_color: `red` is not a known key\n\
              check-design: custom_css_url: `https://a.example/a.css` host is not in design.css_hosts"
         );
         assert_eq!(
             told(design, "design.css_hosts = ['*.example']\n", false).unwrap_err(),
-            "check-design: primary_color: `red;` is not a CSS colour\n\
-             check-design: text_color: `red` is not a known key"
+            "check-design: primary_color: `red;` is not a CSS colour"
         );
         assert_eq!(
             told("custom_design=%7B%7D", "", false).unwrap_err(),

@@ -89,12 +89,15 @@ impl Table<'_, '_> {
                 let allowed = format!("a design has {}", known.join(", "));
                 return self.refuse(line, key, rule.to_string(), &allowed);
             }
+            let words = Field::named(key).map(Field::words).unwrap_or_default();
             let allowed = if key.ends_with("_color") {
-                "write a CSS colour, such as #004d90"
+                "write a CSS colour, such as #004d90".to_owned()
+            } else if words.is_empty() {
+                "write an address, such as https://cdn.example.org/logo.png".to_owned()
             } else {
-                "write an address, such as https://cdn.example.org/logo.png"
+                format!("write {}", words.join(", "))
             };
-            self.refuse(line, key, format!("{} {rule}", shown(&text)), allowed)
+            self.refuse(line, key, format!("{} {rule}", shown(&text)), &allowed)
         })
     }
 
@@ -172,7 +175,8 @@ custom_css_url = 'https://u:hunter2@cdn.example.org/'
         let keys = "a design has primary_color, secondary_color, background_color, background_image, header_bg_color, \
                     footer_bg_color, footer_icon_bg_color, footer_icon_color, primary_btn_bg_color, \
                     primary_btn_text_color, secondary_btn_bg_color, secondary_btn_text_color, side_panel_bg_color, \
-                    left_side_bg_color, right_side_bg_color, custom_css_url, custom_logo";
+                    left_side_bg_color, right_side_bg_color, custom_css_url, custom_logo, column_camera_width, \
+                    column_camera_position";
         assert_eq!(
             problems,
             [

@@ -171,6 +171,7 @@ fn client(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<Client> 
     let watch = reader.text("client.watch", "5s", &DURATION);
     let mount = reader.text("client.mount", "/conference", &MOUNT);
     let config = client_config::read(reader);
+    warnings.extend(config.iter().flat_map(client_config::warnings));
     let config_file = config_file(reader);
     if let (Ok(config), Ok(Some(file))) = (&config, &config_file)
         && !config.is_empty()
@@ -280,7 +281,7 @@ fn session(reader: &mut Reader<'_>) -> Taken<Session> {
 }
 
 fn design(reader: &mut Reader<'_>) -> Taken<Design> {
-    let on_invalid = reader.text("design.on_invalid", "reject", &word());
+    let on_invalid = reader.text("design.on_invalid", "strip", &word());
     let css_hosts = reader.list("design.css_hosts", &[], &DESIGN_HOST);
     let image_hosts = reader.list("design.image_hosts", &["*"], &DESIGN_HOST);
     let from_links = reader.flag("design.from_links", true);

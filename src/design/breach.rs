@@ -110,6 +110,12 @@ pub enum Rule {
     ForeignStylesheet,
     /// Not on the list for images.
     ForeignImage,
+    /// On our own host, and not below the folders of the client's files.
+    OwnPath,
+    /// More than letters and digits.
+    NotAWord,
+    /// A word that the client does not know, and so ignores.
+    UnknownWord,
     /// The whole document: links bring none here (`design.from_links`).
     NotFromLinks,
     /// The operator has no design of this name.
@@ -139,6 +145,9 @@ impl Rule {
             Self::LookAlike => "look_alike",
             Self::ForeignStylesheet => "foreign_stylesheet",
             Self::ForeignImage => "foreign_image",
+            Self::OwnPath => "own_path",
+            Self::NotAWord => "not_a_word",
+            Self::UnknownWord => "unknown_word",
             Self::NotFromLinks => "not_from_links",
             Self::UnknownDesign => "unknown_design",
         }
@@ -168,6 +177,9 @@ impl fmt::Display for Rule {
             Self::LookAlike => "must not name a host whose letters imitate another's",
             Self::ForeignStylesheet => "host is not in design.css_hosts",
             Self::ForeignImage => "host is not in design.image_hosts",
+            Self::OwnPath => "must be below /assets/ or MOUNT/assets/ on this host",
+            Self::NotAWord => "must be a short word of letters, digits, - and _",
+            Self::UnknownWord => "is not a word that the client knows here",
             Self::NotFromLinks => "is not taken from links here",
             Self::UnknownDesign => "is not one of the designs here",
         })

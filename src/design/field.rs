@@ -1,6 +1,10 @@
 //! The keys that a design may have, and what each value is.
 //!
-//! Source: contract.md section 7; the deprecated two are in the protocol's `CustomDesignParams`.
+//! The two of the camera column are compared with the client's own words and pasted nowhere; a word that it does not know
+//! it ignores.
+//!
+//! Sources: contract.md section 7; the deprecated two are in the protocol's `CustomDesignParams`; plugNmeet-client
+//! `useClientCustomization.tsx` and `roomSettings.ts` (the words of the camera column).
 
 /// What a field's value is, and with it how it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +12,7 @@ pub(super) enum Kind {
     Colour,
     Image,
     Stylesheet,
+    Word,
 }
 
 macro_rules! fields {
@@ -64,7 +69,33 @@ fields! {
     RightSideBackground "right_side_bg_color" Colour
     CssUrl "custom_css_url" Stylesheet
     Logo "custom_logo" Image
+    CameraWidth "column_camera_width" Word
+    CameraPosition "column_camera_position" Word
 }
+
+/// The words that the client knows, by field.
+const WORDS: [(Field, &[&str]); 2] = [
+    (Field::CameraWidth, &["full", "medium", "small"]),
+    (Field::CameraPosition, &["left", "top", "bottom"]),
+];
+
+impl Field {
+    /// The words that the client knows here; none where no word is meant.
+    pub fn words(self) -> &'static [&'static str] {
+        let words = WORDS.iter().find(|(field, _)| *field == self);
+        words.map_or(&[], |(_, words)| words)
+    }
+}
+
+/// Letters, digits, `-` and `_`, at most 32 of them: nothing that could mean more than itself.
+pub(super) fn is_word(text: &str) -> bool {
+    (1..=MAX_WORD_BYTES).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+const MAX_WORD_BYTES: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -72,7 +103,7 @@ mod tests {
 
     #[test]
     fn finds_every_field_by_its_exact_name() {
-        assert_eq!(Field::ALL.len(), 17);
+        assert_eq!(Field::ALL.len(), 19);
         for &field in Field::ALL {
             assert_eq!(Field::named(field.name()), Some(field));
             assert_eq!(Field::named(&field.name().to_uppercase()), None);
@@ -89,5 +120,23 @@ mod tests {
             );
         }
         assert_eq!(Field::CssUrl.kind(), Kind::Stylesheet);
+        for (name, word) in [
+            ("column_camera_width", "medium"),
+            ("column_camera_position", "left"),
+        ] {
+            let field = Field::named(name).unwrap();
+            assert_eq!(field.kind(), Kind::Word);
+            assert!(field.words().contains(&word));
+        }
+    }
+
+    #[test]
+    fn a_word_means_nothing_but_itself() {
+        for word in ["full", "top", "a-b_C9", &"x".repeat(32)] {
+            assert!(is_word(word), "{word}");
+        }
+        for text in ["", " full", "a;b", "a}b", "ä", "50%", &"x".repeat(33)] {
+            assert!(!is_word(text), "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! Percent-encoding is left as it is, once or twice: neither CSS nor the client decodes it, so that `%22` never becomes a
 //! quote on the page.
 //!
-//! Not here: the lists (`hosts`), which addresses are private (`address`), which names imitate others (`lookalike`).
+//! Not here: the lists (`hosts`), what a design may name here (`own`), which addresses are private (`address`), which names imitate others (`lookalike`).
 //!
 //! Sources: WHATWG URL sections 3.5 and 4.4; CSS Syntax 3 section 4.3.5 (what ends a string).
 
@@ -17,35 +17,16 @@ use super::Rule;
 use super::address::is_private;
 use super::hosts::HostList;
 use super::lookalike::imitates;
+use super::own::OwnOrigin;
 
 pub(super) const MAX_BYTES: usize = 2048;
 const SCHEME: &str = "https://";
-
-/// Host and port that the gateway is reached by; it may be on a private network, and then its own URLs may be too.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OwnOrigin {
-    host: String,
-    port: Option<u16>,
-}
-
-impl OwnOrigin {
-    pub(super) fn of(url: &Url) -> Option<Self> {
-        Some(Self {
-            host: url.host_str()?.to_owned(),
-            port: url.port_or_known_default(),
-        })
-    }
-
-    pub(super) fn host(&self) -> &str {
-        &self.host
-    }
-}
 
 /// A link's: `foreign` is the rule to name when the host is not on the list.
 pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule) -> Result<(), Rule> {
     let (url, written) = parsed(text)?;
     let host = url.host().ok_or(Rule::NotAUrl)?;
-    if is_private(&host) && OwnOrigin::of(&url).as_ref() != Some(own) {
+    if is_private(&host) && !own.is_origin_of(&url) {
         return Err(Rule::PrivateAddress);
     }
     let host = host.to_string();
@@ -53,7 +34,14 @@ pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule
     if imitates(&host, &hosts.names().chain([own.host()])) {
         return Err(Rule::LookAlike);
     }
-    if hosts.holds(&host) { Ok(()) } else { Err(foreign) }
+    if !hosts.holds(&host) {
+        return Err(foreign);
+    }
+    if own.keeps(&url, &host) {
+        Ok(())
+    } else {
+        Err(Rule::OwnPath)
+    }
 }
 
 /// The operator's own: which host it is, is the operator's affair.
@@ -300,6 +288,44 @@ pub(super) mod tests {
         );
     }
 
+    /// Who sees the design asks for it with their cookies.
+    #[test]
+    fn what_is_on_our_own_host_is_below_the_folders_of_the_clients_files() {
+        let mut own = OwnOrigin::of(&Url::parse(PUBLIC).unwrap()).unwrap();
+        own.serve(&["meet.example.org".to_owned()], "/conference");
+        let any = HostList::new(&["*".to_owned()], own.host()).unwrap();
+        for (text, verdict) in [
+            ("https://conf.example.org/assets/a.png", Ok(())),
+            (
+                "https://conf.example.org/conference/assets/imgs/a.png?b#c",
+                Ok(()),
+            ),
+            ("https://meet.example.org/assets/a.png", Ok(())),
+            ("https://conf.example.org/", Err(Rule::OwnPath)),
+            ("https://conf.example.org/conference/logout", Err(Rule::OwnPath)),
+            (
+                "https://CONF.EXAMPLE.ORG:8443/conference/logout",
+                Err(Rule::OwnPath),
+            ),
+            ("https://conf.example.org./conference/logout", Err(Rule::OwnPath)),
+            ("https://meet.example.org/logo.png", Err(Rule::OwnPath)),
+            ("https://conf.example.org/assets", Err(Rule::OwnPath)),
+            ("https://conf.example.org/Assets/a.png", Err(Rule::OwnPath)),
+            (
+                "https://conf.example.org/assets/../conference/logout",
+                Err(Rule::OwnPath),
+            ),
+            (
+                "https://conf.example.org/assets/%2E%2e/conference/logout",
+                Err(Rule::OwnPath),
+            ),
+            ("https://conf.example.org?/assets/", Err(Rule::OwnPath)),
+            ("https://cdn.example.net/conference/logout", Ok(())),
+        ] {
+            assert_eq!(check(text, &own, &any, Rule::ForeignImage), verdict, "{text}");
+        }
+    }
+
     #[test]
     fn takes_2048_bytes_and_not_one_more() {
         let of = |bytes: usize| format!("{:a<bytes$}", "https://cdn.example.net/");
@@ -310,8 +336,8 @@ pub(super) mod tests {
     #[test]
     fn asks_the_list_about_the_host_alone() {
         for (text, list, verdict) in [
-            ("https://conf.example.org/a.css", &[][..], Ok(())),
-            ("https://CONF.example.org:8443/a.css", &[], Ok(())),
+            ("https://conf.example.org/assets/a.css", &[][..], Ok(())),
+            ("https://CONF.example.org:8443/assets/a.css", &[], Ok(())),
             ("https://cdn.example.org/a.css", &[], Err(Rule::ForeignImage)),
             ("https://conf.example.org./a.css", &[], Err(Rule::ForeignImage)),
             (
@@ -330,7 +356,7 @@ pub(super) mod tests {
                 Err(Rule::ForeignImage),
             ),
             (
-                "https://conf.example.org/a.css",
+                "https://conf.example.org/assets/a.css",
                 &["cdn.example.org", "conf.example.org"],
                 Ok(()),
             ),
@@ -354,11 +380,19 @@ pub(super) mod tests {
     #[test]
     fn the_own_origin_may_be_private_but_not_the_port_beside_it() {
         for (text, origin, verdict) in [
-            ("https://localhost:8443/a.css", "https://localhost:8443", Ok(())),
-            ("https://LOCALHOST:8443/a.css", "https://localhost:8443", Ok(())),
-            ("https://localhost/a.css", "https://localhost", Ok(())),
-            ("https://localhost:443/a.css", "https://localhost", Ok(())),
-            ("https://[::1]:8443/a.css", "https://[::1]:8443", Ok(())),
+            (
+                "https://localhost:8443/assets/a.css",
+                "https://localhost:8443",
+                Ok(()),
+            ),
+            (
+                "https://LOCALHOST:8443/assets/a.css",
+                "https://localhost:8443",
+                Ok(()),
+            ),
+            ("https://localhost/assets/a.css", "https://localhost", Ok(())),
+            ("https://localhost:443/assets/a.css", "https://localhost", Ok(())),
+            ("https://[::1]:8443/assets/a.css", "https://[::1]:8443", Ok(())),
             (
                 "https://localhost:9443/a.css",
                 "https://localhost:8443",
@@ -388,7 +422,7 @@ pub(super) mod tests {
             assert_eq!(judge(text, &[], origin), verdict, "{text} {origin}");
         }
         let foreign = judge(
-            "https://localhost:8443/a.css",
+            "https://localhost:8443/assets/a.css",
             &["cdn.example.org"],
             "https://localhost:8443",
         );

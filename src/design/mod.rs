@@ -4,14 +4,17 @@
 //! the page, have it call home, or blank it with `null`. The parameter is therefore read here as strictly as the client
 //! reads it loosely: a flat object of known keys, each value a colour or a URL that can't leave its place.
 //!
-//! The operator may give designs names (`named`); a link then names one and needs to bring none.
+//! Keys that the client doesn't know are taken out, and nobody is refused for them. The operator may give designs names
+//! (`named`); a link then names one and needs to bring none. What the operator has written passes whole.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `document`, `field` | the JSON object; which keys there are |
-//! | `colour`; `link`, `hosts`, `address`, `lookalike` | a value that is a colour; one that is a URL, and where it leads |
+//! | `colour`; `link`, `hosts`, `own`, `address`, `lookalike` | a value that is a colour; one that is a URL, and where it leads |
 //! | `breach`, `contrast` | what is wrong; what can't be read |
-//! | `settings`, `named` | what the operator decides; the operator's own designs |
+//! | `verdict` | what becomes of a design; what there is to say of it |
+//! | `settings`, `named`, `operator` | what the operator decides; the operator's own designs, and how they are known again |
+//! | `server_link` | the query of a link that plugnmeet-server wrote |
 //! | `paste`, `outline` | tests: does a value stay where it is pasted? |
 //!
 //! Not here: finding and decoding the parameter, the page that shows a refusal.
@@ -28,11 +31,15 @@ mod hosts;
 mod link;
 mod lookalike;
 mod named;
+mod operator;
 #[cfg(test)]
 mod outline;
+mod own;
 #[cfg(test)]
 mod paste;
+mod server_link;
 mod settings;
+mod verdict;
 
 use std::collections::BTreeSet;
 
@@ -42,20 +49,39 @@ pub use self::breach::{Breach, Rule};
 pub use self::contrast::Warning;
 pub use self::document::MAX_BYTES;
 pub use self::field::Field;
-use self::field::Kind;
 pub use self::named::Entry;
+pub use self::operator::{OperatorSources, flaws_of_customization};
+pub use self::server_link::{ServerQuery, encoded as encoded_server_query};
 pub use self::settings::{DesignProblem, DesignSettings, OnInvalid};
+pub use self::verdict::{Design, Report, Verdict};
+use self::{field::Kind, operator::OwnWords};
+
+/// The parameter that carries a design (contract.md section 7).
+pub const DESIGN_PARAMETER: &str = "custom_design";
 
 /// The running checker.
 #[derive(Debug, Clone)]
 pub struct DesignRules {
     settings: DesignSettings,
+    own_words: Vec<OwnWords>,
+}
+
+/// A document's entries, judged.
+#[derive(Default)]
+struct Judged {
+    good: Design,
+    breaches: Vec<Breach>,
+    /// Keys that the client doesn't know.
+    unknown: Vec<Breach>,
 }
 
 impl DesignRules {
     /// Checks by these settings.
     pub fn new(settings: DesignSettings) -> Self {
-        Self { settings }
+        Self {
+            own_words: operator::words_of(&settings),
+            settings,
+        }
     }
 
     /// Where style sheets may come from beside our own origin, as a content security policy has it.
@@ -66,31 +92,49 @@ impl DesignRules {
 
     /// Judges the parameter's value, as it is after `URLSearchParams` has decoded it.
     pub fn check(&self, decoded: &str) -> Verdict {
-        if let Some(design) = self.named_of_text(decoded) {
-            return Verdict::Good(design);
+        self.check_as(decoded, self.settings.on_invalid)
+    }
+
+    /// As `check`, whatever the settings say of a bad design.
+    pub fn check_as(&self, decoded: &str, on_invalid: OnInvalid) -> Verdict {
+        if let Some(verdict) = self.of_operator(decoded) {
+            return verdict;
         }
+        let refused = |rule| {
+            let breaches = vec![Breach::of_document(rule)];
+            Verdict::of(
+                Judged {
+                    breaches,
+                    ..Judged::default()
+                },
+                on_invalid,
+            )
+        };
         match document::read(decoded) {
             Ok(entries) if entries.is_empty() => Verdict::Absent,
-            Ok(_) if !self.settings.from_links => self.refused(Rule::NotFromLinks),
-            Ok(entries) => {
-                let (good, breaches) = self.judge_all(&entries);
-                self.verdict(good, breaches)
-            }
-            Err(rule) => self.refused(rule),
+            Ok(_) if !self.settings.from_links => refused(Rule::NotFromLinks),
+            Ok(entries) => Verdict::of(self.judge_all(&entries), on_invalid),
+            Err(rule) => refused(rule),
         }
     }
 
     /// Everything there is to say of a design that is in no link yet; `design.from_links` is no matter here.
     pub fn inspect(&self, json: &[u8]) -> Report {
         let text = std::str::from_utf8(json).map_err(|_| Rule::NotJson);
-        let (left, breaches) = match text.and_then(document::read) {
+        let judged = match text.and_then(document::read) {
             Ok(entries) => self.judge_all(&entries),
-            Err(rule) => (Design::default(), vec![Breach::of_document(rule)]),
+            Err(rule) => Judged {
+                breaches: vec![Breach::of_document(rule)],
+                ..Judged::default()
+            },
         };
+        let mut unheeded = judged.unknown;
+        unheeded.extend(judged.good.unknown_words());
         Report {
-            breaches,
-            warnings: contrast::warnings(&left),
-            left,
+            breaches: judged.breaches,
+            unheeded,
+            warnings: contrast::warnings(&judged.good),
+            left: judged.good,
         }
     }
 
@@ -104,23 +148,28 @@ impl DesignRules {
         report
     }
 
-    fn judge_all(&self, entries: &[(String, Value)]) -> (Design, Vec<Breach>) {
-        let mut good = Design::default();
-        let mut breaches = Vec::new();
+    fn judge_all(&self, entries: &[(String, Value)]) -> Judged {
+        let mut judged = Judged::default();
         let mut seen = BTreeSet::new();
         for (name, value) in entries {
-            if seen.insert(name.as_str()) {
+            if Field::named(name).is_none() {
+                judged
+                    .unknown
+                    .push(Breach::of_entry(name, value, Rule::UnknownKey));
+            } else if seen.insert(name.as_str()) {
                 match self.judge(name, value) {
-                    Ok(entry) => good.fields.push(entry),
-                    Err(rule) => breaches.push(Breach::of_entry(name, value, rule)),
+                    Ok(entry) => judged.good.fields.push(entry),
+                    Err(rule) => judged.breaches.push(Breach::of_entry(name, value, rule)),
                 }
             } else {
                 // Which of the two was meant is anybody's guess, so neither stays.
-                good.fields.retain(|(field, _)| field.name() != name);
-                breaches.push(Breach::of_entry(name, value, Rule::Repeated));
+                judged.good.fields.retain(|(field, _)| field.name() != name);
+                judged
+                    .breaches
+                    .push(Breach::of_entry(name, value, Rule::Repeated));
             }
         }
-        (good, breaches)
+        judged
     }
 
     fn judge(&self, name: &str, value: &Value) -> Result<(Field, String), Rule> {
@@ -139,88 +188,9 @@ impl DesignRules {
             Kind::Colour => colour::check(text)?,
             Kind::Stylesheet => link::check(text, own, css_hosts, Rule::ForeignStylesheet)?,
             Kind::Image => link::check(text, own, image_hosts, Rule::ForeignImage)?,
+            Kind::Word => field::is_word(text).then_some(()).ok_or(Rule::NotAWord)?,
         }
         Ok((field, text.to_owned()))
-    }
-
-    fn verdict(&self, good: Design, breaches: Vec<Breach>) -> Verdict {
-        if breaches.is_empty() {
-            return Verdict::Good(good);
-        }
-        match self.settings.on_invalid {
-            OnInvalid::Reject => Verdict::Refused(breaches),
-            OnInvalid::Strip => Verdict::Stripped((!good.fields.is_empty()).then_some(good)),
-        }
-    }
-
-    fn refused(&self, rule: Rule) -> Verdict {
-        self.verdict(Design::default(), vec![Breach::of_document(rule)])
-    }
-}
-
-/// What becomes of the parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Empty, or an object without a key: as if it were not there.
-    Absent,
-    /// Nothing to object to: the parameter goes on byte for byte.
-    Good(Design),
-    /// Something was wrong and is gone; this is left, if anything is.
-    Stripped(Option<Design>),
-    /// Every breach that was found, at least one.
-    Refused(Vec<Breach>),
-}
-
-/// What there is to say of a design.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// Every rule that is broken; with none the design can be used.
-    pub breaches: Vec<Breach>,
-    /// What is allowed and hard to read.
-    pub warnings: Vec<Warning>,
-    /// The fields that broke no rule.
-    pub left: Design,
-}
-
-/// A design that broke no rule; made in this room alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Design {
-    fields: Vec<(Field, String)>,
-}
-
-impl Design {
-    /// Name and value of each field, in the order in which they were given.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.fields
-            .iter()
-            .map(|(field, value)| (field.name(), value.as_str()))
-    }
-
-    fn value(&self, wanted: Field) -> Option<&str> {
-        self.fields
-            .iter()
-            .find_map(|(field, value)| (*field == wanted).then_some(value.as_str()))
-    }
-
-    /// The same design with each colour in its one canonical spelling.
-    #[must_use]
-    pub fn canonical(&self) -> Self {
-        let spelled = |(field, value): &(Field, String)| match field.kind() {
-            Kind::Colour => (*field, colour::canonical(value)),
-            Kind::Image | Kind::Stylesheet => (*field, value.clone()),
-        };
-        Self {
-            fields: self.fields.iter().map(spelled).collect(),
-        }
-    }
-
-    /// The design as the JSON object that the client reads.
-    pub fn to_json(&self) -> String {
-        let members: Vec<String> = self
-            .iter()
-            .map(|(name, value)| format!("{}:{}", Value::from(name), Value::from(value)))
-            .collect();
-        format!("{{{}}}", members.join(","))
     }
 }
 
@@ -241,7 +211,7 @@ mod tests {
                 .into_iter()
                 .map(|breach| (breach.field, breach.rule))
                 .collect(),
-            other @ (Verdict::Absent | Verdict::Good(_) | Verdict::Stripped(_)) => {
+            other @ (Verdict::Absent | Verdict::Good(_) | Verdict::Stripped { .. }) => {
                 panic!("{decoded}: {other:?}")
             }
         }
@@ -249,7 +219,7 @@ mod tests {
 
     fn left_of(decoded: &str) -> Option<String> {
         match rules(OnInvalid::Strip).check(decoded) {
-            Verdict::Stripped(design) => design.map(|design| design.to_json()),
+            Verdict::Stripped { left, .. } => left.map(|design| design.to_json()),
             other @ (Verdict::Absent | Verdict::Good(_) | Verdict::Refused(_)) => {
                 panic!("{decoded}: {other:?}")
             }
@@ -275,7 +245,7 @@ mod tests {
     #[test]
     fn a_good_design_keeps_its_order() {
         let decoded = r#" { "custom_logo": "https:\/\/cdn.example.net\/logo.png",
-            "primary_color": "\u0023004D90", "custom_css_url": "https://conf.example.org/own.css" } "#;
+            "primary_color": "\u0023004D90", "custom_css_url": "https://conf.example.org/assets/own.css" } "#;
         for on_invalid in [OnInvalid::Reject, OnInvalid::Strip] {
             let Verdict::Good(design) = rules(on_invalid).check(decoded) else {
                 panic!("not good")
@@ -286,7 +256,7 @@ mod tests {
                 [
                     ("custom_logo", "https://cdn.example.net/logo.png"),
                     ("primary_color", "#004D90"),
-                    ("custom_css_url", "https://conf.example.org/own.css"),
+                    ("custom_css_url", "https://conf.example.org/assets/own.css"),
                 ]
             );
         }
@@ -366,8 +336,6 @@ mod tests {
             (r#""primary_color":"null""#, Rule::NotAColour),
             // What `URLSearchParams` makes of bytes that are no UTF-8.
             ("\"primary_color\":\"red\u{fffd}\"", Rule::NotAColour),
-            ("\"primary\u{fffd}_color\":\"red\"", Rule::UnknownKey),
-            (r#""primary_color\u0000":"red""#, Rule::UnknownKey),
             (r#""primary_color":"red\u0000""#, Rule::NotAColour),
             (
                 r#""custom_logo":"https://cdn.example.net/\u0022""#,
@@ -379,20 +347,16 @@ mod tests {
             ),
             (r#""custom_logo":null"#, Rule::NotText),
             (r#""custom_logo":["https://cdn.example.net/"]"#, Rule::NotText),
-            (r#""toString":"red""#, Rule::UnknownKey),
-            (r#""prototype":{"custom_logo":"x"}"#, Rule::UnknownKey),
-            (r#""__proto__":null"#, Rule::UnknownKey),
-            (r#""\u005f_proto__":"red""#, Rule::UnknownKey),
+            (r#""column_camera_width":"a;b""#, Rule::NotAWord),
+            (r#""column_camera_position":1"#, Rule::NotText),
+            (
+                r#""custom_logo":"https://conf.example.org/conference/logout""#,
+                Rule::OwnPath,
+            ),
             (r#""primary_color":["red"]"#, Rule::NotText),
             (r#""primary_color":{"a":"red"}"#, Rule::NotText),
             (r#""primary_color":"""#, Rule::Empty),
             (r#""custom_logo":"""#, Rule::Empty),
-            (r#""Primary_color":"red""#, Rule::UnknownKey),
-            (r#""primary_color ":"red""#, Rule::UnknownKey),
-            (r#""__proto__":"red""#, Rule::UnknownKey),
-            (r#""constructor":"red""#, Rule::UnknownKey),
-            (r#""":"red""#, Rule::UnknownKey),
-            (r#""__proto__":{}"#, Rule::UnknownKey),
             (r#""primary_color":"red;}""#, Rule::NotAColour),
             (
                 r#""primary_color":"https://cdn.example.net/a.png""#,
@@ -416,6 +380,53 @@ mod tests {
         }
     }
 
+    /// plugNmeet's own guide for native apps sends `logo`.
+    #[test]
+    fn takes_out_what_the_client_does_not_know_and_refuses_nobody_for_it() {
+        for entry in [
+            r#""logo":"https://cdn.example.org/logo.png""#,
+            r#""text_color":null"#,
+            r#""text_color":{"a":[1]}"#,
+            "\"primary\u{fffd}_color\":\"red\"",
+            r#""primary_color\u0000":"red""#,
+            r#""toString":"red""#,
+            r#""prototype":{"custom_logo":"x"}"#,
+            r#""__proto__":null"#,
+            r#""\u005f_proto__":"red""#,
+            r#""Primary_color":"red""#,
+            r#""primary_color ":"red""#,
+            r#""":"red""#,
+            r#""a":1,"a":2"#,
+        ] {
+            for on_invalid in [OnInvalid::Reject, OnInvalid::Strip] {
+                let (alone, beside) = (
+                    format!("{{{entry}}}"),
+                    format!(r#"{{{entry},"primary_color":"red"}}"#),
+                );
+                for (decoded, left) in [(alone, None), (beside, Some(r#"{"primary_color":"red"}"#))] {
+                    let Verdict::Stripped { left: kept, taken } = rules(on_invalid).check(&decoded) else {
+                        panic!("{decoded}")
+                    };
+                    assert_eq!(kept.map(|design| design.to_json()).as_deref(), left, "{decoded}");
+                    assert!(
+                        taken.iter().all(|breach| breach.rule == Rule::UnknownKey),
+                        "{taken:?}"
+                    );
+                }
+                let report = rules(on_invalid).inspect(format!("{{{entry}}}").as_bytes());
+                assert_eq!((report.breaches, report.unheeded.is_empty()), (Vec::new(), false));
+            }
+        }
+        let known = r#"{"column_camera_width":"medium","column_camera_position":"left","left_side_bg_color":"red","right_side_bg_color":"red"}"#;
+        assert!(matches!(rules(OnInvalid::Reject).check(known), Verdict::Good(_)));
+        let ignored = rules(OnInvalid::Reject).inspect(br#"{"column_camera_width":"top"}"#);
+        assert_eq!(ignored.breaches, []);
+        assert_eq!(
+            ignored.unheeded.first().map(|breach| breach.rule),
+            Some(Rule::UnknownWord)
+        );
+    }
+
     #[test]
     fn finds_every_breach_and_strips_no_more_than_these() {
         let decoded = r#"{"secondary_color":"blue","primary_color":"red;","text_color":"red",
@@ -424,7 +435,6 @@ mod tests {
             breaches(decoded),
             [
                 ("primary_color".to_owned(), Rule::NotAColour),
-                ("text_color".to_owned(), Rule::UnknownKey),
                 ("custom_logo".to_owned(), Rule::NotText),
             ]
         );

@@ -1,12 +1,16 @@
 //! Designs that the operator has given names, so that links stay short and need bring none.
 //!
 //! Their values are held to the same rules where a value could leave its place on the page; which hosts they name is the
-//! operator's own word. The client knows no names: it is sent the named design as `custom_design`, and so a design whose
-//! text is that of a named one is that one, whoever sends it.
+//! operator's own word. The client knows no names: it is sent the named design as `custom_design`, and so a design that is
+//! a named one is that one, whoever sends it (`operator`).
 //!
 //! Not here: the parameter `design` (`crate::handoff`), `[designs.NAME]` in the configuration (`crate::config`).
 
-use super::{Breach, Design, DesignRules, Field, Rule, Verdict, colour, field::Kind, link};
+use super::{
+    Breach, Design, DesignRules, Field, Judged, OnInvalid, Rule, Verdict, colour,
+    field::{Kind, is_word},
+    link,
+};
 
 /// A key and its value, by the operator's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,9 @@ impl Entry {
         match field.kind() {
             Kind::Colour => colour::check(value)?,
             Kind::Image | Kind::Stylesheet => link::check_of_operator(value)?,
+            Kind::Word if !is_word(value) => return Err(Rule::NotAWord),
+            Kind::Word if !field.words().contains(&value) => return Err(Rule::UnknownWord),
+            Kind::Word => {}
         }
         Ok(Self(field, value.to_owned()))
     }
@@ -52,21 +59,16 @@ impl DesignRules {
         !self.settings.named.is_empty()
     }
 
-    /// What becomes of a link that names a design.
-    pub fn named(&self, name: &str) -> Verdict {
-        match self.settings.named.get(name) {
-            Some(design) => Verdict::Good(design.clone()),
-            None => self.verdict(Design::default(), vec![Breach::of_name(name)]),
+    /// What becomes of a link that names a design; `on_invalid`, if not as the settings say.
+    pub fn named(&self, name: &str, on_invalid: Option<OnInvalid>) -> Verdict {
+        if let Some(design) = self.settings.named.get(name) {
+            return Verdict::Good(design.clone());
         }
-    }
-
-    /// The named design whose text this is.
-    pub(super) fn named_of_text(&self, decoded: &str) -> Option<Design> {
-        let named = self.settings.named.values();
-        named
-            .into_iter()
-            .find(|design| design.to_json() == decoded)
-            .cloned()
+        let judged = Judged {
+            breaches: vec![Breach::of_name(name)],
+            ..Judged::default()
+        };
+        Verdict::of(judged, on_invalid.unwrap_or(self.settings.on_invalid))
     }
 }
 
@@ -138,9 +140,9 @@ mod tests {
     #[test]
     fn a_name_is_found_exactly_or_is_a_breach() {
         let reject = rules(OnInvalid::Reject, true);
-        assert_eq!(reject.named("dark"), Verdict::Good(dark()));
+        assert_eq!(reject.named("dark", None), Verdict::Good(dark()));
         for name in ["Dark", "dark ", "", "__proto__"] {
-            let Verdict::Refused(breaches) = reject.named(name) else {
+            let Verdict::Refused(breaches) = reject.named(name, None) else {
                 panic!("{name} is nobody's")
             };
             let [breach] = breaches.as_slice() else {
@@ -152,9 +154,12 @@ mod tests {
             );
         }
         assert_eq!(
-            rules(OnInvalid::Strip, true).named("Dark"),
-            Verdict::Stripped(None)
+            reject.named("Dark", Some(OnInvalid::Strip)),
+            rules(OnInvalid::Strip, true).named("Dark", None)
         );
+        let stripped = rules(OnInvalid::Strip, true).named("Dark", None);
+        let taken = vec![Breach::of_name("Dark")];
+        assert_eq!(stripped, Verdict::Stripped { left: None, taken });
     }
 
     /// Or else the operator's own design would be refused on the page that it was sent to.
@@ -174,11 +179,15 @@ mod tests {
         let own = r#"{"primary_color":"red"}"#;
         let refused = |decoded| match rules(OnInvalid::Reject, false).check(decoded) {
             Verdict::Refused(breaches) => breaches.iter().map(|breach| breach.rule).collect(),
-            Verdict::Absent | Verdict::Good(_) | Verdict::Stripped(_) => Vec::new(),
+            Verdict::Absent | Verdict::Good(_) | Verdict::Stripped { .. } => Vec::new(),
         };
         assert_eq!(refused(own), [Rule::NotFromLinks]);
         assert_eq!(refused("null"), [Rule::NotAnObject]);
-        assert_eq!(rules(OnInvalid::Strip, false).check(own), Verdict::Stripped(None));
+        let taken = vec![Breach::of_document(Rule::NotFromLinks)];
+        assert_eq!(
+            rules(OnInvalid::Strip, false).check(own),
+            Verdict::Stripped { left: None, taken }
+        );
         for nothing in ["", "{}"] {
             assert_eq!(rules(OnInvalid::Reject, false).check(nothing), Verdict::Absent);
         }

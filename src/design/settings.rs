@@ -5,11 +5,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use serde_json::Value;
 use url::Url;
 
 use super::Design;
 use super::hosts::HostList;
-use super::link::OwnOrigin;
+use super::own::OwnOrigin;
 
 /// What to do with a design that breaks a rule (`design.on_invalid`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct DesignSettings {
     pub from_links: bool,
     /// The operator's designs, by name.
     pub named: BTreeMap<String, Design>,
+    /// `designCustomization` of the client's own configuration: an object, or its text.
+    pub customization: Option<Value>,
     pub(super) on_invalid: OnInvalid,
     pub(super) css_hosts: HostList,
     pub(super) image_hosts: HostList,
@@ -49,11 +52,19 @@ impl DesignSettings {
         Ok(Self {
             from_links: true,
             named: BTreeMap::new(),
+            customization: None,
             on_invalid,
             css_hosts: list("css_hosts", css_hosts)?,
             image_hosts: list("image_hosts", image_hosts)?,
             own,
         })
+    }
+
+    /// The other names that we answer to, and the path below which the client is.
+    #[must_use]
+    pub fn serving(mut self, hosts: &[String], mount: &str) -> Self {
+        self.own.serve(hosts, mount);
+        self
     }
 }
 

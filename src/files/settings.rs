@@ -45,8 +45,12 @@ impl FilesSettings {
         if !is_mount(&mount) {
             return Err(FilesProblem::Mount(mount));
         }
+        // The files may be another origin's, a CDN's; of ours there is one place.
+        let elsewhere = |path: &Value| path.as_str().is_some_and(|path| path.starts_with("https://"));
         for key in [SERVER_URL, STATIC_ASSETS_PATH] {
-            if config.contains_key(key) {
+            if let Some(value) = config.get(key)
+                && (key == SERVER_URL || !elsewhere(value))
+            {
                 return Err(FilesProblem::OwnKey(key));
             }
         }

@@ -3,33 +3,80 @@
 //! The client knows no names and reads `custom_design` alone. So a name is answered with a redirect to the same address
 //! with the design in its place; the link that people see and send on stays short.
 //!
+//! A recorder is never refused for a design: nobody reads a page there, and the recording would not begin. What is taken
+//! out of anybody's is told to the operator: in the log, in the audit log and in a count.
+//!
 //! Not here: what a design may be (`crate::design`).
 //!
 //! Source: contract.md section 7 (where the client looks), product.md "`custom_design`".
 
-use super::{Handoff, HandoffError};
+use super::{Handoff, HandoffError, Visit, cookie::Cookies};
 use crate::{
-    design::{Design, Verdict},
+    addr::ClientAddr,
+    design::{Breach, DESIGN_PARAMETER, Design, OnInvalid, Verdict},
+    observe::TakenOut,
     query::Query,
+    token::{Claims, Standing},
 };
-
-/// The parameter that carries a design (contract.md section 7).
-const DESIGN_PARAMETER: &str = "custom_design";
 
 /// The parameter that names one of the operator's.
 const NAME_PARAMETER: &str = "design";
+
+/// Who records and streams, by names that no person has (contract.md section 3); the server alone makes such a token
+/// hidden.
+const BOTS: [&str; 2] = ["RECORDER_BOT", "RTMP_BOT"];
+
+/// How many fields a line in the log names.
+const MAX_TOLD: usize = 8;
+
+/// The design of a query, and what becomes of the query.
+#[derive(Default)]
+struct Found {
+    /// The query to go on with, if it has to be another one.
+    query: Option<String>,
+    design: Option<Design>,
+    taken: Vec<Breach>,
+}
 
 impl Handoff {
     /// The query to go on with, if it has to be another one, and the design that it then holds.
     ///
     /// Read as the client's `URLSearchParams` reads it: an empty parameter is none, and of two nobody could say which is
-    /// meant.
+    /// meant. Without claims it is the session that runs whose design this is.
     pub(super) fn checked_design(
         &self,
+        visit: &Visit<'_>,
         query: &str,
+        claims: Option<&Claims>,
     ) -> Result<(Option<String>, Option<Design>), HandoffError> {
+        let on_invalid = |claims: &Claims| is_bot(claims).then_some(OnInvalid::Strip);
+        let mut found = self.found_design(query, claims.and_then(on_invalid));
+        let running;
+        let claims = if claims.is_some() {
+            claims
+        } else if found.as_ref().is_ok_and(|found| found.taken.is_empty()) {
+            None
+        } else {
+            running = self.claims_of_running(visit);
+            running.as_ref()
+        };
+        if let (Err(HandoffError::Design(_)), Some(strip)) = (&found, claims.and_then(on_invalid)) {
+            found = self.found_design(query, Some(strip));
+        }
+        let found = found?;
+        // A design at an address without a session is nobody's, and anybody could fill the log with it.
+        if let Some(claims) = claims.filter(|_| visit.takes_effect()) {
+            self.tell_taken(&found.taken, claims, visit.client);
+        }
+        Ok((found.query, found.design))
+    }
+
+    fn found_design(&self, query: &str, on_invalid: Option<OnInvalid>) -> Result<Found, HandoffError> {
         let only = |name| Query(query).only(name).map_err(|_| HandoffError::TwoDesigns);
-        let brought = only(DESIGN_PARAMETER)?.map_or(Verdict::Absent, |decoded| self.design.check(&decoded));
+        let brought = only(DESIGN_PARAMETER)?.map_or(Verdict::Absent, |decoded| match on_invalid {
+            Some(on_invalid) => self.design.check_as(&decoded, on_invalid),
+            None => self.design.check(&decoded),
+        });
         // Without any designs of the operator's it is a parameter like all others.
         let name = if self.design.has_named() {
             only(NAME_PARAMETER)?
@@ -43,32 +90,80 @@ impl Handoff {
             Verdict::Absent => {
                 // One that holds nothing would be the second beside the one that takes the name's place.
                 let rest = Query(query).without(DESIGN_PARAMETER);
-                let named = self.design.named(&name);
+                let named = self.design.named(&name, on_invalid);
                 if let Verdict::Good(design) = named {
                     let query =
                         Query(&rest).with_in_place_of(NAME_PARAMETER, DESIGN_PARAMETER, &design.to_json());
-                    return Ok((Some(query), Some(design)));
+                    return Ok(Found {
+                        query: Some(query),
+                        design: Some(design),
+                        taken: Vec::new(),
+                    });
                 }
                 in_place_of(&rest, NAME_PARAMETER, named)
             }
-            Verdict::Good(_) | Verdict::Stripped(_) | Verdict::Refused(_) => Err(HandoffError::TwoDesigns),
+            Verdict::Good(_) | Verdict::Stripped { .. } | Verdict::Refused(_) => {
+                Err(HandoffError::TwoDesigns)
+            }
         }
+    }
+
+    fn claims_of_running(&self, visit: &Visit<'_>) -> Option<Claims> {
+        let cookies = Cookies::of(visit.headers);
+        match self.running(visit, &cookies).ok()??.standing {
+            Standing::Valid(verified) => Some(verified.claims),
+            Standing::Expired(expired) => Some(expired.claims),
+        }
+    }
+
+    /// Tells the operator which fields went, and by which rules, so that the integrator can be told.
+    pub(super) fn tell_taken(&self, taken: &[Breach], claims: &Claims, client: ClientAddr) {
+        if taken.is_empty() {
+            return;
+        }
+        for breach in taken {
+            self.metrics.design_field_taken_out(breach.rule.code());
+        }
+        let mut fields: Vec<String> = taken
+            .iter()
+            .take(MAX_TOLD)
+            .map(|breach| format!("{}: {}", breach.field, breach.rule.code()))
+            .collect();
+        if let Some(more) = taken.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
+            fields.push(format!("and {more} more"));
+        }
+        TakenOut {
+            caller: self.sessions.caller_of(&self.tag_of(claims)).as_deref(),
+            room: &claims.room_id,
+            user: &claims.user_id,
+            client,
+            bot: is_bot(claims),
+            fields: &fields.join(", "),
+        }
+        .tell();
     }
 }
 
+fn is_bot(claims: &Claims) -> bool {
+    claims.is_hidden && BOTS.contains(&claims.user_id.as_str())
+}
+
 /// What becomes of a query by this verdict on one of its parameters.
-fn in_place_of(
-    query: &str,
-    parameter: &str,
-    verdict: Verdict,
-) -> Result<(Option<String>, Option<Design>), HandoffError> {
+fn in_place_of(query: &str, parameter: &str, verdict: Verdict) -> Result<Found, HandoffError> {
     match verdict {
-        Verdict::Absent => Ok((None, None)),
-        Verdict::Good(design) => Ok((None, Some(design))),
-        Verdict::Stripped(Some(left)) => {
-            Ok((Some(Query(query).with(parameter, &left.to_json())), Some(left)))
-        }
-        Verdict::Stripped(None) => Ok((Some(Query(query).without(parameter)), None)),
+        Verdict::Absent => Ok(Found::default()),
+        Verdict::Good(design) => Ok(Found {
+            design: Some(design),
+            ..Found::default()
+        }),
+        Verdict::Stripped { left, taken } => Ok(Found {
+            query: Some(match &left {
+                Some(left) => Query(query).with(parameter, &left.to_json()),
+                None => Query(query).without(parameter),
+            }),
+            design: left,
+            taken,
+        }),
         Verdict::Refused(breaches) => Err(HandoffError::Design(breaches)),
     }
 }

@@ -1,7 +1,8 @@
 //! `POST {mount}/design/check`: an integrator asks whether a design can go into a link.
 //!
 //! The answer is 200 for a bad design too, as the question has been answered; only a request that can't be read is an
-//! error. `canonical` is what would be left of the design, and how each colour is written.
+//! error. `canonical` is what would be left of the design, and how each colour is written. A key that the client doesn't
+//! know is a warning: it is taken out, and nobody is refused for it.
 //!
 //! It needs no key, as it tells nothing but the rules, and so it is limited by the client's address. What is asked about is
 //! not logged, and is shown shortened and with invisible characters escaped (`crate::design::Breach`).
@@ -112,18 +113,23 @@ fn told(report: &Report) -> Value {
             })
         })
         .collect();
-    let warnings: Vec<Value> = report
-        .warnings
-        .iter()
-        .map(|warning| {
-            json!({
-                "field": warning.field,
-                "value": warning.value,
-                "rule": "contrast",
-                "message": warning.to_string(),
-            })
+    let unheeded = report.unheeded.iter().map(|breach| {
+        json!({
+            "field": breach.field,
+            "value": breach.value,
+            "rule": breach.rule.code(),
+            "message": breach.to_string(),
         })
-        .collect();
+    });
+    let contrast = report.warnings.iter().map(|warning| {
+        json!({
+            "field": warning.field,
+            "value": warning.value,
+            "rule": "contrast",
+            "message": warning.to_string(),
+        })
+    });
+    let warnings: Vec<Value> = unheeded.chain(contrast).collect();
     let canonical = report.left.canonical();
     let canonical: Map<String, Value> = canonical
         .iter()

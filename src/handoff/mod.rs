@@ -216,7 +216,10 @@ impl Handoff {
         };
         // An empty token beside nothing is none, but it has no place in the new address either.
         let rest = Query(visit.query).without(TOKEN_PARAMETER);
-        let rest = self.checked_design(&rest)?.0.unwrap_or(rest);
+        let rest = self
+            .checked_design(visit, &rest, Some(&verified.claims))?
+            .0
+            .unwrap_or(rest);
         if self.would_replace(visit, &verified) {
             return self.ask_before_switching(visit, token, &rest);
         }
@@ -271,7 +274,7 @@ impl Handoff {
 
     /// A page without a token in its address: the cookie has to say whose it is.
     fn enter(&self, visit: &Visit<'_>) -> Result<Handed, HandoffError> {
-        let (cleaned, design) = self.checked_design(visit.query)?;
+        let (cleaned, design) = self.checked_design(visit, visit.query, None)?;
         let cookies = Cookies::of(visit.headers);
         if cookies.tokens.is_empty() && !cookies.odd {
             return self.without_cookie(visit, design.as_ref());

@@ -1,19 +1,15 @@
 //! Links that plugnmeet-server makes itself, finished in one hop: what it says in `Location` goes into the cookie before
 //! any browser sees it.
 //!
-//! BBB's `join` writes the design behind the token as raw JSON, with no byte of it escaped, and without
-//! `bbb_join_host` an address that begins with `HTTP/1.1://`.
+//! BBB's `join` writes the design behind the token as raw JSON (`crate::design` mends that), and without `bbb_join_host` an
+//! address that begins with `HTTP/1.1://`.
 //!
 //! Sources: product.md "Session handoff" 5, contract.md sections 0.19, 5 and 7.
 
 use hyper::{HeaderMap, Response, header};
-use serde_json::{Deserializer, value::RawValue};
 
 use super::{Handoff, HandoffError, TOKEN_PARAMETER, Visit};
-use crate::{query::Query, reply::Body};
-
-/// Before a design as BBB's `join` writes it.
-const RAW_DESIGN: &str = "&custom_design={";
+use crate::{addr::ClientAddr, design::encoded_server_query, query::Query, reply::Body, token::Unverified};
 
 /// Where a redirect of the server's leads.
 pub struct ServerLink<'a> {
@@ -57,24 +53,8 @@ impl<'a> ServerLink<'a> {
 
     /// The query as a browser would have to write it.
     pub fn query(&self) -> String {
-        let Some((before, raw)) = self.query.split_once(RAW_DESIGN) else {
-            return without_fragment(self.query).to_owned();
-        };
-        let raw = format!("{{{raw}");
-        let mut values = Deserializer::from_str(&raw).into_iter::<&RawValue>();
-        // What is not JSON is the check of designs to refuse.
-        let (design, rest) = match values.next() {
-            Some(Ok(design)) => (design.get(), raw.get(values.byte_offset()..).unwrap_or_default()),
-            Some(Err(_)) | None => (raw.as_str(), ""),
-        };
-        let encoded = Query("custom_design=").with("custom_design", design);
-        format!("{before}&{encoded}{}", without_fragment(rest))
+        encoded_server_query(self.query)
     }
-}
-
-/// No fragment belongs to a join link, and behind a token it would be taken for a part of it.
-fn without_fragment(query: &str) -> &str {
-    query.split_once('#').map_or(query, |(query, _)| query)
 }
 
 fn only_location(headers: &HeaderMap) -> Option<&str> {
@@ -88,19 +68,34 @@ fn only_location(headers: &HeaderMap) -> Option<&str> {
 impl Handoff {
     /// The redirect to the session, in place of the one to a link with a token.
     pub async fn finish(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
-        let token = Query(visit.query).only(TOKEN_PARAMETER);
+        let query = self.mended(visit.query, visit.client)?;
+        let token = Query(&query).only(TOKEN_PARAMETER);
         let token = token.map_err(|_| HandoffError::TwoTokens)?;
-        self.hand_off(visit, &token.unwrap_or_default()).await
+        let mended = Visit {
+            query: &query,
+            ..*visit
+        };
+        self.hand_off(&mended, &token.unwrap_or_default()).await
+    }
+
+    /// The query of a link that plugnmeet-server wrote, as a browser has to write it and without bad fields in its design:
+    /// whatever `design.on_invalid` says, as who joins can't mend what the server was given.
+    fn mended(&self, raw: &str, client: ClientAddr) -> Result<String, HandoffError> {
+        let mended = self.design.of_server(raw).map_err(|_| HandoffError::TwoDesigns)?;
+        if !mended.taken.is_empty()
+            && let Ok(Some(token)) = Query(&mended.query).only(TOKEN_PARAMETER)
+            && let Ok(verified) = self.keys.verify(Unverified(&token), self.clock.unix())
+        {
+            self.tell_taken(&mended.taken, &verified.claims, client);
+        }
+        Ok(mended.query)
     }
 
     /// The query of a link that the server hands out in an answer, with what is bad in its design taken out: whoever reads
     /// that answer shows no page of ours.
-    pub fn query_in_an_answer(&self, link: &ServerLink<'_>) -> String {
-        let query = link.query();
-        match self.checked_design(&query) {
-            Ok((cleaned, _)) => cleaned.unwrap_or(query),
-            Err(_) => Query(&query).without("custom_design"),
-        }
+    pub fn query_in_an_answer(&self, link: &ServerLink<'_>, client: ClientAddr) -> String {
+        self.mended(link.query, client)
+            .unwrap_or_else(|_| Query(&link.query()).without("custom_design"))
     }
 }
 

@@ -20,12 +20,19 @@ pub struct Metrics {
     limits_local: Counter,
     tunnels: Family<TunnelLabels, Gauge>,
     stray_cookies: Counter,
+    design_fields: Family<RuleLabels, Counter>,
+    frames_refused: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     route: &'static str,
     status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RuleLabels {
+    rule: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -71,6 +78,18 @@ impl Default for Metrics {
             "Page requests with session cookies that were not ours to read, which were cleared",
             stray_cookies.clone(),
         );
+        let design_fields = Family::default();
+        registry.register(
+            "design_fields_taken_out",
+            "Fields taken out of designs, by the rule that they break",
+            design_fields.clone(),
+        );
+        let frames_refused = Counter::default();
+        registry.register(
+            "frames_refused",
+            "Pages that other sites asked for in a frame while session.frame_ancestors names nobody",
+            frames_refused.clone(),
+        );
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         Self {
@@ -81,6 +100,8 @@ impl Default for Metrics {
             limits_local,
             tunnels,
             stray_cookies,
+            design_fields,
+            frames_refused,
         }
     }
 }
@@ -121,6 +142,16 @@ impl Metrics {
     /// Cookies came that could pass for a session's, and were none.
     pub fn stray_cookies(&self) {
         self.stray_cookies.inc();
+    }
+
+    /// A field has been taken out of a design.
+    pub fn design_field_taken_out(&self, rule: &'static str) {
+        self.design_fields.get_or_create(&RuleLabels { rule }).inc();
+    }
+
+    /// Another site has asked for a page in a frame that browsers will leave blank.
+    pub fn frame_refused(&self) {
+        self.frames_refused.inc();
     }
 
     /// All of it in the OpenMetrics text format, whose media type is `MEDIA_TYPE`.

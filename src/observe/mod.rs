@@ -10,6 +10,7 @@ mod json_line;
 mod log;
 mod metrics;
 mod redact;
+mod taken;
 
 pub use access::{AccessLog, AccessRecord, Records};
 pub use audit::{AuditLog, Decision, Outcome};
@@ -17,3 +18,4 @@ pub use buffer::{Buffer, Flusher};
 pub use log::{Log, LogFormat, LogSettings};
 pub use metrics::Metrics;
 pub use redact::redacted;
+pub use taken::TakenOut;

@@ -195,7 +195,7 @@ impl Failure {
             Format::Page { json: false } => {
                 let mut response = page::message(told.status, told.topic, &told.message, reader);
                 merge(response.headers_mut(), told.headers);
-                return response;
+                return unsniffed(response);
             }
         };
         let mut response = Response::new(body);
@@ -207,8 +207,18 @@ impl Failure {
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         merge(response.headers_mut(), told.headers);
-        response
+        unsniffed(response)
     }
+}
+
+/// No browser may take what we say of somebody's request for something else.
+fn unsniffed(mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
 }
 
 impl Told {

@@ -18,6 +18,7 @@ use hyper::{
 
 use super::{Router, sessions::Asked};
 use crate::{
+    addr::ClientAddr,
     handoff::ServerLink,
     issue::BbbPath,
     proxy::About,
@@ -42,13 +43,17 @@ impl Router {
         let response = self.issue.bbb(request, about).await?;
         let response = self.without_tokens(asked, response).await?;
         if has_links {
-            self.with_links(response).await
+            self.with_links(response, about.client).await
         } else {
             Ok(response)
         }
     }
 
-    async fn with_links(&self, response: Response<Body>) -> Result<Response<Body>, Failure> {
+    async fn with_links(
+        &self,
+        response: Response<Body>,
+        client: ClientAddr,
+    ) -> Result<Response<Body>, Failure> {
         let (mut head, body) = response.into_parts();
         let is_short = body
             .size_hint()
@@ -64,7 +69,7 @@ impl Router {
         let whole = whole.to_bytes();
         let mended = str::from_utf8(&whole)
             .ok()
-            .and_then(|xml| mended(xml, |link| self.checked(link)));
+            .and_then(|xml| mended(xml, |link| self.checked(link, client)));
         let Some(mended) = mended else {
             return Ok(Response::from_parts(head, whole.into()));
         };
@@ -74,10 +79,10 @@ impl Router {
     }
 
     /// The query of a link of ours.
-    fn checked(&self, link: &ServerLink<'_>) -> Option<String> {
+    fn checked(&self, link: &ServerLink<'_>, client: ClientAddr) -> Option<String> {
         let authority = link.authority?.parse::<Authority>().ok()?;
         self.hosts.known(authority.host())?;
-        Some(self.handoff.query_in_an_answer(link))
+        Some(self.handoff.query_in_an_answer(link, client))
     }
 }
 

@@ -12,7 +12,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::policy::PageHeaders;
+use super::{guarded::Guarded, policy::PageHeaders};
 use crate::{
     observe::AccessRecord,
     reply::{Body, BoxError, page::OwnPage},
@@ -40,17 +40,20 @@ impl Finish {
 
     /// For the client's page alone: nobody else's framing is ours to judge. With a nonce, a script that stands in the
     /// page under it runs; such a page is for one answer, and must not be kept by a cache.
-    pub(super) fn as_page(&self, response: &mut Response<Body>, nonce: Option<&str>) {
+    /// `asked`: the authority by which the page was asked for.
+    pub(super) fn as_page(&self, response: &mut Response<Body>, asked: Option<&str>, nonce: Option<&str>) {
         if response.extensions().get::<OwnPage>().is_none() {
-            self.pages.of_client(response.headers_mut(), nonce);
+            self.pages.of_client(response.headers_mut(), asked, nonce);
         }
     }
 
-    pub(super) fn apply(&self, response: &mut Response<Body>) {
+    pub(super) fn apply(&self, response: &mut Response<Body>, guarded: Option<Guarded>) {
         let own = response.extensions_mut().remove::<OwnPage>();
         let headers = response.headers_mut();
-        if let Some(page) = own {
-            self.pages.of_own(headers, page);
+        match (own, guarded) {
+            (Some(page), _) => self.pages.of_own(headers, page),
+            (None, Some(guarded)) => guarded.apply(headers),
+            (None, None) => {}
         }
         if let Some(value) = &self.strict_transport {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());

@@ -6,9 +6,13 @@
 //! Source: product.md "The way of a request".
 
 mod bbb_links;
+mod client_policy;
 mod finish;
 mod format;
+mod framing;
+mod guarded;
 mod kinds;
+mod page_settings;
 mod policy;
 mod preflight;
 mod server;
@@ -27,14 +31,16 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 
-use self::table::Route;
 pub use self::{
     finish::{Finish, Recorded},
-    policy::{Csp, CspSources, PageHeaders, PageProblem, PageSettings},
+    framing::Framing,
+    page_settings::{Csp, CspSources, PageProblem, PageSettings},
+    policy::PageHeaders,
     source::{BadSource, CspSource},
     table::Table,
     target::{BadTarget, CanonicalTarget, Hosts},
 };
+use self::{guarded::Guarded, table::Route};
 use crate::{
     addr::{ClientAddr, Networks},
     clock::Clock,
@@ -85,6 +91,8 @@ pub struct Router {
     pub internal: Networks,
     /// What every answer gets.
     pub finish: Finish,
+    /// Frames that stay blank.
+    pub framing: Framing,
     /// Where links are handed out, for pages that say that one is needed.
     pub login_url: Option<String>,
     /// The time.
@@ -245,6 +253,7 @@ impl Router {
                 .cloned()
                 .collect(),
             from_script: request.headers().contains_key(header::ORIGIN),
+            guarded: Guarded::of(uri.path(), &self.table),
             record: AccessRecord::begin(
                 id,
                 client,
@@ -264,6 +273,7 @@ struct Answer {
     /// What the reader likes, to be understood if it is needed.
     languages: Vec<HeaderValue>,
     from_script: bool,
+    guarded: Option<Guarded>,
     record: AccessRecord,
 }
 
@@ -291,7 +301,7 @@ impl Answer {
                 .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
                 .or_insert(HeaderValue::from_static("*"));
         }
-        finish.apply(&mut response);
+        finish.apply(&mut response, self.guarded);
         Recorded::of(response, self.record)
     }
 }

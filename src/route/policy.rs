@@ -4,12 +4,10 @@
 //! breakout room is opened by the page of its room. No `Cross-Origin-Embedder-Policy`: logos, pictures, style sheets and
 //! embedded players come from hosts that never agreed to it (contract.md section 12).
 //!
-//! Not here: the headers of files (`crate::files`), of what comes from upstreams, which are the upstreams' own.
+//! Not here: the client's content security policy (`super::client_policy`), the headers of files (`crate::files`), of what comes from upstreams, which are the upstreams' own.
 //!
 //! Sources: contract.md section 7 (the policy under which the client was seen to load), section 8 (CORS), section 12;
 //! CSP level 3; Permissions Policy section 5; Fetch standard, "Cross-Origin-Resource-Policy header".
-
-use std::{collections::BTreeMap, fmt};
 
 use hyper::{
     HeaderMap,
@@ -19,106 +17,18 @@ use hyper::{
     },
 };
 
-use super::source::{CspSource, can_stand};
+use super::{
+    client_policy::ClientPolicy,
+    page_settings::{Csp, PageProblem, PageSettings, joined, value},
+};
 use crate::reply::page::{OwnPage, POLICY};
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// Stands for the public origin, which the client calls by its name.
-const SERVER_URL: &str = "<serverUrl>";
-
-/// Stands where the nonce of a script in the page goes.
-const NONCE: &str = "<nonce>";
-
-/// The list of contract.md section 7, in its order.
-const CLIENT: [(&str, &[&str]); 11] = [
-    ("default-src", &["'self'"]),
-    ("script-src", &["'self'", "'wasm-unsafe-eval'", NONCE]),
-    ("worker-src", &["'self'", "blob:"]),
-    ("style-src", &["'self'", "'unsafe-inline'"]),
-    ("img-src", &["'self'", "data:", "blob:", "https:"]),
-    ("font-src", &["'self'", "data:"]),
-    ("media-src", &["'self'", "blob:", "https:"]),
-    ("connect-src", &["'self'", "ws:", "wss:", SERVER_URL]),
-    ("frame-src", &["https:"]),
-    ("object-src", &["'none'"]),
-    ("base-uri", &["'self'"]),
-];
-
 /// What is opened to the client, and to whoever may frame it; a frame inside the page still has to be given it by the
 /// page. What the client uses beside, as autoplay, clipboard and wake lock, is its by default and so not named.
 const DEVICES: [&str; 4] = ["camera", "microphone", "display-capture", "speaker-selection"];
-
-/// How the policy of the client's page is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Csp {
-    /// Browsers keep to it.
-    Enforce,
-    /// Browsers only tell what breaks it.
-    Report,
-    /// Only who may frame the page is said.
-    Off,
-}
-
-/// What is added to the client's policy, by directive.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CspSources(BTreeMap<&'static str, Vec<CspSource>>);
-
-impl CspSources {
-    /// The directives to which sources can be added.
-    pub fn directives() -> impl Iterator<Item = &'static str> {
-        CLIENT
-            .iter()
-            .map(|(name, _)| *name)
-            .filter(|name| name.ends_with("-src"))
-    }
-
-    /// Adds these to a directive, in place of what was to be added before; `None` if there is no such directive.
-    pub fn set(&mut self, directive: &str, sources: Vec<CspSource>) -> Option<()> {
-        let known = Self::directives().find(|known| *known == directive)?;
-        if sources.is_empty() {
-            self.0.remove(known);
-        } else {
-            self.0.insert(known, sources);
-        }
-        Some(())
-    }
-
-    fn of(&self, directive: &str) -> impl Iterator<Item = &str> {
-        let sources = self.0.get(directive).into_iter().flatten();
-        sources.map(CspSource::as_str)
-    }
-}
-
-/// What follows for pages from the configuration.
-#[derive(Clone, Debug)]
-pub struct PageSettings {
-    /// How the policy is sent.
-    pub csp: Csp,
-    /// Where browsers tell of breaches.
-    pub csp_report: Option<String>,
-    /// What is opened beside what the client cannot do without.
-    pub csp_sources: CspSources,
-    /// Sources of style sheets that designs may name.
-    pub css_sources: Vec<String>,
-    /// What clients see us as.
-    pub public_origin: String,
-    /// Who may frame the conference, as CSP has it; nobody, if it is empty.
-    pub frame_ancestors: Vec<String>,
-}
-
-/// A part of the policy that would end its directive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageProblem(pub String);
-
-impl fmt::Display for PageProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} can't stand in a policy", self.0)
-    }
-}
-
-impl std::error::Error for PageProblem {}
 
 /// The headers of pages, ready to be sent.
 #[derive(Debug)]
@@ -130,14 +40,6 @@ pub struct PageHeaders {
     policy: Option<(HeaderName, ClientPolicy)>,
     permissions: HeaderValue,
     resource_policy: HeaderValue,
-}
-
-/// The client's policy, whole and in the two parts between which a script's nonce goes.
-#[derive(Debug)]
-struct ClientPolicy {
-    whole: HeaderValue,
-    to_scripts: String,
-    after_scripts: String,
 }
 
 impl PageHeaders {
@@ -175,13 +77,13 @@ impl PageHeaders {
         })
     }
 
-    /// Of the client's page; a script that stands in the page itself runs by this nonce.
-    pub(super) fn of_client(&self, headers: &mut HeaderMap, nonce: Option<&str>) {
+    /// Of the client's page at this authority; a script that stands in the page itself runs by this nonce.
+    pub(super) fn of_client(&self, headers: &mut HeaderMap, asked: Option<&str>, nonce: Option<&str>) {
         if let Some(ancestors) = &self.ancestors {
             headers.insert(CONTENT_SECURITY_POLICY, ancestors.clone());
         }
         if let Some((name, policy)) = &self.policy {
-            headers.insert(name, policy.with(nonce));
+            headers.insert(name, policy.with(asked, nonce));
         }
         headers.insert(PERMISSIONS, self.permissions.clone());
         // Players of videos refuse to play for pages that don't say where they are; no address of ours has a token.
@@ -212,63 +114,6 @@ impl PageHeaders {
     }
 }
 
-impl ClientPolicy {
-    fn new(settings: &PageSettings, ancestors: &str) -> Result<Self, PageProblem> {
-        let mut directives = Vec::new();
-        for (name, contract) in CLIENT {
-            directives.push(format!("{name} {}", sources(name, contract, settings)?));
-        }
-        if settings.csp == Csp::Enforce {
-            directives.push(ancestors.to_owned());
-        }
-        if let Some(report) = &settings.csp_report {
-            directives.push(format!("report-uri {}", joined(&[report])?));
-        }
-        let policy = directives.join("; ");
-        let marker = format!(" {NONCE}");
-        let (to_scripts, after_scripts) = policy.split_once(&marker).unwrap_or((&policy, ""));
-        Ok(Self {
-            whole: value(format!("{to_scripts}{after_scripts}"))?,
-            to_scripts: to_scripts.to_owned(),
-            after_scripts: after_scripts.to_owned(),
-        })
-    }
-
-    fn with(&self, nonce: Option<&str>) -> HeaderValue {
-        nonce
-            .map(|nonce| format!("{} 'nonce-{nonce}'{}", self.to_scripts, self.after_scripts))
-            .and_then(|policy| policy.try_into().ok())
-            .unwrap_or_else(|| self.whole.clone())
-    }
-}
-
-/// A directive's sources: the contract's, then what is opened.
-fn sources(name: &str, contract: &[&str], settings: &PageSettings) -> Result<String, PageProblem> {
-    let design = if name == "style-src" {
-        settings.css_sources.as_slice()
-    } else {
-        &[]
-    };
-    let added: Vec<&str> = design
-        .iter()
-        .map(String::as_str)
-        .chain(settings.csp_sources.of(name))
-        .collect();
-    let mut all: Vec<&str> = Vec::new();
-    for source in contract.iter().copied().chain(added.iter().copied()) {
-        let source = if source == SERVER_URL {
-            &settings.public_origin
-        } else {
-            source
-        };
-        let moot = source == "'none'" && !added.is_empty();
-        if !moot && !all.contains(&source) {
-            all.push(source);
-        }
-    }
-    joined(&all)
-}
-
 /// A structured field (RFC 8941): a list of the page itself and of origins in quotes.
 fn permissions(origins: &[&String]) -> Result<HeaderValue, PageProblem> {
     let origins: String = origins.iter().flat_map(|origin| [" \"", origin, "\""]).collect();
@@ -281,21 +126,13 @@ fn permissions(origins: &[&String]) -> Result<HeaderValue, PageProblem> {
     value(policy.join(", "))
 }
 
-fn joined<T: AsRef<str>>(sources: &[T]) -> Result<String, PageProblem> {
-    let sources: Vec<&str> = sources.iter().map(AsRef::as_ref).collect();
-    match sources.iter().find(|source| !can_stand(source)) {
-        Some(bad) => Err(PageProblem((*bad).to_owned())),
-        None => Ok(sources.join(" ")),
-    }
-}
-
-fn value(text: String) -> Result<HeaderValue, PageProblem> {
-    HeaderValue::try_from(&text).map_err(|_| PageProblem(text))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{page_settings::CspSources, source::CspSource},
+        *,
+    };
+    use crate::design::OperatorSources;
 
     fn settings() -> PageSettings {
         PageSettings {
@@ -303,7 +140,10 @@ mod tests {
             csp_report: None,
             csp_sources: CspSources::default(),
             css_sources: Vec::new(),
+            operator_sources: OperatorSources::default(),
+            assets_origin: None,
             public_origin: "https://conf.example.org".to_owned(),
+            mount: "/conference".to_owned(),
             frame_ancestors: Vec::new(),
         }
     }
@@ -313,15 +153,23 @@ mod tests {
     }
 
     fn client_headers(settings: &PageSettings, nonce: Option<&str>) -> HeaderMap {
+        headers_at(settings, None, nonce)
+    }
+
+    fn headers_at(settings: &PageSettings, asked: Option<&str>, nonce: Option<&str>) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        PageHeaders::new(settings).unwrap().of_client(&mut headers, nonce);
+        PageHeaders::new(settings)
+            .unwrap()
+            .of_client(&mut headers, asked, nonce);
         headers
     }
 
-    const CONTRACT: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src \
-                            'self' 'unsafe-inline'; img-src 'self' data: blob: https:; font-src 'self' data:; media-src \
+    const CONTRACT: &str = "default-src 'self'; script-src https://conf.example.org/conference/assets/ \
+                            https://conf.example.org/assets/ 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src \
+                            https://conf.example.org/conference/assets/ https://conf.example.org/assets/ \
+                            'unsafe-inline'; img-src 'self' data: blob: https:; font-src 'self' data:; media-src \
                             'self' blob: https:; connect-src 'self' ws: wss: https://conf.example.org; frame-src \
-                            https:; object-src 'none'; base-uri 'self'";
+                            https:; object-src 'none'; base-uri 'self'; form-action 'self'";
 
     #[test]
     fn the_clients_policy_is_the_one_under_which_it_was_seen_to_load() {
@@ -380,7 +228,8 @@ mod tests {
         let headers = client_headers(&settings, None);
         let policy = headers["content-security-policy"].to_str().unwrap();
         for directive in [
-            "style-src 'self' 'unsafe-inline' https://cdn.example.org https://*.example.org;",
+            "style-src https://conf.example.org/conference/assets/ https://conf.example.org/assets/ 'unsafe-inline' \
+             https://cdn.example.org https://*.example.org;",
             "connect-src 'self' ws: wss: https://conf.example.org https:;",
             "object-src https://a.example;",
         ] {
@@ -392,7 +241,7 @@ mod tests {
     fn a_nonce_lets_one_script_run_and_a_bad_one_none() {
         let headers = client_headers(&settings(), Some("cmFuZG9t"));
         let policy = headers["content-security-policy"].to_str().unwrap();
-        let scripts = "script-src 'self' 'wasm-unsafe-eval' 'nonce-cmFuZG9t'; worker-src";
+        let scripts = "/assets/ 'wasm-unsafe-eval' 'nonce-cmFuZG9t'; worker-src";
         assert!(policy.contains(scripts), "{policy}");
         let headers = client_headers(&settings(), Some("a\r\nb"));
         assert_eq!(

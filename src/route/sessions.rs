@@ -34,6 +34,7 @@ impl Router {
         tag: Option<&str>,
         from: Asker,
     ) -> Result<Response<Body>, Failure> {
+        self.framing.watch(request.headers());
         match self
             .handoff
             .handle(&self.visit(request, target, tag, from))
@@ -108,7 +109,9 @@ impl Router {
                     .map(|cookie| (header::SET_COOKIE, cookie)),
             );
         }
-        self.finish.as_page(&mut response, nonce.as_deref());
+        let asked = request.uri().authority().map(Authority::as_str);
+        let asked = asked.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
+        self.finish.as_page(&mut response, asked, nonce.as_deref());
         Ok(response)
     }
 

@@ -178,7 +178,7 @@ async fn when_the_server_is_down_a_link_of_its_own_says_so_and_the_client_does_n
 
 #[tokio::test]
 async fn a_bad_link_is_a_page_that_nothing_can_be_loaded_into_and_too_many_are_told_to_wait() {
-    let stage = Stage::with("limits.failures = '3/min'").await;
+    let stage = Stage::with("design.on_invalid = 'reject'\nlimits.failures = '3/min'").await;
     let mut browser = stage.browser();
     let design = "%7B%22primary_color%22%3A%22%3Cimg+src%3Dx%3E%22%7D";
     let link = format!(

@@ -362,7 +362,8 @@ fn keys_of_the_clients_own_become_json_and_ours_stay_ours() {
         [
             "gateway.toml:2: client.config.serverUrl: is made of public_origin; leave it out",
             "gateway.toml:3: client.config.day: 2026-01-01 is a date, which JSON has not; write it in quotes",
-            "gateway.toml:4: client.config.staticAssetsPath: is made of client.mount; leave it out",
+            "gateway.toml:4: client.config.staticAssetsPath: is made of client.mount; leave it out, or write the address of a \
+             copy elsewhere, such as https://cdn.example.org/assets",
             "gateway.toml:7: client.config.a: inf is no number in JSON; write a finite number",
         ]
     );

@@ -1,0 +1,50 @@
+//! Fields that were taken out of a design: a warning for the operator, and a line in the audit log, so that whoever made
+//! the link can be told.
+//!
+//! SECURITY: which field and by which rule, never its value.
+
+use tracing::{info, warn};
+
+use super::log::AUDIT;
+use crate::addr::ClientAddr;
+
+/// What was taken out of one design.
+pub struct TakenOut<'a> {
+    /// Who asked for the token, if that is known.
+    pub caller: Option<&'a str>,
+    /// The room.
+    pub room: &'a str,
+    /// Who opened the link.
+    pub user: &'a str,
+    /// From where.
+    pub client: ClientAddr,
+    /// Is it a recorder?
+    pub bot: bool,
+    /// Each field and its rule.
+    pub fields: &'a str,
+}
+
+impl TakenOut<'_> {
+    /// Writes both lines.
+    pub fn tell(&self) {
+        let TakenOut {
+            caller,
+            room,
+            user,
+            client,
+            bot,
+            fields,
+        } = *self;
+        warn!(caller, room, user, bot, fields, "Design fields taken out");
+        info!(
+            target: AUDIT,
+            caller,
+            room,
+            user,
+            client = %client,
+            outcome = "stripped",
+            reason = fields,
+            "Design"
+        );
+    }
+}
