@@ -400,7 +400,7 @@ async fn router(
             .and_then(|url| url.as_str().parse().ok()),
         framed: !config.session.frame_ancestors.is_empty(),
     };
-    let sessions = Arc::new(Sessions::default());
+    let sessions = Arc::new(Sessions::among(config.callers.len()));
     let upstreams = upstreams(config, metrics, drain);
     let server = upstreams.server.clone();
     let issue = IssueSettings {
@@ -417,6 +417,15 @@ async fn router(
     };
     // A browser would hold a name on this machine, or an address, to HTTPS on every port.
     let strict_transport = origin.host.contains('.') && origin.host.parse::<std::net::IpAddr>().is_err();
+    let issue = Arc::new(Issue::new(
+        issue,
+        Arc::clone(&keys),
+        server,
+        Arc::clone(&limits),
+        Arc::clone(&sessions),
+        access.audit(),
+        clock.clone(),
+    ));
     Ok(Router {
         hosts: hosts(config, origin),
         table: Table {
@@ -425,25 +434,17 @@ async fn router(
             login: config.upstreams.expose.contains(&config::Exposed::Login),
             metrics: config.upstreams.expose.contains(&config::Exposed::Metrics),
         },
-        design_check: DesignCheck::new(design.clone(), Arc::clone(&limits), config.timeouts.header),
+        design_check: DesignCheck::new(design.clone(), limits, config.timeouts.header),
         handoff: Handoff::new(
             handoff,
             Arc::clone(&keys),
             design,
-            Arc::clone(&limits),
-            Arc::clone(&sessions),
+            Arc::clone(&issue),
+            sessions,
             Arc::clone(metrics),
             clock.clone(),
         ),
-        issue: Issue::new(
-            issue,
-            Arc::clone(&keys),
-            server,
-            limits,
-            sessions,
-            access.audit(),
-            clock.clone(),
-        ),
+        issue,
         keys,
         files,
         upstreams,

@@ -17,7 +17,7 @@ use std::{
 
 use crate::{addr::ClientAddr, secret::Secret};
 
-/// Sessions in each of the two generations: some 100 bytes each.
+/// Sessions of all callers in each of the two generations: some 100 bytes each.
 const SESSIONS: usize = 50_000;
 
 /// Parked tokens in each of the two generations: 3 KiB each at most.
@@ -28,7 +28,7 @@ const PARKED_SECS: i64 = 60;
 
 /// All that is remembered.
 pub struct Sessions {
-    known: Mutex<Generations<Known>>,
+    known: Mutex<ByCaller>,
     parked: Mutex<Generations<Parked>>,
 }
 
@@ -68,23 +68,65 @@ pub struct HandedOff<'a> {
     pub now: i64,
 }
 
-impl Default for Sessions {
-    fn default() -> Self {
-        Self {
-            known: Mutex::new(Generations::of(SESSIONS)),
-            parked: Mutex::new(Generations::of(PARKED)),
+/// What is known of sessions, by who asked for their tokens: a caller that issues without end pushes out its own alone.
+struct ByCaller {
+    /// Sessions in a generation of one caller's.
+    share: usize,
+    callers: HashMap<Option<Arc<str>>, Generations<Known>>,
+}
+
+impl ByCaller {
+    fn find(&mut self, tag: &str) -> Option<&mut Known> {
+        self.callers.values_mut().find_map(|known| known.find(tag))
+    }
+
+    fn issued(&mut self, tag: &str, caller: &str) {
+        if let Some(known) = self.find(tag)
+            && known.caller.is_some()
+        {
+            return;
         }
+        let nobodys = self.callers.get_mut(&None);
+        let mut known = nobodys.and_then(|known| known.remove(tag)).unwrap_or_default();
+        let caller: Arc<str> = match self.callers.keys().flatten().find(|known| &***known == caller) {
+            Some(known) => Arc::clone(known),
+            None => caller.into(),
+        };
+        known.caller = Some(Arc::clone(&caller));
+        self.of(Some(caller)).insert(tag, known);
+    }
+
+    /// The session; nobody's, if it was not known.
+    fn entry(&mut self, tag: &str) -> &mut Known {
+        let caller = self.find(tag).and_then(|known| known.caller.clone());
+        self.of(caller).entry(tag)
+    }
+
+    fn of(&mut self, caller: Option<Arc<str>>) -> &mut Generations<Known> {
+        let share = self.share;
+        self.callers
+            .entry(caller)
+            .or_insert_with(|| Generations::of(share))
     }
 }
 
 impl Sessions {
-    /// A token for this session was issued to a caller.
+    /// Shared out among the server's own key, so many callers with keys of theirs, and nobody.
+    pub fn among(callers: usize) -> Self {
+        Self {
+            known: Mutex::new(ByCaller {
+                share: SESSIONS / callers.saturating_add(2),
+                callers: HashMap::new(),
+            }),
+            parked: Mutex::new(Generations::of(PARKED)),
+        }
+    }
+
+    /// A token for this session was issued to a caller. Who came first keeps it: another can't make it its own by asking
+    /// for the same user.
     pub fn issued(&self, tag: &str, caller: &str) {
-        self.with(tag, |known| {
-            if known.caller.as_deref() != Some(caller) {
-                known.caller = Some(caller.into());
-            }
-        });
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.issued(tag, caller);
     }
 
     /// Which caller had asked for this session's token.
@@ -247,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_parked_token_is_claimed_once_by_who_opened_the_link_in_time() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::among(0);
         let park = || sessions.handed_off("tag", &to_frame(Some("token")));
         park();
         let claimed = sessions.claim("tag", client(1), NOW + 60).unwrap();
@@ -267,7 +309,7 @@ mod tests {
 
     #[test]
     fn handoffs_without_a_cookie_are_counted_while_they_are_recent() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::among(0);
         assert_eq!(sessions.unanswered("tag", NOW), 0);
         sessions.handed_off("tag", &to_frame(None));
         sessions.handed_off("tag", &to_frame(None));
@@ -279,7 +321,7 @@ mod tests {
 
     #[test]
     fn only_a_later_token_is_newer_and_none_is_after_leaving() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::among(0);
         sessions.handed_off("tag", &to_frame(Some("token")));
         assert_eq!(sessions.is_newest("tag", NOW + 600), None);
         assert_eq!(sessions.is_newest("tag", NOW + 601), Some(true));
@@ -297,11 +339,42 @@ mod tests {
 
     #[test]
     fn who_asked_for_the_token_is_told_at_the_handoff() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::among(0);
         assert_eq!(sessions.handed_off("tag", &to_frame(None)), None);
         sessions.issued("tag", "moodle");
         let caller = sessions.handed_off("tag", &to_frame(None));
         assert_eq!(caller.as_deref(), Some("moodle"));
+    }
+
+    #[test]
+    fn who_came_first_keeps_a_session_and_a_flood_pushes_out_its_own_alone() {
+        let sessions = Sessions::among(1);
+        sessions.issued("ann", "moodle");
+        sessions.issued("ann", "other");
+        assert_eq!(sessions.caller_of("ann").as_deref(), Some("moodle"));
+        sessions.left("ann", NOW);
+        sessions.left("bob", NOW);
+        for at in 0..3 * SESSIONS {
+            sessions.issued(&at.to_string(), "other");
+        }
+        assert!(sessions.left_after("ann", NOW - 1) && sessions.left_after("bob", NOW - 1));
+        assert_eq!(sessions.caller_of("0"), None);
+        let known = sessions.known.lock().unwrap();
+        let total: usize = known
+            .callers
+            .values()
+            .map(|of| of.young.len() + of.old.len())
+            .sum();
+        assert!(total <= 2 * SESSIONS, "{total}");
+    }
+
+    #[test]
+    fn a_session_that_was_nobodys_is_whose_token_was_issued() {
+        let sessions = Sessions::among(1);
+        sessions.left("ann", NOW);
+        sessions.issued("ann", "moodle");
+        assert!(sessions.left_after("ann", NOW - 1));
+        assert_eq!(sessions.caller_of("ann").as_deref(), Some("moodle"));
     }
 
     #[test]
@@ -318,10 +391,10 @@ mod tests {
 
     #[test]
     fn asking_adds_nothing() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::among(0);
         sessions.unanswered("tag", NOW);
         sessions.answered("tag");
         sessions.left_after("tag", NOW);
-        assert!(sessions.known.lock().unwrap().young.is_empty());
+        assert!(sessions.known.lock().unwrap().callers.is_empty());
     }
 }

@@ -373,6 +373,9 @@ async fn nothing_but_a_join_token_of_this_server_is_genuine() {
         with("room_id", json!("")),
         with("user_id", json!("")),
         with("exp", json!((now + 600).to_string())),
+        with("exp", json!(9_223_372_036_854_775_807_i64)),
+        with("exp", json!(1e300)),
+        with("exp", json!(253_402_300_800_i64)),
         with("nbf", json!("now")),
         with("room_title", json!("Physics")),
         with("lti_custom_parameters", json!({})),
@@ -385,7 +388,8 @@ async fn nothing_but_a_join_token_of_this_server_is_genuine() {
         "x".to_owned(),
         "a.b.c".to_owned(),
         format!("{good}."),
-        format!("{good}%0a"),
+        format!("{good}%00"),
+        format!("{good}%0ax"),
         format!("{good}%3B+Path=/"),
         format!("%20{good}"),
         format!("Bearer+{good}"),
@@ -397,6 +401,26 @@ async fn nothing_but_a_join_token_of_this_server_is_genuine() {
             .get(&format!("/conference/?access_token={token}"), &[])
             .await;
         assert_page(&answer, 401, "This link is not genuine");
+    }
+    // RFC 6265bis section 5.6.2: no cookie lives longer.
+    let answer = gateway
+        .get(
+            &format!(
+                "/conference/?access_token={}",
+                with("exp", json!(now + 1000 * 86_400))
+            ),
+            &[],
+        )
+        .await;
+    assert_eq!(max_age(&answer), 400 * 86_400);
+    // What a mail program leaves behind a link, the client's own requests lose.
+    let left_behind = ["%20", "+", "%0d%0a", "%09", "%E2%80%8B", "%20%E2%80%8B%0a"];
+    for behind in left_behind {
+        let answer = gateway
+            .get(&format!("/conference/?access_token={good}{behind}"), &[])
+            .await;
+        assert_handed_off(&answer, &path_of(&gateway, "room01", "ann"));
+        assert!(set_cookie(&answer)[0].ends_with(&good), "{behind}");
     }
     for token in [good.clone(), lacking("name"), with("extra", json!({"a": [1]}))] {
         let answer = gateway

@@ -30,6 +30,7 @@ async fn a_million_users_of_a_million_rooms_stay_under_the_stated_ceiling() {
             caller: rate("2000000/min"),
         },
         failures: rate("20/min"),
+        renewal: rate("20/min"),
         design: rate("60/min"),
         store: StoreSettings::Memory,
     };

@@ -262,6 +262,7 @@ fn limits() -> Vec<Step> {
                 caller: RateSettings::parse("1000000/s").unwrap(),
             },
             failures: rate,
+            renewal: rate,
             design: rate,
             store: StoreSettings::Memory,
         };

@@ -309,6 +309,7 @@ fn limits(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<LimitsSe
     let room = reader.text("limits.room", "1200/min", &RATE);
     let caller = reader.text("limits.caller", "6000/min", &RATE);
     let failures = reader.text("limits.failures", "20/min", &RATE);
+    let renewal = reader.text("limits.renewal", "30/min", &RATE);
     let design = reader.text("limits.design", "60/min", &RATE);
     let store = store::limits(reader, warnings);
     Ok(LimitsSettings {
@@ -318,6 +319,7 @@ fn limits(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<LimitsSe
             caller: caller?,
         },
         failures: failures?,
+        renewal: renewal?,
         design: design?,
         store: store?,
     })

@@ -1,5 +1,5 @@
 //! The companion: the gateway's own cookie beside the client's, sealed and out of every script's reach. It says what the
-//! token can't: when the session began, and who asked for it.
+//! token can't: when the session began, in which meeting, and who asked for it.
 //!
 //! SECURITY: its name has a prefix with which browsers let no other host set it (RFC 6265bis section 4.1.3). Where all
 //! sessions share one path it is also what tells the running session's token from one that somebody slipped in.
@@ -29,6 +29,9 @@ pub(super) struct Companion {
     pub entered: i64,
     /// Who asked for the token, if that is known.
     pub caller: Option<String>,
+    /// The meeting that ran in the room then, by the server's id for it, if that was to be had.
+    #[serde(default)]
+    pub meeting: Option<String>,
     /// Was it opened in another site's frame? A reload of the frame does not say so.
     pub framed: bool,
 }

@@ -22,6 +22,9 @@ pub(super) const ACCESS: &str = "pnm_access_token";
 /// RFC 6265 section 6.1: browsers keep this much, and silently drop what is larger.
 const MAX_COOKIE_BYTES: usize = 4096;
 
+/// RFC 6265bis section 5.6.2: browsers keep none for longer than 400 days.
+const MAX_LIFE_SECS: i64 = 400 * 24 * 3600;
+
 /// As many tokens of one request are looked at; nobody has more by accident.
 const MAX_TOKENS: usize = 8;
 
@@ -42,7 +45,7 @@ pub(super) struct Written<'a> {
 pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, HandoffError> {
     let mut cookie = Cookie::build((written.name, written.value))
         .path(written.path)
-        .max_age(Duration::seconds(written.lives.max(0)))
+        .max_age(Duration::seconds(written.lives.clamp(0, MAX_LIFE_SECS)))
         .secure(true);
     if written.http_only {
         cookie = cookie.http_only(true);

@@ -9,6 +9,7 @@ use hyper::{
 
 use crate::{
     design::Breach,
+    issue::RenewalRefused,
     limits::OverLimit,
     reply::{Failure, Topic},
     token::BadToken,
@@ -35,6 +36,8 @@ pub enum HandoffError {
     BadToken(BadToken),
     /// It has been renewed for as long as one may be.
     SessionOver,
+    /// It may not go on.
+    Renewal(RenewalRefused),
     /// The participant has left it.
     Left,
     /// Another site's page asks for what only a page of ours may.
@@ -57,6 +60,12 @@ impl From<OverLimit> for HandoffError {
     }
 }
 
+impl From<RenewalRefused> for HandoffError {
+    fn from(refused: RenewalRefused) -> Self {
+        Self::Renewal(refused)
+    }
+}
+
 impl fmt::Display for HandoffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -72,6 +81,7 @@ impl fmt::Display for HandoffError {
             Self::SessionOver => {
                 f.write_str("the token has expired, and its session has lasted as long as one may")
             }
+            Self::Renewal(refused) => refused.fmt(f),
             Self::Left => f.write_str("the token has expired, and its session was left"),
             Self::FromAnotherSite => f.write_str("another site's page can't do this"),
             Self::NotSigned => f.write_str("the token could not be signed"),
@@ -105,6 +115,7 @@ impl From<HandoffError> for Failure {
             HandoffError::LoggedOut(_) => (StatusCode::OK, "logged_out"),
             HandoffError::CookiesBlocked => (StatusCode::OK, "cookies_blocked"),
             HandoffError::SessionOver => (StatusCode::UNAUTHORIZED, "session_over"),
+            HandoffError::Renewal(refused) => return Self::from(*refused),
             HandoffError::Left => (StatusCode::UNAUTHORIZED, "session_left"),
             HandoffError::FromAnotherSite => (StatusCode::FORBIDDEN, "from_another_site"),
             HandoffError::NotSigned => (StatusCode::INTERNAL_SERVER_ERROR, "not_signed"),
@@ -133,6 +144,7 @@ impl From<HandoffError> for Failure {
             | HandoffError::Prefetch
             | HandoffError::FromAnotherSite
             | HandoffError::NotSigned
+            | HandoffError::Renewal(_)
             | HandoffError::OverLimit(_)
             | HandoffError::CookieTooLarge
             | HandoffError::Location => failure,

@@ -31,6 +31,7 @@ impl Handoff {
                 claims: verified.map_err(HandoffError::BadToken)?.claims,
                 design: shown(design),
                 cookies: Vec::new(),
+                only_now: true,
                 token: Some(token),
             }));
         }

@@ -47,14 +47,14 @@ pub use self::{
     fetch::is_prefetch,
     redirect::ServerLink,
     refresh::Carried,
-    renewal::Renewal,
 };
 use crate::{
     addr::ClientAddr,
     clock::Clock,
     design::DesignRules,
-    limits::Limits,
+    issue::{Issue, Meeting},
     observe::Metrics,
+    proxy::About,
     query::Query,
     reply::Body,
     secret::Secret,
@@ -96,7 +96,7 @@ pub struct Handoff {
     settings: HandoffSettings,
     keys: Arc<TokenKeys>,
     design: DesignRules,
-    limits: Arc<Limits>,
+    issue: Arc<Issue>,
     sessions: Arc<Sessions>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -119,6 +119,8 @@ pub struct Visit<'a> {
     pub host: &'a str,
     /// Who asks.
     pub client: ClientAddr,
+    /// What the server is told of whoever asks.
+    pub about: &'a About,
 }
 
 /// What becomes of a request for the client's page.
@@ -127,8 +129,6 @@ pub enum Handed {
     Reply(Response<Body>),
     /// The client's page, for this session.
     Page(Session),
-    /// The client's page with a new token, if whoever issues tokens agrees.
-    Renewal(Renewal),
 }
 
 /// A session that a browser is in.
@@ -139,6 +139,8 @@ pub struct Session {
     pub design: Vec<(&'static str, String)>,
     /// `Set-Cookie` fields for the page.
     pub cookies: Vec<HeaderValue>,
+    /// Is the page for this one answer, and not for a cache?
+    pub only_now: bool,
     /// The token, where the browser may keep no cookie that the client could find it in.
     pub token: Option<Secret<String>>,
 }
@@ -165,7 +167,7 @@ impl Handoff {
         settings: HandoffSettings,
         keys: Arc<TokenKeys>,
         design: DesignRules,
-        limits: Arc<Limits>,
+        issue: Arc<Issue>,
         sessions: Arc<Sessions>,
         metrics: Arc<Metrics>,
         clock: Clock,
@@ -174,7 +176,7 @@ impl Handoff {
             settings,
             keys,
             design,
-            limits,
+            issue,
             sessions,
             metrics,
             clock,
@@ -194,7 +196,7 @@ impl Handoff {
         let token = Query(visit.query).only(TOKEN_PARAMETER);
         match token.map_err(|_| HandoffError::TwoTokens)? {
             Some(token) => self.hand_off(visit, &token).await.map(Handed::Reply),
-            None => self.enter(visit),
+            None => self.enter(visit).await,
         }
     }
 
@@ -203,6 +205,7 @@ impl Handoff {
         if is_prefetch(visit.headers) {
             return Err(HandoffError::Prefetch);
         }
+        let token = trimmed(token);
         let verified = match self.keys.verify(Unverified(token), self.clock.unix()) {
             Ok(verified) => verified,
             // Yesterday's link is no guess.
@@ -210,7 +213,7 @@ impl Handoff {
                 return Err(HandoffError::BadToken(bad));
             }
             Err(bad) => {
-                self.limits.failure(visit.client).await?;
+                self.issue.bad_link(visit.client).await?;
                 return Err(HandoffError::BadToken(bad));
             }
         };
@@ -223,11 +226,11 @@ impl Handoff {
         if self.would_replace(visit, &verified) {
             return self.ask_before_switching(visit, token, &rest);
         }
-        self.admit(visit, token, &verified, &rest)
+        self.admit(visit, token, &verified, &rest).await
     }
 
     /// The redirect to the session, with its cookies.
-    fn admit(
+    pub(super) async fn admit(
         &self,
         visit: &Visit<'_>,
         token: &str,
@@ -265,6 +268,10 @@ impl Handoff {
             tag,
             entered: now,
             caller: caller.map(|caller| caller.to_string()),
+            meeting: match self.issue.recent_meeting(&claims.room_id, visit.about).await {
+                Meeting::Running(sid) => Some(sid),
+                Meeting::Ended | Meeting::Unknown => None,
+            },
             framed: cross_site,
         };
         let cookie = self.companion_cookie(&companion)?;
@@ -273,7 +280,7 @@ impl Handoff {
     }
 
     /// A page without a token in its address: the cookie has to say whose it is.
-    fn enter(&self, visit: &Visit<'_>) -> Result<Handed, HandoffError> {
+    async fn enter(&self, visit: &Visit<'_>) -> Result<Handed, HandoffError> {
         let (cleaned, design) = self.checked_design(visit, visit.query, None)?;
         let cookies = Cookies::of(visit.headers);
         if cookies.tokens.is_empty() && !cookies.odd {
@@ -295,7 +302,7 @@ impl Handoff {
         if let Some(cleaned) = cleaned {
             return see_other(visit.path, &cleaned).map(Handed::Reply);
         }
-        self.go_on(visit, running, design.as_ref())
+        self.go_on(visit, running, design.as_ref()).await
     }
 
     fn tag_of(&self, claims: &Claims) -> String {
@@ -309,6 +316,12 @@ impl Handoff {
         };
         Ok(setting(redirect_to(login.clone()), cookies))
     }
+}
+
+/// Without what a mail program or a hand has left behind it: blanks and line ends, as the client's own requests lose them,
+/// and the blank that has no width.
+fn trimmed(token: &str) -> &str {
+    token.trim_end_matches([' ', '\t', '\r', '\n', '\u{200b}'])
 }
 
 /// An answer that sets these cookies too.

@@ -1,56 +1,50 @@
-//! Renewal: a reload in the second hour. The cookie's token is past its end, as the client keeps newer ones in memory
-//! alone (contract.md section 0.11), so it is signed anew here.
+//! Renewal: a reload in the second hour. The cookie's token is past its end or near it, as the client keeps newer ones in
+//! memory alone (contract.md section 0.11), so it is signed anew here.
 //!
-//! Only ever a cookie's, on a page that somebody goes to, within `session.renew_grace` of the token's end and
-//! `session.max_age` of the first token, and not after the participant has left.
+//! SECURITY: a token that is renewed once could be renewed for ever. So it is only ever the cookie's, at the session's own
+//! path, with the sealed companion beside it, which no script can read; on a page that somebody goes to, within
+//! `session.renew_grace` of the token's end and `session.max_age` of the first token; not after the participant has left or
+//! was removed; and only in the meeting for which it was.
 //!
-//! Not here: whether whoever asked for the token still may, and whether the room is still open (`crate::issue`).
+//! Not here: who asked for the token, limits, blocks and the meeting (`crate::issue`).
 //!
 //! Source: product.md "Session handoff" 4.
 
-use hyper::{Method, header::HeaderValue};
+use hyper::header::HeaderValue;
 
-use super::{Handed, Handoff, HandoffError, Session, Visit, companion::Companion, fetch};
+use super::{Handoff, HandoffError, Session, Visit, companion::Companion, fetch};
 use crate::{
-    secret::Secret,
-    token::{BadToken, Claims, Expired},
+    issue::GoingOn,
+    token::{BadToken, Claims, Genuine},
 };
 
 /// A renewed token is valid for as long as the one before it, within these bounds, in seconds.
 pub(super) const VALIDITY: std::ops::RangeInclusive<i64> = 60..=24 * 3600;
 
-/// A session that goes on with a new token.
-pub struct Renewal {
-    /// Who had asked for the first token, if that is known.
-    pub caller: Option<String>,
-    /// The page, with the cookies of the new token.
-    pub session: Session,
-}
-
-/// A token that was signed anew.
-pub(super) struct Renewed {
-    caller: Option<String>,
-    claims: Claims,
-    cookies: Vec<HeaderValue>,
-    in_page: Option<Secret<String>>,
-}
+/// What a token has left at least when a page begins with it, in seconds: the client has it renewed by the server every
+/// three minutes, and not before (contract.md section 6).
+const LEFT_AT_LEAST: i64 = 240;
 
 impl Handoff {
-    /// Signs an expired token of a cookie anew, or says why not.
-    pub(super) fn renew(
+    /// Would the client be left with an old token before it has a new one?
+    pub(super) fn is_due(&self, claims: &Claims) -> bool {
+        claims.exp.saturating_sub(self.clock.unix()) < LEFT_AT_LEAST
+    }
+
+    /// Signs a cookie's token anew, or says why not. `cookies` are those that are set with it.
+    pub(super) async fn renew(
         &self,
         visit: &Visit<'_>,
-        expired: &Expired<'_>,
-        companion: &Companion,
+        token: &Genuine<'_>,
+        mut companion: Companion,
         mut cookies: Vec<HeaderValue>,
-    ) -> Result<Renewed, HandoffError> {
+    ) -> Result<Session, HandoffError> {
         let now = self.clock.unix();
-        let claims = &expired.claims;
+        let claims = &token.claims;
         let kept_until = claims
             .exp
             .saturating_add_unsigned(self.settings.renew_grace.as_secs());
-        let too_late = now >= kept_until;
-        if too_late || !fetch::may_be_navigation(visit.headers) {
+        if now >= kept_until || !fetch::may_be_navigation(visit.headers) {
             return Err(HandoffError::BadToken(BadToken::Expired));
         }
         if fetch::is_prefetch(visit.headers) {
@@ -65,45 +59,34 @@ impl Handoff {
         if now >= ends {
             return Err(HandoffError::SessionOver);
         }
+        let asks = GoingOn {
+            claims,
+            caller: companion.caller.as_deref(),
+            meeting: companion.meeting.as_deref(),
+            issues: visit.takes_effect(),
+        };
+        let meeting = self.issue.renewal(asks, visit.about).await?;
+        companion.meeting = companion.meeting.or(meeting);
         let validity = claims.exp.saturating_sub(claims.nbf);
         let validity = validity.clamp(*VALIDITY.start(), *VALIDITY.end());
         let exp = now.saturating_add(validity).min(ends);
-        let token = self
+        let renewed = self
             .keys
-            .renew(expired, now, exp)
+            .renew(token, now, exp)
             .map_err(|_| HandoffError::NotSigned)?;
-        cookies.push(self.token_cookie(&companion.tag, token.expose(), exp, companion.framed)?);
-        cookies.push(self.companion_cookie(companion)?);
-        Ok(Renewed {
-            caller: companion.caller.clone(),
+        cookies.push(self.token_cookie(&companion.tag, renewed.expose(), exp, companion.framed)?);
+        cookies.push(self.companion_cookie(&companion)?);
+        Ok(Session {
             claims: Claims {
                 exp,
                 nbf: now,
                 ..claims.clone()
             },
-            cookies,
-            in_page: self.for_page(visit, token.expose()),
+            design: Vec::new(),
+            // `HEAD` answers as `GET` would, and sets nothing.
+            cookies: if visit.takes_effect() { cookies } else { Vec::new() },
+            only_now: true,
+            token: self.for_page(visit, renewed.expose()),
         })
-    }
-}
-
-impl Renewed {
-    /// `HEAD` answers as `GET` would, and sets nothing.
-    pub(super) fn into_handed(self, visit: &Visit<'_>, design: Vec<(&'static str, String)>) -> Handed {
-        let sets = visit.method != Method::HEAD;
-        let session = Session {
-            claims: self.claims,
-            design,
-            cookies: if sets { self.cookies } else { Vec::new() },
-            token: self.in_page,
-        };
-        if sets {
-            Handed::Renewal(Renewal {
-                caller: self.caller,
-                session,
-            })
-        } else {
-            Handed::Page(session)
-        }
     }
 }

@@ -82,8 +82,9 @@ impl Handoff {
         }
     }
 
-    /// The page for a running session, with a new token if the old one's time is over.
-    pub(super) fn go_on(
+    /// The page for a running session, with a new token if the old one's time is over, or will be before the client has
+    /// another.
+    pub(super) async fn go_on(
         &self,
         visit: &Visit<'_>,
         running: Running<'_>,
@@ -94,35 +95,39 @@ impl Handoff {
         if running.strays {
             cookies = self.cleared(visit, running.framed);
         }
-        match running.standing {
-            Standing::Valid(verified) => {
-                if !cookies.is_empty() {
-                    let (claims, token) = (&verified.claims, running.token);
-                    cookies.push(self.token_cookie(&running.tag, token, claims.exp, running.framed)?);
-                }
-                Ok(Handed::Page(Session {
-                    claims: verified.claims,
-                    design: shown(design),
-                    cookies,
-                    token: self.for_page(visit, running.token),
-                }))
+        let mut session = match (running.standing, running.companion) {
+            // SECURITY: a token alone can be copied by any script of the page, and would be good for ever.
+            (Standing::Expired(_), None) => return Err(HandoffError::BadToken(BadToken::Expired)),
+            (Standing::Expired(expired), Some(companion)) => {
+                self.renew(visit, &expired, companion, cookies).await?
             }
-            Standing::Expired(expired) => {
-                // Without one a renewed token can't say how old its session is; any other's `nbf` can.
-                if expired.renewed && running.companion.is_none() {
-                    return Err(HandoffError::BadToken(BadToken::Expired));
+            (Standing::Valid(valid), companion) => {
+                let renewed = match companion {
+                    Some(companion) if self.is_due(&valid.claims) => {
+                        // It is good for a while, so what is refused is not yet over.
+                        self.renew(visit, &valid, companion, cookies.clone()).await.ok()
+                    }
+                    Some(_) | None => None,
+                };
+                if let Some(renewed) = renewed {
+                    renewed
+                } else {
+                    if !cookies.is_empty() {
+                        let (tag, exp) = (&running.tag, valid.claims.exp);
+                        cookies.push(self.token_cookie(tag, running.token, exp, running.framed)?);
+                    }
+                    Session {
+                        claims: valid.claims,
+                        design: Vec::new(),
+                        cookies,
+                        only_now: running.strays,
+                        token: self.for_page(visit, running.token),
+                    }
                 }
-                let companion = running.companion.unwrap_or(Companion {
-                    tag: running.tag,
-                    begun: expired.claims.nbf,
-                    entered: expired.claims.nbf,
-                    caller: None,
-                    framed: running.framed,
-                });
-                let renewal = self.renew(visit, &expired, &companion, cookies)?;
-                Ok(renewal.into_handed(visit, shown(design)))
             }
-        }
+        };
+        session.design = shown(design);
+        Ok(Handed::Page(session))
     }
 
     /// The token for the page itself, where scripts may see no cookie although the browser keeps it: a learning platform

@@ -55,7 +55,11 @@ impl Handoff {
     }
 
     /// The page that asks, and its answer.
-    pub fn switch(&self, visit: &Visit<'_>, authority: &HeaderValue) -> Result<Response<Body>, HandoffError> {
+    pub async fn switch(
+        &self,
+        visit: &Visit<'_>,
+        authority: &HeaderValue,
+    ) -> Result<Response<Body>, HandoffError> {
         let cookies = Cookies::of(visit.headers);
         let now = self.clock.unix();
         let waiting = cookies
@@ -70,7 +74,7 @@ impl Handoff {
             }
             // A second token would be followed without a question.
             let rest = Query(visit.query).without(TOKEN_PARAMETER);
-            let mut response = self.admit(visit, token, &verified, &rest)?;
+            let mut response = self.admit(visit, token, &verified, &rest).await?;
             let over = self.waiting("", 0, self.is_framed(visit))?;
             response.headers_mut().append(header::SET_COOKIE, over);
             return Ok(response);

@@ -1,9 +1,15 @@
 //! Which meeting runs in a room. Rooms have the ids that platforms give them, and a later meeting may have the same one;
 //! the server gives each meeting an id of its own.
 //!
+//! A class that comes in one moment asks once: an answer is shared for a few seconds, and so is the lack of one.
+//!
 //! Source: contract.md section 8 (`getActiveRoomInfo`).
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use hyper::{
@@ -13,6 +19,7 @@ use hyper::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 use super::{Issue, answer::Whole};
 use crate::proxy::About;
@@ -20,8 +27,14 @@ use crate::proxy::About;
 /// Where the server is asked.
 const PATH: &str = "/auth/room/getActiveRoomInfo";
 
-/// For the server to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// For the server to answer. People wait for it with a link in their hands.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long an answer is shared.
+const RECENT: Duration = Duration::from_secs(3);
+
+/// Rooms whose answers are shared at a time; what finds no place is asked for by itself.
+const MAX_ROOMS: usize = 4096;
 
 /// What runs in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +47,51 @@ pub enum Meeting {
     Unknown,
 }
 
+/// Answers of the last seconds, by room.
+#[derive(Default)]
+pub(super) struct Meetings(Mutex<HashMap<String, Recent>>);
+
+struct Recent {
+    since: Duration,
+    answer: Arc<OnceCell<Meeting>>,
+}
+
+impl Meetings {
+    /// Where the answer for this room is, or will be.
+    fn of(&self, room_id: &str, now: Duration) -> Arc<OnceCell<Meeting>> {
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recent) = rooms.get(room_id)
+            && now < recent.since + RECENT
+        {
+            return Arc::clone(&recent.answer);
+        }
+        if rooms.len() >= MAX_ROOMS {
+            rooms.retain(|_, recent| now < recent.since + RECENT);
+        }
+        let answer = Arc::default();
+        if rooms.len() < MAX_ROOMS {
+            let recent = Recent {
+                since: now,
+                answer: Arc::clone(&answer),
+            };
+            rooms.insert(room_id.to_owned(), recent);
+        }
+        answer
+    }
+}
+
 impl Issue {
+    /// Which meeting runs in a room, or ran there a moment ago.
+    pub async fn recent_meeting(&self, room_id: &str, about: &About) -> Meeting {
+        if self.embedded.is_some() {
+            return Meeting::Unknown;
+        }
+        let answer = self.meetings.of(room_id, self.clock.steady());
+        answer.get_or_init(|| self.meeting(room_id, about)).await.clone()
+    }
+
     /// Asks the server which meeting runs in a room.
-    pub async fn meeting(&self, room_id: &str, about: &About) -> Meeting {
+    pub(super) async fn meeting(&self, room_id: &str, about: &About) -> Meeting {
         #[derive(Deserialize)]
         struct Answer {
             status: bool,
@@ -77,5 +132,24 @@ impl Issue {
             Some(answer) if answer.status_code == "ROOM_NOT_FOUND" => Meeting::Ended,
             Some(_) | None => Meeting::Unknown,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_shared_for_some_seconds_and_rooms_are_bounded() {
+        let meetings = Meetings::default();
+        let first = meetings.of("r", Duration::ZERO);
+        assert!(Arc::ptr_eq(&first, &meetings.of("r", RECENT / 2)));
+        assert!(!Arc::ptr_eq(&first, &meetings.of("r", RECENT)));
+        for room in 0..2 * MAX_ROOMS {
+            meetings.of(&room.to_string(), RECENT);
+        }
+        assert_eq!(meetings.0.lock().unwrap().len(), MAX_ROOMS);
+        meetings.of("late", 3 * RECENT);
+        assert_eq!(meetings.0.lock().unwrap().len(), 1);
     }
 }

@@ -45,6 +45,7 @@ use self::{
     coalesce::{Coalesce, Identity},
     embedded::Embedded,
     envelope::{API_KEY, AuthRefusal, HASH_SIGNATURE},
+    meeting::Meetings,
     request::TokenRequest,
 };
 pub use self::{
@@ -52,13 +53,14 @@ pub use self::{
     callers::{CallerSettings, SERVER},
     embedded::EmbeddedSettings,
     error::IssueError,
-    renewal::RenewalRefused,
+    meeting::Meeting,
+    renewal::{GoingOn, RenewalRefused},
 };
 use crate::{
     addr::ClientAddr,
     blocks::Blocks,
     clock::Clock,
-    limits::Limits,
+    limits::{Limits, OverLimit},
     observe::{AuditLog, Decision, Outcome},
     proxy::{About, Upstream},
     reply::{Body, Failure},
@@ -100,6 +102,7 @@ pub struct Issue {
     limits: Arc<Limits>,
     sessions: Arc<Sessions>,
     blocks: Blocks,
+    meetings: Meetings,
     calls: Coalesce<Result<Whole, Failure>>,
     audit: Arc<AuditLog>,
     clock: Clock,
@@ -154,6 +157,7 @@ impl Issue {
             limits,
             sessions,
             blocks: Blocks::default(),
+            meetings: Meetings::default(),
             calls,
             audit: Arc::new(audit),
             clock,
@@ -216,6 +220,11 @@ impl Issue {
             decision.end(Outcome::Issued, "shared", &self.audit);
         }
         shared.answer.map(Whole::into_response)
+    }
+
+    /// A link whose token is not genuine: a guess, like a wrong signature.
+    pub async fn bad_link(&self, client: ClientAddr) -> Result<(), OverLimit> {
+        self.limits.failure(client).await
     }
 
     /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only

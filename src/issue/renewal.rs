@@ -1,23 +1,20 @@
-//! May a session go on? A renewed token is a token issued: for a caller that may still ask for one, within the limits, and
-//! for a room that is still open, as far as the server says.
+//! May a session go on? A renewed token is a token issued: for a caller that may still ask for one, within a limit of its
+//! own, to nobody who was removed, and in the meeting for which the first one was.
 //!
 //! Not here: the token itself (`crate::handoff`, which found it in a cookie).
 //!
-//! Sources: product.md "Session handoff" 4 and "Limits"; contract.md section 8 (`isRoomActive`).
+//! Sources: product.md "Session handoff" 4 and "Limits"; contract.md sections 4 and 8 (`getActiveRoomInfo`).
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use bytes::Bytes;
 use hyper::{
-    Method, Request, StatusCode,
+    StatusCode,
     header::{self, HeaderValue},
-    http::uri::PathAndQuery,
 };
-use serde::Deserialize;
-use serde_json::json;
 
-use super::{Issue, SERVER, answer::Whole};
+use super::{Issue, SERVER, meeting::Meeting};
 use crate::{
+    blocks::Person,
     limits::OverLimit,
     observe::{Decision, Outcome},
     proxy::About,
@@ -25,20 +22,29 @@ use crate::{
     token::Claims,
 };
 
-/// Where the server is asked for a room.
-const ROOM_PATH: &str = "/auth/room/isRoomActive";
-
-/// For the server to say that a room is closed: a reload does not wait any longer, and the client will ask for itself.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A session that asks to go on.
+#[derive(Clone, Copy, Debug)]
+pub struct GoingOn<'a> {
+    /// What its token says.
+    pub claims: &'a Claims,
+    /// Who asked for the first token, if that is known.
+    pub caller: Option<&'a str>,
+    /// The meeting that ran when the link was opened, by the server's id for it, if that is known.
+    pub meeting: Option<&'a str>,
+    /// Is a token to be issued? Else it is asked only whether one would be.
+    pub issues: bool,
+}
 
 /// Why a session ends here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenewalRefused {
     /// Who asked for the token may ask for none any more.
     CallerOff,
-    /// The server says that the room is no more.
+    /// The meeting is over, whatever else runs in its room by now.
     RoomClosed,
-    /// The limits of tokens.
+    /// Removed from the meeting, to stay out.
+    Blocked,
+    /// The limit of renewals.
     OverLimit(OverLimit),
 }
 
@@ -49,6 +55,7 @@ impl fmt::Display for RenewalRefused {
                 f.write_str("the token has expired, and whoever asked for it may have no other")
             }
             Self::RoomClosed => f.write_str("the room is closed"),
+            Self::Blocked => f.write_str("this user is blocked to join this session"),
             Self::OverLimit(over) => over.fmt(f),
         }
     }
@@ -61,6 +68,7 @@ impl From<RenewalRefused> for Failure {
         let (status, topic) = match refused {
             RenewalRefused::CallerOff => (StatusCode::UNAUTHORIZED, Topic::Expired),
             RenewalRefused::RoomClosed => (StatusCode::GONE, Topic::RoomClosed),
+            RenewalRefused::Blocked => (StatusCode::FORBIDDEN, Topic::NotAllowed),
             RenewalRefused::OverLimit(over) => return Self::from(over),
         };
         let failure = Self::new(status, refused.code(), refused.to_string()).about(topic);
@@ -70,7 +78,7 @@ impl From<RenewalRefused> for Failure {
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer error=\"invalid_token\""),
             ),
-            RenewalRefused::RoomClosed | RenewalRefused::OverLimit(_) => failure,
+            RenewalRefused::RoomClosed | RenewalRefused::Blocked | RenewalRefused::OverLimit(_) => failure,
         }
     }
 }
@@ -80,26 +88,27 @@ impl RenewalRefused {
         match self {
             Self::CallerOff => "caller_off",
             Self::RoomClosed => "room_closed",
+            Self::Blocked => "user_blocked",
             Self::OverLimit(_) => "over_limit",
         }
     }
 }
 
 impl Issue {
-    /// May a token with these claims take the place of the one before? `caller` asked for the first one, if that is
-    /// known.
+    /// May a token with these claims take the place of the one before? Tells the meeting that runs now, if that is known.
     pub async fn renewal(
         &self,
-        claims: &Claims,
-        caller: Option<&str>,
+        session: GoingOn<'_>,
         about: &About,
-    ) -> Result<(), RenewalRefused> {
+    ) -> Result<Option<String>, RenewalRefused> {
+        let claims = session.claims;
         let mut decision = Decision::begin(about.client);
-        decision.caller(caller.unwrap_or(SERVER));
+        decision.caller(session.caller.unwrap_or(SERVER));
         decision.wanted(&claims.room_id, &claims.user_id, Some(claims.is_admin));
-        let decided = self.decide_renewal(claims, caller, about).await;
-        match decided {
-            Ok(()) => decision.end(Outcome::Issued, "renewed", &self.audit),
+        let decided = self.decide_renewal(session, about).await;
+        match &decided {
+            Ok(_) if session.issues => decision.end(Outcome::Issued, "renewed", &self.audit),
+            Ok(_) => {}
             Err(refused) => decision.end(Outcome::Refused, refused.code(), &self.audit),
         }
         decided
@@ -107,45 +116,29 @@ impl Issue {
 
     async fn decide_renewal(
         &self,
-        claims: &Claims,
-        caller: Option<&str>,
+        session: GoingOn<'_>,
         about: &About,
-    ) -> Result<(), RenewalRefused> {
-        if !self.callers.may_go_on(caller, &claims.room_id) {
+    ) -> Result<Option<String>, RenewalRefused> {
+        let (room_id, user_id) = (&*session.claims.room_id, &*session.claims.user_id);
+        if !self.callers.may_go_on(session.caller, room_id) {
             return Err(RenewalRefused::CallerOff);
         }
-        self.limits
-            .issue(caller.unwrap_or(SERVER), &claims.room_id, &claims.user_id)
-            .await
-            .map_err(RenewalRefused::OverLimit)?;
-        if self.embedded.is_none() && self.is_closed(&claims.room_id, about).await {
-            return Err(RenewalRefused::RoomClosed);
+        if session.issues {
+            let counted = self.limits.renewal(room_id, user_id).await;
+            counted.map_err(RenewalRefused::OverLimit)?;
         }
-        Ok(())
-    }
-
-    /// Only if the server says so: it stays the judge of everything else when the client asks.
-    async fn is_closed(&self, room_id: &str, about: &About) -> bool {
-        #[derive(Deserialize)]
-        struct Answer {
-            status: bool,
-            is_active: bool,
+        let person = Person::participant(room_id, user_id);
+        if self.not_blocked(&person, about).await.is_err() {
+            return Err(RenewalRefused::Blocked);
         }
-        let mut request = Request::new(Bytes::from(json!({ "room_id": room_id }).to_string()));
-        *request.method_mut() = Method::POST;
-        let json = HeaderValue::from_static("application/json");
-        request.headers_mut().insert(header::CONTENT_TYPE, json);
-        let body = request.body().clone();
-        self.sign_anew(request.headers_mut(), &body);
-        let answer = async {
-            let path = PathAndQuery::from_static(ROOM_PATH);
-            Whole::of(self.server()?.forward_whole(request, path, about).await?).await
-        };
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(whole)) => whole
-                .json::<Answer>()
-                .is_some_and(|answer| answer.status && !answer.is_active),
-            Ok(Err(_)) | Err(_) => false,
+        // What the server does not say is no reason to refuse: it stays the judge when the client asks it.
+        match self.recent_meeting(room_id, about).await {
+            Meeting::Ended => Err(RenewalRefused::RoomClosed),
+            Meeting::Running(sid) if session.meeting.is_some_and(|meeting| meeting != sid) => {
+                Err(RenewalRefused::RoomClosed)
+            }
+            Meeting::Running(sid) => Ok(Some(sid)),
+            Meeting::Unknown => Ok(None),
         }
     }
 }

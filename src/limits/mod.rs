@@ -6,6 +6,7 @@
 //! | `room` | tokens for one room of one caller | the room from a platform that runs wild |
 //! | `caller` | tokens for one caller | plugnmeet-server |
 //! | `failures` | bad keys, signatures, checksums and links of one client prefix | the secret, from guessing; the log, from noise |
+//! | `renewal` | tokens renewed for one user of one room | this gateway's key, from signing on and on |
 //! | `design` | designs that one client prefix has checked | this gateway's time |
 //!
 //! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
@@ -57,6 +58,8 @@ pub struct LimitsSettings {
     /// See the table above.
     pub failures: RateSettings,
     /// See the table above.
+    pub renewal: RateSettings,
+    /// See the table above.
     pub design: RateSettings,
     /// Where it is counted.
     pub store: StoreSettings,
@@ -87,6 +90,7 @@ pub struct Limits {
     defaults: CallerLimits,
     callers: HashMap<String, CallerLimits>,
     failures: Limit,
+    renewal: Limit,
     design: Limit,
     redis: Option<Redis>,
 }
@@ -134,6 +138,7 @@ impl Limits {
                 .map(|(name, rates)| (name.clone(), of(rates)))
                 .collect(),
             failures: limit("failures", settings.failures),
+            renewal: limit("renewal", settings.renewal),
             design: limit("design", settings.design),
             redis,
         }
@@ -172,6 +177,12 @@ impl Limits {
     pub async fn failure(&self, client: ClientAddr) -> Result<(), OverLimit> {
         let of_client = self.failures.bucket(&[&client.prefix().to_string()]);
         self.take(&[of_client]).await.map(drop)
+    }
+
+    /// May this session have another token? It counts nowhere else, so that nobody's reloads use up what joining needs.
+    pub async fn renewal(&self, room_id: &str, user_id: &str) -> Result<(), OverLimit> {
+        let of_session = self.renewal.bucket(&[room_id, user_id]);
+        self.take(&[of_session]).await.map(drop)
     }
 
     /// May this client have another design checked?
@@ -213,6 +224,7 @@ mod tests {
         let settings = LimitsSettings {
             rates: rates("10/min", "40/min", "100/min"),
             failures: rate("20/min"),
+            renewal: rate("30/min"),
             design: rate("60/min"),
             store: StoreSettings::Memory,
         };

@@ -80,7 +80,7 @@ pub struct Router {
     /// Designs, before they are in a link.
     pub design_check: DesignCheck,
     /// Tokens.
-    pub issue: Issue,
+    pub issue: Arc<Issue>,
     /// What tells the kinds of tokens apart.
     pub keys: Arc<TokenKeys>,
     /// The client's files.
@@ -158,17 +158,17 @@ impl Router {
             Route::Root | Route::MountWithoutSlash | Route::PageWithoutSlash
                 if Handoff::is_handoff(target.query) =>
             {
-                Box::pin(self.page(&request, &target, None, from)).await
+                Box::pin(self.page(&request, &target, None, &about)).await
             }
-            Route::Logout { tag } => self.logout(&request, &target, tag, from),
-            Route::Switch => self.switch(&request, &target, from),
+            Route::Logout { tag } => self.logout(&request, &target, tag, &about),
+            Route::Switch => Box::pin(self.switch(&request, &target, &about)).await,
             Route::Root => redirect(&request, StatusCode::FOUND, &format!("{}/", self.table.mount)),
             Route::MountWithoutSlash | Route::PageWithoutSlash => redirect(
                 &request,
                 StatusCode::PERMANENT_REDIRECT,
                 &format!("{}/", target.path),
             ),
-            Route::Page { tag } => Box::pin(self.page(&request, &target, tag, from)).await,
+            Route::Page { tag } => Box::pin(self.page(&request, &target, tag, &about)).await,
             Route::Asset(path) => self.files.asset(path, request.method(), request.headers()),
             Route::DesignCheck => Ok(Box::pin(self.design_check.handle(request, from.client)).await?),
             Route::Issue => {
@@ -182,7 +182,7 @@ impl Router {
                 Box::pin(self.issue.auth(request, endpoint, &about)).await
             }
             Route::Bbb => {
-                let asked = self.asked(&request, &target, from)?;
+                let asked = self.asked(&request, &target, &about)?;
                 Box::pin(self.bbb(request, asked, &about)).await
             }
             Route::LtiJoin => Box::pin(self.lti_join(request, &about)).await,
@@ -195,7 +195,7 @@ impl Router {
                 self.to_server(request, &about, None).await
             }
             Route::Lti => {
-                let asked = self.asked(&request, &target, from)?;
+                let asked = self.asked(&request, &target, &about)?;
                 Box::pin(self.lti(request, asked, &about)).await
             }
             Route::Webhook => {

@@ -9,10 +9,10 @@ use hyper::{
     http::uri::Authority,
 };
 
-use super::{Asker, CanonicalTarget, Router, about, table::Route};
+use super::{CanonicalTarget, Router, table::Route};
 use crate::{
     files::Shown,
-    handoff::{Carried, Handed, HandoffError, Renewal, ServerLink, Session, Visit, is_prefetch},
+    handoff::{Carried, Handed, HandoffError, ServerLink, Session, Visit, is_prefetch},
     proxy::About,
     reply::{Body, Failure},
 };
@@ -22,7 +22,7 @@ pub(super) struct Asked {
     method: Method,
     headers: HeaderMap,
     host: String,
-    from: Asker,
+    about: About,
 }
 
 impl Router {
@@ -32,17 +32,16 @@ impl Router {
         request: &Request<Incoming>,
         target: &CanonicalTarget<'_>,
         tag: Option<&str>,
-        from: Asker,
+        about: &About,
     ) -> Result<Response<Body>, Failure> {
         self.framing.watch(request.headers());
         match self
             .handoff
-            .handle(&self.visit(request, target, tag, from))
+            .handle(&self.visit(request, target, tag, about))
             .await?
         {
             Handed::Reply(response) => Ok(response),
             Handed::Page(session) => self.shown(request, session),
-            Handed::Renewal(renewal) => self.renewed(request, renewal, &about(target, from)).await,
         }
     }
 
@@ -51,34 +50,20 @@ impl Router {
         request: &Request<Incoming>,
         target: &CanonicalTarget<'_>,
         tag: Option<&str>,
-        from: Asker,
+        about: &About,
     ) -> Result<Response<Body>, Failure> {
-        let visit = self.visit(request, target, tag, from);
+        let visit = self.visit(request, target, tag, about);
         Ok(self.handoff.leave(&visit, &target.host)?)
     }
 
-    pub(super) fn switch(
+    pub(super) async fn switch(
         &self,
         request: &Request<Incoming>,
         target: &CanonicalTarget<'_>,
-        from: Asker,
-    ) -> Result<Response<Body>, Failure> {
-        let visit = self.visit(request, target, None, from);
-        Ok(self.handoff.switch(&visit, &target.host)?)
-    }
-
-    /// A page with a new token, if whoever issues tokens agrees.
-    async fn renewed(
-        &self,
-        request: &Request<Incoming>,
-        renewal: Renewal,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
-        let Renewal { caller, session } = renewal;
-        self.issue
-            .renewal(&session.claims, caller.as_deref(), about)
-            .await?;
-        self.shown(request, session)
+        let visit = self.visit(request, target, None, about);
+        Ok(self.handoff.switch(&visit, &target.host).await?)
     }
 
     fn shown(&self, request: &Request<Incoming>, session: Session) -> Result<Response<Body>, Failure> {
@@ -91,13 +76,13 @@ impl Router {
         let mut response = if let (Some(token), Some(nonce)) = (&session.token, &nonce) {
             self.files
                 .page_with_token(shown, request.method(), token.expose(), nonce)?
-        } else if session.cookies.is_empty() {
-            self.files.page(shown, request.method(), request.headers())?
-        } else {
+        } else if session.only_now {
             self.files.page(shown, request.method(), &HeaderMap::new())?
+        } else {
+            self.files.page(shown, request.method(), request.headers())?
         };
         // What sets a cookie or holds a token is for this one answer, and is no part of what a cache has.
-        if session.token.is_some() || !session.cookies.is_empty() {
+        if session.token.is_some() || session.only_now {
             let fields = response.headers_mut();
             fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             fields.remove(header::ETAG);
@@ -120,7 +105,7 @@ impl Router {
         &self,
         request: &Request<Incoming>,
         target: &CanonicalTarget<'_>,
-        from: Asker,
+        about: &About,
     ) -> Result<Asked, Failure> {
         if is_prefetch(request.headers()) {
             // Even BBB's form says so by the status: a browser would keep anything good to show it later.
@@ -130,7 +115,7 @@ impl Router {
             method: request.method().clone(),
             headers: request.headers().clone(),
             host: self.own_name(&target.host).to_owned(),
-            from,
+            about: about.clone(),
         })
     }
 
@@ -183,7 +168,8 @@ impl Router {
             query: &query,
             tag: None,
             host: &asked.host,
-            client: asked.from.client,
+            client: asked.about.client,
+            about: &asked.about,
         };
         Ok(self.handoff.finish(&visit).await?)
     }
@@ -201,7 +187,7 @@ impl Router {
         request: &'a Request<Incoming>,
         target: &'a CanonicalTarget<'_>,
         tag: Option<&'a str>,
-        from: Asker,
+        about: &'a About,
     ) -> Visit<'a> {
         Visit {
             method: request.method(),
@@ -210,7 +196,8 @@ impl Router {
             query: target.query,
             tag,
             host: self.own_name(&target.host),
-            client: from.client,
+            client: about.client,
+            about,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Join tokens: JWTs of plugNmeet's own form, checked before anything is believed and signed exactly as the server does.
 //!
-//! Text from outside is `Unverified`; only `TokenKeys::verify` makes a `Verified` of it, and only `TokenKeys::standing` an
-//! `Expired`, which can be renewed.
+//! Text from outside is `Unverified`; only `TokenKeys::verify` makes a `Verified` of it, and only `TokenKeys::standing` a
+//! `Genuine`, which can be renewed.
 //!
 //! Sources: contract.md section 4 (the JWT), RFC 7515 (JWS compact), RFC 7519 (claims).
 
@@ -23,4 +23,4 @@ pub use kind::Kind;
 pub use participant::Participant;
 pub use renew::NotRenewed;
 pub use request_key::RequestKey;
-pub use verify::{BadToken, Expired, LEEWAY_SECS, Standing, Unverified, Verified};
+pub use verify::{BadToken, Genuine, LEEWAY_SECS, Standing, Unverified, Verified};

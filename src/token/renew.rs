@@ -1,4 +1,4 @@
-//! Renewal: a genuine token whose time is over, signed anew with the same claims.
+//! Renewal: a genuine token signed anew with the same claims, for another time.
 //!
 //! SECURITY: a renewed token looks new, and what counts is when the first one was issued. So its header says that it is a
 //! renewed one (`kid`, RFC 7515 section 4.1.4, which the server does not look at): who renews it again has to know
@@ -11,7 +11,7 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{TokenKeys, claims::RENEWED_HEADER, verify::Expired};
+use super::{TokenKeys, claims::RENEWED_HEADER, verify::Genuine};
 use crate::secret::Secret;
 
 /// Why a token is not signed anew; of a genuine one only the library can be at fault.
@@ -20,8 +20,8 @@ pub struct NotRenewed;
 
 impl TokenKeys {
     /// The same claims, those included that we don't know, with other ends of their time.
-    pub fn renew(&self, expired: &Expired<'_>, nbf: i64, exp: i64) -> Result<Secret<String>, NotRenewed> {
-        let payload = expired.token.split('.').nth(1).ok_or(NotRenewed)?;
+    pub fn renew(&self, genuine: &Genuine<'_>, nbf: i64, exp: i64) -> Result<Secret<String>, NotRenewed> {
+        let payload = genuine.token.split('.').nth(1).ok_or(NotRenewed)?;
         let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|_| NotRenewed)?;
         let mut claims: Map<String, Value> = serde_json::from_slice(&payload).map_err(|_| NotRenewed)?;
         claims.insert("nbf".to_owned(), nbf.into());

@@ -18,6 +18,9 @@ pub const LEEWAY_SECS: i64 = 60;
 /// A cookie has to hold the token and 4096 bytes are all that a browser keeps.
 const MAX_TOKEN_BYTES: usize = 3 * 1024;
 
+/// The last second of the year 9999: beyond it no clock and no date of HTTP can follow.
+const END_OF_TIME: i64 = 253_402_300_799;
+
 /// What renewal may add to a token, so that it can be renewed again: `kid` in its header, and no more.
 const RENEWED_BYTES: usize = 32;
 
@@ -34,8 +37,8 @@ pub struct Verified {
     pub renewed: bool,
 }
 
-/// A genuine join token whose time is over.
-pub struct Expired<'t> {
+/// A genuine join token, which may be signed anew.
+pub struct Genuine<'t> {
     /// What it says.
     pub claims: Claims,
     /// Did this gateway sign it in place of an older one?
@@ -47,9 +50,9 @@ pub struct Expired<'t> {
 /// A genuine join token, by where it stands in time.
 pub enum Standing<'t> {
     /// It opens the page.
-    Valid(Verified),
+    Valid(Genuine<'t>),
     /// It did.
-    Expired(Expired<'t>),
+    Expired(Genuine<'t>),
 }
 
 /// Why a token is not believed.
@@ -133,7 +136,7 @@ impl TokenKeys {
     /// Checks everything that can be checked without the server's room state.
     pub fn verify(&self, token: Unverified<'_>, now: i64) -> Result<Verified, BadToken> {
         match self.standing(token, now)? {
-            Standing::Valid(verified) => Ok(verified),
+            Standing::Valid(Genuine { claims, renewed, .. }) => Ok(Verified { claims, renewed }),
             Standing::Expired(_) => Err(BadToken::Expired),
         }
     }
@@ -145,15 +148,17 @@ impl TokenKeys {
         if now.saturating_add(LEEWAY_SECS) < claims.nbf {
             return Err(BadToken::NotYetValid);
         }
-        if now.saturating_sub(LEEWAY_SECS) > claims.exp {
-            let token = token.0;
-            return Ok(Standing::Expired(Expired {
-                claims,
-                renewed,
-                token,
-            }));
-        }
-        Ok(Standing::Valid(Verified { claims, renewed }))
+        let is_over = now.saturating_sub(LEEWAY_SECS) > claims.exp;
+        let genuine = Genuine {
+            claims,
+            renewed,
+            token: token.0,
+        };
+        Ok(if is_over {
+            Standing::Expired(genuine)
+        } else {
+            Standing::Valid(genuine)
+        })
     }
 
     fn genuine(&self, token: Unverified<'_>) -> Result<(Claims, bool), BadToken> {
@@ -196,6 +201,9 @@ impl TokenKeys {
         let (Some(exp), Some(nbf)) = (payload.exp, payload.nbf) else {
             return Err(BadToken::NotAJoinToken);
         };
+        if exp.0 > END_OF_TIME {
+            return Err(BadToken::NotGenuine);
+        }
         Ok(Claims {
             client_type: payload.client_type.unwrap_or_default(),
             exp: exp.0,

@@ -5,7 +5,7 @@ mod api;
 mod doors;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt::Write,
     ops::Deref,
     sync::{Arc, Mutex},
@@ -39,6 +39,8 @@ struct Rooms {
     /// `client.bbb_join_host`.
     join_host: String,
     closed: Mutex<HashSet<String>>,
+    /// How many meetings each room has had, where it is more than one.
+    meetings: Mutex<HashMap<String, u32>>,
 }
 
 /// The server by the machine's own time.
@@ -53,6 +55,7 @@ impl PlugNmeet {
             clock: clock.clone(),
             join_host: join_host.to_owned(),
             closed: Mutex::default(),
+            meetings: Mutex::default(),
         });
         let answering = Arc::clone(&rooms);
         let upstream = Upstream::handling(move |seen| {
@@ -66,6 +69,18 @@ impl PlugNmeet {
     /// Ends a room.
     pub fn close(&self, room_id: &str) {
         self.rooms.closed.lock().unwrap().insert(room_id.to_owned());
+    }
+
+    /// Another meeting begins in a room of the same id.
+    pub fn begin_anew(&self, room_id: &str) {
+        self.rooms.closed.lock().unwrap().remove(room_id);
+        *self
+            .rooms
+            .meetings
+            .lock()
+            .unwrap()
+            .entry(room_id.to_owned())
+            .or_default() += 1;
     }
 }
 
@@ -95,6 +110,9 @@ impl Rooms {
                 ),
                 None if path == "/auth/room/getjointoken" && seen.method == "POST" => self.token_answer(seen),
                 None if path == "/auth/room/isroomactive" && seen.method == "POST" => self.is_active(seen),
+                None if path == "/auth/room/getactiveroominfo" && seen.method == "POST" => {
+                    self.active_info(seen)
+                }
                 None => not_found(),
             };
         }
@@ -159,6 +177,32 @@ impl Rooms {
         json_answer(
             200,
             &json!({"status": true, "msg": "success", "status_code": "SUCCESS", "token": token}),
+        )
+    }
+
+    /// contract.md section 8; of all that the server tells, what tells meetings apart.
+    fn active_info(&self, seen: &Seen) -> Response<AnswerBody> {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        let room_id = body["room_id"].as_str().unwrap_or_default();
+        if self.is_closed(room_id) {
+            return json_answer(
+                200,
+                &json!({"status": false, "msg": "room not found in active state",
+                        "status_code": "ROOM_NOT_FOUND", "room": null}),
+            );
+        }
+        let meeting = self
+            .meetings
+            .lock()
+            .unwrap()
+            .get(room_id)
+            .copied()
+            .unwrap_or_default();
+        let sid = format!("{meeting:08}-0000-4000-8000-000000000000");
+        json_answer(
+            200,
+            &json!({"status": true, "msg": "success", "status_code": "SUCCESS",
+                    "room": {"room_info": {"room_id": room_id, "sid": sid}, "participants_info": []}}),
         )
     }
 

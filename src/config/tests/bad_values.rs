@@ -275,6 +275,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("limits.room", "\"10\"", "\"10\" is not a rate", RATE),
     ("limits.caller", "10", "10 is no string", RATE),
     ("limits.failures", "\"1/day\"", "\"1/day\" is not a rate", RATE),
+    ("limits.renewal", "\"\"", "\"\" is not a rate", RATE),
     (
         "limits.design",
         "\"0/s\"",
