@@ -21,7 +21,7 @@ use crate::{
     observe::{AccessLog, LogFormat, LogSettings, Metrics, Records},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
     request_id::RequestIds,
-    route::{Csp, Finish, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams},
+    route::{Csp, Finish, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams, Whole},
     sessions::Sessions,
     tls::{Tls, TlsSettings},
     token::{TokenKeys, development_secret},
@@ -92,7 +92,8 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
     let metrics = Arc::new(Metrics::default());
     let access = AccessLog::new(records, Arc::clone(&metrics), clock.clone());
-    let router = router(config, &origin, clock, &drain, &metrics, access)
+    let hsts = hsts(config, &origin, &tls);
+    let router = router(config, &origin, clock, &drain, &metrics, access, hsts)
         .await
         .map_err(StartError::Problems)?;
     let conn_settings = ConnSettings {
@@ -133,7 +134,7 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         // It goes on telling during the drain, and so has one of its own.
         let plain = Plain::new(Conn::new(
             conn_settings,
-            Arc::new(Admin::of(&drain, metrics)),
+            Arc::new(Admin::of(&drain, metrics, config.listen.admin_hosts.clone())),
             &admin_drain,
         ));
         tokio::spawn(plain.run(listener, admin_drain, workers));
@@ -263,6 +264,13 @@ fn tls(config: &Config, origin: &PublicOrigin, clock: &Clock) -> Result<Tls, Vec
     })
 }
 
+/// A browser would hold a name on this machine to HTTPS on every port, takes none for an address (RFC 6797 section 8.3),
+/// and lets nobody past the warning of a certificate of our own making any more.
+fn hsts(config: &Config, origin: &PublicOrigin, tls: &Tls) -> Option<Duration> {
+    let is_name = origin.host.contains('.') && origin.host.parse::<std::net::IpAddr>().is_err();
+    config.headers.hsts.filter(|_| is_name && !tls.is_self_made())
+}
+
 fn keys(config: &Config) -> Result<TokenKeys, Problem> {
     let secret = match &config.plugnmeet.secret {
         Some(secret) => secret.clone(),
@@ -356,6 +364,7 @@ async fn router(
     drain: &Drain,
     metrics: &Arc<Metrics>,
     access: AccessLog,
+    hsts: Option<Duration>,
 ) -> Result<Router, Vec<Problem>> {
     let (keys, files, design) = match (keys(config), files(config, origin), design(config, origin)) {
         (Ok(keys), Ok(files), Ok(design)) => (Arc::new(keys), files, design),
@@ -402,15 +411,19 @@ async fn router(
         coalesce: config.issuer.coalesce,
         callers: config.callers.iter().map(caller).collect(),
     };
-    // A browser would hold a name on this machine, or an address, to HTTPS on every port.
-    let strict_transport = origin.host.contains('.') && origin.host.parse::<std::net::IpAddr>().is_err();
+    let exposes = |page| config.upstreams.expose.contains(&page);
     Ok(Router {
         hosts: hosts(config, origin),
         table: Table {
             mount: config.client.mount.clone(),
             session_paths: scope == Scope::Session,
-            login: config.upstreams.expose.contains(&config::Exposed::Login),
-            metrics: config.upstreams.expose.contains(&config::Exposed::Metrics),
+            login: exposes(config::Exposed::Login),
+            metrics: exposes(config::Exposed::Metrics),
+            whole: Whole {
+                nats: exposes(config::Exposed::Ws),
+                livekit: exposes(config::Exposed::Livekit),
+                etherpad: exposes(config::Exposed::EtherpadAdmin),
+            },
         },
         design_check: DesignCheck::new(design.clone(), Arc::clone(&limits), config.timeouts.header),
         handoff: Handoff::new(
@@ -434,7 +447,7 @@ async fn router(
         files,
         upstreams,
         internal: config.trust.internal.clone(),
-        finish: Finish::new(pages, strict_transport),
+        finish: Finish::new(pages, hsts),
         login_url: config.session.login_url.as_ref().map(ToString::to_string),
         clock: clock.clone(),
         access: Arc::new(access),

@@ -24,7 +24,9 @@ use super::{
         Sizes, Timeouts, Tls, Trust, Upstreams,
     },
     store,
-    units::{BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, RELEASES, THREADS, TOKEN_BODY, VALIDITY},
+    units::{
+        BODY, BYTE_RATE, DAYS, DEADLINE, DURATION, HEADER, RATE, RELEASES, THREADS, TOKEN_BODY, VALIDITY,
+    },
 };
 use crate::{
     addr::Networks,
@@ -102,6 +104,7 @@ fn listen(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Listen> {
     let https = reader.text("listen.https", "127.0.0.1:8443", &SOCKET);
     let http = reader.optional("listen.http", "127.0.0.1:8880", &SOCKET);
     let admin = reader.optional("listen.admin", "127.0.0.1:9180", &SOCKET);
+    let admin_hosts = reader.list("listen.admin_hosts", &[], &HOST);
     let proxy_protocol = reader.flag("listen.proxy_protocol", false);
     let threads = reader.text("listen.threads", "auto", &THREADS);
     let listeners = [
@@ -118,6 +121,7 @@ fn listen(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Listen> {
         https: https?,
         http: http?,
         admin: admin?,
+        admin_hosts: admin_hosts?,
         proxy_protocol: proxy_protocol?,
         threads: threads?,
     })
@@ -289,7 +293,9 @@ fn headers(reader: &mut Reader<'_>) -> Taken<Headers> {
     let csp = reader.text("headers.csp", "enforce", &word());
     let csp_report = reader.optional("headers.csp_report", "", &CSP_REPORT);
     let csp_sources = csp_sources::read(reader);
+    let hsts = reader.text("headers.hsts", "180d", &DAYS);
     Ok(Headers {
+        hsts: Some(hsts?).filter(|time| !time.is_zero()),
         csp: csp?,
         csp_report: csp_report?,
         csp_sources: csp_sources?,

@@ -13,9 +13,11 @@ mod connect;
 mod headers;
 mod once;
 mod pool;
+mod prefix;
 mod upstream;
 
 pub use connect::Target;
 pub use headers::{About, to_upstream};
 pub use once::once;
+pub use prefix::below_prefix;
 pub use upstream::{ProxyError, ProxySettings, Upstream, UpstreamKind};

@@ -5,8 +5,10 @@
 //!
 //! Source: product.md "The way of a request".
 
+mod behind;
 mod finish;
 mod format;
+mod method;
 mod policy;
 mod sessions;
 mod source;
@@ -25,7 +27,9 @@ use percent_encoding::percent_decode_str;
 
 use self::table::Route;
 pub use self::{
+    behind::Whole,
     finish::{Finish, Recorded},
+    method::known as known_method,
     policy::{Csp, CspSources, PageHeaders, PageProblem, PageSettings},
     source::{BadSource, CspSource},
     table::Table,
@@ -37,8 +41,8 @@ use crate::{
     files::ClientFiles,
     handoff::{DesignCheck, Handoff},
     issue::{Endpoint, Issue},
-    observe::{AccessLog, AccessRecord},
-    proxy::{About, ProxyError, Upstream},
+    observe::{AccessLog, AccessRecord, redacted},
+    proxy::{About, ProxyError, Upstream, below_prefix},
     reply::{Body, Failure, Format, Language, Reader},
     request_id::{RequestId, RequestIds},
 };
@@ -129,6 +133,7 @@ impl Router {
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
         let target = CanonicalTarget::of(&request, &self.hosts)?;
+        method::known(request.method())?;
         let route = self.table.find(target.path);
         record.routed(route.name());
         let about = about(&target, from);
@@ -192,13 +197,16 @@ impl Router {
                 let server = self.upstreams.server.as_ref();
                 Ok(forward(server, request, &about)?.await?)
             }
+            Route::Misplaced { meant } => Err(misplaced(&target, meant)),
             Route::Livekit(path) => {
                 if is_twirp(path) {
                     self.internal_only(from)?;
                 }
                 let seen = with_path(path, request.uri())?;
                 let livekit = self.upstreams.livekit.as_ref();
-                Ok(forward_as(livekit, request, seen, &about)?.await?)
+                let mut response = forward_as(livekit, request, seen, &about)?.await?;
+                below_prefix("/livekit", &about.host, response.headers_mut());
+                Ok(response)
             }
             Route::Nats(path) => {
                 let seen = with_path(path, request.uri())?;
@@ -208,7 +216,9 @@ impl Router {
             Route::Etherpad(path) => {
                 let seen = with_path(path, request.uri())?;
                 let etherpad = self.upstreams.etherpad.as_ref();
-                Ok(forward_as(etherpad, request, seen, &about)?.await?)
+                let mut response = forward_as(etherpad, request, seen, &about)?.await?;
+                below_prefix("/etherpad", &about.host, response.headers_mut());
+                Ok(response)
             }
             Route::Ingress(_) => {
                 let ingress = self.upstreams.ingress.as_ref();
@@ -231,10 +241,11 @@ impl Router {
     }
 
     fn answer_for(&self, request: &Request<Incoming>, client: ClientAddr) -> Answer {
-        let (uri, id) = (request.uri(), self.ids.next());
+        let id = self.ids.next();
         Answer {
             id,
-            format: format::of(uri, request.headers(), &self.table.mount),
+            format: format::of(request, &self.table.mount),
+            is_head: request.method() == Method::HEAD,
             languages: request
                 .headers()
                 .get_all(header::ACCEPT_LANGUAGE)
@@ -242,11 +253,12 @@ impl Router {
                 .cloned()
                 .collect(),
             from_script: request.headers().contains_key(header::ORIGIN),
+            failed: false,
             record: AccessRecord::begin(
                 id,
                 client,
                 request.method(),
-                uri.path(),
+                request.uri().path(),
                 request.version(),
                 &self.access,
             ),
@@ -258,9 +270,11 @@ impl Router {
 struct Answer {
     id: RequestId,
     format: Format,
+    is_head: bool,
     /// What the reader likes, to be understood if it is needed.
     languages: Vec<HeaderValue>,
     from_script: bool,
+    failed: bool,
     record: AccessRecord,
 }
 
@@ -273,6 +287,7 @@ impl Answer {
             request: Some(self.id),
             login_url,
         };
+        self.failed = true;
         failure.into_response(self.format, &reader)
     }
 
@@ -281,14 +296,20 @@ impl Answer {
             Format::Auth { .. } | Format::Api { .. } | Format::Upload => true,
             Format::Bbb | Format::Page { .. } => false,
         };
-        // The server lets any origin read its API, which needs no cookie (contract.md section 8, CORS).
-        if api && self.from_script {
+        let status = response.status();
+        let error = self.failed || status.is_client_error() || status.is_server_error();
+        // The server lets any origin read its API, which needs no cookie (contract.md section 8, CORS); and a page of
+        // another origin that can't read an error sees a broken network in its place.
+        if (api || error) && self.from_script {
             let headers = response.headers_mut();
             headers
                 .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
                 .or_insert(HeaderValue::from_static("*"));
         }
         finish.apply(&mut response);
+        if self.is_head {
+            finish::take_body_off(&mut response);
+        }
         Recorded::of(response, self.record)
     }
 }
@@ -328,6 +349,7 @@ fn about(target: &CanonicalTarget<'_>, from: Asker) -> About {
     About {
         client: from.client,
         host: target.host.clone(),
+        forwarded_host: target.forwarded_host.clone().filter(|_| from.via_proxy),
         via_proxy: from.via_proxy,
     }
 }
@@ -351,6 +373,16 @@ fn nowhere() -> Failure {
         "no_route",
         "nothing is served at this path",
     )
+}
+
+/// Below the mount there is the client, and no API: says where that is.
+fn misplaced(target: &CanonicalTarget<'_>, meant: &str) -> Failure {
+    let host = target.host.to_str().unwrap_or_default();
+    let message = format!(
+        "the API has no prefix: its address is https://{host}, and https://{host}{} was meant",
+        redacted(meant)
+    );
+    Failure::new(StatusCode::NOT_FOUND, "wrong_base_url", message)
 }
 
 /// To another path, with the query as it came; relative, so that no header can say where.

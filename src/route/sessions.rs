@@ -159,6 +159,7 @@ impl Router {
             | Route::Api
             | Route::Lti
             | Route::Server
+            | Route::Misplaced { .. }
             | Route::Nats(_)
             | Route::Livekit(_)
             | Route::Etherpad(_)

@@ -54,9 +54,11 @@ impl ByName {
         by_name
     }
 
-    /// rustls hands the name over in lower case.
+    /// rustls hands the name over in lower case. There should be no dot at its end (RFC 6066 section 3), but some clients
+    /// send the host as it stands in their address.
     fn candidates(&self, name: Option<&str>) -> &Candidates {
         name.and_then(|name| {
+            let name = name.strip_suffix('.').unwrap_or(name);
             self.exact
                 .get(name)
                 .or_else(|| self.wildcard.get(name.split_once('.')?.1))

@@ -46,6 +46,8 @@ pub struct CertStore {
     by_name: Arc<ByName>,
     files: Vec<CertificateFile>,
     warnings: Vec<TlsWarning>,
+    /// Is what clients of the public host get of our own making?
+    self_made: bool,
 }
 
 /// A certificate that is served, for the log.
@@ -122,6 +124,7 @@ impl CertStore {
             }));
         }
         Self {
+            self_made: fallback.first().is_some_and(|served| served.leaf.self_made),
             by_name: Arc::new(ByName::new(&pairs, &fallback)),
             files,
             warnings,
@@ -136,6 +139,11 @@ impl CertStore {
     /// What somebody should look at.
     pub fn warnings(&self) -> &[TlsWarning] {
         &self.warnings
+    }
+
+    /// Do clients of the public host get a certificate of our own making?
+    pub fn is_self_made(&self) -> bool {
+        self.self_made
     }
 
     /// The choice of a certificate, for rustls.
