@@ -103,7 +103,7 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         proxies: config.trust.proxies.clone(),
     };
     let mut warnings = config.warnings.clone();
-    warnings.extend(tls.warnings().iter().map(ToString::to_string));
+    warnings.extend(warnings_of(config, &tls));
     let running = Running {
         https: https_addr,
         http: http.as_ref().and_then(|listener| listener.local_addr().ok()),
@@ -146,11 +146,16 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
 pub fn problems(config: &Config, clock: &Clock) -> Vec<Problem> {
     let origin = config.public_origin_at(config.listen.https.port());
     let mut problems = Vec::new();
-    let has_certificates = std::fs::read_dir(&config.tls.certs).is_ok_and(|mut found| {
-        found.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|e| e == "pem")))
-    });
-    if has_certificates && let Err(found) = tls(config, &origin, clock) {
+    if has_certificates(config)
+        && let Err(found) = tls(config, &origin, clock)
+    {
         problems.extend(found);
+    }
+    // Read, and not made: that is the start's.
+    if config.plugnmeet.secret.is_none()
+        && let Err(error) = development_secret::read(&config.tls.certs)
+    {
+        problems.push(development_secret_problem(config, &error));
     }
     problems.extend(files(config, &origin).err());
     match design(config, &origin) {
@@ -158,6 +163,34 @@ pub fn problems(config: &Config, clock: &Clock) -> Vec<Problem> {
         Err(problem) => problems.push(problem),
     }
     problems
+}
+
+/// What rooms would warn of at a start, as far as it can be found without making anything.
+pub fn warnings(config: &Config, clock: &Clock) -> Vec<String> {
+    let origin = config.public_origin_at(config.listen.https.port());
+    if !has_certificates(config) {
+        return development_warning(config).into_iter().collect();
+    }
+    let tls = tls(config, &origin, clock);
+    tls.map(|tls| warnings_of(config, &tls)).unwrap_or_default()
+}
+
+fn warnings_of(config: &Config, tls: &Tls) -> Vec<String> {
+    let of_tls = tls.warnings().iter().map(ToString::to_string);
+    of_tls.chain(development_warning(config)).collect()
+}
+
+fn development_warning(config: &Config) -> Option<String> {
+    match &config.plugnmeet.secret {
+        None => development_secret::warning(&config.tls.certs),
+        Some(_) => None,
+    }
+}
+
+fn has_certificates(config: &Config) -> bool {
+    std::fs::read_dir(&config.tls.certs).is_ok_and(|mut found| {
+        found.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|e| e == "pem")))
+    })
 }
 
 /// Compresses the client's files into their cache. Blocks until all is done.
@@ -274,13 +307,8 @@ fn hsts(config: &Config, origin: &PublicOrigin, tls: &Tls) -> Option<Duration> {
 fn keys(config: &Config) -> Result<TokenKeys, Problem> {
     let secret = match &config.plugnmeet.secret {
         Some(secret) => secret.clone(),
-        None => development_secret::read_or_make(&config.tls.certs).map_err(|error| {
-            config.problem(
-                "tls.certs",
-                format!("plugnmeet-secret: {error}"),
-                "make the folder writable, or set plugnmeet.secret",
-            )
-        })?,
+        None => development_secret::read_or_make(&config.tls.certs)
+            .map_err(|error| development_secret_problem(config, &error))?,
     };
     TokenKeys::new(config.plugnmeet.api_key.clone(), &secret).map_err(|problem| {
         config.problem(
@@ -289,6 +317,14 @@ fn keys(config: &Config) -> Result<TokenKeys, Problem> {
             "give the server's own api_key and secret",
         )
     })
+}
+
+fn development_secret_problem(config: &Config, error: &io::Error) -> Problem {
+    config.problem(
+        "tls.certs",
+        format!("plugnmeet-secret: {error}"),
+        "make the folder writable, or set plugnmeet.secret",
+    )
 }
 
 fn files(config: &Config, origin: &PublicOrigin) -> Result<ClientFiles, Problem> {

@@ -6,8 +6,9 @@
 use super::Refused;
 use crate::config::{Config, Problem, Problems};
 
-pub(super) fn answer(config: &Config, problems: &[Problem]) -> Result<String, Refused> {
-    for warning in &config.warnings {
+/// `warnings` are those of the rooms; those of the configuration come first.
+pub(super) fn answer(config: &Config, warnings: &[String], problems: &[Problem]) -> Result<String, Refused> {
+    for warning in config.warnings.iter().chain(warnings) {
         eprintln!("warning: {warning}");
     }
     if problems.is_empty() {
@@ -24,12 +25,12 @@ mod tests {
     #[test]
     fn what_the_rooms_find_is_told_in_full() {
         let config = Config::load(None, &[]).unwrap();
-        assert_eq!(answer(&config, &[]), Ok("configuration is sound".into()));
+        assert_eq!(answer(&config, &[], &[]), Ok("configuration is sound".into()));
         let problems = [
             config.problem("tls.certs", "a", "b"),
             config.problem("design", "c", "d"),
         ];
         let told = "built-in defaults: tls.certs: a; b\nbuilt-in defaults: design: c; d";
-        assert_eq!(answer(&config, &problems), Err(told.into()));
+        assert_eq!(answer(&config, &[], &problems), Err(told.into()));
     }
 }

@@ -57,6 +57,17 @@ const API_KEY: Kind<String> = Kind::new("write the server's client_info.api_key"
 pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config> {
     let mut warnings = Vec::new();
     let public_origin = reader.optional("public_origin", "", &PUBLIC_ORIGIN);
+    if let Ok(Some(PublicOrigin { port: Some(port), .. })) = &public_origin {
+        let what = format!(
+            "has port {port}, and LTI launches work on 443 alone: a learning platform signs the address with its port, \
+             plugnmeet-server checks it without one"
+        );
+        warnings.push(secrets::warning(
+            &reader.place("public_origin"),
+            "public_origin",
+            &what,
+        ));
+    }
     let hosts = reader.list("hosts", &[], &HOST);
     let listen = listen(reader, facts);
     let certs = reader.text("tls.certs", "certs", &PATH);

@@ -113,7 +113,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     (
         "plugnmeet.secret_file",
         "\"gone\"",
-        "\"gone\" cannot be read: No such file or directory (os error 2)",
+        "names a file that can't be read: No such file or directory (os error 2)",
         "name a readable file that holds the server's client_info.secret",
     ),
     (
