@@ -287,6 +287,7 @@ fn headers() -> Vec<Step> {
     let about = About {
         client: ClientAddr(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
         host: HeaderValue::from_static("conf.example.org"),
+        forwarded_host: None,
         via_proxy: false,
     };
     let of = |name, fields: HeaderMap| {

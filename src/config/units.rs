@@ -208,8 +208,8 @@ mod tests {
         let day = Duration::from_secs(86_400);
         for (text, time) in [
             ("180d", 180 * day),
-            ("0d", 0 * day),
-            ("0s", 0 * day),
+            ("0d", Duration::ZERO),
+            ("0s", Duration::ZERO),
             ("12h", day / 2),
         ] {
             assert_eq!((DAYS.parse)(text), Ok(time), "{text}");

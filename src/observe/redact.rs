@@ -91,9 +91,8 @@ impl After {
         let glued = words.0.len() > 1 && [BBB, DOWNLOAD, WHIP].iter().any(|word| words.has(word));
         let is_key = words.look_like_jwt() || glued;
         match self {
-            Self::Key => (true, Self::Key),
             Self::Download if DOWNLOADS.iter().any(|kind| words.has(kind)) => (is_key, Self::Key),
-            Self::Download => (true, Self::Key),
+            Self::Download | Self::Key => (true, Self::Key),
             Self::Nothing if glued => (true, Self::Key),
             Self::Nothing if words.has(DOWNLOAD) => (is_key, Self::Download),
             Self::Nothing if words.has(WHIP) => (is_key, Self::Key),

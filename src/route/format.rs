@@ -31,22 +31,26 @@ pub(super) fn of<B>(request: &Request<B>, mount: &str) -> Format {
             .is_some_and(|media| media == "application/protobuf")
     };
     let misplaced = table::misplaced(path, mount);
-    let in_client = !mount.is_empty() && starts(mount);
+    // Where the client is mounted its name is nobody's API key.
+    let below_key = if !mount.is_empty() && starts(mount) {
+        misplaced
+    } else {
+        Some(path)
+    };
     if starts("/auth") {
         Format::Auth { protobuf: protobuf() }
     } else if starts("/api/fileUpload") {
         Format::Upload
     } else if starts("/api") {
         Format::Api { protobuf: protobuf() }
-    } else if !in_client && BbbPath::of(path).is_some() {
-        Format::Bbb
-    } else if misplaced.is_some_and(|meant| BbbPath::of(meant).is_some()) {
+    } else if below_key.is_some_and(|path| BbbPath::of(path).is_some()) {
         Format::Bbb
     } else if path.strip_prefix(mount) == Some(DESIGN_CHECK) {
         Format::Page { json: true }
-    } else if starts("/lti/v1/api") || is_for_an_api(request.method(), headers) {
-        SERVERS
-    } else if misplaced.is_some() && !is_for_people(request, true) {
+    } else if starts("/lti/v1/api")
+        || (is_for_an_api(request.method(), headers) && !table::has_own_form(path, mount))
+        || (misplaced.is_some() && !is_for_people(request, true))
+    {
         SERVERS
     } else {
         let by_people = !MACHINES.iter().any(|prefix| starts(prefix)) && (path == "/" || starts(mount));
@@ -78,16 +82,21 @@ fn is_for_an_api(method: &Method, headers: &HeaderMap) -> bool {
         media.as_str(),
         "application/json" | "application/protobuf" | "application/x-protobuf"
     );
-    let by_navigation = headers
-        .get("sec-fetch-mode")
-        .is_none_or(|mode| mode == "navigate");
-    let is_persons_form = by_navigation
-        && Accepted::of(headers, "text", "html").named
-        && matches!(
-            media.as_str(),
-            "application/x-www-form-urlencoded" | "multipart/form-data" | "text/plain"
-        );
-    headers.contains_key("api-key") || is_api_media || (method == Method::POST && !is_persons_form)
+    headers.contains_key("api-key")
+        || is_api_media
+        || (method == Method::POST && !is_by_a_person(headers, &media))
+}
+
+/// Did a browser go there with it? One that doesn't say how its request came to be sends a form and likes pages.
+fn is_by_a_person(headers: &HeaderMap, media: &str) -> bool {
+    let is_form = matches!(
+        media,
+        "application/x-www-form-urlencoded" | "multipart/form-data" | "text/plain"
+    );
+    match headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => is_form && Accepted::of(headers, "text", "html").named,
+    }
 }
 
 /// A page, or JSON: whichever is more welcome. Where neither is, it depends on who comes there.
@@ -269,7 +278,20 @@ mod tests {
             &[html, urlencoded, ("sec-fetch-mode", "navigate")],
         ] {
             assert_eq!(asked("POST", "/lti/v1", fields), PAGE, "{fields:?}");
-            assert_eq!(asked("POST", "/conference/switch", fields), PAGE, "{fields:?}");
+        }
+        let navigation = [html, ("sec-fetch-mode", "navigate")];
+        assert_eq!(asked("POST", "/conference/", &navigation), PAGE);
+        for path in [
+            "/conference/switch",
+            "/conference/logout",
+            "/conference/s/AAAA/logout",
+        ] {
+            assert_eq!(asked("POST", path, &[]), PAGE, "{path}");
+            assert_eq!(
+                asked("POST", path, &[("accept", "application/json")]),
+                JSON,
+                "{path}"
+            );
         }
     }
 

@@ -240,6 +240,11 @@ impl Table {
     }
 }
 
+/// Where pages of ours send their forms.
+pub(super) fn has_own_form(path: &str, mount: &str) -> bool {
+    below(path, mount).is_some_and(|rest| rest == "/switch" || rest.ends_with("/logout"))
+}
+
 /// The path that was meant, where a path of the server's stands below the mount. The client has no such files.
 pub(super) fn misplaced<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
     let meant = below(path, mount).filter(|_| !mount.is_empty())?;
