@@ -21,7 +21,7 @@ use crate::{
     observe::{AccessLog, LogFormat, LogSettings, Metrics, Records},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
     request_id::RequestIds,
-    route::{Csp, Finish, Framing, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams},
+    route::{Csp, Finish, Framing, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams, Whole},
     sessions::Sessions,
     tls::{Tls, TlsSettings},
     token::{TokenKeys, development_secret},
@@ -92,7 +92,8 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
     let metrics = Arc::new(Metrics::default());
     let access = AccessLog::new(records, Arc::clone(&metrics), clock.clone());
-    let router = router(config, &origin, clock, &drain, &metrics, access)
+    let hsts = hsts(config, &origin, &tls);
+    let router = router(config, &origin, clock, &drain, &metrics, access, hsts)
         .await
         .map_err(StartError::Problems)?;
     let conn_settings = ConnSettings {
@@ -102,7 +103,7 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         proxies: config.trust.proxies.clone(),
     };
     let mut warnings = config.warnings.clone();
-    warnings.extend(tls.warnings().iter().map(ToString::to_string));
+    warnings.extend(warnings_of(config, &tls));
     let running = Running {
         https: https_addr,
         http: http.as_ref().and_then(|listener| listener.local_addr().ok()),
@@ -133,7 +134,7 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         // It goes on telling during the drain, and so has one of its own.
         let plain = Plain::new(Conn::new(
             conn_settings,
-            Arc::new(Admin::of(&drain, metrics)),
+            Arc::new(Admin::of(&drain, metrics, config.listen.admin_hosts.clone())),
             &admin_drain,
         ));
         tokio::spawn(plain.run(listener, admin_drain, workers));
@@ -145,11 +146,16 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
 pub fn problems(config: &Config, clock: &Clock) -> Vec<Problem> {
     let origin = config.public_origin_at(config.listen.https.port());
     let mut problems = Vec::new();
-    let has_certificates = std::fs::read_dir(&config.tls.certs).is_ok_and(|mut found| {
-        found.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|e| e == "pem")))
-    });
-    if has_certificates && let Err(found) = tls(config, &origin, clock) {
+    if has_certificates(config)
+        && let Err(found) = tls(config, &origin, clock)
+    {
         problems.extend(found);
+    }
+    // Read, and not made: that is the start's.
+    if config.plugnmeet.secret.is_none()
+        && let Err(error) = development_secret::read(&config.tls.certs)
+    {
+        problems.push(development_secret_problem(config, &error));
     }
     problems.extend(files(config, &origin).err());
     match design(config, &origin) {
@@ -157,6 +163,34 @@ pub fn problems(config: &Config, clock: &Clock) -> Vec<Problem> {
         Err(problem) => problems.push(problem),
     }
     problems
+}
+
+/// What rooms would warn of at a start, as far as it can be found without making anything.
+pub fn warnings(config: &Config, clock: &Clock) -> Vec<String> {
+    let origin = config.public_origin_at(config.listen.https.port());
+    if !has_certificates(config) {
+        return development_warning(config).into_iter().collect();
+    }
+    let tls = tls(config, &origin, clock);
+    tls.map(|tls| warnings_of(config, &tls)).unwrap_or_default()
+}
+
+fn warnings_of(config: &Config, tls: &Tls) -> Vec<String> {
+    let of_tls = tls.warnings().iter().map(ToString::to_string);
+    of_tls.chain(development_warning(config)).collect()
+}
+
+fn development_warning(config: &Config) -> Option<String> {
+    match &config.plugnmeet.secret {
+        None => development_secret::warning(&config.tls.certs),
+        Some(_) => None,
+    }
+}
+
+fn has_certificates(config: &Config) -> bool {
+    std::fs::read_dir(&config.tls.certs).is_ok_and(|mut found| {
+        found.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|e| e == "pem")))
+    })
 }
 
 /// Compresses the client's files into their cache. Blocks until all is done.
@@ -263,16 +297,18 @@ fn tls(config: &Config, origin: &PublicOrigin, clock: &Clock) -> Result<Tls, Vec
     })
 }
 
+/// A browser would hold a name on this machine to HTTPS on every port, takes none for an address (RFC 6797 section 8.3),
+/// and lets nobody past the warning of a certificate of our own making any more.
+fn hsts(config: &Config, origin: &PublicOrigin, tls: &Tls) -> Option<Duration> {
+    let is_name = origin.host.contains('.') && origin.host.parse::<std::net::IpAddr>().is_err();
+    config.headers.hsts.filter(|_| is_name && !tls.is_self_made())
+}
+
 fn keys(config: &Config) -> Result<TokenKeys, Problem> {
     let secret = match &config.plugnmeet.secret {
         Some(secret) => secret.clone(),
-        None => development_secret::read_or_make(&config.tls.certs).map_err(|error| {
-            config.problem(
-                "tls.certs",
-                format!("plugnmeet-secret: {error}"),
-                "make the folder writable, or set plugnmeet.secret",
-            )
-        })?,
+        None => development_secret::read_or_make(&config.tls.certs)
+            .map_err(|error| development_secret_problem(config, &error))?,
     };
     TokenKeys::new(config.plugnmeet.api_key.clone(), &secret).map_err(|problem| {
         config.problem(
@@ -281,6 +317,14 @@ fn keys(config: &Config) -> Result<TokenKeys, Problem> {
             "give the server's own api_key and secret",
         )
     })
+}
+
+fn development_secret_problem(config: &Config, error: &io::Error) -> Problem {
+    config.problem(
+        "tls.certs",
+        format!("plugnmeet-secret: {error}"),
+        "make the folder writable, or set plugnmeet.secret",
+    )
 }
 
 fn files(config: &Config, origin: &PublicOrigin) -> Result<ClientFiles, Problem> {
@@ -369,6 +413,7 @@ async fn router(
     drain: &Drain,
     metrics: &Arc<Metrics>,
     access: AccessLog,
+    hsts: Option<Duration>,
 ) -> Result<Router, Vec<Problem>> {
     let (keys, files, design) = match (keys(config), files(config, origin), design(config, origin)) {
         (Ok(keys), Ok(files), Ok(design)) => (Arc::new(keys), files, design),
@@ -415,8 +460,6 @@ async fn router(
         coalesce: config.issuer.coalesce,
         callers: config.callers.iter().map(caller).collect(),
     };
-    // A browser would hold a name on this machine, or an address, to HTTPS on every port.
-    let strict_transport = origin.host.contains('.') && origin.host.parse::<std::net::IpAddr>().is_err();
     let issue = Arc::new(Issue::new(
         issue,
         Arc::clone(&keys),
@@ -426,13 +469,19 @@ async fn router(
         access.audit(),
         clock.clone(),
     ));
+    let exposes = |page| config.upstreams.expose.contains(&page);
     Ok(Router {
         hosts: hosts(config, origin),
         table: Table {
             mount: config.client.mount.clone(),
             session_paths: scope == Scope::Session,
-            login: config.upstreams.expose.contains(&config::Exposed::Login),
-            metrics: config.upstreams.expose.contains(&config::Exposed::Metrics),
+            login: exposes(config::Exposed::Login),
+            metrics: exposes(config::Exposed::Metrics),
+            whole: Whole {
+                nats: exposes(config::Exposed::Ws),
+                livekit: exposes(config::Exposed::Livekit),
+                etherpad: exposes(config::Exposed::EtherpadAdmin),
+            },
         },
         design_check: DesignCheck::new(design.clone(), limits, config.timeouts.header),
         handoff: Handoff::new(
@@ -449,7 +498,7 @@ async fn router(
         files,
         upstreams,
         internal: config.trust.internal.clone(),
-        finish: Finish::new(pages, strict_transport),
+        finish: Finish::new(pages, hsts),
         framing: Framing::new(
             config.session.frame_ancestors.is_empty(),
             Arc::clone(metrics),

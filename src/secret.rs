@@ -3,7 +3,11 @@
 //! `Debug` and `Display` show `***`, so a secret can't reach a log or an error by way of a format string; whoever
 //! needs the value has to write `expose`, which is easy to search for.
 
+mod file;
+
 use std::fmt;
+
+pub use file::{Exposed, SecretFile, SecretFileError, read_file, trimmed};
 
 /// A value that prints as `***`.
 #[derive(Clone, PartialEq, Eq)]

@@ -424,6 +424,147 @@ async fn a_short_secret_is_warned_about_at_every_start() {
     assert!(!long.said.contains("\"WARN\""), "{}", long.said);
 }
 
+/// certbot's and the official installer's keys are their groups'; what others may write is nobody's secret.
+#[tokio::test]
+async fn secrets_that_others_may_read_are_warned_about_and_those_that_they_may_write_are_refused() {
+    let folder = folder_of(&[("secret", "a-secret-in-a-file-of-its-own-0123456789")]);
+    let chmod = |file: &str, mode| {
+        let file = folder.path().join(file);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // The first start makes certificate and key.
+    serving(folder.path(), &[]).await.signal("TERM").await;
+    let by_file = [("PLUGNMEET__SECRET_FILE", "secret")];
+    let none = [("TLS__CERTS", "certs")];
+    for (file, variables) in [
+        ("secret", by_file),
+        ("certs/development.key", by_file),
+        ("certs/plugnmeet-secret", none),
+    ] {
+        for file in ["secret", "certs/development.key", "certs/plugnmeet-secret"] {
+            chmod(file, 0o600);
+        }
+        let name = file.rsplit('/').next().unwrap();
+        let (status, _, errors) = told(&run(folder.path(), &["check"], &variables).await);
+        assert_eq!((status, errors.as_str()), (0, ""), "{file}");
+
+        chmod(file, 0o640);
+        let (status, _, errors) = told(&run(folder.path(), &["check"], &variables).await);
+        assert_eq!((status, errors.lines().count()), (0, 1), "{errors}");
+        let warned = |text: &str| {
+            text.contains(name) && text.contains("can be read by others than its owner (mode 640)")
+        };
+        assert!(errors.starts_with("warning: ") && warned(&errors), "{errors}");
+        for _ in 0..2 {
+            let serving = serving(folder.path(), &variables).await;
+            let warnings: Vec<_> = serving
+                .said
+                .lines()
+                .filter(|line| line.contains("\"WARN\""))
+                .collect();
+            assert!(warnings.len() == 1 && warned(warnings[0]), "{file} {warnings:?}");
+            serving.signal("TERM").await;
+        }
+
+        chmod(file, 0o660);
+        let variables = [&ANYWHERE[..], &variables].concat();
+        for command in ["check", "serve"] {
+            let (status, text, errors) = told(&run(folder.path(), &[command], &variables).await);
+            let said = text + &errors;
+            assert_eq!(status, 1, "{command} {file} {said}");
+            assert!(
+                said.contains("may be written by others (mode 660)"),
+                "{command} {file} {said}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_at_the_key_of_its_file_is_not_printed() {
+    let folder = empty();
+    for command in ["check", "serve"] {
+        let variables = [&ANYWHERE[..], &[("PLUGNMEET__SECRET_FILE", SECRET)]].concat();
+        let (status, text, errors) = told(&run(folder.path(), &[command], &variables).await);
+        assert_eq!(status, 1);
+        assert!(
+            errors.contains("plugnmeet.secret_file: names a file that can't be read: "),
+            "{errors}"
+        );
+        assert!(!(text + &errors).contains(SECRET), "{errors}");
+    }
+}
+
+/// The server checks the address of a launch without its port (contract.md section 5).
+#[tokio::test]
+async fn an_origin_with_a_port_is_warned_about_as_lti_fails_there() {
+    let folder = empty();
+    for (origin, warned) in [
+        ("https://conf.example.org:8443", true),
+        ("https://conf.example.org", false),
+        ("https://conf.example.org:443", false),
+        ("", false),
+    ] {
+        let variables = [("PUBLIC_ORIGIN", origin)];
+        let (status, _, errors) = told(&run(folder.path(), &["check"], &variables).await);
+        assert_eq!(status, 0, "{errors}");
+        let begins = "warning: environment: PNM_GATEWAY__PUBLIC_ORIGIN: public_origin: has port 8443, and LTI launches";
+        assert_eq!(errors.starts_with(begins), warned, "{errors}");
+        assert_eq!(errors.is_empty(), !warned, "{errors}");
+    }
+    let serving = serving(folder.path(), &[("PUBLIC_ORIGIN", "https://localhost:8443")]).await;
+    let warning = serving
+        .said
+        .lines()
+        .find(|line| line.contains("\"WARN\""))
+        .unwrap();
+    assert!(
+        warning.contains("public_origin") && warning.contains("LTI"),
+        "{warning}"
+    );
+}
+
+#[tokio::test]
+async fn text_in_a_file_or_a_pipe_has_no_escape_codes() {
+    let folder = folder_of(&[("certs/a.pem", "no certificate")]);
+    let variables = [&ANYWHERE[..3], &[("LOG__FORMAT", "text")]].concat();
+    let (status, text, errors) = told(&run(folder.path(), &["serve"], &variables).await);
+    assert_eq!(status, 1);
+    assert!(text.contains("ERROR"), "{text}");
+    assert!(!(text + &errors).contains('\u{1b}'));
+}
+
+/// On a terminal there are colours, unless somebody wants none (<https://no-color.org>).
+#[tokio::test]
+async fn text_on_a_terminal_has_colours_unless_no_color_is_set() {
+    let folder = folder_of(&[("certs/a.pem", "no certificate")]);
+    for (no_color, coloured) in [("", true), ("1", false)] {
+        let variables = [&ANYWHERE[..3], &[("LOG__FORMAT", "text")]].concat();
+        // `script` gives its command a terminal of its own.
+        let mut command = tokio::process::Command::new("script");
+        let ours = program(folder.path(), &[], &variables);
+        for (name, value) in ours.as_std().get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let output = command
+            .args(["-qec", env!("CARGO_BIN_EXE_plugnmeet-gateway"), "/dev/null"])
+            .env("NO_COLOR", no_color)
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .output();
+        let Ok(output) = timeout(Duration::from_secs(20), output).await.unwrap() else {
+            // No such program here.
+            return;
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("ERROR"), "{text}");
+        assert_eq!(text.contains('\u{1b}'), coloured, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_is_taken_stops_the_start() {
     let folder = empty();
@@ -680,6 +821,17 @@ async fn no_secret_token_or_signature_is_ever_written() {
             format!("/{token}/bigbluebutton/api/join?checksum={guessed}"),
             format!("/nowhere/{token}?{token}"),
             format!("//{token}"),
+            format!("//download/recording/{guessed}"),
+            format!("/download//uploadedFile/{guessed}/a.pdf"),
+            format!("/%64ownload/recording/{guessed}"),
+            format!("/download%2Frecording%2F{guessed}"),
+            format!("/x/../download/artifact/{guessed}"),
+            format!("/whip/{guessed}"),
+            format!("/whip/{guessed}/resource"),
+            format!("//whip/{guessed}"),
+            format!("/conference/whip/{guessed}"),
+            format!("/{guessed}//bigbluebutton/api/join"),
+            format!("/conference/{guessed}/bigbluebutton/api/join"),
         ] {
             let cookie = format!("pnm_access_token={token}");
             let headers = [("Cookie", cookie.as_str()), ("Authorization", token)];

@@ -190,7 +190,12 @@ async fn every_reader_is_told_in_their_language() {
 async fn other_refusals_of_a_navigation_are_pages_too() {
     let gateway = Gateway::with("limits.failures = '1/min'").await;
     let german = [HTML, ("Accept-Language", "de-AT,de;q=0.9,en;q=0.5")];
-    let post = gateway.post("/conference/", &german, b"").await;
+    let form = [
+        german[0],
+        german[1],
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ];
+    let post = gateway.post("/conference/", &form, b"").await;
     assert_page(&post, 405, "de", "Diese Anfrage ist nicht zu verstehen");
     assert_eq!(post.header("allow"), Some("GET, HEAD"));
     let elsewhere = [HTML, ("Host", "evil.example")];

@@ -226,14 +226,13 @@ async fn a_request_names_one_host_and_it_is_ours() {
     let not_ours = (421, "this host is not served here".to_owned());
     for name in [
         "evil.example",
-        "conf.example.org.",
+        "conf.example.org..",
         "conf.example.org.evil.example",
         "xconf.example.org",
         "example.org",
         "127.0.0.2",
         "[::2]:443",
         "0.0.0.0",
-        "localhost.",
     ] {
         assert_eq!(
             ask("/api/x", &format!("Host: {name}\r\n")).await,
@@ -258,6 +257,9 @@ async fn a_request_names_one_host_and_it_is_ours() {
         "localhost",
         "127.0.0.1:8443",
         "[::1]",
+        "conf.example.org.",
+        "Meet.example.org.:8443",
+        "localhost.",
     ] {
         let answer = gateway.get("/api/x", &[("host", name)]).await;
         assert_eq!(
@@ -428,14 +430,13 @@ async fn path_and_query_are_forwarded_in_the_bytes_in_which_they_came() {
 #[tokio::test]
 async fn prefixes_are_taken_off_but_for_whip_and_a_token_there_is_none_of_ours() {
     let rows = [
-        ("/livekit", "/"),
-        ("/livekit/", "/"),
-        ("/livekit?x", "/?x"),
+        ("/livekit/rtc?x", "/rtc?x"),
+        ("/livekit/settings/regions", "/settings/regions"),
         (
             "/livekit/rtc/v1?access_token=a.b.c&access_token=d&join_request=%2F",
             "/rtc/v1?access_token=a.b.c&access_token=d&join_request=%2F",
         ),
-        ("/livekit/livekit/ws", "/livekit/ws"),
+        ("/livekit/rtc/livekit/ws", "/rtc/livekit/ws"),
         ("/ws", "/"),
         ("/ws/", "/"),
         ("/ws?access_token=x", "/?access_token=x"),
@@ -455,6 +456,259 @@ async fn prefixes_are_taken_off_but_for_whip_and_a_token_there_is_none_of_ours()
             "{target}"
         );
     }
+}
+
+/// product.md "URL space": their operators' pages are behind the same prefix.
+#[tokio::test]
+async fn what_lies_beside_meetings_at_an_upstream_is_404_unless_it_is_exposed() {
+    const BESIDE: [(&str, &[&str]); 3] = [
+        ("ws", &["/ws/x", "/ws/varz", "/ws/ws"]),
+        (
+            "livekit",
+            &[
+                "/livekit",
+                "/livekit/",
+                "/livekit?x",
+                "/livekit/debug/pprof/",
+                "/livekit/metrics",
+                "/livekit/rtcx",
+                "/livekit/Twirp/x",
+                "/livekit/%72tc",
+            ],
+        ),
+        (
+            "etherpad_admin",
+            &[
+                "/etherpad/admin",
+                "/etherpad/admin/plugins",
+                "/etherpad/ADMIN",
+                "/etherpad/%61dmin/",
+                "/etherpad/%2561dmin",
+                "/etherpad/admin-auth/",
+            ],
+        ),
+    ];
+    let upstream = Upstream::answering("reached").await;
+    let gateway = in_front_of(&upstream).await;
+    for target in BESIDE.iter().flat_map(|(_, targets)| *targets) {
+        assert_eq!(gateway.get(target, &[]).await.status, 404, "{target}");
+    }
+    assert!(upstream.saw_nothing(), "{:?}", upstream.requests());
+    for (name, targets) in BESIDE {
+        let upstream = Upstream::answering("reached").await;
+        let gateway =
+            Gateway::everything_to(&upstream.url(), &format!("upstreams.expose = ['{name}']")).await;
+        for target in targets {
+            assert_eq!(gateway.get(target, &[]).await.text(), "reached", "{target}");
+        }
+        let hidden = BESIDE.iter().filter(|(other, _)| *other != name);
+        for target in hidden.flat_map(|(_, targets)| *targets) {
+            assert_eq!(gateway.get(target, &[]).await.status, 404, "{name} {target}");
+        }
+    }
+}
+
+/// RFC 9110 section 9.1: methods are told apart by case, and nobody behind us gives one a meaning of its own.
+#[tokio::test]
+async fn a_method_that_http_does_not_know_is_405_before_any_route() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = in_front_of(&upstream).await;
+    let client = gateway.client();
+    let targets = [
+        "/",
+        "/conference/",
+        "/api/x",
+        "/auth/room/getJoinToken",
+        "/key/bigbluebutton/api/join",
+        "/ws",
+        "/livekit/rtc",
+        "/etherpad/x",
+        "/whip/x",
+        "/webhook",
+        "/nowhere",
+    ];
+    for method in ["TRACE", "PROPFIND", "get", "TRACK", "QUERY", "M-SEARCH"] {
+        for target in targets {
+            let over_1 = client.request(method, target, &[], b"").await;
+            let over_2 = client.request_h2(method, target, &[], b"").await;
+            for answer in [over_1, over_2] {
+                assert_eq!(answer.status, 405, "{method} {target}");
+                let allow = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";
+                assert_eq!(answer.header("allow"), Some(allow), "{method} {target}");
+            }
+        }
+        let answer = client.request(method, "/auth/room/create", &[], b"").await;
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(
+            answer.json(),
+            serde_json::json!({"status": false, "msg": "this method is not known here", "status_code": "INVALID_PARAMETERS"})
+        );
+        let plain_http = format!("{method} / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert_eq!(plain(gateway.http, &plain_http).await.status, 405, "{method}");
+    }
+    assert!(upstream.saw_nothing(), "{:?}", upstream.requests());
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
+        let answer = client.request(method, "/livekit/rtc", &[], b"").await;
+        assert_eq!(answer.text(), "reached", "{method}");
+    }
+}
+
+/// The mount is the usual wrong base URL of an integration: what it hears has to be something that it can show.
+#[tokio::test]
+async fn a_call_of_the_api_below_the_mount_is_told_which_address_was_meant() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = in_front_of(&upstream).await;
+    let json = ("content-type", "application/json");
+    let html = ("accept", "text/html,*/*");
+    let origin = gateway.origin();
+    for (method, target, fields, meant) in [
+        (
+            "POST",
+            "/conference/auth/room/getJoinToken",
+            &[json][..],
+            "/auth/room/getJoinToken",
+        ),
+        (
+            "POST",
+            "/conference/auth/room/create",
+            &[html],
+            "/auth/room/create",
+        ),
+        (
+            "POST",
+            "/conference/Auth/recorder/notify",
+            &[("content-type", "application/protobuf")],
+            "/Auth/recorder/notify",
+        ),
+        ("GET", "/conference/auth/x", &[html, ("api-key", "k")], "/auth/x"),
+        ("POST", "/conference/api/verifyToken", &[html], "/api/verifyToken"),
+        (
+            "POST",
+            "/conference/lti/v1/api/room/join",
+            &[],
+            "/lti/v1/api/room/join",
+        ),
+        (
+            "POST",
+            "/conference/download/recording/secret-token",
+            &[],
+            "/download/recording/***",
+        ),
+    ] {
+        let answer = gateway.client().request(method, target, fields, b"{}").await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (404, Some("application/json")),
+            "{target}"
+        );
+        assert_eq!(
+            answer.json(),
+            serde_json::json!({
+                "status": false,
+                "msg": format!("the API has no prefix: its address is {origin}, and {origin}{meant} was meant"),
+                "status_code": "NOT_FOUND",
+            })
+        );
+    }
+    let bbb = gateway
+        .get("/conference/the-key/bigbluebutton/api/create?name=x", &[html])
+        .await;
+    assert_eq!(bbb.header("content-type"), Some("application/xml; charset=utf-8"));
+    assert!(
+        bbb.text().contains("/***/bigbluebutton/api/create was meant"),
+        "{}",
+        bbb.text()
+    );
+    let page = gateway.get("/conference/auth/room/create", &[html]).await;
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (404, Some("text/html; charset=utf-8"))
+    );
+    assert!(upstream.saw_nothing(), "{:?}", upstream.requests());
+}
+
+/// A page is of no use to a program, wherever its call went.
+#[tokio::test]
+async fn whoever_calls_an_api_gets_the_servers_json_on_any_path() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = in_front_of(&upstream).await;
+    let html = ("accept", "text/html,*/*");
+    for target in [
+        "/nowhere",
+        "/conference",
+        "/conference/",
+        "/conference/x",
+        "/",
+        "/room/getJoinToken",
+        "//auth",
+    ] {
+        for (method, fields) in [
+            ("POST", &[html][..]),
+            (
+                "POST",
+                &[html, ("content-type", "application/json; charset=utf-8")],
+            ),
+            ("PUT", &[html, ("api-key", "k")]),
+            ("DELETE", &[html, ("content-type", "application/protobuf")]),
+        ] {
+            let answer = gateway.client().request(method, target, fields, b"{}").await;
+            assert!(answer.status >= 400, "{method} {target}");
+            assert_eq!(
+                answer.header("content-type"),
+                Some("application/json"),
+                "{method} {target}"
+            );
+            let json = answer.json();
+            let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(names, ["status", "msg", "status_code"], "{method} {target}");
+        }
+    }
+    assert!(upstream.saw_nothing(), "{:?}", upstream.requests());
+}
+
+/// DNS rebinding: a page whose name leads to this machine would read what the operator's listener says.
+#[tokio::test]
+async fn the_operators_listener_is_asked_by_an_address_or_by_a_name_that_is_listed() {
+    let gateway = Gateway::with("listen.admin_hosts = ['gateway.internal']").await;
+    let admin = gateway.admin;
+    let ask = async |fields: &str| {
+        let request = format!("GET /metrics HTTP/1.1\r\n{fields}Connection: close\r\n\r\n");
+        plain(admin, &request).await.status
+    };
+    for host in [
+        "127.0.0.1",
+        "127.0.0.1:9180",
+        "10.1.2.3:9180",
+        "[::1]:9180",
+        "localhost:9180",
+        "LocalHost.",
+        "Gateway.internal:9180",
+        "gateway.internal.",
+    ] {
+        assert_eq!(ask(&format!("Host: {host}\r\n")).await, 200, "{host}");
+    }
+    for host in [
+        "evil.example",
+        "evil.example:9180",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "xlocalhost",
+        "gateway.internal.evil.example",
+        "evil@127.0.0.1",
+        "",
+        "127.0.0.1\r\nHost: 127.0.0.1",
+    ] {
+        assert_eq!(ask(&format!("Host: {host}\r\n")).await, 421, "{host}");
+    }
+    assert_eq!(ask("").await, 421);
+    let old = plain(admin, "GET /livez HTTP/1.0\r\n\r\n").await;
+    assert_eq!(old.status, 200);
+    let traced = plain(
+        admin,
+        &format!("TRACE /x HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n"),
+    )
+    .await;
+    assert_eq!(traced.status, 405);
 }
 
 #[tokio::test]

@@ -34,7 +34,9 @@ fn write_certificate(certs: &Path, name: &str, hosts: &[&str]) {
     let certificate = CertificateParams::new(hosts).unwrap().self_signed(&key).unwrap();
     fs::create_dir_all(certs).unwrap();
     fs::write(certs.join(name).with_extension("pem"), certificate.pem()).unwrap();
-    fs::write(certs.join(name).with_extension("key"), key.serialize_pem()).unwrap();
+    let file = certs.join(name).with_extension("key");
+    fs::write(&file, key.serialize_pem()).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn certificate(file: &Path) -> CertificateDer<'static> {
@@ -143,6 +145,58 @@ async fn the_name_in_the_handshake_does_not_stand_for_the_host() {
     assert_eq!(ask("evil.example").await, 421);
     assert!(upstream.saw_nothing());
     assert_eq!(ask("127.0.0.1").await, 200);
+}
+
+/// RFC 6797: half a year on every answer; a browser that once heard it lets nobody past a warning any more, so that a
+/// certificate of our own making never says it.
+#[tokio::test]
+async fn browsers_are_held_to_https_where_the_certificate_is_somebodys() {
+    let own = (
+        "own",
+        "public_origin = 'https://conf.example.org'",
+        "conf.example.org",
+    );
+    let half_a_year = "max-age=15552000";
+    for ((name, toml, host), more, expected) in [
+        (own, "", Some(half_a_year)),
+        (own, "headers.hsts = '2d'", Some("max-age=172800")),
+        (own, "headers.hsts = '0s'", None),
+        (("", own.1, own.2), "", None),
+        (
+            ("own", "public_origin = 'https://localhost'", "localhost"),
+            "",
+            None,
+        ),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let certs = folder.path().join("certs");
+        let mut pem = certs.join("development.pem");
+        if !name.is_empty() {
+            write_certificate(&certs, name, &[host]);
+            pem = certs.join(name).with_extension("pem");
+        }
+        let gateway = Gateway::in_folder(folder, &format!("{toml}\nupstreams.server = []\n{more}")).await;
+        for line in [
+            "GET /conference/",
+            "GET /conference",
+            "GET /nowhere",
+            "GET /conference/assets/config.js",
+            "POST /auth/room/getJoinToken",
+            "TRACE /",
+            "GET /a//b",
+        ] {
+            let stream = Visitor::trusting(&[&pem]).call(&gateway, host).await.unwrap();
+            let mut connection = Raw::over(stream);
+            let request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n");
+            connection.send(request).await;
+            let answer = connection.answer().await;
+            assert_eq!(
+                answer.header("strict-transport-security"),
+                expected,
+                "{line} {toml} {more}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ async fn every_upstream_but_the_server_has_websockets() {
     let gateway = Gateway::everything_to(&upstream.url(), "").await;
     for target in [
         "/ws",
-        "/ws/x",
+        "/ws/",
         "/livekit/rtc",
         "/etherpad/socket.io/?EIO=4",
         "/whip",

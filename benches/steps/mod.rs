@@ -27,7 +27,7 @@ use plugnmeet_gateway::{
     observe::{AccessLog, AccessRecord, Flusher, Records},
     proxy::{About, to_upstream},
     request_id::RequestIds,
-    route::{CanonicalTarget, Hosts, Table},
+    route::{CanonicalTarget, Hosts, Table, Whole},
     secret::Secret,
     token::{Claims, RequestKey, TokenKeys, Unverified},
 };
@@ -99,6 +99,7 @@ fn routes() -> Vec<Step> {
             session_paths: true,
             login: false,
             metrics: false,
+            whole: Whole::default(),
         };
         step(name, move || black_box(table.find(&path)).name())
     };
@@ -287,6 +288,7 @@ fn headers() -> Vec<Step> {
     let about = About {
         client: ClientAddr(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
         host: HeaderValue::from_static("conf.example.org"),
+        forwarded_host: None,
         via_proxy: false,
     };
     let of = |name, fields: HeaderMap| {

@@ -10,8 +10,9 @@ use crate::config::{Config, IssuerMode, Problem, Problems};
 const NO_CSS_HOSTS: &str = "note: design.css_hosts is empty, so that the style sheet of a learning platform, its \
                             \"Custom CSS URL\", is taken out of designs; name the platform's host there";
 
-pub(super) fn answer(config: &Config, problems: &[Problem]) -> Result<String, Refused> {
-    for warning in &config.warnings {
+/// `warnings` are those of the rooms; those of the configuration come first.
+pub(super) fn answer(config: &Config, warnings: &[String], problems: &[Problem]) -> Result<String, Refused> {
+    for warning in config.warnings.iter().chain(warnings) {
         eprintln!("warning: {warning}");
     }
     let design = &config.design;
@@ -32,12 +33,12 @@ mod tests {
     #[test]
     fn what_the_rooms_find_is_told_in_full() {
         let config = Config::load(None, &[]).unwrap();
-        assert_eq!(answer(&config, &[]), Ok("configuration is sound".into()));
+        assert_eq!(answer(&config, &[], &[]), Ok("configuration is sound".into()));
         let problems = [
             config.problem("tls.certs", "a", "b"),
             config.problem("design", "c", "d"),
         ];
         let told = "built-in defaults: tls.certs: a; b\nbuilt-in defaults: design: c; d";
-        assert_eq!(answer(&config, &problems), Err(told.into()));
+        assert_eq!(answer(&config, &[], &problems), Err(told.into()));
     }
 }

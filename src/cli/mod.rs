@@ -75,7 +75,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let answer = match arguments.command {
         None | Some(Command::Serve) => return serve::run(&config, &ask),
-        Some(Command::Check) => check::answer(&config, &gateway::problems(&config, &Clock::system())),
+        Some(Command::Check) => {
+            let clock = Clock::system();
+            let warnings = gateway::warnings(&config, &clock);
+            check::answer(&config, &warnings, &gateway::problems(&config, &clock))
+        }
         Some(Command::CheckDesign { file, canonical }) => check_design::answer(&config, &file, canonical),
         Some(Command::Prepare) => {
             let clock = Clock::system();

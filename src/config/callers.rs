@@ -271,19 +271,23 @@ impl<'t, 'i> Table<'t, 'i> {
             let found = format!("is no string but {}", value.get_ref().type_str());
             return Err(self.refuse(value, key, found, allowed));
         };
+        let mut place = self.reader.place("callers");
+        place.line = Some(self.reader.line_at(value));
+        let full_key = format!("callers.{key}");
         let secret = if in_file {
-            secrets::of_file(text)
-                .map_err(|why| self.refuse(value, key, format!("{} {why}", shown(text)), allowed))?
+            let found = secrets::of_file(text)
+                .map_err(|why| self.refuse(value, key, why.found, why.allowed.unwrap_or(allowed)))?;
+            let exposed = found.exposed;
+            self.warnings
+                .extend(exposed.map(|what| secrets::warning(&place, &full_key, &what)));
+            found.secret
         } else {
             text.clone().into_owned()
         };
         if secret.trim().is_empty() {
             return Err(self.refuse(value, key, KeyProblem::EmptySecret.to_string(), allowed));
         }
-        let mut place = self.reader.place("callers");
-        place.line = Some(self.reader.line_at(value));
-        self.warnings
-            .extend(secrets::short(&place, &format!("callers.{key}"), &secret));
+        self.warnings.extend(secrets::short(&place, &full_key, &secret));
         Ok(Some(secret))
     }
 }

@@ -6,13 +6,12 @@
 use std::path::Path;
 
 use super::{
-    files,
     kind::shown,
     problem::Place,
     reader::{Reader, Taken},
 };
 use crate::{
-    secret::Secret,
+    secret::{self, Secret, SecretFileError},
     token::{KeyProblem, TokenKeys},
 };
 
@@ -44,8 +43,14 @@ pub(super) fn plugnmeet(
         (Some(secret), None) => (secret, key, ALLOWED),
         (Some(secret), Some(_)) if reader.is_variable(key) => (secret, key, ALLOWED),
         (_, Some(file)) => match of_file(&file) {
-            Ok(secret) => (secret, file_key, FILE_ALLOWED),
-            Err(why) => return Err(reader.refuse(file_key, format!("{} {why}", shown(&file)), FILE_ALLOWED)),
+            Ok(found) => {
+                let place = reader.place(file_key);
+                warnings.extend(found.exposed.map(|what| warning(&place, file_key, &what)));
+                (found.secret, file_key, FILE_ALLOWED)
+            }
+            Err(why) => {
+                return Err(reader.refuse(file_key, why.found, why.allowed.unwrap_or(FILE_ALLOWED)));
+            }
         },
     };
     if secret.trim().is_empty() {
@@ -57,22 +62,53 @@ pub(super) fn plugnmeet(
 
 /// What to say of a secret that can be guessed.
 pub(super) fn short(place: &Place, key: &str, secret: &str) -> Option<String> {
-    let line = place.line.map_or_else(String::new, |line| format!(":{line}"));
     (secret.len() < TokenKeys::SHORT_SECRET_BYTES).then(|| {
-        format!(
-            "{}{line}: {key}: is only {} bytes long, and short secrets can be guessed; use {} random bytes or more",
-            place.file,
+        let what = format!(
+            "is only {} bytes long, and short secrets can be guessed; use {} random bytes or more",
             secret.len(),
             TokenKeys::SHORT_SECRET_BYTES
-        )
+        );
+        warning(place, key, &what)
     })
 }
 
-/// The file's text without the line end that editors leave behind it.
-pub(super) fn of_file(file: &str) -> Result<String, String> {
-    let bytes =
-        files::read(Path::new(file), MAX_SECRET_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+/// What stands in a file, and what to say of who may read it.
+pub(super) struct FromFile {
+    pub(super) secret: String,
+    /// With the file's name: what could be read is a file.
+    pub(super) exposed: Option<String>,
+}
+
+/// Why there is no secret in a file, and what to do about it.
+pub(super) struct NoSecret {
+    pub(super) found: String,
+    pub(super) allowed: Option<&'static str>,
+}
+
+/// SECURITY: a problem shows the name only where there is such a file. Else it may be the secret itself, written at the
+/// wrong key.
+pub(super) fn of_file(file: &str) -> Result<FromFile, NoSecret> {
+    let read = secret::read_file(Path::new(file), MAX_SECRET_BYTES).map_err(|error| NoSecret {
+        found: match &error {
+            SecretFileError::Unreadable(_) => format!("names a file that {error}"),
+            SecretFileError::Writable(_) | SecretFileError::Strangers(_) => {
+                format!("{} {error}", shown(file))
+            }
+        },
+        allowed: error.advice(),
+    })?;
+    let text = String::from_utf8(read.bytes).map_err(|_| NoSecret {
+        found: format!("{} is not UTF-8", shown(file)),
+        allowed: None,
+    })?;
+    Ok(FromFile {
+        secret: secret::trimmed(&text).to_owned(),
+        exposed: read.exposed.map(|exposed| format!("{} {exposed}", shown(file))),
+    })
+}
+
+/// A warning at a place.
+pub(super) fn warning(place: &Place, key: &str, what: &str) -> String {
+    let line = place.line.map_or_else(String::new, |line| format!(":{line}"));
+    format!("{}{line}: {key}: {what}", place.file)
 }

@@ -25,7 +25,8 @@ use super::{
     },
     store,
     units::{
-        BODY, BYTE_RATE, DEADLINE, DURATION, HEADER, RATE, RELEASES, SILENCE, THREADS, TOKEN_BODY, VALIDITY,
+        BODY, BYTE_RATE, DAYS, DEADLINE, DURATION, HEADER, RATE, RELEASES, SILENCE, THREADS, TOKEN_BODY,
+        VALIDITY,
     },
 };
 use crate::{
@@ -57,6 +58,17 @@ const API_KEY: Kind<String> = Kind::new("write the server's client_info.api_key"
 pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config> {
     let mut warnings = Vec::new();
     let public_origin = reader.optional("public_origin", "", &PUBLIC_ORIGIN);
+    if let Ok(Some(PublicOrigin { port: Some(port), .. })) = &public_origin {
+        let what = format!(
+            "has port {port}, and LTI launches work on 443 alone: a learning platform signs the address with its port, \
+             plugnmeet-server checks it without one"
+        );
+        warnings.push(secrets::warning(
+            &reader.place("public_origin"),
+            "public_origin",
+            &what,
+        ));
+    }
     let hosts = reader.list("hosts", &[], &HOST);
     let listen = listen(reader, facts);
     let certs = reader.text("tls.certs", "certs", &PATH);
@@ -104,6 +116,7 @@ fn listen(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Listen> {
     let https = reader.text("listen.https", "127.0.0.1:8443", &SOCKET);
     let http = reader.optional("listen.http", "127.0.0.1:8880", &SOCKET);
     let admin = reader.optional("listen.admin", "127.0.0.1:9180", &SOCKET);
+    let admin_hosts = reader.list("listen.admin_hosts", &[], &HOST);
     let proxy_protocol = reader.flag("listen.proxy_protocol", false);
     let threads = reader.text("listen.threads", "auto", &THREADS);
     let listeners = [
@@ -120,6 +133,7 @@ fn listen(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Listen> {
         https: https?,
         http: http?,
         admin: admin?,
+        admin_hosts: admin_hosts?,
         proxy_protocol: proxy_protocol?,
         threads: threads?,
     })
@@ -297,7 +311,9 @@ fn headers(reader: &mut Reader<'_>) -> Taken<Headers> {
     let csp = reader.text("headers.csp", "enforce", &word());
     let csp_report = reader.optional("headers.csp_report", "", &CSP_REPORT);
     let csp_sources = csp_sources::read(reader);
+    let hsts = reader.text("headers.hsts", "180d", &DAYS);
     Ok(Headers {
+        hsts: Some(hsts?).filter(|time| !time.is_zero()),
         csp: csp?,
         csp_report: csp_report?,
         csp_sources: csp_sources?,

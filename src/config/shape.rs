@@ -61,6 +61,8 @@ pub struct Listen {
     pub https: SocketAddr,
     pub http: Option<SocketAddr>,
     pub admin: Option<SocketAddr>,
+    /// Lower case, beside addresses and `localhost`.
+    pub admin_hosts: Vec<String>,
     pub proxy_protocol: bool,
     /// None is one for each core.
     pub threads: Option<NonZeroUsize>,
@@ -176,6 +178,8 @@ pub struct Headers {
     pub csp: CspMode,
     pub csp_report: Option<Url>,
     pub csp_sources: CspSources,
+    /// None: browsers are held to nothing.
+    pub hsts: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
@@ -246,10 +250,22 @@ impl Word for LogFormat {
 pub enum Exposed {
     Login,
     Metrics,
+    /// Everything below `/ws/`.
+    Ws,
+    /// Everything below `/livekit`.
+    Livekit,
+    /// `/etherpad/admin`.
+    EtherpadAdmin,
 }
 
 impl Word for Exposed {
-    const WORDS: &'static [(&'static str, Self)] = &[("login", Self::Login), ("metrics", Self::Metrics)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("login", Self::Login),
+        ("metrics", Self::Metrics),
+        ("ws", Self::Ws),
+        ("livekit", Self::Livekit),
+        ("etherpad_admin", Self::EtherpadAdmin),
+    ];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -41,6 +41,21 @@ pub(super) const SILENCE: Kind<Option<Duration>> =
         }
     });
 
+/// For what is counted in days; none is longer than browsers keep anything.
+pub(super) const DAYS: Kind<Duration> = Kind::new("write a duration such as 180d or 12h", |text| {
+    const MOST: u32 = 730;
+    let Some(days) = text.strip_suffix('d') else {
+        return duration(text);
+    };
+    if days.is_empty() || !days.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Refusal::new("is no duration"));
+    }
+    match days.parse() {
+        Ok(days @ 0..=MOST) => Ok(Duration::from_secs(24 * 3600) * days),
+        Ok(_) | Err(_) => Err(Refusal::new("is too long").write("write 730d or less")),
+    }
+});
+
 /// Every token request may have to wait as long.
 pub(super) const REDIS_TIMEOUT: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
     const ALLOWED: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
@@ -197,6 +212,26 @@ mod tests {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         assert_eq!(size("1GiB"), Ok(1 << 30));
+    }
+
+    #[test]
+    fn days_are_read_where_days_are_meant() {
+        let day = Duration::from_secs(86_400);
+        for (text, time) in [
+            ("180d", 180 * day),
+            ("0d", Duration::ZERO),
+            ("0s", Duration::ZERO),
+            ("12h", day / 2),
+        ] {
+            assert_eq!((DAYS.parse)(text), Ok(time), "{text}");
+        }
+        for text in ["d", "+1d", "1.5d", "180 d", "180D", "180"] {
+            assert_eq!((DAYS.parse)(text), Err(Refusal::new("is no duration")), "{text}");
+        }
+        for text in ["731d", "99999999999d"] {
+            let too_long = Err(Refusal::new("is too long").write("write 730d or less"));
+            assert_eq!((DAYS.parse)(text), too_long, "{text}");
+        }
     }
 
     #[test]

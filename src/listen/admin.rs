@@ -1,12 +1,17 @@
 //! The operator's listener: is the gateway alive, does it take requests, and what has it counted? Never on the public
 //! port.
+//!
+//! SECURITY: a page of anybody's, whose name leads to this machine by now (DNS rebinding), would read it as its own. Its
+//! browser sends the page's name as `Host`, and so only addresses, `localhost` and names that the operator lists are
+//! answered.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode, Version,
     body::Incoming,
     header::{self, HeaderValue},
+    http::uri::Authority,
 };
 
 use crate::{
@@ -20,14 +25,17 @@ use crate::{
 pub struct Admin {
     gateway: Drain,
     metrics: Arc<Metrics>,
+    /// Beside addresses and `localhost`.
+    hosts: Vec<String>,
 }
 
 impl Admin {
-    /// Tells of the gateway that stops by this drain and counts here.
-    pub fn of(gateway: &Drain, metrics: Arc<Metrics>) -> Self {
+    /// Tells of the gateway that stops by this drain and counts here, by these names too.
+    pub fn of(gateway: &Drain, metrics: Arc<Metrics>, hosts: Vec<String>) -> Self {
         Self {
             gateway: gateway.clone(),
             metrics,
+            hosts,
         }
     }
 
@@ -36,7 +44,13 @@ impl Admin {
         let path = request.uri().path();
         let read = request.method() == Method::GET || request.method() == Method::HEAD;
         let (status, media, text) = match path {
-            "/livez" | "/readyz" | "/metrics" if !read => (
+            _ if !self.is_for_us(request) => (
+                StatusCode::MISDIRECTED_REQUEST,
+                TEXT,
+                "this host is not served here: ask by an address, or name it in listen.admin_hosts\n"
+                    .to_owned(),
+            ),
+            _ if !read => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 TEXT,
                 "only GET and HEAD\n".to_owned(),
@@ -61,6 +75,34 @@ impl Admin {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         response
+    }
+
+    fn is_for_us<B>(&self, request: &Request<B>) -> bool {
+        let mut fields = request.headers().get_all(header::HOST).iter();
+        let authority = match (fields.next(), fields.next()) {
+            // HTTP/1.0 may have none, and no browser speaks it.
+            (None, _) => return request.version() == Version::HTTP_10 && request.uri().authority().is_none(),
+            (Some(field), None) => field
+                .to_str()
+                .ok()
+                .and_then(|field| field.parse::<Authority>().ok()),
+            (Some(_), Some(_)) => None,
+        };
+        let in_target = request.uri().authority();
+        authority.is_some_and(|authority| {
+            !authority.as_str().contains('@')
+                && in_target.is_none_or(|target| *target == authority)
+                && self.knows(authority.host())
+        })
+    }
+
+    fn knows(&self, host: &str) -> bool {
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let host = bare.unwrap_or(host);
+        let name = host.strip_suffix('.').unwrap_or(host);
+        host.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 }
 

@@ -9,7 +9,7 @@ use hyper::{
 use crate::{
     conn::{Caller, Handler},
     reply::{Body, Failure, Format, Language, Reader},
-    route::{BadTarget, CanonicalTarget, Hosts},
+    route::{BadTarget, CanonicalTarget, Hosts, known_method},
 };
 
 /// Sends everyone to HTTPS.
@@ -31,6 +31,7 @@ impl Redirect {
     /// 308 keeps method and body. The name in it is our own spelling of one of ours, never the client's.
     fn answer(&self, request: &Request<Incoming>) -> Result<Response<Body>, Failure> {
         let target = CanonicalTarget::of(request, &self.hosts)?;
+        known_method(request.method())?;
         let named = target.host.to_str().unwrap_or_default();
         let host = named.parse::<hyper::http::uri::Authority>().ok();
         let host = host

@@ -78,10 +78,13 @@ impl Log {
         let layer = if json {
             self::json(out).boxed()
         } else {
-            tracing_subscriber::fmt::layer()
-                .compact()
-                .with_writer(out)
-                .boxed()
+            let text = tracing_subscriber::fmt::layer().compact().with_writer(out);
+            // In a file or a pipe escape codes are noise. On a terminal the library asks NO_COLOR.
+            if stdout.is_terminal() {
+                text.boxed()
+            } else {
+                text.with_ansi(false).boxed()
+            }
         };
         tracing_subscriber::registry()
             .with(layer.with_filter(targets))

@@ -6,7 +6,6 @@
 use hyper::{
     HeaderMap,
     header::{self, HeaderName, HeaderValue},
-    http::uri::Authority,
 };
 
 use crate::addr::ClientAddr;
@@ -43,8 +42,9 @@ const RELIED_ON: [&str; 14] = [
 ];
 
 /// Other proxies' words for what we say ourselves; believed by some upstream, so never passed on. Nor is what some
-/// programs take for another target or another method than the one that was checked here.
-const CLAIMS: [&str; 21] = [
+/// programs take for another target or another method than the one that was checked here, or for a setting of their own:
+/// CGI makes the variable `HTTP_PROXY` of `Proxy`, and libraries send their requests there (CVE-2016-5385).
+const CLAIMS: [&str; 23] = [
     "forwarded",
     "forwarded-for",
     "x-real-ip",
@@ -66,6 +66,8 @@ const CLAIMS: [&str; 21] = [
     "x-http-method-override",
     "x-method-override",
     "x-http-method",
+    "x-proxy-path",
+    "proxy",
 ];
 
 /// `255.255.255.255`.
@@ -85,17 +87,16 @@ pub struct About {
     pub client: ClientAddr,
     /// The authority that the client used; it becomes `Host` as well.
     pub host: HeaderValue,
-    /// Has a proxy that we trust sent it on? Then what that one says of scheme and host counts (`trust.proxies`).
+    /// What a proxy that we trust says of the authority that its own client used, where that is one of our names.
+    pub forwarded_host: Option<HeaderValue>,
+    /// Has a proxy that we trust sent it on? Then what that one says of the scheme counts (`trust.proxies`).
     pub via_proxy: bool,
 }
 
 /// Makes a client's fields those of our own request.
 pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) {
     remove_listed(headers);
-    let (proto, host) = (
-        claimed(headers, about, FORWARDED_PROTO),
-        claimed(headers, about, FORWARDED_HOST),
-    );
+    let proto = claimed(headers, about, FORWARDED_PROTO);
     remove_all(headers, |name| HOP_BY_HOP.contains(&name) || is_refused(name));
     if reads_cookies {
         drop_session_cookies(headers);
@@ -114,8 +115,8 @@ pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) 
         FORWARDED_PROTO,
         proto.unwrap_or(HeaderValue::from_static("https")),
     );
-    let host = host.filter(|host| host.to_str().is_ok_and(|host| host.parse::<Authority>().is_ok()));
-    headers.insert(FORWARDED_HOST, host.unwrap_or(about.host.clone()));
+    let host = about.forwarded_host.as_ref().unwrap_or(&about.host);
+    headers.insert(FORWARDED_HOST, host.clone());
 }
 
 /// What a proxy that we trust says, if it says one thing.
@@ -140,19 +141,24 @@ fn is_refused(name: &str) -> bool {
 /// The cookies of sessions (`crate::handoff`): the token is for the client and plugnmeet-server, the others for us alone.
 const SESSION_COOKIES: [&str; 3] = ["pnm_access_token", "__Secure-pnm_", "__Host-pnm_"];
 
-/// Whoever else reads cookies gets all the others.
+/// Whoever else reads cookies gets all the others, in the bytes in which they came: browsers send what a page has set,
+/// and that may be no ASCII (RFC 6265 section 5.4).
 fn drop_session_cookies(headers: &mut HeaderMap) {
-    let kept: Vec<String> = headers
+    let kept: Vec<&[u8]> = headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty() && !SESSION_COOKIES.iter().any(|name| pair.starts_with(name)))
-        .map(str::to_owned)
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| {
+            !pair.is_empty()
+                && !SESSION_COOKIES
+                    .iter()
+                    .any(|name| pair.starts_with(name.as_bytes()))
+        })
         .collect();
+    let kept = HeaderValue::from_bytes(&kept.join(&b"; "[..]));
     headers.remove(header::COOKIE);
-    if let Ok(kept) = HeaderValue::try_from(kept.join("; "))
+    if let Ok(kept) = kept
         && !kept.is_empty()
     {
         headers.insert(header::COOKIE, kept);
@@ -205,6 +211,15 @@ mod tests {
     }
 
     fn sent_by(fields: &[(&'static str, &'static str)], reads_cookies: bool, via_proxy: bool) -> HeaderMap {
+        sent_with(fields, reads_cookies, via_proxy, None)
+    }
+
+    fn sent_with(
+        fields: &[(&'static str, &'static str)],
+        reads_cookies: bool,
+        via_proxy: bool,
+        forwarded_host: Option<&'static str>,
+    ) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
@@ -212,6 +227,7 @@ mod tests {
         let about = About {
             client: ClientAddr("192.0.2.7".parse().unwrap()),
             host: HeaderValue::from_static("conf.example.org"),
+            forwarded_host: forwarded_host.map(HeaderValue::from_static),
             via_proxy,
         };
         to_upstream(&mut headers, &about, reads_cookies);
@@ -289,9 +305,14 @@ mod tests {
             ("x-forwarded-proto", "http"),
             ("x-forwarded-host", "meet.example.org:444"),
         ];
-        let headers = sent_by(&fields, true, true);
+        let headers = sent_with(&fields, true, true, Some("meet.example.org:444"));
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers["x-forwarded-host"], "meet.example.org:444");
+        // A name that is none of ours has been left out by then.
+        assert_eq!(
+            sent_by(&fields, true, true)["x-forwarded-host"],
+            "conf.example.org"
+        );
         let odd = [
             ("x-forwarded-proto", "gopher"),
             ("x-forwarded-host", "a b"),
@@ -306,6 +327,27 @@ mod tests {
     fn drops_what_would_change_the_method() {
         for name in ["x-http-method-override", "x-method-override", "x-http-method"] {
             assert!(!sent(&[(name, "POST")], true).contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn drops_what_a_program_would_take_for_its_own_setting() {
+        for name in ["proxy", "x-proxy-path"] {
+            assert!(
+                !sent(&[(name, "http://evil.example")], true).contains_key(name),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn cookies_that_are_kept_stay_the_bytes_that_they_were() {
+        for bytes in [&b"a=\xc3\xa4"[..], b"a=\xe4; express_sid=s%3Ax; b=\"q\""] {
+            let mut headers = HeaderMap::new();
+            let line = [b"pnm_access_token=a.b.c; ", bytes].concat();
+            headers.insert(header::COOKIE, HeaderValue::from_bytes(&line).unwrap());
+            drop_session_cookies(&mut headers);
+            assert_eq!(headers["cookie"].as_bytes(), bytes);
         }
     }
 

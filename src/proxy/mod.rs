@@ -13,6 +13,7 @@ mod connect;
 mod headers;
 mod once;
 mod pool;
+mod prefix;
 mod shared_stream;
 mod upstream;
 
@@ -20,4 +21,5 @@ pub use body::Watch;
 pub use connect::Target;
 pub use headers::{About, to_upstream};
 pub use once::once;
+pub use prefix::below_prefix;
 pub use upstream::{ProxyError, ProxySettings, Upstream, UpstreamKind};

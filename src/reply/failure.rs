@@ -48,7 +48,8 @@ impl ServerCode {
 /// The form in which a caller can read an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `/auth`: the server's JSON; a refused signature in protobuf to those who sent protobuf (contract.md section 1).
+    /// `/auth`, and what is plainly meant for an API elsewhere: the server's JSON; a refused signature in protobuf to
+    /// those who sent protobuf to `/auth` (contract.md section 1).
     Auth {
         /// Was the request's `Content-Type` exactly `application/protobuf`?
         protobuf: bool,
@@ -173,14 +174,12 @@ impl Failure {
         let told = *self.0;
         let (status, media, body): (_, _, Body) = match format {
             Format::Auth { protobuf: true } if told.status == StatusCode::UNAUTHORIZED => {
-                (told.status, "application/protobuf", told.common_response(false))
+                (told.status, "application/protobuf", told.common_response())
             }
             Format::Auth { .. } | Format::Api { protobuf: false } => {
                 (told.status, "application/json", told.json())
             }
-            Format::Api { protobuf: true } => {
-                (told.status, "application/protobuf", told.common_response(true))
-            }
+            Format::Api { protobuf: true } => (told.status, "application/protobuf", told.common_response()),
             Format::Upload => (StatusCode::BAD_REQUEST, "application/json", told.json()),
             // BBB and the server refuse with 200, and clients that judge by the status would lose the key.
             Format::Bbb => {
@@ -245,9 +244,10 @@ impl Told {
         Value::Object(fields).to_string().into()
     }
 
-    /// `CommonResponse`: field 1 `status` (false, so absent), 2 `msg`, 3 `status_code`, which the server leaves out of
-    /// its signature refusals.
-    fn common_response(&self, with_code: bool) -> Body {
+    /// `CommonResponse`: field 1 `status` (false, so absent) and 2 `msg`, as the server's own refusals have it. The client
+    /// reads it as the answer of the very call that it made: a field 3, `status_code`, is another type's there, and the
+    /// page hangs for ever (contract.md section 0.3).
+    fn common_response(&self) -> Body {
         let message = self.message.as_bytes();
         let mut out = BytesMut::with_capacity(message.len() + 8);
         out.put_u8(0x12);
@@ -261,9 +261,6 @@ impl Told {
             }
         }
         out.put_slice(message);
-        if with_code {
-            out.put_slice(&[0x18, self.server_code.number()]);
-        }
         out.freeze().into()
     }
 
@@ -274,21 +271,6 @@ impl Told {
             escape_xml(&self.message)
         )
         .into()
-    }
-}
-
-impl ServerCode {
-    fn number(self) -> u8 {
-        match self {
-            Self::Success => 1,
-            Self::PermissionDenied => 2,
-            Self::NotFound => 3,
-            Self::InvalidTokenOrSignature => 5,
-            Self::InvalidApiKey => 6,
-            Self::InternalServerError => 7,
-            Self::InvalidParameters => 8,
-            Self::MissingRequiredParameter => 9,
-        }
     }
 }
 
@@ -378,10 +360,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn on_api_a_protobuf_request_gets_a_common_response() {
-        let (status, media, body) = text_of(down(), Format::Api { protobuf: true }).await;
-        assert_eq!((status, media.as_str()), (502, "application/protobuf"));
-        assert_eq!(body, "\u{12}\u{1b}upstream <can't> be reached\u{18}\u{7}");
+    async fn on_api_a_protobuf_request_gets_a_common_response_of_its_message_alone() {
+        for status in [
+            400, 401, 403, 404, 405, 408, 413, 421, 429, 431, 500, 502, 503, 504,
+        ] {
+            let failure = Failure::new(StatusCode::from_u16(status).unwrap(), "code", "what <went> wrong");
+            let (told, media, body) = text_of(failure, Format::Api { protobuf: true }).await;
+            assert_eq!((told, media.as_str()), (status, "application/protobuf"));
+            assert_eq!(body, "\u{12}\u{11}what <went> wrong", "{status}");
+        }
+        let long = Failure::new(StatusCode::BAD_GATEWAY, "code", "x".repeat(300));
+        let (.., body) = text_of(long, Format::Api { protobuf: true }).await;
+        // The length's first byte, 0xac, is no UTF-8.
+        assert_eq!(body, format!("\u{12}\u{fffd}\u{2}{}", "x".repeat(300)));
     }
 
     /// contract.md section 5: the uploader retries anything but a few statuses a hundred times.

@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
@@ -26,15 +27,13 @@ pub struct Finish {
     strict_transport: Option<HeaderValue>,
 }
 
-/// RFC 6797 section 6.1.1: half a year.
-const STRICT_TRANSPORT: &str = "max-age=15768000";
-
 impl Finish {
-    /// Headers of pages, and whether browsers may be held to HTTPS.
-    pub fn new(pages: PageHeaders, strict_transport: bool) -> Self {
+    /// Headers of pages, and for how long browsers are held to HTTPS, if at all (RFC 6797 section 6.1.1).
+    pub fn new(pages: PageHeaders, strict_transport: Option<Duration>) -> Self {
         Self {
             pages,
-            strict_transport: strict_transport.then_some(HeaderValue::from_static(STRICT_TRANSPORT)),
+            strict_transport: strict_transport
+                .and_then(|time| HeaderValue::try_from(format!("max-age={}", time.as_secs())).ok()),
         }
     }
 
@@ -58,6 +57,20 @@ impl Finish {
         if let Some(value) = &self.strict_transport {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
         }
+    }
+}
+
+/// The answer to `HEAD`: the fields of one to `GET`, and no body (RFC 9110 section 9.3.2). hyper leaves a body out over
+/// HTTP/1 alone; over HTTP/2 clients end the stream with `PROTOCOL_ERROR`.
+pub(super) fn take_body_off(response: &mut Response<Body>) {
+    let body = std::mem::replace(response.body_mut(), Body::Empty);
+    // A body that is made while it is sent has a length that nobody knows.
+    if let Body::Full(bytes) = &body {
+        let length = HeaderValue::from(bytes.len());
+        response
+            .headers_mut()
+            .entry(header::CONTENT_LENGTH)
+            .or_insert(length);
     }
 }
 

@@ -1,9 +1,11 @@
 //! In which form a caller wants to be told of an error: known from the target and the fields alone, before anything is
 //! checked, so that even a refused target is answered in it.
+//!
+//! Sources: product.md "Forwarding" (our own errors), RFC 9110 section 12.5.1 (`Accept`), sdk-behaviour.md.
 
-use hyper::{HeaderMap, Uri, header};
+use hyper::{HeaderMap, Method, Request, header};
 
-use super::table::DESIGN_CHECK;
+use super::table::{self, DESIGN_CHECK};
 use crate::{issue::BbbPath, reply::Format};
 
 /// Paths that no person opens, wherever the client is mounted.
@@ -16,26 +18,24 @@ const MACHINES: [&str; 6] = [
     "/healthCheck",
 ];
 
+/// The server's JSON, and nothing else.
+const SERVERS: Format = Format::Auth { protobuf: false };
+
 /// The form for a request.
-pub(super) fn of(uri: &Uri, headers: &HeaderMap, mount: &str) -> Format {
-    let path = uri.path();
-    let starts = |prefix: &str| {
-        path.get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-            && path
-                .get(prefix.len()..)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+pub(super) fn of<B>(request: &Request<B>, mount: &str) -> Format {
+    let (path, headers) = (request.uri().path(), request.headers());
+    let starts = |prefix: &str| starts(path, prefix);
     let protobuf = || {
         headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|media| media == "application/protobuf")
     };
-    let accepts = |media: &str| {
-        headers
-            .get_all(header::ACCEPT)
-            .iter()
-            .any(|line| line.to_str().is_ok_and(|line| line.contains(media)))
+    let misplaced = table::misplaced(path, mount);
+    // Where the client is mounted its name is nobody's API key.
+    let below_key = if !mount.is_empty() && starts(mount) {
+        misplaced
+    } else {
+        Some(path)
     };
     if starts("/auth") {
         Format::Auth { protobuf: protobuf() }
@@ -43,66 +43,310 @@ pub(super) fn of(uri: &Uri, headers: &HeaderMap, mount: &str) -> Format {
         Format::Upload
     } else if starts("/api") {
         Format::Api { protobuf: protobuf() }
-    } else if BbbPath::of(path).is_some() && (mount.is_empty() || !starts(mount)) {
+    } else if below_key.is_some_and(|path| BbbPath::of(path).is_some()) {
         Format::Bbb
-    } else if starts("/lti/v1/api") || path.strip_prefix(mount) == Some(DESIGN_CHECK) {
+    } else if path.strip_prefix(mount) == Some(DESIGN_CHECK) {
         Format::Page { json: true }
-    } else if !MACHINES.iter().any(|prefix| starts(prefix)) && (path == "/" || starts(mount)) {
-        Format::Page {
-            json: accepts("application/json") && !accepts("text/html"),
-        }
+    } else if starts("/lti/v1/api")
+        || (is_for_an_api(request.method(), headers) && !table::has_own_form(path, mount))
+        || (misplaced.is_some() && !is_for_people(request, true))
+    {
+        SERVERS
     } else {
+        let by_people = !MACHINES.iter().any(|prefix| starts(prefix)) && (path == "/" || starts(mount));
         Format::Page {
-            json: !accepts("text/html"),
+            json: !is_for_people(request, by_people),
         }
+    }
+}
+
+fn starts(path: &str, prefix: &str) -> bool {
+    path.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        && path
+            .get(prefix.len()..)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Who calls an API gets the server's JSON, wherever the call went: a program can't read a page, and shows it as it is.
+/// A form that a person sends is none: LTI begins with one, and pages of ours have some.
+fn is_for_an_api(method: &Method, headers: &HeaderMap) -> bool {
+    let media = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|line| line.to_str().ok())
+        .and_then(|line| line.split(';').next())
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let is_api_media = matches!(
+        media.as_str(),
+        "application/json" | "application/protobuf" | "application/x-protobuf"
+    );
+    headers.contains_key("api-key")
+        || is_api_media
+        || (method == Method::POST && !is_by_a_person(headers, &media))
+}
+
+/// Did a browser go there with it? One that doesn't say how its request came to be sends a form and likes pages.
+fn is_by_a_person(headers: &HeaderMap, media: &str) -> bool {
+    let is_form = matches!(
+        media,
+        "application/x-www-form-urlencoded" | "multipart/form-data" | "text/plain"
+    );
+    match headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => is_form && Accepted::of(headers, "text", "html").named,
+    }
+}
+
+/// A page, or JSON: whichever is more welcome. Where neither is, it depends on who comes there.
+fn is_for_people<B>(request: &Request<B>, by_people: bool) -> bool {
+    let headers = request.headers();
+    let page = Accepted::of(headers, "text", "html");
+    let json = Accepted::of(headers, "application", "json");
+    page.weight > json.weight
+        || (page.weight == json.weight && (by_people || (page.named && page.weight > 0)))
+}
+
+/// How welcome a media type is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Accepted {
+    /// In thousandths: 0 is refused, 1000 as good as any.
+    weight: u16,
+    /// By a range that is this very type.
+    named: bool,
+}
+
+impl Accepted {
+    /// The most specific range counts, whatever the weight of the others. Without any range everything is welcome.
+    fn of(headers: &HeaderMap, kind: &str, subtype: &str) -> Self {
+        let lines = headers.get_all(header::ACCEPT).iter();
+        let ranges = lines
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(','))
+            .filter(|range| !range.trim().is_empty());
+        let mut any = false;
+        let mut best = None;
+        for range in ranges {
+            any = true;
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default();
+            let (found, sub) = media.split_once('/').unwrap_or((media, ""));
+            let specificity = if found.eq_ignore_ascii_case(kind) && sub.eq_ignore_ascii_case(subtype) {
+                2
+            } else if found.eq_ignore_ascii_case(kind) && sub == "*" {
+                1
+            } else if media == "*/*" {
+                0
+            } else {
+                continue;
+            };
+            let weight = parts.find_map(weight).unwrap_or(1000);
+            best = best.max(Some((specificity, weight)));
+        }
+        match best {
+            Some((specificity, weight)) => Self {
+                weight,
+                named: specificity == 2,
+            },
+            None if any => Self::default(),
+            None => Self {
+                weight: 1000,
+                named: false,
+            },
+        }
+    }
+}
+
+/// `q=0.8`, in thousandths; what is no weight is none at all (RFC 9110 section 12.4.2).
+fn weight(parameter: &str) -> Option<u16> {
+    let (name, value) = parameter.split_once('=')?;
+    if !name.trim_end().eq_ignore_ascii_case("q") {
+        return None;
+    }
+    let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Some(0);
+    }
+    let thousandths: u16 = format!("{fraction:0<3}").parse().unwrap_or_default();
+    match whole {
+        "0" => Some(thousandths),
+        "1" if thousandths == 0 => Some(1000),
+        _ => Some(0),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
-
     use super::*;
 
-    fn form(path: &'static str, fields: &[(&'static str, &'static str)]) -> Format {
-        let headers = fields
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
-            .collect::<HeaderMap>();
-        of(&Uri::from_static(path), &headers, "/conference")
+    type Fields<'a> = &'a [(&'a str, &'a str)];
+
+    const PAGE: Format = Format::Page { json: false };
+    const JSON: Format = Format::Page { json: true };
+    const PROTOBUF: (&str, &str) = ("content-type", "application/protobuf");
+
+    fn asked(method: &str, path: &str, fields: Fields<'_>) -> Format {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        of(&request.body(()).unwrap(), "/conference")
+    }
+
+    fn form(path: &str, fields: Fields<'_>) -> Format {
+        asked("GET", path, fields)
     }
 
     #[test]
     fn every_caller_has_its_form() {
         assert_eq!(form("/AUTH/room/x", &[]), Format::Auth { protobuf: false });
-        let protobuf = [("content-type", "application/protobuf")];
         assert_eq!(
-            form("/auth/recorder/notify", &protobuf),
+            form("/auth/recorder/notify", &[PROTOBUF]),
             Format::Auth { protobuf: true }
         );
         assert_eq!(
-            form("/api/verifyToken", &protobuf),
+            form("/api/verifyToken", &[PROTOBUF]),
             Format::Api { protobuf: true }
         );
-        assert_eq!(form("/api/FileUpload?x=1", &protobuf), Format::Upload);
+        assert_eq!(
+            form("/api/verifyToken", &[("accept", "text/html")]),
+            Format::Api { protobuf: false }
+        );
+        assert_eq!(form("/api/FileUpload?x=1", &[]), Format::Upload);
         assert_eq!(form("/key/bigbluebutton/api/join", &[]), Format::Bbb);
+        assert_eq!(
+            asked("POST", "/key/bigbluebutton/api/create", &[("api-key", "k")]),
+            Format::Bbb
+        );
         assert_eq!(form("/conferences/bigbluebutton/api", &[]), Format::Bbb);
+        assert_eq!(form("/lti/v1/api/room/join", &[]), SERVERS);
+        assert_eq!(form("/conference/", &[("accept", "text/html,*/*")]), PAGE);
+        assert_eq!(form("/conference/", &[("accept", "application/json")]), JSON);
         assert_eq!(
-            form("/conference/", &[("accept", "text/html,*/*")]),
-            Format::Page { json: false }
+            asked("POST", "/conference/design/check", &[("accept", "text/html,*/*")]),
+            JSON
         );
+        assert_eq!(form("/ws", &[]), JSON);
+        assert_eq!(form("/download/recording/x", &[("accept", "text/html")]), PAGE);
+    }
+
+    #[test]
+    fn whoever_calls_an_api_gets_the_servers_json_wherever_the_call_went() {
+        let html = ("accept", "text/html,*/*");
+        for path in [
+            "/",
+            "/conference",
+            "/conference/",
+            "/conference/x",
+            "/nowhere",
+            "/download/x",
+            "/ws",
+        ] {
+            for (method, fields) in [
+                ("POST", &[][..]),
+                ("POST", &[html]),
+                ("GET", &[html, ("api-key", "k")]),
+                (
+                    "PUT",
+                    &[html, ("content-type", "Application/JSON; charset=utf-8")],
+                ),
+                ("GET", &[html, PROTOBUF]),
+                (
+                    "POST",
+                    &[
+                        html,
+                        ("content-type", "application/x-www-form-urlencoded"),
+                        ("sec-fetch-mode", "cors"),
+                    ],
+                ),
+                (
+                    "POST",
+                    &[
+                        ("accept", "*/*"),
+                        ("content-type", "application/x-www-form-urlencoded"),
+                    ],
+                ),
+            ] {
+                assert_eq!(asked(method, path, fields), SERVERS, "{method} {path} {fields:?}");
+            }
+        }
+        // A person's own form.
+        let urlencoded = ("content-type", "application/x-www-form-urlencoded");
+        for fields in [
+            &[html, urlencoded][..],
+            &[html, urlencoded, ("sec-fetch-mode", "navigate")],
+        ] {
+            assert_eq!(asked("POST", "/lti/v1", fields), PAGE, "{fields:?}");
+        }
+        let navigation = [html, ("sec-fetch-mode", "navigate")];
+        assert_eq!(asked("POST", "/conference/", &navigation), PAGE);
+        for path in [
+            "/conference/switch",
+            "/conference/logout",
+            "/conference/s/AAAA/logout",
+        ] {
+            assert_eq!(asked("POST", path, &[]), PAGE, "{path}");
+            assert_eq!(
+                asked("POST", path, &[("accept", "application/json")]),
+                JSON,
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_api_below_the_mount_is_told_in_its_own_form() {
+        let html = ("accept", "text/html,*/*");
         assert_eq!(
-            form("/conference/", &[("accept", "application/json")]),
-            Format::Page { json: true }
+            asked("POST", "/conference/auth/room/getJoinToken", &[html]),
+            SERVERS
         );
+        assert_eq!(asked("POST", "/conference/api/verifyToken", &[PROTOBUF]), SERVERS);
+        assert_eq!(form("/conference/auth/room/create", &[]), PAGE);
         assert_eq!(
-            form("/conference/design/check", &[("accept", "text/html,*/*")]),
-            Format::Page { json: true }
+            form("/conference/auth/room/create", &[("accept", "application/json")]),
+            SERVERS
         );
-        assert_eq!(form("/ws", &[]), Format::Page { json: true });
+        assert_eq!(form("/conference/auth/room/create", &[html]), PAGE);
         assert_eq!(
-            form("/download/recording/x", &[("accept", "text/html")]),
-            Format::Page { json: false }
+            form("/conference/key/bigbluebutton/api/create", &[html]),
+            Format::Bbb
         );
+    }
+
+    #[test]
+    fn accept_is_read_with_its_weights() {
+        for (accept, on_pages, elsewhere) in [
+            ("", PAGE, JSON),
+            ("*/*", PAGE, JSON),
+            ("text/html", PAGE, PAGE),
+            ("TEXT/HTML", PAGE, PAGE),
+            ("application/json", JSON, JSON),
+            ("text/html, application/json", PAGE, PAGE),
+            ("application/json, text/html;q=0.9", JSON, JSON),
+            ("application/json;q=0.5, text/html;q=0.501", PAGE, PAGE),
+            ("application/json;q=0.9, text/html;q=1.000", PAGE, PAGE),
+            ("text/html;q=0, */*", JSON, JSON),
+            ("text/html;q=0.1, */*;q=0.5", JSON, JSON),
+            ("application/json;q=0, */*", PAGE, PAGE),
+            ("application/*, text/html;q=0.3", JSON, JSON),
+            ("text/*;q=0.2, application/json;q=0.1", PAGE, PAGE),
+            ("text/*, text/html;q=0, application/json;q=0.1", JSON, JSON),
+            ("text/html;level=1;Q=0.2, application/json;q=0.3", JSON, JSON),
+            ("application/json; charset=utf-8", JSON, JSON),
+            ("text/html;q=2, application/json;q=0.1", JSON, JSON),
+            ("image/png", PAGE, JSON),
+        ] {
+            let fields = [("accept", accept)];
+            let fields = if accept.is_empty() { &[][..] } else { &fields };
+            assert_eq!(form("/conference/", fields), on_pages, "{accept}");
+            assert_eq!(form("/nowhere", fields), elsewhere, "{accept}");
+        }
+        let lines = [
+            ("accept", "text/html;q=0.4"),
+            ("accept", "application/json;q=0.5"),
+        ];
+        assert_eq!(form("/conference/", &lines), JSON);
     }
 }

@@ -65,7 +65,7 @@ impl Guarded {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::behind::Whole, *};
 
     fn table(login: bool) -> Table {
         Table {
@@ -73,6 +73,7 @@ mod tests {
             session_paths: true,
             login,
             metrics: false,
+            whole: Whole::default(),
         }
     }
 

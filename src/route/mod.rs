@@ -6,12 +6,14 @@
 //! Source: product.md "The way of a request".
 
 mod bbb_links;
+mod behind;
 mod client_policy;
 mod finish;
 mod format;
 mod framing;
 mod guarded;
 mod kinds;
+mod method;
 mod page_settings;
 mod policy;
 mod preflight;
@@ -32,8 +34,10 @@ use hyper::{
 use percent_encoding::percent_decode_str;
 
 pub use self::{
+    behind::Whole,
     finish::{Finish, Recorded},
     framing::Framing,
+    method::known as known_method,
     page_settings::{Csp, CspSources, PageProblem, PageSettings},
     policy::PageHeaders,
     source::{BadSource, CspSource},
@@ -47,8 +51,8 @@ use crate::{
     files::ClientFiles,
     handoff::{DesignCheck, Handoff},
     issue::{Endpoint, Issue},
-    observe::{AccessLog, AccessRecord},
-    proxy::{About, ProxyError, Upstream},
+    observe::{AccessLog, AccessRecord, redacted},
+    proxy::{About, ProxyError, Upstream, below_prefix},
     reply::{Body, Failure, Format, Language, Reader},
     request_id::{RequestId, RequestIds},
     token::{Kind, TokenKeys},
@@ -145,6 +149,7 @@ impl Router {
     ) -> Result<Response<Body>, Failure> {
         let target =
             CanonicalTarget::of(&request, &self.hosts).map_err(|bad| Failure::from(bad).of_the_message())?;
+        method::known(request.method()).map_err(Failure::of_the_message)?;
         let route = self.table.find(target.path);
         record.routed(route.name());
         if route.is_api()
@@ -203,13 +208,16 @@ impl Router {
                 self.to_server(request, &about, None).await
             }
             Route::Server => self.to_server(request, &about, None).await,
+            Route::Misplaced { meant } => Err(misplaced(&target, meant)),
             Route::Livekit(path) => {
                 if is_twirp(path) {
                     self.internal_only(from)?;
                 }
                 let seen = with_path(path, request.uri())?;
                 let livekit = self.upstreams.livekit.as_ref();
-                Ok(forward_as(livekit, request, seen, &about)?.await?)
+                let mut response = forward_as(livekit, request, seen, &about)?.await?;
+                below_prefix("/livekit", &about.host, response.headers_mut());
+                Ok(response)
             }
             Route::Nats(path) => {
                 let seen = with_path(path, request.uri())?;
@@ -219,7 +227,9 @@ impl Router {
             Route::Etherpad(path) => {
                 let seen = with_path(path, request.uri())?;
                 let etherpad = self.upstreams.etherpad.as_ref();
-                Ok(forward_as(etherpad, request, seen, &about)?.await?)
+                let mut response = forward_as(etherpad, request, seen, &about)?.await?;
+                below_prefix("/etherpad", &about.host, response.headers_mut());
+                Ok(response)
             }
             Route::Ingress(_) => {
                 let ingress = self.upstreams.ingress.as_ref();
@@ -242,10 +252,11 @@ impl Router {
     }
 
     fn answer_for(&self, request: &Request<Incoming>, client: ClientAddr) -> Answer {
-        let (uri, id) = (request.uri(), self.ids.next());
+        let id = self.ids.next();
         Answer {
             id,
-            format: format::of(uri, request.headers(), &self.table.mount),
+            format: format::of(request, &self.table.mount),
+            is_head: request.method() == Method::HEAD,
             languages: request
                 .headers()
                 .get_all(header::ACCEPT_LANGUAGE)
@@ -253,12 +264,13 @@ impl Router {
                 .cloned()
                 .collect(),
             from_script: request.headers().contains_key(header::ORIGIN),
-            guarded: Guarded::of(uri.path(), &self.table),
+            guarded: Guarded::of(request.uri().path(), &self.table),
+            failed: false,
             record: AccessRecord::begin(
                 id,
                 client,
                 request.method(),
-                uri.path(),
+                request.uri().path(),
                 request.version(),
                 &self.access,
             ),
@@ -270,10 +282,12 @@ impl Router {
 struct Answer {
     id: RequestId,
     format: Format,
+    is_head: bool,
     /// What the reader likes, to be understood if it is needed.
     languages: Vec<HeaderValue>,
     from_script: bool,
     guarded: Option<Guarded>,
+    failed: bool,
     record: AccessRecord,
 }
 
@@ -286,6 +300,7 @@ impl Answer {
             request: Some(self.id),
             login_url,
         };
+        self.failed = true;
         failure.into_response(self.format, &reader)
     }
 
@@ -294,14 +309,20 @@ impl Answer {
             Format::Auth { .. } | Format::Api { .. } | Format::Upload => true,
             Format::Bbb | Format::Page { .. } => false,
         };
-        // The server lets any origin read its API, which needs no cookie (contract.md section 8, CORS).
-        if api && self.from_script {
+        let status = response.status();
+        let error = self.failed || status.is_client_error() || status.is_server_error();
+        // The server lets any origin read its API, which needs no cookie (contract.md section 8, CORS); and a page of
+        // another origin that can't read an error sees a broken network in its place.
+        if (api || error) && self.from_script {
             let headers = response.headers_mut();
             headers
                 .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
                 .or_insert(HeaderValue::from_static("*"));
         }
         finish.apply(&mut response, self.guarded);
+        if self.is_head {
+            finish::take_body_off(&mut response);
+        }
         Recorded::of(response, self.record)
     }
 }
@@ -341,6 +362,7 @@ fn about(target: &CanonicalTarget<'_>, from: Asker) -> About {
     About {
         client: from.client,
         host: target.host.clone(),
+        forwarded_host: target.forwarded_host.clone().filter(|_| from.via_proxy),
         via_proxy: from.via_proxy,
     }
 }
@@ -364,6 +386,16 @@ fn nowhere() -> Failure {
         "no_route",
         "nothing is served at this path",
     )
+}
+
+/// Below the mount there is the client, and no API: says where that is.
+fn misplaced(target: &CanonicalTarget<'_>, meant: &str) -> Failure {
+    let host = target.host.to_str().unwrap_or_default();
+    let message = format!(
+        "the API has no prefix: its address is https://{host}, and https://{host}{} was meant",
+        redacted(meant)
+    );
+    Failure::new(StatusCode::NOT_FOUND, "wrong_base_url", message)
 }
 
 /// To another path, with the query as it came; relative, so that no header can say where.

@@ -151,6 +151,7 @@ impl Router {
             | Route::LtiApi
             | Route::Download { .. }
             | Route::Server
+            | Route::Misplaced { .. }
             | Route::Nats(_)
             | Route::Livekit(_)
             | Route::Etherpad(_)

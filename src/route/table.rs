@@ -8,6 +8,7 @@
 //!
 //! Sources: product.md "URL space", contract.md section 8.
 
+use super::behind::{Behind, Whole, below};
 use crate::{
     issue::{BbbPath, Endpoint},
     token::TokenKeys,
@@ -68,6 +69,11 @@ pub enum Route<'a> {
     },
     /// Anything else that is the server's.
     Server,
+    /// A path of the server's below the mount: who calls it has the client's address for the API's.
+    Misplaced {
+        /// The path that was meant.
+        meant: &'a str,
+    },
     /// `/ws`; what upstream sees of the path.
     Nats(&'a str),
     /// `/livekit`; what upstream sees of the path.
@@ -103,6 +109,7 @@ impl Route<'_> {
             Self::LtiApi => "lti_api",
             Self::Download { .. } => "download",
             Self::Server => "server",
+            Self::Misplaced { .. } => "misplaced",
             Self::Nats(_) => "nats",
             Self::Livekit(_) => "livekit",
             Self::Etherpad(_) => "etherpad",
@@ -142,12 +149,22 @@ pub struct Table {
     pub login: bool,
     /// Is the server's `/metrics` served?
     pub metrics: bool,
+    /// Of which upstreams is everything served, not only what meetings need?
+    pub whole: Whole,
 }
 
 impl Table {
     /// What this canonical path is.
     pub fn find<'a>(&self, path: &'a str) -> Route<'a> {
-        upstream(path)
+        let behind = self.whole.find(path).map(|found| match found {
+            Behind::Nats(path) => Route::Nats(path),
+            Behind::Livekit(path) => Route::Livekit(path),
+            Behind::Etherpad(path) => Route::Etherpad(path),
+            Behind::Ingress(path) => Route::Ingress(path),
+            // Not the client's, wherever it is mounted.
+            Behind::Hidden => Route::Nowhere,
+        });
+        behind
             .or_else(|| self.server(path))
             .unwrap_or_else(|| self.client(path))
     }
@@ -236,6 +253,9 @@ impl Table {
         if below(path, "/assets").is_some() {
             return Route::Asset(path.trim_start_matches('/'));
         }
+        if let Some(meant) = misplaced(path, &self.mount) {
+            return Route::Misplaced { meant };
+        }
         match below(path, &self.mount) {
             None => Route::Nowhere,
             Some("") => Route::MountWithoutSlash,
@@ -264,20 +284,28 @@ impl Table {
     }
 }
 
-/// Paths of the other upstreams.
-fn upstream(path: &str) -> Option<Route<'_>> {
-    let below = |prefix: &str| below(path, prefix).map(|rest| if rest.is_empty() { "/" } else { rest });
-    below("/ws")
-        .map(Route::Nats)
-        .or_else(|| below("/livekit").map(Route::Livekit))
-        .or_else(|| below("/etherpad").map(Route::Etherpad))
-        .or_else(|| below("/whip").map(|_| Route::Ingress(path)))
+/// Where pages of ours send their forms.
+pub(super) fn has_own_form(path: &str, mount: &str) -> bool {
+    below(path, mount).is_some_and(|rest| rest == "/switch" || rest.ends_with("/logout"))
 }
 
-/// What follows a prefix of whole segments: nothing, or a path that begins with a slash.
-fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
-    path.strip_prefix(prefix)
-        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+/// The path that was meant, where a path of the server's stands below the mount. The client has no such files.
+pub(super) fn misplaced<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
+    let meant = below(path, mount).filter(|_| !mount.is_empty())?;
+    let mut segments = meant.split('/').skip(1);
+    let mut next_is = |names: &[&str]| {
+        let next = segments.next().unwrap_or_default();
+        names.iter().any(|name| next.eq_ignore_ascii_case(name))
+    };
+    let is_servers = if meant
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case("/lti"))
+    {
+        next_is(&["lti"]) && next_is(&["v1"])
+    } else {
+        next_is(&["auth", "api", "download", "webhook", "healthCheck"])
+    };
+    (is_servers || BbbPath::of(meant).is_some()).then_some(meant)
 }
 
 #[cfg(test)]
@@ -292,6 +320,7 @@ mod tests {
             session_paths: true,
             login: false,
             metrics: false,
+            whole: Whole::default(),
         }
     }
 
@@ -400,19 +429,54 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_whole_segments_and_are_taken_off_but_for_whip() {
+    fn each_prefix_is_an_upstreams_and_what_it_hides_is_nobody_elses() {
+        for mount in ["/conference", ""] {
+            let table = Table {
+                mount: mount.into(),
+                ..table()
+            };
+            check(
+                &table,
+                &[
+                    ("/ws", Route::Nats("/")),
+                    ("/livekit/rtc", Route::Livekit("/rtc")),
+                    ("/etherpad/p/x", Route::Etherpad("/p/x")),
+                    ("/whip/x", Route::Ingress("/whip/x")),
+                    ("/livekit/debug/pprof/", Route::Nowhere),
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_of_the_servers_below_the_mount_is_told_from_the_clients() {
+        let misplaced = |meant| Route::Misplaced { meant };
         check(
             &table(),
             &[
-                ("/ws", Route::Nats("/")),
-                ("/ws/", Route::Nats("/")),
-                ("/ws/x", Route::Nats("/x")),
-                ("/wsx", Route::Nowhere),
-                ("/livekit/rtc/v1", Route::Livekit("/rtc/v1")),
-                ("/etherpad/socket.io/", Route::Etherpad("/socket.io/")),
-                ("/whip", Route::Ingress("/whip")),
-                ("/whip/x", Route::Ingress("/whip/x")),
-                ("/whips", Route::Nowhere),
+                (
+                    "/conference/auth/room/getJoinToken",
+                    misplaced("/auth/room/getJoinToken"),
+                ),
+                ("/conference/Auth", misplaced("/Auth")),
+                ("/conference/api/verifyToken", misplaced("/api/verifyToken")),
+                (
+                    "/conference/lti/v1/api/room/join",
+                    misplaced("/lti/v1/api/room/join"),
+                ),
+                ("/conference/lti/v2", Route::Asset("lti/v2")),
+                (
+                    "/conference/key/bigbluebutton/api/join",
+                    misplaced("/key/bigbluebutton/api/join"),
+                ),
+                (
+                    "/conference/download/recording/x",
+                    misplaced("/download/recording/x"),
+                ),
+                ("/conference/webhook", misplaced("/webhook")),
+                ("/conference/authx", Route::Asset("authx")),
+                ("/conference/s/auth/", Route::Nowhere),
+                ("/Conference/auth/room/create", Route::Nowhere),
             ],
         );
     }

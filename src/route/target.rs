@@ -27,6 +27,8 @@ pub struct CanonicalTarget<'a> {
     pub query: &'a str,
     /// The authority, as it came.
     pub host: HeaderValue,
+    /// What `X-Forwarded-Host` says, where that is one of our names; whether it counts is not known here.
+    pub forwarded_host: Option<HeaderValue>,
 }
 
 /// Why a target is refused.
@@ -102,17 +104,19 @@ impl Hosts {
             .map(ToString::to_string);
         let listed = std::iter::once(public)
             .chain(others.iter().map(String::as_str))
-            .map(str::to_ascii_lowercase);
+            .map(|name| name.trim_end_matches('.').to_ascii_lowercase());
         Self {
             names: listed.chain(loopback).collect(),
         }
     }
 
-    /// Our own spelling of a name of ours; ports don't count.
+    /// Our own spelling of a name of ours; ports don't count, nor does the dot at the end of a name that is written in
+    /// full (RFC 3986 section 3.2.2).
     pub fn known(&self, host: &str) -> Option<&str> {
         let bare = host
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
+            .or_else(|| host.strip_suffix('.'))
             .unwrap_or(host);
         self.names
             .iter()
@@ -144,6 +148,7 @@ impl<'a> CanonicalTarget<'a> {
             path: uri.path(),
             query,
             host,
+            forwarded_host: forwarded_host(request.headers(), hosts),
         })
     }
 
@@ -174,6 +179,18 @@ fn name_of(authority: &Authority) -> Result<&str, BadTarget> {
         return Err(BadTarget::Host);
     }
     Ok(host)
+}
+
+/// What a proxy says of the authority that its client used, if it says one thing, and that is a name of ours: many pass
+/// on whatever their client claims.
+fn forwarded_host(headers: &HeaderMap, hosts: &Hosts) -> Option<HeaderValue> {
+    let mut values = headers.get_all("x-forwarded-host").iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let authority: Authority = value.to_str().ok()?.parse().ok()?;
+    hosts.known(name_of(&authority).ok()?)?;
+    Some(value.clone())
 }
 
 fn only_host(headers: &HeaderMap) -> Result<Option<&str>, BadTarget> {
@@ -336,6 +353,9 @@ mod tests {
         );
         assert_eq!(hosted("/", &["[::1]:8443"]), Ok("[::1]:8443".into()));
         assert_eq!(hosted("/", &["localhost"]), Ok("localhost".into()));
+        for full in ["conf.example.org.", "Conf.Example.ORG.:8443", "localhost."] {
+            assert_eq!(hosted("/", &[full]), Ok(full.into()));
+        }
         assert_eq!(
             hosted("https://conf.example.org/", &["conf.example.org"]),
             Ok("conf.example.org".into())
@@ -343,7 +363,8 @@ mod tests {
         for not_ours in [
             "evil.example",
             "conf.example.org.evil.example",
-            "conf.example.org.",
+            "conf.example.org..",
+            ".conf.example.org",
             "127.0.0.2",
         ] {
             assert_eq!(hosted("/", &[not_ours]), Err(BadTarget::NotOurs), "{not_ours}");
@@ -365,6 +386,32 @@ mod tests {
             "",
         ] {
             assert_eq!(hosted("/", &[odd]), Err(BadTarget::Host), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_forwarded_host_is_one_of_ours() {
+        let said = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-forwarded-host", HeaderValue::from_static(value));
+            }
+            forwarded_host(&headers, &hosts())
+        };
+        for ours in ["meet.example.org", "MEET.example.org:444", "localhost"] {
+            assert_eq!(said(&[ours]), Some(HeaderValue::from_static(ours)));
+        }
+        for not_ours in [
+            &[][..],
+            &["evil.example"],
+            &["meet.example.org, evil.example"],
+            &["meet.example.org", "meet.example.org"],
+            &["a@meet.example.org"],
+            &["meet.example.org:x"],
+            &["a b"],
+            &[""],
+        ] {
+            assert_eq!(said(not_ours), None, "{not_ours:?}");
         }
     }
 

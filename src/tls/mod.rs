@@ -116,6 +116,11 @@ impl Tls {
         self.store.files()
     }
 
+    /// Do clients of the public host get a certificate of our own making, of which browsers warn?
+    pub fn is_self_made(&self) -> bool {
+        self.store.is_self_made()
+    }
+
     /// What somebody should look at, to be said at the start.
     pub fn warnings(&self) -> &[TlsWarning] {
         self.store.warnings()

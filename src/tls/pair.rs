@@ -20,12 +20,18 @@ use super::{
     leaf::Leaf,
     problem::{Fault, TlsProblem},
 };
+use crate::secret::{self, Exposed};
+
+/// Far more than any key has, with a chain before it.
+const MAX_KEY_BYTES: u64 = 1 << 20;
 
 /// A certificate with its key.
 pub(super) struct Pair {
     pub file: PathBuf,
     pub leaf: Leaf,
     pub key: Arc<CertifiedKey>,
+    /// The key's file, where others than its owner may read it.
+    pub exposed: Option<(PathBuf, Exposed)>,
 }
 
 impl Pair {
@@ -51,7 +57,7 @@ impl Pair {
         };
         let certificate = read_chain(pem).map_err(|fault| problems.push(TlsProblem::new(pem, fault)));
         let signing = read_key(key).map_err(|fault| problems.push(TlsProblem::new(key, fault)));
-        let ((leaf, chain), signing) = (certificate.ok()?, signing.ok()?);
+        let ((leaf, chain), (signing, exposed)) = (certificate.ok()?, signing.ok()?);
         let certified = CertifiedKey::new(chain, signing);
         match certified.keys_match() {
             Ok(()) => {}
@@ -68,6 +74,7 @@ impl Pair {
             file: pem.clone(),
             leaf,
             key: Arc::new(certified),
+            exposed: exposed.map(|exposed| (key.clone(), exposed)),
         })
     }
 
@@ -126,10 +133,11 @@ pub(super) fn read_chain(file: &Path) -> Result<(Leaf, Vec<CertificateDer<'stati
     Ok((leaf.ok_or(Fault::NotACertificate)?, chain))
 }
 
-fn read_key(file: &Path) -> Result<Arc<dyn SigningKey>, Fault> {
-    let pem = fs::read(file).map_err(Fault::Unreadable)?;
-    let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| Fault::NotAKey)?;
-    aws_lc_rs::sign::any_supported_type(&der).map_err(|_| Fault::NotAKey)
+fn read_key(file: &Path) -> Result<(Arc<dyn SigningKey>, Option<Exposed>), Fault> {
+    let read = secret::read_file(file, MAX_KEY_BYTES).map_err(Fault::Untrusted)?;
+    let der = PrivateKeyDer::from_pem_slice(&read.bytes).map_err(|_| Fault::NotAKey)?;
+    let signing = aws_lc_rs::sign::any_supported_type(&der).map_err(|_| Fault::NotAKey)?;
+    Ok((signing, read.exposed))
 }
 
 fn file_name(path: &Path) -> String {

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::secret::{Exposed, SecretFileError};
+
 /// Why the gateway can't start with these certificates: one file, and what is wrong with it.
 #[derive(Debug)]
 pub struct TlsProblem {
@@ -21,6 +23,8 @@ pub struct TlsProblem {
 pub enum Fault {
     /// The system refuses it.
     Unreadable(io::Error),
+    /// A key that can't be read, or in which others may have had a hand.
+    Untrusted(SecretFileError),
     /// A folder without a pair.
     Empty,
     /// A certificate whose key is missing: the name it would have.
@@ -66,6 +70,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(error) => write!(f, "can't be read: {error}"),
+            Self::Untrusted(error) => match error.advice() {
+                Some(advice) => write!(f, "{error}: {advice}"),
+                None => error.fmt(f),
+            },
             Self::Empty => f.write_str("holds no certificate: write NAME.pem, and NAME.key beside it"),
             Self::NoKey(key) => write!(f, "is a certificate without a key: {key} is missing"),
             Self::NoCertificate(pem) => write!(f, "is a key without a certificate: {pem} is missing"),
@@ -101,6 +109,13 @@ pub enum TlsWarning {
         /// Its last day.
         day: String,
     },
+    /// Others than its owner may read a key.
+    Exposed {
+        /// The key.
+        file: PathBuf,
+        /// How.
+        how: Exposed,
+    },
     /// A certificate of our own making that is past its days, beside others that do its work.
     LeftOver {
         /// The certificate.
@@ -118,6 +133,7 @@ impl fmt::Display for TlsWarning {
                     served.display()
                 )
             }
+            Self::Exposed { file, how } => write!(f, "{}: {how}", file.display()),
             Self::ExpiresSoon { file, day } => write!(f, "{}: expires on {day}", file.display()),
             Self::LeftOver { file } => {
                 write!(

@@ -54,9 +54,11 @@ impl ByName {
         by_name
     }
 
-    /// rustls hands the name over in lower case.
+    /// rustls hands the name over in lower case. There should be no dot at its end (RFC 6066 section 3), but some clients
+    /// send the host as it stands in their address.
     fn candidates(&self, name: Option<&str>) -> &Candidates {
         name.and_then(|name| {
+            let name = name.strip_suffix('.').unwrap_or(name);
             self.exact
                 .get(name)
                 .or_else(|| self.wildcard.get(name.split_once('.')?.1))
@@ -87,5 +89,31 @@ impl fmt::Debug for ByName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.exact.keys().chain(self.wildcard.keys());
         f.debug_set().entries(names).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::{pair, testing::made};
+
+    #[test]
+    fn a_dot_at_the_end_of_a_name_makes_no_other_name_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        made(&["a.example", "*.c.example"]).write(&dir, "a");
+        made(&["b.example"]).write(&dir, "b");
+        let folder = pair::list(dir.path()).unwrap();
+        let pairs: Vec<Pair> = folder
+            .values()
+            .filter_map(|files| Pair::read(files, &mut Vec::new()))
+            .collect();
+        let by_name = ByName::new(&pairs, &[&pairs[1]]);
+        let shown = |name| Arc::clone(&by_name.candidates(Some(name))[0]);
+        for name in ["a.example", "a.example.", "www.c.example."] {
+            assert!(Arc::ptr_eq(&shown(name), &pairs[0].key), "{name}");
+        }
+        for name in ["a.example..", "x.a.example."] {
+            assert!(Arc::ptr_eq(&shown(name), &pairs[1].key), "{name}");
+        }
     }
 }

@@ -46,6 +46,8 @@ pub struct CertStore {
     by_name: Arc<ByName>,
     files: Vec<CertificateFile>,
     warnings: Vec<TlsWarning>,
+    /// Is what clients of the public host get of our own making?
+    self_made: bool,
 }
 
 /// A certificate that is served, for the log.
@@ -106,6 +108,9 @@ impl CertStore {
             day: pair.leaf.last_day(),
         }));
 
+        let exposed = pairs.iter().filter_map(|pair| pair.exposed.clone());
+        warnings.extend(exposed.map(|(file, how)| TlsWarning::Exposed { file, how }));
+
         pairs.sort_by_key(Pair::preference);
         let covers_public = |pair: &&Pair| pair.leaf.covers(&names.public);
         let mut fallback: Vec<&Pair> = pairs.iter().filter(covers_public).collect();
@@ -122,6 +127,7 @@ impl CertStore {
             }));
         }
         Self {
+            self_made: fallback.first().is_some_and(|served| served.leaf.self_made),
             by_name: Arc::new(ByName::new(&pairs, &fallback)),
             files,
             warnings,
@@ -136,6 +142,11 @@ impl CertStore {
     /// What somebody should look at.
     pub fn warnings(&self) -> &[TlsWarning] {
         &self.warnings
+    }
+
+    /// Do clients of the public host get a certificate of our own making?
+    pub fn is_self_made(&self) -> bool {
+        self.self_made
     }
 
     /// The choice of a certificate, for rustls.
@@ -247,6 +258,29 @@ mod tests {
         assert_eq!(
             load(&dir, "a.example", &[]).unwrap_err()[0].to_string(),
             format!("{path}: can't be read: No such file or directory (os error 2)")
+        );
+    }
+
+    #[test]
+    fn a_key_that_others_may_write_is_refused_and_one_that_they_may_read_is_warned_about() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = folder();
+        made(&["a.example"]).write(&dir, "a");
+        let chmod =
+            |mode| fs::set_permissions(dir.path().join("a.key"), fs::Permissions::from_mode(mode)).unwrap();
+        chmod(0o640);
+        let store = load(&dir, "a.example", &[]).unwrap();
+        assert_eq!(
+            shown(&dir, store.warnings()),
+            ["a.key: can be read by others than its owner (mode 640): chmod 600 it"]
+        );
+        chmod(0o660);
+        assert_eq!(
+            shown(&dir, &load(&dir, "a.example", &[]).unwrap_err()),
+            [
+                "a.key: may be written by others (mode 660): chmod 600 it, and make a new secret if others had it"
+            ]
         );
     }
 

@@ -1,6 +1,6 @@
 //! For the tests of this room: folders of certificates made for the purpose, and clients that take any of them.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
 use rustls::{
@@ -58,7 +58,9 @@ impl Made {
     /// Writes `NAME.pem` and `NAME.key`.
     pub(super) fn write(self, dir: &TempDir, name: &str) -> Self {
         fs::write(dir.path().join(format!("{name}.pem")), self.pem()).unwrap();
-        fs::write(dir.path().join(format!("{name}.key")), self.key()).unwrap();
+        let key = dir.path().join(format!("{name}.key"));
+        fs::write(&key, self.key()).unwrap();
+        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
         self
     }
 }

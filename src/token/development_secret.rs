@@ -16,10 +16,13 @@ use aws_lc_rs::rand;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::TokenKeys;
-use crate::secret::Secret;
+use crate::secret::{self, Secret, SecretFileError};
 
 /// Random bytes of a secret: 48 characters.
 const SECRET_BYTES: usize = 36;
+
+/// Far more than it has.
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// Where it is kept in the folder of certificates.
 pub fn path(certs: &Path) -> PathBuf {
@@ -28,17 +31,32 @@ pub fn path(certs: &Path) -> PathBuf {
 
 /// The secret, if one has been made.
 pub fn read(certs: &Path) -> io::Result<Option<Secret<String>>> {
-    let text = match fs::read_to_string(path(certs)) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+    let read = match secret::read_file(&path(certs), MAX_BYTES) {
+        Ok(read) => read,
+        Err(SecretFileError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Err(error) => {
+            let advice = error
+                .advice()
+                .map_or_else(String::new, |advice| format!("; {advice}"));
+            return Err(io::Error::other(format!("{error}{advice}")));
+        }
     };
-    let text = text.trim_end();
+    let text = String::from_utf8(read.bytes).map_err(io::Error::other)?;
+    let text = secret::trimmed(&text);
     if text.len() < TokenKeys::SHORT_SECRET_BYTES {
         let why = "it is too short for a secret; remove it, and the next start makes another";
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }
     Ok(Some(Secret::new(text.to_owned())))
+}
+
+/// What to say of a secret that has been made, if others may read it.
+pub fn warning(certs: &Path) -> Option<String> {
+    let file = path(certs);
+    let exposed = secret::read_file(&file, MAX_BYTES).ok()?.exposed?;
+    Some(format!("{}: {exposed}", file.display()))
 }
 
 /// The secret, made now if there is none.
@@ -103,6 +121,29 @@ mod tests {
         write(&draft).unwrap();
         publish(&draft, &path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "the first");
+    }
+
+    #[test]
+    fn one_that_others_may_write_is_refused_and_one_that_they_may_read_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = read_or_make(folder.path()).unwrap();
+        let (file, chmod) = (path(folder.path()), |mode| {
+            fs::set_permissions(path(folder.path()), fs::Permissions::from_mode(mode)).unwrap();
+        });
+        assert_eq!(warning(folder.path()), None);
+        chmod(0o640);
+        assert_eq!(read_or_make(folder.path()).unwrap(), secret);
+        let what = "can be read by others than its owner (mode 640): chmod 600 it";
+        assert_eq!(
+            warning(folder.path()),
+            Some(format!("{}: {what}", file.display()))
+        );
+        chmod(0o666);
+        assert_eq!(
+            read_or_make(folder.path()).unwrap_err().to_string(),
+            "may be written by others (mode 666); chmod 600 it, and make a new secret if others had it"
+        );
+        assert_eq!(warning(folder.path()), None);
     }
 
     #[test]

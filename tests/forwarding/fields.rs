@@ -221,6 +221,107 @@ async fn names_with_an_underscore_and_cookies_do_not_reach_the_server() {
     assert!(!seen.contains('_') && header(&seen, "cookie").is_none(), "{seen}");
 }
 
+/// Many proxies pass on whatever their own client claims.
+#[tokio::test]
+async fn what_a_trusted_proxy_says_of_the_host_is_held_to_ours() {
+    let upstream = Upstream::answering("").await;
+    let config = "trust.proxies = ['127.0.0.1']\nhosts = ['meet.example.org']";
+    let gateway = Gateway::everything_to(&upstream.url(), config).await;
+    let own = format!("localhost:{}", gateway.https.port());
+    for (claimed, seen) in [
+        (&["meet.example.org"][..], "meet.example.org"),
+        (&["MEET.example.org:444"], "MEET.example.org:444"),
+        (&["evil.example"], &own),
+        (&["meet.example.org.evil.example"], &own),
+        (&["x@meet.example.org"], &own),
+        (&["meet.example.org", "meet.example.org"], &own),
+        (&["meet.example.org, evil.example"], &own),
+        (&[], &own),
+    ] {
+        let fields: Vec<_> = claimed.iter().map(|host| ("x-forwarded-host", *host)).collect();
+        gateway.get("/api/x", &fields).await;
+        let request = upstream.requests().pop().unwrap();
+        assert_eq!(request.header("x-forwarded-host"), Some(seen), "{claimed:?}");
+        assert_eq!(request.header("host"), Some(own.as_str()));
+    }
+}
+
+/// CVE-2016-5385: behind CGI it is the variable `HTTP_PROXY`.
+#[tokio::test]
+async fn no_request_says_where_an_upstream_sends_its_own() {
+    let upstream = RawUpstream::content().await;
+    let gateway = to(&upstream.url()).await;
+    for target in ["/api/x", "/etherpad/p/x", "/livekit/rtc", "/webhook"] {
+        gateway
+            .get(target, &[("proxy", "http://evil.example"), ("x-kept", "1")])
+            .await;
+        let seen = upstream.heads().pop().unwrap();
+        assert_eq!(
+            (header(&seen, "proxy"), header(&seen, "x-kept")),
+            (None, Some("1")),
+            "{target}"
+        );
+    }
+}
+
+/// A cookie is bytes: one that is no ASCII must not cost Etherpad all the others.
+#[tokio::test]
+async fn cookies_reach_etherpad_in_the_bytes_in_which_they_came() {
+    let upstream = Upstream::answering("").await;
+    let gateway = to(&upstream.url()).await;
+    let mut request = gateway.head("GET /etherpad/p/x HTTP/1.1").into_bytes();
+    request
+        .extend(b"Cookie: a=\xc3\xa4; pnm_access_token=a.b.c\r\nCookie: b=\xe4; express_sid=s%3Ax\r\n\r\n");
+    assert_eq!(gateway.client().ask_raw(request).await.status, 200);
+    let seen = upstream.only_request();
+    let cookies: Vec<_> = seen
+        .headers
+        .get_all("cookie")
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    assert_eq!(cookies, [b"a=\xc3\xa4; b=\xe4; express_sid=s%3Ax"]);
+}
+
+/// The prefix that was taken off a request comes back in what the upstream says of its own paths.
+#[tokio::test]
+async fn etherpad_sends_people_and_cookies_below_its_prefix() {
+    let upstream = Upstream::handling(|seen| async move {
+        let mut response = Response::new(text_body(""));
+        *response.status_mut() = 302.try_into().unwrap();
+        let location = if seen.target == "/own" {
+            format!("https://{}/p/b?x=/c", seen.header("host").unwrap())
+        } else {
+            seen.target.trim_start_matches("/to?").to_owned()
+        };
+        let headers = response.headers_mut();
+        headers.insert("location", HeaderValue::try_from(location).unwrap());
+        headers.append(
+            "set-cookie",
+            HeaderValue::from_static("express_sid=s; Path=/; HttpOnly"),
+        );
+        headers.append("set-cookie", HeaderValue::from_static("prefs=x"));
+        response
+    })
+    .await;
+    let gateway = to(&upstream.url()).await;
+    for (target, location) in [
+        ("/etherpad/own", "/etherpad/p/b?x=/c"),
+        ("/etherpad/to?/p/b", "/etherpad/p/b"),
+        ("/etherpad/to?p/b", "p/b"),
+        ("/etherpad/to?https://other.example/p", "https://other.example/p"),
+    ] {
+        let answer = gateway.get(target, &[]).await;
+        assert_eq!(answer.header("location"), Some(location), "{target}");
+        let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().collect();
+        assert_eq!(
+            cookies,
+            ["express_sid=s; Path=/etherpad/; HttpOnly", "prefs=x"],
+            "{target}"
+        );
+    }
+}
+
 /// LTI signs host and path; BBB's links are built from it.
 #[tokio::test]
 async fn host_stays_as_the_client_wrote_it() {

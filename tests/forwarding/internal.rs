@@ -23,7 +23,10 @@ async fn what_only_plugnmeets_own_parts_call_can_be_closed_to_everyone_else() {
         ("['self', '192.0.2.7']", "192.0.2.7", true),
     ] {
         let upstream = Upstream::answering("reached").await;
-        let config = format!("trust.proxies = ['127.0.0.1']\ntrust.internal = {internal}");
+        // With all of LiveKit's paths open, what guards one of them has to know each of its spellings.
+        let config = format!(
+            "trust.proxies = ['127.0.0.1']\ntrust.internal = {internal}\nupstreams.expose = ['livekit']"
+        );
         let gateway = Gateway::everything_to(&upstream.url(), &config).await;
         let fields = [("x-forwarded-for", client), SIGNED[0], SIGNED[1]];
         for target in inside {

@@ -154,6 +154,80 @@ async fn head_has_the_fields_of_get_and_no_body() {
     );
 }
 
+/// RFC 9113 section 8.1: an answer to `HEAD` ends with its head; a body after it is a connection error for many clients.
+#[tokio::test]
+async fn over_http_2_head_has_no_body_either_whoever_answers() {
+    let upstream = RawUpstream::content().await;
+    let gateway = Gateway::everything_to(&upstream.url(), "session.frame_ancestors = []").await;
+    let authority = format!("localhost:{}", gateway.https.port());
+    let token = gateway.token("room01", "ann");
+    let mut connection = H2::connect(&gateway.client(), 65_535).await;
+    let link = format!("/conference/?x={}", &token[..10]);
+    for (at, path) in [
+        "/conference/",
+        &link,
+        "/conference/?access_token=x",
+        "/conference/assets/config.js",
+        "/conference/nothing.js",
+        "/nowhere",
+        "/",
+        "/api/a%2Fb",
+        "/auth/room/create",
+        "/auth/room/getJoinToken",
+        "/key/bigbluebutton/api/join?meetingID=a",
+        "/lti/v1",
+        "/download/recording/x",
+        "/livekit/debug/",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let stream = u32::try_from(at * 2 + 1).unwrap();
+        let fields = [
+            (":method", "HEAD"),
+            (":scheme", "https"),
+            (":authority", authority.as_str()),
+            (":path", path),
+        ];
+        connection.request(stream, &fields).await;
+        assert!(connection.ends_with_its_head(stream).await, "{path}");
+    }
+}
+
+/// RFC 9110 section 9.3.2: the fields are those of `GET`.
+#[tokio::test]
+async fn what_is_answered_here_has_the_length_of_get_in_the_answer_to_head() {
+    let gateway = down_without_upstreams().await;
+    for target in [
+        "/conference/",
+        "/nowhere",
+        "/conference/assets/config.js",
+        "/auth/room/create",
+    ] {
+        let client = gateway.client();
+        let got = client.request("GET", target, &[], b"").await;
+        for head in [
+            client.request("HEAD", target, &[], b"").await,
+            client.request_h2("HEAD", target, &[], b"").await,
+        ] {
+            assert_eq!((head.status, head.body.len()), (got.status, 0), "{target}");
+            assert_eq!(
+                head.header("content-length"),
+                got.header("content-length"),
+                "{target}"
+            );
+            assert_eq!(
+                head.header("content-length"),
+                Some(got.body.len().to_string().as_str())
+            );
+        }
+    }
+}
+
+async fn down_without_upstreams() -> Gateway {
+    Gateway::with("upstreams.server = []").await
+}
+
 #[tokio::test]
 async fn an_answer_without_a_body_stays_one() {
     for line in [

@@ -101,6 +101,18 @@ impl H2 {
         }
     }
 
+    /// Is the answer on this stream over with its head, so that no body follows, not even an empty one?
+    pub async fn ends_with_its_head(&mut self, stream: u32) -> bool {
+        loop {
+            let (kind, flags, on, payload) = self.next().await.expect("the connection ended");
+            match kind {
+                HEADERS if on == stream => return flags & END_STREAM != 0,
+                PING if flags & ACK == 0 => self.frame(PING, ACK, 0, &payload).await,
+                _ => {}
+            }
+        }
+    }
+
     /// Answers pings and takes nothing else until the connection ends; says how many bytes of bodies came.
     pub async fn until_closed(&mut self) -> usize {
         let mut bytes = 0;

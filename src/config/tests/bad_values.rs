@@ -53,6 +53,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ),
     ("listen.admin", "9180", "9180 is no string", SOCKET_OR_NONE),
     (
+        "listen.admin_hosts",
+        "[\"gateway:9180\"]",
+        "\"gateway:9180\" is no host",
+        "write a host name or an IP address without a port, such as conf.example.org",
+    ),
+    (
         "listen.proxy_protocol",
         "\"yes\"",
         "\"yes\" is neither true nor false",
@@ -110,7 +116,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     (
         "plugnmeet.secret_file",
         "\"gone\"",
-        "\"gone\" cannot be read: No such file or directory (os error 2)",
+        "names a file that can't be read: No such file or directory (os error 2)",
         "name a readable file that holds the server's client_info.secret",
     ),
     (
@@ -154,7 +160,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "upstreams.expose",
         "[\"webhook\"]",
         "\"webhook\" is not known here",
-        "write \"login\" or \"metrics\"",
+        "write \"login\", \"metrics\", \"ws\", \"livekit\" or \"etherpad_admin\"",
     ),
     (
         "client.path",
@@ -422,6 +428,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"https://a.example/a;b\"",
         "\"https://a.example/a;b\" would end the policy that names it",
         REPORT,
+    ),
+    (
+        "headers.hsts",
+        "\"half a year\"",
+        "\"half a year\" is no duration",
+        "write a duration such as 180d or 12h",
     ),
     (
         "headers.csp_sources",

@@ -2,6 +2,8 @@
 
 mod bad_values;
 
+use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
 use super::{reader::NO_FILE, *};
 use crate::limits::StoreSettings;
 
@@ -71,8 +73,8 @@ fn the_example_of_a_host_lacks_only_what_its_machine_has() {
     assert_eq!(
         told(HOST, &[]),
         [
-            "gateway.toml:17: plugnmeet.secret_file: \"/etc/plugnmeet-gateway/plugnmeet-secret\" cannot be read: No such \
-             file or directory (os error 2); name a readable file that holds the server's client_info.secret",
+            "gateway.toml:17: plugnmeet.secret_file: names a file that can't be read: No such file or directory (os error \
+             2); name a readable file that holds the server's client_info.secret",
             "gateway.toml:27: client.path: \"/opt/plugNmeet/client/dist\" cannot be read: No such file or directory (os \
              error 2); name the folder of the client's build, or its client.zip",
         ]
@@ -373,7 +375,8 @@ fn keys_of_the_clients_own_become_json_and_ours_stay_ours() {
 fn a_secret_comes_from_one_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
-    std::fs::write(&file, "a secret of a file that is long enough\r\n").unwrap();
+    std::fs::write(&file, "\u{feff}a secret of a file that is long enough \t\r\n\n").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     let file = file.to_str().unwrap();
     let by_file = format!("[plugnmeet]\nsecret_file = '{file}'\n");
     let secret = |text: &str, pairs: &[(&str, &str)]| {
@@ -405,6 +408,73 @@ fn a_secret_comes_from_one_place() {
              server's client_info.secret"
         ]
     );
+}
+
+#[test]
+fn a_secret_file_that_others_had_a_hand_in_is_refused_and_one_that_they_may_read_is_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "a secret of a file that is long enough").unwrap();
+    let file = path.to_str().unwrap();
+    let chmod = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    let caller = "[[callers]]\nname = 'a'\napi_key = 'k'\n";
+    let other = "secret = 'zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6'\n";
+    for (text, place) in [
+        (
+            format!("[plugnmeet]\nsecret_file = '{file}'\n"),
+            "gateway.toml:2: plugnmeet.secret_file",
+        ),
+        (
+            format!("{caller}secret_file = '{file}'\n"),
+            "gateway.toml:4: callers.secret_file",
+        ),
+        (
+            format!("{caller}{other}old_secret_file = '{file}'\n"),
+            "gateway.toml:5: callers.old_secret_file",
+        ),
+    ] {
+        for mode in [0o640, 0o604] {
+            chmod(mode);
+            let what = format!("can be read by others than its owner (mode {mode:o}): chmod 600 it");
+            assert_eq!(
+                parse(&text).unwrap().warnings,
+                [format!("{place}: \"{file}\" {what}")]
+            );
+        }
+        for mode in [0o620, 0o602] {
+            chmod(mode);
+            let what = format!(
+                "may be written by others (mode {mode:o}); chmod 600 it, and make a new secret if others had it"
+            );
+            assert_eq!(told(&text, &[]), [format!("{place}: \"{file}\" {what}")]);
+        }
+    }
+}
+
+/// A slip of the pen that is made often, and its message goes into logs.
+#[test]
+fn a_secret_at_the_key_of_its_file_is_not_shown() {
+    let long = "k".repeat(300);
+    for secret in [
+        "zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6",
+        "a/b+c=",
+        "/x/y",
+        " ",
+        &long,
+    ] {
+        let caller = "[[callers]]\nname = 'a'\napi_key = 'k'\n";
+        let text = format!("[plugnmeet]\nsecret_file = '{secret}'\n{caller}secret_file = '{secret}'\n");
+        let told = told(&text, &[]);
+        assert_eq!(told.len(), 2, "{told:?}");
+        for (told, place) in told
+            .iter()
+            .zip(["2: plugnmeet.secret_file", "6: callers.secret_file"])
+        {
+            let start = format!("gateway.toml:{place}: names a file that can't be read: ");
+            assert!(told.starts_with(&start), "{told}");
+            assert!(secret.trim().is_empty() || !told.contains(secret), "{told}");
+        }
+    }
 }
 
 #[test]
