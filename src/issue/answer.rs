@@ -24,10 +24,14 @@ pub(super) struct Whole {
 
 impl Whole {
     pub(super) async fn of(response: Response<Body>) -> Result<Self, Failure> {
+        Self::of_at_most(response, MAX_ANSWER_BYTES).await
+    }
+
+    pub(super) async fn of_at_most(response: Response<Body>, max_bytes: usize) -> Result<Self, Failure> {
         let (mut head, body) = response.into_parts();
         // Said to callers that send `Origin`, and each that shares this answer is told for itself (`crate::route`).
         head.headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+        let body = Limited::new(body, max_bytes).collect().await;
         let body = body
             .map_err(|error| IssueError::AnswerBroken(error).into_failure())?
             .to_bytes();
@@ -67,6 +71,18 @@ impl Whole {
     pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         let good = self.status == StatusCode::OK;
         good.then(|| serde_json::from_slice(&self.body).ok()).flatten()
+    }
+
+    /// Its bytes, unless they are encoded.
+    pub(super) fn body_if_plain(&self) -> Option<&[u8]> {
+        (!self.headers.contains_key(header::CONTENT_ENCODING)).then_some(&self.body)
+    }
+
+    /// The same answer with other bytes.
+    pub(super) fn with_body(mut self, body: Bytes) -> Self {
+        self.headers.remove(header::CONTENT_LENGTH);
+        self.body = body;
+        self
     }
 
     pub(super) fn into_response(self) -> Response<Body> {

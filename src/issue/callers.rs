@@ -6,13 +6,10 @@
 //! Source: product.md "Issuing tokens".
 
 use aws_lc_rs::constant_time;
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
-};
 use serde_json::value::RawValue;
 
 use crate::{
+    blocks::parent_of,
     secret::Secret,
     token::{RequestKey, TokenKeys},
 };
@@ -92,16 +89,13 @@ impl Callers {
         found.filter(|caller| caller.enabled)
     }
 
-    /// May a session in this room go on that this caller asked for? Where nobody knows who did, it may have been anybody
-    /// who could, and so one who is cut off.
+    /// May a session in this room go on that this caller asked for? One of which nobody knows who asked for it is the
+    /// server's own: that one caller is cut off says nothing of it.
     pub(super) fn may_go_on(&self, name: Option<&str>, room_id: &str) -> bool {
-        let mut callers = self.all.iter();
-        match name {
-            Some(name) => {
-                callers.any(|caller| caller.name == name && caller.enabled && caller.may_use(room_id))
-            }
-            None => callers.all(|caller| caller.enabled || !caller.may_use(room_id)),
-        }
+        let name = name.unwrap_or(SERVER);
+        self.all
+            .iter()
+            .any(|caller| caller.name == name && caller.enabled && caller.may_use(room_id))
     }
 }
 
@@ -129,8 +123,10 @@ impl Caller {
         self.rooms.iter().any(|pattern| pattern == "*")
     }
 
+    /// May it use this room? With a room it has its breakout rooms too.
     pub(super) fn may_use(&self, room_id: &str) -> bool {
-        self.rooms.iter().any(|pattern| matches(pattern, room_id))
+        let may_use = |room_id: &str| self.rooms.iter().any(|pattern| matches(pattern, room_id));
+        may_use(room_id) || parent_of(room_id).is_some_and(may_use)
     }
 }
 
@@ -155,44 +151,6 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// Is this one JSON object, and nothing else?
 pub(super) fn is_object(body: &[u8]) -> bool {
     serde_json::from_slice::<&RawValue>(body).is_ok_and(|value| value.get().starts_with('{'))
-}
-
-/// The one room that a body on `/auth` names, under either spelling (contract.md section 2); none if there is none, or
-/// if it could be read in two ways.
-pub(super) fn room_of(body: &[u8]) -> Option<String> {
-    let OneRoom(room) = serde_json::from_slice(body).ok()?;
-    room
-}
-
-struct OneRoom(Option<String>);
-
-impl<'de> Deserialize<'de> for OneRoom {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = OneRoom;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OneRoom, A::Error> {
-                let (mut room, mut seen) = (None, 0);
-                while let Some(key) = map.next_key::<String>()? {
-                    if key == "room_id" || key == "roomId" {
-                        room = Some(map.next_value::<String>()?);
-                        seen += 1;
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(OneRoom(room.filter(|_| seen == 1)))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
 }
 
 #[cfg(test)]
@@ -223,21 +181,67 @@ mod tests {
         }
     }
 
+    fn caller(name: &str, rooms: &[&str], enabled: bool) -> CallerSettings {
+        CallerSettings {
+            name: name.into(),
+            api_key: format!("{name}-key"),
+            secrets: vec![Secret::new("s3cret".into())],
+            rooms: rooms.iter().map(|&room| room.into()).collect(),
+            may_issue_admin: false,
+            enabled,
+        }
+    }
+
+    fn callers(others: &[CallerSettings]) -> Callers {
+        let keys = TokenKeys::new("plugnmeet".into(), &Secret::new("s3cret".into())).unwrap();
+        Callers::new(&keys, others)
+    }
+
+    const BREAKOUT: &str = "math-0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5b";
+
     #[test]
-    fn a_body_names_one_room_or_none() {
-        assert_eq!(
-            room_of(br#"{"room_id":"a","metadata":{"room_id":"b"}}"#),
-            Some("a".into())
-        );
-        assert_eq!(room_of(br#"{"room\u0049d":"a"}"#), Some("a".into()));
-        for body in [
-            r#"{"room_id":"a","roomId":"a"}"#,
-            r#"{"room_id":"a","room_id":"b"}"#,
-            "{}",
-            "[]",
-            r#"{"room_id":1}"#,
+    fn a_rooms_breakout_rooms_are_its_callers_and_rooms_that_are_merely_called_alike_are_not() {
+        let callers = callers(&[caller("math", &["math"], true)]);
+        let math = callers.find(b"math-key").unwrap();
+        assert!(math.may_use("math"));
+        assert!(math.may_use(BREAKOUT));
+        assert!(callers.may_go_on(Some("math"), BREAKOUT));
+        for room in [
+            "math-2",
+            "math-b1",
+            "math2",
+            "mat",
+            "math-",
+            "-0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5b",
+            "0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5b",
+            "math0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5b",
+            "math_0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5b",
+            "math-0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5",
+            "math-0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5bc",
+            "math-0b7a6f0e-1c2d-4e3f-8a9b_0c1d2e3f4a5b",
+            "math-0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5g",
+            "art-0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a5b",
+            "math-ä0b7a6f0e-1c2d-4e3f-8a9b-0c1d2e3f4a",
         ] {
-            assert_eq!(room_of(body.as_bytes()), None, "{body}");
+            assert!(!math.may_use(room), "{room}");
+            assert!(!callers.may_go_on(Some("math"), room), "{room}");
+        }
+    }
+
+    #[test]
+    fn a_session_goes_on_unless_it_is_known_whose_it_is_and_that_one_is_cut_off() {
+        let callers = callers(&[caller("on", &["math"], true), caller("off", &["*"], false)]);
+        for (name, room, goes_on) in [
+            (None, "math", true),
+            (None, "any", true),
+            (Some(SERVER), "any", true),
+            (Some("on"), "math", true),
+            (Some("on"), "any", false),
+            (Some("off"), "math", false),
+            // Taken out of the configuration.
+            (Some("gone"), "math", false),
+        ] {
+            assert_eq!(callers.may_go_on(name, room), goes_on, "{name:?} {room}");
         }
     }
 }

@@ -102,7 +102,7 @@ impl Issue {
     async fn join(
         &self,
         joining: Joining,
-        passed: Result<Passed, IssueError>,
+        passed: Result<Passed<'static>, IssueError>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         let Joining {
@@ -125,7 +125,7 @@ impl Issue {
         query: &[u8],
         about: &About,
         joining: &mut Joining,
-    ) -> Result<Passed, IssueError> {
+    ) -> Result<Passed<'static>, IssueError> {
         let client = about.client;
         if !self.keys.is_api_key(path.key.as_bytes()) {
             return Err(self.refused_call(BbbRefusal::WrongKey, client).await);
@@ -171,7 +171,7 @@ impl Issue {
         request: Request<Incoming>,
         about: &About,
         joining: &mut Joining,
-    ) -> Result<Passed, IssueError> {
+    ) -> Result<Passed<'static>, IssueError> {
         envelope::check_media(request.headers(), false)?;
         let token = authorization(request.headers())?.unwrap_or_default().to_owned();
         let request = self.whole(request).await?;
@@ -184,7 +184,7 @@ impl Issue {
         request: Request<Incoming>,
         about: &About,
         joining: &mut Joining,
-    ) -> Result<Passed, IssueError> {
+    ) -> Result<Passed<'static>, IssueError> {
         envelope::check_media(request.headers(), false)?;
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
             return Err(AuthRefusal::MediaType.into());

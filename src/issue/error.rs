@@ -7,7 +7,12 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{answer, bbb_refusal::BbbRefusal, envelope::AuthRefusal, request::RequestError};
+use super::{
+    answer,
+    bbb_refusal::BbbRefusal,
+    envelope::AuthRefusal,
+    request::{JsonError, RequestError},
+};
 use crate::{
     limits::OverLimit,
     reply::{Body, BoxError, Failure, ServerCode},
@@ -40,10 +45,14 @@ pub enum IssueError {
     NotAnObject,
     /// The caller is held to other rooms.
     RoomNotAllowed,
-    /// The endpoint is the server's own parts' alone.
-    EndpointNotAllowed,
+    /// The id of a room that the server would make none with.
+    RoomIdFormat,
+    /// Whose room this is about can't be judged, or need not be.
+    Held(Held),
     /// The caller makes no moderators.
     AdminNotAllowed,
+    /// The caller makes neither hidden participants nor bots.
+    BotNotAllowed,
     /// One limit has been reached.
     OverLimit(OverLimit),
     /// Removed from the meeting by an admin, to stay out.
@@ -54,6 +63,72 @@ pub enum IssueError {
     Signing(jsonwebtoken::errors::Error),
     /// The server's answer broke off.
     AnswerBroken(BoxError),
+}
+
+/// Why a caller's call goes no further, though it names no room of another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Recorders alone report there.
+    Recorder,
+    /// The endpoint may show or change every room.
+    Closed,
+    /// An upload whose room is not what is signed.
+    NoUpload,
+    /// The body can be read in two ways, or in none.
+    Unreadable(JsonError),
+    /// The body names no room, nor anything of one.
+    NoRoom,
+    /// A list without rooms is of all there are.
+    AllRooms,
+    /// More than may be asked for.
+    TooMany,
+    /// The server did not say whose room it is.
+    Unsaid,
+}
+
+impl Held {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Recorder | Self::Closed | Self::NoUpload => "endpoint_not_allowed",
+            Self::Unreadable(_) | Self::NoRoom | Self::AllRooms | Self::TooMany | Self::Unsaid => {
+                "room_not_allowed"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recorder => f.write_str("this endpoint is for recorders, under the server's own API key"),
+            Self::Closed => f.write_str(
+                "this API key is held to its rooms, and what this endpoint reaches can't be held to them",
+            ),
+            Self::NoUpload => f.write_str("an upload has to be multipart/form-data, with a signed Room-Id"),
+            Self::Unreadable(error) => {
+                write!(
+                    f,
+                    "this API key is held to its rooms, and the body can't be read: {error}"
+                )
+            }
+            Self::NoRoom => f.write_str("this API key is held to its rooms, and the body names none"),
+            Self::AllRooms => f.write_str(
+                "this API key is held to its rooms: name them in room_ids, as none means all rooms",
+            ),
+            Self::TooMany => {
+                f.write_str("this API key is held to its rooms: 50 recordings at most in one merge")
+            }
+            Self::Unsaid => f.write_str(
+                "this API key is held to its rooms, and the meeting server did not say whose room this is",
+            ),
+        }
+    }
+}
+
+impl From<Held> for IssueError {
+    fn from(held: Held) -> Self {
+        Self::Held(held)
+    }
 }
 
 impl From<AuthRefusal> for IssueError {
@@ -107,8 +182,12 @@ impl fmt::Display for IssueError {
             Self::Request(error) => error.fmt(f),
             Self::NotAnObject => f.write_str("the body is no JSON object"),
             Self::RoomNotAllowed => f.write_str("this API key may not use this room"),
-            Self::EndpointNotAllowed => f.write_str("this API key may not use this endpoint"),
+            Self::RoomIdFormat => {
+                f.write_str("room_id should only contain ASCII letters (a-z A-Z), digits (0-9) or -_")
+            }
+            Self::Held(held) => held.fmt(f),
             Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
+            Self::BotNotAllowed => f.write_str("this API key may not issue hidden tokens, nor a bot's"),
             Self::OverLimit(over) => over.fmt(f),
             Self::Blocked => f.write_str("this user is blocked to join this session"),
             Self::NoRoute => f.write_str("nothing is served at this path"),
@@ -135,8 +214,10 @@ impl std::error::Error for IssueError {
             | Self::Request(_)
             | Self::NotAnObject
             | Self::RoomNotAllowed
-            | Self::EndpointNotAllowed
+            | Self::RoomIdFormat
+            | Self::Held(_)
             | Self::AdminNotAllowed
+            | Self::BotNotAllowed
             | Self::OverLimit(_)
             | Self::Blocked
             | Self::NoRoute => None,
@@ -158,13 +239,14 @@ impl IssueError {
             Self::BodyBroken => "body_broken",
             Self::NotPost => "not_post",
             Self::Request(RequestError::Json(_)) => "bad_json",
-            Self::Request(RequestError::Rules(_)) => "bad_field",
+            Self::Request(RequestError::Rules(_)) | Self::RoomIdFormat => "bad_field",
             Self::Request(RequestError::Reserved(_)) => "reserved",
             Self::Request(RequestError::UserId(_)) => "bad_user_id",
             Self::NotAnObject => "not_an_object",
             Self::RoomNotAllowed => "room_not_allowed",
-            Self::EndpointNotAllowed => "endpoint_not_allowed",
+            Self::Held(held) => held.code(),
             Self::AdminNotAllowed => "admin_not_allowed",
+            Self::BotNotAllowed => "bot_not_allowed",
             Self::OverLimit(_) => "over_limit",
             Self::Blocked => "user_blocked",
             Self::NoRoute => "no_route",
@@ -178,8 +260,8 @@ impl IssueError {
     pub fn into_answer(self) -> Result<Response<Body>, Failure> {
         let code = match &self {
             Self::Request(error) if error.is_internal() => ServerCode::InternalServerError,
-            Self::Request(_) | Self::NotAnObject => ServerCode::InvalidParameters,
-            Self::RoomNotAllowed | Self::EndpointNotAllowed | Self::AdminNotAllowed => {
+            Self::Request(_) | Self::RoomIdFormat | Self::NotAnObject => ServerCode::InvalidParameters,
+            Self::RoomNotAllowed | Self::Held(_) | Self::AdminNotAllowed | Self::BotNotAllowed => {
                 ServerCode::PermissionDenied
             }
             Self::NotPost => return Ok(no_such_route()),
@@ -208,15 +290,19 @@ impl IssueError {
             Self::OverLimit(over) => return Failure::from(*over),
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::TwoTokens | Self::Unreadable | Self::BodyBroken | Self::Request(_) | Self::NotAnObject => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::TwoTokens
+            | Self::Unreadable
+            | Self::BodyBroken
+            | Self::Request(_)
+            | Self::RoomIdFormat
+            | Self::NotAnObject => StatusCode::BAD_REQUEST,
             Self::NotPost | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::AnotherUser
             | Self::Blocked
             | Self::RoomNotAllowed
-            | Self::EndpointNotAllowed
-            | Self::AdminNotAllowed => StatusCode::FORBIDDEN,
+            | Self::Held(_)
+            | Self::AdminNotAllowed
+            | Self::BotNotAllowed => StatusCode::FORBIDDEN,
             Self::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::AnswerBroken(_) => StatusCode::BAD_GATEWAY,
         };

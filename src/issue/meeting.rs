@@ -11,17 +11,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use hyper::{
-    Method, Request,
-    header::{self, HeaderValue},
-    http::uri::PathAndQuery,
-};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use super::{Issue, answer::Whole};
+use super::Issue;
 use crate::proxy::About;
 
 /// Where the server is asked.
@@ -106,17 +100,8 @@ impl Issue {
         struct Info {
             sid: String,
         }
-        let mut request = Request::new(Bytes::from(json!({ "room_id": room_id }).to_string()));
-        *request.method_mut() = Method::POST;
-        let json = HeaderValue::from_static("application/json");
-        request.headers_mut().insert(header::CONTENT_TYPE, json);
-        let body = request.body().clone();
-        self.sign_anew(request.headers_mut(), &body);
-        let answer = async {
-            let path = PathAndQuery::from_static(PATH);
-            Whole::of(self.server()?.forward_whole(request, path, about).await?).await
-        };
-        let Ok(Ok(whole)) = tokio::time::timeout(PATIENCE, answer).await else {
+        let asked = json!({ "room_id": room_id });
+        let Some(whole) = self.ask(PATH, &asked, about, PATIENCE).await else {
             return Meeting::Unknown;
         };
         match whole.json::<Answer>() {

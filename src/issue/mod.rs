@@ -12,7 +12,9 @@
 //!
 //! Sources: product.md "Issuing tokens", contract.md sections 1 to 4, sdk-behaviour.md.
 
+mod active_rooms;
 mod answer;
+mod ask;
 mod bbb;
 mod bbb_refusal;
 mod body;
@@ -22,10 +24,13 @@ mod callers;
 mod coalesce;
 mod doors;
 mod embedded;
+mod endpoint;
 pub mod envelope;
 mod error;
 mod learned;
 mod meeting;
+mod other_endpoints;
+mod owners;
 mod protobuf;
 mod removal;
 mod renewal;
@@ -34,9 +39,7 @@ pub mod request;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hyper::{
-    Method, Request, Response, StatusCode, body::Incoming, header::HeaderValue, http::uri::PathAndQuery,
-};
+use hyper::{Method, Request, Response, body::Incoming, header::HeaderValue, http::uri::PathAndQuery};
 
 use self::{
     answer::Whole,
@@ -46,12 +49,14 @@ use self::{
     embedded::Embedded,
     envelope::{API_KEY, AuthRefusal, HASH_SIGNATURE},
     meeting::Meetings,
+    owners::Owners,
     request::TokenRequest,
 };
 pub use self::{
     bbb::BbbPath,
     callers::{CallerSettings, SERVER},
     embedded::EmbeddedSettings,
+    endpoint::Endpoint,
     error::IssueError,
     meeting::Meeting,
     renewal::{GoingOn, RenewalRefused},
@@ -104,31 +109,21 @@ pub struct Issue {
     blocks: Blocks,
     meetings: Meetings,
     calls: Coalesce<Result<Whole, Failure>>,
+    owners: Owners,
     audit: Arc<AuditLog>,
     clock: Clock,
 }
 
-/// An endpoint under `/auth`, by what a caller with a key of its own may do there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `uploadWhiteboardFile`, the one that takes multipart bodies; its room is signed in a header.
-    Upload,
-    /// What its body's `room_id` alone selects.
-    OneRoom,
-    /// Names no room and shows nothing of any.
-    ClientFiles,
-    /// Recorders report here, and nobody else.
-    RecorderNotify,
-    /// Any other: it may reach every room there is.
-    Other,
-}
-
 /// What becomes of another request on `/auth`, or at another door.
-enum Passed {
+enum Passed<'a> {
     /// Its body is still to come; the server checks it.
     Streaming(Request<Incoming>),
     /// It was read and checked, and signed anew for the server if need be.
     Whole(Request<Bytes>),
+    /// Likewise; of the rooms in the answer this caller sees its own.
+    OwnRooms(Request<Bytes>, &'a Caller),
+    /// The server has answered.
+    Answered(Whole),
 }
 
 impl Issue {
@@ -148,6 +143,7 @@ impl Issue {
         };
         let callers = Callers::new(&keys, &settings.callers);
         let calls = Coalesce::new(settings.coalesce);
+        let owners = Owners::new(clock.clone());
         Self {
             settings,
             embedded,
@@ -159,6 +155,7 @@ impl Issue {
             blocks: Blocks::default(),
             meetings: Meetings::default(),
             calls,
+            owners,
             audit: Arc::new(audit),
             clock,
         }
@@ -227,85 +224,10 @@ impl Issue {
         self.limits.failure(client).await
     }
 
-    /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only
-    /// what it could be talked round with, and who has a key of ours in place of the server's.
-    pub async fn auth(
-        &self,
-        request: Request<Incoming>,
-        endpoint: Endpoint,
-        about: &About,
-    ) -> Result<Response<Body>, Failure> {
-        let passed = self.pass(request, endpoint, about.client).await;
-        let unchecked = matches!(passed, Ok(Passed::Streaming(_)));
-        let response = self.passed(passed, about).await?;
-        // A guess too, whoever checked it.
-        if unchecked
-            && response.status() == StatusCode::UNAUTHORIZED
-            && let Err(over) = self.limits.failure(about.client).await
-        {
-            return IssueError::from(over).into_answer();
-        }
-        Ok(response)
-    }
-
-    async fn pass(
-        &self,
-        request: Request<Incoming>,
-        endpoint: Endpoint,
-        client: ClientAddr,
-    ) -> Result<Passed, IssueError> {
-        let caller = self
-            .envelope(&request, endpoint == Endpoint::Upload, client)
-            .await?;
-        if caller.is_server() {
-            return Ok(Passed::Streaming(request));
-        }
-        if endpoint == Endpoint::RecorderNotify {
-            return Err(IssueError::EndpointNotAllowed);
-        }
-        let (mut head, body) = request.into_parts();
-        if envelope::is_multipart(&head.headers) {
-            // Of an upload the room alone is signed (contract.md section 1).
-            let Some(room) = envelope::room_id(&head.headers) else {
-                return Err(self.refused(AuthRefusal::NoRoomId, client).await);
-            };
-            self.check_signature(caller, &head.headers, room.as_bytes(), client)
-                .await?;
-            if !room
-                .to_str()
-                .is_ok_and(|room| request::is_id(room) && caller.may_use(room))
-            {
-                return Err(IssueError::RoomNotAllowed);
-            }
-            let room = room.clone();
-            self.sign_anew(&mut head.headers, room.as_bytes());
-            return Ok(Passed::Streaming(Request::from_parts(head, body)));
-        }
-        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
-        self.check_signature(caller, &head.headers, &body, client).await?;
-        if head.method != Method::POST {
-            return Err(IssueError::NotPost);
-        }
-        // SECURITY: the secret signs tokens too; `header.payload`, signed as a body, would be one.
-        if !callers::is_object(&body) {
-            return Err(IssueError::NotAnObject);
-        }
-        // A room in the body says nothing where the server looks at other fields.
-        let allowed = caller.may_use_all_rooms()
-            || endpoint == Endpoint::ClientFiles
-            || (endpoint == Endpoint::OneRoom
-                && callers::room_of(&body).is_some_and(|room| caller.may_use(&room)));
-        if !allowed {
-            return Err(IssueError::RoomNotAllowed);
-        }
-        self.sign_anew(&mut head.headers, &body);
-        Ok(Passed::Whole(Request::from_parts(head, body)))
-    }
-
     /// What passed goes to the server.
     async fn passed(
         &self,
-        passed: Result<Passed, IssueError>,
+        passed: Result<Passed<'_>, IssueError>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         match passed {
@@ -313,6 +235,8 @@ impl Issue {
                 let unchanged = path_and_query(&request)?;
                 Ok(Box::pin(self.server()?.forward(request, unchanged, about)).await?)
             }
+            Ok(Passed::Answered(answer)) => Ok(answer.into_response()),
+            Ok(Passed::OwnRooms(request, caller)) => self.own_rooms(request, caller, about).await,
             Ok(Passed::Whole(request)) => {
                 let unchanged = path_and_query(&request)?;
                 Ok(self.server()?.forward_whole(request, unchanged, about).await?)
@@ -346,6 +270,9 @@ impl Issue {
         }
         if wanted.asks_for_admin() && !caller.may_issue_admin() {
             return Err(IssueError::AdminNotAllowed);
+        }
+        if wanted.asks_for_bot() && !caller.may_issue_admin() {
+            return Err(IssueError::BotNotAllowed);
         }
         if let Some(embedded) = &self.embedded {
             // No room here makes up its own ids, so the sent one is the final one.

@@ -181,24 +181,11 @@ impl Table {
         };
         let ends_at = |at: usize| lower.get(at).copied().flatten().is_none();
         if is(0, "auth") {
-            let endpoint = |group: &str, name: &str| is(1, group) && is(2, name) && ends_at(3);
-            let one_room = [
-                "create",
-                "isRoomActive",
-                "getActiveRoomInfo",
-                "endRoom",
-                "broadcastToRoom",
-            ];
-            return Some(if endpoint("room", "getJoinToken") {
+            let [_, group, name, ..] = lower;
+            return Some(if is(1, "room") && is(2, "getJoinToken") && ends_at(3) {
                 Route::Issue
-            } else if endpoint("room", "uploadWhiteboardFile") {
-                Route::Auth(Endpoint::Upload)
-            } else if one_room.iter().any(|name| endpoint("room", name)) {
-                Route::Auth(Endpoint::OneRoom)
-            } else if is(1, "getClientFiles") && ends_at(2) {
-                Route::Auth(Endpoint::ClientFiles)
-            } else if endpoint("recorder", "notify") {
-                Route::Auth(Endpoint::RecorderNotify)
+            } else if ends_at(3) {
+                Route::Auth(Endpoint::of(group.unwrap_or_default(), name.unwrap_or_default()))
             } else {
                 Route::Auth(Endpoint::Other)
             });

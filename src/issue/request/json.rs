@@ -77,7 +77,7 @@ pub(super) struct Key<'a> {
 
 /// A place in a text. Each method reads one thing, with the white space before it.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(in crate::issue) struct Reader<'a> {
     text: &'a [u8],
     at: usize,
     depth: usize,
@@ -107,6 +107,26 @@ impl<'a> Reader<'a> {
                     break;
                 }
                 self.expect(b',', "a comma or the end of the object")?;
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads an array. `element` is called before each element and has to read it.
+    pub(super) fn array(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        self.expect(b'[', "an array")?;
+        self.depth += 1;
+        if !self.take(b']') {
+            loop {
+                element(self)?;
+                if self.take(b']') {
+                    break;
+                }
+                self.expect(b',', "a comma or the end of the array")?;
             }
         }
         self.depth -= 1;

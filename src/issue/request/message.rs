@@ -23,7 +23,7 @@ pub(super) fn read(body: &[u8]) -> Result<GenerateTokenReq, JsonError> {
 }
 
 /// A kind of field; its default is the unset one.
-trait Field: Default {
+pub(in crate::issue) trait Field: Default {
     /// Reads a value that is not `null`.
     fn read(reader: &mut Reader<'_>) -> Result<Self, JsonError>;
 }
@@ -37,8 +37,8 @@ macro_rules! message {
             clippy::struct_field_names,
             reason = "the .proto's names; some are here only because their values must have the right form"
         )]
-        pub(super) struct $name {
-            $(pub(super) $field: $kind,)*
+        pub(in crate::issue) struct $name {
+            $(pub(in crate::issue) $field: $kind,)*
         }
 
         impl Field for $name {
@@ -60,6 +60,8 @@ macro_rules! message {
         }
     };
 }
+
+pub(super) use message;
 
 message! {
     /// The body.
@@ -124,7 +126,7 @@ message! {
 
 /// An enum that is open: numbers without a name are kept, names without a number leave it unset.
 #[derive(Debug, Default)]
-pub(super) struct ClientType(pub(super) i32);
+pub(in crate::issue) struct ClientType(pub(super) i32);
 
 impl Field for ClientType {
     fn read(reader: &mut Reader<'_>) -> Result<Self, JsonError> {
@@ -187,7 +189,7 @@ impl<F: Field> Field for Option<F> {
 }
 
 /// Notes that a field was given, whatever its value.
-fn give(given: &mut Vec<&str>, field: &'static str, key: &Key<'_>) -> Result<(), JsonError> {
+pub(super) fn give(given: &mut Vec<&str>, field: &'static str, key: &Key<'_>) -> Result<(), JsonError> {
     if given.contains(&field) {
         return Err(JsonError {
             at: key.at,
@@ -199,7 +201,7 @@ fn give(given: &mut Vec<&str>, field: &'static str, key: &Key<'_>) -> Result<(),
 }
 
 /// Whether a key is a field's name, or that name in lowerCamelCase.
-fn is_spelling(field: &str, key: &str) -> bool {
+pub(super) fn is_spelling(field: &str, key: &str) -> bool {
     let mut after_underscore = false;
     let lower_camel = field.chars().filter_map(|letter| {
         let is_capital = std::mem::replace(&mut after_underscore, letter == '_');

@@ -12,6 +12,7 @@
 mod escape;
 mod json;
 mod message;
+pub(super) mod named;
 mod number;
 mod rules;
 #[cfg(test)]
@@ -23,6 +24,10 @@ use std::fmt;
 pub use json::{JsonError, JsonProblem};
 pub(super) use rules::is_id;
 pub use rules::{Reserved, UserIdProblem, Violation};
+
+/// The user ids of the server's recorder and of its live streams; a room that makes up ids keeps these
+/// (contract.md section 3).
+const BOTS: [&str; 2] = ["RECORDER_BOT", "RTMP_BOT"];
 
 /// What a checked body asks for, as far as the gateway uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +58,11 @@ impl TokenRequest {
     /// Asks for any of an administrator's marks?
     pub fn asks_for_admin(&self) -> bool {
         self.is_admin || self.shown_as_admin
+    }
+
+    /// Asks to be a participant whom nobody sees, or one of the two whom the server makes for itself?
+    pub fn asks_for_bot(&self) -> bool {
+        self.is_hidden || BOTS.contains(&self.user_id.as_str())
     }
 
     /// Checks the name and the `user_id` with which the user enters the room.

@@ -1,0 +1,41 @@
+//! A question of our own to plugnmeet-server, under its own key.
+//!
+//! Not here: what is asked, and what follows from the answer (`super::owners`, `super::renewal`).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::{
+    Method, Request,
+    header::{self, HeaderValue},
+    http::uri::PathAndQuery,
+};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{Issue, answer::Whole};
+use crate::proxy::About;
+
+impl Issue {
+    /// The server's answer to this, whatever it is; none if there was none within `patience`.
+    pub(super) async fn ask(
+        &self,
+        path: &'static str,
+        body: &Value,
+        about: &About,
+        patience: Duration,
+    ) -> Option<Whole> {
+        let body = Bytes::from(body.to_string());
+        let mut request = Request::new(body.clone());
+        *request.method_mut() = Method::POST;
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+        self.sign_anew(request.headers_mut(), &body);
+        let server = self.server().ok()?;
+        let answer = async {
+            let path = PathAndQuery::from_static(path);
+            Whole::of(server.forward_whole(request, path, about).await?).await
+        };
+        timeout(patience, answer).await.ok()?.ok()
+    }
+}

@@ -1,0 +1,277 @@
+//! The endpoints under `/auth` beside `getJoinToken`, for callers with keys of their own: each is held to its rooms,
+//! whatever the call names them by, and signed anew for the server's key.
+//!
+//! Read from the body is what the server reads there (`super::request::named`); where that is the id of a thing, the
+//! server is asked for its room (`super::owners`). What can't be judged is refused, and the answer says why.
+//!
+//! Not here: calls under the server's own key, which the server checks itself.
+//!
+//! Sources: product.md "Issuing tokens", several callers; contract.md sections 1, 2 and 8.
+
+use bytes::Bytes;
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, header};
+
+use super::{
+    Issue, IssueError, Passed, active_rooms,
+    answer::Whole,
+    body,
+    callers::{self, Caller},
+    endpoint::{Endpoint, Listed, Thing},
+    envelope::{self, AuthRefusal},
+    error::Held,
+    owners::{Asked, Owner},
+    request::{
+        self,
+        named::{self, List, Merge, OneAnalytics, OneArtifact, OneRecording, OneRoom},
+    },
+};
+use crate::{
+    proxy::About,
+    reply::{Body, Failure},
+};
+
+/// What `getActiveRoomsInfo` says of some hundreds of rooms: 4 KiB each, and 1 KiB for each participant.
+const MAX_ROOMS_BYTES: usize = 16 * 1024 * 1024;
+
+/// Recordings in one merge: for each the server is asked once.
+const MAX_MERGED: usize = 50;
+
+/// Why a call goes no further.
+enum Stop {
+    Refused(IssueError),
+    /// The server has said so already.
+    Answered(Whole),
+}
+
+impl From<IssueError> for Stop {
+    fn from(error: IssueError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Held> for Stop {
+    fn from(held: Held) -> Self {
+        Self::Refused(IssueError::Held(held))
+    }
+}
+
+impl Issue {
+    /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only
+    /// what it could be talked round with, and who has a key of ours in place of the server's.
+    pub async fn auth(
+        &self,
+        request: Request<Incoming>,
+        endpoint: Endpoint,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        let passed = self.pass(request, endpoint, about).await;
+        let unchecked = matches!(passed, Ok(Passed::Streaming(_)));
+        let response = self.passed(passed, about).await?;
+        // A guess too, whoever checked it.
+        if unchecked
+            && response.status() == StatusCode::UNAUTHORIZED
+            && let Err(over) = self.limits.failure(about.client).await
+        {
+            return IssueError::from(over).into_answer();
+        }
+        Ok(response)
+    }
+
+    async fn pass(
+        &self,
+        request: Request<Incoming>,
+        endpoint: Endpoint,
+        about: &About,
+    ) -> Result<Passed<'_>, IssueError> {
+        let client = about.client;
+        let caller = self
+            .envelope(&request, endpoint == Endpoint::Upload, client)
+            .await?;
+        if caller.is_server() {
+            return Ok(Passed::Streaming(request));
+        }
+        if endpoint == Endpoint::RecorderNotify {
+            return Err(Held::Recorder.into());
+        }
+        let (mut head, body) = request.into_parts();
+        if envelope::is_multipart(&head.headers) {
+            // Of an upload the room alone is signed (contract.md section 1).
+            let Some(room) = envelope::room_id(&head.headers) else {
+                return Err(self.refused(AuthRefusal::NoRoomId, client).await);
+            };
+            self.check_signature(caller, &head.headers, room.as_bytes(), client)
+                .await?;
+            may_use(caller, room.to_str().unwrap_or_default())?;
+            let room = room.clone();
+            self.sign_anew(&mut head.headers, room.as_bytes());
+            return Ok(Passed::Streaming(Request::from_parts(head, body)));
+        }
+        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
+        self.check_signature(caller, &head.headers, &body, client).await?;
+        if head.method != Method::POST {
+            return Err(IssueError::NotPost);
+        }
+        // SECURITY: the secret signs tokens too; `header.payload`, signed as a body, would be one.
+        if !callers::is_object(&body) {
+            return Err(IssueError::NotAnObject);
+        }
+        match self.judge(caller, endpoint, &body, about).await {
+            Ok(()) => {}
+            Err(Stop::Refused(error)) => return Err(error),
+            Err(Stop::Answered(whole)) => return Ok(Passed::Answered(whole)),
+        }
+        self.sign_anew(&mut head.headers, &body);
+        let request = Request::from_parts(head, body);
+        Ok(
+            if endpoint == Endpoint::ActiveRooms && !caller.may_use_all_rooms() {
+                Passed::OwnRooms(request, caller)
+            } else {
+                Passed::Whole(request)
+            },
+        )
+    }
+
+    /// May this caller do this? Of one that may use every room only the ids of rooms are looked at.
+    async fn judge(
+        &self,
+        caller: &Caller,
+        endpoint: Endpoint,
+        body: &Bytes,
+        about: &About,
+    ) -> Result<(), Stop> {
+        match endpoint {
+            Endpoint::ClientFiles | Endpoint::ActiveRooms => Ok(()),
+            Endpoint::OneRoom => {
+                let Some(OneRoom { room_id }) = read(caller, body)? else {
+                    return Ok(());
+                };
+                Ok(may_use(caller, &room_id)?)
+            }
+            Endpoint::List(listed) => self.judge_list(caller, listed, body, about).await,
+            Endpoint::Merge => self.judge_merge(caller, body, about).await,
+            Endpoint::Thing(_) | Endpoint::Upload | Endpoint::RecorderNotify | Endpoint::Other
+                if caller.may_use_all_rooms() =>
+            {
+                Ok(())
+            }
+            Endpoint::Thing(thing) => {
+                let id = match thing {
+                    Thing::Recording => read(caller, body)?.map(|named: OneRecording| named.record_id),
+                    Thing::Artifact => read(caller, body)?.map(|named: OneArtifact| named.artifact_id),
+                    Thing::Analytics => read(caller, body)?.map(|named: OneAnalytics| named.file_id),
+                };
+                let id = id.filter(|id| !id.is_empty()).ok_or(Held::NoRoom)?;
+                self.judge_owner(caller, Asked::Thing(thing, id), about).await
+            }
+            Endpoint::Upload => Err(Held::NoUpload.into()),
+            Endpoint::RecorderNotify | Endpoint::Other => Err(Held::Closed.into()),
+        }
+    }
+
+    /// Where a session is named too, the server looks at it alone.
+    async fn judge_list(
+        &self,
+        caller: &Caller,
+        listed: Listed,
+        body: &Bytes,
+        about: &About,
+    ) -> Result<(), Stop> {
+        let Some(List { room_ids, room_sid }) = read(caller, body)? else {
+            return Ok(());
+        };
+        for room_id in &room_ids {
+            may_use(caller, room_id)?;
+        }
+        if caller.may_use_all_rooms() {
+            return Ok(());
+        }
+        match room_sid.and_then(|room_sid| Asked::session(listed, room_sid)) {
+            Some(session) => self.judge_owner(caller, session, about).await,
+            None if room_ids.is_empty() => Err(Held::AllRooms.into()),
+            None => Ok(()),
+        }
+    }
+
+    async fn judge_merge(&self, caller: &Caller, body: &Bytes, about: &About) -> Result<(), Stop> {
+        let Some(Merge { by_session, by_ids }) = read(caller, body)? else {
+            return Ok(());
+        };
+        if let Some(by_ids) = &by_ids {
+            may_use(caller, &by_ids.room_id)?;
+        }
+        if caller.may_use_all_rooms() {
+            return Ok(());
+        }
+        if by_session.is_none() && by_ids.is_none() {
+            return Err(Held::NoRoom.into());
+        }
+        if let Some(session) = by_session {
+            self.judge_owner(caller, Asked::RecordingsOf(session.room_sid), about)
+                .await?;
+        }
+        let ids = by_ids.map(|by_ids| by_ids.recording_ids).unwrap_or_default();
+        if ids.len() > MAX_MERGED {
+            return Err(Held::TooMany.into());
+        }
+        for id in ids {
+            self.judge_owner(caller, Asked::Thing(Thing::Recording, id), about)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn judge_owner(&self, caller: &Caller, asked: Asked, about: &About) -> Result<(), Stop> {
+        match self.owner(asked, about).await {
+            Owner::Room(room_id) if caller.may_use(&room_id) => Ok(()),
+            Owner::Room(_) => Err(IssueError::RoomNotAllowed.into()),
+            Owner::Nobody(answer) => Err(Stop::Answered(answer)),
+            Owner::Unsaid => Err(Held::Unsaid.into()),
+            Owner::Silence => Err(IssueError::AnswerBroken("no answer in time".into()).into()),
+        }
+    }
+
+    /// The server's list of active rooms, without those of others.
+    pub(super) async fn own_rooms(
+        &self,
+        mut request: Request<Bytes>,
+        caller: &Caller,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
+        // It has to be read here.
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+        let unchanged = super::path_and_query(&request)?;
+        let answer = self.server()?.forward_whole(request, unchanged, about).await?;
+        if answer.status() != StatusCode::OK {
+            return Ok(answer);
+        }
+        let answer = Whole::of_at_most(answer, MAX_ROOMS_BYTES).await?;
+        let own = answer
+            .body_if_plain()
+            .and_then(|body| active_rooms::only(body, |room_id| caller.may_use(room_id)));
+        match own {
+            Some(own) => Ok(answer.with_body(own.into()).into_response()),
+            None => IssueError::from(Held::Unsaid).into_answer(),
+        }
+    }
+}
+
+/// What the body names. One that the server can't read either is the server's to refuse, unless the caller is held to
+/// rooms: then nothing goes on that was not judged.
+fn read<M: named::Field>(caller: &Caller, body: &[u8]) -> Result<Option<M>, Held> {
+    match named::read(body) {
+        Ok(message) => Ok(Some(message)),
+        Err(_) if caller.may_use_all_rooms() => Ok(None),
+        Err(error) => Err(Held::Unreadable(error)),
+    }
+}
+
+/// May it use this room? Any room's id has to be one that the server takes: under our signature nothing else goes out.
+fn may_use(caller: &Caller, room_id: &str) -> Result<(), IssueError> {
+    match room_id {
+        "" if caller.may_use_all_rooms() => Ok(()),
+        "" => Err(Held::NoRoom.into()),
+        _ if !request::is_id(room_id) => Err(IssueError::RoomIdFormat),
+        _ if caller.may_use(room_id) => Ok(()),
+        _ => Err(IssueError::RoomNotAllowed),
+    }
+}
