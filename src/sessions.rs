@@ -2,7 +2,7 @@
 //!
 //! Nothing here is needed for a session to work: cookies carry it, and any replica serves it. It is what cookies can't
 //! say: which integrator asked for the token before there was a browser, that a session was left, which token is the
-//! newest where the cookie is not sent, and, for a minute, the token of a frame whose browser keeps no cookie.
+//! newest where the cookie is not sent, and which tickets were used.
 //!
 //! INVARIANT: bounded. What is longest untouched goes first, and only who holds a genuine token adds anything.
 //!
@@ -15,21 +15,19 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{addr::ClientAddr, secret::Secret};
-
 /// Sessions of all callers in each of the two generations: some 100 bytes each.
 const SESSIONS: usize = 50_000;
 
-/// Parked tokens in each of the two generations: 3 KiB each at most.
-const PARKED: usize = 2_000;
+/// Tickets in each of the two generations, by their names of 16 bytes. They are good for a minute.
+const TICKETS: usize = 20_000;
 
-/// Seconds for which a token waits for the frame that it was handed to.
-const PARKED_SECS: i64 = 60;
+/// Seconds for which a handoff is a recent one.
+const RECENT_SECS: i64 = 60;
 
 /// All that is remembered.
 pub struct Sessions {
     known: Mutex<ByCaller>,
-    parked: Mutex<Generations<Parked>>,
+    tickets: Mutex<Generations<()>>,
 }
 
 /// One session.
@@ -45,25 +43,18 @@ struct Known {
     handed_off: i64,
     /// Seconds since 1970; 0: not.
     left: i64,
+    /// By an admin; seconds since 1970; 0: not.
+    removed: i64,
     /// Handoffs in a row after which no cookie came back.
     unanswered: u32,
 }
 
-/// A token that waits for a frame which may come back without a cookie.
-struct Parked {
-    token: Secret<String>,
-    client: ClientAddr,
-    until: i64,
-}
-
 /// A token has been put into a cookie.
-pub struct HandedOff<'a> {
-    /// The token, for a frame in another site's page: it waits there in case that no cookie comes back.
-    pub to_frame: Option<&'a str>,
+pub struct HandedOff {
+    /// For a frame in another site's page?
+    pub framed: bool,
     /// Its end, since 1970.
     pub exp: i64,
-    /// Who opened the link.
-    pub client: ClientAddr,
     /// Now, since 1970.
     pub now: i64,
 }
@@ -118,7 +109,7 @@ impl Sessions {
                 share: SESSIONS / callers.saturating_add(2),
                 callers: HashMap::new(),
             }),
-            parked: Mutex::new(Generations::of(PARKED)),
+            tickets: Mutex::new(Generations::of(TICKETS)),
         }
     }
 
@@ -135,19 +126,10 @@ impl Sessions {
     }
 
     /// A link of this session was opened. Tells which caller had asked for the token.
-    pub fn handed_off(&self, tag: &str, handed: &HandedOff<'_>) -> Option<Arc<str>> {
-        if let Some(token) = handed.to_frame {
-            let parked = Parked {
-                token: Secret::new(token.to_owned()),
-                client: handed.client,
-                until: handed.now.saturating_add(PARKED_SECS),
-            };
-            let mut waiting = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.insert(tag, parked);
-        }
+    pub fn handed_off(&self, tag: &str, handed: &HandedOff) -> Option<Arc<str>> {
         self.with(tag, |known| {
             known.newest_exp = handed.exp;
-            known.framed = handed.to_frame.is_some();
+            known.framed = handed.framed;
             known.unanswered = known.unanswered.saturating_add(1);
             known.handed_off = handed.now;
             known.caller.clone()
@@ -156,30 +138,26 @@ impl Sessions {
 
     /// The session's cookie came back.
     pub fn answered(&self, tag: &str) {
-        let framed = self.known_of(tag, |known| {
-            known.unanswered = 0;
-            known.framed
-        });
-        if framed == Some(true) {
-            let mut waiting = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.remove(tag);
-        }
+        self.known_of(tag, |known| known.unanswered = 0);
     }
 
     /// How many handoffs in a row, the last of them just now, brought no cookie back?
     pub fn unanswered(&self, tag: &str, now: i64) -> u32 {
         let unanswered = self.known_of(tag, |known| {
-            let recent = now.saturating_sub(known.handed_off) <= PARKED_SECS;
+            let recent = now.saturating_sub(known.handed_off) <= RECENT_SECS;
             if recent { known.unanswered } else { 0 }
         });
         unanswered.unwrap_or(0)
     }
 
-    /// The token that was parked for this frame, once, and for whoever opened the link.
-    pub fn claim(&self, tag: &str, client: ClientAddr, now: i64) -> Option<Secret<String>> {
-        let mut waiting = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        let parked = waiting.remove(tag)?;
-        (parked.client == client && now <= parked.until).then_some(parked.token)
+    /// Is a ticket with this name used for the first time?
+    pub fn first_use(&self, name: &str) -> bool {
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = tickets.find(name).is_none();
+        if first {
+            tickets.insert(name, ());
+        }
+        first
     }
 
     /// Is a token with this end newer than all that were seen for this session? Then it is the newest from now on, and
@@ -200,6 +178,16 @@ impl Sessions {
         self.with(tag, |known| {
             known.left = now.max(known.handed_off.saturating_add(1));
         });
+    }
+
+    /// An admin has removed the participant.
+    pub fn removed(&self, tag: &str, now: i64) {
+        self.with(tag, |known| known.removed = now);
+    }
+
+    /// Was the participant removed after that time?
+    pub fn removed_after(&self, tag: &str, since: i64) -> bool {
+        self.known_of(tag, |known| known.removed > since) == Some(true)
     }
 
     /// Has the participant left after that time?
@@ -274,45 +262,32 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
-    fn client(last: u8) -> ClientAddr {
-        ClientAddr([127, 0, 0, last].into())
-    }
-
-    fn to_frame(token: Option<&str>) -> HandedOff<'_> {
+    fn handed(framed: bool) -> HandedOff {
         HandedOff {
-            to_frame: token,
+            framed,
             exp: NOW + 600,
-            client: client(1),
             now: NOW,
         }
     }
 
     #[test]
-    fn a_parked_token_is_claimed_once_by_who_opened_the_link_in_time() {
+    fn a_ticket_is_used_once() {
         let sessions = Sessions::among(0);
-        let park = || sessions.handed_off("tag", &to_frame(Some("token")));
-        park();
-        let claimed = sessions.claim("tag", client(1), NOW + 60).unwrap();
-        assert_eq!(claimed.expose(), "token");
-        assert!(sessions.claim("tag", client(1), NOW).is_none());
-        park();
-        assert!(sessions.claim("tag", client(2), NOW).is_none());
-        assert!(sessions.claim("tag", client(1), NOW).is_none(), "it is gone");
-        park();
-        assert!(sessions.claim("tag", client(1), NOW + 61).is_none());
-        park();
-        sessions.answered("tag");
-        assert!(sessions.claim("tag", client(1), NOW).is_none());
-        sessions.handed_off("tag", &to_frame(None));
-        assert!(sessions.claim("tag", client(1), NOW).is_none());
+        assert!(sessions.first_use("a") && sessions.first_use("b"));
+        assert!(!sessions.first_use("a"));
+        for at in 0..3 * TICKETS {
+            sessions.first_use(&at.to_string());
+        }
+        let tickets = sessions.tickets.lock().unwrap();
+        assert!(tickets.young.len() + tickets.old.len() <= 2 * TICKETS);
     }
 
     #[test]
     fn handoffs_without_a_cookie_are_counted_while_they_are_recent() {
         let sessions = Sessions::among(0);
         assert_eq!(sessions.unanswered("tag", NOW), 0);
-        sessions.handed_off("tag", &to_frame(None));
-        sessions.handed_off("tag", &to_frame(None));
+        sessions.handed_off("tag", &handed(false));
+        sessions.handed_off("tag", &handed(false));
         assert_eq!(sessions.unanswered("tag", NOW + 60), 2);
         assert_eq!(sessions.unanswered("tag", NOW + 61), 0);
         sessions.answered("tag");
@@ -322,7 +297,7 @@ mod tests {
     #[test]
     fn only_a_later_token_is_newer_and_none_is_after_leaving() {
         let sessions = Sessions::among(0);
-        sessions.handed_off("tag", &to_frame(Some("token")));
+        sessions.handed_off("tag", &handed(true));
         assert_eq!(sessions.is_newest("tag", NOW + 600), None);
         assert_eq!(sessions.is_newest("tag", NOW + 601), Some(true));
         assert_eq!(sessions.is_newest("tag", NOW + 601), None);
@@ -331,7 +306,7 @@ mod tests {
         assert_eq!(sessions.is_newest("tag", NOW + 700), None);
         let later = HandedOff {
             now: NOW + 5,
-            ..to_frame(None)
+            ..handed(false)
         };
         sessions.handed_off("tag", &later);
         assert_eq!(sessions.is_newest("tag", NOW + 700), Some(false));
@@ -340,9 +315,9 @@ mod tests {
     #[test]
     fn who_asked_for_the_token_is_told_at_the_handoff() {
         let sessions = Sessions::among(0);
-        assert_eq!(sessions.handed_off("tag", &to_frame(None)), None);
+        assert_eq!(sessions.handed_off("tag", &handed(false)), None);
         sessions.issued("tag", "moodle");
-        let caller = sessions.handed_off("tag", &to_frame(None));
+        let caller = sessions.handed_off("tag", &handed(false));
         assert_eq!(caller.as_deref(), Some("moodle"));
     }
 

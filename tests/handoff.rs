@@ -774,7 +774,12 @@ async fn in_a_frame_of_a_site_that_may_frame_us_the_cookie_is_partitioned() {
     let link = format!("/conference/?access_token={token}");
     let path = path_of(&gateway, "room01", "ann");
     let answer = gateway.get(&link, &FRAME).await;
-    assert_handed_off(&answer, &path);
+    let (to, ticket) = answer.header("location").unwrap().split_once('?').unwrap();
+    assert_eq!((answer.status, to), (303, &*path));
+    assert!(
+        ticket.starts_with("pnm_ticket=") && !ticket.contains(&token),
+        "{ticket}"
+    );
     let age = max_age(&answer);
     assert_eq!(
         set_cookie(&answer),
@@ -787,19 +792,55 @@ async fn in_a_frame_of_a_site_that_may_frame_us_the_cookie_is_partitioned() {
             "Secure".to_owned()
         ]
     );
+    // Who frames the frame is not said, so whatever is framed may be in a page of another site.
+    for destination in ["iframe", "frame", "object", "embed"] {
+        for site in ["cross-site", "same-site", "same-origin", "none"] {
+            let headers = [
+                ("Sec-Fetch-Dest", destination),
+                ("Sec-Fetch-Site", site),
+                ("Sec-Fetch-Mode", "navigate"),
+            ];
+            let parts = set_cookie(&gateway.get(&link, &headers).await);
+            assert!(
+                parts.contains(&"SameSite=None".to_owned()) && parts.contains(&"Partitioned".to_owned()),
+                "{headers:?} {parts:?}"
+            );
+        }
+    }
     for headers in [
         vec![],
-        vec![FRAME[0]],
-        vec![FRAME[1]],
-        vec![FRAME[0], ("Sec-Fetch-Site", "same-origin")],
-        vec![FRAME[0], ("Sec-Fetch-Site", "same-site")],
-        vec![("Sec-Fetch-Dest", "document"), FRAME[1]],
+        vec![("Sec-Fetch-Site", "cross-site")],
+        vec![("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Mode", "navigate")],
     ] {
         let parts = set_cookie(&gateway.get(&link, &headers).await);
         assert!(
             parts.contains(&"SameSite=Lax".to_owned()) && !parts.contains(&"Partitioned".to_owned()),
             "{headers:?} {parts:?}"
         );
+    }
+}
+
+/// Only somebody who goes there begins a session: a picture in a meeting's page does not.
+#[tokio::test]
+async fn a_part_of_a_page_hands_nothing_off() {
+    for scope in ["session", "mount"] {
+        let gateway = Gateway::with(&format!("session.scope = '{scope}'")).await;
+        let link = format!("/conference/?access_token={}", gateway.token("room01", "ann"));
+        for (mode, destination) in [
+            ("no-cors", "image"),
+            ("no-cors", "script"),
+            ("no-cors", "style"),
+            ("cors", "empty"),
+            ("no-cors", "object"),
+        ] {
+            let headers = [("Sec-Fetch-Mode", mode), ("Sec-Fetch-Dest", destination)];
+            let answer = gateway.get(&link, &headers).await;
+            assert_eq!(
+                (answer.status, answer.header("set-cookie")),
+                (403, None),
+                "{destination}"
+            );
+        }
     }
 }
 

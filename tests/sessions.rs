@@ -38,6 +38,12 @@ const FRAME: [(&str, &str); 3] = [
     ("Sec-Fetch-Mode", "navigate"),
 ];
 const SAME_ORIGIN: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
+/// Somebody goes there, from a page of ours.
+const GOING: [(&str, &str); 3] = [
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Site", "same-origin"),
+];
 
 /// A browser's cookies for one path.
 #[derive(Clone, Debug, Default)]
@@ -487,10 +493,91 @@ async fn no_session_goes_on_into_another_meeting_of_the_same_room() {
     server.begin_anew("room01");
     gateway.clock.advance(HOUR);
     assert_refused(&visit(&gateway, &path, &jar).await, 410, "meeting has ended");
+    // Nor does a token of the old one that is put into a link, or an old link.
+    let renewed = jar.value(TOKEN).unwrap().to_owned();
+    let line = jar.line();
+    let answer = gateway
+        .get(
+            &format!("/conference/?access_token={renewed}"),
+            &[("Cookie", &line)],
+        )
+        .await;
+    assert_eq!(answer.status, 401, "its ten minutes are over");
     // A link of the new meeting's begins a session of it.
     let again = open(&gateway, &gateway.token("room01", "ann")).await;
     gateway.clock.advance(HOUR);
     assert_eq!(visit(&gateway, &path, &again).await.status, 200);
+}
+
+/// A link is good for ten minutes, and a meeting may end and another begin in them.
+#[tokio::test]
+async fn a_link_of_an_earlier_meeting_begins_no_session_that_goes_on() {
+    let clock = Clock::system();
+    let server = PlugNmeet::at(&clock, "https://localhost").await;
+    let toml = format!(
+        "issuer.mode = 'upstream'\nupstreams.server = ['{}']",
+        server.url()
+    );
+    let gateway = Gateway::start(tempfile::tempdir().unwrap(), &clock, "127.0.0.1:0", &toml).await;
+    let path = path_of(&gateway, "room01", "ann");
+    let earlier = gateway.token("room01", "ann");
+    let mut jar = open(&gateway, &earlier).await;
+    gateway.clock.advance(Duration::from_secs(400));
+    jar.take(&visit(&gateway, &path, &jar).await);
+    server.begin_anew("room01");
+    gateway.clock.advance(Duration::from_secs(4));
+    // The token of one's own cookie, put into a link.
+    let renewed = jar.value(TOKEN).unwrap().to_owned();
+    let target = format!("/conference/?access_token={renewed}");
+    jar.take(&gateway.get(&target, &[("Cookie", &jar.line())]).await);
+    let by_link = open(&gateway, &earlier).await;
+    gateway.clock.advance(HOUR);
+    for jar in [&jar, &by_link] {
+        assert_refused(&visit(&gateway, &path, jar).await, 410, "meeting has ended");
+    }
+}
+
+/// Renewed is at the session's own path alone; a program that sends a cookie to the mount is shown the page, and no more.
+#[tokio::test]
+async fn nothing_is_renewed_at_the_mount_nor_without_any_grace() {
+    let gateway = Gateway::embedded().await;
+    let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    gateway.clock.advance(HOUR);
+    let answer = visit(&gateway, "/conference/", &jar).await;
+    assert_refused(&answer, 401, "This link has expired");
+    let gateway = Gateway::with("session.renew_grace = '0s'").await;
+    let path = path_of(&gateway, "room01", "ann");
+    let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    gateway.clock.advance(Duration::from_secs(400));
+    let answer = visit(&gateway, &path, &jar).await;
+    assert_eq!((answer.status, answer.set_cookie(TOKEN)), (200, None));
+}
+
+/// What the server says of a room names everybody in it.
+#[tokio::test]
+async fn the_meeting_of_a_large_room_is_known_too() {
+    let people = vec![json!({"user_id": "u", "metadata": "x".repeat(900)}); 700];
+    let server = Upstream::handling(move |_| {
+        let said = json!({"status": true, "msg": "success", "status_code": "SUCCESS",
+            "room": {"room_info": {"sid": "s1", "creation_time": "1"}, "participants_info": people}});
+        async move { Response::new(text_body(said.to_string())) }
+    })
+    .await;
+    let gateway = Gateway::in_front_of(&server).await;
+    let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    let other = Upstream::handling(|_| async {
+        json_answer(r#"{"status":true,"msg":"success","status_code":"SUCCESS","room":{"room_info":{"sid":"s2","creation_time":"1"}}}"#)
+    })
+    .await;
+    let folder = gateway.stop_and_keep_folder().await;
+    let gateway = Gateway::in_folder(
+        folder,
+        &format!("issuer.mode = 'upstream'\nupstreams.server = ['{}']", other.url()),
+    )
+    .await;
+    gateway.clock.advance(HOUR);
+    let path = path_of(&gateway, "room01", "ann");
+    assert_refused(&visit(&gateway, &path, &jar).await, 410, "meeting has ended");
 }
 
 /// A class that comes in one moment asks the server once.
@@ -521,8 +608,12 @@ async fn who_was_removed_or_blocked_is_renewed_no_more() {
         let body = [b"\x12\x06room01\x1a\x03bob\x28".as_slice(), &[block]].concat();
         let removed = gateway.post("/api/removeParticipant", &headers, &body).await;
         assert_eq!(removed.status, 200);
+        // The old link begins nothing anew.
+        let again = open(&gateway, bob.value(TOKEN).unwrap()).await;
         gateway.clock.advance(HOUR);
-        assert_eq!(visit(&gateway, &path, &bob).await.status, 401, "{block}");
+        for jar in [&bob, &again] {
+            assert!(visit(&gateway, &path, jar).await.status >= 401, "{block}");
+        }
         // An old link is good as long as its token lasts; it begins nothing that could go on for who is blocked.
         let back = open(&gateway, &gateway.token("room01", "bob")).await;
         gateway.clock.advance(HOUR);
@@ -593,20 +684,15 @@ async fn sessions_of_a_caller_that_is_switched_off_end_and_those_of_others_go_on
 
 #[tokio::test]
 async fn who_leaves_is_out_and_no_copy_of_the_cookies_is_renewed() {
-    for (method, more) in [
-        ("GET", ("X", "1")),
-        ("POST", SAME_ORIGIN),
-        ("GET", ("Sec-Fetch-Site", "none")),
-    ] {
+    for (method, site) in [("GET", "same-origin"), ("POST", "same-origin"), ("GET", "none")] {
         let gateway = Gateway::embedded().await;
         let path = path_of(&gateway, "room01", "ann");
         let token = gateway.token("room01", "ann");
         let jar = open(&gateway, &token).await;
         let logout = format!("{path}logout");
-        let answer = gateway
-            .client()
-            .request(method, &logout, &[("Cookie", &jar.line()), more], b"")
-            .await;
+        let line = jar.line();
+        let headers = [GOING[0], GOING[1], ("Sec-Fetch-Site", site), ("Cookie", &line)];
+        let answer = gateway.client().request(method, &logout, &headers, b"").await;
         assert_refused(&answer, 200, "You have left the meeting");
         let mut emptied = jar.clone();
         emptied.take(&answer);
@@ -625,6 +711,68 @@ async fn who_leaves_is_out_and_no_copy_of_the_cookies_is_renewed() {
         assert_eq!(visit(&gateway, &path, &back).await.status, 200);
         assert_refused(&visit(&gateway, &path, &jar).await, 401, "You have left");
     }
+}
+
+/// A picture in a meeting would log everybody out who sees it, and a frame or a page of somebody else's whoever looks at it.
+#[tokio::test]
+async fn no_part_of_a_page_ends_a_session_and_who_does_not_plainly_go_there_is_asked() {
+    let gateway = Gateway::with(&framed("")).await;
+    let path = path_of(&gateway, "room01", "ann");
+    let jar = open(&gateway, &gateway.token("room01", "ann")).await;
+    let (line, logout) = (jar.line(), format!("{path}logout"));
+    for (mode, destination) in [("no-cors", "image"), ("no-cors", "style"), ("cors", "empty")] {
+        let headers = [
+            ("Sec-Fetch-Mode", mode),
+            ("Sec-Fetch-Dest", destination),
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Cookie", &line),
+        ];
+        let answer = gateway.get(&logout, &headers).await;
+        assert_eq!(
+            (answer.status, answer.header("set-cookie")),
+            (403, None),
+            "{destination}"
+        );
+    }
+    let in_frame = [
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Dest", "iframe"),
+        SAME_ORIGIN,
+    ];
+    let mut form = String::new();
+    for (method, more) in [("GET", &[][..]), ("POST", &[SAME_ORIGIN]), ("GET", &in_frame)] {
+        let headers = [more, &[("Cookie", &line)]].concat();
+        let answer = gateway.client().request(method, &logout, &headers, b"").await;
+        assert_eq!(
+            (answer.status, answer.header("set-cookie")),
+            (200, None),
+            "{headers:?}"
+        );
+        assert!(answer.text().contains("Leave this meeting?"), "{}", answer.text());
+        let action = answer.text();
+        let action = action.split("action=\"").nth(1).unwrap();
+        form = action.split('"').next().unwrap().replace("&amp;", "&");
+    }
+    // The form of another session, of another time, and from another site, answers nothing.
+    let others = open(&gateway, &gateway.token("room02", "ann")).await.line();
+    let other = path_of(&gateway, "room02", "ann");
+    let (_, confirm) = form.split_once('?').unwrap();
+    let answer = gateway
+        .post(
+            &format!("{other}logout?{confirm}"),
+            &[("Cookie", &others), SAME_ORIGIN],
+            b"",
+        )
+        .await;
+    assert!(answer.text().contains("Leave this meeting?"));
+    let cross = [("Cookie", &*line), ("Sec-Fetch-Site", "cross-site")];
+    assert_eq!(gateway.post(&form, &cross, b"").await.status, 403);
+    let answer = gateway.post(&form, &[("Cookie", &line), SAME_ORIGIN], b"").await;
+    assert_refused(&answer, 200, "You have left the meeting");
+    gateway.clock.advance(Duration::from_secs(301));
+    let again = open(&gateway, &gateway.token("room01", "ann")).await.line();
+    let answer = gateway.post(&form, &[("Cookie", &again), SAME_ORIGIN], b"").await;
+    assert!(answer.text().contains("Leave this meeting?"));
 }
 
 #[tokio::test]
@@ -806,7 +954,8 @@ async fn the_cookie_that_is_there_and_the_logout_that_was_decide_what_is_newer()
     }
     // Who has left is not brought back by a call that was still under way.
     let held = format!("{TOKEN}={newest}");
-    gateway.get(&format!("{path}logout"), &[("Cookie", &held)]).await;
+    let leaving = [&GOING[..], &[("Cookie", &held)]].concat();
+    gateway.get(&format!("{path}logout"), &leaving).await;
     gateway.clock.advance(Duration::from_secs(180));
     let answer = call("/api/x", gateway.token("room01", "ann"), String::new()).await;
     assert_eq!(answer.header("set-cookie"), None);
@@ -945,18 +1094,23 @@ async fn at_one_path_for_all_the_companion_says_whose_session_runs() {
 // --- switching ---
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told once for each way of asking"
+)]
 async fn somebody_elses_link_does_not_silently_replace_a_running_session() {
     let gateway = Gateway::with("session.scope = 'mount'").await;
     let (anns, mallorys) = (gateway.token("room01", "ann"), gateway.token("room02", "mallory"));
     let link = format!("/conference/?access_token={mallorys}&x=1");
     let running = format!("{TOKEN}={anns}");
-    // A page of ours, the same person in another room, and whoever is in no session, are not asked.
-    let other_room = gateway.token("room02", "ann");
+    // Who goes on from a page of ours, who has a newer link of the same session, and who is in none, are not asked.
+    let newer = gateway.sign(|claims| claims.exp += 1);
+    let by_our_page = [&GOING[..], &[("Cookie", running.as_str())]].concat();
     for (target, fields) in [
-        (link.clone(), vec![("Cookie", running.as_str()), SAME_ORIGIN]),
+        (link.clone(), by_our_page),
         (link.clone(), vec![("Sec-Fetch-Site", "cross-site")]),
         (
-            format!("/conference/?access_token={other_room}&x=1"),
+            format!("/conference/?access_token={newer}&x=1"),
             vec![("Cookie", running.as_str()), ("Sec-Fetch-Site", "cross-site")],
         ),
     ] {
@@ -964,10 +1118,17 @@ async fn somebody_elses_link_does_not_silently_replace_a_running_session() {
         assert_eq!(answer.header("location"), Some("/conference/?x=1"), "{fields:?}");
         assert!(answer.set_cookie(TOKEN).is_some());
     }
-    for site in ["cross-site", "none"] {
-        let answer = gateway
-            .get(&link, &[("Cookie", &running), ("Sec-Fetch-Site", site)])
-            .await;
+    // The same person in another room is another session too; a frame of a page of ours may show anybody's link.
+    let other_room = gateway.token("room02", "ann");
+    for (token, more) in [
+        (&mallorys, ("Sec-Fetch-Site", "cross-site")),
+        (&mallorys, ("Sec-Fetch-Site", "none")),
+        (&mallorys, ("Sec-Fetch-Dest", "iframe")),
+        (&mallorys, ("X", "nothing is said")),
+        (&other_room, ("Sec-Fetch-Site", "none")),
+    ] {
+        let link = format!("/conference/?access_token={token}&x=1");
+        let answer = gateway.get(&link, &[("Cookie", &running), more]).await;
         assert_eq!(
             (answer.status, answer.header("location")),
             (303, Some("/conference/switch?x=1"))
@@ -997,11 +1158,11 @@ async fn somebody_elses_link_does_not_silently_replace_a_running_session() {
             "Ann (room01)",
             "Ann (room02)",
             "href=\"/conference/\"",
-            "action=\"/conference/switch?x=1\"",
+            "action=\"/conference/switch?x=1&amp;pnm_confirm=",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(!text.contains(&mallorys));
+        assert!(!text.contains(token.as_str()));
         assert!(
             page.header("content-security-policy")
                 .unwrap()
@@ -1010,12 +1171,26 @@ async fn somebody_elses_link_does_not_silently_replace_a_running_session() {
         let foreign = [("Cookie", cookies.as_str()), ("Sec-Fetch-Site", "cross-site")];
         let refused = gateway.post("/conference/switch?x=1", &foreign, b"").await;
         assert_eq!((refused.status, refused.header("set-cookie")), (403, None));
+        let action = text.split("action=\"").nth(1).unwrap().split('"').next().unwrap();
+        let action = action.replace("&amp;", "&");
+        // The form is the answer about this very link, and to nothing else.
+        let waiting_other = format!(
+            "{running}; __Secure-pnm_waiting={}",
+            gateway.token("room03", "eve")
+        );
+        for (action, cookies) in [("/conference/switch?x=1", &cookies), (&action, &waiting_other)] {
+            let asked_again = gateway
+                .post(action, &[("Cookie", cookies), SAME_ORIGIN], b"")
+                .await;
+            assert_eq!(
+                (asked_again.status, asked_again.header("location")),
+                (303, Some("/conference/switch?x=1"))
+            );
+            assert_eq!(asked_again.header("set-cookie"), None);
+        }
+        let with_another = format!("{action}&access_token={mallorys}");
         let switched = gateway
-            .post(
-                &format!("/conference/switch?access_token={mallorys}&x=1"),
-                &[("Cookie", &cookies), SAME_ORIGIN],
-                b"",
-            )
+            .post(&with_another, &[("Cookie", &cookies), SAME_ORIGIN], b"")
             .await;
         assert_eq!(
             (switched.status, switched.header("location")),
@@ -1025,7 +1200,7 @@ async fn somebody_elses_link_does_not_silently_replace_a_running_session() {
             switched
                 .set_cookie(TOKEN)
                 .unwrap()
-                .starts_with(&format!("{TOKEN}={mallorys};"))
+                .starts_with(&format!("{TOKEN}={token};"))
         );
         assert!(
             switched
@@ -1146,13 +1321,20 @@ async fn a_frame_whose_browser_keeps_no_cookie_gets_its_token_in_the_page_once()
     let token = gateway.token("room01", "ann");
     let path = path_of(&gateway, "room01", "ann");
     let link = format!("/conference/?access_token={token}");
-    let mine = gateway.get(&link, &FRAME).await;
-    assert_eq!((mine.status, mine.header("location")), (303, Some(path.as_str())));
+    let mine = gateway.get(&format!("{link}&lang=de"), &FRAME).await;
+    let ticket = mine.header("location").unwrap().to_owned();
+    assert!(
+        ticket.starts_with(&format!("{path}?lang=de&pnm_ticket=")),
+        "{ticket}"
+    );
     // It waits for a page that somebody will see.
-    gateway.client().request("HEAD", &path, &FRAME, b"").await;
+    gateway.client().request("HEAD", &ticket, &FRAME, b"").await;
     let guess = [&FRAME[..], &[("Sec-Purpose", "prefetch")]].concat();
-    assert!(!gateway.get(&path, &guess).await.text().contains(&token));
-    let page = gateway.get(&path, &FRAME).await;
+    assert!(!gateway.get(&ticket, &guess).await.text().contains(&token));
+    // Another replica knows it too.
+    let replica = Gateway::with(&framed(&format!("client.path = '{}'", client.path().display()))).await;
+    assert!(replica.get(&ticket, &FRAME).await.text().contains(&token));
+    let page = gateway.get(&ticket, &FRAME).await;
     assert_eq!(
         (page.status, page.header("cache-control")),
         (200, Some("no-store"))
@@ -1171,11 +1353,15 @@ async fn a_frame_whose_browser_keeps_no_cookie_gets_its_token_in_the_page_once()
         "{policy:?}"
     );
     // Once.
-    let again = gateway.get(&path, &FRAME).await;
+    let again = gateway.get(&ticket, &FRAME).await;
     assert!(!again.text().contains(&token));
     assert!(again.text().contains("keeps no cookies"), "{}", again.text());
-    // Not to a page of its own, nor to a script, nor when the cookie came.
-    gateway.get(&link, &FRAME).await;
+    // Not to a page of its own, nor to a script, nor at another session's path, nor later than a minute.
+    let fresh = || async {
+        let answer = gateway.get(&link, &FRAME).await;
+        answer.header("location").unwrap().to_owned()
+    };
+    let ticket = fresh().await;
     for fields in [
         &[
             ("Sec-Fetch-Dest", "document"),
@@ -1189,11 +1375,19 @@ async fn a_frame_whose_browser_keeps_no_cookie_gets_its_token_in_the_page_once()
         ],
         &[],
     ] {
-        assert!(!gateway.get(&path, fields).await.text().contains(&token));
+        assert!(!gateway.get(&ticket, fields).await.text().contains(&token));
     }
+    let other = ticket.replace(&path, &path_of(&gateway, "room01", "bob"));
+    assert!(!gateway.get(&other, &FRAME).await.text().contains(&token));
+    // Where the cookie came back it has no place in an address.
     let jar = Jar::with(TOKEN, &token);
-    visit(&gateway, &path, &jar).await;
-    assert!(!gateway.get(&path, &FRAME).await.text().contains(&token));
+    let answer = visit(&gateway, &ticket.replace("pnm_ticket", "a=1&pnm_ticket"), &jar).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, Some(format!("{path}?a=1").as_str()))
+    );
+    gateway.clock.advance(Duration::from_secs(61));
+    assert!(!gateway.get(&ticket, &FRAME).await.text().contains(&token));
 }
 
 #[tokio::test]

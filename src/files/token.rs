@@ -2,7 +2,7 @@
 //! client will look for it. Where the cookie is to be seen the page leaves it alone.
 //!
 //! The client reads `document.cookie` (contract.md section 6), so that is what answers: nothing of the token is in an
-//! address, in storage, or anywhere that outlives the page.
+//! address, in storage, or anywhere that outlives the page. The ticket that brought it leaves the address here too.
 //!
 //! SECURITY: a token is of base64url and dots alone (`crate::token`), so it can end neither the text nor the script.
 
@@ -42,7 +42,9 @@ fn after_base(html: &str) -> Option<(&str, &str)> {
 fn script(token: &str, nonce: &str) -> String {
     format!(
         "<script nonce=\"{nonce}\">{{const own=\"pnm_access_token={token}\";let seen=\"\";try{{seen=document.cookie}}catch{{}}\
-         if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{{configurable:true,get:()=>own,set:()=>{{}}}})}}\
+         if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{{configurable:true,get:()=>own,set:()=>{{}}}});\
+         const here=location.search,left=here.slice(1).split(\"&\").filter(p=>!p.startsWith(\"pnm_ticket=\")).join(\"&\");\
+         if(here.slice(1)!==left)history.replaceState(history.state,\"\",location.pathname+(left&&\"?\"+left)+location.hash)}}\
          document.currentScript.remove()</script>"
     )
 }
@@ -63,7 +65,9 @@ mod tests {
             html,
             "<!doctype html><head><base href=\"/conference/\"><script nonce=\"abc\">\
              {const own=\"pnm_access_token=a.b.c\";let seen=\"\";try{seen=document.cookie}catch{}\
-             if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{configurable:true,get:()=>own,set:()=>{}})}\
+             if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{configurable:true,get:()=>own,set:()=>{}});\
+             const here=location.search,left=here.slice(1).split(\"&\").filter(p=>!p.startsWith(\"pnm_ticket=\")).join(\"&\");\
+             if(here.slice(1)!==left)history.replaceState(history.state,\"\",location.pathname+(left&&\"?\"+left)+location.hash)}\
              document.currentScript.remove()</script><script src=\"x\"></script></head>"
         );
     }

@@ -24,6 +24,8 @@ pub enum HandoffError {
     TwoTokens,
     /// More than one `custom_design` or `design`.
     TwoDesigns,
+    /// An image or a script of some page asks for what only somebody who goes there may.
+    NotANavigation,
     /// A browser that is guessing must not use the link up.
     Prefetch,
     /// There is no token, neither in the link nor in a cookie of this session; what else there was is cleared.
@@ -72,6 +74,7 @@ impl fmt::Display for HandoffError {
             Self::Method(allowed) => write!(f, "only {allowed} are answered here"),
             Self::TwoTokens => f.write_str("the link has more than one access_token"),
             Self::TwoDesigns => f.write_str("the link has more than one custom_design or design"),
+            Self::NotANavigation => f.write_str("only going to this address does anything, and not a part of a page"),
             Self::Prefetch => f.write_str("a join link is not opened ahead of time"),
             Self::NoSession(_) => f.write_str(
                 "meetings are entered by a link that was made for you, and this address alone leads into none",
@@ -109,6 +112,7 @@ impl From<HandoffError> for Failure {
             HandoffError::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method"),
             HandoffError::TwoTokens => (StatusCode::BAD_REQUEST, "two_tokens"),
             HandoffError::TwoDesigns => (StatusCode::BAD_REQUEST, "two_designs"),
+            HandoffError::NotANavigation => (StatusCode::FORBIDDEN, "not_a_navigation"),
             HandoffError::Prefetch => (StatusCode::FORBIDDEN, "prefetch"),
             // Nothing is wrong with whoever types the address of the site.
             HandoffError::NoSession(_) => (StatusCode::OK, "no_session"),
@@ -141,6 +145,7 @@ impl From<HandoffError> for Failure {
             HandoffError::Design(_) => failure.about(Topic::BadDesign),
             HandoffError::TwoTokens
             | HandoffError::TwoDesigns
+            | HandoffError::NotANavigation
             | HandoffError::Prefetch
             | HandoffError::FromAnotherSite
             | HandoffError::NotSigned

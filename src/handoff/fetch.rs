@@ -12,6 +12,35 @@ use hyper::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// What of a page shows a document that somebody goes to.
+const FRAMES: [&str; 5] = ["iframe", "frame", "object", "embed", "fencedframe"];
+
+/// For what a browser asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// A page that somebody goes to.
+    Document,
+    /// The document of a frame.
+    Frame,
+    /// An image, a style sheet, a script or what a script fetches: nobody goes anywhere.
+    Part,
+    /// Nothing is said of it: no browser, or an old one.
+    Unsaid,
+}
+
+impl Destination {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        match (said("sec-fetch-mode"), said("sec-fetch-dest")) {
+            (Some(mode), _) if mode != "navigate" => Self::Part,
+            (_, Some("document")) => Self::Document,
+            (_, Some(destination)) if FRAMES.contains(&destination) => Self::Frame,
+            (_, Some(_)) => Self::Part,
+            (_, None) => Self::Unsaid,
+        }
+    }
+}
+
 /// Is a browser only guessing that this page will be wanted? Old and new names of the same announcement.
 pub fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-purpose", "x-moz"]
@@ -28,21 +57,16 @@ pub fn is_prefetch(headers: &HeaderMap) -> bool {
         })
 }
 
-/// The document of a frame in another site's page.
-pub(super) fn is_cross_site_frame(headers: &HeaderMap) -> bool {
-    says(headers, "sec-fetch-dest", "iframe") && says(headers, "sec-fetch-site", "cross-site")
-}
-
 /// A page that somebody goes to, as far as anything is said of it: scripts and older browsers say nothing.
 pub(super) fn may_be_navigation(headers: &HeaderMap) -> bool {
-    headers
-        .get("sec-fetch-mode")
-        .is_none_or(|mode| mode == "navigate")
+    Destination::of(headers) != Destination::Part
 }
 
 /// A page that somebody goes to with a browser.
 pub(super) fn is_navigation(headers: &HeaderMap) -> bool {
-    says(headers, "sec-fetch-mode", "navigate")
+    headers
+        .get("sec-fetch-mode")
+        .is_some_and(|mode| mode == "navigate")
 }
 
 /// Did a page of this very origin ask for it? Not so where nothing is said.
@@ -56,13 +80,6 @@ pub(super) fn is_same_origin(headers: &HeaderMap, authority: &str) -> bool {
     }
 }
 
-/// Does a browser say that something other than a page of ours led here: another site, or the person's own hand?
-pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    headers
-        .get(SEC_FETCH_SITE)
-        .is_some_and(|site| site != "same-origin")
-}
-
 /// Does a browser say that another site asked for it?
 pub(super) fn is_of_another_site(headers: &HeaderMap, authority: &str) -> bool {
     match headers.get(SEC_FETCH_SITE) {
@@ -71,6 +88,42 @@ pub(super) fn is_of_another_site(headers: &HeaderMap, authority: &str) -> bool {
     }
 }
 
-fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
-    headers.get(name).is_some_and(|found| found == value)
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn for_what_a_browser_asks() {
+        let of = |mode: Option<&'static str>, destination: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("sec-fetch-mode", mode), ("sec-fetch-dest", destination)] {
+                if let Some(value) = value {
+                    headers.insert(name, HeaderValue::from_static(value));
+                }
+            }
+            Destination::of(&headers)
+        };
+        let navigate = Some("navigate");
+        assert_eq!(of(navigate, Some("document")), Destination::Document);
+        for frame in FRAMES {
+            assert_eq!(of(navigate, Some(frame)), Destination::Frame, "{frame}");
+        }
+        for (mode, destination) in [
+            (Some("no-cors"), Some("image")),
+            (Some("cors"), Some("empty")),
+            (Some("no-cors"), Some("object")),
+            (Some("same-origin"), None),
+            (None, Some("style")),
+        ] {
+            assert_eq!(
+                of(mode, destination),
+                Destination::Part,
+                "{mode:?} {destination:?}"
+            );
+        }
+        assert_eq!(of(None, None), Destination::Unsaid);
+        assert_eq!(of(navigate, None), Destination::Unsaid);
+    }
 }

@@ -1,8 +1,8 @@
 //! A page at a session's path whose browser sent no cookie.
 //!
-//! In another site's frame there are browsers that keep none at all. The link came a moment ago, so the token is still
-//! here, and goes into the page itself, where the client finds it in `document.cookie` as ever: never into an address,
-//! never stored, and once, for the client that opened the link.
+//! In another site's frame there are browsers that keep none at all. The redirect has brought a ticket then (`super::ticket`),
+//! and the token goes into the page itself, where the client finds it in `document.cookie` as ever: never in an address
+//! that stays, never stored, and once.
 //!
 //! INVARIANT: no loop. Whoever comes back from `session.login_url` with a new link and again without a cookie is told
 //! that cookies are blocked.
@@ -24,7 +24,7 @@ impl Handoff {
         };
         if self.is_framed(visit)
             && visit.takes_effect()
-            && let Some(token) = self.sessions.claim(tag, visit.client, now)
+            && let Some(token) = self.claimed(visit.query, tag)
         {
             let verified = self.keys.verify(Unverified(token.expose()), now);
             return Ok(Handed::Page(Session {

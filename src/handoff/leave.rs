@@ -3,22 +3,32 @@
 //!
 //! A token that is still valid stays so, as the server has no way to take one back; none is renewed any more.
 //!
-//! SECURITY: another site's link or form can't end a session.
+//! SECURITY: another site's link or form can't end a session, nor can an image, a script or a frame of a page of ours. Only
+//! somebody who goes there with a browser does so at once; everybody else is asked.
 
-use hyper::{Method, Response, header::HeaderValue};
+use hyper::{Method, Response, StatusCode, header::HeaderValue};
+use maud::html;
 
 use super::{
     Handoff, HandoffError, Scope, Visit,
+    confirm::{CONFIRM, Question},
     cookie::{self, Cookies, Written},
-    fetch, redirect_to, see_other, setting,
+    fetch::{self, Destination},
+    redirect_to, see_other, setting,
 };
-use crate::reply::Body;
+use crate::{
+    query::Query,
+    reply::{Body, Label, Language, Topic, page},
+};
 
 impl Handoff {
     /// Ends a session, and says so.
     pub fn leave(&self, visit: &Visit<'_>, authority: &HeaderValue) -> Result<Response<Body>, HandoffError> {
         if visit.method != Method::GET && visit.method != Method::POST {
             return Err(HandoffError::Method("GET, POST"));
+        }
+        if Destination::of(visit.headers) == Destination::Part {
+            return Err(HandoffError::NotANavigation);
         }
         if fetch::is_of_another_site(visit.headers, authority.to_str().unwrap_or_default()) {
             return Err(HandoffError::FromAnotherSite);
@@ -34,6 +44,15 @@ impl Handoff {
         }
         let cookies = Cookies::of(visit.headers);
         if let Ok(Some(running)) = self.running(visit, &cookies) {
+            let confirmed = Query(visit.query).only(CONFIRM).ok().flatten();
+            let answered = visit.method == Method::POST
+                && fetch::is_same_origin(visit.headers, authority.to_str().unwrap_or_default())
+                && self.is_confirmed(Question::Leave, &running.tag, confirmed.as_deref());
+            // Whoever goes there with a browser means it. A frame in a meeting may show a link of somebody else's, and who
+            // says nothing of the kind may be sent by a page as well.
+            if !answered && Destination::of(visit.headers) != Destination::Document {
+                return self.ask_before_leaving(visit, &running.tag);
+            }
             self.sessions.left(&running.tag, self.clock.unix());
         }
         let ended = self.ended(visit.tag)?;
@@ -41,6 +60,22 @@ impl Handoff {
             Some(login) => Ok(setting(redirect_to(login.clone()), ended)),
             None => Err(HandoffError::LoggedOut(ended)),
         }
+    }
+
+    fn ask_before_leaving(&self, visit: &Visit<'_>, tag: &str) -> Result<Response<Body>, HandoffError> {
+        let confirm = self
+            .confirmation(Question::Leave, tag)
+            .ok_or(HandoffError::NotSigned)?;
+        let language = Language::of(visit.headers);
+        let action = format!("{}?{CONFIRM}={confirm}", visit.path);
+        let controls = html! {
+            a.button href=(self.page_of(tag)) { (Label::Stay.text(language)) }
+            form method="post" action=(action) {
+                button.button.plain type="submit" { (Label::Leave.text(language)) }
+            }
+        };
+        let page = page::choice(StatusCode::OK, language, Topic::Leave, &html! {}, &controls);
+        Ok(page)
     }
 
     /// Ends both cookies, in every form in which they are set.

@@ -8,9 +8,9 @@
 //! | `session` | which session a browser is in, by its cookies |
 //! | `own_cookies`, `companion`, `cookie` | the cookies that a session has; cookies as such |
 //! | `renewal`, `refresh` | a newer token for the cookie: signed here at a reload, or seen on its way to the server |
-//! | `frame` | a page in another site's frame whose browser keeps no cookie |
+//! | `frame`, `ticket` | a page in another site's frame whose browser keeps no cookie |
 //! | `redirect` | links that plugnmeet-server makes |
-//! | `switch`, `leave` | another session on the path that is there for all; the end of one |
+//! | `switch`, `leave`, `confirm` | another session on the path that is there for all; the end of one; questions before either |
 //! | `design`, `fetch`, `error` | the design in a link; what browsers say of a request; what people see |
 //!
 //! Not here: checking a token (`crate::token`) or a design (`crate::design`), choosing the route (`crate::route`), the
@@ -19,6 +19,7 @@
 //! Sources: product.md "Session handoff", contract.md sections 0.10 to 0.13, 6 and 7, RFC 9110 section 15.4.4 (303).
 
 mod companion;
+mod confirm;
 mod cookie;
 mod design;
 mod design_check;
@@ -32,6 +33,7 @@ mod refresh;
 mod renewal;
 mod session;
 mod switch;
+mod ticket;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -40,13 +42,14 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use self::{companion::Companion, cookie::Cookies};
+use self::{companion::Companion, cookie::Cookies, fetch::Destination};
 pub use self::{
     design_check::{DesignCheck, DesignCheckError},
     error::HandoffError,
     fetch::is_prefetch,
     redirect::ServerLink,
     refresh::Carried,
+    ticket::TICKET,
 };
 use crate::{
     addr::ClientAddr,
@@ -64,6 +67,9 @@ use crate::{
 
 /// The parameter that carries the token (contract.md section 6).
 pub const TOKEN_PARAMETER: &str = "access_token";
+
+/// No meeting of the server's has this id.
+const EARLIER_MEETING: &str = "an earlier one";
 
 /// Where a session's cookie is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +123,8 @@ pub struct Visit<'a> {
     pub tag: Option<&'a str>,
     /// The name of ours that was asked for, without a port.
     pub host: &'a str,
+    /// Does whoever asks name pages among what is welcome?
+    pub names_pages: bool,
     /// Who asks.
     pub client: ClientAddr,
     /// What the server is told of whoever asks.
@@ -219,10 +227,19 @@ impl Handoff {
         };
         // An empty token beside nothing is none, but it has no place in the new address either.
         let rest = Query(visit.query).without(TOKEN_PARAMETER);
-        let rest = self
-            .checked_design(visit, &rest, Some(&verified.claims))?
-            .0
-            .unwrap_or(rest);
+        let rest = match self.checked_design(visit, &rest, Some(&verified.claims)) {
+            Ok((cleaned, _)) => cleaned.unwrap_or(rest),
+            // The page that tells of it stands at the session's path, where the token is no longer in the address.
+            Err(HandoffError::Design(_) | HandoffError::TwoDesigns)
+                if visit.names_pages && fetch::may_be_navigation(visit.headers) =>
+            {
+                rest
+            }
+            Err(error) => return Err(error),
+        };
+        if Destination::of(visit.headers) == Destination::Part {
+            return Err(HandoffError::NotANavigation);
+        }
         if self.would_replace(visit, &verified) {
             return self.ask_before_switching(visit, token, &rest);
         }
@@ -240,43 +257,55 @@ impl Handoff {
         let now = self.clock.unix();
         let claims = &verified.claims;
         let tag = self.tag_of(claims);
-        let mut response = see_other(&self.page_of(&tag), rest)?;
+        let cross_site = self.is_framed(visit);
+        let rest = if cross_site {
+            self.with_ticket(rest, &tag, token)
+        } else {
+            rest.to_owned()
+        };
+        let mut response = see_other(&self.page_of(&tag), &rest)?;
         if visit.method == Method::HEAD {
             return Ok(response);
         }
-        let cross_site = self.is_framed(visit);
         let cookie = self.token_cookie(&tag, token, claims.exp, cross_site)?;
         response.headers_mut().append(header::SET_COOKIE, cookie);
         let caller = self.sessions.handed_off(
             &tag,
             &HandedOff {
-                to_frame: cross_site.then_some(token),
+                framed: cross_site,
                 exp: claims.exp,
-                client: visit.client,
                 now,
             },
         );
         let cookies = Cookies::of(visit.headers);
         let known = Companion::among(&cookies, self.companion_name(), &self.keys, Some(&tag));
+        // A renewed token's first one is older than it looks, and of which meeting it is can't be seen; its companion knows, or
+        // nobody does.
+        let (begun, meeting) = match (verified.renewed, known) {
+            (false, _) => (claims.nbf, self.meeting_of(claims, visit).await),
+            (true, Some(known)) => (known.begun, known.meeting),
+            (true, None) => (0, None),
+        };
         let companion = Companion {
-            // A renewed token's first one is older than it looks; its companion knows, or nobody does.
-            begun: match (verified.renewed, known) {
-                (false, _) => claims.nbf,
-                (true, Some(known)) => known.begun,
-                (true, None) => 0,
-            },
+            begun,
             tag,
             entered: now,
             caller: caller.map(|caller| caller.to_string()),
-            meeting: match self.issue.recent_meeting(&claims.room_id, visit.about).await {
-                Meeting::Running(sid) => Some(sid),
-                Meeting::Ended | Meeting::Unknown => None,
-            },
+            meeting,
             framed: cross_site,
         };
         let cookie = self.companion_cookie(&companion)?;
         response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
+    }
+
+    /// The meeting for which a token is, as far as the server says; one that began after the token was issued is another.
+    async fn meeting_of(&self, claims: &Claims, visit: &Visit<'_>) -> Option<String> {
+        match self.issue.recent_meeting(&claims.room_id, visit.about).await {
+            Meeting::Running { began, .. } if began > claims.nbf => Some(EARLIER_MEETING.to_owned()),
+            Meeting::Running { sid, .. } => Some(sid),
+            Meeting::Ended | Meeting::Unknown => None,
+        }
     }
 
     /// A page without a token in its address: the cookie has to say whose it is.
@@ -285,6 +314,12 @@ impl Handoff {
         let cookies = Cookies::of(visit.headers);
         if cookies.tokens.is_empty() && !cookies.odd {
             return self.without_cookie(visit, design.as_ref());
+        }
+        if Query(visit.query).only(TICKET) != Ok(None) && !self.is_framed(visit) {
+            // The cookie came back, so the ticket is of no use, and has no place in an address. In a frame the page takes it
+            // out.
+            let rest = cleaned.as_deref().unwrap_or(visit.query);
+            return see_other(visit.path, &Query(rest).without(TICKET)).map(Handed::Reply);
         }
         // No browser has a cookie from us for the mount where sessions have paths of their own: somebody tossed it there.
         let tossed = self.settings.scope == Scope::Session

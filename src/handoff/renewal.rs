@@ -28,7 +28,8 @@ const LEFT_AT_LEAST: i64 = 240;
 impl Handoff {
     /// Would the client be left with an old token before it has a new one?
     pub(super) fn is_due(&self, claims: &Claims) -> bool {
-        claims.exp.saturating_sub(self.clock.unix()) < LEFT_AT_LEAST
+        // Without any grace, token and cookie end together.
+        !self.settings.renew_grace.is_zero() && claims.exp.saturating_sub(self.clock.unix()) < LEFT_AT_LEAST
     }
 
     /// Signs a cookie's token anew, or says why not. `cookies` are those that are set with it.
@@ -50,7 +51,10 @@ impl Handoff {
         if fetch::is_prefetch(visit.headers) {
             return Err(HandoffError::Prefetch);
         }
-        if self.sessions.left_after(&companion.tag, companion.entered) {
+        // A removal ends what was issued before it; a link that was issued since is welcome.
+        if self.sessions.left_after(&companion.tag, companion.entered)
+            || self.sessions.removed_after(&companion.tag, companion.begun)
+        {
             return Err(HandoffError::Left);
         }
         let ends = companion

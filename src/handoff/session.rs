@@ -12,7 +12,7 @@ use super::{
     Handed, Handoff, HandoffError, Scope, Session, Visit,
     companion::Companion,
     cookie::{self, Cookies},
-    fetch,
+    fetch::Destination,
 };
 use crate::{
     design::Design,
@@ -95,7 +95,10 @@ impl Handoff {
         if running.strays {
             cookies = self.cleared(visit, running.framed);
         }
-        let mut session = match (running.standing, running.companion) {
+        // A cookie that a program sends to the mount is shown its page, and no more.
+        let at_own_path = self.settings.scope == Scope::Mount || visit.tag.is_some();
+        let companion = running.companion.filter(|_| at_own_path);
+        let mut session = match (running.standing, companion) {
             // SECURITY: a token alone can be copied by any script of the page, and would be good for ever.
             (Standing::Expired(_), None) => return Err(HandoffError::BadToken(BadToken::Expired)),
             (Standing::Expired(expired), Some(companion)) => {
@@ -163,7 +166,7 @@ impl Handoff {
 
     /// Is this the document of a frame that cookies have to be made for?
     pub(super) fn is_framed(&self, visit: &Visit<'_>) -> bool {
-        self.settings.framed && fetch::is_cross_site_frame(visit.headers)
+        self.settings.framed && Destination::of(visit.headers) == Destination::Frame
     }
 }
 

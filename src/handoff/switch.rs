@@ -1,5 +1,5 @@
-//! Where one path is for all sessions, a link takes the place of the session that runs. If it is somebody else's, and
-//! no page of ours led to it, the person is asked first: it may be a trap.
+//! Where one path is for all sessions, a link takes the place of the session that runs. If that is another, and no page of
+//! ours led to it, the person is asked first: it may be a trap.
 //!
 //! The token waits in a cookie of its own, out of every script's reach, so that the page that asks has no token in its
 //! address.
@@ -14,8 +14,10 @@ use maud::html;
 
 use super::{
     Handoff, HandoffError, Scope, TOKEN_PARAMETER, Visit,
+    confirm::{CONFIRM, Question, WAITS},
     cookie::{self, Cookies, Written},
-    fetch, see_other,
+    fetch::{self, Destination},
+    see_other,
 };
 use crate::{
     query::Query,
@@ -26,17 +28,19 @@ use crate::{
 /// The cookie in which a token waits.
 const WAITING: &str = "__Secure-pnm_waiting";
 
-/// Seconds to make up one's mind.
-const WAITS: i64 = 300;
-
 impl Handoff {
-    /// Would this link take the place of somebody else's session?
+    /// Would this link take the place of another session, without a page of ours that somebody goes on from?
     pub(super) fn would_replace(&self, visit: &Visit<'_>, verified: &Verified) -> bool {
+        let by_our_page = Destination::of(visit.headers) == Destination::Document
+            && visit
+                .headers
+                .get("sec-fetch-site")
+                .is_some_and(|site| site == "same-origin");
         self.settings.scope == Scope::Mount
-            && fetch::is_from_elsewhere(visit.headers)
+            && !by_our_page
             && self
                 .runs(visit)
-                .is_some_and(|running| running.user_id != verified.claims.user_id)
+                .is_some_and(|running| self.tag_of(&running) != self.tag_of(&verified.claims))
     }
 
     /// To the page that asks; `rest` is the link without its token.
@@ -74,6 +78,12 @@ impl Handoff {
             }
             // A second token would be followed without a question.
             let rest = Query(visit.query).without(TOKEN_PARAMETER);
+            let confirmed = Query(visit.query).only(CONFIRM).ok().flatten();
+            let rest = Query(&rest).without(CONFIRM);
+            if !self.is_confirmed(Question::Switch, token, confirmed.as_deref()) {
+                // Another link came since, or too much time went by: the question is asked again.
+                return see_other(&self.switch_path(), &rest);
+            }
             let mut response = self.admit(visit, token, &verified, &rest).await?;
             let over = self.waiting("", 0, self.is_framed(visit))?;
             response.headers_mut().append(header::SET_COOKIE, over);
@@ -84,10 +94,12 @@ impl Handoff {
         }
         let language = Language::of(visit.headers);
         let mount = &self.settings.mount;
-        let action = match visit.query {
-            "" => self.switch_path(),
-            query => format!("{}?{query}", self.switch_path()),
-        };
+        let confirm = self
+            .confirmation(Question::Switch, token)
+            .ok_or(HandoffError::NotSigned)?;
+        let rest = Query(visit.query).without(CONFIRM);
+        let separator = if rest.is_empty() { "" } else { "&" };
+        let action = format!("{}?{rest}{separator}{CONFIRM}={confirm}", self.switch_path());
         let details = html! {
             dl {
                 @if let Some(running) = self.runs(visit) {

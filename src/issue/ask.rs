@@ -16,6 +16,9 @@ use tokio::time::timeout;
 use super::{Issue, answer::Whole};
 use crate::proxy::About;
 
+/// What the server says of a room names everybody in it: some 1 KiB each.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
 impl Issue {
     /// The server's answer to this, whatever it is; none if there was none within `patience`.
     pub(super) async fn ask(
@@ -34,7 +37,11 @@ impl Issue {
         let server = self.server().ok()?;
         let answer = async {
             let path = PathAndQuery::from_static(path);
-            Whole::of(server.forward_whole(request, path, about).await?).await
+            Whole::of_at_most(
+                server.forward_whole(request, path, about).await?,
+                MAX_ANSWER_BYTES,
+            )
+            .await
         };
         timeout(patience, answer).await.ok()?.ok()
     }

@@ -33,8 +33,13 @@ const MAX_ROOMS: usize = 4096;
 /// What runs in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meeting {
-    /// This meeting, by the server's id for it.
-    Running(String),
+    /// This meeting.
+    Running {
+        /// The server's id for it.
+        sid: String,
+        /// When it began, since 1970; 0 if that is not said.
+        began: i64,
+    },
     /// None.
     Ended,
     /// The server does not say.
@@ -99,6 +104,9 @@ impl Issue {
         #[derive(Deserialize)]
         struct Info {
             sid: String,
+            /// As protojson writes a number of 64 bits.
+            #[serde(default)]
+            creation_time: String,
         }
         let asked = json!({ "room_id": room_id });
         let Some(whole) = self.ask(PATH, &asked, about, PATIENCE).await else {
@@ -113,7 +121,10 @@ impl Issue {
                         ..
                     }),
                 ..
-            }) => Meeting::Running(info.sid),
+            }) => Meeting::Running {
+                sid: info.sid,
+                began: info.creation_time.parse().unwrap_or_default(),
+            },
             Some(answer) if answer.status_code == "ROOM_NOT_FOUND" => Meeting::Ended,
             Some(_) | None => Meeting::Unknown,
         }

@@ -95,10 +95,10 @@ impl Issue {
 
     async fn removed(&self, removal: &Removal, about: &About) {
         let tag = self.keys.tag(&removal.room_id, &removal.user_id);
-        self.sessions.left(&tag, self.clock.unix());
+        self.sessions.removed(&tag, self.clock.unix());
         if removal.block {
             let sid = match self.meeting(&removal.room_id, about).await {
-                Meeting::Running(sid) => Some(sid),
+                Meeting::Running { sid, .. } => Some(sid),
                 Meeting::Ended | Meeting::Unknown => None,
             };
             self.blocks
@@ -112,7 +112,7 @@ impl Issue {
             return Ok(());
         };
         let over = match self.meeting(&block.room_id, about).await {
-            Meeting::Running(sid) => block.sid.as_ref().is_some_and(|blocked_in| *blocked_in != sid),
+            Meeting::Running { sid, .. } => block.sid.as_ref().is_some_and(|blocked_in| *blocked_in != sid),
             Meeting::Ended => true,
             Meeting::Unknown => false,
         };

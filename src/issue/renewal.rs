@@ -134,10 +134,10 @@ impl Issue {
         // What the server does not say is no reason to refuse: it stays the judge when the client asks it.
         match self.recent_meeting(room_id, about).await {
             Meeting::Ended => Err(RenewalRefused::RoomClosed),
-            Meeting::Running(sid) if session.meeting.is_some_and(|meeting| meeting != sid) => {
+            Meeting::Running { sid, .. } if session.meeting.is_some_and(|meeting| meeting != sid) => {
                 Err(RenewalRefused::RoomClosed)
             }
-            Meeting::Running(sid) => Ok(Some(sid)),
+            Meeting::Running { sid, .. } => Ok(Some(sid)),
             Meeting::Unknown => Ok(None),
         }
     }

@@ -59,6 +59,8 @@ pub enum Topic {
     Left,
     /// A link of another session than the one that runs; buttons follow.
     Switch,
+    /// Is the session to end? Buttons follow.
+    Leave,
     /// Nothing behind us answers.
     ServerDown,
     /// A limit is reached.
@@ -257,6 +259,24 @@ impl Topic {
                     "Restez-y, ou quittez-la et entrez avec ce lien. Si vous n’attendiez pas ce lien, restez.",
                 ),
             },
+            Self::Leave => InEach {
+                en: words(
+                    "Leave this meeting?",
+                    "If you did not want to leave, stay: a page may have sent you here.",
+                ),
+                es: words(
+                    "¿Salir de esta reunión?",
+                    "Si no quería salir, quédese: puede que una página le haya traído aquí.",
+                ),
+                de: words(
+                    "Diese Besprechung verlassen?",
+                    "Wenn Sie nicht gehen wollten, bleiben Sie: Eine Seite kann Sie hierher geschickt haben.",
+                ),
+                fr: words(
+                    "Quitter cette réunion ?",
+                    "Si vous ne vouliez pas partir, restez : une page a pu vous envoyer ici.",
+                ),
+            },
             Self::ServerDown => InEach {
                 en: words(
                     "The meeting can't be reached right now",
@@ -388,6 +408,8 @@ pub enum Label {
     Stay,
     /// On a page about `Topic::Switch`: out of the one meeting and into the other.
     JoinInstead,
+    /// On a page about `Topic::Leave`: end the session.
+    Leave,
     /// On a page about `Topic::CookiesBlocked`: out of the frame.
     OwnWindow,
 }
@@ -407,6 +429,12 @@ impl Label {
                 es: "Ir a la página de inicio de sesión",
                 de: "Zur Anmeldeseite",
                 fr: "Aller à la page de connexion",
+            },
+            Self::Leave => InEach {
+                en: "Leave",
+                es: "Salir",
+                de: "Verlassen",
+                fr: "Quitter",
             },
             Self::Now => InEach {
                 en: "Now",

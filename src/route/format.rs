@@ -108,6 +108,12 @@ fn is_for_people<B>(request: &Request<B>, by_people: bool) -> bool {
         || (page.weight == json.weight && (by_people || (page.named && page.weight > 0)))
 }
 
+/// Does whoever asks name pages, and not refuse them?
+pub(super) fn names_pages(headers: &HeaderMap) -> bool {
+    let page = Accepted::of(headers, "text", "html");
+    page.named && page.weight > 0
+}
+
 /// How welcome a media type is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Accepted {

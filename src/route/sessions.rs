@@ -9,7 +9,7 @@ use hyper::{
     http::uri::Authority,
 };
 
-use super::{CanonicalTarget, Router, table::Route};
+use super::{CanonicalTarget, Router, format, table::Route};
 use crate::{
     files::Shown,
     handoff::{Carried, Handed, HandoffError, ServerLink, Session, Visit, is_prefetch},
@@ -169,6 +169,7 @@ impl Router {
             query: &query,
             tag: None,
             host: &asked.host,
+            names_pages: format::names_pages(&asked.headers),
             client: asked.about.client,
             about: &asked.about,
         };
@@ -197,6 +198,7 @@ impl Router {
             query: target.query,
             tag,
             host: self.own_name(&target.host),
+            names_pages: format::names_pages(request.headers()),
             client: about.client,
             about,
         }

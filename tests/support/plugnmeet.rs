@@ -39,8 +39,8 @@ struct Rooms {
     /// `client.bbb_join_host`.
     join_host: String,
     closed: Mutex<HashSet<String>>,
-    /// How many meetings each room has had, where it is more than one.
-    meetings: Mutex<HashMap<String, u32>>,
+    /// When each further meeting of a room began.
+    meetings: Mutex<HashMap<String, Vec<i64>>>,
 }
 
 /// The server by the machine's own time.
@@ -74,13 +74,9 @@ impl PlugNmeet {
     /// Another meeting begins in a room of the same id.
     pub fn begin_anew(&self, room_id: &str) {
         self.rooms.closed.lock().unwrap().remove(room_id);
-        *self
-            .rooms
-            .meetings
-            .lock()
-            .unwrap()
-            .entry(room_id.to_owned())
-            .or_default() += 1;
+        let now = self.rooms.clock.unix();
+        let mut meetings = self.rooms.meetings.lock().unwrap();
+        meetings.entry(room_id.to_owned()).or_default().push(now);
     }
 }
 
@@ -191,18 +187,14 @@ impl Rooms {
                         "status_code": "ROOM_NOT_FOUND", "room": null}),
             );
         }
-        let meeting = self
-            .meetings
-            .lock()
-            .unwrap()
-            .get(room_id)
-            .copied()
-            .unwrap_or_default();
-        let sid = format!("{meeting:08}-0000-4000-8000-000000000000");
+        let meetings = self.meetings.lock().unwrap();
+        let later = meetings.get(room_id).map(Vec::as_slice).unwrap_or_default();
+        let sid = format!("{:08}-0000-4000-8000-000000000000", later.len());
+        let began = later.last().copied().unwrap_or(1).to_string();
         json_answer(
             200,
             &json!({"status": true, "msg": "success", "status_code": "SUCCESS",
-                    "room": {"room_info": {"room_id": room_id, "sid": sid}, "participants_info": []}}),
+                    "room": {"room_info": {"room_id": room_id, "sid": sid, "creation_time": began}, "participants_info": []}}),
         )
     }
 
