@@ -61,6 +61,49 @@ fn missing(answer: &Answer) {
     );
 }
 
+/// Browsers ask for it by themselves; the server behind us has one too (contract.md section 8).
+#[tokio::test]
+async fn the_icon_is_the_clients_or_our_own() {
+    let of = |names: &[(&str, &str)]| folder_of(&[&[("index.html", INDEX)], names].concat());
+    let bare = of(&[]);
+    for (folder, mount, expected) in [
+        (client(), "/conference", Some("icon")),
+        (client(), "/", Some("icon")),
+        (
+            of(&[("assets/imgs/favicon.ico", "the client's")]),
+            "/conference",
+            Some("the client's"),
+        ),
+        (bare, "/", None),
+    ] {
+        let gateway = gateway_with(folder.path(), &format!("client.mount = '{mount}'")).await;
+        let icon = gateway.get("/favicon.ico", &[]).await;
+        assert_eq!(
+            (
+                icon.status,
+                icon.header("content-type"),
+                icon.header("cache-control")
+            ),
+            (200, Some("image/x-icon"), Some("no-cache"))
+        );
+        match expected {
+            Some(text) => assert_eq!(icon.text(), text),
+            None => assert!(icon.body.starts_with(b"\0\0\x01\0\x01\0"), "{icon:?}"),
+        }
+        let etag = icon.header("etag").unwrap();
+        let again = gateway.get("/favicon.ico", &[("If-None-Match", etag)]).await;
+        no_body(&again, 304);
+    }
+    let demo = Gateway::embedded().await;
+    let icon = demo.get("/favicon.ico", &[]).await;
+    assert_eq!(
+        (icon.status, icon.header("content-type")),
+        (200, Some("image/x-icon"))
+    );
+    let post = demo.post("/favicon.ico", &[], b"").await;
+    assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
+}
+
 #[tokio::test]
 async fn config_js_is_made_of_the_gateways_own_configuration() {
     let folder = client();

@@ -413,6 +413,7 @@ async fn path_and_query_are_forwarded_in_the_bytes_in_which_they_came() {
         "/lti/v1",
         "/AUTH/x?y",
         "/healthCheck",
+        "/HEALTHcheck/Live/x/?y",
     ];
     for target in targets {
         let upstream = RawUpstream::content().await;
@@ -933,6 +934,20 @@ async fn plain(addr: std::net::SocketAddr, request: &str) -> support::raw::RawAn
     let mut connection = Raw::over(TcpStream::connect(addr).await.unwrap());
     connection.send(request).await;
     connection.answer().await
+}
+
+/// contract.md section 8: the server takes every method there.
+#[tokio::test]
+async fn the_servers_health_is_asked_for_with_any_method() {
+    let upstream = Upstream::answering("Healthy").await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        for target in ["/healthCheck", "/healthcheck/x"] {
+            let answer = gateway.client().request(method, target, &[], b"").await;
+            assert_eq!(answer.status, 200, "{method} {target} {answer:?}");
+        }
+    }
+    assert_eq!(upstream.requests().len(), 14);
 }
 
 #[tokio::test]

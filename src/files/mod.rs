@@ -11,6 +11,7 @@
 //! | `watch` | a new release takes the place of the old one |
 //! | `index`, `preload` | the page, and what it needs first |
 //! | `config_js`, `demo` | `config.js`, the page in the client's place |
+//! | `favicon` | the icon that browsers ask for by themselves |
 //! | `content`, `coding` | a file's bytes in every coding; writing and reading codings |
 //! | `making`, `prepare` | making codings in the background, or all of them before the start |
 //! | `cache`, `ready_made` | codings that were made before: at another start, by the client's build |
@@ -30,6 +31,7 @@ mod conditional;
 mod config_js;
 mod content;
 mod demo;
+mod favicon;
 mod folder;
 mod index;
 mod making;
@@ -65,6 +67,7 @@ use self::{
     making::{Effort, Making},
     release::Known,
     shelf::Shelf,
+    stored::Stored,
 };
 pub use self::{demo::Shown, prepare::Prepared, problem::FilesProblem, settings::FilesSettings};
 use crate::reply::{Body, Failure};
@@ -81,6 +84,8 @@ pub struct ClientFiles {
     /// What is under way; it ends with the files.
     making: Mutex<Option<Making>>,
     asked: Notify,
+    /// Ours, where the client has none.
+    favicon: Stored,
 }
 
 /// Clients up to this size are compressed at once, within `START_PATIENCE`; for others waiting would be in vain.
@@ -98,6 +103,7 @@ impl ClientFiles {
             read_at: AtomicU64::new(read_at),
             making: Mutex::default(),
             asked: Notify::new(),
+            favicon: favicon::own(),
         })
     }
 
@@ -155,6 +161,16 @@ impl ClientFiles {
         path::file_name(raw_path)
             .and_then(|name| current.asset(&name).ok_or_else(missing))
             .and_then(|stored| stored.answer(method, headers))
+            .map_err(stored::shared)
+    }
+
+    /// The client's icon, or our own.
+    pub fn favicon(&self, method: &Method, headers: &HeaderMap) -> Result<Response<Body>, Failure> {
+        let current = self.shelf.load();
+        let of_client = favicon::NAMES.iter().find_map(|name| current.asset(name));
+        of_client
+            .unwrap_or(&self.favicon)
+            .answer(method, headers)
             .map_err(stored::shared)
     }
 }

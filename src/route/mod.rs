@@ -175,6 +175,7 @@ impl Router {
             ),
             Route::Page { tag } => Box::pin(self.page(&request, &target, tag, &about)).await,
             Route::Asset(path) => self.files.asset(path, request.method(), request.headers()),
+            Route::Favicon => self.files.favicon(request.method(), request.headers()),
             Route::DesignCheck => Ok(Box::pin(self.design_check.handle(request, from.client)).await?),
             Route::Issue => {
                 let unchanged = path_and_query(request.uri())?;

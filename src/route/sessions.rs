@@ -138,6 +138,7 @@ impl Router {
             Route::Logout { .. }
             | Route::Switch
             | Route::Asset(_)
+            | Route::Favicon
             | Route::DesignCheck
             | Route::Issue
             | Route::Auth(_)

@@ -40,6 +40,8 @@ pub enum Route<'a> {
     Switch,
     /// A client file; its path below the client's folder.
     Asset(&'a str),
+    /// `/favicon.ico`, which browsers ask for by themselves.
+    Favicon,
     /// An integrator has a design checked.
     DesignCheck,
     /// `getJoinToken`.
@@ -95,7 +97,7 @@ impl Route<'_> {
             Self::Page { .. } => "page",
             Self::Logout { .. } => "logout",
             Self::Switch => "switch",
-            Self::Asset(_) => "asset",
+            Self::Asset(_) | Self::Favicon => "asset",
             Self::DesignCheck => "design_check",
             Self::Issue => "issue",
             Self::Auth(_) => "auth",
@@ -227,7 +229,7 @@ impl Table {
                 .get(..6)
                 .is_some_and(|start| start.eq_ignore_ascii_case("/login"));
         let is_server = is(0, "download")
-            || (is(0, "healthCheck") && ends_at(1))
+            || is(0, "healthCheck")
             || (self.metrics && is(0, "metrics") && ends_at(1))
             || login;
         is_server.then_some(Route::Server)
@@ -236,6 +238,9 @@ impl Table {
     fn client<'a>(&self, path: &'a str) -> Route<'a> {
         if path == "/" && !self.mount.is_empty() {
             return Route::Root;
+        }
+        if path == "/favicon.ico" {
+            return Route::Favicon;
         }
         if below(path, "/assets").is_some() {
             return Route::Asset(path.trim_start_matches('/'));
@@ -343,6 +348,7 @@ mod tests {
                 ("/conference/s", Route::Nowhere),
                 ("/conference/assets/config.js", Route::Asset("assets/config.js")),
                 ("/assets/lti/js/v1.js", Route::Asset("assets/lti/js/v1.js")),
+                ("/favicon.ico", Route::Favicon),
                 ("/conference/design/check", Route::DesignCheck),
                 ("/conference/design/check/", Route::Asset("design/check/")),
                 ("/design/check", Route::Nowhere),
@@ -368,6 +374,7 @@ mod tests {
                 ("/key/bigbluebutton/api/join", Route::Bbb),
                 ("/ws", Route::Nats("/")),
                 ("/x.js", Route::Asset("x.js")),
+                ("/favicon.ico", Route::Favicon),
                 ("/design/check", Route::DesignCheck),
             ],
         );
@@ -411,6 +418,10 @@ mod tests {
                 ("/webhook/", Route::Webhook),
                 ("/webhook/x", Route::Nowhere),
                 ("/HealthCheck", Route::Server),
+                ("/healthcheck/x/Y/", Route::Server),
+                ("/healthCheckx", Route::Nowhere),
+                ("/favicon.ico/", Route::Nowhere),
+                ("/conference/favicon.ico", Route::Asset("favicon.ico")),
             ],
         );
     }
