@@ -366,3 +366,62 @@ async fn a_broken_newest_release_is_passed_over_at_the_start_and_told() {
         .await;
     assert_eq!(answer.status, 200);
 }
+
+/// Its first visitors would load four times as many bytes.
+#[tokio::test]
+async fn a_new_release_is_not_served_before_it_is_compressed() {
+    let parent = tempfile::tempdir().unwrap();
+    let client = parent.path().join("client");
+    write(&client, "1");
+    let gateway = gateway(&client, "").await;
+    let new = client.with_extension("new");
+    write(&new, "2");
+    // What takes brotli a second or more.
+    let words = (0..60_000_u64).map(|n| {
+        format!(
+            "v{:x} ",
+            n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 9 & 0xfff
+        )
+    });
+    fs::write(new.join(script("2")), words.collect::<String>()).unwrap();
+    fs::remove_dir_all(&client).unwrap();
+    fs::rename(new, &client).unwrap();
+    becomes(&gateway, "2", &["1"]).await;
+    for coding in ["br", "zstd", "gzip"] {
+        let script = gateway
+            .get(
+                &format!("/conference/{}", script("2")),
+                &[("Accept-Encoding", coding)],
+            )
+            .await;
+        assert_eq!(
+            (script.status, script.header("content-encoding")),
+            (200, Some(coding))
+        );
+    }
+}
+
+/// The one that was coming is gone for good, and so is what was made of it.
+#[tokio::test]
+async fn a_release_that_is_taken_back_meanwhile_is_never_served() {
+    let parent = tempfile::tempdir().unwrap();
+    write(&parent.path().join("1"), "1");
+    let gateway = gateway(parent.path(), "client.keep_releases = 1").await;
+    let new = parent.path().join(".2");
+    write(&new, "2");
+    // What takes brotli longer than the looks in between.
+    let words = (0..900_000_u64).map(|n| {
+        format!(
+            "v{:x} ",
+            n.wrapping_mul(n).wrapping_mul(2_654_435_761) >> 9 & 0xfff
+        )
+    });
+    fs::write(new.join(script("2")), words.collect::<String>()).unwrap();
+    fs::rename(&new, parent.path().join("2")).unwrap();
+    stays(&gateway, "1").await;
+    fs::rename(parent.path().join("2"), &new).unwrap();
+    stays(&gateway, "1").await;
+    write(&parent.path().join(".3"), "3");
+    fs::rename(parent.path().join(".3"), parent.path().join("3")).unwrap();
+    becomes(&gateway, "3", &["1"]).await;
+}

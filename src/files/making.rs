@@ -1,4 +1,5 @@
-//! Makes codings of the client's files, in the background while they are served as they are.
+//! Makes codings of the client's files, in the background: at a start while they are served as they are, and for a new
+//! release while the old one is served.
 //!
 //! All in gzip first, which takes a second or two and which everybody can read, then in zstd, then in brotli, which
 //! takes a minute; within each what the page needs first comes first.
@@ -8,12 +9,13 @@ use std::{
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
     time::Duration,
 };
 
+use tokio::sync::mpsc::Receiver as AtWork;
 use tracing::{debug, info, warn};
 
 use super::{cache::Cache, coding::Coding, content::Content, shelf::Shelf};
@@ -44,6 +46,15 @@ pub(super) struct Making {
     shared: Arc<Shared>,
     /// Says nothing, and ends with the last worker.
     working: Receiver<()>,
+    /// The same, for who does not block.
+    at_work: AtWork<()>,
+}
+
+/// A worker is there as long as this is.
+#[derive(Clone)]
+struct Presence {
+    _blocking: Sender<()>,
+    _async: tokio::sync::mpsc::Sender<()>,
 }
 
 struct Shared {
@@ -80,9 +91,14 @@ impl Making {
             cache,
             shelf: Arc::downgrade(shelf),
         });
-        let (until_end, working) = mpsc::channel();
+        let (blocking, working) = mpsc::channel();
+        let (at_work, at_work_until) = tokio::sync::mpsc::channel(1);
+        let present = Presence {
+            _blocking: blocking,
+            _async: at_work,
+        };
         for _ in 0..workers {
-            let (shared, until_end) = (Arc::clone(&shared), until_end.clone());
+            let (shared, present) = (Arc::clone(&shared), present.clone());
             let work = move || {
                 if effort == Effort::Background
                     && let Err(error) = rustix::process::nice(NICE)
@@ -90,18 +106,37 @@ impl Making {
                     debug!(%error, "Compressing at the usual priority");
                 }
                 shared.work();
-                drop(until_end);
+                drop(present);
             };
             if let Err(error) = thread::Builder::new().name("compress".to_owned()).spawn(work) {
                 warn!(%error, "No thread to compress the client's files");
             }
         }
-        Self { shared, working }
+        Self {
+            shared,
+            working,
+            at_work: at_work_until,
+        }
+    }
+
+    /// Nothing to do, and a worker who does it for as long as the second value is there.
+    #[cfg(test)]
+    pub fn endless(shelf: &Arc<Shelf>) -> (Self, impl Sized + use<>) {
+        let mut making = Self::start(shelf, None, Effort::Full);
+        making.shared.stopped.store(true, Ordering::Relaxed);
+        let (worker, at_work) = tokio::sync::mpsc::channel::<()>(1);
+        making.at_work = at_work;
+        (making, worker)
     }
 
     /// Was there something that the cache could not take?
     pub fn cache_failed(&self) -> bool {
         self.shared.cache.as_ref().is_some_and(Cache::has_failed)
+    }
+
+    /// Until all is made.
+    pub async fn ended(&mut self) {
+        self.at_work.recv().await;
     }
 
     /// Waits until all is made, no longer than this. Says whether it is.

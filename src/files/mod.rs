@@ -54,7 +54,7 @@ mod watch;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -110,17 +110,20 @@ impl ClientFiles {
     /// Compresses them in the background. Blocks for a moment, if that is enough for all.
     pub fn compress(&self) {
         let all = self.shelf.load();
-        let is_small = all.bytes_to_code() <= SMALL_BYTES;
-        let effort = if is_small {
+        let making = self.start_making(&all);
+        if is_small(&all) {
+            making.wait(START_PATIENCE);
+        }
+        *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);
+    }
+
+    fn start_making(&self, all: &Arc<Shelf>) -> Making {
+        let effort = if is_small(all) {
             Effort::Full
         } else {
             Effort::Background
         };
-        let making = Making::start(&all, cache(&self.settings), effort);
-        if is_small {
-            making.wait(START_PATIENCE);
-        }
-        *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);
+        Making::start(all, cache(&self.settings), effort)
     }
 
     /// The page of a session: the client's, or our own that shows what the client would have been handed.
@@ -173,6 +176,10 @@ impl ClientFiles {
             .answer(method, headers)
             .map_err(stored::shared)
     }
+}
+
+fn is_small(all: &Shelf) -> bool {
+    all.bytes_to_code() <= SMALL_BYTES
 }
 
 fn cache(settings: &FilesSettings) -> Option<Cache> {

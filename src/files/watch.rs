@@ -3,20 +3,45 @@
 //! Looked for by names, sizes and times, every few seconds: that works on any file system, network and container mounts
 //! included, where notifications do not. What changes is left alone until it has rested from one look to the next, so
 //! that no copy is taken half; whoever asks by a signal says that it is whole.
+//!
+//! The old release stays until the new one is compressed: sent as they are, its files would take four times as long to
+//! everybody who comes in its first minute.
 
 use std::{
     future,
-    sync::{Arc, atomic::Ordering},
+    pin::Pin,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use tokio::{
     task::spawn_blocking,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, Sleep, interval, sleep},
 };
 use tracing::{error, info, warn};
 
-use super::{ClientFiles, FilesProblem, cache, release::Known, shelf::Shelf, source};
+use super::{ClientFiles, FilesProblem, cache, making::Making, release::Known, shelf::Shelf, source};
 use crate::drain::Drain;
+
+/// How long the old release stays for the sake of the new one's compressed forms. One core needs some 40 s for all of them.
+const FORMS_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A release that is read and is not served yet.
+struct Coming {
+    shelf: Arc<Shelf>,
+    making: Making,
+    at_the_latest: Pin<Box<Sleep>>,
+}
+
+/// What a look has found.
+enum Found {
+    /// What is served, or what is coming already.
+    Nothing,
+    /// A new release.
+    New(Arc<Shelf>),
+    /// What is served, while something else was coming.
+    Withdrawn,
+}
 
 impl ClientFiles {
     /// Reads again what is on disk, soon.
@@ -43,59 +68,118 @@ impl ClientFiles {
             ticks
         });
         let mut seen = self.read_at.load(Ordering::Relaxed);
+        let mut coming: Option<Coming> = None;
         loop {
             let is_asked = tokio::select! {
+                () = ready(&mut coming) => {
+                    if let Some(coming) = coming.take() {
+                        self.serve(coming);
+                    }
+                    continue;
+                }
                 () = next(&mut ticks) => false,
                 () = self.asked.notified() => true,
             };
             let files = Arc::clone(&self);
-            let look = spawn_blocking(move || files.look(seen, is_asked)).await;
+            let known_coming = coming.as_ref().map(|coming| Arc::clone(&coming.shelf));
+            let look = spawn_blocking(move || files.look(seen, is_asked, known_coming.as_deref())).await;
             match look {
-                Ok(now) => seen = now,
+                Ok((now, found)) => {
+                    seen = now;
+                    match found {
+                        Found::Nothing => {}
+                        Found::New(shelf) => coming = Some(self.prepare_for(shelf)),
+                        Found::Withdrawn => {
+                            coming = None;
+                            self.compress();
+                        }
+                    }
+                }
                 Err(error) => error!(%error, "Looking for a new client broke off"),
             }
         }
     }
 
-    /// Takes up what is there, if it is new and has rested. Says what was seen. Blocks.
-    fn look(&self, seen: u64, is_asked: bool) -> u64 {
+    /// Reads what is there, if it is new and has rested. Says what was seen. Blocks.
+    fn look(&self, seen: u64, is_asked: bool, coming: Option<&Shelf>) -> (u64, Found) {
         let now = source::fingerprint(&self.settings);
         let is_new = now != self.read_at.load(Ordering::Relaxed);
         if !(is_asked || is_new && now == seen) {
-            return now;
+            return (now, Found::Nothing);
         }
-        match self.take_up(now) {
-            Ok(None) if is_asked => info!("The client is the same as before"),
-            Ok(None) => {}
-            Ok(Some(new)) => {
-                info!("Took up a new client: {}", new.stock());
-                self.compress();
+        let found = match self.read_again(now, coming) {
+            Ok(Found::Nothing) if is_asked => {
+                info!("The client is the same as before");
+                Found::Nothing
             }
+            Ok(found) => found,
             Err(FilesProblem::Changing) => {
                 info!("The client is being written; it is taken up when that is over");
-                return now;
+                return (now, Found::Nothing);
             }
-            Err(problem) => warn!("Refused a new client, the old one stays: {problem}"),
-        }
+            Err(problem) => {
+                warn!("Refused a new client, the old one stays: {problem}");
+                Found::Nothing
+            }
+        };
         // Once is enough, whatever came of it.
         self.read_at.store(now, Ordering::Relaxed);
-        now
+        (now, found)
     }
 
-    /// All of it, or nothing. None: it makes no difference.
-    fn take_up(&self, now: u64) -> Result<Option<Arc<Shelf>>, FilesProblem> {
+    /// All of it, or nothing.
+    fn read_again(&self, now: u64, coming: Option<&Shelf>) -> Result<Found, FilesProblem> {
         let before = self.shelf.load();
-        let known = Known::new(before.contents(), cache(&self.settings));
-        let new = Shelf::read(&self.settings, &known, Some(&before))?;
+        let mut contents = before.contents();
+        contents.extend(coming.map(Shelf::contents).unwrap_or_default());
+        let new = Shelf::read(
+            &self.settings,
+            &Known::new(contents, cache(&self.settings)),
+            Some(&before),
+        )?;
         if source::fingerprint(&self.settings) != now {
             return Err(FilesProblem::Changing);
         }
-        if new.is_as(&before) {
-            return Ok(None);
+        Ok(match coming {
+            Some(coming) if new.is_as(coming) => Found::Nothing,
+            Some(_) if new.is_as(&before) => Found::Withdrawn,
+            None if new.is_as(&before) => Found::Nothing,
+            Some(_) | None => Found::New(Arc::new(new)),
+        })
+    }
+
+    /// Begins with the forms of a new release; those of the old one are no longer worth the work.
+    fn prepare_for(&self, shelf: Arc<Shelf>) -> Coming {
+        info!("Found a new client; it is served when it is compressed");
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Coming {
+            making: self.start_making(&shelf),
+            shelf,
+            at_the_latest: Box::pin(sleep(FORMS_PATIENCE)),
         }
-        let new = Arc::new(new);
-        self.shelf.store(Arc::clone(&new));
-        Ok(Some(new))
+    }
+
+    fn serve(&self, Coming { shelf, making, .. }: Coming) {
+        info!("Took up a new client: {}", shelf.stock());
+        self.shelf.store(shelf);
+        *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);
+    }
+}
+
+/// Until what is coming is compressed, or has waited long enough.
+async fn ready(coming: &mut Option<Coming>) {
+    match coming {
+        Some(Coming {
+            making,
+            at_the_latest,
+            ..
+        }) => {
+            tokio::select! {
+                () = making.ended() => {}
+                () = at_the_latest => {}
+            }
+        }
+        None => future::pending().await,
     }
 }
 
@@ -105,5 +189,40 @@ async fn next(ticks: &mut Option<Interval>) {
             ticks.tick().await;
         }
         None => future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::files::FilesSettings;
+
+    fn files(folder: &TempDir) -> ClientFiles {
+        std::fs::write(folder.path().join("index.html"), "<head></head>").unwrap();
+        let mut settings = FilesSettings::new(
+            "https://a.example".to_owned(),
+            String::new(),
+            serde_json::Map::new(),
+        )
+        .unwrap();
+        settings.path = Some(folder.path().to_owned());
+        ClientFiles::load(settings).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_release_whose_forms_take_too_long_is_served_as_it_is() {
+        let folder = TempDir::new().unwrap();
+        let files = files(&folder);
+        let began = tokio::time::Instant::now();
+        let (making, _worker) = Making::endless(&files.shelf.load());
+        let mut coming = Some(Coming {
+            making,
+            shelf: Arc::clone(&files.shelf.load()),
+            at_the_latest: Box::pin(sleep(FORMS_PATIENCE)),
+        });
+        ready(&mut coming).await;
+        assert_eq!(began.elapsed().as_secs(), FORMS_PATIENCE.as_secs());
     }
 }
