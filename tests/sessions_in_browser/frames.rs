@@ -95,7 +95,7 @@ async fn a_newer_token_reaches_the_cookie_of_a_frame() {
     framed(&mut browser, READY).await;
     stage.clock.advance(HOUR / 20);
     let newer = stage.token("room01", "ann");
-    let script = format!("client.renew('{newer}'); client.call('listRooms')");
+    let script = format!("client.renew('{newer}'); client.call('getClientFiles')");
     let renewed = browser.step(json!({"tab": 1, "frame": 1, "run": script})).await;
     assert_frame_in(&stage, renewed.frame(), ROOM, &newer);
     assert_eq!(renewed.0["cookies"].as_array().unwrap().len(), 2, "{renewed}");

@@ -217,7 +217,7 @@ async fn a_newer_token_that_the_client_shows_the_server_is_the_cookies_too() {
     // As NATS brings them: every three minutes.
     stage.clock.advance(Duration::from_secs(180));
     let second = stage.token("room01", "ann");
-    let renew = format!("client.renew('{second}'); client.call('listRooms')");
+    let renew = format!("client.renew('{second}'); client.call('getClientFiles')");
     let renewed = browser.step(json!({"tab": 1, "run": renew})).await;
     assert_eq!(renewed.value()["status"], 200, "{renewed}");
     assert_in(&stage, &renewed, ROOM, &second);
@@ -230,7 +230,7 @@ async fn a_newer_token_that_the_client_shows_the_server_is_the_cookies_too() {
         (call(older), 200),
         (call(&others), 200),
         (call(&stage.token("room01", "bob")), 200),
-        (format!("client.call('refused', '{newer}')"), 403),
+        (format!("client.call('nothing', '{newer}')"), 404),
         (call(&format!("{newer}x")), 401),
     ] {
         let same = browser.step(json!({"tab": 1, "run": script})).await;
