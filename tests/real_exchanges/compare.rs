@@ -158,7 +158,8 @@ fn compare_tokens(recorded: &Recorded, answer: &Answer, now: i64, found: &mut Ve
     }
 }
 
-fn same_claims(expected: &Value, actual: &Value, now: i64) -> bool {
+/// Are these the recorded claims, with times counted from now?
+pub fn same_claims(expected: &Value, actual: &Value, now: i64) -> bool {
     let (Some(expected), Some(actual)) = (expected.as_object(), actual.as_object()) else {
         return false;
     };

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod asked;
 mod compare;
 mod exchange;
 mod masks;
@@ -74,11 +75,11 @@ async fn the_stand_in_answers_as_the_real_server_did() {
     for exchange in &all {
         play.prepare(&server, &exchange.name);
         let answer = ask(server.addr, &play.request(exchange, clock.unix())).await;
-        let found = differences(&exchange.answer, &answer, &exchange.method, clock.unix());
+        let mut found = differences(&exchange.answer, &answer, &exchange.method, clock.unix());
+        found.extend(play.remember(&exchange.name, &answer));
         if !found.is_empty() {
             wrong.push(format!("{}\n    {}", exchange.name, found.join("\n    ")));
         }
-        play.remember(&exchange.name, &answer);
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
@@ -139,4 +140,49 @@ fn the_comparison_finds_what_is_changed() {
             assert_eq!(found(&other).len(), 1, "{} byte {at}", exchange.name);
         }
     }
+}
+
+/// The same but for what product.md asks for. Rows that the gateway does not meet yet stand apart, and may not stay there
+/// once it does.
+#[tokio::test]
+async fn a_gateway_passes_on_what_the_server_says_but_for_what_is_asked_of_it() {
+    let clock = Clock::system();
+    let server = server(&clock).await;
+    let toml = format!(
+        "public_origin = '{ORIGIN}'\nissuer.mode = 'upstream'\nupstreams.server = ['{}']\n\
+         limits.user = '1000/min'\nlimits.failures = '1000/min'\n",
+        server.url()
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = support::Gateway::start(folder, &clock, "127.0.0.1:0", &toml).await;
+    let mut play = Play::default();
+    let mut wrong = Vec::new();
+    let all = exchange::all();
+    asked::assert_rows_are_of(&all);
+    for exchange in &all {
+        play.prepare(&server, &exchange.name);
+        let request = play.request(exchange, clock.unix());
+        let before = server.requests().len();
+        let headers: Vec<_> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let answer = gateway
+            .client()
+            .request(&request.method, &request.target, &headers, &request.body)
+            .await;
+        let seen = &server.requests()[before..];
+        let mut found = asked::complaints(exchange, &request, &answer, seen, clock.unix());
+        found.extend(play.remember(&exchange.name, &answer));
+        match (asked::NOT_YET.contains(&&*exchange.name), found.is_empty()) {
+            (false, false) => wrong.push(format!("{}\n    {}", exchange.name, found.join("\n    "))),
+            (true, true) => wrong.push(format!(
+                "{}\n    is met: it no longer belongs to NOT_YET",
+                exchange.name
+            )),
+            (false, true) | (true, false) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -223,7 +223,7 @@ impl State {
 
 impl Seen {
     /// Of repeated fields the first, even if it is empty.
-    pub(super) fn first(&self, name: &str) -> Option<&str> {
+    pub fn first(&self, name: &str) -> Option<&str> {
         let first = self.headers.get_all(name).iter().next()?;
         Some(first.to_str().unwrap_or_default())
     }
