@@ -8,8 +8,10 @@
 )]
 
 mod asked;
+mod captured;
 mod compare;
 mod exchange;
+mod known;
 mod masks;
 mod play;
 #[path = "../support/mod.rs"]

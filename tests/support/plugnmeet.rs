@@ -91,6 +91,13 @@ impl PlugNmeet {
         self.state.lock().unwrap().end(room_id);
     }
 
+    /// Another meeting begins in a room of the same id.
+    pub fn begin_anew(&self, room_id: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.end(room_id);
+        state.open(room_id);
+    }
+
     /// Which meeting runs in this room?
     pub fn sid(&self, room_id: &str) -> Option<String> {
         let mut state = self.state.lock().unwrap();

@@ -81,12 +81,17 @@ impl State {
     /// The running room of this id.
     pub fn room(&mut self, id: &str) -> Option<&mut Room> {
         if self.open_house && !self.rooms.iter().any(|room| room.id == id) {
-            let bbb = json!({"bbb_extra_data": "{\"attendeePW\":\"ap\",\"moderatorPW\":\"mp\"}"});
-            self.create(id, &json!({"room_title": id, "extra_data": bbb}));
+            self.open(id);
         }
         self.rooms
             .iter_mut()
             .find(|room| room.id == id && room.ended.is_none())
+    }
+
+    /// A room as nobody in particular would make it; BBB can join it.
+    pub fn open(&mut self, id: &str) {
+        let bbb = json!({"bbb_extra_data": "{\"attendeePW\":\"ap\",\"moderatorPW\":\"mp\"}"});
+        self.create(id, &json!({"room_title": id, "extra_data": bbb}));
     }
 
     /// A room of this id that has just begun, with these parts of its metadata; the one that runs, if one does.
