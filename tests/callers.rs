@@ -245,7 +245,7 @@ async fn nothing_but_a_json_object_is_signed_anew() {
         ask(&gateway, "/auth/getClientFiles", "moodle-key", NEW, " {} ")
             .await
             .status,
-        404
+        200
     );
     assert_eq!(server.only_request().header("api-key"), Some("plugnmeet"));
 }
@@ -267,8 +267,12 @@ async fn a_callers_upload_is_signed_anew_by_its_room() {
             .post("/auth/room/uploadWhiteboardFile", &headers, b"--x--")
             .await
     };
-    // The stand-in takes no uploads; what counts is that its signature check let this one by.
-    assert_eq!(upload("moodle-1").await.status, 404);
+    // There is no file in it, which the server says once its signature check has let it by.
+    let answer = upload("moodle-1").await;
+    assert_eq!(
+        (answer.status, &answer.json()["status_code"]),
+        (400, &json!("INVALID_PARAMETERS"))
+    );
     assert_eq!(server.only_request().header("api-key"), Some("plugnmeet"));
     assert_eq!(upload("room01").await.json()["status_code"], "PERMISSION_DENIED");
     assert_eq!(server.requests().len(), 1);

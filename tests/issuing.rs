@@ -1011,7 +1011,13 @@ async fn multipart_is_taken_where_uploads_are_and_nowhere_else() {
     ];
     for path in uploads {
         let answer = gateway.post(path, &headers, b"--x--").await;
-        assert_eq!((answer.status, answer.text()), (404, "not found".to_owned()));
+        assert_eq!(
+            (answer.status, &answer.json()["msg"]),
+            (
+                400,
+                &json!("there is no uploaded file associated with the given key")
+            )
+        );
     }
     for path in [
         "/auth/room/uploadWhiteboardFile/x",

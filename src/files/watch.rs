@@ -88,7 +88,7 @@ impl ClientFiles {
                     seen = now;
                     match found {
                         Found::Nothing => {}
-                        Found::New(shelf) => coming = Some(self.prepare_for(shelf)),
+                        Found::New(release) => coming = Some(self.prepare_for(release)),
                         Found::Withdrawn => {
                             coming = None;
                             self.compress();
@@ -149,12 +149,12 @@ impl ClientFiles {
     }
 
     /// Begins with the forms of a new release; those of the old one are no longer worth the work.
-    fn prepare_for(&self, shelf: Arc<Shelf>) -> Coming {
+    fn prepare_for(&self, release: Arc<Shelf>) -> Coming {
         info!("Found a new client; it is served when it is compressed");
         self.making.lock().unwrap_or_else(PoisonError::into_inner).take();
         Coming {
-            making: self.start_making(&shelf),
-            shelf,
+            making: self.start_making(&release),
+            shelf: release,
             at_the_latest: Box::pin(sleep(FORMS_PATIENCE)),
         }
     }

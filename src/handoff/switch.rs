@@ -76,6 +76,9 @@ impl Handoff {
             if !fetch::is_same_origin(visit.headers, authority.to_str().unwrap_or_default()) {
                 return Err(HandoffError::FromAnotherSite);
             }
+            if !fetch::may_be_navigation(visit.headers) {
+                return Err(HandoffError::NotANavigation);
+            }
             // A second token would be followed without a question.
             let rest = Query(visit.query).without(TOKEN_PARAMETER);
             let confirmed = Query(visit.query).only(CONFIRM).ok().flatten();

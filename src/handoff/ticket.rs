@@ -34,7 +34,7 @@ struct Ticket {
 }
 
 impl Handoff {
-    /// The query with a ticket at its end.
+    /// The query with a ticket at its end, in place of any that a link brought.
     pub(super) fn with_ticket(&self, query: &str, tag: &str, token: &str) -> String {
         let ticket = Ticket {
             tag: tag.to_owned(),
@@ -44,10 +44,11 @@ impl Handoff {
         let sealed = serde_json::to_vec(&ticket)
             .ok()
             .and_then(|ticket| self.keys.seal(PURPOSE, &ticket));
+        let query = Query(query).without(TICKET);
         let separator = if query.is_empty() { "" } else { "&" };
         match sealed {
             Some(sealed) => format!("{query}{separator}{TICKET}={sealed}"),
-            None => query.to_owned(),
+            None => query,
         }
     }
 

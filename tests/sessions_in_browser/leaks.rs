@@ -136,7 +136,7 @@ async fn the_most_talkative_log_holds_no_token_no_signature_and_no_secret() {
         .steps(json!([
             {"tab": 1, "goto": link(&anns), "until": READY},
             {"tab": 1, "reload": true, "until": READY},
-            {"tab": 1, "run": format!("client.renew('{newer}'); client.call('listRooms')")},
+            {"tab": 1, "run": format!("client.renew('{newer}'); client.call('getClientFiles')")},
             {"tab": 1, "run": format!("client.breakout('{breakout}')")},
             {"tab": 2, "once": READY, "reload": true, "until": READY},
             {"tab": 1, "run": plant},
@@ -193,7 +193,7 @@ async fn the_most_talkative_log_holds_no_token_no_signature_and_no_secret() {
         assert_eq!(told, None, "{hidden}");
     }
     // It did speak of them: each request has its record.
-    for route in ["page", "bbb", "api", "issue", "logout", "asset", "server"] {
+    for route in ["page", "bbb", "api", "issue", "logout", "asset", "download"] {
         assert!(
             said.contains(&format!("\"route\":\"{route}\"")),
             "{route} in {said}"

@@ -123,13 +123,19 @@ async fn who_has_left_is_out_and_a_kept_cookie_is_not_renewed() {
     let stage = Stage::with("").await;
     for way in [
         "location.href = 'logout'.replace(/^/, location.pathname)",
-        "fetch(location.pathname + 'logout', { method: 'POST' }).then(() => { location.reload() })",
+        "const form = document.createElement('form'); form.method = 'post'; \
+         form.action = location.pathname + 'logout'; document.body.append(form); form.submit()",
     ] {
         let mut browser = stage.browser();
         let token = stage.token("room01", "ann");
         browser
             .step(json!({"tab": 1, "goto": stage.link(&token), "until": READY}))
             .await;
+        // What a script fetches ends nothing.
+        let fetched =
+            "fetch(location.pathname + 'logout', { method: 'POST' }).then((answer) => answer.status)";
+        let refused = browser.step(json!({"tab": 1, "run": fetched})).await;
+        assert_eq!(refused.value(), 403, "{refused}");
         browser.step(json!({"tab": 1, "run": way})).await;
         let out = browser
             .step(json!({"tab": 1, "goto": stage.page("room01", "ann")}))
@@ -137,7 +143,7 @@ async fn who_has_left_is_out_and_a_kept_cookie_is_not_renewed() {
         assert!(out.text().contains("Use your join link"), "{out}");
         assert_eq!((out.cookie(), out.jar().len()), ("", 0), "{out}");
 
-        // As a copy of the browser's profile would have it: the server still takes the token until its end.
+        // As a copy of the cookie would have it: the server still takes the token until its end, and nobody renews it.
         let keep = format!(
             "document.cookie = 'pnm_access_token={token}; Path={}; Secure'",
             stage.path("room01", "ann")
@@ -145,7 +151,7 @@ async fn who_has_left_is_out_and_a_kept_cookie_is_not_renewed() {
         browser.step(json!({"tab": 1, "run": keep})).await;
         stage.clock.advance(HOUR);
         let late = browser.step(json!({"tab": 1, "reload": true})).await;
-        assert_page(&late, 401, "You have left the meeting");
+        assert_page(&late, 401, "This link has expired");
     }
 }
 
@@ -217,7 +223,7 @@ async fn a_newer_token_that_the_client_shows_the_server_is_the_cookies_too() {
     // As NATS brings them: every three minutes.
     stage.clock.advance(Duration::from_secs(180));
     let second = stage.token("room01", "ann");
-    let renew = format!("client.renew('{second}'); client.call('listRooms')");
+    let renew = format!("client.renew('{second}'); client.call('getClientFiles')");
     let renewed = browser.step(json!({"tab": 1, "run": renew})).await;
     assert_eq!(renewed.value()["status"], 200, "{renewed}");
     assert_in(&stage, &renewed, ROOM, &second);
@@ -230,7 +236,7 @@ async fn a_newer_token_that_the_client_shows_the_server_is_the_cookies_too() {
         (call(older), 200),
         (call(&others), 200),
         (call(&stage.token("room01", "bob")), 200),
-        (format!("client.call('refused', '{newer}')"), 403),
+        (format!("client.call('nothing', '{newer}')"), 404),
         (call(&format!("{newer}x")), 401),
     ] {
         let same = browser.step(json!({"tab": 1, "run": script})).await;
@@ -252,10 +258,12 @@ async fn a_newer_token_that_the_client_shows_the_server_is_the_cookies_too() {
     assert_eq!(elsewhere[1].value(), 200, "{}", elsewhere[1]);
     assert_eq!(elsewhere[1].jar().len(), 1, "{}", elsewhere[1]);
 
-    // And the cookie is what a reload goes on with, after the first token's end.
+    // And the cookie is what a reload goes on with, after the first token's end: renewed, so near its own.
     stage.clock.advance(Duration::from_secs(300));
     let again = browser
         .step(json!({"tab": 1, "reload": true, "until": READY}))
         .await;
-    assert_in(&stage, &again, ROOM, &second);
+    let renewed = token_in(&again);
+    assert_ne!(renewed, second);
+    assert_in(&stage, &again, ROOM, &renewed);
 }

@@ -222,7 +222,7 @@ async fn another_sites_link_with_somebody_elses_token_asks_before_it_takes_a_ses
 }
 
 #[tokio::test]
-async fn ones_own_links_and_the_clients_own_windows_do_not_ask() {
+async fn the_clients_own_windows_do_not_ask_and_ones_own_link_to_another_room_does() {
     let stage = Stage::with(MOUNT).await;
     let mut browser = stage.browser();
     let (main, breakout) = (stage.token("room01", "ann"), stage.token("room01-b1", "ann"));
@@ -244,10 +244,11 @@ async fn ones_own_links_and_the_clients_own_windows_do_not_ask() {
     let seen = browser
         .steps(json!([
             {"tab": 2, "goto": "https://lms.test/course"},
-            {"tab": 2, "click": "a", "until": READY},
+            {"tab": 2, "click": "a", "until": "document.title === 'You are in another meeting already'"},
+            {"tab": 2, "click": "form button", "until": READY},
         ]))
         .await;
-    assert_at_mount(&seen[1], "ann", "room02", &next);
+    assert_at_mount(&seen[2], "ann", "room02", &next);
 }
 
 #[tokio::test]

@@ -1,82 +1,133 @@
-//! A stand-in for plugnmeet-server, written to contract.md: it checks signatures, issues and verifies tokens, sends people
-//! on to links that it makes, and keeps a record.
+//! A stand-in for plugnmeet-server 2.4.0: a small model of it that answers as the real one does, and keeps a record of what
+//! reached it. `tests/real_exchanges` holds it to what a real one answered.
+//!
+//! A file for each thing that the server does; they change one `State`. The secret is the tests'.
+//!
+//! Sources: contract.md; plugnmeet-server 2.4.0, its router and controllers; `tests/real`.
 
+mod answer;
 mod api;
-mod doors;
+mod archive;
+mod auth;
+mod bbb;
+mod bbb_join;
+mod breakout;
+mod files;
+mod join;
+mod lti;
+pub mod oauth;
+mod protojson;
+mod rooms;
+mod state;
+mod tokens;
+pub mod wire;
 
 use std::{
-    collections::{HashMap, HashSet},
-    fmt::Write,
+    collections::{BTreeMap, HashMap},
     ops::Deref,
     sync::{Arc, Mutex},
 };
 
-use aws_lc_rs::{digest, hmac};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hyper::{Response, header};
-use plugnmeet_gateway::{
-    clock::Clock,
-    issue::request,
-    secret::Secret,
-    token::{Claims, TokenKeys},
-};
-use serde_json::{Value, json};
+use plugnmeet_gateway::clock::Clock;
+use serde_json::json;
 
+use self::{
+    answer::{json_utf8, not_found, plain},
+    state::{File, Recording, State},
+};
 use super::{
-    API_KEY, SECRET,
+    API_KEY,
     upstream::{AnswerBody, Seen, Upstream, text_body},
 };
 
-/// A running server; any room is active until it is closed.
+#[allow(unused_imports, reason = "each test binary uses some of the parts")]
+pub use self::{bbb::checksum as bbb_checksum, lti::room_id as lti_room_id, tokens::signed_payload};
+
+/// A running server.
 pub struct PlugNmeet {
     upstream: Upstream,
-    rooms: Arc<Rooms>,
+    state: Arc<Mutex<State>>,
 }
 
-/// What its answers depend on beside the request.
-struct Rooms {
-    clock: Clock,
-    /// `client.bbb_join_host`.
-    join_host: String,
-    closed: Mutex<HashSet<String>>,
-    /// When each further meeting of a room began.
-    meetings: Mutex<HashMap<String, Vec<i64>>>,
-}
-
-/// The server by the machine's own time.
+/// An open house by the machine's own time.
 pub async fn server() -> PlugNmeet {
     PlugNmeet::at(&Clock::system(), "https://localhost").await
 }
 
 impl PlugNmeet {
-    /// By this clock; BBB's and LTI's joins lead to this host.
+    /// By this clock; BBB's joins lead to this host. An open house: any room is active until it is closed, its people are
+    /// there, and LTI's launches need no signature.
     pub async fn at(clock: &Clock, join_host: &str) -> Self {
-        let rooms = Arc::new(Rooms {
+        Self::with(clock, join_host, true).await
+    }
+
+    /// As it is after its installation: no room is there, and nobody is let in by courtesy.
+    pub async fn as_installed(clock: &Clock, join_host: &str) -> Self {
+        Self::with(clock, join_host, false).await
+    }
+
+    async fn with(clock: &Clock, join_host: &str, open_house: bool) -> Self {
+        let state = Arc::new(Mutex::new(State {
             clock: clock.clone(),
             join_host: join_host.to_owned(),
-            closed: Mutex::default(),
-            meetings: Mutex::default(),
-        });
-        let answering = Arc::clone(&rooms);
+            open_house,
+            rooms: Vec::new(),
+            recordings: Vec::new(),
+            files: BTreeMap::new(),
+            chunks: HashMap::new(),
+        }));
+        let answering = Arc::clone(&state);
         let upstream = Upstream::handling(move |seen| {
-            let rooms = Arc::clone(&answering);
-            async move { with_cors(&seen, rooms.answer(&seen)) }
+            let answer = answering.lock().unwrap().answer(&seen);
+            async move { answer }
         })
         .await;
-        Self { upstream, rooms }
+        Self { upstream, state }
     }
 
     /// Ends a room.
     pub fn close(&self, room_id: &str) {
-        self.rooms.closed.lock().unwrap().insert(room_id.to_owned());
+        self.state.lock().unwrap().end(room_id);
     }
 
     /// Another meeting begins in a room of the same id.
     pub fn begin_anew(&self, room_id: &str) {
-        self.rooms.closed.lock().unwrap().remove(room_id);
-        let now = self.rooms.clock.unix();
-        let mut meetings = self.rooms.meetings.lock().unwrap();
-        meetings.entry(room_id.to_owned()).or_default().push(now);
+        let mut state = self.state.lock().unwrap();
+        state.end(room_id);
+        state.open(room_id);
+    }
+
+    /// Which meeting runs in this room?
+    pub fn sid(&self, room_id: &str) -> Option<String> {
+        let mut state = self.state.lock().unwrap();
+        state.room(room_id).map(|room| room.sid.clone())
+    }
+
+    /// A file below the upload folder, or one of the client's below `assets/`.
+    pub fn keep_file(&self, path: &str, media_type: &'static str, bytes: &[u8], modified: &str) {
+        let file = File {
+            media_type,
+            bytes: bytes.to_vec(),
+            modified: modified.to_owned(),
+        };
+        self.state.lock().unwrap().files.insert(path.to_owned(), file);
+    }
+
+    /// A recording of the meeting that runs in this room; its file is kept apart.
+    pub fn keep_recording(&self, record_id: &str, room_id: &str, path: &str) {
+        let mut state = self.state.lock().unwrap();
+        let created = state.now();
+        let room = state.room(room_id).unwrap();
+        let recording = Recording {
+            id: record_id.to_owned(),
+            room_id: room_id.to_owned(),
+            room_sid: room.sid.clone(),
+            path: path.to_owned(),
+            created,
+            room_created: room.created,
+        };
+        state.recordings.push(recording);
     }
 }
 
@@ -88,222 +139,133 @@ impl Deref for PlugNmeet {
     }
 }
 
-impl Rooms {
-    /// contract.md section 8: routes are compared without regard to case and to a trailing slash, undecoded.
-    fn answer(&self, seen: &Seen) -> Response<AnswerBody> {
-        let path = seen
-            .target
-            .split('?')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        let path = path.trim_end_matches('/');
-        if path == "/auth" || path.starts_with("/auth/") {
-            return match refusal(seen) {
-                Some((message, code)) => json_answer(
-                    401,
-                    &json!({"status": false, "msg": message, "status_code": code}),
-                ),
-                None if path == "/auth/room/getjointoken" && seen.method == "POST" => self.token_answer(seen),
-                None if path == "/auth/room/isroomactive" && seen.method == "POST" => self.is_active(seen),
-                None if path == "/auth/room/getactiveroominfo" && seen.method == "POST" => {
-                    self.active_info(seen)
-                }
-                None => not_found(),
-            };
+/// contract.md section 11: what fasthttp reads at most.
+const MAX_BODY: usize = 52_428_800;
+const MAX_HEAD: usize = 4096;
+
+/// The pages that the server makes of the client's `index.html` and `login.html`: somebody else's words.
+const INDEX: &str = "<!doctype html><title>plugNmeet</title><div id=\"plugNmeet-app\"></div>";
+const LOGIN: &str = "<!doctype html><title>Login</title><input name=\"secret\">";
+
+impl State {
+    fn answer(&mut self, seen: &Seen) -> Response<AnswerBody> {
+        if head_length(seen) > MAX_HEAD {
+            return plain(431, "Request Header Fields Too Large");
         }
-        match path {
-            "/healthcheck" => Response::new(text_body("Healthy")),
-            "/lti/v1" if seen.method == "POST" => self.lti_page(seen),
-            "/lti/v1/api/room/join" if seen.method == "POST" => self.lti_join(seen),
-            _ if path.starts_with("/api/") => self.api(seen, path),
-            _ if path.ends_with("/bigbluebutton/api/join") => self.bbb_join(seen),
+        if seen.body.len() > MAX_BODY {
+            return plain(413, "Request Entity Too Large");
+        }
+        let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
+        // Fiber's router: without regard to case and to slashes at the end, undecoded.
+        let route = path.to_ascii_lowercase();
+        let route = route.trim_end_matches('/');
+        if let Some(answer) = self.static_files(seen, path, route) {
+            return answer;
+        }
+        if seen.first("origin").unwrap_or_default().is_empty() {
+            return self.routed(seen, path, route, query);
+        }
+        let preflight = seen.method == "OPTIONS" && seen.first("access-control-request-method").is_some();
+        let mut answer = if preflight {
+            preflight_answer(seen)
+        } else {
+            self.routed(seen, path, route, query)
+        };
+        answer
+            .headers_mut()
+            .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".parse().unwrap());
+        answer
+    }
+
+    /// Before CORS: `/assets` and the icon.
+    fn static_files(&self, seen: &Seen, path: &str, route: &str) -> Option<Response<AnswerBody>> {
+        if !is_read(seen) {
+            return None;
+        }
+        if route == "/favicon.ico" {
+            let icon = Response::builder()
+                .header(header::CONTENT_TYPE, "image/x-icon")
+                .header(header::CACHE_CONTROL, "public, max-age=31536000");
+            return Some(icon.body(text_body(vec![0; 16])).unwrap());
+        }
+        let file = self.files.get(path.strip_prefix('/')?.trim_end_matches('/'))?;
+        route.starts_with("/assets/").then(|| {
+            let answer = Response::builder()
+                .header(header::CONTENT_TYPE, file.media_type)
+                .header(header::LAST_MODIFIED, &file.modified);
+            answer.body(text_body(file.bytes.clone())).unwrap()
+        })
+    }
+
+    fn routed(&mut self, seen: &Seen, path: &str, route: &str, query: &str) -> Response<AnswerBody> {
+        let below = |prefix: &str| route == prefix || route.starts_with(&format!("{prefix}/"));
+        if below("/healthcheck") {
+            return plain(200, "Healthy");
+        }
+        if below("/auth") {
+            return self.auth(seen, route);
+        }
+        if below("/api") {
+            return self.api(seen, path, route, query);
+        }
+        if let Some(call) = bbb::Call::of(path, route) {
+            return self.bbb(seen, &call, query);
+        }
+        let get = is_read(seen);
+        match route {
+            "" if get => html(INDEX),
+            _ if get && route.starts_with("/login") => html(LOGIN),
+            _ if get && route.starts_with("/download/") => self.download(seen, path),
+            // Its own JWT, over a hash of the body, which the tests have no use for.
+            "/webhook" if seen.method == "POST" => plain(403, "Forbidden"),
+            "/lti/v1" if seen.method == "GET" => {
+                json_utf8(405, &json!({"status": false, "msg": "please use POST request"}))
+            }
+            "/lti/v1" if seen.method == "POST" => self.lti_page(seen, path),
+            _ if below("/lti/v1/api") => self.lti_api(seen, route),
             _ => not_found(),
         }
     }
+}
 
-    fn is_closed(&self, room_id: &str) -> bool {
-        self.closed.lock().unwrap().contains(room_id)
+impl Seen {
+    /// Of repeated fields the first, even if it is empty.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        let first = self.headers.get_all(name).iter().next()?;
+        Some(first.to_str().unwrap_or_default())
     }
+}
 
-    /// A token as contract.md section 4 has them, valid for ten minutes.
-    fn token(&self, change: impl FnOnce(&mut Claims)) -> String {
-        let now = self.clock.unix();
-        let mut claims = Claims {
-            client_type: 0,
-            exp: now + 600,
-            is_admin: false,
-            is_hidden: false,
-            iss: API_KEY.into(),
-            name: "Ann".into(),
-            nbf: now,
-            room_id: String::new(),
-            sub: String::new(),
-            user_id: String::new(),
-        };
-        change(&mut claims);
-        claims.sub.clone_from(&claims.user_id);
-        keys().sign(&claims).unwrap().expose().clone()
-    }
+fn is_read(seen: &Seen) -> bool {
+    matches!(seen.method.as_str(), "GET" | "HEAD")
+}
 
-    /// contract.md section 3.
-    fn token_answer(&self, seen: &Seen) -> Response<AnswerBody> {
-        let wanted = match request::read(&seen.body).and_then(|wanted| wanted.check_user().map(|()| wanted)) {
-            Ok(wanted) => wanted,
-            Err(error) => {
-                let code = if error.is_internal() {
-                    "INTERNAL_SERVER_ERROR"
-                } else {
-                    "INVALID_PARAMETERS"
-                };
-                return json_answer(
-                    200,
-                    &json!({"status": false, "msg": error.to_string(), "status_code": code}),
-                );
-            }
-        };
-        let token = self.token(|claims| {
-            claims.client_type = wanted.client_type;
-            claims.is_admin = wanted.is_admin;
-            claims.is_hidden = wanted.is_hidden;
-            claims.name = wanted.name;
-            claims.room_id = wanted.room_id;
-            claims.user_id = wanted.user_id;
-        });
-        json_answer(
-            200,
-            &json!({"status": true, "msg": "success", "status_code": "SUCCESS", "token": token}),
+/// With the request line and the empty line at its end, as it came.
+fn head_length(seen: &Seen) -> usize {
+    let fields = seen.headers.iter();
+    let fields: usize = fields
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    seen.method.len() + seen.target.len() + " HTTP/1.1\r\n".len() + 1 + fields + 2
+}
+
+/// contract.md section 8; answered before anything else is looked at.
+fn preflight_answer(seen: &Seen) -> Response<AnswerBody> {
+    let mut answer = Response::builder()
+        .status(204)
+        .header(
+            header::VARY,
+            "Access-Control-Request-Method, Access-Control-Request-Headers, Origin",
         )
+        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, OPTIONS, HEAD");
+    if let Some(wanted) = seen.first("access-control-request-headers") {
+        answer = answer.header(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
     }
-
-    /// contract.md section 8; of all that the server tells, what tells meetings apart.
-    fn active_info(&self, seen: &Seen) -> Response<AnswerBody> {
-        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        let room_id = body["room_id"].as_str().unwrap_or_default();
-        if self.is_closed(room_id) {
-            return json_answer(
-                200,
-                &json!({"status": false, "msg": "room not found in active state",
-                        "status_code": "ROOM_NOT_FOUND", "room": null}),
-            );
-        }
-        let meetings = self.meetings.lock().unwrap();
-        let later = meetings.get(room_id).map(Vec::as_slice).unwrap_or_default();
-        let sid = format!("{:08}-0000-4000-8000-000000000000", later.len());
-        let began = later.last().copied().unwrap_or(1).to_string();
-        json_answer(
-            200,
-            &json!({"status": true, "msg": "success", "status_code": "SUCCESS",
-                    "room": {"room_info": {"room_id": room_id, "sid": sid, "creation_time": began}, "participants_info": []}}),
-        )
-    }
-
-    /// contract.md section 8.
-    fn is_active(&self, seen: &Seen) -> Response<AnswerBody> {
-        let body: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
-        let active = !self.is_closed(body["room_id"].as_str().unwrap_or_default());
-        let message = if active {
-            "room is active"
-        } else {
-            "room is not active"
-        };
-        json_answer(200, &json!({"status": true, "msg": message, "is_active": active}))
-    }
+    answer.body(text_body("")).unwrap()
 }
 
-/// contract.md section 8: answered when `Origin` is sent, and a preflight before anything else is looked at.
-fn with_cors(seen: &Seen, answer: Response<AnswerBody>) -> Response<AnswerBody> {
-    let Some(_) = seen.header("origin") else {
-        return answer;
-    };
-    let mut answer = answer;
-    if seen.method == "OPTIONS" {
-        answer = Response::builder()
-            .status(204)
-            .header(header::ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, OPTIONS, HEAD")
-            .header(
-                header::ACCESS_CONTROL_ALLOW_HEADERS,
-                seen.header("access-control-request-headers").unwrap_or_default(),
-            )
-            .body(text_body(""))
-            .unwrap();
-    }
-    answer
-        .headers_mut()
-        .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*".parse().unwrap());
-    answer
-}
-
-fn keys() -> TokenKeys {
-    TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap()
-}
-
-/// Any payload, signed as the server signs its tokens of every kind.
-pub fn signed_payload(payload: &Value) -> String {
-    let text = format!(
-        "{}.{}",
-        BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#),
-        BASE64_URL_SAFE_NO_PAD.encode(payload.to_string())
-    );
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-    let signature = hmac::sign(&key, text.as_bytes());
-    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
-}
-
-/// contract.md section 1, in the server's order.
-fn refusal(seen: &Seen) -> Option<(&'static str, &'static str)> {
-    let given = |name: &str| seen.header(name).filter(|value| !value.is_empty());
-    let Some(key) = given("api-key") else {
-        return Some(("Missing API-KEY header.", "MISSING_REQUIRED_PARAMETER"));
-    };
-    if key != API_KEY {
-        return Some(("Invalid API key provided.", "INVALID_API_KEY"));
-    }
-    let Some(signature) = given("hash-signature") else {
-        return Some(("Missing HASH-SIGNATURE header.", "MISSING_REQUIRED_PARAMETER"));
-    };
-    let multipart = seen
-        .header("content-type")
-        .is_some_and(|media| media.contains("multipart/form-data"));
-    let signed = match (multipart, given("room-id")) {
-        (false, _) => seen.body.to_vec(),
-        (true, Some(room)) => room.as_bytes().to_vec(),
-        (true, None) => {
-            return Some((
-                "Missing Room-Id header for multipart request.",
-                "MISSING_REQUIRED_PARAMETER",
-            ));
-        }
-    };
-    (!keys().requests().is_signature(&signed, signature.as_bytes())).then_some((
-        "Failed to verify provided authentication details.",
-        "INVALID_TOKEN_OR_SIGNATURE",
-    ))
-}
-
-fn json_answer(status: u16, value: &Value) -> Response<AnswerBody> {
-    let mut response = Response::new(text_body(value.to_string()));
-    *response.status_mut() = status.try_into().unwrap();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
-    response
-}
-
-fn not_found() -> Response<AnswerBody> {
-    let mut response = Response::new(text_body("not found"));
-    *response.status_mut() = 404.try_into().unwrap();
-    response
-}
-
-/// The checksum of a BBB call: over the method, the query without it, and the secret, as the server has it.
-pub fn bbb_checksum(method: &str, query: &str) -> String {
-    let signed = format!("{method}{query}{SECRET}");
-    let sum = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, signed.as_bytes());
-    sum.as_ref().iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    })
+fn html(page: &'static str) -> Response<AnswerBody> {
+    answer::of(200, "text/html; charset=utf-8", page)
 }
 
 /// A BBB call as its clients send it: the checksum last.
