@@ -179,9 +179,21 @@ async fn every_reader_is_told_in_their_language() {
         for (language, title) in LANGUAGES.into_iter().zip(titles) {
             let answer = in_language(&gateway, &target, language).await;
             assert_page(&answer, status, language, title);
-            // The sentence that only English has says so to a screen reader.
-            let marked = answer.text().contains("<p class=\"soft\" lang=\"en\">");
-            assert_eq!(marked, language != "en", "{}", answer.text());
+            // What is wrong with a design is said to those who make links, in English, and says so to a screen reader.
+            let marked = answer
+                .text()
+                .contains("<p class=\"soft\" lang=\"en\" dir=\"ltr\">");
+            assert_eq!(
+                marked,
+                language != "en" && target.contains("null"),
+                "{}",
+                answer.text()
+            );
+            assert!(
+                answer.text().contains(".</p><p class=\"soft small\">"),
+                "{}",
+                answer.text()
+            );
             request_id(&answer);
         }
     }
@@ -238,8 +250,16 @@ async fn who_asks_for_json_gets_the_same_as_json() {
         })
     );
     let page = in_language(&gateway, &target, "de").await;
-    let message = json["msg"].as_str().unwrap();
-    assert!(page.text().contains(message), "{message}");
+    assert_eq!(json["msg"], "the token has expired");
+    assert!(
+        page.text()
+            .contains("<p class=\"soft\">Das Token ist abgelaufen.</p>")
+    );
+    let page = in_language(&gateway, &target, "en").await;
+    assert!(
+        page.text()
+            .contains("<p class=\"soft\">The token has expired.</p>")
+    );
 }
 
 #[tokio::test]
