@@ -199,6 +199,41 @@ async fn every_reader_is_told_in_their_language() {
     }
 }
 
+/// The client has 32, three of them from right to left; its own tags have regions.
+#[tokio::test]
+async fn the_pages_speak_every_language_of_the_client() {
+    let gateway = Gateway::embedded().await;
+    let tags = "ar-SA bn-BD cs-CZ da-DK de-DE el-GR en es-ES et-EE fa-IR fi-FI fr-FR he-IL hr-HR hu-HU id-ID it-IT ja-JP ko-KR \
+                lv-LV nl-NL no-NO pl-PL pt-PT ro-RO ru-RU sv-SE tr-TR uk-UA vi-VN zh-CN zh-TW";
+    let mut titles = std::collections::BTreeSet::new();
+    for tag in tags.split(' ') {
+        let answer = in_language(&gateway, "/conference/", &format!("{tag},en;q=0.5")).await;
+        let html = answer.text();
+        let language = if tag.starts_with("zh") { tag } else { &tag[..2] };
+        let dir = if ["ar", "fa", "he"].contains(&language) {
+            " dir=\"rtl\""
+        } else {
+            ""
+        };
+        let start = format!("<!DOCTYPE html><html lang=\"{language}\"{dir}><head>");
+        assert!(html.starts_with(&start), "{html}");
+        assert_eq!(answer.header("content-language"), Some(language));
+        // The line below the advice is in the same language.
+        assert!(html.contains("</p><p class=\"soft\">"), "{html}");
+        assert_eq!(html.contains("Meetings are entered by"), tag == "en", "{html}");
+        assert_well_formed(&html);
+        titles.insert(text_of(&html, "h1"));
+    }
+    assert_eq!(titles.len(), 32);
+    let limited = Gateway::with("limits.failures = '1/min'").await;
+    let japanese = |target| in_language(&limited, target, "ja");
+    japanese("/conference/?access_token=x").await;
+    let page = japanese("/conference/?access_token=x").await;
+    let wait = page.header("retry-after").unwrap();
+    let line = format!("<p class=\"soft\">リクエストが多すぎます。{wait} 秒後にもう一度お試しください。</p>");
+    assert!(page.text().contains(&line), "{}", page.text());
+}
+
 #[tokio::test]
 async fn other_refusals_of_a_navigation_are_pages_too() {
     let gateway = Gateway::with("limits.failures = '1/min'").await;

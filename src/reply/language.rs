@@ -52,6 +52,34 @@ languages! {
     Es "es" "ltr" "Spanish.",
     De "de" "ltr" "German.",
     Fr "fr" "ltr" "French.",
+    Ar "ar" "rtl" "Arabic.",
+    Bn "bn" "ltr" "Bengali.",
+    Cs "cs" "ltr" "Czech.",
+    Da "da" "ltr" "Danish.",
+    El "el" "ltr" "Greek.",
+    Et "et" "ltr" "Estonian.",
+    Fa "fa" "rtl" "Persian.",
+    Fi "fi" "ltr" "Finnish.",
+    He "he" "rtl" "Hebrew.",
+    Hr "hr" "ltr" "Croatian.",
+    Hu "hu" "ltr" "Hungarian.",
+    Id "id" "ltr" "Indonesian.",
+    It "it" "ltr" "Italian.",
+    Ja "ja" "ltr" "Japanese.",
+    Ko "ko" "ltr" "Korean.",
+    Lv "lv" "ltr" "Latvian.",
+    Nl "nl" "ltr" "Dutch.",
+    No "no" "ltr" "Norwegian.",
+    Pl "pl" "ltr" "Polish.",
+    Pt "pt" "ltr" "Portuguese.",
+    Ro "ro" "ltr" "Romanian.",
+    Ru "ru" "ltr" "Russian.",
+    Sv "sv" "ltr" "Swedish.",
+    Tr "tr" "ltr" "Turkish.",
+    Uk "uk" "ltr" "Ukrainian.",
+    Vi "vi" "ltr" "Vietnamese.",
+    ZhCn "zh-CN" "ltr" "Chinese in simplified characters.",
+    ZhTw "zh-TW" "ltr" "Chinese in traditional characters.",
 }
 
 impl Default for Language {
@@ -113,12 +141,16 @@ impl Language {
         if !primary.eq_ignore_ascii_case(of_own) && other.is_none_or(|(_, tag)| *tag != of_own) {
             return false;
         }
-        // Chinese alone is written in two ways here.
-        let traditional = subtags.any(|subtag| {
-            ["Hant", "TW", "HK", "MO"]
-                .iter()
-                .any(|of_it| subtag.eq_ignore_ascii_case(of_it))
+        // Chinese alone is written in two ways here. A script comes before a region, and says more.
+        let traditional = subtags.find_map(|subtag| {
+            let is = |names: &[&str]| names.iter().any(|name| subtag.eq_ignore_ascii_case(name));
+            if is(&["Hans", "CN", "SG"]) {
+                Some(false)
+            } else {
+                is(&["Hant", "TW", "HK", "MO"]).then_some(true)
+            }
         });
+        let traditional = traditional.unwrap_or(false);
         script.is_empty() || traditional == (script == "TW")
     }
 }
@@ -189,6 +221,36 @@ mod tests {
         assert_eq!(of(&["de;q=0, fr;q=0.001"]), "fr");
         assert_eq!(of(&["en;q=0, *"]), "es");
         assert_eq!(of(&["en;q=0, es;q=0.000, *;q=0.1"]), "de");
+    }
+
+    #[test]
+    fn a_language_goes_by_all_its_tags_and_chinese_by_its_script() {
+        for (asked, expected) in [
+            ("pt-BR", "pt"),
+            ("ar-SA", "ar"),
+            ("iw, en;q=0.5", "he"),
+            ("in-ID", "id"),
+            ("nb-NO, en;q=0.5", "no"),
+            ("nn", "no"),
+            ("zh", "zh-CN"),
+            ("zh-CN", "zh-CN"),
+            ("zh-Hans-HK;q=0.9", "zh-CN"),
+            ("zh-SG", "zh-CN"),
+            ("zh-TW", "zh-TW"),
+            ("ZH-hant-hk", "zh-TW"),
+            ("zh-mo, zh;q=0.9, en;q=0.8", "zh-TW"),
+            ("zh-CN, zh;q=0.9, zh-TW;q=0.95", "zh-CN"),
+        ] {
+            assert_eq!(of(&[asked]), expected, "{asked}");
+        }
+        assert_eq!(Language::ALL.len(), 32);
+        let rtl = Language::ALL
+            .iter()
+            .filter(|language| language.direction() == "rtl");
+        assert_eq!(
+            rtl.map(|language| language.tag()).collect::<Vec<_>>(),
+            ["ar", "fa", "he"]
+        );
     }
 
     #[test]
