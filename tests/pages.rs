@@ -179,12 +179,59 @@ async fn every_reader_is_told_in_their_language() {
         for (language, title) in LANGUAGES.into_iter().zip(titles) {
             let answer = in_language(&gateway, &target, language).await;
             assert_page(&answer, status, language, title);
-            // The sentence that only English has says so to a screen reader.
-            let marked = answer.text().contains("<p class=\"soft\" lang=\"en\">");
-            assert_eq!(marked, language != "en", "{}", answer.text());
+            // What is wrong with a design is said to those who make links, in English, and says so to a screen reader.
+            let marked = answer
+                .text()
+                .contains("<p class=\"soft\" lang=\"en\" dir=\"ltr\">");
+            assert_eq!(
+                marked,
+                language != "en" && target.contains("null"),
+                "{}",
+                answer.text()
+            );
+            assert!(
+                answer.text().contains(".</p><p class=\"soft small\">"),
+                "{}",
+                answer.text()
+            );
             request_id(&answer);
         }
     }
+}
+
+/// The client has 32, three of them from right to left; its own tags have regions.
+#[tokio::test]
+async fn the_pages_speak_every_language_of_the_client() {
+    let gateway = Gateway::embedded().await;
+    let tags = "ar-SA bn-BD cs-CZ da-DK de-DE el-GR en es-ES et-EE fa-IR fi-FI fr-FR he-IL hr-HR hu-HU id-ID it-IT ja-JP ko-KR \
+                lv-LV nl-NL no-NO pl-PL pt-PT ro-RO ru-RU sv-SE tr-TR uk-UA vi-VN zh-CN zh-TW";
+    let mut titles = std::collections::BTreeSet::new();
+    for tag in tags.split(' ') {
+        let answer = in_language(&gateway, "/conference/", &format!("{tag},en;q=0.5")).await;
+        let html = answer.text();
+        let language = if tag.starts_with("zh") { tag } else { &tag[..2] };
+        let dir = if ["ar", "fa", "he"].contains(&language) {
+            " dir=\"rtl\""
+        } else {
+            ""
+        };
+        let start = format!("<!DOCTYPE html><html lang=\"{language}\"{dir}><head>");
+        assert!(html.starts_with(&start), "{html}");
+        assert_eq!(answer.header("content-language"), Some(language));
+        // The line below the advice is in the same language.
+        assert!(html.contains("</p><p class=\"soft\">"), "{html}");
+        assert_eq!(html.contains("Meetings are entered by"), tag == "en", "{html}");
+        assert_well_formed(&html);
+        titles.insert(text_of(&html, "h1"));
+    }
+    assert_eq!(titles.len(), 32);
+    let limited = Gateway::with("limits.failures = '1/min'").await;
+    let japanese = |target| in_language(&limited, target, "ja");
+    japanese("/conference/?access_token=x").await;
+    let page = japanese("/conference/?access_token=x").await;
+    let wait = page.header("retry-after").unwrap();
+    let line = format!("<p class=\"soft\">リクエストが多すぎます。{wait} 秒後にもう一度お試しください。</p>");
+    assert!(page.text().contains(&line), "{}", page.text());
 }
 
 #[tokio::test]
@@ -238,8 +285,16 @@ async fn who_asks_for_json_gets_the_same_as_json() {
         })
     );
     let page = in_language(&gateway, &target, "de").await;
-    let message = json["msg"].as_str().unwrap();
-    assert!(page.text().contains(message), "{message}");
+    assert_eq!(json["msg"], "the token has expired");
+    assert!(
+        page.text()
+            .contains("<p class=\"soft\">Das Token ist abgelaufen.</p>")
+    );
+    let page = in_language(&gateway, &target, "en").await;
+    assert!(
+        page.text()
+            .contains("<p class=\"soft\">The token has expired.</p>")
+    );
 }
 
 #[tokio::test]

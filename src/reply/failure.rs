@@ -11,7 +11,7 @@ use hyper::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Body, Language, Topic, page};
+use super::{Body, Language, Topic, page, words};
 use crate::request_id::RequestId;
 
 /// The names of plugNmeet's `StatusCode` that the gateway uses; SDKs break on any that they don't know (contract.md
@@ -96,6 +96,7 @@ struct Told {
     server_code: ServerCode,
     message: Cow<'static, str>,
     topic: Topic,
+    values: Vec<words::Value>,
     headers: HeaderMap,
     /// Is it the message that is wrong, whatever it asks for?
     of_the_message: bool,
@@ -113,6 +114,7 @@ impl Failure {
             server_code,
             message: message.into(),
             topic,
+            values: Vec::new(),
             headers: HeaderMap::new(),
             of_the_message: false,
             source: None,
@@ -130,6 +132,13 @@ impl Failure {
     #[must_use]
     pub fn about(mut self, topic: Topic) -> Self {
         self.0.topic = topic;
+        self
+    }
+
+    /// What pages put into their sentence about it, by the name that stands in braces there.
+    #[must_use]
+    pub fn naming(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.0.values.push((name, value.to_string()));
         self
     }
 
@@ -192,7 +201,12 @@ impl Failure {
             }
             Format::Page { json: true } => (told.status, "application/json", told.page_json(reader)),
             Format::Page { json: false } => {
-                let mut response = page::message(told.status, told.topic, &told.message, reader);
+                let what = page::Told {
+                    code: told.code,
+                    values: &told.values,
+                    message: &told.message,
+                };
+                let mut response = page::message(told.status, told.topic, what, reader);
                 merge(response.headers_mut(), told.headers);
                 return unsniffed(response);
             }
@@ -394,7 +408,7 @@ mod tests {
     async fn a_page_escapes_what_it_shows() {
         let (_, media, body) = text_of(down(), Format::Page { json: false }).await;
         assert_eq!(media, "text/html; charset=utf-8");
-        assert!(body.contains("upstream &lt;can't&gt; be reached"), "{body}");
+        assert!(body.contains("Upstream &lt;can't&gt; be reached."), "{body}");
     }
 
     fn german(ids: &RequestIds) -> Reader<'static> {
@@ -412,7 +426,7 @@ mod tests {
         for part in [
             "<html lang=\"de\">".to_owned(),
             "<h1>Die Besprechung ist gerade nicht erreichbar</h1>".to_owned(),
-            "<p class=\"soft\" lang=\"en\">upstream".to_owned(),
+            "<p class=\"soft\" lang=\"en\" dir=\"ltr\">Upstream".to_owned(),
             "href=\"https://lms.example.org/login?a=1&amp;b=2\"".to_owned(),
             "Zur Anmeldeseite".to_owned(),
             format!("Anfrage <code>{}</code>", reader.request.unwrap()),
@@ -420,7 +434,7 @@ mod tests {
             assert!(body.contains(&part), "{part} in {body}");
         }
         let (.., english) = text_of(down(), Format::Page { json: false }).await;
-        assert!(english.contains("<p class=\"soft\">upstream"), "{english}");
+        assert!(english.contains("<p class=\"soft\">Upstream"), "{english}");
         assert!(
             !english.contains("<code>") && !english.contains("href"),
             "{english}"

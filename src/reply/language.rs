@@ -1,6 +1,6 @@
 //! The language in which a page is written: the reader's, if it is one of ours.
 //!
-//! Sources: RFC 9110 sections 12.4.2 (weights) and 12.5.4 (`Accept-Language`); RFC 5646 section 2.1 (primary subtags).
+//! Sources: RFC 9110 sections 12.4.2 (weights) and 12.5.4 (`Accept-Language`); RFC 5646 section 2.1 (subtags).
 
 use std::cmp::Reverse;
 
@@ -9,34 +9,86 @@ use hyper::{
     header::{ACCEPT_LANGUAGE, HeaderValue},
 };
 
-/// A language that our pages speak.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Language {
-    /// English, which everybody gets who asks for nothing that we have.
-    #[default]
-    En,
-    /// Spanish.
-    Es,
-    /// German.
-    De,
-    /// French.
-    Fr,
+/// The languages in the order in which `*` takes them, with the tag of `<html lang>`, the direction of writing, and the
+/// file of their words.
+macro_rules! languages {
+    ($($language:ident $tag:literal $direction:literal $about:literal,)*) => {
+        /// A language that our pages speak: those of the client.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Language {
+            $(#[doc = $about] $language,)*
+        }
+
+        impl Language {
+            /// All of them; the first is for those who don't care.
+            pub const ALL: [Self; [$($tag),*].len()] = [$(Self::$language),*];
+
+            /// As in `<html lang>` and `Content-Language`.
+            pub fn tag(self) -> &'static str {
+                match self {
+                    $(Self::$language => $tag,)*
+                }
+            }
+
+            /// As in `<html dir>`: `ltr` or `rtl`.
+            pub fn direction(self) -> &'static str {
+                match self {
+                    $(Self::$language => $direction,)*
+                }
+            }
+
+            /// The file that translators edit.
+            pub(super) fn file(self) -> &'static str {
+                match self {
+                    $(Self::$language => include_str!(concat!("words/", $tag, ".json")),)*
+                }
+            }
+        }
+    };
+}
+
+languages! {
+    En "en" "ltr" "English, which everybody gets who asks for nothing that we have.",
+    Es "es" "ltr" "Spanish.",
+    De "de" "ltr" "German.",
+    Fr "fr" "ltr" "French.",
+    Ar "ar" "rtl" "Arabic.",
+    Bn "bn" "ltr" "Bengali.",
+    Cs "cs" "ltr" "Czech.",
+    Da "da" "ltr" "Danish.",
+    El "el" "ltr" "Greek.",
+    Et "et" "ltr" "Estonian.",
+    Fa "fa" "rtl" "Persian.",
+    Fi "fi" "ltr" "Finnish.",
+    He "he" "rtl" "Hebrew.",
+    Hr "hr" "ltr" "Croatian.",
+    Hu "hu" "ltr" "Hungarian.",
+    Id "id" "ltr" "Indonesian.",
+    It "it" "ltr" "Italian.",
+    Ja "ja" "ltr" "Japanese.",
+    Ko "ko" "ltr" "Korean.",
+    Lv "lv" "ltr" "Latvian.",
+    Nl "nl" "ltr" "Dutch.",
+    No "no" "ltr" "Norwegian.",
+    Pl "pl" "ltr" "Polish.",
+    Pt "pt" "ltr" "Portuguese.",
+    Ro "ro" "ltr" "Romanian.",
+    Ru "ru" "ltr" "Russian.",
+    Sv "sv" "ltr" "Swedish.",
+    Tr "tr" "ltr" "Turkish.",
+    Uk "uk" "ltr" "Ukrainian.",
+    Vi "vi" "ltr" "Vietnamese.",
+    ZhCn "zh-CN" "ltr" "Chinese in simplified characters.",
+    ZhTw "zh-TW" "ltr" "Chinese in traditional characters.",
+}
+
+impl Default for Language {
+    fn default() -> Self {
+        Self::En
+    }
 }
 
 impl Language {
-    /// All of them; the first is for those who don't care.
-    pub const ALL: [Self; 4] = [Self::En, Self::Es, Self::De, Self::Fr];
-
-    /// As in `<html lang>` and `Content-Language`.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Es => "es",
-            Self::De => "de",
-            Self::Fr => "fr",
-        }
-    }
-
     /// What a reader likes best: the highest weight, then what is named before what `*` stands for, then what comes
     /// first.
     pub fn of(headers: &HeaderMap) -> Self {
@@ -50,25 +102,66 @@ impl Language {
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(','))
             .filter_map(range_and_weight)
+            .take(MAX_RANGES)
             .collect();
-        let best_of = |range: &str| {
-            let members = asked.iter().enumerate();
-            let matching = members.filter(|(_, (of, _))| of.eq_ignore_ascii_case(range));
-            matching.map(|(nth, (_, weight))| (*weight, Reverse(nth))).max()
-        };
+        let mut named: [Option<(u16, bool, Reverse<usize>)>; Self::ALL.len()] = [None; Self::ALL.len()];
+        for (nth, (range, weight)) in asked.iter().enumerate() {
+            let rank = Some((*weight, true, Reverse(nth)));
+            for (place, language) in named.iter_mut().zip(Self::ALL) {
+                if language.is_named_by(range) && *place < rank {
+                    *place = rank;
+                }
+            }
+        }
+        let any = asked.iter().enumerate().filter(|(_, (range, _))| *range == "*");
+        let any = any.map(|(nth, (_, weight))| (*weight, false, Reverse(nth))).max();
         // From the last, as of equals the last is the maximum.
-        let ranked = Self::ALL.into_iter().rev().filter_map(|language| {
-            let named = best_of(language.tag()).map(|(weight, at)| (weight, true, at));
-            let rank = named.or_else(|| best_of("*").map(|(weight, at)| (weight, false, at)))?;
-            (rank.0 > 0).then_some((rank, language))
-        });
+        let ranked = Self::ALL
+            .into_iter()
+            .zip(named)
+            .rev()
+            .filter_map(|(language, named)| {
+                let rank = named.or(any)?;
+                (rank.0 > 0).then_some((rank, language))
+            });
         ranked
             .max_by_key(|(rank, _)| *rank)
-            .map_or(Self::En, |(_, language)| language)
+            .map_or(Self::default(), |(_, language)| language)
+    }
+
+    /// RFC 4647 section 3.4 says to look a range up from its end; a language that has one form here is meant by all of its
+    /// forms.
+    fn is_named_by(self, range: &str) -> bool {
+        let mut subtags = range.split('-');
+        let primary = subtags.next().unwrap_or_default();
+        let (of_own, script) = self.tag().split_once('-').unwrap_or((self.tag(), ""));
+        let other = OTHER_TAGS
+            .iter()
+            .find(|(other, _)| primary.eq_ignore_ascii_case(other));
+        if !primary.eq_ignore_ascii_case(of_own) && other.is_none_or(|(_, tag)| *tag != of_own) {
+            return false;
+        }
+        // Chinese alone is written in two ways here. A script comes before a region, and says more.
+        let traditional = subtags.find_map(|subtag| {
+            let is = |names: &[&str]| names.iter().any(|name| subtag.eq_ignore_ascii_case(name));
+            if is(&["Hans", "CN", "SG"]) {
+                Some(false)
+            } else {
+                is(&["Hant", "TW", "HK", "MO"]).then_some(true)
+            }
+        });
+        let traditional = traditional.unwrap_or(false);
+        script.is_empty() || traditional == (script == "TW")
     }
 }
 
-/// One member of the list: its primary subtag, and its weight in thousandths. What can't be read was not said.
+/// RFC 5646 section 2.2.1 knows older tags of two languages, and two forms of a third.
+const OTHER_TAGS: [(&str, &str); 4] = [("iw", "he"), ("in", "id"), ("nb", "no"), ("nn", "no")];
+
+/// More than any browser sends.
+const MAX_RANGES: usize = 64;
+
+/// One member of the list: its range, and its weight in thousandths. What can't be read was not said.
 fn range_and_weight(member: &str) -> Option<(&str, u16)> {
     let (range, weight) = match member.split_once(';') {
         None => (member, 1000),
@@ -78,7 +171,7 @@ fn range_and_weight(member: &str) -> Option<(&str, u16)> {
             (range, is_weight.then(|| thousandths(value.trim())).flatten()?)
         }
     };
-    Some((range.trim().split('-').next()?, weight))
+    Some((range.trim(), weight))
 }
 
 /// RFC 9110 section 12.4.2: from 0 to 1, with three digits at most.
@@ -131,11 +224,41 @@ mod tests {
     }
 
     #[test]
+    fn a_language_goes_by_all_its_tags_and_chinese_by_its_script() {
+        for (asked, expected) in [
+            ("pt-BR", "pt"),
+            ("ar-SA", "ar"),
+            ("iw, en;q=0.5", "he"),
+            ("in-ID", "id"),
+            ("nb-NO, en;q=0.5", "no"),
+            ("nn", "no"),
+            ("zh", "zh-CN"),
+            ("zh-CN", "zh-CN"),
+            ("zh-Hans-HK;q=0.9", "zh-CN"),
+            ("zh-SG", "zh-CN"),
+            ("zh-TW", "zh-TW"),
+            ("ZH-hant-hk", "zh-TW"),
+            ("zh-mo, zh;q=0.9, en;q=0.8", "zh-TW"),
+            ("zh-CN, zh;q=0.9, zh-TW;q=0.95", "zh-CN"),
+        ] {
+            assert_eq!(of(&[asked]), expected, "{asked}");
+        }
+        assert_eq!(Language::ALL.len(), 32);
+        let rtl = Language::ALL
+            .iter()
+            .filter(|language| language.direction() == "rtl");
+        assert_eq!(
+            rtl.map(|language| language.tag()).collect::<Vec<_>>(),
+            ["ar", "fa", "he"]
+        );
+    }
+
+    #[test]
     fn english_is_for_all_others() {
         for line in [
             "",
-            "ja",
-            "ja, *;q=0.5",
+            "sw",
+            "sw, *;q=0.5",
             "*",
             "en;q=0",
             "*;q=0",

@@ -10,7 +10,10 @@ use hyper::{
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Body, Label, Language, Reader, Topic};
+use super::{
+    Body, Label, Language, Reader, Topic,
+    words::{self, Value},
+};
 
 /// Marks a response as a page of the gateway's own. `crate::route` writes its policy, with who may frame it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,16 +47,31 @@ pub static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'")
 });
 
+/// What happened, for the line below the advice.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Our word for it.
+    pub code: &'a str,
+    /// What it is told with.
+    pub values: &'a [Value],
+    /// The same in English, which no translation need be as exact as.
+    pub message: &'a str,
+}
+
 /// A page that tells of a failure: a headline, what to do next, what happened, and what to quote when asking for help.
-pub fn message(status: StatusCode, topic: Topic, what: &str, reader: &Reader<'_>) -> Response<Body> {
+pub fn message(status: StatusCode, topic: Topic, told: Told<'_>, reader: &Reader<'_>) -> Response<Body> {
     let language = reader.language;
     let words = topic.words(language);
-    // The sentence is the error's own; it is no translation's job to be as exact.
-    let other = (language != Language::En).then_some("en");
+    let english = || (sentence(told.message).into(), Language::En);
+    let (what, spoken) = match language {
+        Language::En => english(),
+        _ => words::detail(language, told.code, told.values).map_or_else(english, |what| (what, language)),
+    };
+    let other = (spoken != language).then_some(spoken);
     let content = html! {
         h1 { (words.title) }
         p { (words.advice) }
-        p.soft lang=[other] { (what) }
+        p.soft lang=[other.map(Language::tag)] dir=[other.map(Language::direction)] { (what) }
         @if let Some(url) = reader.login_url {
             // Out of a frame, if it is in one: there is hardly a login page that lets itself be framed.
             p.actions { a.button href=(url) target="_top" { (Label::LogIn.text(language)) } }
@@ -86,11 +104,23 @@ pub fn choice(
     response
 }
 
+/// An error's words as people read them: with a capital and a full stop.
+fn sentence(message: &str) -> String {
+    let mut chars = message.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    let stop = if message.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    first.into_iter().chain(chars).chain(stop.chars()).collect()
+}
+
 /// Any page of the gateway's own.
 pub fn own(status: StatusCode, language: Language, title: &str, content: &Markup) -> Response<Body> {
     let page = html! {
         (DOCTYPE)
-        html lang=(language.tag()) {
+        html lang=(language.tag()) dir=[(language.direction() != "ltr").then_some(language.direction())] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
