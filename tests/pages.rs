@@ -83,6 +83,10 @@ async fn in_language(gateway: &Gateway, target: &str, language: &str) -> Answer 
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of what pages say, in four languages each"
+)]
 async fn every_reader_is_told_in_their_language() {
     let gateway = Gateway::with(&format!(
         "design.on_invalid = 'reject'\nupstreams.server = ['http://127.0.0.1:{}']\nlimits.failures = '100/min'",

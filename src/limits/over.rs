@@ -46,7 +46,7 @@ impl From<OverLimit> for Failure {
         let state = format!("\"{name}\";r=0;t={wait}");
         let text = |value: String| HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static(""));
         Self::new(StatusCode::TOO_MANY_REQUESTS, "over_limit", over.to_string())
-            .naming("seconds", wait)
+            .naming("seconds", &wait)
             .header(RETRY_AFTER, HeaderValue::from(wait))
             .header(HeaderName::from_static("ratelimit-policy"), text(policy))
             .header(HeaderName::from_static("ratelimit"), text(state))

@@ -137,7 +137,7 @@ impl Failure {
 
     /// What pages put into their sentence about it, by the name that stands in braces there.
     #[must_use]
-    pub fn naming(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub fn naming(mut self, name: &'static str, value: &impl ToString) -> Self {
         self.0.values.push((name, value.to_string()));
         self
     }

@@ -84,7 +84,8 @@ languages! {
 
 impl Default for Language {
     fn default() -> Self {
-        Self::En
+        let [first, ..] = Self::ALL;
+        first
     }
 }
 

@@ -63,9 +63,10 @@ pub fn message(status: StatusCode, topic: Topic, told: Told<'_>, reader: &Reader
     let language = reader.language;
     let words = topic.words(language);
     let english = || (sentence(told.message).into(), Language::En);
-    let (what, spoken) = match language {
-        Language::En => english(),
-        _ => words::detail(language, told.code, told.values).map_or_else(english, |what| (what, language)),
+    let (what, spoken) = if language == Language::En {
+        english()
+    } else {
+        words::detail(language, told.code, told.values).map_or_else(english, |what| (what, language))
     };
     let other = (spoken != language).then_some(spoken);
     let content = html! {
