@@ -61,6 +61,59 @@ fn missing(answer: &Answer) {
     );
 }
 
+/// White for seconds, else. No script, nothing to load, and the client's first drawing takes it out.
+#[tokio::test]
+async fn who_waits_for_the_client_is_told_so_in_their_language() {
+    let folder = folder_of(&[(
+        "index.html",
+        "<!doctype html><html><head><title>client</title></head><body><div id=\"plugNmeet-app\"></div></body></html>",
+    )]);
+    let gateway = gateway_with(folder.path(), "").await;
+    let session = format!("pnm_access_token={}", gateway.token("room01", "ann"));
+    let path = format!("/conference/s/{}/", gateway.keys.tag("room01", "ann"));
+    let ask = async |more: &[(&str, &str)]| {
+        let fields = [&[("Cookie", session.as_str())], more].concat();
+        gateway.get(&path, &fields).await
+    };
+    let mut tags = std::collections::BTreeSet::new();
+    for (asked, lang, dir, line) in [
+        ("de-AT,de;q=0.9", "de", "ltr", "Wird geladen …"),
+        ("he", "he", "rtl", "בטעינה…"),
+        ("zh-TW", "zh-TW", "ltr", "正在載入…"),
+        ("sw", "en", "ltr", "Loading…"),
+        ("", "en", "ltr", "Loading…"),
+    ] {
+        let page = ask(&[("Accept-Language", asked)]).await;
+        let html = page.text();
+        let start = format!("<div id=\"plugNmeet-app\"><p lang=\"{lang}\" dir=\"{dir}\" style=\"");
+        assert_eq!(html.matches(&start).count(), 1, "{html}");
+        assert!(html.contains(&format!("\">{line}</p></div>")), "{html}");
+        assert!(!html.contains("<script"), "{html}");
+        assert_eq!(
+            (page.header("cache-control"), page.header("vary")),
+            (Some("no-cache"), Some("Accept-Encoding, Accept-Language"))
+        );
+        let etag = page.header("etag").unwrap().to_owned();
+        assert!(etag.starts_with('"'), "{etag}");
+        let again = ask(&[("Accept-Language", asked), ("If-None-Match", &etag)]).await;
+        no_body(&again, 304);
+        assert_eq!(again.header("vary"), page.header("vary"));
+        // What a browser has of one language is not what another language has.
+        let other = ask(&[("Accept-Language", "fi"), ("If-None-Match", &etag)]).await;
+        assert_eq!(other.status, 200, "{other:?}");
+        // Each form of each language has a tag of its own.
+        for coding in ["identity", "gzip", "br", "zstd"] {
+            let coded = ask(&[("Accept-Language", asked), ("Accept-Encoding", coding)]).await;
+            let is_coded = coded
+                .header("content-encoding")
+                .map_or("identity", |coding| coding);
+            assert_eq!(is_coded, coding, "{coded:?}");
+            tags.insert(coded.header("etag").unwrap().to_owned());
+        }
+    }
+    assert_eq!(tags.len(), 4 * 4);
+}
+
 /// Browsers ask for it by themselves; the server behind us has one too (contract.md section 8).
 #[tokio::test]
 async fn the_icon_is_the_clients_or_our_own() {

@@ -21,6 +21,8 @@ pub struct Shown<'a> {
     pub claims: &'a Claims,
     /// Seconds since 1970.
     pub now: i64,
+    /// The reader's; the page in the client's place is English.
+    pub language: Language,
     /// Checked keys and values.
     pub design: &'a [(&'static str, String)],
 }
@@ -39,7 +41,11 @@ pub(super) fn answer(shown: Shown<'_>, method: &Method) -> Result<Response<Body>
     Ok(verb.answer_with(response))
 }
 
-fn content(Shown { claims, now, design }: Shown<'_>) -> Markup {
+fn content(
+    Shown {
+        claims, now, design, ..
+    }: Shown<'_>,
+) -> Markup {
     html! {
         h1 { "Your session is ready" }
         p { "The link was good, and this page has the cookie that the meeting needs." }
@@ -113,7 +119,16 @@ mod tests {
     }
 
     async fn text(claims: &Claims, now: i64, design: &[(&'static str, String)]) -> String {
-        let response = answer(Shown { claims, now, design }, &Method::GET).unwrap();
+        let response = answer(
+            Shown {
+                claims,
+                now,
+                language: Language::En,
+                design,
+            },
+            &Method::GET,
+        )
+        .unwrap();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
@@ -165,6 +180,7 @@ mod tests {
         let shown = Shown {
             claims: &claims,
             now: 0,
+            language: Language::En,
             design: &[],
         };
         let of = |method| answer(shown, &method).unwrap();

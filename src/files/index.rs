@@ -1,15 +1,62 @@
-//! The page: told where the client's files are, so that it can stand at the path of any session.
+//! The page: told where the client's files are, so that it can stand at the path of any session, and not white until they
+//! are there.
 //!
 //! The client's build is relative. A `base` before everything else in the head points all of it at the mount, whatever
-//! the page's own path.
+//! the page's own path. The element that the client fills when all its scripts have run is empty until then: a line stands
+//! in it, in the reader's language, which the client's first drawing takes out.
 //!
 //! Source: WHATWG HTML, sections 13.2.6.4.1 to 13.2.6.4.3: what a browser makes of the text before a head.
+
+use html5gum::{DefaultEmitter, Token, Tokenizer};
+use maud::html;
+
+use crate::reply::{Label, Language};
+
+/// The element that the client fills.
+const ROOT_ID: &[u8] = b"plugNmeet-app";
+
+/// In the middle of the window, legible on white (4.7 to 1), and nothing that has to be loaded.
+const LINE_STYLE: &str = "position:fixed;inset:0;margin:0;display:grid;place-items:center;font:1.1rem/1.5 system-ui,sans-serif;\
+                          color:#6b737b";
 
 /// The page with its `base`, unless a browser would see no `<head>` tag in it.
 pub(super) fn with_base(html: &str, mount: &str) -> Option<String> {
     let rest = after_head_tag(html)?;
     let before = html.strip_suffix(rest)?;
     Some(format!("{before}<base href=\"{mount}/\">{rest}"))
+}
+
+/// Where the line for those who wait goes: into the client's element, if that is there and empty. What an operator has put
+/// there stays.
+pub(super) fn place_of_line(html: &str) -> Option<usize> {
+    let mut emitter = DefaultEmitter::<usize>::new_with_span();
+    emitter.naively_switch_states(true);
+    let mut root_ends_at = None;
+    for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
+        match (token, root_ends_at) {
+            (Token::Error(_), _) => {}
+            (Token::StartTag(tag), None) => {
+                let id = tag.attributes.get(&b"id"[..]);
+                if id.is_some_and(|id| ***id == *ROOT_ID) && !tag.self_closing {
+                    root_ends_at = Some(tag.span.end);
+                }
+            }
+            (_, None) => {}
+            (Token::EndTag(_), Some(at)) => return html.is_char_boundary(at).then_some(at),
+            (Token::String(text), Some(_)) if text.trim_ascii().is_empty() => {}
+            (_, Some(_)) => return None,
+        }
+    }
+    None
+}
+
+/// The page with the line in one language.
+pub(super) fn with_line(html: &str, at: usize, language: Language) -> Option<String> {
+    let (before, rest) = html.split_at_checked(at)?;
+    let line = html! {
+        p lang=(language.tag()) dir=(language.direction()) style=(LINE_STYLE) { (Label::Loading.text(language)) }
+    };
+    Some(format!("{before}{}{rest}", line.into_string()))
 }
 
 /// Only blanks, comments, the doctype and `<html>` may come before; at anything else a browser begins the head, or the
@@ -68,6 +115,42 @@ mod tests {
         ] {
             assert_eq!(with_base(html, "/c").as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn the_line_stands_in_the_empty_element_of_the_client() {
+        for (html, expected) in [
+            (
+                "<body><div id=\"plugNmeet-app\"></div></body>",
+                Some("<body><div id=\"plugNmeet-app\">|</div></body>"),
+            ),
+            (
+                "é<DIV class=a ID=plugNmeet-app >\n </div>",
+                Some("é<DIV class=a ID=plugNmeet-app >|\n </div>"),
+            ),
+            (
+                "<head>\r\n</head>\r\n<div id=plugNmeet-app>\r\n</div>",
+                Some("<head>\r\n</head>\r\n<div id=plugNmeet-app>|\r\n</div>"),
+            ),
+            ("<div id=plugNmeet-app>Wait!</div>", None),
+            ("<div id=plugNmeet-app><p></p></div>", None),
+            ("<div id=plugNmeet-app>", None),
+            ("<div id=plugnmeet-app></div>", None),
+            ("<!-- <div id=plugNmeet-app></div> -->", None),
+            ("<script>'<div id=plugNmeet-app></div>'</script>", None),
+            ("<div id=root></div>", None),
+        ] {
+            let place = place_of_line(html);
+            let marked = place.map(|at| format!("{}|{}", &html[..at], &html[at..]));
+            assert_eq!(marked.as_deref(), expected, "{html}");
+        }
+        let german = with_line("<div></div>", 5, Language::De).unwrap();
+        assert_eq!(
+            german,
+            format!("<div><p lang=\"de\" dir=\"ltr\" style=\"{LINE_STYLE}\">Wird geladen …</p></div>")
+        );
+        let arabic = with_line("<div></div>", 5, Language::Ar).unwrap();
+        assert!(arabic.contains("<p lang=\"ar\" dir=\"rtl\""), "{arabic}");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! | `source`, `folder`, `archive` | where builds lie; a folder or an archive -> names and bytes |
 //! | `release`, `shelf` | a build that is ready to be served; everything that is served |
 //! | `watch` | a new release takes the place of the old one |
-//! | `index`, `preload` | the page, and what it needs first |
+//! | `index`, `pages`, `preload` | the page, in each language, and what it needs first |
 //! | `config_js`, `demo` | `config.js`, the page in the client's place |
 //! | `favicon` | the icon that browsers ask for by themselves |
 //! | `content`, `coding` | a file's bytes in every coding; writing and reading codings |
@@ -38,6 +38,7 @@ mod making;
 mod media;
 mod method;
 mod multipart;
+mod pages;
 mod path;
 mod preload;
 mod prepare;
@@ -133,7 +134,9 @@ impl ClientFiles {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Failure> {
-        match &self.shelf.load().page {
+        let current = self.shelf.load();
+        let of_client = current.pages.as_ref();
+        match of_client.and_then(|pages| pages.in_language(shown.language)) {
             Some(page) => page.answer(method, headers),
             None => demo::answer(shown, method),
         }

@@ -18,7 +18,9 @@ use super::{
     config_js,
     content::{Content, Hash},
     folder::{Files, Found},
-    index, media, preload,
+    index, media,
+    pages::Pages,
+    preload,
     ready_made::{self, ReadyMade},
     source::Build,
     stored::Stored,
@@ -30,7 +32,7 @@ pub(super) type Served = HashMap<Box<str>, Arc<Stored>>;
 /// A build with everything that follows from the configuration.
 pub(super) struct Release {
     /// None: our own, in the client's place.
-    pub page: Option<Stored>,
+    pub pages: Option<Pages>,
     pub files: Served,
     /// The names of files that the page asks for at once.
     pub first: Vec<String>,
@@ -71,9 +73,9 @@ impl Release {
         let needed = preload::needed(html.as_deref().unwrap_or_default(), settings.mount(), |name| {
             files.contains_key(name)
         });
-        let page = html.map(|html| Stored::page(known.content(html.into()), needed.link));
+        let pages = html.map(|html| Pages::of(&html, needed.link.as_ref(), known));
         Ok(Self {
-            page,
+            pages,
             files,
             first: needed.names,
             lacks: needed.lacks,
@@ -121,7 +123,7 @@ impl Known {
     }
 
     /// The one content that these bytes are.
-    fn content(&self, bytes: Vec<u8>) -> Arc<Content> {
+    pub fn content(&self, bytes: Vec<u8>) -> Arc<Content> {
         let new = Content::new(bytes);
         let content = {
             let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,6 +15,7 @@ use super::{
     FilesProblem, FilesSettings,
     content::{Content, Hash},
     media,
+    pages::Pages,
     release::{Known, Release, Served},
     source,
     stored::Stored,
@@ -22,7 +23,7 @@ use super::{
 
 /// A page and its files; never changed, but for codings that are learned.
 pub(super) struct Shelf {
-    pub page: Option<Stored>,
+    pub pages: Option<Pages>,
     assets: Served,
     /// The names of files that the page asks for at once.
     first: Vec<String>,
@@ -107,7 +108,7 @@ impl Shelf {
         }
         assets.extend(release.files);
         Self {
-            page: release.page,
+            pages: release.pages,
             assets,
             first: release.first,
             generations,
@@ -118,10 +119,14 @@ impl Shelf {
         self.assets.get(name).map(|file| &**file)
     }
 
+    fn pages(&self) -> impl Iterator<Item = &Stored> {
+        self.pages.iter().flat_map(Pages::iter)
+    }
+
     /// Would nobody see a difference?
     pub fn is_as(&self, other: &Self) -> bool {
-        let page = |shelf: &Self| shelf.page.as_ref().map(|page| page.content().hash);
-        page(self) == page(other) && is_same(&self.assets, &other.assets)
+        let pages = |shelf: &Self| shelf.pages().map(|page| page.content().hash).collect::<Vec<_>>();
+        pages(self) == pages(other) && is_same(&self.assets, &other.assets)
     }
 
     /// Everything that can be coded, the most important first.
@@ -134,8 +139,7 @@ impl Shelf {
         files.sort_by_key(|(name, file)| (is_old(name), Reverse(file.content().plain().bytes.len())));
         let first = self.first.iter().filter_map(|name| self.asset(name));
         let mut seen = HashSet::new();
-        self.page
-            .iter()
+        self.pages()
             .chain(first)
             .chain(files.into_iter().map(|(_, file)| &**file))
             .filter_map(Stored::to_code)
@@ -153,7 +157,7 @@ impl Shelf {
     pub fn contents(&self) -> HashMap<Hash, Arc<Content>> {
         let files = self.assets.values().map(|file| &**file);
         files
-            .chain(&self.page)
+            .chain(self.pages())
             .map(Stored::content)
             .map(|content| (content.hash, Arc::clone(content)))
             .collect()
@@ -161,7 +165,7 @@ impl Shelf {
 
     pub fn stock(&self) -> Stock {
         let stock = Stock {
-            files: self.assets.len() + self.page.iter().len(),
+            files: self.assets.len() + self.pages().count(),
             ..Stock::default()
         };
         self.contents().values().fold(stock, |sum, content| Stock {

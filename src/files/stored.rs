@@ -48,6 +48,8 @@ pub(super) struct Stored {
     content: Arc<Content>,
     /// Has it, or will it have, more than one form?
     varies: bool,
+    /// Is there another for readers of another language?
+    languages: bool,
     modified: Option<SystemTime>,
     /// The headers of a full answer, whatever its form.
     headers: HeaderMap,
@@ -63,10 +65,14 @@ impl Stored {
     }
 
     /// The client's page, with what it needs first. It has no date: it follows from the file and from the configuration.
-    pub fn page(content: Arc<Content>, link: Option<HeaderValue>) -> Self {
+    pub fn page(content: Arc<Content>, link: Option<HeaderValue>, languages: bool) -> Self {
         let content_type = HeaderValue::from_static("text/html; charset=utf-8");
         let cache_control = HeaderValue::from_static("no-cache");
         let mut page = Self::new(content, None, content_type, cache_control, false);
+        page.languages = languages;
+        let mut headers = std::mem::take(&mut page.headers);
+        page.mark(&mut headers);
+        page.headers = headers;
         if let Some(link) = link {
             page.headers.insert(LINK, link);
         }
@@ -97,6 +103,7 @@ impl Stored {
         let stored = Self {
             content,
             varies,
+            languages: false,
             modified,
             headers: HeaderMap::new(),
             shared,
@@ -222,8 +229,14 @@ impl Stored {
 
     /// For caches and for pages of other origins, on every answer.
     fn mark(&self, headers: &mut HeaderMap) {
-        if self.varies {
-            headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        let vary = match (self.varies, self.languages) {
+            (true, true) => Some("Accept-Encoding, Accept-Language"),
+            (true, false) => Some("Accept-Encoding"),
+            (false, true) => Some("Accept-Language"),
+            (false, false) => None,
+        };
+        if let Some(vary) = vary {
+            headers.insert(VARY, HeaderValue::from_static(vary));
         }
         if self.shared {
             share(headers);

@@ -95,6 +95,7 @@ fn page(files: &ClientFiles, method: &Method, fields: &[(&'static str, &'static 
     let shown = Shown {
         claims: &claims,
         now: 0,
+        language: crate::reply::Language::of(&headers(fields)),
         design: &[],
     };
     files.page(shown, method, &headers(fields)).unwrap()

@@ -14,7 +14,7 @@ use crate::{
     files::Shown,
     handoff::{Carried, Handed, HandoffError, ServerLink, Session, Visit, is_prefetch},
     proxy::About,
-    reply::{Body, Failure},
+    reply::{Body, Failure, Language},
 };
 
 /// Who asked the server for something that may turn out to be a link.
@@ -70,6 +70,7 @@ impl Router {
         let shown = Shown {
             claims: &session.claims,
             now: self.clock.unix(),
+            language: Language::of(request.headers()),
             design: &session.design,
         };
         let nonce = session.token.is_some().then(nonce);

@@ -1,0 +1,40 @@
+//! The client's page, in each language in which somebody may wait for it.
+//!
+//! The pages differ in one line and have a kilobyte each. All are made at the load, as their forms are: then a reader of
+//! any language gets a page that is compressed, with a strong `ETag` of its own.
+
+use hyper::header::HeaderValue;
+
+use super::{index, release::Known, stored::Stored};
+use crate::reply::Language;
+
+/// One page for each language, or one for all.
+pub(super) struct Pages(Vec<Stored>);
+
+impl Pages {
+    /// Of the page as the client's build has it; `link` is what it needs first.
+    pub fn of(html: &str, link: Option<&HeaderValue>, known: &Known) -> Self {
+        let stored =
+            |html: String, languages| Stored::page(known.content(html.into()), link.cloned(), languages);
+        let in_languages = index::place_of_line(html).and_then(|at| {
+            let pages = Language::ALL
+                .into_iter()
+                .map(|language| index::with_line(html, at, language));
+            pages.collect::<Option<Vec<_>>>()
+        });
+        Self(match in_languages {
+            Some(pages) => pages.into_iter().map(|page| stored(page, true)).collect(),
+            None => vec![stored(html.to_owned(), false)],
+        })
+    }
+
+    /// The reader's.
+    pub fn in_language(&self, language: Language) -> Option<&Stored> {
+        self.0.get(language as usize).or(self.0.first())
+    }
+
+    /// All of them, in no order that matters.
+    pub fn iter(&self) -> impl Iterator<Item = &Stored> {
+        self.0.iter()
+    }
+}
