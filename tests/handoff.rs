@@ -1117,6 +1117,59 @@ async fn hosts_of_style_sheets_and_images_are_the_operators_choice() {
     }
 }
 
+/// A browser is led away from the token first, and says there what is wrong with the design. Who asks otherwise reads it at
+/// once.
+#[tokio::test]
+async fn a_navigation_with_a_bad_design_loses_the_token_first() {
+    let gateway = Gateway::with("design.on_invalid = 'reject'").await;
+    let token = gateway.token("room01", "ann");
+    let link = format!("{}&a=%20b", design_link(&token, "null"));
+    let target = format!(
+        "{}?{}&a=%20b",
+        path_of(&gateway, "room01", "ann"),
+        design_parameter("null")
+    );
+    for accept in [
+        "text/html",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "application/json;q=0.5, text/html",
+    ] {
+        let answer = gateway.get(&link, &[("Accept", accept)]).await;
+        assert_handed_off(&answer, &target);
+        assert!(answer.set_cookie("pnm_access_token").is_some(), "{accept}");
+        let page = [("Accept", accept), ("Cookie", &*cookie(&token))];
+        assert_page(&gateway.get(&target, &page).await, 400, "must be a JSON object");
+    }
+    for fields in [
+        &[][..],
+        &[("Accept", "*/*")],
+        &[("Accept", "text/html;q=0, */*")],
+        &[JSON],
+        &[
+            ("Accept", "text/html"),
+            ("Sec-Fetch-Dest", "image"),
+            ("Sec-Fetch-Mode", "no-cors"),
+        ],
+    ] {
+        let answer = gateway.get(&link, fields).await;
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (400, None),
+            "{fields:?}"
+        );
+        assert_sets_nothing(&answer);
+    }
+    let head = gateway
+        .client()
+        .request("HEAD", &link, &[("Accept", "text/html")], b"")
+        .await;
+    assert_eq!(
+        (head.status, head.header("location")),
+        (303, Some(target.as_str()))
+    );
+    assert_sets_nothing(&head);
+}
+
 // --- leaks and limits ---
 
 #[tokio::test]

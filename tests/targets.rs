@@ -164,7 +164,7 @@ async fn a_fragment_is_refused() {
             .await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{target} {answer}");
         assert!(
-            answer.contains("the request target has a fragment"),
+            answer.contains("he request target has a fragment"),
             "{target} {answer}"
         );
     }
