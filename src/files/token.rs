@@ -44,7 +44,7 @@ fn script(token: &str, nonce: &str) -> String {
         "<script nonce=\"{nonce}\">{{const own=\"pnm_access_token={token}\";let seen=\"\";try{{seen=document.cookie}}catch{{}}\
          if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{{configurable:true,get:()=>own,set:()=>{{}}}});\
          const here=location.search,left=here.slice(1).split(\"&\").filter(p=>!p.startsWith(\"pnm_ticket=\")).join(\"&\");\
-         if(here.slice(1)!==left)history.replaceState(history.state,\"\",location.pathname+(left&&\"?\"+left)+location.hash)}}\
+         if(here.slice(1)!==left)try{{history.replaceState(history.state,\"\",location.pathname+(left&&\"?\"+left)+location.hash)}}catch{{}}}}\
          document.currentScript.remove()</script>"
     )
 }
@@ -67,7 +67,7 @@ mod tests {
              {const own=\"pnm_access_token=a.b.c\";let seen=\"\";try{seen=document.cookie}catch{}\
              if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{configurable:true,get:()=>own,set:()=>{}});\
              const here=location.search,left=here.slice(1).split(\"&\").filter(p=>!p.startsWith(\"pnm_ticket=\")).join(\"&\");\
-             if(here.slice(1)!==left)history.replaceState(history.state,\"\",location.pathname+(left&&\"?\"+left)+location.hash)}\
+             if(here.slice(1)!==left)try{history.replaceState(history.state,\"\",location.pathname+(left&&\"?\"+left)+location.hash)}catch{}}\
              document.currentScript.remove()</script><script src=\"x\"></script></head>"
         );
     }
