@@ -103,7 +103,7 @@ impl Language {
             .filter_map(|line| line.to_str().ok())
             .flat_map(|line| line.split(','))
             .filter_map(range_and_weight)
-            .take(MAX_RANGES)
+            .take(MAX_LANGUAGES)
             .collect();
         let mut named: [Option<(u16, bool, Reverse<usize>)>; Self::ALL.len()] = [None; Self::ALL.len()];
         for (nth, (range, weight)) in asked.iter().enumerate() {
@@ -160,7 +160,7 @@ impl Language {
 const OTHER_TAGS: [(&str, &str); 4] = [("iw", "he"), ("in", "id"), ("nb", "no"), ("nn", "no")];
 
 /// More than any browser sends.
-const MAX_RANGES: usize = 64;
+const MAX_LANGUAGES: usize = 64;
 
 /// One member of the list: its range, and its weight in thousandths. What can't be read was not said.
 fn range_and_weight(member: &str) -> Option<(&str, u16)> {
