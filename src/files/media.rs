@@ -57,6 +57,12 @@ pub(super) fn is_compressible(content_type: &HeaderValue) -> bool {
     }
 }
 
+/// What runs, and what it runs on: no browser draws it.
+pub(super) fn is_script(content_type: &HeaderValue) -> bool {
+    let text = content_type.to_str().unwrap_or_default();
+    text.starts_with("text/javascript") || text == "application/wasm" || text == "application/octet-stream"
+}
+
 /// A name with a hash of the content never means another content; all others are asked about every time, which a
 /// `304` answers.
 pub(super) fn cache_control(name: &str) -> HeaderValue {

@@ -16,6 +16,7 @@
 //! | `making`, `prepare` | making codings in the background, or all of them before the start |
 //! | `cache`, `ready_made` | codings that were made before: at another start, by the client's build |
 //! | `stored` | a file's answer: `method`, `accept`, `conditional`, `range`, `multipart` each read a part of the request |
+//! | `patient` | a large script lets style sheets pass |
 //! | `media` | what a name says of a file |
 //! | `path` | the path of a request -> a name |
 //!
@@ -40,6 +41,7 @@ mod method;
 mod multipart;
 mod pages;
 mod path;
+mod patient;
 mod preload;
 mod prepare;
 mod problem;

@@ -26,6 +26,7 @@ use super::{
     media,
     method::{self, Verb},
     multipart::Multipart,
+    patient::{self, Patient},
     range::{self, Asked},
 };
 use crate::{
@@ -50,6 +51,8 @@ pub(super) struct Stored {
     varies: bool,
     /// Is there another for readers of another language?
     languages: bool,
+    /// Is it nothing that a browser draws?
+    waits: bool,
     modified: Option<SystemTime>,
     /// The headers of a full answer, whatever its form.
     headers: HeaderMap,
@@ -87,6 +90,7 @@ impl Stored {
         shared: bool,
     ) -> Self {
         let len = content.plain().bytes.len();
+        let waits = media::is_script(&content_type);
         let varies = content.forms().next().is_some()
             || (len >= LEAST_CODED_BYTES && media::is_compressible(&content_type));
         let modified = modified.and_then(http_time);
@@ -104,6 +108,7 @@ impl Stored {
             content,
             varies,
             languages: false,
+            waits,
             modified,
             headers: HeaderMap::new(),
             shared,
@@ -144,7 +149,7 @@ impl Stored {
             _ => Asked::Whole,
         };
         Ok(match wanted {
-            Asked::Whole => verb.answer_with(self.full(form)),
+            Asked::Whole => verb.answer_with(self.whole(form)),
             Asked::Part(part) => {
                 let bounds = format!("{}-{}", part.start, part.end.saturating_sub(1));
                 let mut response = self.full(form);
@@ -179,6 +184,15 @@ impl Stored {
         of_a_part
             .filter(welcome)
             .unwrap_or_else(|| self.content.best(accepted))
+    }
+
+    /// As `full`; what is large and not drawn lets the rest of the page's files pass.
+    fn whole(&self, form: &Form) -> Response<Body> {
+        let mut response = self.full(form);
+        if self.waits && form.bytes.len() >= patient::LEAST_BYTES {
+            *response.body_mut() = Body::stream(Patient::new(form.bytes.clone()));
+        }
+        response
     }
 
     fn full(&self, form: &Form) -> Response<Body> {
