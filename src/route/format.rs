@@ -5,17 +5,22 @@
 
 use hyper::{HeaderMap, Method, Request, header};
 
-use super::table::{self, DESIGN_CHECK};
+use super::{
+    behind::below,
+    table::{self, DESIGN_CHECK},
+};
 use crate::{issue::BbbPath, reply::Format};
 
-/// Paths that no person opens, wherever the client is mounted.
-const MACHINES: [&str; 6] = [
+/// Paths that are nobody's navigation by themselves, wherever the client is mounted: a page only for whoever names pages.
+const MACHINES: [&str; 8] = [
     "/ws",
     "/livekit",
     "/etherpad",
     "/whip",
     "/webhook",
     "/healthCheck",
+    "/download",
+    "/lti/v1",
 ];
 
 /// The server's JSON, and nothing else.
@@ -31,20 +36,22 @@ pub(super) fn of<B>(request: &Request<B>, mount: &str) -> Format {
             .is_some_and(|media| media == "application/protobuf")
     };
     let misplaced = table::misplaced(path, mount);
-    // Where the client is mounted its name is nobody's API key.
-    let below_key = if !mount.is_empty() && starts(mount) {
+    // Where the client is mounted its name is nobody's API key. The mount is compared with regard to case, as all of the
+    // client's paths are, and an API key may be any word.
+    let below_key = if !mount.is_empty() && below(path, mount).is_some() {
         misplaced
     } else {
         Some(path)
     };
+    let is_bbb = below_key.is_some_and(|path| BbbPath::of(path).is_some());
     if starts("/auth") {
         Format::Auth { protobuf: protobuf() }
+    } else if is_bbb {
+        Format::Bbb
     } else if starts("/api/fileUpload") {
         Format::Upload
     } else if starts("/api") {
         Format::Api { protobuf: protobuf() }
-    } else if below_key.is_some_and(|path| BbbPath::of(path).is_some()) {
-        Format::Bbb
     } else if path.strip_prefix(mount) == Some(DESIGN_CHECK) {
         Format::Page { json: true }
     } else if starts("/lti/v1/api")
@@ -298,6 +305,38 @@ mod tests {
                 JSON,
                 "{path}"
             );
+        }
+    }
+
+    /// The server finds them before `/api`, and an API key may be any word, the mount's in other letters too.
+    #[test]
+    fn bbbs_calls_are_told_in_xml_whatever_the_key() {
+        for key in ["api", "API", "Conference", "lti", "download", "s"] {
+            let path = format!("/{key}/bigbluebutton/api/join?a=1");
+            assert_eq!(form(&path, &[]), Format::Bbb, "{path}");
+        }
+        assert_eq!(form("/conference/bigbluebutton/api/join", &[]), PAGE);
+        assert_eq!(
+            form("/auth/bigbluebutton/api/join", &[]),
+            Format::Auth { protobuf: false }
+        );
+    }
+
+    #[test]
+    fn a_mount_at_the_root_makes_no_person_of_a_script() {
+        for path in [
+            "/download/x",
+            "/ws/x",
+            "/livekit/x",
+            "/lti/v1/x",
+            "/healthCheck/x",
+        ] {
+            for mount in ["", "/conference"] {
+                let request = Request::builder().uri(path).body(()).unwrap();
+                assert_eq!(of(&request, mount), JSON, "{path} {mount}");
+                let request = Request::builder().uri(path).header("accept", "text/html");
+                assert_eq!(of(&request.body(()).unwrap(), mount), PAGE, "{path} {mount}");
+            }
         }
     }
 
