@@ -12,6 +12,7 @@
 mod support;
 
 mod auth;
+mod counts;
 mod failures;
 mod fields;
 mod framing;
