@@ -84,6 +84,10 @@ async fn each_metric_has_a_help_and_a_type_under_its_own_name() {
         "requests_total",
         "tokens_total",
         "tunnels",
+        "upstream_connections",
+        "upstream_local_ports",
+        "upstream_address_passed_over",
+        "upstream_full_total",
     ] {
         assert!(
             sampled.contains(format!("plugnmeet_gateway_{name}").as_str()),

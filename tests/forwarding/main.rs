@@ -20,6 +20,8 @@ mod heads;
 mod internal;
 mod limits;
 mod messages;
+mod names;
+mod reach;
 mod streaming;
 mod upstreams;
 
