@@ -539,6 +539,7 @@ fn caller(caller: &config::Caller) -> CallerSettings {
 fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let settings = ProxySettings {
         connect: config.timeouts.connect,
+        max_connections: config.upstreams.max_connections.get(),
         response: config.timeouts.response,
         idle: config.timeouts.idle,
         tunnel_silence: config.timeouts.tunnel_silence,
@@ -548,9 +549,9 @@ fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let to = |kind, found: &[config::Upstream]| {
         let targets: Vec<Target> = found
             .iter()
-            .map(|upstream| Target {
-                host: upstream.host.clone(),
-                port: upstream.port,
+            .map(|upstream| match upstream.clone() {
+                config::Upstream::Tcp { host, port } => Target::Tcp { host, port },
+                config::Upstream::Unix(path) => Target::Unix(path),
             })
             .collect();
         (!targets.is_empty()).then(|| Arc::new(Upstream::new(kind, targets, settings, metrics, drain)))

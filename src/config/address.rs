@@ -5,7 +5,7 @@
 //!
 //! Sources: WHATWG URL sections 3.5 and 4.4 (hosts and URLs); CSP level 3 section 2.3.1 (`host-source`).
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use url::{Host, Url};
 
@@ -14,6 +14,9 @@ use super::{
     shape::{PublicOrigin, Upstream},
 };
 use crate::addr::Networks;
+
+/// `sun_path` in unix(7), with the NUL at its end.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 pub(super) const SOCKET: Kind<SocketAddr> =
     Kind::new("write IP:PORT, such as 0.0.0.0:443 or [::]:443", |text| {
@@ -43,8 +46,11 @@ pub(super) const HOST: Kind<String> = Kind::new(
 );
 
 pub(super) const UPSTREAM: Kind<Upstream> = Kind::new(
-    "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080",
+    "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or unix:PATH for a Unix socket",
     |text| {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix_socket(path).map(Upstream::Unix);
+        }
         let url = bare_origin(text)?;
         match url.scheme() {
             "http" | "ws" => {}
@@ -55,10 +61,8 @@ pub(super) const UPSTREAM: Kind<Upstream> = Kind::new(
         if port == 0 {
             return Err(Refusal::new("has a port that nobody can call"));
         }
-        Ok(Upstream {
-            host: host_of(&url)?,
-            port,
-        })
+        let host = host_of(&url)?;
+        Ok(Upstream::Tcp { host, port })
     },
 );
 
@@ -143,6 +147,23 @@ pub(super) const INTERNAL: Kind<String> = Kind::new(
     "write a network such as 10.0.0.0/8, an address such as 192.0.2.7, or self for this machine's own",
     |text| network(text, true),
 );
+
+/// The path of a socket, from the root on: what a relative one means depends on who starts the gateway.
+fn unix_socket(text: &str) -> Result<PathBuf, Refusal> {
+    // `unix:///path` is the same as a URL without a host, as container engines write it.
+    let path = match text.strip_prefix("//") {
+        Some(path) if path.starts_with('/') => path,
+        Some(_) => return Err(Refusal::new("has a host, and a socket is on this machine")),
+        None => text,
+    };
+    if !path.starts_with('/') || path.ends_with('/') || path.contains(char::is_control) {
+        return Err(Refusal::new("has no path from the root on to a socket"));
+    }
+    if path.len() > MAX_SOCKET_PATH_BYTES {
+        return Err(Refusal::new("has a path that is longer than the system takes"));
+    }
+    Ok(path.into())
+}
 
 fn network(text: &str, own_allowed: bool) -> Result<String, Refusal> {
     match Networks::parse(&[text.to_owned()], own_allowed) {
@@ -295,6 +316,32 @@ mod tests {
             ),
             ("http://127.0.0.1:0", "has a port that nobody can call"),
             ("http://127.0.0.1:99999", "is no address"),
+        ] {
+            assert_eq!(why(&UPSTREAM, text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_upstream_may_be_a_unix_socket_of_this_machine() {
+        let upstream = |text: &str| (UPSTREAM.parse)(text).unwrap().to_string();
+        assert_eq!(upstream("unix:/run/pnm/s 1.sock"), "unix:/run/pnm/s 1.sock");
+        assert_eq!(upstream("unix:///run/pnm.sock"), "unix:/run/pnm.sock");
+        let longest = format!("unix:/{}", "a".repeat(106));
+        assert_eq!(upstream(&longest), longest);
+        for (text, expected) in [
+            ("unix:", "has no path from the root on to a socket"),
+            ("unix:/", "has no path from the root on to a socket"),
+            ("unix:run/pnm.sock", "has no path from the root on to a socket"),
+            ("unix:/run/\n", "has no path from the root on to a socket"),
+            (
+                "unix://host/run/pnm.sock",
+                "has a host, and a socket is on this machine",
+            ),
+            (
+                &format!("{longest}a"),
+                "has a path that is longer than the system takes",
+            ),
+            ("http://unix:/run/pnm.sock", "has more than a host and a port"),
         ] {
             assert_eq!(why(&UPSTREAM, text).as_deref(), Some(expected), "{text}");
         }

@@ -26,7 +26,7 @@ use super::{
     store,
     units::{
         BODY, BYTE_RATE, DAYS, DEADLINE, DURATION, HEADER, RATE, RELEASES, SILENCE, THREADS, TOKEN_BODY,
-        VALIDITY,
+        UPSTREAM_CONNECTIONS, VALIDITY,
     },
 };
 use crate::{
@@ -167,6 +167,7 @@ fn upstreams(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Upstreams> {
     let etherpad = reader.optional("upstreams.etherpad", "", &UPSTREAM);
     let ingress = reader.optional("upstreams.ingress", "", &UPSTREAM);
     let expose = reader.list("upstreams.expose", &[], &word());
+    let max_connections = reader.text("upstreams.max_connections", "4096", &UPSTREAM_CONNECTIONS);
     facts.no_server = matches!(&server, Ok(servers) if servers.is_empty());
     Ok(Upstreams {
         server: server?,
@@ -175,6 +176,7 @@ fn upstreams(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Upstreams> {
         etherpad: etherpad?,
         ingress: ingress?,
         expose: expose?,
+        max_connections: max_connections?,
     })
 }
 

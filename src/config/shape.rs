@@ -96,14 +96,17 @@ pub struct Upstreams {
     pub etherpad: Option<Upstream>,
     pub ingress: Option<Upstream>,
     pub expose: Vec<Exposed>,
+    /// In use at once, for each of them; tunnels count.
+    pub max_connections: NonZeroUsize,
 }
 
 /// A plain-HTTP server behind us.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// A name or an address; IPv6 without brackets.
-    pub host: String,
-    pub port: u16,
+pub enum Upstream {
+    /// A name or an address, IPv6 without brackets; and a port.
+    Tcp { host: String, port: u16 },
+    /// A Unix socket.
+    Unix(PathBuf),
 }
 
 #[derive(Clone, Debug)]
@@ -331,7 +334,10 @@ impl fmt::Display for PublicOrigin {
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", bracketed(&self.host), self.port)
+        match self {
+            Self::Tcp { host, port } => write!(f, "http://{}:{port}", bracketed(host)),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
     }
 }
 

@@ -81,6 +81,12 @@ pub(super) const RELEASES: Kind<NonZeroUsize> = Kind::new("write how many: 1 to 
 })
 .or_integer();
 
+pub(super) const UPSTREAM_CONNECTIONS: Kind<NonZeroUsize> =
+    Kind::new("write how many: 1 to 1000000", |text| {
+        at_most(1_000_000, text).ok_or(Refusal::new("is no number of connections"))
+    })
+    .or_integer();
+
 /// None is as many as there are cores.
 pub(super) const THREADS: Kind<Option<NonZeroUsize>> = Kind::new(
     "write how many: 1 to 256, or \"auto\" for one for each core",

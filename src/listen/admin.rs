@@ -17,7 +17,7 @@ use hyper::{
 use crate::{
     conn::{Caller, Handler},
     drain::Drain,
-    observe::Metrics,
+    observe::{Exposition, Metrics},
     reply::{Body, Failure, Format, Reader},
 };
 
@@ -60,10 +60,13 @@ impl Admin {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".to_owned())
             }
             "/readyz" => (StatusCode::OK, TEXT, "ready\n".to_owned()),
-            "/metrics" => match self.metrics.text() {
-                Ok(text) => (StatusCode::OK, Metrics::MEDIA_TYPE, text),
-                Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
-            },
+            "/metrics" => {
+                let format = wanted(request);
+                match self.metrics.text(format) {
+                    Ok(text) => (StatusCode::OK, format.media_type(), text),
+                    Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+                }
+            }
             _ => (StatusCode::NOT_FOUND, TEXT, "not found\n".to_owned()),
         };
         let mut response = Response::new(Body::from(text));
@@ -71,6 +74,9 @@ impl Admin {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if path == "/metrics" && status == StatusCode::OK {
+            headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+        }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
@@ -104,6 +110,13 @@ impl Admin {
             || name.eq_ignore_ascii_case("localhost")
             || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
+}
+
+/// The format of metrics that is asked for.
+fn wanted<B>(request: &Request<B>) -> Exposition {
+    let fields = request.headers().get_all(header::ACCEPT).iter();
+    let all: Vec<&str> = fields.filter_map(|field| field.to_str().ok()).collect();
+    Exposition::wanted(&all.join(","))
 }
 
 impl Handler for Admin {

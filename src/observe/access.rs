@@ -3,7 +3,12 @@
 //! There is one for each request, so that JSON is written by hand, straight into the log's buffer; text, which is for
 //! people, goes through tracing as all other lines do.
 
-use std::{error::Error, fmt::Write as _, sync::Arc, time::SystemTime};
+use std::{
+    error::Error,
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
@@ -200,6 +205,15 @@ impl AccessRecord {
     }
 }
 
+/// To the microsecond. The quotient is the number nearest to its three decimals, and so is written with no more.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a request that lasts 285 years has no exact time"
+)]
+fn millis(took: Duration) -> f64 {
+    took.as_micros() as f64 / 1e3
+}
+
 impl Drop for AccessRecord {
     fn drop(&mut self) {
         let status = self.status.map_or(UNANSWERED, |status| status.as_u16());
@@ -207,7 +221,7 @@ impl Drop for AccessRecord {
         if !self.log.records.access {
             return;
         }
-        let millis = self.started.elapsed().as_secs_f64() * 1e3;
+        let millis = millis(self.started.elapsed());
         match &self.log.records.json {
             Some(buffer) => {
                 let now = self.log.clock.wall();
@@ -370,6 +384,27 @@ pub(super) mod tests {
                 "target": "access"}),
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_time_has_three_decimals_at_most() {
+        for (nanos, shown) in [
+            (0, "0.0"),
+            (999, "0.0"),
+            (1_000, "0.001"),
+            (35_092_000, "35.092"),
+            (35_092_999, "35.092"),
+            (50_000_000_000, "50000.0"),
+            (7_199_999_999_999, "7199999.999"),
+        ] {
+            let time = millis(Duration::from_nanos(nanos));
+            assert_eq!(serde_json::to_string(&time).unwrap(), shown);
+        }
+        for micros in (0..90_000_000).step_by(997) {
+            let written = serde_json::to_string(&millis(Duration::from_micros(micros))).unwrap();
+            let (_, decimals) = written.split_once('.').unwrap();
+            assert!(decimals.len() <= 3, "{written}");
+        }
     }
 
     #[test]

@@ -11,6 +11,11 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::{
+    exposition::{Exposition, as_text},
+    upstream_metrics::{UpstreamFamilies, UpstreamMetrics},
+};
+
 /// All counters of one gateway.
 pub struct Metrics {
     registry: Registry,
@@ -22,6 +27,7 @@ pub struct Metrics {
     stray_cookies: Counter,
     design_fields: Family<RuleLabels, Counter>,
     frames_refused: Counter,
+    upstreams: UpstreamFamilies,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -92,6 +98,7 @@ impl Default for Metrics {
         );
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
+        let upstreams = UpstreamFamilies::registered(&mut registry);
         Self {
             registry,
             requests,
@@ -102,6 +109,7 @@ impl Default for Metrics {
             stray_cookies,
             design_fields,
             frames_refused,
+            upstreams,
         }
     }
 }
@@ -117,6 +125,11 @@ impl Metrics {
     /// The count of open tunnels to an upstream.
     pub fn tunnels(&self, upstream: &'static str) -> Gauge {
         self.tunnels.get_or_create_owned(&TunnelLabels { upstream })
+    }
+
+    /// What is counted of an upstream.
+    pub fn upstream(&self, upstream: &'static str) -> UpstreamMetrics {
+        self.upstreams.of(upstream)
     }
 
     /// A token has been issued or not.
@@ -154,15 +167,15 @@ impl Metrics {
         self.frames_refused.inc();
     }
 
-    /// All of it in the OpenMetrics text format, whose media type is `MEDIA_TYPE`.
-    pub fn text(&self) -> Result<String, fmt::Error> {
+    /// All of it, in this format.
+    pub fn text(&self, format: Exposition) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
-        Ok(text)
+        Ok(match format {
+            Exposition::OpenMetrics => text,
+            Exposition::Text => as_text(&text),
+        })
     }
-
-    /// Of `text`.
-    pub const MEDIA_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 }
 
 #[cfg(test)]
@@ -175,7 +188,7 @@ mod tests {
         metrics.answered("issue", 200);
         metrics.answered("issue", 200);
         metrics.decided("server", "refused", "over_limit");
-        let text = metrics.text().unwrap();
+        let text = metrics.text(Exposition::OpenMetrics).unwrap();
         for line in [
             r#"plugnmeet_gateway_requests_total{route="issue",status="200"} 2"#,
             r#"plugnmeet_gateway_tokens_total{caller="server",outcome="refused",reason="over_limit"} 1"#,

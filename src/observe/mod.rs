@@ -6,16 +6,20 @@
 mod access;
 mod audit;
 mod buffer;
+mod exposition;
 mod json_line;
 mod log;
 mod metrics;
 mod redact;
 mod taken;
+mod upstream_metrics;
 
 pub use access::{AccessLog, AccessRecord, Records};
 pub use audit::{AuditLog, Decision, Outcome};
 pub use buffer::{Buffer, Flusher};
+pub use exposition::Exposition;
 pub use log::{Log, LogFormat, LogSettings};
 pub use metrics::Metrics;
 pub use redact::redacted;
 pub use taken::TakenOut;
+pub use upstream_metrics::{AddressMetrics, UpstreamMetrics, Waiting};

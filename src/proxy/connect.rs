@@ -1,25 +1,22 @@
 //! Reaching an upstream: any of its addresses that takes the connection, each in its turn.
+//!
+//! Nothing was sent yet, so going on to the next is safe for any request, and so is asking again.
+//!
+//! Source: RFC 8305 section 5 (the next address is tried beside one that does not answer).
 
-use std::{
-    io,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep, timeout},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout_at},
 };
 
-/// Where an upstream listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// A name or an address.
-    pub host: String,
-    /// The TCP port.
-    pub port: u16,
-}
+use super::{
+    address::{Address, Fault},
+    addresses::{Addresses, Watch},
+    shared_stream::Socket,
+};
 
 /// A dead peer behind an idle tunnel is noticed after about two minutes; clients ping far more often.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
@@ -30,67 +27,167 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
 /// For a peer to acknowledge what was sent: keep-alive does not run while something waits for that.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// Between two tries of an upstream that refuses.
+/// Between two tries of an address that fails: its server may be being started again.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// Makes connections to the targets of one upstream.
+/// For an address, before the next is tried beside it (RFC 8305 section 8).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Makes connections to the addresses of one upstream.
 pub(super) struct Connect {
-    targets: Vec<Target>,
-    turn: AtomicUsize,
+    pub(super) addresses: Addresses,
     deadline: Duration,
 }
 
 impl Connect {
-    pub(super) fn new(targets: Vec<Target>, deadline: Duration) -> Self {
-        Self {
-            targets,
-            turn: AtomicUsize::default(),
-            deadline,
-        }
+    pub(super) fn new(addresses: Addresses, deadline: Duration) -> Self {
+        Self { addresses, deadline }
     }
 
-    /// One after the other from the next in turn on, all within the one deadline. Nothing was sent yet, so going on to
-    /// the next is safe for any request. Where every one refuses the upstream is being started again, and is asked until
-    /// the deadline.
-    pub(super) async fn any(&self) -> io::Result<TcpStream> {
+    /// One after the other from the next in turn on, all within the one deadline: the next when the one before has failed,
+    /// or has had its head start. One that fails is tried again until the deadline.
+    pub(super) async fn any(&self) -> io::Result<(Arc<Address>, Socket)> {
         let until = Instant::now() + self.deadline;
-        loop {
-            let refused = match self.each_once().await {
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => error,
-                result => return result,
-            };
-            if Instant::now() + AGAIN >= until {
-                return Err(refused);
-            }
-            sleep(AGAIN).await;
+        let mut watch = self.addresses.watch();
+        timeout_at(until, watch.any())
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no address is known yet")))?;
+        let (address, socket) = Race::among(self.addresses.in_turn())
+            .run(until, &mut watch, &self.addresses)
+            .await?;
+        if let Socket::Tcp(stream) = &socket {
+            stream.set_nodelay(true)?;
+            let socket = SockRef::from(stream);
+            socket.set_tcp_keepalive(&KEEP_ALIVE)?;
+            socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+        }
+        Ok((address, socket))
+    }
+}
+
+/// Tries of one connection.
+struct Race {
+    /// Whose turn comes, and not before when.
+    waiting: VecDeque<(Instant, Arc<Address>)>,
+    /// Those that are being tried, and since when.
+    running: Vec<(Instant, Arc<Address>)>,
+    tries: JoinSet<(Arc<Address>, io::Result<Socket>)>,
+    /// When the next may begin.
+    next: Instant,
+    /// Of the last that failed.
+    error: Option<io::Error>,
+}
+
+impl Race {
+    fn among(addresses: Vec<Arc<Address>>) -> Self {
+        let now = Instant::now();
+        Self {
+            waiting: addresses.into_iter().map(|address| (now, address)).collect(),
+            running: Vec::new(),
+            tries: JoinSet::new(),
+            next: now,
+            error: None,
         }
     }
 
-    /// The error is a refusal only if all refused.
-    async fn each_once(&self) -> io::Result<TcpStream> {
-        let each = self.deadline / u32::try_from(self.targets.len().max(1)).unwrap_or(u32::MAX);
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut failed: Option<io::Error> = None;
-        for at in 0..self.targets.len() {
-            let Some(target) = self.targets.get(first.wrapping_add(at) % self.targets.len()) else {
-                continue;
-            };
-            let error = match timeout(each, TcpStream::connect((target.host.as_str(), target.port))).await {
-                Ok(Ok(stream)) => {
-                    stream.set_nodelay(true)?;
-                    let socket = SockRef::from(&stream);
-                    socket.set_tcp_keepalive(&KEEP_ALIVE)?;
-                    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-                    return Ok(stream);
+    async fn run(
+        mut self,
+        until: Instant,
+        watch: &mut Watch,
+        addresses: &Addresses,
+    ) -> io::Result<(Arc<Address>, Socket)> {
+        loop {
+            let next = self
+                .waiting
+                .front()
+                .map(|(not_before, _)| self.next.max(*not_before));
+            if self.running.is_empty() && next.is_none_or(|next| next >= until) {
+                return Err(self.failed());
+            }
+            tokio::select! {
+                biased;
+                Some(ended) = self.tries.join_next() => {
+                    let (address, result) = ended.map_err(io::Error::other)?;
+                    self.running.retain(|(_, other)| !Arc::ptr_eq(other, &address));
+                    match result {
+                        Ok(socket) => {
+                            self.is_won();
+                            address.connected();
+                            return Ok((address, socket));
+                        }
+                        Err(error) => self.lost(address, error),
+                    }
+                    if self.running.is_empty() {
+                        addresses.ask_sooner();
+                    }
                 }
-                Ok(Err(error)) => error,
-                Err(_late) => io::ErrorKind::TimedOut.into(),
-            };
-            failed = match failed {
-                Some(before) if before.kind() != io::ErrorKind::ConnectionRefused => Some(before),
-                _ => Some(error),
-            };
+                () = sleep_until(next.unwrap_or(until)), if next.is_some_and(|next| next < until) => self.start(),
+                () = sleep_until(until) => {
+                    addresses.ask_sooner();
+                    return Err(self.late());
+                }
+                () = watch.news() => self.join(watch.all()),
+            }
         }
-        Err(failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no address is configured")))
+    }
+
+    fn start(&mut self) {
+        let Some((_, address)) = self.waiting.pop_front() else {
+            return;
+        };
+        let now = Instant::now();
+        self.next = now + HEAD_START;
+        self.running.push((now, Arc::clone(&address)));
+        self.tries.spawn(async move {
+            let result = address.connect().await;
+            (address, result)
+        });
+    }
+
+    fn lost(&mut self, address: Arc<Address>, error: io::Error) {
+        if let Some(fault) = Fault::of(&error) {
+            address.failed(fault);
+        }
+        self.error = Some(error);
+        self.next = Instant::now();
+        self.waiting.push_back((self.next + AGAIN, address));
+    }
+
+    /// Whoever was overtaken in spite of a head start is slow.
+    fn is_won(&self) {
+        let now = Instant::now();
+        for (since, address) in &self.running {
+            if now - *since >= HEAD_START {
+                address.failed(Fault::Late);
+            }
+        }
+    }
+
+    /// The deadline has passed.
+    fn late(self) -> io::Error {
+        for (since, address) in &self.running {
+            if since.elapsed() >= HEAD_START {
+                address.failed(Fault::Late);
+            }
+        }
+        self.error.unwrap_or_else(|| io::ErrorKind::TimedOut.into())
+    }
+
+    fn failed(self) -> io::Error {
+        let none = || io::Error::new(io::ErrorKind::NotFound, "no address is known");
+        self.error.unwrap_or_else(none)
+    }
+
+    /// Addresses that were not known when the race began take part too.
+    fn join(&mut self, all: Vec<Arc<Address>>) {
+        let now = Instant::now();
+        for address in all {
+            let here = self.waiting.iter().chain(&self.running);
+            if !here.into_iter().any(|(_, other)| Arc::ptr_eq(other, &address)) {
+                self.waiting.push_front((now, address));
+            }
+        }
+        // Nobody leads to them any more.
+        self.waiting.retain(|(_, address)| !address.is_retired());
     }
 }

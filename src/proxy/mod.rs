@@ -7,18 +7,22 @@
 //!
 //! Sources: RFC 9110 section 7, RFC 9112 section 6.3, contract.md sections 0.14 to 0.20 and 10, product.md "Forwarding".
 
+mod address;
+mod addresses;
 mod answer;
 mod body;
 mod connect;
 mod headers;
 mod once;
+mod places;
 mod pool;
 mod prefix;
+mod resolve;
 mod shared_stream;
 mod upstream;
 
+pub use addresses::Target;
 pub use body::Watch;
-pub use connect::Target;
 pub use headers::{About, to_upstream};
 pub use once::once;
 pub use prefix::below_prefix;

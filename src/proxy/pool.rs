@@ -18,8 +18,10 @@ use thread_local::ThreadLocal;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    address::{Address, AskedAt},
     body::RequestBody,
     connect::Connect,
+    places::{Full, Place, Places, Room},
     shared_stream::{Glance, SharedStream},
 };
 
@@ -30,9 +32,14 @@ const IDLE: Duration = Duration::from_secs(15);
 /// Idle connections kept by one thread.
 const MAX_IDLE: usize = 256;
 
+/// How often, and how long apart, somebody who has a place looks for a connection that is about to rest or to end.
+const LOOKS: usize = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
+
 /// Connections to one upstream.
 pub(super) struct Pool {
     connect: Connect,
+    places: Places,
     resting: ThreadLocal<Arc<Resting>>,
 }
 
@@ -57,7 +64,12 @@ struct Idle {
 struct Connection {
     sender: SendRequest<RequestBody>,
     glance: Glance,
+    address: Arc<Address>,
 }
+
+/// Who was asked last, for whoever gives up waiting for the answer.
+#[derive(Default)]
+pub(super) struct Asked(Mutex<Option<(Arc<Address>, AskedAt)>>);
 
 /// The connection that an answer comes over. Whoever has read the answer to its end puts it back; dropped before, it is
 /// closed.
@@ -68,6 +80,8 @@ pub(super) struct Lease {
 
 /// Why there is no answer.
 pub(super) enum SendError {
+    /// All connections that may be are in use.
+    Full,
     /// There is no connection.
     Connect(io::Error),
     /// The connection broke.
@@ -75,9 +89,10 @@ pub(super) enum SendError {
 }
 
 impl Pool {
-    pub(super) fn new(connect: Connect) -> Self {
+    pub(super) fn new(connect: Connect, places: Places) -> Self {
         Self {
             connect,
+            places,
             resting: ThreadLocal::new(),
         }
     }
@@ -87,39 +102,93 @@ impl Pool {
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
+        asked: &Asked,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        let resting = Arc::clone(self.resting.get_or_default());
-        while let Some(mut connection) = resting.take() {
+        let place = self.places.take().await.map_err(|Full| SendError::Full)?;
+        let own = Arc::clone(self.resting.get_or_default());
+        let room = loop {
+            let (mut connection, resting) = match self.reuse(&own).await {
+                Ok(found) => found,
+                Err(room) => break room,
+            };
             let again = if_harmless(&request);
+            asked.goes_to(&connection.address);
             match connection.sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lease { connection, resting })),
+                Ok(response) => return Ok((response, Lease::of(connection, resting, place))),
                 // Upstream closed it just then, and nothing of the request was sent.
                 Err(mut error) => match (error.take_message(), again) {
                     (Some(unsent), _) => request = unsent,
                     (None, Some(again)) => {
                         request = again;
-                        break;
+                        break self.places.room_in_advance();
                     }
                     (None, None) => return Err(SendError::Connection(error.into_error())),
                 },
             }
-        }
+        };
         // In a box, as it is large and rare.
-        let mut connection = Box::pin(self.open()).await?;
+        let mut connection = Box::pin(self.open(room)).await?;
+        asked.goes_to(&connection.address);
         match connection.sender.send_request(request).await {
-            Ok(response) => Ok((response, Lease { connection, resting })),
+            Ok(response) => Ok((response, Lease::of(connection, own, place))),
             Err(error) => Err(SendError::Connection(error)),
         }
     }
 
-    async fn open(&self) -> Result<Connection, SendError> {
-        let stream = self.connect.any().await.map_err(SendError::Connect)?;
-        let (stream, glance) = SharedStream::new(stream);
+    /// An idle connection, and where it is to rest; or room for a new one. Where no further one may be opened it is one of
+    /// any thread: whoever has a place finds one that rests, or one that ends.
+    async fn reuse(&self, own: &Arc<Resting>) -> Result<(Connection, Arc<Resting>), Room> {
+        let addresses = &self.connect.addresses;
+        let is_wanted = |address: &Arc<Address>| !address.is_doubtful() || !addresses.prefers_others(address);
+        for _ in 0..LOOKS {
+            if let Some(connection) = own.take(is_wanted) {
+                return Ok((connection, Arc::clone(own)));
+            }
+            if let Some(room) = self.places.room() {
+                return Err(room);
+            }
+            for other in &self.resting {
+                if let Some(connection) = other.take(is_wanted) {
+                    return Ok((connection, Arc::clone(other)));
+                }
+            }
+            // One that is not wanted makes room.
+            drop(self.resting.iter().find_map(|other| other.take(|_| true)));
+            sleep(BETWEEN_LOOKS).await;
+        }
+        Err(self.places.room_in_advance())
+    }
+
+    async fn open(&self, room: Room) -> Result<Connection, SendError> {
+        let (address, socket) = self.connect.any().await.map_err(SendError::Connect)?;
+        let open = self.places.opened(room, Arc::clone(&address));
+        let (stream, glance) = SharedStream::new(socket, open);
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(SendError::Connection)?;
         tokio::spawn(connection.with_upgrades());
-        Ok(Connection { sender, glance })
+        Ok(Connection {
+            sender,
+            glance,
+            address,
+        })
+    }
+}
+
+impl Asked {
+    fn goes_to(&self, address: &Arc<Address>) {
+        *self.lock() = Some((Arc::clone(address), address.asked()));
+    }
+
+    /// Nobody waits for the answer any longer.
+    pub(super) fn got_no_answer(&self) {
+        if let Some((address, asked)) = self.lock().take() {
+            address.did_not_answer(asked);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Arc<Address>, AskedAt)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,6 +207,13 @@ fn if_harmless(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 }
 
 impl Lease {
+    /// An answer has begun. The place is the connection's from here on: a tunnel keeps it to its end.
+    fn of(connection: Connection, resting: Arc<Resting>, place: Place) -> Self {
+        connection.address.answered();
+        connection.glance.is_used(place);
+        Self { connection, resting }
+    }
+
     /// The answer is read to its end.
     pub(super) fn put_back(self) {
         let Self { connection, resting } = self;
@@ -147,7 +223,10 @@ impl Lease {
         let mut kept = resting.lock();
         if kept.idle.len() < MAX_IDLE {
             let since = Instant::now();
+            // Whoever waits for a place finds the connection.
+            let glance = connection.glance.clone();
             kept.idle.push(Idle { connection, since });
+            glance.rests();
         }
         if !kept.cleared {
             kept.cleared = true;
@@ -158,7 +237,9 @@ impl Lease {
 
 impl Idle {
     fn is_fresh(&self) -> bool {
-        !self.connection.sender.is_closed() && self.since.elapsed() < IDLE
+        !self.connection.sender.is_closed()
+            && self.since.elapsed() < IDLE
+            && !self.connection.address.is_retired()
     }
 }
 
@@ -167,11 +248,14 @@ impl Resting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one that rested shortest of those that are through with their last request, and that upstream has not closed.
-    fn take(&self) -> Option<Connection> {
+    /// The one that rested shortest of those that are through with their last request, that upstream has not closed, and
+    /// whose address is wanted.
+    fn take(&self, is_wanted: impl Fn(&Arc<Address>) -> bool) -> Option<Connection> {
         let mut kept = self.lock();
         loop {
-            let is_ready = |idle: &Idle| idle.connection.sender.is_ready() && idle.is_fresh();
+            let is_ready = |idle: &Idle| {
+                idle.connection.sender.is_ready() && idle.is_fresh() && is_wanted(&idle.connection.address)
+            };
             let ready = kept.idle.iter().rposition(is_ready)?;
             let connection = kept.idle.remove(ready).connection;
             if connection.glance.is_quiet() {

@@ -1,32 +1,103 @@
 //! A connection's socket, held by whoever drives the connection and by whoever keeps it idle: the second can look whether
-//! upstream has said goodbye, before the first has been told.
+//! upstream has said goodbye, before the first has been told. What counts the connection lies beside the socket, as a tunnel
+//! holds nothing else of it.
 
 use std::{
     io,
     mem::MaybeUninit,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll, ready},
 };
 
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 
+use super::places::{Open, Place};
+
+/// A connected socket.
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
 /// Both halves of the socket.
-pub(super) struct SharedStream(Arc<TcpStream>);
+pub(super) struct SharedStream(Arc<Held>);
 
 /// A look at the socket of a connection that somebody else drives.
 #[derive(Clone)]
-pub(super) struct Glance(Weak<TcpStream>);
+pub(super) struct Glance(Weak<Held>);
+
+struct Held {
+    socket: Socket,
+    /// While the connection is in use.
+    place: Mutex<Option<Place>>,
+    _open: Open,
+}
 
 impl SharedStream {
-    pub(super) fn new(stream: TcpStream) -> (Self, Glance) {
-        let stream = Arc::new(stream);
-        let glance = Glance(Arc::downgrade(&stream));
-        (Self(stream), glance)
+    pub(super) fn new(socket: Socket, open: Open) -> (Self, Glance) {
+        let held = Arc::new(Held {
+            socket,
+            place: Mutex::default(),
+            _open: open,
+        });
+        let glance = Glance(Arc::downgrade(&held));
+        (Self(held), glance)
+    }
+}
+
+impl Held {
+    fn set_place(&self, place: Option<Place>) {
+        let mut held = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = place;
+    }
+}
+
+impl Socket {
+    fn of(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read_buf(buf),
+            Self::Unix(stream) => stream.try_read_buf(buf),
+        }
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+
+    fn try_write_vectored(&self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(pieces),
+            Self::Unix(stream) => stream.try_write_vectored(pieces),
+        }
     }
 }
 
@@ -34,19 +105,33 @@ impl Glance {
     /// Is the connection open, and is nothing there to be read? An idle connection on which something has come is none to
     /// send a request on: it is the end, or an answer that nobody asked for.
     pub(super) fn is_quiet(&self) -> bool {
-        self.0.upgrade().is_some_and(|stream| {
+        self.0.upgrade().is_some_and(|held| {
             let mut byte = [MaybeUninit::uninit()];
-            let seen = SockRef::from(&*stream).peek(&mut byte);
+            let seen = held.socket.of().peek(&mut byte);
             seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
         })
+    }
+
+    /// The connection is in use for as long as it is open, or until `rests`.
+    pub(super) fn is_used(&self, place: Place) {
+        if let Some(held) = self.0.upgrade() {
+            held.set_place(Some(place));
+        }
+    }
+
+    /// The connection is not in use.
+    pub(super) fn rests(&self) {
+        if let Some(held) = self.0.upgrade() {
+            held.set_place(None);
+        }
     }
 }
 
 impl AsyncRead for SharedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read_buf(buf) {
+            ready!(self.0.socket.poll_read_ready(cx))?;
+            match self.0.socket.try_read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read.map(|_| ())),
             }
@@ -57,8 +142,8 @@ impl AsyncRead for SharedStream {
 impl AsyncWrite for SharedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_write(bytes) {
+            ready!(self.0.socket.poll_write_ready(cx))?;
+            match self.0.socket.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
@@ -71,8 +156,8 @@ impl AsyncWrite for SharedStream {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_write_vectored(pieces) {
+            ready!(self.0.socket.poll_write_ready(cx))?;
+            match self.0.socket.try_write_vectored(pieces) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
@@ -88,6 +173,6 @@ impl AsyncWrite for SharedStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&*self.0).shutdown(std::net::Shutdown::Write))
+        Poll::Ready(self.0.socket.of().shutdown(std::net::Shutdown::Write))
     }
 }

@@ -12,12 +12,15 @@ use hyper::{
 };
 
 use super::{
-    About, Target,
+    About,
+    addresses::{Addresses, Target},
     answer::ResponseBody,
     body::{BodyError, BodyLimits, Progress, RequestBody, Watch},
     connect::Connect,
     headers,
-    pool::{Lease, Pool, SendError},
+    places::Places,
+    pool::{Asked, Lease, Pool, SendError},
+    resolve::System,
 };
 use crate::{
     drain::Drain,
@@ -65,8 +68,10 @@ impl UpstreamKind {
 /// What all upstreams share.
 #[derive(Clone, Copy, Debug)]
 pub struct ProxySettings {
-    /// For a connection, to any of the addresses.
+    /// For a connection, to any of the addresses; and for one to become free, where all that may be are in use.
     pub connect: Duration,
+    /// Connections to one upstream that may be in use at once.
+    pub max_connections: usize,
     /// From the last that moved of the request to the answer's first byte.
     pub response: Duration,
     /// For silence in the middle of an answer.
@@ -95,6 +100,8 @@ pub enum ProxyError {
     Body(BodyError),
     /// The WebSocket handshake is not one.
     Handshake(BadHandshake),
+    /// All connections that may be are in use, and none became free within the deadline.
+    Full,
     /// No connection within the deadline.
     Unreachable(io::Error),
     /// No answer within the deadline.
@@ -114,9 +121,12 @@ impl Upstream {
     ) -> Self {
         // LiveKit and Etherpad have pings of their own, and NATS' client has these.
         let silence = settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats);
+        let counts = metrics.upstream(kind.name());
+        let places = Places::new(settings.max_connections, settings.connect, counts.clone());
+        let connect = Connect::new(Addresses::of(targets, counts, System), settings.connect);
         Self {
             kind,
-            pool: Pool::new(Connect::new(targets, settings.connect)),
+            pool: Pool::new(connect, places),
             settings,
             tunnels: Tunnels::to(kind.name(), silence, metrics),
             drain: drain.clone(),
@@ -222,9 +232,13 @@ impl Upstream {
         *request.uri_mut() = Uri::from(target);
         *request.version_mut() = Version::HTTP_11;
         request.extensions_mut().clear();
+        let asked = Asked::default();
         tokio::select! {
-            answered = self.pool.send(request) => answered.map_err(ProxyError::from),
-            () = progress.stalled_for(deadline) => Err(ProxyError::Silent),
+            answered = self.pool.send(request, &asked) => answered.map_err(ProxyError::from),
+            () = progress.stalled_for(deadline) => {
+                asked.got_no_answer();
+                Err(ProxyError::Silent)
+            }
         }
     }
 
@@ -246,6 +260,7 @@ impl Upstream {
 impl From<SendError> for ProxyError {
     fn from(error: SendError) -> Self {
         let error = match error {
+            SendError::Full => return Self::Full,
             SendError::Connect(error) => return Self::Unreachable(error),
             SendError::Connection(error) => error,
         };
@@ -265,6 +280,7 @@ impl fmt::Display for ProxyError {
         match self {
             Self::Body(error) => error.fmt(f),
             Self::Handshake(error) => error.fmt(f),
+            Self::Full => f.write_str("the meeting server is too busy"),
             Self::Unreachable(_) => f.write_str("the meeting server can't be reached"),
             Self::Silent => f.write_str("the meeting server did not answer in time"),
             Self::Broken(_) => f.write_str("the meeting server's answer broke off"),
@@ -277,7 +293,7 @@ impl Error for ProxyError {
         match self {
             Self::Unreachable(error) => Some(error),
             Self::Broken(error) => Some(error),
-            Self::Body(_) | Self::Handshake(_) | Self::Silent => None,
+            Self::Body(_) | Self::Handshake(_) | Self::Full | Self::Silent => None,
         }
     }
 }
@@ -298,6 +314,7 @@ impl From<ProxyError> for Failure {
             ProxyError::Handshake(BadHandshake::UpstreamBroke) => {
                 (StatusCode::BAD_GATEWAY, "upstream_handshake")
             }
+            ProxyError::Full => (StatusCode::SERVICE_UNAVAILABLE, "upstream_full"),
             ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, NOT_SENT),
             ProxyError::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
         };

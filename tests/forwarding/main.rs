@@ -12,6 +12,7 @@
 mod support;
 
 mod auth;
+mod counts;
 mod failures;
 mod fields;
 mod framing;
@@ -19,6 +20,8 @@ mod heads;
 mod internal;
 mod limits;
 mod messages;
+mod names;
+mod reach;
 mod streaming;
 mod upstreams;
 

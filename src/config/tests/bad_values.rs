@@ -3,7 +3,8 @@
 use super::{sections_keys, told};
 
 const SOCKET: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443";
-const UPSTREAM: &str = "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080";
+const UPSTREAM: &str =
+    "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or unix:PATH for a Unix socket";
 const COALESCE: &str =
     "write true, or false for what was \"0s\"; no answer is kept any more, so there is no time to write";
 
@@ -19,8 +20,7 @@ const STORE: &str = "write \"memory\", redis://HOST:PORT, rediss://HOST:PORT or 
 const LIST: &str = "write a list: [\"…\", \"…\"], or [] for none";
 
 const SOCKET_OR_NONE: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443, or \"\" for none";
-const UPSTREAM_OR_NONE: &str =
-    "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or \"\" for none";
+const UPSTREAM_OR_NONE: &str = "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or unix:PATH for a Unix socket, or \"\" for none";
 
 /// Key, value as in the file, what was found, what is allowed.
 const CASES: &[(&str, &str, &str, &str)] = &[
@@ -155,6 +155,18 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"http://ann:hunter2@a\"",
         "\"http://***@a\" has credentials, which have no use here",
         UPSTREAM_OR_NONE,
+    ),
+    (
+        "upstreams.ingress",
+        "\"unix:ingress.sock\"",
+        "\"unix:ingress.sock\" has no path from the root on to a socket",
+        UPSTREAM_OR_NONE,
+    ),
+    (
+        "upstreams.max_connections",
+        "0",
+        "\"0\" is no number of connections",
+        "write how many: 1 to 1000000",
     ),
     (
         "upstreams.expose",
