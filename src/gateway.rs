@@ -276,6 +276,7 @@ fn hosts(config: &Config, origin: &PublicOrigin) -> Hosts {
         &config.hosts,
         config.listen.https.ip().is_loopback(),
     )
+    .at_port(origin.port)
 }
 
 fn tls(config: &Config, origin: &PublicOrigin, clock: &Clock) -> Result<Tls, Vec<Problem>> {
