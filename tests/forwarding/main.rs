@@ -12,13 +12,16 @@
 mod support;
 
 mod auth;
+mod early;
 mod failures;
 mod fields;
 mod framing;
 mod heads;
 mod internal;
 mod limits;
+mod manners;
 mod messages;
+mod refusals;
 mod streaming;
 mod upstreams;
 
