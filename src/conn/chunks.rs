@@ -76,14 +76,13 @@ impl Chunks {
                     Self::SizeEnd(*size)
                 }
                 (Self::Extension(size), byte) if byte != b'\n' => Self::Extension(*size),
-                (Self::SizeEnd(0), b'\n') => Self::TrailerStart,
+                (Self::SizeEnd(0) | Self::TrailerEnd, b'\n') => Self::TrailerStart,
                 (Self::SizeEnd(size), b'\n') => Self::Data(*size),
                 (Self::AfterData, b'\r') => Self::DataEnd,
                 (Self::DataEnd, b'\n') => Self::Start,
                 (Self::TrailerStart, b'\r') => Self::LastEnd,
                 (Self::Trailer, b'\r') => Self::TrailerEnd,
                 (Self::TrailerStart | Self::Trailer, byte) if byte != b'\n' => Self::Trailer,
-                (Self::TrailerEnd, b'\n') => Self::TrailerStart,
                 (Self::LastEnd, b'\n') => return Step::End(at),
                 _ => return Step::Lost,
             };
