@@ -100,6 +100,7 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         header: config.timeouts.header,
         idle: config.timeouts.idle,
         max_header_bytes: config.sizes.header_bytes,
+        small_body_bytes: config.sizes.token_body_bytes,
         proxies: config.trust.proxies.clone(),
     };
     let mut warnings = config.warnings.clone();
@@ -124,7 +125,8 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         deadline: config.timeouts.handshake,
     };
     let front = Conn::new(conn_settings.clone(), Arc::new(router), &drain);
-    tokio::spawn(Https::new(https_settings, tls, front).run(https, drain.clone(), Arc::clone(&workers)));
+    let https_door = Https::new(https_settings, tls, front, Arc::clone(&metrics));
+    tokio::spawn(https_door.run(https, drain.clone(), Arc::clone(&workers)));
     if let Some(listener) = http {
         let redirect = Redirect::new(hosts(config, &origin), origin.port);
         let plain = Plain::new(Conn::new(conn_settings.clone(), Arc::new(redirect), &drain));
@@ -276,6 +278,7 @@ fn hosts(config: &Config, origin: &PublicOrigin) -> Hosts {
         &config.hosts,
         config.listen.https.ip().is_loopback(),
     )
+    .at_port(origin.port)
 }
 
 fn tls(config: &Config, origin: &PublicOrigin, clock: &Clock) -> Result<Tls, Vec<Problem>> {

@@ -42,11 +42,13 @@
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 13 | [`observe`] | the log, access records, audit lines, metrics |
 //! | 14 | [`query`] | query strings, as browsers read them |
+//! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
 pub mod addr;
 pub mod blocks;
 pub mod cli;
+pub mod client_body;
 pub mod clock;
 pub mod config;
 pub mod conn;

@@ -36,6 +36,7 @@ const FLOORS: [&[&str]; 15] = [
     &["reply", "observe"],
     &[
         "addr",
+        "client_body",
         "clock",
         "drain",
         "query",

@@ -373,22 +373,27 @@ async fn a_target_that_is_no_path_is_refused() {
 }
 
 #[tokio::test]
-async fn http_1_0_is_answered_once_and_needs_a_host_too() {
+async fn http_1_0_is_answered_once_and_means_the_public_origin_without_a_host() {
     let upstream = Upstream::answering("reached").await;
     let gateway = in_front_of(&upstream).await;
-    let answer = gateway.client().send_raw(b"GET /api/x HTTP/1.0\r\n\r\n").await;
+    let without_host = "GET /api/x HTTP/1.0\r\n\r\n".to_owned();
+    for request in [
+        without_host,
+        format!("{}\r\n", gateway.head("GET /api/x HTTP/1.0")),
+    ] {
+        let answer = gateway.client().send_raw(request.as_bytes()).await;
+        assert!(
+            answer.contains(" 200 ") && answer.ends_with("reached"),
+            "{answer}"
+        );
+    }
+    let host = format!("localhost:{}", gateway.https.port());
+    let seen = upstream.requests();
+    assert_eq!(seen.len(), 2);
     assert!(
-        answer.starts_with("HTTP/1.0 400 ") || answer.starts_with("HTTP/1.1 400 "),
-        "{answer}"
+        seen.iter()
+            .all(|request| request.header("host") == Some(host.as_str()))
     );
-    assert!(upstream.saw_nothing());
-    let request = format!("{}\r\n", gateway.head("GET /api/x HTTP/1.0"));
-    let answer = gateway.client().send_raw(request.as_bytes()).await;
-    assert!(
-        answer.contains(" 200 ") && answer.ends_with("reached"),
-        "{answer}"
-    );
-    assert_eq!(upstream.requests().len(), 1);
 }
 
 /// BBB's checksums and LTI's signatures cover these bytes.

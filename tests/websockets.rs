@@ -558,10 +558,16 @@ async fn tunnels_and_requests_may_finish_within_a_drain() {
     let started = Instant::now();
     let stopping = tokio::spawn(gateway.stop());
     assert_eq!(idle.rest().await, (Vec::new(), Ended::Cleanly));
-    assert_eq!(fresh.rest().await, (Vec::new(), Ended::Cleanly));
     assert!(
         started.elapsed() < Duration::from_millis(300),
         "idle ones close at once: {:?}",
+        started.elapsed()
+    );
+    // One that has had no request has a second for it.
+    assert_eq!(fresh.rest().await, (Vec::new(), Ended::Cleanly));
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
         started.elapsed()
     );
     assert!(TcpStream::connect(https).await.is_err(), "nothing new is taken");
@@ -757,9 +763,10 @@ async fn a_request_over_http_2_may_finish_within_a_drain() {
     upstream.arrival().await;
     let started = Instant::now();
     let stopping = tokio::spawn(gateway.stop());
+    // It has had no request, and so a second for it.
     idle.until_closed().await;
     assert!(
-        started.elapsed() < Duration::from_millis(300),
+        started.elapsed() < Duration::from_secs(2),
         "{:?}",
         started.elapsed()
     );

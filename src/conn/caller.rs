@@ -42,7 +42,9 @@ fn client_of(headers: &HeaderMap, peer: IpAddr, proxies: &Networks) -> IpAddr {
     let claims = lines
         .iter()
         .rev()
-        .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
+        // RFC 9110 section 5.6.1.2: empty members of a list are none.
+        .filter(|claim| !claim.trim_ascii().is_empty());
     for claim in claims {
         if !proxies.contains(client) {
             break;
@@ -105,6 +107,15 @@ mod tests {
         assert_eq!(client(&["192.0.2.7:444"], &["10.0.0.0/8"]), "192.0.2.7");
         assert_eq!(client(&["[2001:db8::1]:444"], &["10.0.0.0/8"]), "2001:db8::1");
         assert_eq!(client(&["[2001:db8::1]"], &["10.0.0.0/8"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn empty_members_are_none() {
+        for line in ["192.0.2.7,", "192.0.2.7, ,", "6.6.6.6,,192.0.2.7", ", 192.0.2.7"] {
+            assert_eq!(client(&[line], &["10.0.0.0/8"]), "192.0.2.7", "{line}");
+        }
+        assert_eq!(client(&["192.0.2.7", ""], &["10.0.0.0/8"]), "192.0.2.7");
+        assert_eq!(client(&[",", ""], &["10.0.0.0/8"]), "10.0.0.1");
     }
 
     #[test]

@@ -1,18 +1,35 @@
 //! Where a chunked body ends (RFC 9112 section 7.1); its content is not looked at.
+//!
+//! INVARIANT: what is followed here to its end is followed by hyper to the same byte. So each state is one of its
+//! decoder's, and a line ends with CR LF: where hyper and this could part, the place is lost.
 
 /// Follows a chunked body through however it is cut.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Chunks {
-    /// In a size line, before any extension.
+    /// Before the first digit of a size.
+    Start,
+    /// In a size.
     Size(u64),
+    /// In blanks behind a size.
+    Blanks(u64),
     /// In a chunk extension, up to the end of the line.
     Extension(u64),
+    /// Between CR and LF of a size's line.
+    SizeEnd(u64),
     /// In a chunk's data.
     Data(u64),
     /// In the line end behind a chunk's data.
     AfterData,
-    /// In the trailer section; how long its current line is.
-    Trailer(usize),
+    /// Between CR and LF behind a chunk's data.
+    DataEnd,
+    /// At the beginning of a line of the trailer section.
+    TrailerStart,
+    /// In a line of the trailer section.
+    Trailer,
+    /// Between CR and LF of such a line.
+    TrailerEnd,
+    /// Between CR and LF of the empty line that ends the body.
+    LastEnd,
 }
 
 /// What a piece of the body brought.
@@ -28,65 +45,62 @@ pub(super) enum Step {
 
 impl Chunks {
     pub(super) fn begin() -> Self {
-        Self::Size(0)
+        Self::Start
     }
 
     pub(super) fn pass(&mut self, bytes: &[u8]) -> Step {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             at += 1;
-            match self {
-                Self::Data(left) => {
-                    let now = usize::try_from(*left)
-                        .unwrap_or(usize::MAX)
-                        .min(bytes.len() - (at - 1));
+            let next = match (&*self, byte) {
+                (Self::Data(left), _) => {
+                    let here = bytes.len() - (at - 1);
+                    let now = usize::try_from(*left).unwrap_or(usize::MAX).min(here);
                     at += now - 1;
-                    *left -= now as u64;
-                    if *left == 0 {
-                        *self = Self::AfterData;
+                    match *left - now as u64 {
+                        0 => Self::AfterData,
+                        left => Self::Data(left),
                     }
                 }
-                Self::Size(size) => match (byte, char::from(byte).to_digit(16)) {
-                    (_, Some(digit)) if *size < 1 << 56 => *size = *size << 4 | u64::from(digit),
-                    (b'\n', _) => *self = Self::after_size(*size),
-                    (b'\r' | b';' | b' ' | b'\t', _) => *self = Self::Extension(*size),
-                    _ => return Step::Lost,
+                (Self::Start, _) => match digit(byte) {
+                    Some(digit) => Self::Size(digit),
+                    None => return Step::Lost,
                 },
-                Self::Extension(size) => {
-                    if byte == b'\n' {
-                        *self = Self::after_size(*size);
-                    }
+                (Self::Size(size), _) if digit(byte).is_some() => match (digit(byte), *size < 1 << 56) {
+                    (Some(digit), true) => Self::Size(*size << 4 | digit),
+                    (Some(_) | None, _) => return Step::Lost,
+                },
+                (Self::Size(size) | Self::Blanks(size), b' ' | b'\t') => Self::Blanks(*size),
+                (Self::Size(size) | Self::Blanks(size), b';') => Self::Extension(*size),
+                (Self::Size(size) | Self::Blanks(size) | Self::Extension(size), b'\r') => {
+                    Self::SizeEnd(*size)
                 }
-                Self::AfterData => match byte {
-                    b'\r' => {}
-                    b'\n' => *self = Self::begin(),
-                    _ => return Step::Lost,
-                },
-                Self::Trailer(length) => match byte {
-                    b'\n' if *length == 0 => return Step::End(at),
-                    b'\n' => *length = 0,
-                    b'\r' => {}
-                    _ => *length += 1,
-                },
-            }
+                (Self::Extension(size), byte) if byte != b'\n' => Self::Extension(*size),
+                (Self::SizeEnd(0) | Self::TrailerEnd, b'\n') => Self::TrailerStart,
+                (Self::SizeEnd(size), b'\n') => Self::Data(*size),
+                (Self::AfterData, b'\r') => Self::DataEnd,
+                (Self::DataEnd, b'\n') => Self::Start,
+                (Self::TrailerStart, b'\r') => Self::LastEnd,
+                (Self::Trailer, b'\r') => Self::TrailerEnd,
+                (Self::TrailerStart | Self::Trailer, byte) if byte != b'\n' => Self::Trailer,
+                (Self::LastEnd, b'\n') => return Step::End(at),
+                _ => return Step::Lost,
+            };
+            *self = next;
         }
         Step::More
     }
+}
 
-    fn after_size(size: u64) -> Self {
-        if size == 0 {
-            Self::Trailer(0)
-        } else {
-            Self::Data(size)
-        }
-    }
+fn digit(byte: u8) -> Option<u64> {
+    char::from(byte).to_digit(16).map(u64::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const BODY: &[u8] = b"4\r\nWiki\r\n6;x=\"y\"\r\npedia \r\n0\r\nTrailer: 1\r\n\r\n";
+    const BODY: &[u8] = b"4\r\nWiki\r\n6 ;x=\"y\"\r\npedia \r\n00\r\nTrailer: 1\r\nAnother: 2\r\n\r\n";
 
     #[test]
     fn finds_the_end_however_the_body_is_cut() {
@@ -101,8 +115,35 @@ mod tests {
 
     #[test]
     fn what_is_no_chunked_body_is_lost() {
-        assert_eq!(Chunks::begin().pass(b"xyz"), Step::Lost);
-        assert_eq!(Chunks::begin().pass(b"1\r\naab"), Step::Lost);
-        assert_eq!(Chunks::begin().pass(b"ffffffffffffffffffff"), Step::Lost);
+        for body in [
+            "xyz",
+            "\r\n",
+            ";x\r\n",
+            "1\r\naab",
+            "1 1\r\n",
+            "1\r\r\n",
+            "ffffffffffffffffffff",
+            "0\r\n\rX",
+        ] {
+            assert_eq!(Chunks::begin().pass(body.as_bytes()), Step::Lost, "{body:?}");
+        }
+    }
+
+    /// A line feed alone ends a line for some readers and is a part of it for others.
+    #[test]
+    fn a_bare_line_feed_is_lost_wherever_it_stands() {
+        for body in [
+            "1\na",
+            "1;x\n",
+            "1 \n",
+            "1\r\na\n",
+            "0\n",
+            "0\r\n\n",
+            "0\r\nX: 1\n\r\n",
+            "0\r\nX: 1\r\n\n",
+            "0\r\nX: 1\n\n",
+        ] {
+            assert_eq!(Chunks::begin().pass(body.as_bytes()), Step::Lost, "{body:?}");
+        }
     }
 }

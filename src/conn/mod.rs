@@ -4,16 +4,20 @@
 //!
 //! Sources: RFC 9112 (messages and connections), RFC 9113 (HTTP/2), product.md "Forwarding".
 
+mod bad_head;
 mod batch;
 mod caller;
 mod chunks;
+mod control;
 mod head;
+mod judge;
+mod leftover;
 mod pulse;
 mod streams;
 mod tracked;
 mod wire;
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
@@ -25,12 +29,19 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{sleep, timeout},
+};
 
 pub use self::caller::Caller;
-use self::{batch::Batched, head::BadHead, pulse::Pulse, streams::Streams, tracked::Tracked, wire::Wire};
+use self::{
+    bad_head::BadHead, batch::Batched, leftover::Leftover, pulse::Pulse, streams::Streams, tracked::Tracked,
+    wire::Wire,
+};
 use crate::{
     addr::{Ends, Networks},
+    client_body::{ClientBody, Rest},
     drain::Drain,
     reply::{BoxError, Failure},
     route::{Asker, Recorded, Router},
@@ -45,6 +56,8 @@ pub struct ConnSettings {
     pub idle: Duration,
     /// For a request line; and as much again for the fields.
     pub max_header_bytes: usize,
+    /// What is left of a body that nobody reads is taken up to this size.
+    pub small_body_bytes: usize,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Networks,
 }
@@ -57,12 +70,13 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request; what went wrong is an answer too.
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         caller: Caller,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Answers a request whose head is refused before it is read as one.
-    fn refuse(&self, request: &Request<Incoming>, caller: Caller, failure: Failure) -> Response<Self::Body>;
+    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure)
+    -> Response<Self::Body>;
 }
 
 /// What was agreed on in the TLS handshake.
@@ -113,33 +127,62 @@ impl<H: Handler> Conn<H> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match protocol {
-            Protocol::Http1 => self.http1(stream, ends).await,
+            Protocol::Http1 => self.http1(stream, ends, None).await,
             Protocol::Http2 => self.http2(stream, ends).await,
         }
     }
 
-    async fn http1<S>(&self, stream: S, ends: Ends)
+    /// Refuses what speaks plain HTTP where TLS is spoken, and closes the connection.
+    pub async fn refuse_plain<S>(&self, stream: S, ends: Ends)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.http1(stream, ends, Some(BadHead::Plain)).await;
+    }
+
+    /// Resolves when a connection that has not begun yet is not waited for any more.
+    pub async fn too_late(&self) {
+        self.drain.draining().await;
+        sleep(GOODBYE).await;
+    }
+
+    async fn http1<S>(&self, stream: S, ends: Ends, refused: Option<BadHead>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let pulse = Pulse::begin(self.settings.header, self.settings.idle);
-        let wire = Wire::watching_heads(stream, pulse.clone(), self.settings.max_header_bytes * 2);
+        let wire = Wire::watching_heads(stream, pulse.clone(), self.settings.max_header_bytes * 2, refused);
         let heads = wire.heads();
         let service = service_fn(|request: Request<Incoming>| {
             let (heads, pulse) = (heads.clone(), pulse.clone());
             let bad_head = heads.next();
             async move {
                 let active = pulse.request_began();
+                let (request, rest) = with_rest(request);
+                let small = self.settings.small_body_bytes;
+                let leftover = Leftover::of_connection(rest, small, request.headers());
                 let mut response = self.answer(request, ends, bad_head).await;
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     pulse.tunnelled();
-                } else if bad_head.is_some() || heads.is_lost() {
-                    // What follows on this connection can't be told apart any more.
+                    return Ok(response.map(|body| Tracked::new(body, leftover, active)));
+                }
+                // Where a body ends that is framed in two ways is anybody's guess.
+                if bad_head.is_none() {
+                    leftover.settle().await;
+                }
+                let refused = response.status().is_client_error() || response.status().is_server_error();
+                if bad_head.is_some()
+                    || pulse.is_finishing()
+                    || heads.is_lost()
+                    || leftover.is_unread()
+                    || (refused && leftover.is_open())
+                {
+                    // What follows on this connection can't be told apart any more, or is not read.
                     response
                         .headers_mut()
                         .insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
-                Ok::<_, Infallible>(response.map(|body| Tracked::new(body, active)))
+                Ok::<_, Infallible>(response.map(|body| Tracked::new(body, leftover, active)))
             }
         });
         let connection = http1::Builder::new()
@@ -161,14 +204,17 @@ impl<H: Handler> Conn<H> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let pulse = Pulse::begin(self.settings.header, self.settings.idle);
-        let wire = Wire::plain(stream, pulse.clone());
+        let wire = Wire::watching_frames(stream, pulse.clone());
         // Shared as a whole: a drain's clones have locks in common.
         let (conn, beat) = (Arc::new(self.clone()), pulse.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (conn, active) = (Arc::clone(&conn), beat.request_began());
             async move {
+                let (request, rest) = with_rest(request);
+                let leftover = Leftover::of_stream(rest, conn.settings.small_body_bytes);
                 let response = conn.answer(request, ends, None).await;
-                Ok::<_, Infallible>(response.map(|body| Tracked::new(body, active)))
+                leftover.settle().await;
+                Ok::<_, Infallible>(response.map(|body| Tracked::new(body, leftover, active)))
             }
         });
         let max_list = u32::try_from(self.settings.max_header_bytes * 2).unwrap_or(u32::MAX);
@@ -188,23 +234,44 @@ impl<H: Handler> Conn<H> {
     }
 
     /// A drain lets it finish what it is doing, and no more: a client that has fallen silent between two requests never
-    /// answers the goodbye that HTTP/2 sends.
+    /// answers the goodbye that HTTP/2 sends. A connection that has had no request yet has one on the way.
     async fn to_its_end<C: Future>(&self, connection: C, finish_up: impl FnOnce(Pin<&mut C>), pulse: &Pulse) {
         tokio::pin!(connection);
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = self.drain.draining() => finish_up(connection.as_mut()),
+            () = self.drain.draining() => pulse.finish_up(),
         }
+        // The task that runs the connection is the one that asks, and so nobody has to be woken.
+        let begun = poll_fn(|_| {
+            if pulse.has_begun() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
         tokio::select! {
-            _ = connection => {}
+            biased;
+            _ = connection.as_mut() => return,
+            () = begun => {}
+            () = sleep(GOODBYE) => {}
+            () = self.drain.closing() => return,
+        }
+        finish_up(connection.as_mut());
+        tokio::select! {
+            _ = connection.as_mut() => return,
             () = pulse.quiet_for(GOODBYE) => {}
+            () = self.drain.closing() => return,
+        }
+        pulse.end();
+        tokio::select! {
+            _ = timeout(GOODBYE, connection) => {}
             () = self.drain.closing() => {}
         }
     }
 
     async fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         ends: Ends,
         bad_head: Option<BadHead>,
     ) -> Response<H::Body> {
@@ -213,12 +280,16 @@ impl<H: Handler> Conn<H> {
         let two_lengths = request.headers().get_all(header::CONTENT_LENGTH).iter().count() > 1;
         let bad_head = bad_head.or(two_lengths.then_some(BadHead::TwoFramings));
         match bad_head.map(Failure::from).or_else(|| self.too_large(&request)) {
-            Some(failure) => self.handler.refuse(&request, caller, failure),
+            Some(failure) => {
+                let response = self.handler.refuse(&request, caller, failure);
+                drop(request);
+                response
+            }
             None => self.handler.handle(request, caller).await,
         }
     }
 
-    fn too_large(&self, request: &Request<Incoming>) -> Option<Failure> {
+    fn too_large(&self, request: &Request<ClientBody>) -> Option<Failure> {
         let limit = self.settings.max_header_bytes;
         let target = request
             .uri()
@@ -244,10 +315,17 @@ impl<H: Handler> Conn<H> {
     }
 }
 
+/// A request whose body can be read to its end when nobody else does.
+fn with_rest(request: Request<Incoming>) -> (Request<ClientBody>, Option<Rest>) {
+    let (head, body) = request.into_parts();
+    let (body, rest) = ClientBody::new(body);
+    (Request::from_parts(head, body), rest)
+}
+
 impl Handler for Router {
     type Body = Recorded;
 
-    async fn handle(&self, request: Request<Incoming>, caller: Caller) -> Response<Recorded> {
+    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Recorded> {
         let asker = Asker {
             client: caller.client,
             local: caller.local,
@@ -256,7 +334,7 @@ impl Handler for Router {
         Router::handle(self, request, asker).await
     }
 
-    fn refuse(&self, request: &Request<Incoming>, caller: Caller, failure: Failure) -> Response<Recorded> {
+    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Recorded> {
         Router::refuse(self, request, caller.client, failure)
     }
 }

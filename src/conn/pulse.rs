@@ -2,9 +2,10 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -32,6 +33,17 @@ struct State {
     /// When the head now coming in began, plus one; zero if none is.
     head_since: AtomicU64,
     tunnelled: AtomicBool,
+    /// Has there been a request?
+    begun: AtomicBool,
+    /// Requests that are over.
+    answered: AtomicUsize,
+    /// Who waits for the next of them to be over.
+    waiting: Mutex<Option<Waker>>,
+    is_waiting: AtomicBool,
+    /// Does it end with what it is doing?
+    finishing: AtomicBool,
+    /// Is it to end without waiting any longer?
+    ending: AtomicBool,
 }
 
 /// What is known of when a read has waited for too long.
@@ -59,13 +71,50 @@ impl Pulse {
             writing: AtomicBool::new(false),
             head_since: AtomicU64::new(0),
             tunnelled: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
+            answered: AtomicUsize::new(0),
+            waiting: Mutex::default(),
+            is_waiting: AtomicBool::new(false),
+            finishing: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
         }))
     }
 
     pub(super) fn request_began(&self) -> Active {
         self.0.active.fetch_add(1, Ordering::Relaxed);
         self.0.head_since.store(0, Ordering::Relaxed);
+        self.0.begun.store(true, Ordering::Relaxed);
         Active(self.clone())
+    }
+
+    /// Has there been a request?
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.begun.load(Ordering::Relaxed)
+    }
+
+    /// How many requests are over.
+    pub(super) fn answered(&self) -> usize {
+        self.0.answered.load(Ordering::Relaxed)
+    }
+
+    /// Wakes whoever reads when the next answer is over.
+    pub(super) fn wake_after_answer(&self, waker: &Waker) {
+        *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        self.0.is_waiting.store(true, Ordering::Relaxed);
+    }
+
+    /// The answers that begin from now on are the last.
+    pub(super) fn finish_up(&self) {
+        self.0.finishing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_finishing(&self) -> bool {
+        self.0.finishing.load(Ordering::Relaxed)
+    }
+
+    /// Nothing more is read from now on.
+    pub(super) fn end(&self) {
+        self.0.ending.store(true, Ordering::Relaxed);
     }
 
     /// The connection carries something else than HTTP from now on, which has its own rules.
@@ -92,6 +141,9 @@ impl Pulse {
         let state = &self.0;
         if self.is_tunnelled() {
             return ReadDeadline::Never;
+        }
+        if state.ending.load(Ordering::Relaxed) {
+            return ReadDeadline::At(state.started);
         }
         if self.is_busy() {
             return ReadDeadline::NotBefore(now + state.idle);
@@ -147,5 +199,16 @@ impl Drop for Active {
         let pulse = &self.0;
         pulse.0.idle_since.store(pulse.millis(), Ordering::Relaxed);
         pulse.0.active.fetch_sub(1, Ordering::Relaxed);
+        pulse.0.answered.fetch_add(1, Ordering::Relaxed);
+        if pulse.0.is_waiting.load(Ordering::Relaxed)
+            && let Some(waker) = pulse
+                .0
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+        {
+            waker.wake();
+        }
     }
 }

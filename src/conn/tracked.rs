@@ -7,19 +7,22 @@ use std::{
 
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{pulse::Active, streams::Progress};
+use super::{leftover::Leftover, pulse::Active, streams::Progress};
 
 pub(super) struct Tracked<B> {
     body: B,
     progress: Option<Progress>,
+    /// Of the request's body; let go with the answer's end.
+    _leftover: Leftover,
     _active: Active,
 }
 
 impl<B> Tracked<B> {
-    pub(super) fn new(body: B, active: Active) -> Self {
+    pub(super) fn new(body: B, leftover: Leftover, active: Active) -> Self {
         Self {
             body,
             progress: Progress::of_this_stream(),
+            _leftover: leftover,
             _active: active,
         }
     }

@@ -14,6 +14,8 @@ use tokio::{
 };
 
 use super::{
+    bad_head::BadHead,
+    control::{FrameWatch, Goodbye},
     head::{HeadWatch, Heads},
     pulse::{Pulse, ReadDeadline},
 };
@@ -26,10 +28,23 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(super) struct Wire<S> {
     stream: S,
     pulse: Pulse,
-    watch: Option<HeadWatch>,
+    watch: Watch,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// The client has said that it sends nothing more.
+    ended: bool,
+    /// We read nothing more, for this.
+    goodbye: Option<Goodbye>,
+    /// What we say last, and how much of it is out.
+    last_words: Vec<u8>,
+    said: usize,
     linger: Linger,
+}
+
+/// What is looked at as it comes in.
+enum Watch {
+    Heads(HeadWatch),
+    Frames(FrameWatch),
 }
 
 enum Linger {
@@ -39,36 +54,80 @@ enum Linger {
 }
 
 impl<S> Wire<S> {
-    /// HTTP/2, or any stream whose messages have one framing only.
-    pub(super) fn plain(stream: S, pulse: Pulse) -> Self {
+    fn new(stream: S, pulse: Pulse, watch: Watch) -> Self {
         Self {
             stream,
             pulse,
-            watch: None,
+            watch,
             read_timer: None,
             write_timer: None,
+            ended: false,
+            goodbye: None,
+            last_words: Vec::new(),
+            said: 0,
             linger: Linger::NotYet,
         }
     }
 
-    /// HTTP/1.
-    pub(super) fn watching_heads(stream: S, pulse: Pulse, max_head_bytes: usize) -> Self {
-        Self {
-            watch: Some(HeadWatch::new(max_head_bytes)),
-            ..Self::plain(stream, pulse)
-        }
+    /// HTTP/2.
+    pub(super) fn watching_frames(stream: S, pulse: Pulse) -> Self {
+        Self::new(stream, pulse, Watch::Frames(FrameWatch::new()))
+    }
+
+    /// HTTP/1; every head is refused for this reason if there is one.
+    pub(super) fn watching_heads(
+        stream: S,
+        pulse: Pulse,
+        max_head_bytes: usize,
+        refused: Option<BadHead>,
+    ) -> Self {
+        Self::new(
+            stream,
+            pulse,
+            Watch::Heads(HeadWatch::new(max_head_bytes, refused)),
+        )
     }
 
     pub(super) fn heads(&self) -> Heads {
-        self.watch.as_ref().map(HeadWatch::heads).unwrap_or_default()
+        match &self.watch {
+            Watch::Heads(watch) => watch.heads(),
+            Watch::Frames(_) => Heads::default(),
+        }
     }
 
-    fn saw(&mut self, bytes: &[u8]) {
-        if let Some(watch) = &mut self.watch {
-            watch.pass(bytes);
-            if watch.in_head() {
-                self.pulse.head_began();
+    /// Looks at what came; so many bytes of it are to be read at once.
+    fn saw(&mut self, bytes: &[u8]) -> usize {
+        match &mut self.watch {
+            Watch::Heads(watch) => {
+                let through = watch.pass(bytes);
+                if watch.in_head() {
+                    self.pulse.head_began();
+                }
+                through
             }
+            Watch::Frames(watch) => {
+                let through = watch.pass(bytes);
+                if watch.is_flooded() {
+                    self.goodbye = Some(Goodbye::EnhanceYourCalm);
+                }
+                through
+            }
+        }
+    }
+
+    /// Is a request all there and being answered? Then the client may have nothing more to send, and still wait.
+    fn is_being_answered(&self) -> bool {
+        let Watch::Heads(watch) = &self.watch else {
+            return false;
+        };
+        !watch.in_body() && self.pulse.answered() < watch.number() && !self.pulse.is_tunnelled()
+    }
+
+    /// May the client be in the middle of something that we don't read?
+    fn is_cut_off(&self) -> bool {
+        match &self.watch {
+            Watch::Heads(watch) => watch.in_body() && !self.pulse.is_tunnelled(),
+            Watch::Frames(_) => self.goodbye == Some(Goodbye::EnhanceYourCalm),
         }
     }
 
@@ -84,7 +143,9 @@ impl<S> Wire<S> {
                     return Poll::Pending;
                 }
                 ReadDeadline::At(deadline) if now >= deadline => {
-                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    // As if the client had gone: what is closed then is closed in order.
+                    self.goodbye = Some(Goodbye::NoError);
+                    return Poll::Ready(Ok(()));
                 }
                 ReadDeadline::At(later) | ReadDeadline::NotBefore(later) => later,
             };
@@ -115,6 +176,9 @@ impl<S> Wire<S> {
     fn wrote(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &polled {
             self.pulse.wrote(*bytes);
+            if let Watch::Frames(watch) = &mut self.watch {
+                watch.sent(*bytes);
+            }
         }
         self.write_pending(cx, polled)
     }
@@ -126,12 +190,47 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
-            self.saw(buf.filled().get(before..).unwrap_or_default());
-            return Poll::Ready(read);
+        loop {
+            if self.goodbye.is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Watch::Heads(watch) = &mut self.watch {
+                let ready = watch.ready();
+                if !ready.is_empty() {
+                    let now = ready.len().min(buf.remaining());
+                    buf.put_slice(ready.get(..now).unwrap_or_default());
+                    watch.gave(now);
+                    return Poll::Ready(Ok(()));
+                }
+                if watch.is_refused() {
+                    return self.poll_read_deadline(cx);
+                }
+            }
+            if self.ended {
+                return if self.is_being_answered() {
+                    self.pulse.wake_after_answer(cx.waker());
+                    self.poll_read_deadline(cx)
+                } else {
+                    Poll::Ready(Ok(()))
+                };
+            }
+            let before = buf.filled().len();
+            match Pin::new(&mut self.stream).poll_read(cx, buf) {
+                Poll::Pending => return self.poll_read_deadline(cx),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let piece = buf.filled().get(before..).unwrap_or_default();
+            if piece.is_empty() {
+                self.ended = true;
+                continue;
+            }
+            let through = self.saw(piece);
+            buf.set_filled(before + through);
+            if through > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
-        self.poll_read_deadline(cx)
     }
 }
 
@@ -164,11 +263,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             let this = &mut *self;
             match &mut this.linger {
                 Linger::NotYet => {
+                    ready!(this.poll_last_words(cx))?;
                     let polled = Pin::new(&mut this.stream).poll_shutdown(cx);
                     ready!(this.write_pending(cx, polled))?;
-                    let sending =
-                        this.watch.as_ref().is_some_and(HeadWatch::in_body) && !this.pulse.is_tunnelled();
-                    this.linger = if sending {
+                    this.linger = if this.is_cut_off() {
                         Linger::Until(Box::pin(sleep(LINGER)))
                     } else {
                         Linger::Over
@@ -189,5 +287,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
                 Linger::Over => return Poll::Ready(Ok(())),
             }
         }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Wire<S> {
+    /// A connection that we end by ourselves is told so (RFC 9113 section 9.1).
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (Watch::Frames(watch), Some(goodbye)) = (&self.watch, self.goodbye) else {
+            return Poll::Ready(Ok(()));
+        };
+        if self.last_words.is_empty() {
+            self.last_words = watch.goodbye(goodbye);
+        }
+        while let Some(rest) = self.last_words.get(self.said..).filter(|rest| !rest.is_empty()) {
+            let polled = Pin::new(&mut self.stream).poll_write(cx, rest);
+            let written = ready!(self.write_pending(cx, polled))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.said += written;
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -5,6 +5,7 @@
 //! archive of a kilobyte can say of itself what it likes.
 
 use std::{
+    collections::HashSet,
     fmt,
     fs::File,
     io::{BufReader, Read},
@@ -87,13 +88,22 @@ impl Archive<'_> {
             if entry.is_symlink() {
                 return Err(unsound(self.path, &format!("{name:?} is a link")));
             }
-            let path = name.strip_suffix('/').unwrap_or(&name);
+            // Some programs begin every name with the folder in which they were called.
+            let inner = name.strip_prefix("./").unwrap_or(&name);
+            if inner.is_empty() {
+                continue;
+            }
+            let path = inner.strip_suffix('/').unwrap_or(inner);
             if path.contains(['\\', '\0']) || path.split('/').any(|part| matches!(part, "" | "." | "..")) {
                 return Err(unsound(self.path, &format!("{name:?} leads elsewhere")));
             }
             if entry.is_file() {
-                entries.push((nth, name));
+                entries.push((nth, inner.to_owned()));
             }
+        }
+        let names: HashSet<_> = entries.iter().map(|(_, name)| name).collect();
+        if names.len() < entries.len() {
+            return Err(unsound(self.path, &"it has two files of one name"));
         }
         Ok(entries)
     }
@@ -214,12 +224,33 @@ mod tests {
             problem(&[("a/index.html", b""), ("b/index.html", b"")]),
             "client.zip is no sound archive: it has two clients"
         );
-        for name in ["../x", "a/../../x", "a//x", "./x", "a\\x"] {
+        for name in ["../x", "a/../../x", "a//x", "a/./x", "././x", ".//x", "a\\x"] {
             assert_eq!(
                 problem(&[("index.html", b""), (name, b"")]),
                 format!("client.zip is no sound archive: {name:?} leads elsewhere")
             );
         }
+    }
+
+    #[test]
+    fn names_may_begin_with_the_folder_itself() {
+        assert_eq!(
+            names(
+                &[
+                    ("./", b""),
+                    ("./assets/", b""),
+                    ("./index.html", b"x"),
+                    ("./assets/a.js", b"x"),
+                    ("./.env", b"x")
+                ],
+                false
+            ),
+            ["assets/a.js", "index.html"]
+        );
+        assert_eq!(
+            problem(&[("index.html", b""), ("./index.html", b"")]),
+            "client.zip is no sound archive: it has two files of one name"
+        );
     }
 
     #[test]

@@ -18,7 +18,6 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::Incoming,
     header::{self, HeaderValue},
 };
 use serde_json::{Map, Value, json};
@@ -26,6 +25,7 @@ use tokio::time::timeout;
 
 use crate::{
     addr::ClientAddr,
+    client_body::ClientBody,
     design::{DesignRules, MAX_BYTES, Report},
     limits::{Limits, OverLimit},
     reply::{Body, Failure},
@@ -67,7 +67,7 @@ impl DesignCheck {
     /// Answers one question.
     pub async fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         client: ClientAddr,
     ) -> Result<Response<Body>, DesignCheckError> {
         if request.method() != Method::POST {
@@ -88,7 +88,7 @@ impl DesignCheck {
 }
 
 /// All of it, and nothing at all of one that says it is too large.
-async fn read(body: Incoming, deadline: Duration) -> Result<Bytes, DesignCheckError> {
+async fn read(body: ClientBody, deadline: Duration) -> Result<Bytes, DesignCheckError> {
     if body.size_hint().lower() > MAX_BYTES as u64 {
         return Err(DesignCheckError::BodyTooLarge);
     }

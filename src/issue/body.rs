@@ -5,13 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::IssueError;
+use crate::client_body::ClientBody;
 
 /// Reads all of it, and nothing at all of one that says it is too large.
-pub(super) async fn read(body: Incoming, max_bytes: usize, deadline: Duration) -> Result<Bytes, IssueError> {
+pub(super) async fn read(
+    body: ClientBody,
+    max_bytes: usize,
+    deadline: Duration,
+) -> Result<Bytes, IssueError> {
     if body.size_hint().lower() > max_bytes as u64 {
         return Err(IssueError::BodyTooLarge);
     }

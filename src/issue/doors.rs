@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http_body::Body as _;
 use hyper::{
     HeaderMap, Method, Request, Response,
-    body::Incoming,
     header::{self, HeaderValue},
 };
 
@@ -28,6 +27,7 @@ use super::{
 use crate::{
     addr::ClientAddr,
     blocks::Person,
+    client_body::ClientBody,
     observe::{Decision, Outcome},
     proxy::About,
     query::Query,
@@ -55,7 +55,7 @@ impl Joining {
 
 impl Issue {
     /// A call of BBB's API.
-    pub async fn bbb(&self, request: Request<Incoming>, about: &About) -> Result<Response<Body>, Failure> {
+    pub async fn bbb(&self, request: Request<ClientBody>, about: &About) -> Result<Response<Body>, Failure> {
         let uri = request.uri().clone();
         let path = BbbPath::of(uri.path()).ok_or(IssueError::Bbb(BbbRefusal::NoMethod))?;
         let query = uri.query().unwrap_or_default().as_bytes();
@@ -71,7 +71,7 @@ impl Issue {
     /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
     pub async fn lti_join(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         if request.method() != Method::POST {
@@ -87,7 +87,7 @@ impl Issue {
     /// could use the room's and the caller's limits up.
     pub async fn breakout_join(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         if request.method() != Method::POST {
@@ -120,7 +120,7 @@ impl Issue {
 
     async fn bbb_call(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         path: BbbPath<'_>,
         query: &[u8],
         about: &About,
@@ -168,7 +168,7 @@ impl Issue {
 
     async fn lti(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
         joining: &mut Joining,
     ) -> Result<Passed<'static>, IssueError> {
@@ -181,7 +181,7 @@ impl Issue {
 
     async fn breakout(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
         joining: &mut Joining,
     ) -> Result<Passed<'static>, IssueError> {
@@ -247,7 +247,7 @@ impl Issue {
         Ok(())
     }
 
-    async fn whole(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {
+    async fn whole(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
         let (head, body) = request.into_parts();
         let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
         Ok(Request::from_parts(head, body))

@@ -39,7 +39,7 @@ pub mod request;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use hyper::{Method, Request, Response, body::Incoming, header::HeaderValue, http::uri::PathAndQuery};
+use hyper::{Method, Request, Response, header::HeaderValue, http::uri::PathAndQuery};
 
 use self::{
     answer::Whole,
@@ -64,6 +64,7 @@ pub use self::{
 use crate::{
     addr::ClientAddr,
     blocks::Blocks,
+    client_body::ClientBody,
     clock::Clock,
     limits::{Limits, OverLimit},
     observe::{AuditLog, Decision, Outcome},
@@ -117,7 +118,7 @@ pub struct Issue {
 /// What becomes of another request on `/auth`, or at another door.
 enum Passed<'a> {
     /// Its body is still to come; the server checks it.
-    Streaming(Request<Incoming>),
+    Streaming(Request<ClientBody>),
     /// It was read and checked, and signed anew for the server if need be.
     Whole(Request<Bytes>),
     /// Likewise; of the rooms in the answer this caller sees its own.
@@ -164,7 +165,7 @@ impl Issue {
     /// A request for a token.
     pub async fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         path: PathAndQuery,
         about: About,
     ) -> Result<Response<Body>, Failure> {
@@ -251,7 +252,7 @@ impl Issue {
 
     async fn decide(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         client: ClientAddr,
         decision: &mut Decision,
     ) -> Result<Decided, IssueError> {

@@ -9,7 +9,7 @@
 //! Sources: product.md "Issuing tokens", several callers; contract.md sections 1, 2 and 8.
 
 use bytes::Bytes;
-use hyper::{Method, Request, Response, StatusCode, body::Incoming, header};
+use hyper::{Method, Request, Response, StatusCode, header};
 
 use super::{
     Issue, IssueError, Passed, active_rooms,
@@ -26,6 +26,7 @@ use super::{
     },
 };
 use crate::{
+    client_body::ClientBody,
     proxy::About,
     reply::{Body, Failure},
 };
@@ -60,7 +61,7 @@ impl Issue {
     /// what it could be talked round with, and who has a key of ours in place of the server's.
     pub async fn auth(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         endpoint: Endpoint,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
@@ -79,7 +80,7 @@ impl Issue {
 
     async fn pass(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         endpoint: Endpoint,
         about: &About,
     ) -> Result<Passed<'_>, IssueError> {

@@ -9,7 +9,7 @@
 //! Sources: product.md "Session handoff" 4, contract.md section 4.
 
 use bytes::Bytes;
-use hyper::{Method, Request, Response, body::Incoming, header};
+use hyper::{Method, Request, Response, header};
 
 use super::{
     Issue, IssueError,
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     blocks::Person,
+    client_body::ClientBody,
     proxy::About,
     query::Query,
     reply::{Body, Failure},
@@ -46,7 +47,7 @@ impl Issue {
     /// An admin takes somebody out of the room.
     pub async fn remove_participant(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         let unchanged = super::path_and_query(&request)?;
@@ -67,7 +68,7 @@ impl Issue {
     }
 
     /// Whole, and with one way to read it: the server would decode a coding, and find the token in a form.
-    async fn readable(&self, request: Request<Incoming>) -> Result<Request<Bytes>, IssueError> {
+    async fn readable(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
         envelope::check_media(request.headers(), false)?;
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
             return Err(AuthRefusal::MediaType.into());

@@ -9,12 +9,12 @@ use std::{net::IpAddr, sync::Arc};
 
 use hyper::{
     Method, Request, Response, StatusCode, Version,
-    body::Incoming,
     header::{self, HeaderValue},
     http::uri::Authority,
 };
 
 use crate::{
+    client_body::ClientBody,
     conn::{Caller, Handler},
     drain::Drain,
     observe::{Exposition, Metrics},
@@ -39,7 +39,7 @@ impl Admin {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+    fn answer(&self, request: &Request<ClientBody>) -> Response<Body> {
         const TEXT: &str = "text/plain; charset=utf-8";
         let path = request.uri().path();
         let read = request.method() == Method::GET || request.method() == Method::HEAD;
@@ -122,11 +122,11 @@ fn wanted<B>(request: &Request<B>) -> Exposition {
 impl Handler for Admin {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _: Caller) -> Response<Body> {
+    async fn handle(&self, request: Request<ClientBody>, _: Caller) -> Response<Body> {
         self.answer(&request)
     }
 
-    fn refuse(&self, _: &Request<Incoming>, _: Caller, failure: Failure) -> Response<Body> {
+    fn refuse(&self, _: &Request<ClientBody>, _: Caller, failure: Failure) -> Response<Body> {
         failure.into_response(Format::Page { json: true }, &Reader::default())
     }
 }

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     addr::{Ends, Networks},
-    conn::{Conn, Handler},
+    conn::{Conn, Handler, Protocol},
     drain::Drain,
-    tls::Tls,
+    observe::Metrics,
+    tls::{HandshakeError, Tls, TlsStream},
     workers::Workers,
 };
 
@@ -31,11 +32,19 @@ pub struct HttpsSettings {
     pub deadline: Duration,
 }
 
+/// A connection that is ready to be served.
+enum Begun {
+    Tls(Box<TlsStream<TcpStream>>, Protocol, Ends),
+    /// Plain HTTP, which is refused.
+    Plain(TcpStream, Ends),
+}
+
 /// The front door.
 pub struct Https<H> {
     settings: Arc<HttpsSettings>,
     tls: Tls,
     conn: Conn<H>,
+    metrics: Arc<Metrics>,
 }
 
 impl<H> Clone for Https<H> {
@@ -44,23 +53,47 @@ impl<H> Clone for Https<H> {
             settings: Arc::clone(&self.settings),
             tls: self.tls.clone(),
             conn: self.conn.clone(),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 }
 
 impl<H: Handler> Https<H> {
-    /// A door that speaks this TLS and leads to these connections.
-    pub fn new(settings: HttpsSettings, tls: Tls, conn: Conn<H>) -> Self {
+    /// A door that speaks this TLS and leads to these connections; who does not get in is counted.
+    pub fn new(settings: HttpsSettings, tls: Tls, conn: Conn<H>, metrics: Arc<Metrics>) -> Self {
         Self {
             settings: Arc::new(settings),
             tls,
             conn,
+            metrics,
         }
     }
 
     /// Takes connections until the drain begins.
     pub async fn run(self, listener: TcpListener, drain: Drain, workers: Arc<Workers>) {
         accept(listener, self, drain, workers).await;
+    }
+
+    async fn begin(&self, mut stream: TcpStream, ends: Ends) -> Option<Begun> {
+        let ends = self.real_ends(&mut stream, ends).await?;
+        let hello = async {
+            if speaks_plain_http(&stream).await {
+                return Ok(Begun::Plain(stream, ends));
+            }
+            let (stream, protocol) = self.tls.handshake(stream).await?;
+            Ok(Begun::Tls(Box::new(stream), protocol, ends))
+        };
+        let error = match timeout(self.settings.deadline, hello).await {
+            Ok(Ok(begun)) => return Some(begun),
+            Ok(Err(error)) => error,
+            Err(_late) => HandshakeError::Deadline,
+        };
+        debug!(peer = %ends.peer, %error, "A TLS handshake failed");
+        self.metrics.connection_refused(match error {
+            HandshakeError::Deadline => "deadline",
+            HandshakeError::Tls(_) => "tls",
+        });
+        None
     }
 
     /// SECURITY: only from a trusted proxy, and from one always: a header that is optional could be forged by leaving
@@ -70,27 +103,36 @@ impl<H: Handler> Https<H> {
             return Some(ends);
         }
         match timeout(self.settings.deadline, proxy_header::read(stream, ends)).await {
-            Ok(Ok(real)) => Some(real),
+            Ok(Ok(real)) => return Some(real),
             Ok(Err(error)) => {
                 debug!(peer = %ends.peer, %error, "A proxy's PROXY header is refused");
-                None
             }
             Err(_late) => {
                 debug!(peer = %ends.peer, "A proxy's PROXY header did not come in time");
-                None
             }
         }
+        self.metrics.connection_refused("proxy_header");
+        None
     }
 }
 
+/// A method begins with a letter; a TLS record of a handshake with 22 (RFC 8446 section 5.1).
+async fn speaks_plain_http(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first.iter().all(u8::is_ascii_alphabetic)
+}
+
 impl<H: Handler> Door for Https<H> {
-    async fn serve(&self, mut stream: TcpStream, ends: Ends) {
-        let Some(ends) = self.real_ends(&mut stream, ends).await else {
-            return;
+    async fn serve(&self, stream: TcpStream, ends: Ends) {
+        // A client that says nothing is not waited for once nothing new is taken.
+        let begun = tokio::select! {
+            begun = self.begin(stream, ends) => begun,
+            () = self.conn.too_late() => return,
         };
-        match self.tls.handshake(stream).await {
-            Ok((stream, protocol)) => self.conn.serve(stream, protocol, ends).await,
-            Err(error) => debug!(peer = %ends.peer, %error, "A TLS handshake failed"),
+        match begun {
+            Some(Begun::Tls(stream, protocol, ends)) => self.conn.serve(*stream, protocol, ends).await,
+            Some(Begun::Plain(stream, ends)) => self.conn.refuse_plain(stream, ends).await,
+            None => {}
         }
     }
 }

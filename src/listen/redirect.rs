@@ -2,11 +2,11 @@
 
 use hyper::{
     Request, Response, StatusCode,
-    body::Incoming,
     header::{self, HeaderValue},
 };
 
 use crate::{
+    client_body::ClientBody,
     conn::{Caller, Handler},
     reply::{Body, Failure, Format, Language, Reader},
     route::{BadTarget, CanonicalTarget, Hosts, known_method},
@@ -29,7 +29,7 @@ impl Redirect {
     }
 
     /// 308 keeps method and body. The name in it is our own spelling of one of ours, never the client's.
-    fn answer(&self, request: &Request<Incoming>) -> Result<Response<Body>, Failure> {
+    fn answer(&self, request: &Request<ClientBody>) -> Result<Response<Body>, Failure> {
         let target = CanonicalTarget::of(request, &self.hosts)?;
         known_method(request.method())?;
         let named = target.host.to_str().unwrap_or_default();
@@ -68,12 +68,12 @@ impl Redirect {
 impl Handler for Redirect {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, caller: Caller) -> Response<Body> {
+    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Body> {
         self.answer(&request)
             .unwrap_or_else(|failure| self.refuse(&request, caller, failure))
     }
 
-    fn refuse(&self, request: &Request<Incoming>, _: Caller, failure: Failure) -> Response<Body> {
+    fn refuse(&self, request: &Request<ClientBody>, _: Caller, failure: Failure) -> Response<Body> {
         let reader = Reader {
             language: Language::of(request.headers()),
             ..Reader::default()

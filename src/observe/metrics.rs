@@ -28,6 +28,7 @@ pub struct Metrics {
     design_fields: Family<RuleLabels, Counter>,
     frames_refused: Counter,
     upstreams: UpstreamFamilies,
+    connections_refused: Family<ReasonLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -39,6 +40,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RuleLabels {
     rule: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -96,6 +102,12 @@ impl Default for Metrics {
             "Pages that other sites asked for in a frame while session.frame_ancestors names nobody",
             frames_refused.clone(),
         );
+        let connections_refused = Family::default();
+        registry.register(
+            "connections_refused",
+            "Connections that ended before a request could be read, by reason",
+            connections_refused.clone(),
+        );
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         let upstreams = UpstreamFamilies::registered(&mut registry);
@@ -110,6 +122,7 @@ impl Default for Metrics {
             design_fields,
             frames_refused,
             upstreams,
+            connections_refused,
         }
     }
 }
@@ -165,6 +178,13 @@ impl Metrics {
     /// Another site has asked for a page in a frame that browsers will leave blank.
     pub fn frame_refused(&self) {
         self.frames_refused.inc();
+    }
+
+    /// A connection has ended before a request could be read.
+    pub fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused
+            .get_or_create(&ReasonLabels { reason })
+            .inc();
     }
 
     /// All of it, in this format.

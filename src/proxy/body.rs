@@ -14,10 +14,9 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::reply::BoxError;
+use crate::{client_body::ClientBody, reply::BoxError};
 
 /// The time over which a rate is looked at: long enough for a phone that changes cells.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
@@ -112,7 +111,7 @@ pub(super) enum RequestBody {
 
 impl RequestBody {
     pub(super) fn streamed(
-        body: Incoming,
+        body: ClientBody,
         limits: BodyLimits,
         progress: Progress,
         watch: Option<Watch>,
@@ -136,7 +135,7 @@ impl RequestBody {
 
 /// The client's body, counted and timed.
 pub(super) struct Limited {
-    body: Incoming,
+    body: ClientBody,
     limits: BodyLimits,
     progress: Progress,
     watch: Option<Watch>,

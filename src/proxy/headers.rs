@@ -110,10 +110,11 @@ pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) 
     if let Ok(client) = HeaderValue::try_from(client) {
         headers.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
-    let proto = proto.filter(|proto| proto == "http" || proto == "https");
+    // Some proxies say `ws` and `wss` of WebSockets.
+    let is_plain = proto.is_some_and(|proto| proto == "http" || proto == "ws");
     headers.insert(
         FORWARDED_PROTO,
-        proto.unwrap_or(HeaderValue::from_static("https")),
+        HeaderValue::from_static(if is_plain { "http" } else { "https" }),
     );
     let host = about.forwarded_host.as_ref().unwrap_or(&about.host);
     headers.insert(FORWARDED_HOST, host.clone());
@@ -308,6 +309,10 @@ mod tests {
         let headers = sent_with(&fields, true, true, Some("meet.example.org:444"));
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers["x-forwarded-host"], "meet.example.org:444");
+        for (said, meant) in [("ws", "http"), ("wss", "https")] {
+            let headers = sent_by(&[("x-forwarded-proto", said)], true, true);
+            assert_eq!(headers["x-forwarded-proto"], meant);
+        }
         // A name that is none of ours has been left out by then.
         assert_eq!(
             sent_by(&fields, true, true)["x-forwarded-host"],

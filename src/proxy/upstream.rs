@@ -23,6 +23,7 @@ use super::{
     resolve::System,
 };
 use crate::{
+    client_body::ClientBody,
     drain::Drain,
     observe::Metrics,
     reply::{Body, Failure, NOT_SENT},
@@ -141,7 +142,7 @@ impl Upstream {
     /// Forwards a request, streaming its body; a WebSocket becomes a tunnel. `target` is what upstream sees.
     pub async fn forward(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         target: PathAndQuery,
         about: &About,
     ) -> Result<Response<Body>, ProxyError> {
@@ -151,7 +152,7 @@ impl Upstream {
     /// As `forward`; the request breaks off before the first piece of its body that may not go on.
     pub async fn forward_watched(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<ClientBody>,
         target: PathAndQuery,
         about: &About,
         watch: Option<Watch>,

@@ -11,7 +11,6 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
-    body::Incoming,
     header::{self, HeaderValue},
     http::uri::Authority,
 };
@@ -19,6 +18,7 @@ use hyper::{
 use super::{Router, sessions::Asked};
 use crate::{
     addr::ClientAddr,
+    client_body::ClientBody,
     handoff::ServerLink,
     issue::BbbPath,
     proxy::About,
@@ -35,7 +35,7 @@ impl Router {
     /// A call of BBB's API; no token is in its answer's `Location`, and its links can be followed.
     pub(super) async fn bbb(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         asked: Asked,
         about: &About,
     ) -> Result<Response<Body>, Failure> {

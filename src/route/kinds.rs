@@ -11,13 +11,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use hyper::{
     Request, StatusCode,
-    body::Incoming,
     header::{self, HeaderValue},
 };
 use percent_encoding::percent_decode_str;
 
 use super::Router;
 use crate::{
+    client_body::ClientBody,
     proxy::Watch,
     reply::Failure,
     token::{FormTokens, Kind, Unverified},
@@ -27,7 +27,7 @@ const PARAMETER: &str = "Authorization";
 
 impl Router {
     /// Refuses a request whose token is for something else.
-    pub(super) fn takes(&self, wanted: Kind, request: &Request<Incoming>) -> Result<(), Failure> {
+    pub(super) fn takes(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<(), Failure> {
         if tokens(request).any(|token| self.is_other(wanted, &token)) {
             return Err(of_another_kind());
         }
@@ -38,7 +38,7 @@ impl Router {
     pub(super) fn takes_in_form(
         &self,
         wanted: Kind,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
     ) -> Result<Option<Watch>, Failure> {
         self.takes(wanted, request)?;
         if tokens(request).next().is_some() {
@@ -80,7 +80,7 @@ impl Router {
 }
 
 /// All that the server could take for the token, but for what is in a body. An empty one is none.
-fn tokens(request: &Request<Incoming>) -> impl Iterator<Item = Cow<'_, str>> {
+fn tokens(request: &Request<ClientBody>) -> impl Iterator<Item = Cow<'_, str>> {
     let in_fields = request.headers().get_all(header::AUTHORIZATION).iter();
     let in_query = request.uri().query().unwrap_or_default().as_bytes();
     in_fields

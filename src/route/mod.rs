@@ -27,7 +27,6 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hyper::{
     Method, Request, Response, StatusCode, Uri,
-    body::Incoming,
     header::{self, HeaderName, HeaderValue},
     http::uri::PathAndQuery,
 };
@@ -47,6 +46,7 @@ pub use self::{
 use self::{guarded::Guarded, table::Route};
 use crate::{
     addr::{ClientAddr, Networks},
+    client_body::ClientBody,
     clock::Clock,
     files::ClientFiles,
     handoff::{DesignCheck, Handoff},
@@ -120,7 +120,7 @@ pub struct Asker {
 
 impl Router {
     /// Answers a request.
-    pub async fn handle(&self, request: Request<Incoming>, from: Asker) -> Response<Recorded> {
+    pub async fn handle(&self, request: Request<ClientBody>, from: Asker) -> Response<Recorded> {
         let mut answer = self.answer_for(&request, from.client);
         let response = match self.act(request, from, &mut answer.record).await {
             Ok(response) => response,
@@ -132,7 +132,7 @@ impl Router {
     /// Answers a request whose head is refused as it stands.
     pub fn refuse(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
         client: ClientAddr,
         failure: Failure,
     ) -> Response<Recorded> {
@@ -143,7 +143,7 @@ impl Router {
 
     async fn act(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         from: Asker,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
@@ -252,7 +252,7 @@ impl Router {
         ))
     }
 
-    fn answer_for(&self, request: &Request<Incoming>, client: ClientAddr) -> Answer {
+    fn answer_for(&self, request: &Request<ClientBody>, client: ClientAddr) -> Answer {
         let id = self.ids.next();
         Answer {
             id,
@@ -331,7 +331,7 @@ impl Answer {
 /// To an upstream, in the bytes in which it came.
 fn forward(
     upstream: Option<&Arc<Upstream>>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     about: &About,
 ) -> Result<impl Future<Output = Result<Response<Body>, ProxyError>> + Send, Failure> {
     let unchanged = path_and_query(request.uri())?;
@@ -341,7 +341,7 @@ fn forward(
 /// To an upstream that sees this target. In a box, as it is large, and what waits for it is moved more than once.
 fn forward_as(
     upstream: Option<&Arc<Upstream>>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     seen: PathAndQuery,
     about: &About,
 ) -> Result<impl Future<Output = Result<Response<Body>, ProxyError>> + Send, Failure> {
@@ -400,7 +400,11 @@ fn misplaced(target: &CanonicalTarget<'_>, meant: &str) -> Failure {
 }
 
 /// To another path, with the query as it came; relative, so that no header can say where.
-fn redirect(request: &Request<Incoming>, status: StatusCode, path: &str) -> Result<Response<Body>, Failure> {
+fn redirect(
+    request: &Request<ClientBody>,
+    status: StatusCode,
+    path: &str,
+) -> Result<Response<Body>, Failure> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Err(Failure::new(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -3,10 +3,11 @@
 //! Here a line for each step and endpoint; the steps themselves are in `kinds` (may this token be used here?), `sessions`
 //! (tokens that pass by) and `crate::issue` (tokens that are issued, people who are removed).
 
-use hyper::{Request, Response, body::Incoming};
+use hyper::{Request, Response};
 
 use super::{Router, nowhere, path_and_query, sessions::Asked};
 use crate::{
+    client_body::ClientBody,
     proxy::{About, Watch},
     reply::{Body, Failure},
     token::Kind,
@@ -15,7 +16,7 @@ use crate::{
 impl Router {
     pub(super) async fn lti(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         asked: Asked,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
@@ -25,7 +26,7 @@ impl Router {
 
     pub(super) async fn lti_join(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         self.takes(Kind::Lti, &request)?;
@@ -34,7 +35,7 @@ impl Router {
 
     pub(super) async fn lti_api(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         let watch = self.takes_in_form(Kind::Lti, &request)?;
@@ -43,7 +44,7 @@ impl Router {
 
     pub(super) async fn breakout_join(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         self.takes(Kind::Join, &request)?;
@@ -54,7 +55,7 @@ impl Router {
 
     pub(super) async fn remove_participant(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         self.takes(Kind::Join, &request)?;
@@ -65,7 +66,7 @@ impl Router {
 
     pub(super) async fn api(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         let watch = self.takes_in_form(Kind::Join, &request)?;
@@ -78,7 +79,7 @@ impl Router {
     /// once.
     pub(super) async fn to_server(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         about: &About,
         watch: Option<Watch>,
     ) -> Result<Response<Body>, Failure> {

@@ -4,13 +4,13 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{
     HeaderMap, Method, Request, Response,
-    body::Incoming,
     header::{self, HeaderValue},
     http::uri::Authority,
 };
 
 use super::{CanonicalTarget, Router, format, table::Route};
 use crate::{
+    client_body::ClientBody,
     files::Shown,
     handoff::{Carried, Handed, HandoffError, ServerLink, Session, Visit, is_prefetch},
     proxy::About,
@@ -29,7 +29,7 @@ impl Router {
     /// The client's page, or the redirect to it.
     pub(super) async fn page(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
         target: &CanonicalTarget<'_>,
         tag: Option<&str>,
         about: &About,
@@ -47,7 +47,7 @@ impl Router {
 
     pub(super) fn logout(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
         target: &CanonicalTarget<'_>,
         tag: Option<&str>,
         about: &About,
@@ -58,7 +58,7 @@ impl Router {
 
     pub(super) async fn switch(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
         target: &CanonicalTarget<'_>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
@@ -66,7 +66,7 @@ impl Router {
         Ok(self.handoff.switch(&visit, &target.host).await?)
     }
 
-    fn shown(&self, request: &Request<Incoming>, session: Session) -> Result<Response<Body>, Failure> {
+    fn shown(&self, request: &Request<ClientBody>, session: Session) -> Result<Response<Body>, Failure> {
         let shown = Shown {
             claims: &session.claims,
             now: self.clock.unix(),
@@ -104,7 +104,7 @@ impl Router {
     /// For `without_tokens`. What a browser only guesses that it will want must not make the server issue a token.
     pub(super) fn asked(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<ClientBody>,
         target: &CanonicalTarget<'_>,
         about: &About,
     ) -> Result<Asked, Failure> {
@@ -188,7 +188,7 @@ impl Router {
 
     fn visit<'a>(
         &'a self,
-        request: &'a Request<Incoming>,
+        request: &'a Request<ClientBody>,
         target: &'a CanonicalTarget<'_>,
         tag: Option<&'a str>,
         about: &'a About,

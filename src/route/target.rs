@@ -93,6 +93,8 @@ impl From<BadTarget> for Failure {
 #[derive(Clone, Debug)]
 pub struct Hosts {
     names: Vec<String>,
+    /// Of the public origin: what an HTTP/1.0 request means that names no host.
+    public: Option<Authority>,
 }
 
 impl Hosts {
@@ -107,7 +109,15 @@ impl Hosts {
             .map(|name| name.trim_end_matches('.').to_ascii_lowercase());
         Self {
             names: listed.chain(loopback).collect(),
+            public: authority_with(public, None),
         }
+    }
+
+    /// The port of the public origin, where it is not the scheme's own.
+    #[must_use]
+    pub fn at_port(mut self, port: Option<u16>) -> Self {
+        self.public = self.names.first().and_then(|public| authority_with(public, port));
+        self
     }
 
     /// Our own spelling of a name of ours; ports don't count, nor does the dot at the end of a name that is written in
@@ -129,7 +139,7 @@ impl<'a> CanonicalTarget<'a> {
     /// The target of a request, or why there is none.
     pub fn of<B>(request: &'a Request<B>, hosts: &Hosts) -> Result<Self, BadTarget> {
         let uri = request.uri();
-        let authority = authority_of(request)?;
+        let authority = authority_of(request, hosts)?;
         let name = name_of(&authority)?;
         if request.method() == Method::CONNECT
             || !uri.path().starts_with('/')
@@ -158,14 +168,31 @@ impl<'a> CanonicalTarget<'a> {
     }
 }
 
-/// One `Host`, or `:authority`, or both and the same (RFC 9113 section 8.3.1, RFC 9112 section 3.2.2).
-fn authority_of<B>(request: &Request<B>) -> Result<Authority, BadTarget> {
+fn authority_with(host: &str, port: Option<u16>) -> Option<Authority> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host = bare.unwrap_or(host);
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{host}{port}").parse().ok()
+}
+
+/// One `Host`, or `:authority`, or both and the same (RFC 9113 section 8.3.1, RFC 9112 section 3.2.2). HTTP/1.0 needs
+/// none: it means the public origin then.
+fn authority_of<B>(request: &Request<B>, hosts: &Hosts) -> Result<Authority, BadTarget> {
     let in_target = request.uri().authority();
     let in_field = only_host(request.headers())?;
     let authority = match (in_target, in_field) {
         (Some(target), Some(field)) if target.as_str().eq_ignore_ascii_case(field) => target.clone(),
         (Some(target), None) if request.version() == Version::HTTP_2 => target.clone(),
         (None, Some(field)) => field.parse().map_err(|_| BadTarget::Host)?,
+        (None, None) if request.version() == Version::HTTP_10 => {
+            hosts.public.clone().ok_or(BadTarget::Host)?
+        }
+        (Some(target), None) if request.version() == Version::HTTP_10 => target.clone(),
         (Some(_), _) | (None, None) => return Err(BadTarget::Host),
     };
     Ok(authority)
@@ -387,6 +414,32 @@ mod tests {
         ] {
             assert_eq!(hosted("/", &[odd]), Err(BadTarget::Host), "{odd}");
         }
+    }
+
+    /// RFC 9112 section 3.2: only HTTP/1.1 has to have one.
+    #[test]
+    fn without_a_host_http_1_0_means_the_public_origin() {
+        let host = |hosts: &Hosts, target: &str, field: Option<&str>| {
+            let mut request = Request::get(target).version(Version::HTTP_10);
+            if let Some(field) = field {
+                request = request.header("host", field);
+            }
+            let request = request.body(()).unwrap();
+            CanonicalTarget::of(&request, hosts).map(|target| target.host.to_str().unwrap().to_owned())
+        };
+        let hosts = hosts();
+        assert_eq!(host(&hosts, "/", None), Ok("Conf.example.org".into()));
+        assert_eq!(
+            host(&hosts, "http://meet.example.org/", None),
+            Ok("meet.example.org".into())
+        );
+        assert_eq!(host(&hosts, "http://a.example/", None), Err(BadTarget::NotOurs));
+        assert_eq!(host(&hosts, "/", Some("a.example")), Err(BadTarget::NotOurs));
+        assert_eq!(host(&hosts, "/", Some("")), Err(BadTarget::Host));
+        let at_port = hosts.at_port(Some(8443));
+        assert_eq!(host(&at_port, "/", None), Ok("conf.example.org:8443".into()));
+        let address = Hosts::new("2001:db8::1", &[], false).at_port(Some(444));
+        assert_eq!(host(&address, "/", None), Ok("[2001:db8::1]:444".into()));
     }
 
     #[test]

@@ -26,11 +26,13 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::conn::Protocol;
 
 pub use problem::{Fault, TlsProblem, TlsWarning};
+pub use tokio_rustls::server::TlsStream;
+
 pub use store::{CertStore, CertificateFile, CoveredNames};
 
 const H2: &[u8] = b"h2";

@@ -3,7 +3,11 @@
 use std::fmt;
 
 use aws_lc_rs::digest;
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::{
+    Engine, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+    prelude::BASE64_STANDARD,
+};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Version,
     header::{self, HeaderValue},
@@ -11,6 +15,12 @@ use hyper::{
 
 /// RFC 6455 section 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Sixteen bytes leave four bits of the last digit open, and RFC 6455 section 4.1 has an example in which they are set.
+const KEY: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// A client asked for a WebSocket, rightly.
 #[derive(Debug)]
@@ -59,7 +69,7 @@ impl Wanted {
             return Err(BadHandshake::Version);
         }
         let key = only(headers, header::SEC_WEBSOCKET_KEY).ok_or(BadHandshake::Malformed)?;
-        match BASE64_STANDARD.decode(key) {
+        match KEY.decode(key) {
             Ok(nonce) if nonce.len() == 16 => Ok(Some(Self {
                 expected_accept: accept_of(key.as_bytes()),
             })),
@@ -150,6 +160,30 @@ mod tests {
             wanted.agreed(&answer("AAAALMBiTxaQ9kYGzzhZRbK+xOo=")),
             Err(BadHandshake::UpstreamBroke)
         );
+    }
+
+    /// The key of RFC 6455 section 4.1: its last digit has bits that no byte needs.
+    #[test]
+    fn a_key_may_have_bits_to_spare() {
+        let key = |key: &'static str| {
+            let request = asking(|request| {
+                request
+                    .headers_mut()
+                    .insert("sec-websocket-key", HeaderValue::from_static(key));
+            });
+            Wanted::of(&request).map(|wanted| wanted.unwrap().expected_accept)
+        };
+        assert_eq!(
+            key("AQIDBAUGBwgJCgsMDQ4PEC=="),
+            Ok(accept_of(b"AQIDBAUGBwgJCgsMDQ4PEC=="))
+        );
+        for no_key in [
+            "AQIDBAUGBwgJCgsMDQ4PEA=",
+            "AQIDBAUGBwgJCgsMDQ4P",
+            "AQIDBAUGBwgJCgsMDQ4P!A==",
+        ] {
+            assert_eq!(key(no_key), Err(BadHandshake::Malformed), "{no_key}");
+        }
     }
 
     #[test]

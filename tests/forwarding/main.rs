@@ -13,15 +13,18 @@ mod support;
 
 mod auth;
 mod counts;
+mod early;
 mod failures;
 mod fields;
 mod framing;
 mod heads;
 mod internal;
 mod limits;
+mod manners;
 mod messages;
 mod names;
 mod reach;
+mod refusals;
 mod streaming;
 mod upstreams;
 

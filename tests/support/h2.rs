@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::client::Client;
+use super::{client::Client, raw::Ended};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const DATA: u8 = 0;
@@ -138,6 +138,43 @@ impl H2 {
             }
         }
         panic!("all was taken");
+    }
+
+    /// Sends a frame so many times, as long as the other side takes it.
+    pub async fn flood(&mut self, kind: u8, payload: &[u8], times: usize) {
+        for _ in 0..times / 100 {
+            let mut frames = Vec::new();
+            for _ in 0..100 {
+                let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+                frames.extend(&length[1..]);
+                frames.extend([kind, 0, 0, 0, 0, 0]);
+                frames.extend(payload);
+            }
+            let _ = self.stream.write_all(&frames).await;
+            let _ = self.stream.flush().await;
+        }
+    }
+
+    /// The last stream and the code of the last GOAWAY, and how the connection ended.
+    pub async fn goodbye(&mut self) -> (Option<(u32, u32)>, Ended) {
+        let mut all = Vec::new();
+        let ended = loop {
+            match timeout(PATIENCE, self.stream.read_buf(&mut all))
+                .await
+                .expect("the gateway neither speaks nor closes")
+            {
+                Ok(0) => break Ended::Cleanly,
+                Ok(_) => {}
+                Err(_) => break Ended::Broken,
+            }
+        };
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+        // It is the last that is sent.
+        let last = all.len().checked_sub(17).map(|at| &all[at..]);
+        let goodbye = last
+            .filter(|frame| frame[..9] == [0, 0, 8, 7, 0, 0, 0, 0, 0])
+            .map(|frame| (number(&frame[9..13]), number(&frame[13..])));
+        (goodbye, ended)
     }
 
     async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

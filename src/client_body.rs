@@ -1,0 +1,123 @@
+//! A request's body on its way to whoever reads it, and what is left of it when nobody does.
+//!
+//! An answer may be there before the body is. A client that is cut off at once then may lose the answer: over HTTP/2 some
+//! take the reset of the stream for the answer's end (libcurl before 8.0), over HTTP/1.1 the connection breaks. So the
+//! connection keeps a handle on each body, and takes what is left at its own pace.
+//!
+//! Sources: RFC 9113 section 8.1 (an answer before the end of a request), RFC 9112 section 9.6.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// The body of a request; nothing, if it has none.
+pub struct ClientBody(Option<Arc<Shared>>);
+
+/// What nobody has read of a body.
+pub struct Rest(Arc<Shared>);
+
+struct Shared {
+    body: Mutex<Incoming>,
+    ended: AtomicBool,
+}
+
+impl ClientBody {
+    /// The body, and the connection's handle on it if there is one.
+    pub fn new(body: Incoming) -> (Self, Option<Rest>) {
+        if body.is_end_stream() {
+            return (Self(None), None);
+        }
+        let shared = Arc::new(Shared {
+            body: Mutex::new(body),
+            ended: AtomicBool::new(false),
+        });
+        (Self(Some(Arc::clone(&shared))), Some(Rest(shared)))
+    }
+}
+
+impl Rest {
+    /// Has all of the body been read?
+    pub fn is_ended(&self) -> bool {
+        self.0.is_ended()
+    }
+
+    /// Is there somebody who may still read it?
+    pub fn has_reader(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    /// How many bytes are still to come at least.
+    pub fn announced_bytes(&self) -> u64 {
+        self.0.lock().size_hint().lower()
+    }
+
+    /// Reads on, to the end or until there was more than this. Says whether the end came.
+    pub async fn drain(&self, max_bytes: u64) -> bool {
+        let mut bytes = 0;
+        while bytes <= max_bytes {
+            match poll_fn(|cx| self.0.poll_frame(cx)).await {
+                None => return true,
+                Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
+                Some(Err(_broken_off)) => return false,
+            }
+            if self.is_ended() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Incoming> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) || self.lock().is_end_stream()
+    }
+
+    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut *self.lock()).poll_frame(cx);
+        if let Poll::Ready(None) = polled {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &self.0 {
+            Some(shared) => shared.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|shared| shared.is_ended())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Some(shared) => shared.lock().size_hint(),
+            None => SizeHint::with_exact(0),
+        }
+    }
+}

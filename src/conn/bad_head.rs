@@ -1,0 +1,238 @@
+//! What can be wrong with a head, and the request that takes its place where no parser would let it through.
+//!
+//! hyper answers what it can't read by itself: a bare status, without a body, unseen by the handler and so without a
+//! record. A head that would end so is never shown to it. It gets one in its place that says no more than is needed to
+//! answer the caller in its form, and the handler refuses that one.
+//!
+//! Sources: RFC 9112 sections 2.2, 3 and 6.1, RFC 6585 section 5 (431), RFC 9110 section 15.6.6 (505).
+
+use hyper::{
+    Method, StatusCode,
+    header::{self, HeaderName, HeaderValue},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::reply::Failure;
+
+/// What can't be seen any more in a parsed request, or is in the way of parsing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadHead {
+    /// `Content-Length` beside `Transfer-Encoding`, or twice.
+    TwoFramings,
+    /// A coding other than one `chunked`, which would be lost on the way.
+    TransferCoding,
+    /// A coding that leaves open where the body ends.
+    NoEnd,
+    /// A length that is none.
+    Length,
+    /// `#` in the target.
+    Fragment,
+    /// A target that is no URL.
+    Target,
+    /// Not a head at all.
+    Malformed,
+    /// Another version than HTTP/1.0 and 1.1.
+    Version,
+    /// More than `MAX_FIELDS`.
+    TooManyFields,
+    /// More bytes than a head may have.
+    TooLarge,
+    /// A request line that alone is as long.
+    TargetTooLong,
+    /// It was not seen from its first byte on.
+    NotFollowed,
+    /// It came without TLS to where TLS is spoken.
+    Plain,
+}
+
+impl From<BadHead> for Failure {
+    fn from(bad: BadHead) -> Self {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        const LARGE: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let (status, code, message) = match bad {
+            BadHead::TwoFramings => (BAD, "two_framings", "the request's length is given twice"),
+            // RFC 9112 section 6.1: 501 for a coding that is not understood.
+            BadHead::TransferCoding => (
+                StatusCode::NOT_IMPLEMENTED,
+                "transfer_coding",
+                "the only transfer coding taken is chunked",
+            ),
+            // RFC 9112 section 6.3: 400 where the last coding is another.
+            BadHead::NoEnd => (
+                BAD,
+                "transfer_coding",
+                "the only transfer coding taken is chunked",
+            ),
+            BadHead::Length => (BAD, "bad_length", "the request's length is no number"),
+            BadHead::Fragment => (BAD, "bad_target", "the request target has a fragment"),
+            BadHead::Target => (BAD, "bad_target", "the request target is not a URL"),
+            BadHead::Malformed => (BAD, "malformed_head", "the request's head is not HTTP"),
+            BadHead::Version => (
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                "http_version",
+                "HTTP/1.1 is spoken here, and HTTP/2 where TLS agrees on it",
+            ),
+            BadHead::TooManyFields => (
+                LARGE,
+                "header_too_large",
+                "the request has more than 100 header fields",
+            ),
+            BadHead::TooLarge => (
+                LARGE,
+                "header_too_large",
+                "the request's header fields are too large",
+            ),
+            BadHead::TargetTooLong => (
+                StatusCode::URI_TOO_LONG,
+                "target_too_long",
+                "the request target is too long",
+            ),
+            BadHead::NotFollowed => (BAD, "malformed_body", "what came before this request is not HTTP"),
+            BadHead::Plain => (
+                BAD,
+                "plain_http",
+                "the plain HTTP request was sent to an HTTPS port: its address begins with https://",
+            ),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+/// Fields by which the form of an answer, its language and its reader are known.
+const KEPT: [HeaderName; 8] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::ORIGIN,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("sec-fetch-mode"),
+    HeaderName::from_static("sec-fetch-dest"),
+    HeaderName::from_static("x-forwarded-for"),
+];
+
+/// Of a target, a field, and of all fields, no more than this is kept.
+const MAX_KEPT: usize = 1024;
+const MAX_KEPT_FIELDS: usize = 16;
+
+/// What may stand in a path as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'%')
+    .remove(b'+')
+    .remove(b':')
+    .remove(b'@');
+
+/// A head that parses, in the place of one that does not.
+pub(super) fn in_place_of(head: &[u8]) -> Vec<u8> {
+    let mut lines = head
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii_end)
+        .skip_while(|line| line.is_empty());
+    let line = lines.next().unwrap_or_default();
+    let mut words = line.splitn(2, |byte| *byte == b' ');
+    let method = words.next().unwrap_or_default();
+    let method = Method::from_bytes(method).ok().filter(|method| {
+        let named = method.as_str();
+        *method != Method::CONNECT && named.len() < 32 && named.bytes().all(|byte| byte.is_ascii_uppercase())
+    });
+    let target = words.next();
+    let version = if line.ends_with(b" HTTP/1.0") {
+        "1.0"
+    } else {
+        "1.1"
+    };
+    let mut made = format!(
+        "{} {} HTTP/{version}\r\n",
+        method.filter(|_| target.is_some()).unwrap_or(Method::GET),
+        path_of(target.unwrap_or_default())
+    )
+    .into_bytes();
+    let names = KEPT;
+    let fields = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
+        let colon = memchr::memchr(b':', line)?;
+        let (name, value) = line.split_at_checked(colon)?;
+        let value = value.get(1..)?.trim_ascii();
+        let kept = names
+            .iter()
+            .find(|kept| kept.as_str().as_bytes().eq_ignore_ascii_case(name))?;
+        (value.len() <= MAX_KEPT && HeaderValue::from_bytes(value).is_ok()).then_some((kept, value))
+    });
+    for (name, value) in fields.take(MAX_KEPT_FIELDS) {
+        made.extend_from_slice(name.as_str().as_bytes());
+        made.extend_from_slice(b": ");
+        made.extend_from_slice(value);
+        made.extend_from_slice(b"\r\n");
+    }
+    made.extend_from_slice(b"\r\n");
+    made
+}
+
+/// Without its query, which may hold a token.
+fn path_of(rest: &[u8]) -> String {
+    let target = match memchr::memmem::rfind(rest, b" HTTP/") {
+        Some(end) => rest.get(..end).unwrap_or_default(),
+        None => rest,
+    };
+    let path = target
+        .split(|byte| matches!(byte, b'?' | b'#'))
+        .next()
+        .unwrap_or_default();
+    if !path.starts_with(b"/") {
+        return "/".into();
+    }
+    let short = path.get(..MAX_KEPT).unwrap_or(path);
+    percent_encode(short, ENCODED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(head: &str) -> String {
+        String::from_utf8(in_place_of(head.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn what_takes_a_heads_place_says_how_to_answer_and_no_more() {
+        assert_eq!(
+            made(
+                "POST /api/x\"y?token=secret HTTP/1.1\r\nAccept: a\r\nBad Line\r\nCookie: b\r\norigin:c \r\n\r\nbody"
+            ),
+            "POST /api/x%22y HTTP/1.1\r\naccept: a\r\norigin: c\r\n\r\n"
+        );
+        assert_eq!(made("\r\nGET /a b#c HTTP/1.0\r\n"), "GET /a%20b HTTP/1.0\r\n\r\n");
+        for nonsense in [
+            "",
+            "\r\n\r\n",
+            "nonsense",
+            "CONNECT a:1 HTTP/1.1",
+            "\u{16}\u{3}\u{1}",
+            "GET http://a/b HTTP/9",
+        ] {
+            assert_eq!(made(nonsense), "GET / HTTP/1.1\r\n\r\n", "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn what_takes_a_heads_place_is_a_head() {
+        let long = format!(
+            "GET /{} HTTP/1.1\r\n{}\r\n",
+            "\"".repeat(60_000),
+            "Origin: x\r\n".repeat(500)
+        );
+        for head in [
+            "GET /\u{7f}\0 HTTP/1.1\r\nAccept: \u{1}\r\nOrigin: \u{e9}\r\n\r\n",
+            &long,
+        ] {
+            let made = in_place_of(head.as_bytes());
+            let mut fields = [httparse::EMPTY_HEADER; 100];
+            let mut request = httparse::Request::new(&mut fields);
+            assert_eq!(request.parse(&made), Ok(httparse::Status::Complete(made.len())));
+            assert!(request.path.unwrap().parse::<hyper::Uri>().is_ok());
+        }
+    }
+}

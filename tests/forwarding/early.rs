@@ -1,0 +1,175 @@
+//! Answers that are there before a request's body is: they arrive, and what is left of the body does no harm.
+
+use tokio::process::Command;
+
+use super::*;
+
+/// What curl makes of a POST whose body is this file: its exit status, and the status and version of the answer.
+async fn curl(gateway: &Gateway, target: &str, file: &std::path::Path, more: &[&str]) -> (i32, String) {
+    let output = Command::new("curl")
+        .args([
+            "--http2",
+            "-sS",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code} %{http_version}",
+            "--cacert",
+        ])
+        .arg(gateway.certificate())
+        .args(["-H", "Expect:", "--data-binary"])
+        .arg(format!("@{}", file.display()))
+        .args(more)
+        .arg(format!("{}{target}", gateway.origin()))
+        .output()
+        .await
+        .expect("curl is installed");
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    (output.status.code().unwrap(), said)
+}
+
+/// libcurl before 8.0 loses an answer that comes with the reset of its stream (PHP's on Debian 12 is one).
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_gets_every_early_answer_over_http_2() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = Gateway::everything_to(&upstream.url(), "limits.failures = '100000/min'\n").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, length: usize| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, noise(length)).unwrap();
+        path
+    };
+    let (small, medium, large) = (
+        file("small", 2),
+        file("medium", 100_000),
+        file("large", 3_000_000),
+    );
+    let token = "/auth/room/getJoinToken";
+    let keys = &["-H", "API-KEY: plugnmeet", "-H", "HASH-SIGNATURE: 00"][..];
+    for (target, more, status) in [
+        (token, &[][..], "401 2"),
+        ("/auth/room/create", &["-H", "Content-Encoding: gzip"], "415 2"),
+        ("/nowhere", &[], "404 2"),
+        ("/conference/", &["-X", "PUT"], "405 2"),
+        ("/conference//x", &[], "400 2"),
+        (token, keys, ""),
+    ] {
+        for body in [&small, &medium, &large] {
+            let expected = match status {
+                // The size is looked at first.
+                "" if *body == large => "413 2",
+                "" => "401 2",
+                status => status,
+            };
+            for round in 0..30 {
+                let found = curl(&gateway, target, body, more).await;
+                assert_eq!(found, (0, expected.into()), "{target} {} {round}", body.display());
+            }
+        }
+    }
+    assert!(upstream.saw_nothing());
+}
+
+#[tokio::test]
+async fn a_small_body_that_comes_behind_its_answers_cause_keeps_the_connection() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = to(&upstream.url()).await;
+    let mut connection = gateway.client().raw().await;
+    let head = gateway.head("POST /nowhere HTTP/1.1");
+    for framed in [
+        "Content-Length: 10\r\n\r\n01234",
+        "Transfer-Encoding: chunked\r\n\r\na\r\n01234",
+    ] {
+        connection.send(format!("{head}{framed}")).await;
+        sleep(Duration::from_millis(100)).await;
+        let rest = if framed.contains("chunked") {
+            "56789\r\n0\r\n\r\n"
+        } else {
+            "56789"
+        };
+        connection.send(rest).await;
+        let answer = connection.answer().await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (404, None),
+            "{framed}"
+        );
+    }
+}
+
+/// Whoever sends on a connection that was about to close gets nothing, and a POST is not sent again.
+#[tokio::test]
+async fn an_answer_to_a_body_that_is_not_read_to_its_end_says_that_the_connection_closes() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = to(&upstream.url()).await;
+    for (fields, body) in [
+        ("Content-Length: 1000000\r\n", noise(10)),
+        ("Content-Length: 10\r\n", Vec::new()),
+        ("Content-Length: 10\r\nExpect: 100-continue\r\n", Vec::new()),
+        ("Transfer-Encoding: chunked\r\n", b"fffff\r\nx".to_vec()),
+    ] {
+        let mut connection = gateway.client().raw().await;
+        let head = gateway.head("POST /nowhere HTTP/1.1");
+        let started = Instant::now();
+        connection
+            .send([format!("{head}{fields}\r\n").as_bytes(), &body].concat())
+            .await;
+        let answer = connection.answer().await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (404, Some("close")),
+            "{fields}"
+        );
+        assert!(started.elapsed() < Duration::from_secs(2), "{fields}");
+        assert_eq!(connection.rest().await, (Vec::new(), Ended::Cleanly), "{fields}");
+    }
+    assert!(upstream.saw_nothing());
+}
+
+/// Of a server that is away nothing is known until its body has half come.
+#[tokio::test]
+async fn a_body_that_had_not_all_come_when_upstream_failed_keeps_the_connection() {
+    let gateway = to(&nobody().await).await;
+    let mut connection = gateway.client().raw().await;
+    for _ in 0..2 {
+        let head = gateway.head("POST /api/x HTTP/1.1");
+        connection
+            .send(format!("{head}Content-Length: 4\r\n\r\n01"))
+            .await;
+        sleep(Duration::from_millis(700)).await;
+        connection.send("23").await;
+        let answer = connection.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (502, None));
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_over_http_2_is_stopped_a_while_after_its_answer() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = to(&upstream.url()).await;
+    let mut connection = H2::connect(&gateway.client(), 65_535).await;
+    let host = format!("localhost:{}", gateway.https.port());
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", "/nowhere"),
+        (":authority", host.as_str()),
+        ("content-length", "1000000"),
+    ];
+    connection.request_with_body_to_come(1, &fields).await;
+    assert_eq!(connection.outcome(1).await, Outcome::Status(404));
+    let answered = Instant::now();
+    assert_eq!(connection.outcome(1).await, Outcome::Reset(0));
+    let took = answered.elapsed();
+    assert!(
+        took > Duration::from_millis(500) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+    // And the others of the connection go on.
+    connection.request(3, &fields[..4]).await;
+    assert_eq!(connection.outcome(3).await, Outcome::Status(404));
+}
