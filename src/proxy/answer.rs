@@ -10,35 +10,45 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 
-use super::{body::BodyError, pool::Lease};
+use super::{
+    body::{BodyError, Progress},
+    headers,
+    pool::Lease,
+};
 use crate::reply::{Body, BoxError};
+
+/// How long a head waits for the first byte behind it: an upstream that breaks off then has given no answer.
+const FIRST_BYTE: Duration = Duration::from_millis(50);
 
 /// The body of an answer.
 pub(super) struct ResponseBody {
     body: Incoming,
     /// Read ahead, and not passed on yet.
-    first: Option<Result<Frame<Bytes>, BoxError>>,
+    first: Option<Frame<Bytes>>,
     /// Until its end is read.
     lease: Option<Lease>,
+    request: Progress,
     silence: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Incoming, lease: Lease, silence: Duration) -> Self {
+    pub(super) fn new(body: Incoming, lease: Lease, request: Progress, silence: Duration) -> Self {
         Self {
             body,
             first: None,
             lease: Some(lease),
+            request,
             silence,
             timer: None,
         }
     }
 
     /// This body, with what of it is here already: a small one is here whole, and then leaves in one piece with its head.
-    pub(super) async fn begun(mut self) -> Body {
+    /// One that breaks off before its first byte is an answer that never came.
+    pub(super) async fn begun(mut self) -> Result<Body, hyper::Error> {
         let mut asked = false;
         let first = poll_fn(|cx| {
             let polled = self.poll_upstream(cx);
@@ -51,27 +61,46 @@ impl ResponseBody {
             Poll::Ready(polled)
         })
         .await;
-        match first {
+        let first = match first {
+            Poll::Pending => timeout(FIRST_BYTE, poll_fn(|cx| self.poll_upstream(cx)))
+                .await
+                .map_or(Poll::Pending, Poll::Ready),
+            here => here,
+        };
+        Ok(match first {
             Poll::Ready(None) => Body::Empty,
-            Poll::Ready(Some(Ok(frame))) if self.lease.is_none() => {
+            Poll::Ready(Some(Ok(frame))) if self.lease.is_none() && frame.is_data() => {
                 frame.into_data().map_or(Body::Empty, Body::Full)
             }
-            Poll::Ready(first) => {
-                self.first = first;
+            Poll::Ready(Some(Ok(frame))) => {
+                self.first = Some(frame);
                 Body::stream(self)
             }
+            Poll::Ready(Some(Err(broken))) => return Err(broken),
             Poll::Pending => Body::stream(self),
-        }
+        })
     }
 
-    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if (frame.is_none() || self.body.is_end_stream())
-            && let Some(lease) = self.lease.take()
-        {
-            lease.put_back();
+        let is_last = match &frame {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers() || self.body.is_end_stream(),
+            Some(Err(_)) => false,
+        };
+        if is_last && let Some(lease) = self.lease.take() {
+            lease.put_back(&self.request);
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => match frame.into_trailers() {
+                Ok(mut trailers) => {
+                    headers::trailers_to_client(&mut trailers);
+                    (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)))
+                }
+                Err(data) => Some(Ok(data)),
+            },
+            other @ (Some(Err(_)) | None) => other,
+        })
     }
 }
 
@@ -84,11 +113,11 @@ impl HttpBody for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(first));
+            return Poll::Ready(Some(Ok(first)));
         }
         if let Poll::Ready(frame) = self.poll_upstream(cx) {
             self.timer = None;
-            return Poll::Ready(frame);
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         let silence = self.silence;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(silence)));
@@ -102,10 +131,8 @@ impl HttpBody for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         let rest = self.body.size_hint();
-        let first = match &self.first {
-            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len) as u64,
-            Some(Err(_)) | None => 0,
-        };
+        let first = self.first.as_ref().and_then(Frame::data_ref);
+        let first = first.map_or(0, Bytes::len) as u64;
         let mut hint = SizeHint::new();
         if let Some(upper) = rest.upper() {
             hint.set_upper(upper + first);

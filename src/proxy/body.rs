@@ -18,8 +18,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{client_body::ClientBody, reply::BoxError};
 
-/// The time over which a rate is looked at: long enough for a phone that changes cells.
-const RATE_WINDOW: Duration = Duration::from_secs(10);
+/// The time over which a rate is looked at: long enough for a phone that changes cells in the middle of an upload.
+const RATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// What a client's body may be.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,8 @@ pub enum BodyError {
     TooLarge,
     /// Under the least rate.
     TooSlow,
+    /// The client left, or what it sent is no body.
+    Broken,
     /// Upstream fell silent in the middle of its answer.
     UpstreamSilent,
     /// Who watches it has found what may not go on.
@@ -51,6 +53,7 @@ impl fmt::Display for BodyError {
         f.write_str(match self {
             Self::TooLarge => "the body is too large",
             Self::TooSlow => "the body came too slowly",
+            Self::Broken => "the body broke off, or is not framed as it says",
             Self::UpstreamSilent => "upstream stopped in the middle of its answer",
             Self::Refused => "the body holds a token that is for something else",
         })
@@ -71,6 +74,8 @@ struct State {
     last_millis: AtomicU64,
     /// Is it the client that has to move?
     clients_turn: AtomicBool,
+    /// Is the body sent to its end, or given up?
+    over: AtomicBool,
 }
 
 impl Progress {
@@ -81,9 +86,21 @@ impl Progress {
         }
     }
 
+    /// Of a body that is here already, and is not waited for.
+    pub(super) fn of_whole() -> Self {
+        let progress = Self::begin();
+        progress.state.over.store(true, Ordering::Relaxed);
+        progress
+    }
+
     fn made(&self) {
         let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.state.last_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// Is the body sent to its end, or given up?
+    pub(super) fn is_over(&self) -> bool {
+        self.state.over.load(Ordering::Relaxed)
     }
 
     /// Resolves when nothing has moved for so long that upstream had to move; a slow client has its own limit.
@@ -144,6 +161,13 @@ pub(super) struct Limited {
     waited: Waited,
 }
 
+/// Whoever sends it drops it behind its last byte, or with the connection.
+impl Drop for Limited {
+    fn drop(&mut self) {
+        self.progress.state.over.store(true, Ordering::Relaxed);
+    }
+}
+
 /// How long we waited for the client in this window; time in which upstream takes nothing is not the client's.
 struct Waited {
     total: Duration,
@@ -167,7 +191,7 @@ impl Limited {
             self.progress.made();
             return match frame {
                 None => Poll::Ready(None),
-                Some(Err(error)) => Poll::Ready(Some(Err(error.into()))),
+                Some(Err(_clients_own)) => Poll::Ready(Some(Err(BodyError::Broken.into()))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Poll::Ready(Some(self.counted(data).map(Frame::data).map_err(Into::into))),
                     // No trailers upstream (contract.md section 10).

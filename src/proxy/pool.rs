@@ -15,11 +15,14 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use thread_local::ThreadLocal;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
 
 use super::{
     address::{Address, AskedAt},
-    body::RequestBody,
+    body::{Progress, RequestBody},
     connect::Connect,
     places::{Full, Place, Places, Room},
     shared_stream::{Glance, SharedStream},
@@ -35,6 +38,13 @@ const MAX_IDLE: usize = 256;
 /// How often, and how long apart, somebody who has a place looks for a connection that is about to rest or to end.
 const LOOKS: usize = 50;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
+
+/// Header fields of an answer; more than any program behind us sends.
+const MAX_FIELDS: usize = 256;
+
+/// How long a request may go on whose answer is at its end already. It is the client who hears of the answer first, and
+/// then that no more is wanted.
+const AFTER_THE_ANSWER: Duration = Duration::from_secs(1);
 
 /// Connections to one upstream.
 pub(super) struct Pool {
@@ -65,6 +75,7 @@ struct Connection {
     sender: SendRequest<RequestBody>,
     glance: Glance,
     address: Arc<Address>,
+    driver: AbortHandle,
 }
 
 /// Who was asked last, for whoever gives up waiting for the answer.
@@ -163,14 +174,18 @@ impl Pool {
         let (address, socket) = self.connect.any().await.map_err(SendError::Connect)?;
         let open = self.places.opened(room, Arc::clone(&address));
         let (stream, glance) = SharedStream::new(socket, open);
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = http1::Builder::new()
+            .allow_spaces_after_header_name_in_responses(true)
+            .max_headers(MAX_FIELDS)
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(SendError::Connection)?;
-        tokio::spawn(connection.with_upgrades());
+        let driver = tokio::spawn(connection.with_upgrades()).abort_handle();
         Ok(Connection {
             sender,
             glance,
             address,
+            driver,
         })
     }
 }
@@ -214,10 +229,20 @@ impl Lease {
         Self { connection, resting }
     }
 
-    /// The answer is read to its end.
-    pub(super) fn put_back(self) {
+    /// The answer is read to its end. The request may not be: then it has a moment to end, and is broken off.
+    pub(super) fn put_back(self, request: &Progress) {
         let Self { connection, resting } = self;
         if connection.sender.is_closed() {
+            return;
+        }
+        if !request.is_over() {
+            let request = request.clone();
+            tokio::spawn(async move {
+                sleep(AFTER_THE_ANSWER).await;
+                if !request.is_over() {
+                    connection.driver.abort();
+                }
+            });
             return;
         }
         let mut kept = resting.lock();

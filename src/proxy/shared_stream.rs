@@ -7,7 +7,7 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use socket2::SockRef;
@@ -25,7 +25,17 @@ pub(super) enum Socket {
 }
 
 /// Both halves of the socket.
-pub(super) struct SharedStream(Arc<Held>);
+///
+/// A server that has heard enough of a request answers and closes; what is written then fails, while its answer is here
+/// already. So a write that fails waits until the answer is read to its end, and only then is an error.
+pub(super) struct SharedStream {
+    held: Arc<Held>,
+    unwritable: Option<io::ErrorKind>,
+    /// Has a read ended the connection?
+    read_to_its_end: bool,
+    /// Who waits with a write that failed.
+    writer: Option<Waker>,
+}
 
 /// A look at the socket of a connection that somebody else drives.
 #[derive(Clone)]
@@ -46,7 +56,47 @@ impl SharedStream {
             _open: open,
         });
         let glance = Glance(Arc::downgrade(&held));
-        (Self(held), glance)
+        let stream = Self {
+            held,
+            unwritable: None,
+            read_to_its_end: false,
+            writer: None,
+        };
+        (stream, glance)
+    }
+
+    /// What becomes of a write that failed, if one did.
+    fn poll_unwritable(&mut self, cx: &Context<'_>) -> Option<Poll<io::Result<usize>>> {
+        let failed = self.unwritable?;
+        if self.read_to_its_end {
+            return Some(Poll::Ready(Err(failed.into())));
+        }
+        self.writer = Some(cx.waker().clone());
+        Some(Poll::Pending)
+    }
+
+    fn wrote(&mut self, cx: &Context<'_>, written: io::Result<usize>) -> Poll<io::Result<usize>> {
+        match written {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                self.unwritable = Some(error.kind());
+                self.poll_unwritable(cx).unwrap_or(Poll::Pending)
+            }
+            written => Poll::Ready(written),
+        }
+    }
+
+    fn was_read(&mut self, bytes: Option<usize>) {
+        if bytes.is_none_or(|bytes| bytes == 0) {
+            self.read_to_its_end = true;
+            if let Some(writer) = self.writer.take() {
+                writer.wake();
+            }
+        }
     }
 }
 
@@ -128,38 +178,51 @@ impl Glance {
 }
 
 impl AsyncRead for SharedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.0.socket.poll_read_ready(cx))?;
-            match self.0.socket.try_read(buf) {
+            ready!(self.held.socket.poll_read_ready(cx))?;
+            match self.held.socket.try_read(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(|_| ())),
+                read => {
+                    self.was_read(read.as_ref().ok().copied());
+                    return Poll::Ready(read.map(|_| ()));
+                }
             }
         }
     }
 }
 
 impl AsyncWrite for SharedStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(failed) = self.poll_unwritable(cx) {
+            return failed;
+        }
         loop {
-            ready!(self.0.socket.poll_write_ready(cx))?;
-            match self.0.socket.try_write(bytes) {
+            ready!(self.held.socket.poll_write_ready(cx))?;
+            match self.held.socket.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => return self.wrote(cx, written),
             }
         }
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(failed) = self.poll_unwritable(cx) {
+            return failed;
+        }
         loop {
-            ready!(self.0.socket.poll_write_ready(cx))?;
-            match self.0.socket.try_write_vectored(pieces) {
+            ready!(self.held.socket.poll_write_ready(cx))?;
+            match self.held.socket.try_write_vectored(pieces) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => return self.wrote(cx, written),
             }
         }
     }
@@ -173,6 +236,6 @@ impl AsyncWrite for SharedStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.socket.of().shutdown(std::net::Shutdown::Write))
+        Poll::Ready(self.held.socket.of().shutdown(std::net::Shutdown::Write))
     }
 }

@@ -17,7 +17,7 @@ use super::{
     answer::ResponseBody,
     body::{BodyError, BodyLimits, Progress, RequestBody, Watch},
     connect::Connect,
-    headers,
+    headers::{self, BadFraming},
     places::Places,
     pool::{Asked, Lease, Pool, SendError},
     resolve::System,
@@ -26,7 +26,7 @@ use crate::{
     client_body::ClientBody,
     drain::Drain,
     observe::Metrics,
-    reply::{Body, Failure, NOT_SENT},
+    reply::{Body, BoxError, Failure, NOT_SENT},
     upgrade::{self, BadHandshake, Tunnels, Wanted},
 };
 
@@ -107,8 +107,8 @@ pub enum ProxyError {
     Unreachable(io::Error),
     /// No answer within the deadline.
     Silent,
-    /// The connection broke, or what came is not HTTP.
-    Broken(hyper::Error),
+    /// The connection broke, or what came is no answer.
+    Broken(BoxError),
 }
 
 impl Upstream {
@@ -176,13 +176,19 @@ impl Upstream {
             max_bytes: self.settings.max_body_bytes,
             least_rate: self.settings.least_rate,
         };
+        // HTTP/2 says nothing of a body that is not there; some programs ask a POST for its length (RFC 9110 section 8.6).
+        if [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) && body.is_end_stream() {
+            head.headers
+                .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let is_head = head.method == Method::HEAD;
         let body = RequestBody::streamed(body, limits, progress.clone(), watch);
         let (mut response, lease) = self
             .send(
                 Request::from_parts(head, body),
                 target,
                 self.settings.response,
-                progress,
+                &progress,
             )
             .await?;
 
@@ -193,11 +199,11 @@ impl Upstream {
             wanted.agreed(&response).map_err(ProxyError::Handshake)?;
             let upstream_side = hyper::upgrade::on(&mut response);
             upgrade::join(client_side, upstream_side, &self.tunnels, &self.drain);
-            headers::to_client(response.headers_mut());
+            headers::to_client(response.headers_mut(), false)?;
             wanted.ask(response.headers_mut());
             return Ok(response.map(|_| Body::Empty));
         }
-        Ok(self.answer(response, lease).await)
+        self.answer(response, lease, progress, is_head).await
     }
 
     /// Forwards a request whose body was read here, as it may ask for a token. Nothing is sent twice: a second token for a
@@ -214,13 +220,15 @@ impl Upstream {
             head.headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
+        let is_head = head.method == Method::HEAD;
         let request = Request::from_parts(head, RequestBody::Whole(Some(body)));
         let deadline = self.settings.response.max(SLOWEST_TOKEN);
-        let (response, lease) = self.send(request, target, deadline, Progress::begin()).await?;
+        let progress = Progress::of_whole();
+        let (response, lease) = self.send(request, target, deadline, &progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
         }
-        Ok(self.answer(response, lease).await)
+        self.answer(response, lease, progress, is_head).await
     }
 
     async fn send(
@@ -228,7 +236,7 @@ impl Upstream {
         mut request: Request<RequestBody>,
         target: PathAndQuery,
         deadline: Duration,
-        progress: Progress,
+        progress: &Progress,
     ) -> Result<(Response<Incoming>, Lease), ProxyError> {
         *request.uri_mut() = Uri::from(target);
         *request.version_mut() = Version::HTTP_11;
@@ -243,18 +251,38 @@ impl Upstream {
         }
     }
 
-    async fn answer(&self, response: Response<Incoming>, lease: Lease) -> Response<Body> {
+    async fn answer(
+        &self,
+        response: Response<Incoming>,
+        lease: Lease,
+        request: Progress,
+        is_head: bool,
+    ) -> Result<Response<Body>, ProxyError> {
         let (mut head, body) = response.into_parts();
-        headers::to_client(&mut head.headers);
+        let is_bare = is_head || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
+        headers::to_client(&mut head.headers, !is_bare)?;
+        // RFC 9110 section 8.6.
+        if head.status == StatusCode::NO_CONTENT {
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
         head.version = Version::HTTP_11;
         head.extensions.clear();
         let body = if body.is_end_stream() {
-            lease.put_back();
+            lease.put_back(&request);
             Body::Empty
         } else {
-            ResponseBody::new(body, lease, self.settings.idle).begun().await
+            let body = ResponseBody::new(body, lease, request, self.settings.idle);
+            body.begun()
+                .await
+                .map_err(|broken| ProxyError::Broken(broken.into()))?
         };
-        Response::from_parts(head, body)
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+impl From<BadFraming> for ProxyError {
+    fn from(bad: BadFraming) -> Self {
+        Self::Broken(bad.into())
     }
 }
 
@@ -272,7 +300,7 @@ impl From<SendError> for ProxyError {
             }
             next = cause.source();
         }
-        Self::Broken(error)
+        Self::Broken(error.into())
     }
 }
 
@@ -293,7 +321,7 @@ impl Error for ProxyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Unreachable(error) => Some(error),
-            Self::Broken(error) => Some(error),
+            Self::Broken(error) => Some(&**error),
             Self::Body(_) | Self::Handshake(_) | Self::Full | Self::Silent => None,
         }
     }
@@ -304,6 +332,7 @@ impl From<ProxyError> for Failure {
         let (status, code) = match &error {
             ProxyError::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             ProxyError::Body(BodyError::Refused) => (StatusCode::UNAUTHORIZED, "token_of_another_kind"),
+            ProxyError::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, "body_broken"),
             ProxyError::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
             ProxyError::Body(BodyError::UpstreamSilent) | ProxyError::Silent => {
                 (StatusCode::GATEWAY_TIMEOUT, "upstream_silent")

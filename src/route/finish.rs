@@ -103,6 +103,9 @@ impl HttpBody for Recorded {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Buf::remaining);
                 self.record.sent(bytes);
+                if frame.is_trailers() {
+                    self.record.completed();
+                }
             }
             Poll::Ready(None) => self.record.completed(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}

@@ -48,7 +48,7 @@ pub(super) fn of<B>(request: &Request<B>, mount: &str) -> Format {
         Format::Auth { protobuf: protobuf() }
     } else if is_bbb {
         Format::Bbb
-    } else if starts("/api/fileUpload") {
+    } else if is_upload(path) {
         Format::Upload
     } else if starts("/api") {
         Format::Api { protobuf: protobuf() }
@@ -65,6 +65,11 @@ pub(super) fn of<B>(request: &Request<B>, mount: &str) -> Format {
             json: !is_for_people(request, by_people),
         }
     }
+}
+
+/// Is it where the client uploads files, piece by piece?
+pub(super) fn is_upload(path: &str) -> bool {
+    starts(path, "/api/fileUpload")
 }
 
 fn starts(path: &str, prefix: &str) -> bool {

@@ -3,15 +3,23 @@
 //! Here a line for each step and endpoint; the steps themselves are in `kinds` (may this token be used here?), `sessions`
 //! (tokens that pass by) and `crate::issue` (tokens that are issued, people who are removed).
 
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 
-use super::{Router, nowhere, path_and_query, sessions::Asked};
+use super::{Router, format, nowhere, path_and_query, sessions::Asked};
 use crate::{
     client_body::ClientBody,
     proxy::{About, Watch},
     reply::{Body, Failure},
     token::Kind,
 };
+
+/// What the server itself may answer to an upload, and the uploader would try again a hundred times at once (contract.md
+/// section 5). A 400 is final.
+const TRIED_AGAIN: [StatusCode; 3] = [
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
 
 impl Router {
     pub(super) async fn lti(
@@ -71,7 +79,11 @@ impl Router {
     ) -> Result<Response<Body>, Failure> {
         let watch = self.takes_in_form(Kind::Join, &request)?;
         let carried = self.handoff.carried(request.headers(), &about.host);
-        let response = self.to_server(request, about, watch).await?;
+        let is_upload = format::is_upload(request.uri().path());
+        let mut response = self.to_server(request, about, watch).await?;
+        if is_upload && TRIED_AGAIN.contains(&response.status()) {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
         Ok(self.refreshed(carried, response))
     }
 

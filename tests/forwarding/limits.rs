@@ -100,7 +100,7 @@ async fn a_body_that_trickles_is_answered_408() {
         if let Ok(answer) = timeout(Duration::from_millis(200), connection.answer()).await {
             break answer;
         }
-        assert!(started.elapsed() < Duration::from_secs(14), "nobody minds");
+        assert!(started.elapsed() < Duration::from_secs(75), "nobody minds");
     };
     assert_eq!(
         (answer.status, answer.message().as_str()),
