@@ -32,6 +32,7 @@ use self::{batch::Batched, head::BadHead, pulse::Pulse, streams::Streams, tracke
 use crate::{
     addr::{Ends, Networks},
     drain::Drain,
+    places::Place,
     reply::{BoxError, Failure},
     route::{Asker, Recorded, Router},
 };
@@ -80,6 +81,9 @@ const MAX_STREAMS: u32 = 128;
 /// How long a connection without a request may take to end in a drain.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// As `GOODBYE`, while somebody waits for the place.
+const SHORT_GOODBYE: Duration = Duration::from_millis(50);
+
 /// Serves connections for one handler.
 pub struct Conn<H> {
     settings: Arc<ConnSettings>,
@@ -108,21 +112,21 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Serves one connection to its end. Its errors are the client's own affair: it left, or broke the protocol.
-    pub async fn serve<S>(&self, stream: S, protocol: Protocol, ends: Ends)
+    pub async fn serve<S>(&self, stream: S, protocol: Protocol, ends: Ends, place: &Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match protocol {
-            Protocol::Http1 => self.http1(stream, ends).await,
-            Protocol::Http2 => self.http2(stream, ends).await,
+            Protocol::Http1 => self.http1(stream, ends, place).await,
+            Protocol::Http2 => self.http2(stream, ends, place).await,
         }
     }
 
-    async fn http1<S>(&self, stream: S, ends: Ends)
+    async fn http1<S>(&self, stream: S, ends: Ends, place: &Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let pulse = Pulse::begin(self.settings.header, self.settings.idle);
+        let pulse = Pulse::begin(self.settings.header, self.settings.idle, place);
         let wire = Wire::watching_heads(stream, pulse.clone(), self.settings.max_header_bytes * 2);
         let heads = wire.heads();
         let service = service_fn(|request: Request<Incoming>| {
@@ -152,15 +156,16 @@ impl<H: Handler> Conn<H> {
             connection,
             http1::UpgradeableConnection::graceful_shutdown,
             &pulse,
+            place,
         )
         .await;
     }
 
-    async fn http2<S>(&self, stream: S, ends: Ends)
+    async fn http2<S>(&self, stream: S, ends: Ends, place: &Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let pulse = Pulse::begin(self.settings.header, self.settings.idle);
+        let pulse = Pulse::begin(self.settings.header, self.settings.idle, place);
         let wire = Wire::plain(stream, pulse.clone());
         // Shared as a whole: a drain's clones have locks in common.
         let (conn, beat) = (Arc::new(self.clone()), pulse.clone());
@@ -183,21 +188,30 @@ impl<H: Handler> Conn<H> {
             connection,
             |batching| batching.get_mut().connection().graceful_shutdown(),
             &pulse,
+            place,
         )
         .await;
     }
 
     /// A drain lets it finish what it is doing, and no more: a client that has fallen silent between two requests never
-    /// answers the goodbye that HTTP/2 sends.
-    async fn to_its_end<C: Future>(&self, connection: C, finish_up: impl FnOnce(Pin<&mut C>), pulse: &Pulse) {
+    /// answers the goodbye that HTTP/2 sends. Whoever has to make room was idle just now, and has less time.
+    async fn to_its_end<C: Future>(
+        &self,
+        connection: C,
+        finish_up: impl FnOnce(Pin<&mut C>),
+        pulse: &Pulse,
+        place: &Place,
+    ) {
         tokio::pin!(connection);
-        tokio::select! {
+        let goodbye = tokio::select! {
             _ = connection.as_mut() => return,
-            () = self.drain.draining() => finish_up(connection.as_mut()),
-        }
+            () = self.drain.draining() => GOODBYE,
+            () = place.has_to_go() => SHORT_GOODBYE,
+        };
+        finish_up(connection.as_mut());
         tokio::select! {
             _ = connection => {}
-            () = pulse.quiet_for(GOODBYE) => {}
+            () = pulse.quiet_for(goodbye) => {}
             () = self.drain.closing() => {}
         }
     }

@@ -9,6 +9,7 @@ mod buffer;
 mod json_line;
 mod log;
 mod metrics;
+mod once_a_minute;
 mod redact;
 mod taken;
 
@@ -17,5 +18,6 @@ pub use audit::{AuditLog, Decision, Outcome};
 pub use buffer::{Buffer, Flusher};
 pub use log::{Log, LogFormat, LogSettings};
 pub use metrics::Metrics;
+pub use once_a_minute::OnceAMinute;
 pub use redact::redacted;
 pub use taken::TakenOut;
