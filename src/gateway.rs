@@ -4,10 +4,12 @@
 
 use std::{fmt, io, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
+use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tracing::{info, level_filters::LevelFilter, warn};
 
 use crate::{
+    addr::Networks,
     clock::Clock,
     config::{self, Config, Problem, PublicOrigin},
     conn::{Conn, ConnSettings},
@@ -19,6 +21,7 @@ use crate::{
     limits::{Limits, Rates},
     listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
     observe::{AccessLog, LogFormat, LogSettings, Metrics, Records},
+    places::{Budget, Places, PlacesSettings},
     proxy::{ProxySettings, Target, Upstream, UpstreamKind},
     request_id::RequestIds,
     route::{Csp, Finish, Framing, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams, Whole},
@@ -47,6 +50,7 @@ pub struct Running {
     admin_drain: Drain,
     drain_deadline: Duration,
     _workers: Arc<Workers>,
+    _acceptor: Workers,
 }
 
 /// Why the gateway does not start.
@@ -87,6 +91,13 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
     let origin = config.public_origin_at(https_addr.port());
 
     let workers = Arc::new(workers(config).map_err(StartError::Threads)?);
+    // Accepting has a thread of its own: a busy worker, or what the main thread does besides, holds no newcomer up.
+    let acceptor = Workers::start("accept", NonZeroUsize::MIN).map_err(StartError::Threads)?;
+    let accepting = acceptor
+        .first()
+        .ok_or_else(|| StartError::Threads(io::ErrorKind::Other.into()))?
+        .clone();
+    let (places, admin_places) = places(config, workers.count());
     let drain = Drain::default();
     let admin_drain = Drain::default();
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
@@ -117,6 +128,7 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         drain_deadline: config.timeouts.drain,
         public_origin: origin.clone(),
         _workers: Arc::clone(&workers),
+        _acceptor: acceptor,
     };
 
     let https_settings = HttpsSettings {
@@ -125,12 +137,12 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         deadline: config.timeouts.handshake,
     };
     let front = Conn::new(conn_settings.clone(), Arc::new(router), &drain);
-    let https_door = Https::new(https_settings, tls, front, Arc::clone(&metrics));
-    tokio::spawn(https_door.run(https, drain.clone(), Arc::clone(&workers)));
+    let front = Https::new(https_settings, tls, front, Arc::clone(&metrics));
+    accepting.spawn(front.run(https, places.clone(), drain.clone(), Arc::clone(&workers)));
     if let Some(listener) = http {
         let redirect = Redirect::new(hosts(config, &origin), origin.port);
         let plain = Plain::new(Conn::new(conn_settings.clone(), Arc::new(redirect), &drain));
-        tokio::spawn(plain.run(listener, drain.clone(), Arc::clone(&workers)));
+        accepting.spawn(plain.run(listener, places, drain.clone(), Arc::clone(&workers)));
     }
     if let Some(listener) = admin {
         // It goes on telling during the drain, and so has one of its own.
@@ -139,9 +151,28 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
             Arc::new(Admin::of(&drain, metrics, config.listen.admin_hosts.clone())),
             &admin_drain,
         ));
-        tokio::spawn(plain.run(listener, admin_drain, workers));
+        accepting.spawn(plain.run(listener, admin_places, admin_drain, workers));
     }
     Ok(running)
+}
+
+/// For clients, and a few of their own for the operator, who asks when clients have all of theirs.
+fn places(config: &Config, workers: usize) -> (Places, Places) {
+    // Without a limit there is more than anybody needs.
+    let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Beside the workers: the main thread, the one that accepts, and the link to Redis.
+    let budget = Budget::of(open_files, workers + 3);
+    let clients = Places::new(PlacesSettings {
+        most: budget.clients,
+        for_one: config.connections,
+        proxies: config.trust.proxies.clone(),
+    });
+    let admin = Places::new(PlacesSettings {
+        most: Budget::ADMIN,
+        for_one: None,
+        proxies: Networks::default(),
+    });
+    (clients, admin)
 }
 
 /// Everything that rooms would refuse at a start, as far as it can be found without making or opening anything.

@@ -37,6 +37,7 @@
 //! | 12 | [`token`] | tokens and signatures, checked and made; the keys |
 //! | 12 | [`design`] | `custom_design`, checked |
 //! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
+//! | 12 | [`places`] | places of client connections, and who makes room when they run short |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
 //! | 12 | [`sessions`] | what is remembered of sessions between requests |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
@@ -61,6 +62,7 @@ pub mod issue;
 pub mod limits;
 pub mod listen;
 pub mod observe;
+pub mod places;
 pub mod proxy;
 pub mod query;
 pub mod reply;

@@ -3,7 +3,15 @@
 //!
 //! Nothing on them may block, as all that is on the same thread would wait.
 
-use std::{io, num::NonZeroUsize, thread};
+use std::{
+    io,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
@@ -11,20 +19,35 @@ use tokio_util::sync::CancellationToken;
 /// Running threads; they end, with whatever is still on them, when this is dropped.
 #[derive(Debug)]
 pub struct Workers {
-    runtimes: Vec<Handle>,
+    each: Vec<Worker>,
+    turn: AtomicUsize,
     ended: CancellationToken,
 }
+
+#[derive(Debug)]
+struct Worker {
+    runtime: Handle,
+    connections: Arc<AtomicUsize>,
+}
+
+/// One client connection or WebSocket on a worker; no longer counted when dropped.
+#[derive(Debug)]
+pub struct Load(Arc<AtomicUsize>);
 
 impl Workers {
     /// So many threads of this name.
     pub fn start(name: &str, threads: NonZeroUsize) -> io::Result<Self> {
         let mut workers = Self {
-            runtimes: Vec::with_capacity(threads.get()),
+            each: Vec::with_capacity(threads.get()),
+            turn: AtomicUsize::default(),
             ended: CancellationToken::new(),
         };
         for number in 0..threads.get() {
             let runtime = Builder::new_current_thread().enable_all().build()?;
-            workers.runtimes.push(runtime.handle().clone());
+            workers.each.push(Worker {
+                runtime: runtime.handle().clone(),
+                connections: Arc::default(),
+            });
             let ended = workers.ended.clone();
             thread::Builder::new()
                 .name(format!("{name}-{number}"))
@@ -33,10 +56,31 @@ impl Workers {
         Ok(workers)
     }
 
-    /// The one with the fewest tasks, which follow from its connections, open WebSockets and streams.
-    pub fn least_busy(&self) -> Option<&Handle> {
-        let busy = |runtime: &&Handle| runtime.metrics().num_alive_tasks();
-        self.runtimes.iter().min_by_key(busy)
+    /// The runtime with the fewest connections of clients, and one more on it. Tasks are no measure: an idle connection to
+    /// an upstream is a task too. Among equals each has its turn.
+    pub fn least_busy(&self) -> Option<(&Handle, Load)> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.each.len().max(1);
+        let (before, from_turn) = self.each.split_at_checked(turn)?;
+        let in_turn = from_turn.iter().chain(before);
+        let worker = in_turn.min_by_key(|worker| worker.connections.load(Ordering::Relaxed))?;
+        worker.connections.fetch_add(1, Ordering::Relaxed);
+        Some((&worker.runtime, Load(Arc::clone(&worker.connections))))
+    }
+
+    /// How many threads.
+    pub fn count(&self) -> usize {
+        self.each.len()
+    }
+
+    /// The first, for what is no client's.
+    pub fn first(&self) -> Option<&Handle> {
+        self.each.first().map(|worker| &worker.runtime)
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -52,14 +96,29 @@ mod tests {
 
     use super::*;
 
+    fn three() -> Workers {
+        Workers::start("test", NonZeroUsize::new(3).unwrap()).unwrap()
+    }
+
+    fn connections(workers: &Workers) -> Vec<usize> {
+        let of = |worker: &Worker| worker.connections.load(Ordering::Relaxed);
+        workers.each.iter().map(of).collect()
+    }
+
     #[test]
-    fn tasks_go_to_whoever_has_the_fewest_and_end_with_the_workers() {
-        let workers = Workers::start("test", NonZeroUsize::new(3).unwrap()).unwrap();
+    fn connections_go_to_whoever_has_the_fewest_and_end_with_the_workers() {
+        let workers = three();
+        let mut loads = Vec::new();
         let tasks: Vec<_> = (0..9)
-            .map(|_| workers.least_busy().unwrap().spawn(pending::<()>()))
+            .map(|_| {
+                let (runtime, load) = workers.least_busy().unwrap();
+                loads.push(load);
+                runtime.spawn(pending::<()>())
+            })
             .collect();
-        let busy = |runtime: &Handle| runtime.metrics().num_alive_tasks();
-        assert_eq!(workers.runtimes.iter().map(busy).collect::<Vec<_>>(), [3, 3, 3]);
+        assert_eq!(connections(&workers), [3, 3, 3]);
+        loads.clear();
+        assert_eq!(connections(&workers), [0, 0, 0]);
 
         drop(workers);
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
@@ -69,5 +128,29 @@ mod tests {
                 assert!(ended.unwrap_err().is_cancelled());
             }
         });
+    }
+
+    /// After a burst one thread has many idle connections to upstreams left, each a task of its own.
+    #[test]
+    fn tasks_that_are_no_connections_of_clients_do_not_count() {
+        let workers = three();
+        for _ in 0..100 {
+            workers.first().unwrap().spawn(pending::<()>());
+        }
+        let loads: Vec<_> = (0..30).map(|_| workers.least_busy().unwrap().1).collect();
+        assert_eq!(connections(&workers), [10, 10, 10]);
+        drop(loads);
+    }
+
+    #[test]
+    fn who_comes_one_after_the_other_goes_round() {
+        let workers = three();
+        let tasks = |worker: &Worker| worker.runtime.metrics().num_alive_tasks();
+        for _ in 0..6 {
+            let (runtime, load) = workers.least_busy().unwrap();
+            runtime.spawn(pending::<()>());
+            drop(load);
+        }
+        assert_eq!(workers.each.iter().map(tasks).collect::<Vec<_>>(), [2, 2, 2]);
     }
 }

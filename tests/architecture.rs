@@ -32,7 +32,7 @@ const FLOORS: [&[&str]; 15] = [
     &["issue"],
     &["proxy"],
     &["upgrade"],
-    &["token", "design", "limits", "blocks", "sessions"],
+    &["token", "design", "limits", "places", "blocks", "sessions"],
     &["reply", "observe"],
     &[
         "addr",

@@ -21,7 +21,8 @@ use rustls::{
 };
 use support::{
     Gateway,
-    raw::{Raw, RawUpstream, header},
+    binary::{ANYWHERE, Serving},
+    raw::{Ended, Raw, RawUpstream, header},
 };
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
@@ -466,22 +467,86 @@ async fn a_trusted_balancer_without_a_header_is_refused() {
     assert!(upstream.saw_nothing());
 }
 
+/// As `accept-proxy` of `HAProxy`: each connection has a header, so whoever comes from elsewhere has gone around it.
 #[tokio::test]
-async fn a_strangers_proxy_header_is_no_header() {
+async fn where_headers_are_asked_for_a_stranger_is_refused() {
     let upstream = RawUpstream::content().await;
-    for config in [
+    let gateway = Gateway::everything_to(
+        &upstream.url(),
         "listen.proxy_protocol = true\ntrust.proxies = ['192.0.2.0/24']",
-        // Trusted for its fields, but no header was asked for.
-        "trust.proxies = ['127.0.0.1']",
+    )
+    .await;
+    for header in [
+        b"PROXY TCP4 192.0.2.7 203.0.113.9 4242 443\r\n".to_vec(),
+        v2(1, [192, 0, 2, 8]),
+        Vec::new(),
     ] {
-        let gateway = Gateway::everything_to(&upstream.url(), config).await;
-        for header in [
-            b"PROXY TCP4 192.0.2.7 203.0.113.9 4242 443\r\n".to_vec(),
-            v2(1, [192, 0, 2, 8]),
-        ] {
-            assert!(behind(&gateway, &header).await.is_err(), "{config}");
-        }
-        assert_eq!(client_seen(&gateway, &upstream, b"", "").await, "127.0.0.1");
+        assert!(behind(&gateway, &header).await.is_err(), "{header:?}");
     }
-    assert_eq!(upstream.heads().len(), 2);
+    // At once: it need not say anything.
+    let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
+    let started = Instant::now();
+    assert_eq!(connection.rest().await, (Vec::new(), Ended::Cleanly));
+    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(upstream.saw_nothing());
+}
+
+#[tokio::test]
+async fn where_no_headers_are_asked_for_one_is_no_header() {
+    let upstream = RawUpstream::content().await;
+    // Trusted for its fields alone.
+    let gateway = Gateway::everything_to(&upstream.url(), "trust.proxies = ['127.0.0.1']").await;
+    for header in [
+        b"PROXY TCP4 192.0.2.7 203.0.113.9 4242 443\r\n".to_vec(),
+        v2(1, [192, 0, 2, 8]),
+    ] {
+        assert!(behind(&gateway, &header).await.is_err());
+    }
+    assert!(upstream.saw_nothing());
+    assert_eq!(client_seen(&gateway, &upstream, b"", "").await, "127.0.0.1");
+}
+
+/// What was refused, and in how many lines of the log it is told.
+async fn told(trusted: &str, comes: &[u8], warning: &str) -> serde_json::Value {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [
+        &ANYWHERE[..],
+        &[("LISTEN__PROXY_PROTOCOL", "true"), ("TRUST__PROXIES", trusted)],
+    ]
+    .concat();
+    let mut serving = Serving::start(folder.path(), &["serve"], &variables).await;
+    for _ in 0..30 {
+        let mut connection = Raw::over(TcpStream::connect(serving.https).await.unwrap());
+        connection.try_send(comes).await.ok();
+        assert!(connection.rest().await.0.is_empty());
+    }
+    // A balancer that only looks whether somebody listens.
+    let mut connection = Raw::over(TcpStream::connect(serving.https).await.unwrap());
+    connection.half_close().await;
+    connection.rest().await;
+    serving.says(warning).await;
+    let line = serde_json::from_str(serving.said.lines().last().unwrap()).unwrap();
+    serving.signal("TERM").await;
+    let (_, said) = serving.end().await;
+    assert_eq!(said.matches(warning).count(), 1, "{said}");
+    line
+}
+
+#[tokio::test]
+async fn a_trusted_balancer_that_forgets_the_header_is_warned_about_once_a_minute() {
+    let hello = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03AAAAAAAA";
+    let line = told("127.0.0.1", hello, "Connections of trusted proxies came without").await;
+    assert_eq!(
+        (line["level"].as_str(), line["count"].as_u64()),
+        (Some("WARN"), Some(30))
+    );
+}
+
+#[tokio::test]
+async fn strangers_who_are_refused_are_warned_about_once_a_minute() {
+    let line = told("192.0.2.0/24", b"", "Connections from outside of trust.proxies").await;
+    assert_eq!(
+        (line["level"].as_str(), line["count"].as_u64()),
+        (Some("WARN"), Some(31))
+    );
 }

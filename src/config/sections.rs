@@ -25,8 +25,8 @@ use super::{
     },
     store,
     units::{
-        BODY, BYTE_RATE, DAYS, DEADLINE, DURATION, HEADER, RATE, RELEASES, SILENCE, THREADS, TOKEN_BODY,
-        UPSTREAM_CONNECTIONS, VALIDITY,
+        BODY, BYTE_RATE, CONNECTIONS, DAYS, DEADLINE, DURATION, HEADER, RATE, RELEASES, SILENCE, THREADS,
+        TOKEN_BODY, UPSTREAM_CONNECTIONS, VALIDITY,
     },
 };
 use crate::{
@@ -84,6 +84,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
     let design = design(reader);
     let headers = headers(reader);
     let designs = designs::read(reader);
+    let connections = reader.text("limits.connections", "4000", &CONNECTIONS);
     let limits = limits(reader, &mut warnings);
     let trust = trust(reader, facts);
     let timeouts = timeouts(reader);
@@ -104,6 +105,7 @@ pub(super) fn config(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Config
         headers: headers?,
         designs: designs?,
         limits: limits?,
+        connections: connections?,
         trust: trust?,
         timeouts: timeouts?,
         sizes: sizes?,

@@ -39,6 +39,8 @@ pub struct Config {
     /// By name, checked.
     pub designs: BTreeMap<String, design::Design>,
     pub limits: LimitsSettings,
+    /// `limits.connections`; none for any number.
+    pub connections: Option<NonZeroUsize>,
     pub trust: Trust,
     pub timeouts: Timeouts,
     pub sizes: Sizes,

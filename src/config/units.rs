@@ -99,6 +99,18 @@ pub(super) const THREADS: Kind<Option<NonZeroUsize>> = Kind::new(
 )
 .or_integer();
 
+/// None is any number.
+pub(super) const CONNECTIONS: Kind<Option<NonZeroUsize>> = Kind::new(
+    "write how many: 1 to 1000000, or 0 for any number",
+    |text| match text {
+        "0" => Ok(None),
+        text => at_most(1_000_000, text)
+            .map(Some)
+            .ok_or(Refusal::new("is no number of connections")),
+    },
+)
+.or_integer();
+
 fn at_most(most: usize, text: &str) -> Option<NonZeroUsize> {
     let digits = text.bytes().all(|b| b.is_ascii_digit()).then_some(text)?;
     digits

@@ -43,6 +43,7 @@ use crate::{
     addr::{Ends, Networks},
     client_body::{ClientBody, Rest},
     drain::Drain,
+    places::Place,
     reply::{BoxError, Failure},
     route::{Asker, Recorded, Router},
 };
@@ -101,6 +102,9 @@ const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 /// How long a connection without a request may take to end in a drain.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// As `GOODBYE`, while somebody waits for the place.
+const SHORT_GOODBYE: Duration = Duration::from_millis(50);
+
 /// Serves connections for one handler.
 pub struct Conn<H> {
     settings: Arc<ConnSettings>,
@@ -129,22 +133,22 @@ impl<H: Handler> Conn<H> {
     }
 
     /// Serves one connection to its end. Its errors are the client's own affair: it left, or broke the protocol.
-    pub async fn serve<S>(&self, stream: S, protocol: Protocol, ends: Ends)
+    pub async fn serve<S>(&self, stream: S, protocol: Protocol, ends: Ends, place: &Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match protocol {
-            Protocol::Http1 => self.http1(stream, ends, None).await,
-            Protocol::Http2 => self.http2(stream, ends).await,
+            Protocol::Http1 => self.http1(stream, ends, place, None).await,
+            Protocol::Http2 => self.http2(stream, ends, place).await,
         }
     }
 
     /// Refuses what speaks plain HTTP where TLS is spoken, and closes the connection.
-    pub async fn refuse_plain<S>(&self, stream: S, ends: Ends)
+    pub async fn refuse_plain<S>(&self, stream: S, ends: Ends, place: &Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.http1(stream, ends, Some(BadHead::Plain)).await;
+        self.http1(stream, ends, place, Some(BadHead::Plain)).await;
     }
 
     /// Resolves when a connection that has not begun yet is not waited for any more.
@@ -153,11 +157,11 @@ impl<H: Handler> Conn<H> {
         sleep(GOODBYE).await;
     }
 
-    async fn http1<S>(&self, stream: S, ends: Ends, refused: Option<BadHead>)
+    async fn http1<S>(&self, stream: S, ends: Ends, place: &Place, refused: Option<BadHead>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let pulse = Pulse::begin(self.settings.header, self.settings.idle);
+        let pulse = Pulse::begin(self.settings.header, self.settings.idle, place);
         let wire = Wire::watching_heads(stream, pulse.clone(), self.settings.max_header_bytes * 2, refused);
         let heads = wire.heads();
         let service = service_fn(|request: Request<Incoming>| {
@@ -202,15 +206,16 @@ impl<H: Handler> Conn<H> {
             connection,
             http1::UpgradeableConnection::graceful_shutdown,
             &pulse,
+            place,
         )
         .await;
     }
 
-    async fn http2<S>(&self, stream: S, ends: Ends)
+    async fn http2<S>(&self, stream: S, ends: Ends, place: &Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let pulse = Pulse::begin(self.settings.header, self.settings.idle);
+        let pulse = Pulse::begin(self.settings.header, self.settings.idle, place);
         let wire = Wire::watching_frames(stream, pulse.clone());
         // Shared as a whole: a drain's clones have locks in common.
         let (conn, beat) = (Arc::new(self.clone()), pulse.clone());
@@ -238,18 +243,28 @@ impl<H: Handler> Conn<H> {
             connection,
             |batching| batching.get_mut().connection().graceful_shutdown(),
             &pulse,
+            place,
         )
         .await;
     }
 
     /// A drain lets it finish what it is doing, and no more: a client that has fallen silent between two requests never
-    /// answers the goodbye that HTTP/2 sends. A connection that has had no request yet has one on the way.
-    async fn to_its_end<C: Future>(&self, connection: C, finish_up: impl FnOnce(Pin<&mut C>), pulse: &Pulse) {
+    /// answers the goodbye that HTTP/2 sends. A connection that has had no request yet has one on the way. Whoever has to
+    /// make room was idle just now, and has less time.
+    async fn to_its_end<C: Future>(
+        &self,
+        connection: C,
+        finish_up: impl FnOnce(Pin<&mut C>),
+        pulse: &Pulse,
+        place: &Place,
+    ) {
         tokio::pin!(connection);
-        tokio::select! {
+        let goodbye = tokio::select! {
             _ = connection.as_mut() => return,
-            () = self.drain.draining() => pulse.finish_up(),
-        }
+            () = self.drain.draining() => GOODBYE,
+            () = place.has_to_go() => SHORT_GOODBYE,
+        };
+        pulse.finish_up();
         // The task that runs the connection is the one that asks, and so nobody has to be woken.
         let begun = poll_fn(|_| {
             if pulse.has_begun() {
@@ -262,18 +277,18 @@ impl<H: Handler> Conn<H> {
             biased;
             _ = connection.as_mut() => return,
             () = begun => {}
-            () = sleep(GOODBYE) => {}
+            () = sleep(goodbye) => {}
             () = self.drain.closing() => return,
         }
         finish_up(connection.as_mut());
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = pulse.quiet_for(GOODBYE) => {}
+            () = pulse.quiet_for(goodbye) => {}
             () = self.drain.closing() => return,
         }
         pulse.end();
         tokio::select! {
-            _ = timeout(GOODBYE, connection) => {}
+            _ = timeout(goodbye, connection) => {}
             () = self.drain.closing() => {}
         }
     }

@@ -11,6 +11,8 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
+use crate::places::Place;
+
 /// More than the pings, window updates and settings that HTTP/2 answers in the time of any deadline.
 const SOME_OF_AN_ANSWER: usize = 4096;
 
@@ -44,6 +46,8 @@ struct State {
     finishing: AtomicBool,
     /// Is it to end without waiting any longer?
     ending: AtomicBool,
+    /// Its own until the last of it is gone, a WebSocket too.
+    _place: Place,
 }
 
 /// What is known of when a read has waited for too long.
@@ -60,8 +64,8 @@ pub(super) enum ReadDeadline {
 pub(super) struct Active(Pulse);
 
 impl Pulse {
-    pub(super) fn begin(header: Duration, idle: Duration) -> Self {
-        Self(Arc::new(State {
+    pub(super) fn begin(header: Duration, idle: Duration, place: &Place) -> Self {
+        let pulse = Self(Arc::new(State {
             started: Instant::now(),
             header,
             idle,
@@ -77,7 +81,19 @@ impl Pulse {
             is_waiting: AtomicBool::new(false),
             finishing: AtomicBool::new(false),
             ending: AtomicBool::new(false),
-        }))
+            _place: place.clone(),
+        }));
+        let state = Arc::downgrade(&pulse.0);
+        place.watch(move || state.upgrade().and_then(|state| Self(state).idle_since()));
+        pulse
+    }
+
+    /// Since when nothing is under way; none while something is, if only a part of a head.
+    fn idle_since(&self) -> Option<Instant> {
+        let state = &self.0;
+        let idle = !self.is_tunnelled() && !self.is_busy() && state.head_since.load(Ordering::Relaxed) == 0;
+        let since = Duration::from_millis(state.idle_since.load(Ordering::Relaxed));
+        idle.then(|| state.started + since)
     }
 
     pub(super) fn request_began(&self) -> Active {

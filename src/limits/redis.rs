@@ -94,7 +94,7 @@ impl Redis {
         });
         let thread = Workers::start("limits", NonZeroUsize::MIN).ok();
         // Among all others if the system has no thread left.
-        let runtime = thread.as_ref().and_then(Workers::least_busy).cloned();
+        let runtime = thread.as_ref().and_then(Workers::first).cloned();
         let (tried, first_try) = oneshot::channel();
         let keep = keep(Arc::clone(&shared), tried);
         let keeper = runtime.unwrap_or_else(Handle::current).spawn(keep);

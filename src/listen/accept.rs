@@ -4,20 +4,15 @@
 use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
-use tracing::warn;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tracing::{error, warn};
 
 use crate::{
     addr::{Ends, unmapped},
     drain::Drain,
+    places::{Free, Place, Places},
     workers::Workers,
 };
-
-/// Connections of one door at a time; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 65_536;
 
 /// Time for file descriptors to come back.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
@@ -39,8 +34,8 @@ const ENOUGH: u32 = 1024;
 
 /// Who serves a connection.
 pub trait Door: Clone + Send + Sync + 'static {
-    /// Serves it to its end.
-    fn serve(&self, stream: TcpStream, ends: Ends) -> impl Future<Output = ()> + Send;
+    /// Serves it to its end, in this place.
+    fn serve(&self, stream: TcpStream, ends: Ends, place: Place) -> impl Future<Output = ()> + Send;
 }
 
 /// Opens a listener. Many may knock in one moment, and one whose knock finds no place waits for a second or more.
@@ -64,42 +59,53 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes connections until the drain begins; each runs on one of the workers in a task of its own, which the drain waits
-/// for.
-pub(super) async fn accept(listener: TcpListener, door: impl Door, drain: Drain, workers: Arc<Workers>) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// for. While no place is free they wait in the kernel's queue.
+pub(super) async fn accept(
+    listener: TcpListener,
+    door: impl Door,
+    places: Places,
+    drain: Drain,
+    workers: Arc<Workers>,
+) {
+    // It was opened on another runtime than this one, which has to hear of it.
+    let listener = match listener.into_std().and_then(TcpListener::from_std) {
+        Ok(listener) => listener,
+        Err(error) => {
+            error!(%error, "A listener is lost");
+            return;
+        }
+    };
     loop {
         let accepted = tokio::select! {
-            accepted = one(&listener, &room) => accepted,
+            accepted = one(&listener, &places) => accepted,
             () = drain.draining() => return,
         };
         match accepted {
-            Ok((stream, ends, place)) => {
-                let Some(worker) = workers.least_busy() else {
+            Ok((stream, ends, free)) => {
+                let Some((worker, load)) = workers.least_busy() else {
                     return;
                 };
-                let door = door.clone();
+                let (door, place) = (door.clone(), places.take(free, load));
                 drain.spawn_on(worker, async move {
                     // The worker's own runtime has to hear of the socket.
                     match TcpStream::from_std(stream) {
-                        Ok(stream) => door.serve(stream, ends).await,
+                        Ok(stream) => door.serve(stream, ends, place).await,
                         Err(error) => warn!(%error, "A connection could not be accepted"),
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
-                warn!(%error, "A connection could not be accepted");
+                if !places.ran_out(&error) {
+                    warn!(%error, "A connection could not be accepted");
+                }
                 tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
             }
         }
     }
 }
 
-async fn one(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(std::net::TcpStream, Ends, OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+async fn one(listener: &TcpListener, places: &Places) -> io::Result<(std::net::TcpStream, Ends, Free)> {
+    let free = places.free().await?;
     let (stream, peer) = listener.accept().await?;
     // What fails here is this connection alone, which will say so itself.
     stream.set_nodelay(true).ok();
@@ -113,6 +119,6 @@ async fn one(
             peer: unmapped(peer),
             local: unmapped(local),
         },
-        place,
+        free,
     ))
 }

@@ -1,22 +1,23 @@
 //! The front door: PROXY header, TLS, then HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
     time::timeout,
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     accept::{Door, accept},
     proxy_header,
 };
 use crate::{
-    addr::{Ends, Networks},
+    addr::{ClientAddr, Ends, Networks},
     conn::{Conn, Handler, Protocol},
     drain::Drain,
-    observe::Metrics,
+    observe::{Metrics, OnceAMinute},
+    places::{Place, Places},
     tls::{HandshakeError, Tls, TlsStream},
     workers::Workers,
 };
@@ -45,6 +46,8 @@ pub struct Https<H> {
     tls: Tls,
     conn: Conn<H>,
     metrics: Arc<Metrics>,
+    no_header: OnceAMinute,
+    strangers: OnceAMinute,
 }
 
 impl<H> Clone for Https<H> {
@@ -54,6 +57,8 @@ impl<H> Clone for Https<H> {
             tls: self.tls.clone(),
             conn: self.conn.clone(),
             metrics: Arc::clone(&self.metrics),
+            no_header: self.no_header.clone(),
+            strangers: self.strangers.clone(),
         }
     }
 }
@@ -66,16 +71,35 @@ impl<H: Handler> Https<H> {
             tls,
             conn,
             metrics,
+            no_header: OnceAMinute::new(|count| {
+                warn!(
+                    count,
+                    "Connections of trusted proxies came without a sound PROXY header and were refused: have the proxy send \
+                     one (send-proxy), or set listen.proxy_protocol = false"
+                );
+            }),
+            strangers: OnceAMinute::new(|count| {
+                warn!(
+                    count,
+                    "Connections from outside of trust.proxies were refused, as listen.proxy_protocol is true"
+                );
+            }),
         }
     }
 
     /// Takes connections until the drain begins.
-    pub async fn run(self, listener: TcpListener, drain: Drain, workers: Arc<Workers>) {
-        accept(listener, self, drain, workers).await;
+    pub async fn run(self, listener: TcpListener, places: Places, drain: Drain, workers: Arc<Workers>) {
+        accept(listener, self, places, drain, workers).await;
     }
 
-    async fn begin(&self, mut stream: TcpStream, ends: Ends) -> Option<Begun> {
+    async fn begin(&self, mut stream: TcpStream, ends: Ends, place: &Place) -> Option<Begun> {
+        if !self.may_come(ends.peer.ip()) || !self.spoke(&stream, place).await {
+            return None;
+        }
         let ends = self.real_ends(&mut stream, ends).await?;
+        if !place.belongs_to(ClientAddr(ends.peer.ip())) {
+            return None;
+        }
         let hello = async {
             if speaks_plain_http(&stream).await {
                 return Ok(Begun::Plain(stream, ends));
@@ -97,9 +121,9 @@ impl<H: Handler> Https<H> {
     }
 
     /// SECURITY: only from a trusted proxy, and from one always: a header that is optional could be forged by leaving
-    /// the real one out.
+    /// the real one out. Whoever is no such proxy has gone around it, and does not come this far.
     async fn real_ends(&self, stream: &mut TcpStream, ends: Ends) -> Option<Ends> {
-        if !self.settings.proxy_protocol || !self.settings.proxies.contains(ends.peer.ip()) {
+        if !self.settings.proxy_protocol {
             return Some(ends);
         }
         match timeout(self.settings.deadline, proxy_header::read(stream, ends)).await {
@@ -111,8 +135,36 @@ impl<H: Handler> Https<H> {
                 debug!(peer = %ends.peer, "A proxy's PROXY header did not come in time");
             }
         }
+        self.no_header.add(1);
         self.metrics.connection_refused("proxy_header");
         None
+    }
+
+    /// Waits for the first byte. A proxy that closes without any only looks whether somebody listens; one that has a client
+    /// and a header sends that at once.
+    async fn spoke(&self, stream: &TcpStream, place: &Place) -> bool {
+        match timeout(self.settings.deadline, stream.peek(&mut [0])).await {
+            Ok(Ok(0) | Err(_)) => return false,
+            Ok(Ok(_)) => {}
+            Err(_late) => {
+                if self.settings.proxy_protocol {
+                    self.no_header.add(1);
+                }
+                self.metrics.connection_refused("deadline");
+                return false;
+            }
+        }
+        place.spoke();
+        true
+    }
+
+    fn may_come(&self, peer: IpAddr) -> bool {
+        let may = !self.settings.proxy_protocol || self.settings.proxies.contains(peer);
+        if !may {
+            debug!(%peer, "A connection that comes from no trusted proxy is refused");
+            self.strangers.add(1);
+        }
+        may
     }
 }
 
@@ -123,15 +175,18 @@ async fn speaks_plain_http(stream: &TcpStream) -> bool {
 }
 
 impl<H: Handler> Door for Https<H> {
-    async fn serve(&self, stream: TcpStream, ends: Ends) {
-        // A client that says nothing is not waited for once nothing new is taken.
+    async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
+        // A client that says nothing is not waited for once nothing new is taken, or somebody else needs its place.
         let begun = tokio::select! {
-            begun = self.begin(stream, ends) => begun,
+            begun = self.begin(stream, ends, &place) => begun,
+            () = place.has_to_go() => return,
             () = self.conn.too_late() => return,
         };
         match begun {
-            Some(Begun::Tls(stream, protocol, ends)) => self.conn.serve(*stream, protocol, ends).await,
-            Some(Begun::Plain(stream, ends)) => self.conn.refuse_plain(stream, ends).await,
+            Some(Begun::Tls(stream, protocol, ends)) => {
+                self.conn.serve(*stream, protocol, ends, &place).await;
+            }
+            Some(Begun::Plain(stream, ends)) => self.conn.refuse_plain(stream, ends, &place).await,
             None => {}
         }
     }

@@ -6,9 +6,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::accept::{Door, accept};
 use crate::{
-    addr::Ends,
+    addr::{ClientAddr, Ends},
     conn::{Conn, Handler, Protocol},
     drain::Drain,
+    places::{Place, Places},
     workers::Workers,
 };
 
@@ -28,13 +29,15 @@ impl<H: Handler> Plain<H> {
     }
 
     /// Takes connections until the drain begins.
-    pub async fn run(self, listener: TcpListener, drain: Drain, workers: Arc<Workers>) {
-        accept(listener, self, drain, workers).await;
+    pub async fn run(self, listener: TcpListener, places: Places, drain: Drain, workers: Arc<Workers>) {
+        accept(listener, self, places, drain, workers).await;
     }
 }
 
 impl<H: Handler> Door for Plain<H> {
-    async fn serve(&self, stream: TcpStream, ends: Ends) {
-        self.0.serve(stream, Protocol::Http1, ends).await;
+    async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
+        if place.belongs_to(ClientAddr(ends.peer.ip())) {
+            self.0.serve(stream, Protocol::Http1, ends, &place).await;
+        }
     }
 }

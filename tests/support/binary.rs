@@ -28,7 +28,17 @@ pub const ANYWHERE: [(&str, &str); 4] = [
 
 /// The program in this directory; variables without their `PNM_GATEWAY__`.
 pub fn program(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plugnmeet-gateway"));
+    prepared(Command::new(PROGRAM), directory, arguments, variables)
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_plugnmeet-gateway");
+
+fn prepared(
+    mut command: Command,
+    directory: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Command {
     command.args(arguments).current_dir(directory);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PNM_GATEWAY") {
@@ -68,7 +78,23 @@ pub struct Serving {
 impl Serving {
     /// Started with `log.format = "json"`, and announced.
     pub async fn start(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = program(directory, arguments, variables).spawn().unwrap();
+        Self::announced(program(directory, arguments, variables)).await
+    }
+
+    /// As `start`, with no more descriptors than these.
+    pub async fn with_open_files(
+        files: u32,
+        directory: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\""), PROGRAM]);
+        Self::announced(prepared(shell, directory, arguments, variables)).await
+    }
+
+    async fn announced(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut serving = Self {
             stdout: BufReader::new(child.stdout.take().unwrap()).lines(),
             stderr: child.stderr.take().unwrap(),
@@ -81,6 +107,11 @@ impl Serving {
         serving.https = addr.split(',').next().unwrap().parse().unwrap();
         serving.says("Try next").await;
         serving
+    }
+
+    /// What the system knows it by.
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap()
     }
 
     /// Waits for a message that begins like this, and gives it whole.
@@ -105,7 +136,7 @@ impl Serving {
 
     /// Sends a signal by its name.
     pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().unwrap().to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().await;
         assert!(sent.unwrap().success());
     }

@@ -70,6 +70,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"0\" is no number of threads",
         "write how many: 1 to 256, or \"auto\" for one for each core",
     ),
+    (
+        "limits.connections",
+        "-1",
+        "-1 is no number of connections",
+        "write how many: 1 to 1000000, or 0 for any number",
+    ),
     ("tls.certs", "\"\"", "\"\" is no path", "write a path"),
     (
         "log.level",

@@ -156,7 +156,7 @@ name = 'lms'
 
 #[test]
 fn an_unknown_key_is_told_with_the_one_that_was_meant() {
-    let known = "[limits] has user, room, caller, failures, renewal, design, store, redis_timeout, replicas";
+    let known = "[limits] has connections, user, room, caller, failures, renewal, design, store, redis_timeout, replicas";
     let cases = [
         (
             "[limits]\nusr = '1/min'",

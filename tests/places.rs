@@ -1,0 +1,243 @@
+//! Places of client connections, over real sockets and under real limits of open files: nobody who does nothing keeps
+//! others out, and a request that is in finds a descriptor for its upstream.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use support::{
+    Gateway,
+    binary::{ANYWHERE, Serving},
+    client::Client,
+    raw::{Ended, Raw, RawUpstream, header},
+};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    sync::Barrier,
+    time::{Instant, sleep, timeout},
+};
+use tokio_rustls::client::TlsStream;
+
+/// What a busy machine may take for what costs nothing.
+const AT_ONCE: Duration = Duration::from_secs(3);
+const GET: &str = "GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// A gateway with so many descriptors, whose one upstream is here.
+async fn with_open_files(folder: &Path, files: u32, upstream: &RawUpstream) -> (Serving, Client) {
+    let server = upstream.url();
+    let variables = [
+        &ANYWHERE[..],
+        &[("LISTEN__THREADS", "2"), ("UPSTREAMS__SERVER", &server)],
+    ]
+    .concat();
+    let serving = Serving::with_open_files(files, folder, &["serve"], &variables).await;
+    let client = Client::trusting(&folder.join("certs/development.pem"), serving.https);
+    (serving, client)
+}
+
+/// Whether the gateway has closed it by now.
+async fn is_closed(connection: &mut Raw<TlsStream<TcpStream>>) -> bool {
+    matches!(
+        timeout(Duration::from_millis(1), connection.some()).await,
+        Ok(Err(_))
+    )
+}
+
+#[tokio::test]
+async fn idle_connections_of_one_address_keep_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = RawUpstream::content().await;
+    let (mut serving, client) = with_open_files(folder.path(), 512, &upstream).await;
+    let mut idle = Vec::new();
+    let mut silent = Vec::new();
+    for nth in 0..491 {
+        // One in three has not even begun to shake hands.
+        if nth % 3 == 0 {
+            silent.push(TcpStream::connect(serving.https).await.unwrap());
+        } else {
+            let mut connection = client.raw().await;
+            connection
+                .send("GET /healthCheck HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .await;
+            assert_eq!(connection.answer().await.status, 200);
+            idle.push(connection);
+        }
+    }
+    let started = Instant::now();
+    let mut newcomer = client.raw().await;
+    newcomer.send(GET).await;
+    assert_eq!(newcomer.answer().await.status, 200);
+    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+
+    // Whoever was idle for the longest went, and whoever came last is still there.
+    assert!(is_closed(&mut idle[0]).await);
+    assert!(!is_closed(idle.last_mut().unwrap()).await);
+    let warning = serving.says("Places for client connections run short").await;
+    assert!(warning.contains("LimitNOFILE"), "{warning}");
+    let line = serving.said.lines().last().unwrap();
+    assert!(
+        line.contains("\"count\":") && line.contains("\"level\":\"WARN\""),
+        "{line}"
+    );
+    assert_eq!(serving.said.matches("LimitNOFILE").count(), 1, "{}", serving.said);
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_at_all_keep_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = RawUpstream::content().await;
+    let (serving, client) = with_open_files(folder.path(), 512, &upstream).await;
+    let mut silent = Vec::new();
+    for _ in 0..600 {
+        silent.push(TcpStream::connect(serving.https).await.unwrap());
+    }
+    let started = Instant::now();
+    let mut newcomer = client.raw().await;
+    newcomer.send(GET).await;
+    assert_eq!(newcomer.answer().await.status, 200);
+    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn whoever_is_in_finds_a_descriptor_for_its_upstream() {
+    const AT_A_TIME: usize = 30;
+    let folder = tempfile::tempdir().unwrap();
+    let together = Arc::new(Barrier::new(AT_A_TIME));
+    let upstream = {
+        let together = Arc::clone(&together);
+        RawUpstream::acting(move |_, mut connection| {
+            let together = Arc::clone(&together);
+            async move {
+                // All are under way at the same moment, each on a connection of its own.
+                together.wait().await;
+                connection
+                    .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    .await;
+            }
+        })
+        .await
+    };
+    let (serving, client) = with_open_files(folder.path(), 128, &upstream).await;
+    let mut idle = Vec::new();
+    for _ in 0..120 {
+        idle.push(TcpStream::connect(serving.https).await.unwrap());
+    }
+    let requests: Vec<_> = (0..AT_A_TIME)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.ask_raw(GET).await.status })
+        })
+        .collect();
+    for request in requests {
+        assert_eq!(request.await.unwrap(), 200);
+    }
+}
+
+/// A client behind a balancer that says whose connection it is.
+async fn from(gateway: &Gateway, client: &str) -> std::io::Result<Raw<TcpStream>> {
+    let mut stream = TcpStream::connect(gateway.https).await?;
+    stream
+        .write_all(format!("PROXY TCP4 {client} 203.0.113.9 4242 443\r\n").as_bytes())
+        .await?;
+    Ok(Raw::over(stream))
+}
+
+/// Is a connection from this client taken? Nothing is sent on it beside the header.
+async fn is_taken(gateway: &Gateway, client: &str) -> Option<Raw<TcpStream>> {
+    let mut connection = from(gateway, client).await.unwrap();
+    let ended = timeout(Duration::from_millis(300), connection.some()).await;
+    ended.is_err().then_some(connection)
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_connections_and_others_have_theirs() {
+    let gateway = Gateway::with(
+        "limits.connections = 2\nlisten.proxy_protocol = true\ntrust.proxies = ['127.0.0.1', '10.0.0.0/8']",
+    )
+    .await;
+    let first = is_taken(&gateway, "192.0.2.7").await.unwrap();
+    let _second = is_taken(&gateway, "192.0.2.7").await.unwrap();
+    assert!(is_taken(&gateway, "192.0.2.7").await.is_none());
+    let _neighbour = is_taken(&gateway, "192.0.2.8").await.unwrap();
+    // A trusted proxy behind the balancer is many clients.
+    let mut proxys = Vec::new();
+    for _ in 0..4 {
+        proxys.push(is_taken(&gateway, "10.0.0.1").await.unwrap());
+    }
+    // A place that is left is free again.
+    drop(first);
+    sleep(Duration::from_millis(300)).await;
+    is_taken(&gateway, "192.0.2.7").await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_balancer_the_socket_says_whose_a_connection_is() {
+    let gateway = Gateway::with("limits.connections = 1").await;
+    let first = gateway.client().raw().await;
+    let mut second = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
+    assert!(matches!(second.try_send("\x16").await, Ok(()) | Err(_)));
+    let (bytes, ended) = second.rest().await;
+    assert!(bytes.is_empty() && matches!(ended, Ended::Cleanly | Ended::Broken));
+    drop(first);
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(gateway.get("/", &[]).await.status, 302);
+
+    // Those of a trusted proxy are many clients', and 0 is any number.
+    for toml in [
+        "limits.connections = 1\ntrust.proxies = ['127.0.0.1']",
+        "limits.connections = 0",
+    ] {
+        let gateway = Gateway::with(toml).await;
+        let (client, mut there) = (gateway.client(), Vec::new());
+        for _ in 0..5 {
+            there.push(client.raw().await);
+        }
+        assert_eq!(there.len(), 5);
+    }
+}
+
+/// The connection is HTTP's no more, and still somebody's.
+#[tokio::test]
+async fn a_websocket_keeps_the_place_of_its_connection() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        let key = header(&head, "sec-websocket-key").unwrap();
+        let digest = aws_lc_rs::digest::digest(
+            &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+            format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
+        );
+        let accept = BASE64_STANDARD.encode(digest);
+        connection
+            .send(format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
+            ))
+            .await;
+        connection.rest().await;
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "limits.connections = 1").await;
+    let mut socket = gateway.client().raw().await;
+    socket
+        .send(
+            "GET /livekit/rtc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .await;
+    assert_eq!(socket.answer().await.status, 101);
+    sleep(Duration::from_millis(300)).await;
+    let mut second = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
+    second.try_send("\x16").await.ok();
+    assert!(second.rest().await.0.is_empty());
+    drop(socket);
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(gateway.get("/", &[]).await.status, 302);
+}
