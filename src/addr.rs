@@ -15,7 +15,7 @@ use ipnet::IpNet;
 pub struct ClientAddr(pub IpAddr);
 
 impl ClientAddr {
-    /// What one household or server has: an IPv4 address, or an IPv6 /64 (product.md "Limits").
+    /// What one household or server has: an IPv4 address, or an IPv6 /64.
     pub fn prefix(self) -> IpAddr {
         match self.0 {
             IpAddr::V4(_) => self.0,

@@ -1,7 +1,7 @@
 //! Who was removed from a meeting and blocked in it, as far as that went by here.
 //!
-//! The server asks its own list at two of its doors alone, and one of the others takes a block away (contract.md section
-//! 4). So it is remembered here too, until that meeting has ended.
+//! The server asks its own list at two of its doors alone, and one of the others takes a block away (docs/plugnmeet.md
+//! section 4). So it is remembered here too, until that meeting has ended.
 //!
 //! A user is known by what the platform calls them as well, where a door makes up a new id at each join: a block on the
 //! one is a block on the other. And who is blocked in a room is blocked in its breakout rooms.
@@ -9,8 +9,6 @@
 //! INVARIANT: bounded; what is oldest goes first. Only what the server has agreed to adds anything.
 //!
 //! Not here: whether the meeting still runs (`crate::issue`).
-//!
-//! Source: product.md "Session handoff" 4.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -128,7 +126,8 @@ impl Blocks {
     }
 }
 
-/// The room to which a breakout room belongs, by the form of its id: that of the room, and a UUID (contract.md section 5).
+/// The room to which a breakout room belongs, by the form of its id: that of the room, and a UUID (docs/plugnmeet.md
+/// section 5).
 pub fn parent_of(room_id: &str) -> Option<&str> {
     const UUID: usize = 36;
     let (parent, id) = room_id.split_at_checked(room_id.len().checked_sub(UUID + 1)?)?;

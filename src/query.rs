@@ -1,8 +1,8 @@
 //! Query strings, read as a browser's `URLSearchParams` reads them and changed without touching what stays.
 //!
-//! The client takes its token and its design from `location.search` through `URLSearchParams` (contract.md section 6),
-//! so a name spelled `access%5Ftoken` counts, `+` is a blank, and bytes that are no UTF-8 become U+FFFD. What is kept is
-//! kept byte for byte and in order.
+//! The client takes its token and its design from `location.search` through `URLSearchParams` (docs/plugnmeet.md
+//! section 6), so a name spelled `access%5Ftoken` counts, `+` is a blank, and bytes that are no UTF-8 become U+FFFD.
+//! What is kept is kept byte for byte and in order.
 
 use std::borrow::Cow;
 

@@ -7,8 +7,6 @@
 //! INVARIANT: bounded. What is longest untouched goes first, and only who holds a genuine token adds anything.
 //!
 //! Not here: the rules (`crate::handoff`, `crate::issue`).
-//!
-//! Source: product.md "Session handoff".
 
 use std::{
     collections::HashMap,

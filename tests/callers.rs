@@ -250,7 +250,7 @@ async fn nothing_but_a_json_object_is_signed_anew() {
     assert_eq!(server.only_request().header("api-key"), Some("plugnmeet"));
 }
 
-/// contract.md section 1: of an upload the room's id is signed, and not the body.
+/// docs/plugnmeet.md section 1: of an upload the room's id is signed, and not the body.
 #[tokio::test]
 async fn a_callers_upload_is_signed_anew_by_its_room() {
     let server = plugnmeet::server().await;
@@ -365,7 +365,7 @@ async fn a_double_click_is_one_call_and_nothing_is_kept_after_its_answer() {
     assert_eq!(call_of(&gateway, &later), "1");
 }
 
-/// contract.md section 0.6: with `auto_gen_user_id` each of them is somebody else.
+/// docs/plugnmeet.md section 0.6: with `auto_gen_user_id` each of them is somebody else.
 #[tokio::test]
 async fn a_token_for_another_user_than_was_sent_is_shared_with_nobody() {
     let calls = Arc::new(AtomicUsize::new(0));
@@ -533,7 +533,7 @@ async fn a_flood_of_one_callers_users_leaves_the_others_alone() {
     assert_eq!(answer.status, 200);
 }
 
-/// contract.md section 0.1: another spelling reaches the same handler, and throws the same user out.
+/// docs/plugnmeet.md section 0.1: another spelling reaches the same handler, and throws the same user out.
 #[tokio::test]
 async fn another_spelling_of_the_path_is_the_same_call() {
     let calls = Arc::new(AtomicUsize::new(0));

@@ -242,7 +242,7 @@ async fn what_can_not_be_held_to_rooms_stays_closed_and_says_so() {
     assert!(server.saw_nothing());
 }
 
-/// contract.md section 5: `PARENT-UUID`.
+/// docs/plugnmeet.md section 5: `PARENT-UUID`.
 #[tokio::test]
 async fn breakout_rooms_of_its_rooms_are_its_own_and_rooms_of_longer_names_are_not() {
     let server = server().await;

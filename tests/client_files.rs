@@ -114,7 +114,7 @@ async fn who_waits_for_the_client_is_told_so_in_their_language() {
     assert_eq!(tags.len(), 4 * 4);
 }
 
-/// Browsers ask for it by themselves; the server behind us has one too (contract.md section 8).
+/// Browsers ask for it by themselves; the server behind us has one too (docs/plugnmeet.md section 8).
 #[tokio::test]
 async fn the_icon_is_the_clients_or_our_own() {
     let of = |names: &[(&str, &str)]| folder_of(&[&[("index.html", INDEX)], names].concat());
@@ -402,7 +402,7 @@ async fn files_are_read_and_not_written_to() {
     assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD"));
 }
 
-/// contract.md section 12: LTI pages name `/assets` whatever the mount.
+/// docs/plugnmeet.md section 12: LTI pages name `/assets` whatever the mount.
 #[tokio::test]
 async fn assets_are_at_the_root_too_and_nothing_else_is() {
     let folder = client();

@@ -495,7 +495,7 @@ async fn a_secret_at_the_key_of_its_file_is_not_printed() {
     }
 }
 
-/// The server checks the address of a launch without its port (contract.md section 5).
+/// The server checks the address of a launch without its port (docs/plugnmeet.md section 5).
 #[tokio::test]
 async fn an_origin_with_a_port_is_warned_about_as_lti_fails_there() {
     let folder = empty();

@@ -74,7 +74,7 @@ fn assert_refused(answer: &Answer, words: &str) {
 
 // --- named designs ---
 
-/// The client reads `custom_design` alone (contract.md section 7), so that is what the address has in the end.
+/// The client reads `custom_design` alone (docs/plugnmeet.md section 7), so that is what the address has in the end.
 #[tokio::test]
 async fn a_name_in_a_link_becomes_the_design_in_its_place() {
     let gateway = Gateway::with(NAMED).await;

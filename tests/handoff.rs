@@ -273,7 +273,7 @@ async fn a_single_empty_token_is_none() {
 
 // --- bad tokens ---
 
-/// The server's own leeway of 60 s at either end (contract.md section 0.9).
+/// The server's own leeway of 60 s at either end (docs/plugnmeet.md section 0.9).
 #[tokio::test]
 async fn a_token_has_a_minute_of_leeway_at_either_end() {
     let gateway = Gateway::embedded().await;
@@ -566,7 +566,7 @@ async fn a_location_is_never_made_of_a_header() {
     assert_eq!((answer.status, answer.header("set-cookie")), (421, None));
 }
 
-/// LiveKit has an `access_token` of its own (contract.md section 5).
+/// LiveKit has an `access_token` of its own (docs/plugnmeet.md section 5).
 #[tokio::test]
 async fn other_upstreams_keep_their_access_token() {
     let livekit = Upstream::answering("livekit").await;
@@ -911,7 +911,7 @@ async fn a_good_design_stays_as_it_came() {
     }
 }
 
-/// contract.md section 7: an empty one is none to the client either.
+/// docs/plugnmeet.md section 7: an empty one is none to the client either.
 #[tokio::test]
 async fn an_empty_design_is_none() {
     for on_invalid in ["reject", "strip"] {
@@ -1291,7 +1291,7 @@ async fn the_21st_bad_link_is_429_and_a_good_one_still_passes() {
     assert_eq!(gateway.get("/?access_token=a.b.c", &[]).await.status, 401);
 }
 
-/// contract.md section 0.9: the server takes it for another minute, and so does the cookie.
+/// docs/plugnmeet.md section 0.9: the server takes it for another minute, and so does the cookie.
 #[tokio::test]
 async fn a_token_within_the_leeway_gets_a_cookie_that_lasts_as_long() {
     let gateway = Gateway::with("session.renew_grace = '0s'").await;

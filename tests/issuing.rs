@@ -153,7 +153,7 @@ async fn a_body_with_a_wrong_signature_reaches_nobody() {
 /// Headers, and what the server says to them.
 type Row<'a> = (&'a [(&'a str, &'a str)], (&'a str, &'a str));
 
-/// contract.md section 1: the order and the words are the server's.
+/// docs/plugnmeet.md section 1: the order and the words are the server's.
 #[tokio::test]
 async fn the_headers_are_asked_for_in_the_servers_order_and_words() {
     let server = plugnmeet::server().await;
@@ -318,7 +318,7 @@ async fn a_chunked_body_is_taken_and_one_that_grows_too_large_is_413() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// contract.md section 1: auth comes before the route, and the route's 404 is text.
+/// docs/plugnmeet.md section 1: auth comes before the route, and the route's 404 is text.
 #[tokio::test]
 async fn any_other_method_with_a_good_signature_is_the_servers_text_404() {
     let server = plugnmeet::server().await;
@@ -348,7 +348,7 @@ async fn any_other_method_with_a_good_signature_is_the_servers_text_404() {
     assert!(server.saw_nothing());
 }
 
-/// contract.md section 0.1: the server's router takes them for one endpoint, so they share one limit.
+/// docs/plugnmeet.md section 0.1: the server's router takes them for one endpoint, so they share one limit.
 #[tokio::test]
 async fn every_spelling_of_the_path_is_the_same_endpoint() {
     let server = plugnmeet::server().await;
@@ -465,7 +465,7 @@ async fn a_server_that_is_down_is_502_in_the_servers_json() {
     assert_refused(&answer, 502, "INTERNAL_SERVER_ERROR");
 }
 
-/// contract.md section 3: a second token would throw the user out.
+/// docs/plugnmeet.md section 3: a second token would throw the user out.
 #[tokio::test]
 async fn a_request_that_broke_off_is_never_sent_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -505,7 +505,7 @@ async fn body_of(stream: &mut TcpStream) -> Option<String> {
     text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
 }
 
-/// Bodies that real decoders and validators judged (contract.md section 2).
+/// Bodies that real decoders and validators judged (docs/plugnmeet.md section 2).
 #[tokio::test]
 async fn a_body_is_judged_as_the_server_judges_it() {
     let server = plugnmeet::server().await;
@@ -578,7 +578,7 @@ async fn a_body_is_judged_as_the_server_judges_it() {
     }
 }
 
-/// contract.md section 3: the server looks at the block list and at the room first.
+/// docs/plugnmeet.md section 3: the server looks at the block list and at the room first.
 #[tokio::test]
 async fn names_that_the_server_keeps_for_itself_are_for_the_issuer_to_judge() {
     let not_active = r#"{"status":false,"msg":"room is not active","status_code":"ROOM_NOT_FOUND"}"#;
@@ -625,7 +625,7 @@ async fn names_that_the_server_keeps_for_itself_are_for_the_issuer_to_judge() {
     assert_eq!(server.requests().len(), 4);
 }
 
-/// contract.md section 0.6: the room may make up ids of its own.
+/// docs/plugnmeet.md section 0.6: the room may make up ids of its own.
 #[tokio::test]
 async fn an_empty_or_odd_user_id_is_for_the_issuer_to_judge() {
     let server = Upstream::answering(r#"{"status":true}"#).await;
@@ -658,7 +658,7 @@ async fn an_empty_or_odd_user_id_is_for_the_issuer_to_judge() {
     }
 }
 
-/// contract.md section 4: these claims, in this order, and no others.
+/// docs/plugnmeet.md section 4: these claims, in this order, and no others.
 #[tokio::test]
 async fn an_embedded_token_has_the_servers_exact_claims() {
     let gateway = Gateway::embedded().await;
@@ -886,7 +886,7 @@ const API_PATHS: [&str; 11] = [
     "/healthCheck",
 ];
 
-/// contract.md section 8: a preflight is answered before anyone asks for a signature.
+/// docs/plugnmeet.md section 8: a preflight is answered before anyone asks for a signature.
 #[tokio::test]
 async fn a_preflight_is_answered_as_the_server_answers_it_and_reaches_nobody() {
     let server = plugnmeet::server().await;

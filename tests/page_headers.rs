@@ -74,7 +74,7 @@ async fn the_clients_page_may_do_what_a_meeting_needs() {
     let gateway = Gateway::with(&format!("[client]\npath = '{path}'\n")).await;
     let answer = page_of(&gateway).await;
     let policy = answer.header(CSP).unwrap();
-    // contract.md section 7, with what meetings need beside it.
+    // docs/plugnmeet.md section 7, with what meetings need beside it.
     let expected = format!(
         "default-src 'self'; script-src {origin}/conference/assets/ {origin}/assets/ 'wasm-unsafe-eval' \
          https://www.youtube.com/iframe_api https://www.youtube.com/s/player/; worker-src 'self' blob:; style-src \
@@ -214,7 +214,8 @@ async fn pages_of_ours_run_nothing_and_are_embedded_by_nobody() {
     }
 }
 
-/// contract.md section 8, CORS: plugins load the client's scripts, fonts and workers into pages of their own origin.
+/// docs/plugnmeet.md section 8, CORS: plugins load the client's scripts, fonts and workers into pages of their own
+/// origin.
 #[tokio::test]
 async fn files_can_be_used_from_other_origins_and_so_can_their_errors() {
     let client = client();
@@ -374,8 +375,8 @@ async fn serving(headers: &'static [(&'static str, &'static str)]) -> Upstream {
     .await
 }
 
-/// contract.md section 8: the server says `attachment` of every download, but nobody has to believe it. Chromium shows a PDF
-/// in a sandbox too.
+/// docs/plugnmeet.md section 8: the server says `attachment` of every download, but nobody has to believe it. Chromium
+/// shows a PDF in a sandbox too.
 #[tokio::test]
 async fn a_download_is_no_page_of_ours() {
     const PAGE: (&str, &str) = ("content-type", "text/html; charset=utf-8");
@@ -404,7 +405,7 @@ async fn a_download_is_no_page_of_ours() {
     }
 }
 
-/// It asks for the API secret (contract.md section 8).
+/// It asks for the API secret (docs/plugnmeet.md section 8).
 #[tokio::test]
 async fn an_exposed_login_page_is_framed_by_nobody_and_sends_nothing_elsewhere() {
     let server = serving(&[

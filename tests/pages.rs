@@ -321,7 +321,7 @@ async fn a_page_leads_to_where_links_are_handed_out() {
     assert!(!page.text().contains("<a "), "{}", page.text());
 }
 
-/// SDKs break on what the server's answers lack (contract.md section 0.4).
+/// SDKs break on what the server's answers lack (docs/plugnmeet.md section 0.4).
 #[tokio::test]
 async fn machines_are_told_nothing_of_it() {
     let gateway = Gateway::with("session.login_url = 'https://lms.example.org/login'").await;

@@ -464,7 +464,7 @@ async fn prefixes_are_taken_off_but_for_whip_and_a_token_there_is_none_of_ours()
     }
 }
 
-/// product.md "URL space": their operators' pages are behind the same prefix.
+/// Their operators' pages are behind the same prefix.
 #[tokio::test]
 async fn what_lies_beside_meetings_at_an_upstream_is_404_unless_it_is_exposed() {
     const BESIDE: [(&str, &[&str]); 3] = [
@@ -801,7 +801,7 @@ async fn without_their_upstream_paths_are_404() {
     assert!(server.saw_nothing());
 }
 
-/// contract.md section 0.1: its router ignores case and a trailing slash, so we do where a path is guarded.
+/// docs/plugnmeet.md section 0.1: its router ignores case and a trailing slash, so we do where a path is guarded.
 #[tokio::test]
 async fn whatever_the_server_takes_for_a_guarded_endpoint_is_guarded_here() {
     let upstream = Upstream::answering("reached").await;
@@ -941,7 +941,7 @@ async fn plain(addr: std::net::SocketAddr, request: &str) -> support::raw::RawAn
     connection.answer().await
 }
 
-/// contract.md section 8: the server takes every method there.
+/// docs/plugnmeet.md section 8: the server takes every method there.
 #[tokio::test]
 async fn the_servers_health_is_asked_for_with_any_method() {
     let upstream = Upstream::answering("Healthy").await;

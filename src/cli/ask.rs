@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::{proxy, reply::BoxError};
 
-/// For all of it: plugnmeet-server may take 20 s for a token (contract.md section 0.20).
+/// For all of it: plugnmeet-server may take 20 s for a token (docs/plugnmeet.md section 0.20).
 const TIME: Duration = Duration::from_secs(30);
 
 /// More than any answer of getJoinToken.

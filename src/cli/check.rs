@@ -6,7 +6,7 @@
 use super::Refused;
 use crate::config::{Config, IssuerMode, Problem, Problems};
 
-/// The "Custom CSS URL" of a learning platform lies on the platform's own host (contract.md section 7).
+/// The "Custom CSS URL" of a learning platform lies on the platform's own host (docs/plugnmeet.md section 7).
 const NO_CSS_HOSTS: &str = "note: design.css_hosts is empty, so that the style sheet of a learning platform, its \
                             \"Custom CSS URL\", is taken out of designs; name the platform's host there";
 

@@ -5,8 +5,6 @@
 //!
 //! Standard error has a line for everything that is wrong, unknown to the client or hard to read; standard output has the verdict or, if asked
 //! for, the design as it would be used: without what is wrong, each colour in its canonical spelling.
-//!
-//! Source: product.md "`custom_design`".
 
 use std::path::Path;
 

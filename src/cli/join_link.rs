@@ -1,6 +1,6 @@
 //! `join-link`: a link for one participant, by asking the running gateway as an integrator would.
 //!
-//! Source: contract.md section 3 (the request), product.md "Session handoff" (the link).
+//! Source: docs/plugnmeet.md section 3 (the request).
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},

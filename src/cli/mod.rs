@@ -13,8 +13,6 @@
 //! standard output, everything else to standard error.
 //!
 //! The only reader of the environment.
-//!
-//! Source: product.md "Configuration and commands".
 
 mod arguments;
 mod ask;

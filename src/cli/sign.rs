@@ -2,7 +2,7 @@
 //!
 //! The bytes are signed as they are, a line end at their end included.
 //!
-//! Source: contract.md section 1.
+//! Source: docs/plugnmeet.md section 1.
 
 use std::path::Path;
 

@@ -51,7 +51,7 @@ const NAME: Kind<String> = Kind::new("write a short name of letters, digits, - a
     }
 });
 
-/// A room id (contract.md section 3), in which `*` stands for any text.
+/// A room id (docs/plugnmeet.md section 3), in which `*` stands for any text.
 const ROOMS: Kind<String> = Kind::new("write room ids, in which * stands for any text", |text| {
     let sound = !text.is_empty()
         && text

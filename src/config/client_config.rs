@@ -3,8 +3,6 @@
 //! Two keys follow from the rest of the configuration and can't be written here, so that they can't be wrong; but the
 //! client's files may be used from another origin, a CDN's.
 //! A variable holds an inline table: `PNM_GATEWAY__CLIENT__CONFIG='{ disableDarkMode = true }'`.
-//!
-//! Source: product.md "Client files".
 
 use serde_json::{Map, Number, Value};
 use toml::{

@@ -1,8 +1,6 @@
 //! `[designs.NAME]`: the operator's own designs, a table for each, with the keys of `custom_design`.
 //!
 //! Whose hosts they name is the operator's affair; that no value leaves its place on the page is not.
-//!
-//! Source: product.md "`custom_design`".
 
 use std::collections::BTreeMap;
 

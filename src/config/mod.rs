@@ -11,8 +11,6 @@
 //!
 //! Not here: reading the environment (`crate::cli`), turning sections into the rooms' settings (`crate::gateway`).
 //! Paths are those of the working directory, as everywhere on a command line.
-//!
-//! Source: product.md "Configuration and commands".
 
 mod address;
 mod callers;

@@ -1,6 +1,6 @@
 //! The path under which the client lives: clean, and not the server's.
 //!
-//! Sources: product.md "URL space", contract.md section 8 (the server's paths; it ignores case).
+//! Source: docs/plugnmeet.md section 8 (the server's paths; it ignores case).
 
 use super::kind::{Kind, Refusal};
 

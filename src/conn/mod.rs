@@ -2,7 +2,7 @@
 //!
 //! This is the one door to hyper's server.
 //!
-//! Sources: RFC 9112 (messages and connections), RFC 9113 (HTTP/2), product.md "Forwarding".
+//! Sources: RFC 9112 (messages and connections), RFC 9113 (HTTP/2).
 
 mod bad_head;
 mod batch;

@@ -3,8 +3,8 @@
 //! The two of the camera column are compared with the client's own words and pasted nowhere; a word that it does not know
 //! it ignores.
 //!
-//! Sources: contract.md section 7; the deprecated two are in the protocol's `CustomDesignParams`; plugNmeet-client
-//! `useClientCustomization.tsx` and `roomSettings.ts` (the words of the camera column).
+//! Sources: docs/plugnmeet.md section 7; the deprecated two are in the protocol's `CustomDesignParams`;
+//! plugNmeet-client `useClientCustomization.tsx` and `roomSettings.ts` (the words of the camera column).
 
 /// What a field's value is, and with it how it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

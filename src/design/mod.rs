@@ -19,7 +19,7 @@
 //!
 //! Not here: finding and decoding the parameter, the page that shows a refusal.
 //!
-//! Sources: contract.md section 7 (keys and where each value goes), product.md "`custom_design`".
+//! Source: docs/plugnmeet.md section 7 (keys and where each value goes).
 
 mod address;
 mod breach;
@@ -56,7 +56,7 @@ pub use self::settings::{DesignProblem, DesignSettings, OnInvalid};
 pub use self::verdict::{Design, Report, Verdict};
 use self::{field::Kind, operator::OwnWords};
 
-/// The parameter that carries a design (contract.md section 7).
+/// The parameter that carries a design (docs/plugnmeet.md section 7).
 pub const DESIGN_PARAMETER: &str = "custom_design";
 
 /// The running checker.

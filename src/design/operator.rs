@@ -6,7 +6,7 @@
 //! space in other places makes it no other design either, but then the operator's own text takes its place, as white space
 //! within a value may mean something.
 //!
-//! Source: contract.md section 7 (what recorders bring).
+//! Source: docs/plugnmeet.md section 7 (what recorders bring).
 
 use serde_json::{Map, Value};
 use url::{Host, Url};

@@ -5,7 +5,7 @@
 //!
 //! For tests alone; the fuzz target of the design includes this file, so it uses nothing of the house.
 //!
-//! Source: contract.md section 7 (where each value goes).
+//! Source: docs/plugnmeet.md section 7 (where each value goes).
 
 use std::fmt::Write as _;
 

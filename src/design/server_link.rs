@@ -4,7 +4,7 @@
 //! Who made the meeting gave the design to the server, and who joins can't mend it: bad fields go, whatever
 //! `design.on_invalid` says.
 //!
-//! Sources: product.md "`custom_design`", contract.md sections 0.19 and 7.
+//! Sources: docs/plugnmeet.md sections 0.19 and 7.
 
 use serde_json::{Deserializer, value::RawValue};
 

@@ -2,7 +2,7 @@
 //!
 //! The client's own default for the latter is `/assets`, so under a mount all translations would be lost.
 //!
-//! Sources: contract.md sections 0.2 and 12.
+//! Sources: docs/plugnmeet.md sections 0.2 and 12.
 
 use std::fs;
 

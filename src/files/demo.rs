@@ -2,8 +2,6 @@
 //! the whole way work before installing anything.
 //!
 //! INVARIANT: the token itself is not shown.
-//!
-//! Source: product.md "Configuration and commands".
 
 use hyper::{Method, Response, StatusCode};
 use maud::{Markup, html};

@@ -1,7 +1,7 @@
 //! `/favicon.ico`: browsers ask for it wherever a page names no icon, and so do people who look at a download.
 //!
-//! The server takes the client's icon (contract.md section 8), and so does this. The client's own page names its icon by
-//! itself.
+//! The server takes the client's icon (docs/plugnmeet.md section 8), and so does this. The client's own page names its
+//! icon by itself.
 
 use super::{content::Content, stored::Stored};
 

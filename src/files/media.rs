@@ -1,6 +1,6 @@
 //! What a file's name says of it: its media type, whether it can be made smaller, and how long a browser may keep it.
 //!
-//! Sources: contract.md section 12 "MIME" and "Hashed names".
+//! Source: docs/plugnmeet.md section 12 "MIME" and "Hashed names".
 
 use std::path::Path;
 

@@ -22,7 +22,7 @@
 //!
 //! Not here: which path is a file's (`crate::route`), the session (`crate::handoff`).
 //!
-//! Sources: product.md "Client files"; contract.md sections 0.2, 8, 12; RFC 9110.
+//! Sources: docs/plugnmeet.md sections 0.2, 8, 12; RFC 9110.
 
 mod accept;
 mod archive;

@@ -9,7 +9,7 @@ pub enum FilesProblem {
     Mount(String),
     /// The client glues paths to the origin.
     Origin(String),
-    /// A second opinion on what the gateway knows; a wrong one loses all translations (contract.md section 0.2).
+    /// A second opinion on what the gateway knows; a wrong one loses all translations (docs/plugnmeet.md section 0.2).
     OwnKey(&'static str),
     /// The folder, or something in it, can't be read.
     Unreadable(PathBuf, io::Error),

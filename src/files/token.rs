@@ -1,8 +1,9 @@
 //! The page for a frame whose browser may keep no cookie, or show scripts none: it carries the token itself, where the
 //! client will look for it. Where the cookie is to be seen the page leaves it alone.
 //!
-//! The client reads `document.cookie` (contract.md section 6), so that is what answers: nothing of the token is in an
-//! address, in storage, or anywhere that outlives the page. The ticket that brought it leaves the address here too.
+//! The client reads `document.cookie` (docs/plugnmeet.md section 6), so that is what answers: nothing of the token is
+//! in an address, in storage, or anywhere that outlives the page. The ticket that brought it leaves the address here
+//! too.
 //!
 //! SECURITY: a token is of base64url and dots alone (`crate::token`), so it can end neither the text nor the script.
 

@@ -2,8 +2,6 @@
 //!
 //! Sealed for one question about one thing, so that a form of another time, another session or another link answers
 //! nothing, and a page that only sends people somewhere can't answer for them.
-//!
-//! Source: product.md "Session handoff" 6.
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,8 @@
 //! A site nearby may have set a cookie of the same name: for the parent domain, for another path, under a name that a
 //! lenient parser takes for ours. The client would take the first that it finds, so they are told from ours and cleared.
 //!
-//! Sources: contract.md section 6; RFC 6265 sections 4.1.2, 5.4 and 6.1; RFC 6265bis section 5.7 (nameless cookies).
+//! Sources: docs/plugnmeet.md section 6; RFC 6265 sections 4.1.2, 5.4 and 6.1; RFC 6265bis section 5.7 (nameless
+//! cookies).
 
 use std::net::IpAddr;
 
@@ -41,7 +42,7 @@ pub(super) struct Written<'a> {
     pub http_only: bool,
 }
 
-/// Not encoded: the client takes its token from `document.cookie`, verbatim (contract.md sections 0.10 and 6).
+/// Not encoded: the client takes its token from `document.cookie`, verbatim (docs/plugnmeet.md sections 0.10 and 6).
 pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, HandoffError> {
     let mut cookie = Cookie::build((written.name, written.value))
         .path(written.path)

@@ -8,7 +8,7 @@
 //!
 //! Not here: what a design may be (`crate::design`).
 //!
-//! Source: contract.md section 7 (where the client looks), product.md "`custom_design`".
+//! Source: docs/plugnmeet.md section 7 (where the client looks).
 
 use super::{Handoff, HandoffError, Visit, cookie::Cookies};
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
 /// The parameter that names one of the operator's.
 const NAME_PARAMETER: &str = "design";
 
-/// Who records and streams, by names that no person has (contract.md section 3); the server alone makes such a token
-/// hidden.
+/// Who records and streams, by names that no person has (docs/plugnmeet.md section 3); the server alone makes such a
+/// token hidden.
 const BOTS: [&str; 2] = ["RECORDER_BOT", "RTMP_BOT"];
 
 /// How many fields a line in the log names.

@@ -8,8 +8,6 @@
 //! not logged, and is shown shortened and with invisible characters escaped (`crate::design::Breach`).
 //!
 //! Not here: what a design may be (`crate::design`).
-//!
-//! Source: product.md "`custom_design`".
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -6,8 +6,6 @@
 //!
 //! INVARIANT: no loop. Whoever comes back from `session.login_url` with a new link and again without a cookie is told
 //! that cookies are blocked.
-//!
-//! Source: product.md "Session handoff" 3 and 6.
 
 use super::{Handed, Handoff, HandoffError, Session, Visit, fetch, session::shown};
 use crate::{design::Design, token::Unverified};

@@ -16,7 +16,7 @@
 //! Not here: checking a token (`crate::token`) or a design (`crate::design`), choosing the route (`crate::route`), the
 //! page itself (`crate::files`), whether a session may go on (`crate::issue`).
 //!
-//! Sources: product.md "Session handoff", contract.md sections 0.10 to 0.13, 6 and 7, RFC 9110 section 15.4.4 (303).
+//! Sources: docs/plugnmeet.md sections 0.10 to 0.13, 6 and 7, RFC 9110 section 15.4.4 (303).
 
 mod companion;
 mod confirm;
@@ -65,7 +65,7 @@ use crate::{
     token::{BadToken, Claims, TokenKeys, Unverified, Verified},
 };
 
-/// The parameter that carries the token (contract.md section 6).
+/// The parameter that carries the token (docs/plugnmeet.md section 6).
 pub const TOKEN_PARAMETER: &str = "access_token";
 
 /// No meeting of the server's has this id.

@@ -1,6 +1,4 @@
 //! The cookies that a session has: what is in them, for how long, and where they are valid.
-//!
-//! Source: product.md "Session handoff" 2 and 3.
 
 use hyper::header::HeaderValue;
 

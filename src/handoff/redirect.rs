@@ -4,7 +4,7 @@
 //! BBB's `join` writes the design behind the token as raw JSON (`crate::design` mends that), and without `bbb_join_host` an
 //! address that begins with `HTTP/1.1://`.
 //!
-//! Sources: product.md "Session handoff" 5, contract.md sections 0.19, 5 and 7.
+//! Sources: docs/plugnmeet.md sections 0.19, 5 and 7.
 
 use hyper::{HeaderMap, Response, header};
 

@@ -7,7 +7,7 @@
 //! SECURITY: only for calls of pages of our own origin. From elsewhere nobody can make a browser send `Authorization`,
 //! and what was asked by no page has no cookie to refresh.
 //!
-//! Sources: product.md "Session handoff" 4, contract.md sections 0.11 and 5.
+//! Sources: docs/plugnmeet.md sections 0.11 and 5.
 
 use hyper::{
     HeaderMap, Response,

@@ -1,5 +1,5 @@
 //! Renewal: a reload in the second hour. The cookie's token is past its end or near it, as the client keeps newer ones in
-//! memory alone (contract.md section 0.11), so it is signed anew here.
+//! memory alone (docs/plugnmeet.md section 0.11), so it is signed anew here.
 //!
 //! SECURITY: a token that is renewed once could be renewed for ever. So it is only ever the cookie's, at the session's own
 //! path, with the sealed companion beside it, which no script can read; on a page that somebody goes to, within
@@ -7,8 +7,6 @@
 //! was removed; and only in the meeting for which it was.
 //!
 //! Not here: who asked for the token, limits, blocks and the meeting (`crate::issue`).
-//!
-//! Source: product.md "Session handoff" 4.
 
 use hyper::header::HeaderValue;
 
@@ -22,7 +20,7 @@ use crate::{
 pub(super) const VALIDITY: std::ops::RangeInclusive<i64> = 60..=24 * 3600;
 
 /// What a token has left at least when a page begins with it, in seconds: the client has it renewed by the server every
-/// three minutes, and not before (contract.md section 6).
+/// three minutes, and not before (docs/plugnmeet.md section 6).
 const LEFT_AT_LEAST: i64 = 240;
 
 impl Handoff {

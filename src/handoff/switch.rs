@@ -3,8 +3,6 @@
 //!
 //! The token waits in a cookie of its own, out of every script's reach, so that the page that asks has no token in its
 //! address.
-//!
-//! Source: product.md "Session handoff" 2 (`session.scope = "mount"`).
 
 use hyper::{
     Method, Response, StatusCode,

@@ -6,8 +6,6 @@
 //!
 //! SECURITY: who has it can enter the session once, within a minute. It is in no log, as no query is, and in no `Referer`, as
 //! pages of ours send none.
-//!
-//! Source: product.md "Session handoff" 3.
 
 use serde::{Deserialize, Serialize};
 

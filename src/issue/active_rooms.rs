@@ -1,8 +1,8 @@
 //! The server's list of active rooms, cut down to a caller's own.
 //!
-//! What stays is the server's text, field by field: an SDK may throw at anything else (contract.md section 0.4).
+//! What stays is the server's text, field by field: an SDK may throw at anything else (docs/plugnmeet.md section 0.4).
 //!
-//! Source: contract.md section 8 and the recorded answers of `getActiveRoomsInfo`.
+//! Source: docs/plugnmeet.md section 8 and the recorded answers of `getActiveRoomsInfo`.
 
 use std::fmt;
 

@@ -93,7 +93,7 @@ impl Whole {
     }
 }
 
-/// HTTP 200 with the server's JSON: also for what the server refuses as an application (contract.md section 1).
+/// HTTP 200 with the server's JSON: also for what the server refuses as an application (docs/plugnmeet.md section 1).
 pub(super) fn application(message: &str, code: ServerCode) -> Response<Body> {
     json(server_json(false, message, code))
 }

@@ -8,7 +8,7 @@
 //!
 //! Not here: counting joins, reading the body (`super::doors`), what a refusal says (`super::bbb_refusal`).
 //!
-//! Sources: contract.md sections 0.17, 5 and 8; plugnmeet-server 2.4.0, its BBB controller.
+//! Sources: docs/plugnmeet.md sections 0.17, 5 and 8; plugnmeet-server 2.4.0, its BBB controller.
 
 use hyper::{
     HeaderMap, Method,

@@ -4,7 +4,7 @@
 //!
 //! Not here: who else gets its answer (`super::coalesce`).
 //!
-//! Sources: product.md "Issuing tokens" and "Limits"; contract.md sections 0.6 and 3.
+//! Sources: docs/plugnmeet.md sections 0.6 and 3.
 
 use std::sync::Arc;
 

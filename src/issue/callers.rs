@@ -2,8 +2,6 @@
 //!
 //! An integrator's request is checked with the integrator's secret and signed anew for the server's, which then never
 //! leaves this machine; so one of them can be limited, or cut off, without the others.
-//!
-//! Source: product.md "Issuing tokens".
 
 use aws_lc_rs::constant_time;
 use serde_json::value::RawValue;

@@ -1,13 +1,11 @@
 //! Identical signed requests that are under way at the same moment share one call to the server.
 //!
 //! A second token for a user who is online throws them out of the room, so a double click must not become a second call
-//! (contract.md section 3). Nothing is kept after the answer: what the server would say a moment later is the server's
-//! to say. An answer that may not be shared, a failure above all, is its own client's alone: whoever waited for it makes
-//! a call of its own then, and that once.
+//! (docs/plugnmeet.md section 3). Nothing is kept after the answer: what the server would say a moment later is the
+//! server's to say. An answer that may not be shared, a failure above all, is its own client's alone: whoever waited
+//! for it makes a call of its own then, and that once.
 //!
 //! Shared within this process: two replicas behind one balancer make two calls.
-//!
-//! Source: product.md "Issuing tokens".
 
 use std::{
     collections::HashMap,

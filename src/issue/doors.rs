@@ -7,7 +7,7 @@
 //! INVARIANT: what issues a token is read whole before any of it goes on, so that half a request never reaches the
 //! server.
 //!
-//! Sources: product.md "Issuing tokens" and "Limits"; contract.md sections 0.17, 0.19, 5 and 8.
+//! Sources: docs/plugnmeet.md sections 0.17, 0.19, 5 and 8.
 
 use bytes::Bytes;
 use http_body::Body as _;
@@ -191,7 +191,7 @@ impl Issue {
         }
         let token = match authorization(request.headers())? {
             Some(token) => token.to_owned(),
-            // The server looks here too (contract.md section 5).
+            // The server looks here too (docs/plugnmeet.md section 5).
             None => Query(request.uri().query().unwrap_or_default())
                 .only("Authorization")
                 .map_err(|_| IssueError::TwoTokens)?

@@ -1,6 +1,7 @@
 //! The embedded issuer: signs tokens itself, with the server's exact claims.
 //!
-//! Such a token opens the page and not a real room: there the server must have added the user (contract.md section 4).
+//! Such a token opens the page and not a real room: there the server must have added the user (docs/plugnmeet.md
+//! section 4).
 
 use std::{sync::Arc, time::Duration};
 

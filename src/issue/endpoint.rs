@@ -2,7 +2,7 @@
 //!
 //! A new endpoint of the server's is `Other` until it stands here: a caller that is held to rooms can't use it.
 //!
-//! Source: contract.md section 8, and plugnmeet-protocol's messages of these calls.
+//! Source: docs/plugnmeet.md section 8, and plugnmeet-protocol's messages of these calls.
 
 /// An endpoint under `/auth`, by what a caller with a key of its own may do there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ const ENDPOINTS: [(&str, &str, Endpoint); 24] = [
 ];
 
 impl Endpoint {
-    /// What is at `/auth/{group}/{name}`, in any case, as the server's router compares (contract.md section 0.1).
+    /// What is at `/auth/{group}/{name}`, in any case, as the server's router compares (docs/plugnmeet.md section 0.1).
     pub fn of(group: &str, name: &str) -> Self {
         ENDPOINTS
             .iter()

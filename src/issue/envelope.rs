@@ -4,7 +4,7 @@
 //! itself multipart out of it, so a signature over one upload would open every endpoint. Both are refused here where no
 //! real caller sends them.
 //!
-//! Sources: contract.md sections 0.15 and 1, product.md "Issuing tokens".
+//! Sources: docs/plugnmeet.md sections 0.15 and 1.
 
 use hyper::{
     HeaderMap, StatusCode,
@@ -94,8 +94,8 @@ pub(super) const API_KEY: HeaderName = HeaderName::from_static("api-key");
 pub(super) const HASH_SIGNATURE: HeaderName = HeaderName::from_static("hash-signature");
 const ROOM_ID: HeaderName = HeaderName::from_static("room-id");
 
-/// In the server's order (contract.md section 1), after what the server can't be trusted with. Says who calls; what is
-/// signed is still to be checked.
+/// In the server's order (docs/plugnmeet.md section 1), after what the server can't be trusted with. Says who calls;
+/// what is signed is still to be checked.
 pub(super) fn check<'a>(
     headers: &HeaderMap,
     multipart_allowed: bool,
@@ -150,7 +150,7 @@ pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Does the server answer in protobuf? It compares the whole type (contract.md section 1).
+/// Does the server answer in protobuf? It compares the whole type (docs/plugnmeet.md section 1).
 pub(super) fn is_protobuf(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)

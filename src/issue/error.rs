@@ -255,8 +255,8 @@ impl IssueError {
         }
     }
 
-    /// What the server answers as an application, and not as HTTP (contract.md section 1): a refused body with status
-    /// 200, a wrong method with its text 404. The rest is a failure.
+    /// What the server answers as an application, and not as HTTP (docs/plugnmeet.md section 1): a refused body with
+    /// status 200, a wrong method with its text 404. The rest is a failure.
     pub fn into_answer(self) -> Result<Response<Body>, Failure> {
         let code = match &self {
             Self::Request(error) if error.is_internal() => ServerCode::InternalServerError,

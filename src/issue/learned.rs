@@ -2,7 +2,7 @@
 //!
 //! An answer is read where it has a token, and in the form that each door has for it. It goes on as it came.
 //!
-//! Sources: contract.md section 5 (BBB, LTI, breakout rooms).
+//! Source: docs/plugnmeet.md section 5 (BBB, LTI, breakout rooms).
 
 use hyper::{Response, header};
 use serde::Deserialize;

@@ -3,7 +3,7 @@
 //!
 //! A class that comes in one moment asks once: an answer is shared for a few seconds, and so is the lack of one.
 //!
-//! Source: contract.md section 8 (`getActiveRoomInfo`).
+//! Source: docs/plugnmeet.md section 8 (`getActiveRoomInfo`).
 
 use std::{
     collections::HashMap,

@@ -10,7 +10,7 @@
 //!
 //! Not here: how a request gets to the server and its answer back (`crate::proxy`).
 //!
-//! Sources: product.md "Issuing tokens", contract.md sections 1 to 4, sdk-behaviour.md.
+//! Sources: docs/plugnmeet.md sections 1 to 4 and 13.
 
 mod active_rooms;
 mod answer;
@@ -195,8 +195,8 @@ impl Issue {
         let server = Arc::clone(self.server()?);
         let decision = Arc::new(decision);
         let signature = request.headers().get(HASH_SIGNATURE);
-        // The server reads nothing else of it; another spelling of the path is the same request (contract.md section 0.1).
-        // Without a user's id the room makes one up for each.
+        // The server reads nothing else of it; another spelling of the path is the same request (docs/plugnmeet.md
+        // section 0.1). Without a user's id the room makes one up for each.
         let identity = (!wanted.user_id.is_empty()).then(|| Identity {
             caller: decision.caller_name().into(),
             signature: signature.map_or(&b""[..], HeaderValue::as_bytes).into(),

@@ -6,7 +6,7 @@
 //!
 //! Not here: calls under the server's own key, which the server checks itself.
 //!
-//! Sources: product.md "Issuing tokens", several callers; contract.md sections 1, 2 and 8.
+//! Sources: docs/plugnmeet.md sections 1, 2 and 8.
 
 use bytes::Bytes;
 use hyper::{Method, Request, Response, StatusCode, header};
@@ -96,7 +96,7 @@ impl Issue {
         }
         let (mut head, body) = request.into_parts();
         if envelope::is_multipart(&head.headers) {
-            // Of an upload the room alone is signed (contract.md section 1).
+            // Of an upload the room alone is signed (docs/plugnmeet.md section 1).
             let Some(room) = envelope::room_id(&head.headers) else {
                 return Err(self.refused(AuthRefusal::NoRoomId, client).await);
             };

@@ -4,7 +4,7 @@
 //! INVARIANT: bounded in number, and by the length of an id. A thing never moves to another room, so that what is kept
 //! can only be of a thing that is gone by now, and of such the server says so itself.
 //!
-//! Sources: contract.md section 8; product.md "Issuing tokens", several callers.
+//! Source: docs/plugnmeet.md section 8.
 
 use std::{
     collections::HashMap,

@@ -6,7 +6,7 @@
 //!
 //! Remembered by this process: another replica learns nothing of it.
 //!
-//! Sources: product.md "Session handoff" 4, contract.md section 4.
+//! Source: docs/plugnmeet.md section 4.
 
 use bytes::Bytes;
 use hyper::{Method, Request, Response, header};

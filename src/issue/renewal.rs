@@ -3,7 +3,7 @@
 //!
 //! Not here: the token itself (`crate::handoff`, which found it in a cookie).
 //!
-//! Sources: product.md "Session handoff" 4 and "Limits"; contract.md sections 4 and 8 (`getActiveRoomInfo`).
+//! Sources: docs/plugnmeet.md sections 4 and 8 (`getActiveRoomInfo`).
 
 use std::fmt;
 

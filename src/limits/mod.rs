@@ -18,8 +18,6 @@
 //! | `bucket`, `memory` | what is counted under which key; counting in this process |
 //! | `redis`, `address` | counting for all replicas at once; where Redis is |
 //! | `gcra.lua`, `give_back.lua` | the scripts that count there, and put back |
-//!
-//! Source: product.md "Limits".
 
 mod address;
 mod bucket;
@@ -152,7 +150,7 @@ impl Limits {
         let of_room = limits.room.bucket(&[caller, room_id]);
         let of_caller = limits.caller.bucket(&[caller]);
         if user_id.is_empty() {
-            // That is many users: the server makes an id up for each (contract.md section 0.6).
+            // That is many users: the server makes an id up for each (docs/plugnmeet.md section 0.6).
             self.take(&[of_room, of_caller]).await
         } else {
             self.take(&[of_user, of_room, of_caller]).await

@@ -1,6 +1,6 @@
 //! The doors: HTTPS for everyone, plain HTTP that leads there, and the admin listener for the operator.
 //!
-//! Sources: product.md "The way of a request", "URL space" (admin), RFC 9110 section 15.4.9 (308).
+//! Source: RFC 9110 section 15.4.9 (308).
 
 mod accept;
 mod admin;

@@ -1,7 +1,7 @@
 //! Taking secrets out of a path before it is logged.
 //!
 //! Some of plugNmeet's paths are keys: download tokens, WHIP's stream keys, BBB's API key, and the room's session id, which
-//! is all that guards an uploaded file (contract.md section 5). Queries are never logged at all.
+//! is all that guards an uploaded file (docs/plugnmeet.md section 5). Queries are never logged at all.
 //!
 //! SECURITY: a path that is refused for its spelling (`//download/…`, `/%64ownload/…`) is logged too, and so is one below a
 //! prefix that is none. So words are found at any place and in any spelling, and what is hidden by mistake is no loss.
@@ -22,7 +22,7 @@ const DOWNLOAD: &str = "download";
 /// What is followed by a stream key.
 const WHIP: &str = "whip";
 
-/// What a download may be (contract.md section 8); anything else in that place may be the key itself.
+/// What a download may be (docs/plugnmeet.md section 8); anything else in that place may be the key itself.
 const DOWNLOADS: [&str; 4] = ["uploadedFile", "recording", "analytics", "artifact"];
 
 /// The longest path that is worth a log line.

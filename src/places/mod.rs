@@ -7,8 +7,6 @@
 //!
 //! A WebSocket keeps the place of the connection that it came over. It is never idle here: it has rules of its own
 //! (`crate::upgrade`).
-//!
-//! Source: product.md "Limits", "Configuration and commands".
 
 mod budget;
 mod held;

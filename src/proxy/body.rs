@@ -194,7 +194,7 @@ impl Limited {
                 Some(Err(_clients_own)) => Poll::Ready(Some(Err(BodyError::Broken.into()))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Poll::Ready(Some(self.counted(data).map(Frame::data).map_err(Into::into))),
-                    // No trailers upstream (contract.md section 10).
+                    // No trailers upstream (docs/plugnmeet.md section 10).
                     Err(_trailers) => continue,
                 },
             };

@@ -82,7 +82,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const CLAIM_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-rewrite-"];
 
 /// What we tell upstream of a request. All of it together is small: the server reads 4096 bytes of header in all
-/// (contract.md section 0.14).
+/// (docs/plugnmeet.md section 0.14).
 #[derive(Clone, Debug)]
 pub struct About {
     /// Who sent it.

@@ -5,7 +5,7 @@
 //!
 //! Not here: which request goes where (`crate::route`), WebSockets once they are open (`crate::upgrade`).
 //!
-//! Sources: RFC 9110 section 7, RFC 9112 section 6.3, contract.md sections 0.14 to 0.20 and 10, product.md "Forwarding".
+//! Sources: RFC 9110 section 7, RFC 9112 section 6.3, docs/plugnmeet.md sections 0.14 to 0.20 and 10.
 
 mod address;
 mod addresses;

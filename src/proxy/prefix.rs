@@ -1,6 +1,6 @@
 //! The way back below a prefix: an upstream whose prefix was taken off a request speaks of its own paths without it.
 //!
-//! Sources: RFC 9110 section 10.2.2 (`Location`), RFC 6265 section 5.2.4 (`Path`), product.md "URL space".
+//! Sources: RFC 9110 section 10.2.2 (`Location`), RFC 6265 section 5.2.4 (`Path`).
 
 use std::borrow::Cow;
 

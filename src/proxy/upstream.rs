@@ -30,7 +30,8 @@ use crate::{
     upgrade::{self, BadHandshake, Tunnels, Wanted},
 };
 
-/// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (contract.md section 0.20).
+/// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (docs/plugnmeet.md
+/// section 0.20).
 const SLOWEST_TOKEN: Duration = Duration::from_secs(30);
 
 /// Who an upstream is, and what follows from it.
@@ -55,7 +56,7 @@ impl UpstreamKind {
         }
     }
 
-    /// Only Etherpad has sessions in cookies; the others read none (contract.md sections 0.14 and 5).
+    /// Only Etherpad has sessions in cookies; the others read none (docs/plugnmeet.md sections 0.14 and 5).
     fn reads_cookies(self) -> bool {
         self == Self::Etherpad
     }
@@ -207,7 +208,7 @@ impl Upstream {
     }
 
     /// Forwards a request whose body was read here, as it may ask for a token. Nothing is sent twice: a second token for a
-    /// user who is online throws them out of the room (contract.md section 3).
+    /// user who is online throws them out of the room (docs/plugnmeet.md section 3).
     pub async fn forward_whole(
         &self,
         request: Request<Bytes>,

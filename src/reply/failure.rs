@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use super::{Body, Language, Topic, page, words};
 use crate::request_id::RequestId;
 
-/// The names of plugNmeet's `StatusCode` that the gateway uses; SDKs break on any that they don't know (contract.md
-/// sections 0.4 and 1).
+/// The names of plugNmeet's `StatusCode` that the gateway uses; SDKs break on any that they don't know
+/// (docs/plugnmeet.md sections 0.4 and 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are plugNmeet's own")]
 pub enum ServerCode {
@@ -49,7 +49,7 @@ impl ServerCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `/auth`, and what is plainly meant for an API elsewhere: the server's JSON; a refused signature in protobuf to
-    /// those who sent protobuf to `/auth` (contract.md section 1).
+    /// those who sent protobuf to `/auth` (docs/plugnmeet.md section 1).
     Auth {
         /// Was the request's `Content-Type` exactly `application/protobuf`?
         protobuf: bool,
@@ -59,7 +59,7 @@ pub enum Format {
         /// Was the request protobuf?
         protobuf: bool,
     },
-    /// `/api/fileUpload`: as `Api`, with the one status that the uploader doesn't retry (contract.md section 5).
+    /// `/api/fileUpload`: as `Api`, with the one status that the uploader doesn't retry (docs/plugnmeet.md section 5).
     Upload,
     /// BBB's API: its `FAILED` XML, with 200.
     Bbb,
@@ -260,7 +260,7 @@ impl Told {
 
     /// `CommonResponse`: field 1 `status` (false, so absent) and 2 `msg`, as the server's own refusals have it. The client
     /// reads it as the answer of the very call that it made: a field 3, `status_code`, is another type's there, and the
-    /// page hangs for ever (contract.md section 0.3).
+    /// page hangs for ever (docs/plugnmeet.md section 0.3).
     fn common_response(&self) -> Body {
         let message = self.message.as_bytes();
         let mut out = BytesMut::with_capacity(message.len() + 8);
@@ -294,7 +294,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The server's answer without a token: names and order as its protojson has them (contract.md section 1).
+/// The server's answer without a token: names and order as its protojson has them (docs/plugnmeet.md section 1).
 pub fn server_json(status: bool, message: &str, code: ServerCode) -> String {
     json!({ "status": status, "msg": message, "status_code": code.name() }).to_string()
 }
@@ -364,7 +364,7 @@ mod tests {
         );
     }
 
-    /// contract.md section 1: a refusal to a protobuf request is a `CommonResponse` without `status_code`.
+    /// docs/plugnmeet.md section 1: a refusal to a protobuf request is a `CommonResponse` without `status_code`.
     #[tokio::test]
     async fn a_refused_protobuf_request_on_auth_is_answered_in_protobuf() {
         let failure = Failure::new(StatusCode::UNAUTHORIZED, "no_api_key", "Missing API-KEY header.");
@@ -389,7 +389,7 @@ mod tests {
         assert_eq!(body, format!("\u{12}\u{fffd}\u{2}{}", "x".repeat(300)));
     }
 
-    /// contract.md section 5: the uploader retries anything but a few statuses a hundred times.
+    /// docs/plugnmeet.md section 5: the uploader retries anything but a few statuses a hundred times.
     #[tokio::test]
     async fn an_upload_fails_with_400_whatever_went_wrong() {
         assert_eq!(text_of(down(), Format::Upload).await.0, 400);

@@ -4,7 +4,7 @@
 //! that it doesn't retry, BBB its XML, people a small page in their language. A room says what went wrong; the form is
 //! chosen here, once, and nothing else in the gateway writes the body of an error.
 //!
-//! Sources: contract.md sections 0.3, 1, 5; product.md "Forwarding"; sdk-behaviour.md.
+//! Sources: docs/plugnmeet.md sections 0.3, 1, 5 and 13.
 
 mod body;
 mod failure;

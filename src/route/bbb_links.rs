@@ -5,7 +5,7 @@
 //!
 //! Nothing else of an answer is touched, and no answer that is compressed, long, or no XML.
 //!
-//! Sources: contract.md sections 0.19, 5 and 7; plugnmeet-server 2.4.0, its BBB controller.
+//! Sources: docs/plugnmeet.md sections 0.19, 5 and 7; plugnmeet-server 2.4.0, its BBB controller.
 
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};

@@ -3,7 +3,7 @@
 //! Behind the same prefix they have pages for their operators (`/livekit/debug/pprof/`, `/etherpad/admin`), which are
 //! nobody else's business.
 //!
-//! Sources: product.md "URL space", contract.md sections 5 and 9.
+//! Sources: docs/plugnmeet.md sections 5 and 9.
 
 use percent_encoding::percent_decode_str;
 
@@ -18,8 +18,8 @@ pub struct Whole {
     pub etherpad: bool,
 }
 
-/// What meetings ask of LiveKit: the first segment of its paths (contract.md section 5). Beside them are its metrics,
-/// profiles and debug pages.
+/// What meetings ask of LiveKit: the first segment of its paths (docs/plugnmeet.md section 5). Beside them are its
+/// metrics, profiles and debug pages.
 const LIVEKIT: [&str; 5] = ["rtc", "validate", "twirp", "agent", "settings"];
 
 /// Etherpad's pages for its operator, and where they log in. It takes them in any case.

@@ -4,7 +4,8 @@
 //!
 //! Not here: what it is made of (`super::page_settings`), the other headers of pages (`super::policy`).
 //!
-//! Sources: contract.md section 7; CSP level 3, sections 6.7.2.8 (paths) and 8.1 (what a `blob:` worker inherits).
+//! Sources: docs/plugnmeet.md section 7; CSP level 3, sections 6.7.2.8 (paths) and 8.1 (what a `blob:` worker
+//! inherits).
 
 use hyper::header::HeaderValue;
 

@@ -1,7 +1,7 @@
 //! In which form a caller wants to be told of an error: known from the target and the fields alone, before anything is
 //! checked, so that even a refused target is answered in it.
 //!
-//! Sources: product.md "Forwarding" (our own errors), RFC 9110 section 12.5.1 (`Accept`), sdk-behaviour.md.
+//! Sources: RFC 9110 section 12.5.1 (`Accept`), docs/plugnmeet.md section 13.
 
 use hyper::{HeaderMap, Method, Request, header};
 

@@ -1,14 +1,14 @@
 //! What comes from elsewhere and is dangerous at our origin: what people have uploaded, and a page that asks for the API
 //! secret.
 //!
-//! A download is saved and not shown, as the server says `attachment` of each (contract.md section 8). If one is shown all
-//! the same, it is in a sandbox: a page of nobody's origin, without scripts. A PDF is shown there as ever: Chromium's viewer
-//! (156) was seen to draw the same page with a sandbox and without.
+//! A download is saved and not shown, as the server says `attachment` of each (docs/plugnmeet.md section 8). If one is
+//! shown all the same, it is in a sandbox: a page of nobody's origin, without scripts. A PDF is shown there as ever:
+//! Chromium's viewer (156) was seen to draw the same page with a sandbox and without.
 //!
 //! Not here: whether the login page is served (`super::table`, `crate::files`).
 //!
-//! Sources: CSP level 3 section 6.4.3 (`sandbox`), Fetch standard "X-Content-Type-Options", contract.md section 12 (the
-//! login page).
+//! Sources: CSP level 3 section 6.4.3 (`sandbox`), Fetch standard "X-Content-Type-Options", docs/plugnmeet.md
+//! section 12 (the login page).
 
 use hyper::{
     HeaderMap,
@@ -30,7 +30,7 @@ pub(super) enum Guarded {
 }
 
 impl Guarded {
-    /// Of a path as it came; the server ignores case (contract.md section 0.1).
+    /// Of a path as it came; the server ignores case (docs/plugnmeet.md section 0.1).
     pub fn of(path: &str, table: &Table) -> Option<Self> {
         let first = path.split('/').nth(1).unwrap_or_default();
         if first.eq_ignore_ascii_case("download") {

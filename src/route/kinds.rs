@@ -5,7 +5,7 @@
 //! field of a form, the path of a download. None at all, and one that can't be read, goes on: the server refuses it in its
 //! own words.
 //!
-//! Sources: product.md "Session handoff" 1, contract.md section 4.
+//! Source: docs/plugnmeet.md section 4.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -2,8 +2,6 @@
 //!
 //! Where things happen: a token is checked in `crate::token`, called by `crate::handoff`; a header is taken off in
 //! `crate::proxy`; a new route goes into `table`.
-//!
-//! Source: product.md "The way of a request".
 
 mod bbb_links;
 mod behind;
@@ -240,7 +238,7 @@ impl Router {
         }
     }
 
-    /// `trust.internal`: what LiveKit, ingress and recorders call (contract.md section 0.16).
+    /// `trust.internal`: what LiveKit, ingress and recorders call (docs/plugnmeet.md section 0.16).
     fn internal_only(&self, from: Asker) -> Result<(), Failure> {
         if self.internal.is_empty() || self.internal.contains_client(from.client, from.local) {
             return Ok(());
@@ -312,8 +310,8 @@ impl Answer {
         };
         let status = response.status();
         let error = self.failed || status.is_client_error() || status.is_server_error();
-        // The server lets any origin read its API, which needs no cookie (contract.md section 8, CORS); and a page of
-        // another origin that can't read an error sees a broken network in its place.
+        // The server lets any origin read its API, which needs no cookie (docs/plugnmeet.md section 8, CORS); and a
+        // page of another origin that can't read an error sees a broken network in its place.
         if (api || error) && self.from_script {
             let headers = response.headers_mut();
             headers

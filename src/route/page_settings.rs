@@ -2,7 +2,7 @@
 //!
 //! Not here: the headers themselves (`super::policy`), the client's policy (`super::client_policy`).
 //!
-//! Sources: contract.md section 7 (the policy under which the client was seen to load), CSP level 3.
+//! Sources: docs/plugnmeet.md section 7 (the policy under which the client was seen to load), CSP level 3.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -24,7 +24,7 @@ pub(super) const OWN_FILES: &str = "<own>";
 /// Stands for the same folders at the name that was asked for, if that is another one.
 pub(super) const ASKED_FILES: &str = "<asked>";
 
-/// The list of contract.md section 7, in its order, and where forms may go.
+/// The list of docs/plugnmeet.md section 7, in its order, and where forms may go.
 pub(super) const CLIENT: [(&str, &[&str]); 12] = [
     ("default-src", &["'self'"]),
     (

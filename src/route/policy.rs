@@ -2,11 +2,11 @@
 //!
 //! No `Cross-Origin-Opener-Policy`: the learning platform's window opens the client and hears that it was closed, and a
 //! breakout room is opened by the page of its room. No `Cross-Origin-Embedder-Policy`: logos, pictures, style sheets and
-//! embedded players come from hosts that never agreed to it (contract.md section 12).
+//! embedded players come from hosts that never agreed to it (docs/plugnmeet.md section 12).
 //!
 //! Not here: the client's content security policy (`super::client_policy`), the headers of files (`crate::files`), of what comes from upstreams, which are the upstreams' own.
 //!
-//! Sources: contract.md section 7 (the policy under which the client was seen to load), section 8 (CORS), section 12;
+//! Sources: docs/plugnmeet.md sections 7 (the policy under which the client was seen to load), 8 (CORS) and 12;
 //! CSP level 3; Permissions Policy section 5; Fetch standard, "Cross-Origin-Resource-Policy header".
 
 use hyper::{

@@ -3,7 +3,7 @@
 //! The server answers them before it looks at anything else, and every origin may, as the API needs no cookie. Answered
 //! here they reach nobody. Any other OPTIONS is a request like all others: it is no way past a check.
 //!
-//! Sources: Fetch, "CORS-preflight request"; contract.md section 8 (what the server answers).
+//! Sources: Fetch, "CORS-preflight request"; docs/plugnmeet.md section 8 (what the server answers).
 
 use hyper::{
     HeaderMap, Method, Response, StatusCode,

@@ -13,8 +13,8 @@ use crate::{
     token::Kind,
 };
 
-/// What the server itself may answer to an upload, and the uploader would try again a hundred times at once (contract.md
-/// section 5). A 400 is final.
+/// What the server itself may answer to an upload, and the uploader would try again a hundred times at once
+/// (docs/plugnmeet.md section 5). A 400 is final.
 const TRIED_AGAIN: [StatusCode; 3] = [
     StatusCode::PAYLOAD_TOO_LARGE,
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

@@ -1,12 +1,12 @@
 //! Where each path leads: the whole URL space in one place.
 //!
 //! Paths of plugnmeet-server are compared as its router compares them, without regard to case or to a trailing slash,
-//! and undecoded: whatever it would take for a guarded endpoint is that endpoint here too (contract.md section 0.1). Our
-//! own and the other upstreams' paths are compared exactly. Prefixes match whole segments.
+//! and undecoded: whatever it would take for a guarded endpoint is that endpoint here too (docs/plugnmeet.md
+//! section 0.1). Our own and the other upstreams' paths are compared exactly. Prefixes match whole segments.
 //!
 //! A new route goes into `Route`, `Table::find` and the `match` of `super::Router::act`; the compiler asks for the rest.
 //!
-//! Sources: product.md "URL space", contract.md section 8.
+//! Source: docs/plugnmeet.md section 8.
 
 use super::behind::{Behind, Whole, below};
 use crate::{
@@ -380,7 +380,7 @@ mod tests {
         );
     }
 
-    /// contract.md section 0.1: `/AUTH/Room/getjointoken/` reaches the same handler.
+    /// docs/plugnmeet.md section 0.1: `/AUTH/Room/getjointoken/` reaches the same handler.
     #[test]
     fn whatever_the_server_takes_for_an_endpoint_is_that_endpoint() {
         check(

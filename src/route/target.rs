@@ -4,8 +4,8 @@
 //! another way than we do is refused here: dot segments in any spelling, empty segments, backslashes, encoded slashes,
 //! control bytes. What passes is forwarded in the bytes in which it came.
 //!
-//! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, contract.md sections 0.1 and 5,
-//! product.md "Canonical target".
+//! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
+//! 5.
 
 use std::fmt;
 
@@ -230,7 +230,7 @@ fn only_host(headers: &HeaderMap) -> Result<Option<&str>, BadTarget> {
 }
 
 /// The one prefix under which the real client sends `%2F`: it encodes the whole path of an uploaded file, which the
-/// server decodes again (contract.md section 5).
+/// server decodes again (docs/plugnmeet.md section 5).
 fn allows_encoded_slash(path: &str) -> bool {
     const UPLOADED: &str = "/download/uploadedFile/";
     path.get(..UPLOADED.len())

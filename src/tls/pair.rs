@@ -1,6 +1,6 @@
 //! The files of one certificate: `NAME.pem`, the chain with the server's own first, and `NAME.key` beside it.
 //!
-//! `NAME.pem.key` is taken too, as the official installation names its keys so (contract.md section 9).
+//! `NAME.pem.key` is taken too, as the official installation names its keys so (docs/plugnmeet.md section 9).
 
 use std::{
     collections::BTreeMap,

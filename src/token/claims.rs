@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::TokenKeys;
 use crate::secret::Secret;
 
-/// What a join token says, in the server's order: by name. Empty, false and zero are left out (contract.md section 4).
+/// What a join token says, in the server's order: by name. Empty, false and zero are left out (docs/plugnmeet.md
+/// section 4).
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Claims {
     /// 1 for the native shell's web view.

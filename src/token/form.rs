@@ -3,7 +3,7 @@
 //!
 //! Read more widely than the server reads it: every field whose name could be taken for that one is looked at.
 //!
-//! Source: contract.md section 4.
+//! Source: docs/plugnmeet.md section 4.
 
 use std::borrow::Cow;
 

@@ -107,7 +107,7 @@ impl TokenKeys {
     }
 
     /// Is this the checksum of a BBB call? In constant time. The server knows SHA-1 alone, over method, query and secret
-    /// with nothing between them, in lower-case hex (contract.md section 0.17).
+    /// with nothing between them, in lower-case hex (docs/plugnmeet.md section 0.17).
     pub fn is_bbb_checksum(&self, method: &[u8], query: &[u8], unverified: &[u8]) -> bool {
         let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
         for part in [method, query, self.secret.expose().as_bytes()] {

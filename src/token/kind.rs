@@ -1,7 +1,7 @@
 //! What a token is for. The server signs three kinds with one secret and tells them apart by nothing: any of them opens
 //! any of its APIs. So this gateway tells them apart, by their claims, and says at each address which kind it takes.
 //!
-//! Sources: contract.md section 4 (claims of each kind), product.md "Session handoff" 1.
+//! Source: docs/plugnmeet.md section 4 (claims of each kind).
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 

@@ -3,7 +3,7 @@
 //! Text from outside is `Unverified`; only `TokenKeys::verify` makes a `Verified` of it, and only `TokenKeys::standing` a
 //! `Genuine`, which can be renewed.
 //!
-//! Sources: contract.md section 4 (the JWT), RFC 7515 (JWS compact), RFC 7519 (claims).
+//! Sources: docs/plugnmeet.md section 4 (the JWT), RFC 7515 (JWS compact), RFC 7519 (claims).
 
 mod claims;
 pub mod development_secret;

@@ -7,7 +7,7 @@
 //!
 //! Not here: believing a token (`verify`).
 //!
-//! Sources: contract.md sections 0.9, 4 and 5; go-jose v4, compact form.
+//! Sources: docs/plugnmeet.md sections 0.9, 4 and 5; go-jose v4, compact form.
 
 use base64::{
     Engine, alphabet,

@@ -6,7 +6,7 @@
 //!
 //! Not here: whether a token may be renewed (`crate::handoff`, `crate::issue`).
 //!
-//! Sources: product.md "Session handoff" 4, contract.md section 4.
+//! Source: docs/plugnmeet.md section 4.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! The key of signed requests on `/auth`: HMAC-SHA256 in lower-case hex (contract.md section 1).
+//! The key of signed requests on `/auth`: HMAC-SHA256 in lower-case hex (docs/plugnmeet.md section 1).
 
 use std::fmt;
 

@@ -3,7 +3,7 @@
 //! As strict as the server and a little stricter: it would take a token without `exp`, `room_id` or `user_id`, which no
 //! real one lacks, and the tokens for downloads and LTI, which the same secret signs and which open no room.
 //!
-//! Sources: contract.md sections 0.8, 0.9 and 4; product.md "Session handoff" 1.
+//! Sources: docs/plugnmeet.md sections 0.8, 0.9 and 4.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Claims, Kind, TokenKeys, claims::RENEWED, kind::there};
 
-/// The server's own tolerance for clocks that differ (contract.md section 0.9).
+/// The server's own tolerance for clocks that differ (docs/plugnmeet.md section 0.9).
 pub const LEEWAY_SECS: i64 = 60;
 
 /// A cookie has to hold the token and 4096 bytes are all that a browser keeps.
@@ -312,7 +312,7 @@ mod tests {
         );
     }
 
-    /// contract.md section 0.9: sixty seconds either way, to the second.
+    /// docs/plugnmeet.md section 0.9: sixty seconds either way, to the second.
     #[test]
     fn gives_the_leeway_that_the_server_gives() {
         assert_eq!(verdict(&with("exp", json!(NOW - 60))), Ok(()));

@@ -3,7 +3,7 @@
 //! Bytes are passed on as they are. Frames are only counted, so that at the end of a drain a Close frame (1001, "going
 //! away") can be written between two of them.
 //!
-//! `Origin` is not judged: nothing behind this door trusts a cookie (product.md "Forwarding").
+//! `Origin` is not judged: nothing behind this door trusts a cookie.
 //!
 //! Sources: RFC 6455 sections 1.3, 4, 5.2, 5.5.1, 7.4.1; RFC 9110 section 7.8.
 

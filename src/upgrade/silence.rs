@@ -8,7 +8,7 @@
 //! No frame is read for this. It is times alone, looked at by one timer, and one fixed text: NATS pings a client by itself
 //! as well, which answers nothing.
 //!
-//! Source: contract.md section 5 (NATS and its client).
+//! Source: docs/plugnmeet.md section 5 (NATS and its client).
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

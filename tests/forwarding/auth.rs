@@ -1,4 +1,4 @@
-//! `/auth`: who is refused there before the server sees it (product.md "Issuing tokens").
+//! `/auth`: who is refused there before the server sees it.
 
 use super::*;
 
@@ -59,7 +59,7 @@ async fn what_would_change_the_signed_bytes_or_has_no_credentials_does_not_reach
     assert!(upstream.saw_nothing(), "{:?}", upstream.requests());
 }
 
-/// contract.md section 1: without a code.
+/// docs/plugnmeet.md section 1: without a code.
 #[tokio::test]
 async fn a_refusal_of_protobuf_is_protobuf() {
     let upstream = Upstream::answering("reached").await;

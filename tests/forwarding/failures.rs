@@ -26,7 +26,7 @@ async fn on_auth_a_failure_is_the_servers_json() {
     }
 }
 
-/// contract.md section 0.3: anything else and the client hangs on "Loading...".
+/// docs/plugnmeet.md section 0.3: anything else and the client hangs on "Loading...".
 #[tokio::test]
 async fn on_api_a_failure_is_protobuf_to_protobuf_and_else_json() {
     let gateway = down().await;
@@ -64,8 +64,8 @@ fn common_response(message: &str) -> Vec<u8> {
     [&[0x12, u8::try_from(message.len()).unwrap()], message.as_bytes()].concat()
 }
 
-/// contract.md section 0.3: the client reads a failure as the answer of the call that it made, and in most of those a
-/// third field is something else, at which it hangs for ever.
+/// docs/plugnmeet.md section 0.3: the client reads a failure as the answer of the call that it made, and in most of
+/// those a third field is something else, at which it hangs for ever.
 #[tokio::test]
 async fn a_failure_in_protobuf_has_no_third_field_whatever_went_wrong() {
     let silent = RawUpstream::silent().await;
@@ -110,7 +110,7 @@ async fn a_failure_in_protobuf_has_no_third_field_whatever_went_wrong() {
     );
 }
 
-/// contract.md section 5: the uploader retries anything else a hundred times at once.
+/// docs/plugnmeet.md section 5: the uploader retries anything else a hundred times at once.
 #[tokio::test]
 async fn on_uploads_every_failure_is_400() {
     let silent = RawUpstream::silent().await;
@@ -180,7 +180,7 @@ async fn bbb_is_told_in_its_own_xml_and_people_by_a_page() {
 }
 
 /// A page of another origin sees a broken network in place of an error without it: the server's and the official front's have it on
-/// every path (contract.md section 8).
+/// every path (docs/plugnmeet.md section 8).
 #[tokio::test]
 async fn every_failure_is_readable_from_any_origin() {
     let gateway = down().await;

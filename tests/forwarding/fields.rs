@@ -339,7 +339,7 @@ async fn host_stays_as_the_client_wrote_it() {
     );
 }
 
-/// contract.md section 0.14: request line and header together may have 4096 bytes there.
+/// docs/plugnmeet.md section 0.14: request line and header together may have 4096 bytes there.
 #[tokio::test]
 async fn what_is_added_is_small() {
     let upstream = RawUpstream::content().await;

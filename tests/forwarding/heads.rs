@@ -58,7 +58,7 @@ async fn a_head_far_over_the_limit_is_refused_whatever_it_is() {
     assert!(upstream.saw_nothing());
 }
 
-/// A LiveKit client's request line alone can have many kilobytes (contract.md section 5).
+/// A LiveKit client's request line alone can have many kilobytes (docs/plugnmeet.md section 5).
 #[tokio::test]
 async fn a_request_line_of_32_kib_passes() {
     let upstream = RawUpstream::content().await;

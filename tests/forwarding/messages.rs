@@ -261,7 +261,7 @@ async fn an_answer_without_a_body_stays_one() {
     }
 }
 
-/// contract.md section 0.19 and the rest: redirects, cookies and odd statuses are upstream's business.
+/// docs/plugnmeet.md section 0.19 and the rest: redirects, cookies and odd statuses are upstream's business.
 #[tokio::test]
 async fn upstreams_answer_is_passed_on_but_for_the_fields_of_its_hop() {
     let upstream = RawUpstream::answering(

@@ -1,5 +1,5 @@
-//! Where a gateway answers otherwise than the server behind it: each difference with the words of product.md that ask for
-//! it. Whatever is in no row has to come back as the server said it.
+//! Where a gateway answers otherwise than the server behind it: each difference with the rule that asks for it.
+//! Whatever is in no row has to come back as the server said it.
 
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ enum Form {
 
 struct Row {
     names: &'static [&'static str],
-    /// In the words of product.md.
+    /// The rule that asks for it.
     asked: &'static str,
     expected: Expected,
 }
@@ -57,7 +57,7 @@ const ROWS: &[Row] = &[
             "join token: same key twice",
             "join token: protobuf",
         ],
-        asked: "JSON as the server's protojson reads it (contract.md: the decoder's texts are not to be imitated)",
+        asked: "JSON as the server's protojson reads it (docs/plugnmeet.md section 2: the decoder's texts are not to be imitated)",
         expected: Expected::OtherWords,
     },
     Row {
@@ -83,7 +83,7 @@ const ROWS: &[Row] = &[
             "api: /api/breakoutRoom/join, participant, empty",
             "api: /api/breakoutRoom/join, admin, empty",
         ],
-        asked: "a breakout room's token is asked for by its own user (not in product.md: a decision beside it)",
+        asked: "a breakout room's token is asked for by its own user",
         expected: Expected::Ours(403, Form::Protobuf),
     },
     Row {

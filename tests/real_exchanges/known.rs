@@ -1,6 +1,6 @@
 //! What is known of the real server and stands in no recording: the stand-in has it too.
 //!
-//! Source: contract.md sections 0.14, 1, 3, 4, 5 and 11, where it was seen.
+//! Source: docs/plugnmeet.md sections 0.14, 1, 3, 4, 5 and 11, where it was seen.
 
 use plugnmeet_gateway::{clock::Clock, secret::Secret, token::RequestKey};
 use serde_json::json;

@@ -144,8 +144,8 @@ fn the_comparison_finds_what_is_changed() {
     }
 }
 
-/// The same but for what product.md asks for. Rows that the gateway does not meet yet stand apart, and may not stay there
-/// once it does.
+/// The same but for the differences in `asked`. Rows that the gateway does not meet yet stand apart, and may not stay
+/// there once it does.
 #[tokio::test]
 async fn a_gateway_passes_on_what_the_server_says_but_for_what_is_asked_of_it() {
     let clock = Clock::system();

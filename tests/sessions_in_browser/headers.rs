@@ -144,7 +144,7 @@ async fn a_policy_on_trial_reports_and_blocks_nothing() {
     }
 }
 
-/// contract.md section 8: with `getClientFiles` a plugin writes the client's script tags into a page of its own.
+/// docs/plugnmeet.md section 8: with `getClientFiles` a plugin writes the client's script tags into a page of its own.
 #[tokio::test]
 async fn a_page_of_another_origin_can_embed_the_client() {
     let stage = Stage::with("").await;
@@ -155,7 +155,7 @@ async fn a_page_of_another_origin_can_embed_the_client() {
         "<link rel=\"stylesheet\" crossorigin href=\"{assets}/css/main.css\"><script src=\"{assets}/config.js\"></script>\
          <body><p id=\"state\"></p><script type=\"module\" src=\"{assets}/js/main.js\"></script>"
     );
-    // As contract.md section 8 has it, worker and all (C helpers/libs/corsWorker.ts).
+    // As docs/plugnmeet.md section 8 has it, worker and all (plugNmeet-client, `helpers/libs/corsWorker.ts`).
     let worker = format!(
         "fetch('{assets}/worker/echo.js').then((answer) => answer.text()).then((code) => new Promise((done) => {{ \
          const worker = new Worker(URL.createObjectURL(new Blob([code], {{ type: 'application/javascript' }})), {{ type: \

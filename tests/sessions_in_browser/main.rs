@@ -1,8 +1,8 @@
 //! Sessions as people have them: a real browser goes from step to step, on sites of two names over TLS, while the test
 //! moves the gateway's clock.
 //!
-//! The client is a small page (`tests/client`) that finds its token, renews it and opens breakout rooms as contract.md says
-//! the real one does. plugnmeet-server is `support::plugnmeet`.
+//! The client is a small page (`tests/client`) that finds its token, renews it and opens breakout rooms as
+//! docs/plugnmeet.md says the real one does. plugnmeet-server is `support::plugnmeet`.
 //!
 //! Not here: single answers, field by field (`tests/handoff.rs`, `tests/pages.rs`, `tests/page_headers.rs`).
 

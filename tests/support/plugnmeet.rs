@@ -3,7 +3,7 @@
 //!
 //! A file for each thing that the server does; they change one `State`. The secret is the tests'.
 //!
-//! Sources: contract.md; plugnmeet-server 2.4.0, its router and controllers; `tests/real`.
+//! Sources: docs/plugnmeet.md; plugnmeet-server 2.4.0, its router and controllers; `tests/real`.
 
 mod answer;
 mod api;
@@ -139,7 +139,7 @@ impl Deref for PlugNmeet {
     }
 }
 
-/// contract.md section 11: what fasthttp reads at most.
+/// docs/plugnmeet.md section 11: what fasthttp reads at most.
 const MAX_BODY: usize = 52_428_800;
 const MAX_HEAD: usize = 4096;
 
@@ -249,7 +249,7 @@ fn head_length(seen: &Seen) -> usize {
     seen.method.len() + seen.target.len() + " HTTP/1.1\r\n".len() + 1 + fields + 2
 }
 
-/// contract.md section 8; answered before anything else is looked at.
+/// docs/plugnmeet.md section 8; answered before anything else is looked at.
 fn preflight_answer(seen: &Seen) -> Response<AnswerBody> {
     let mut answer = Response::builder()
         .status(204)

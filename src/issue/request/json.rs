@@ -5,7 +5,7 @@
 //!
 //! Not here: which fields there are (`super::message`), what a number is worth (`super::number`).
 //!
-//! Sources: RFC 8259; contract.md section 2 for the limit on depth.
+//! Sources: RFC 8259; docs/plugnmeet.md section 2 for the limit on depth.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -6,7 +6,7 @@
 //!
 //! Not here: what the fields may hold (`super::rules`).
 //!
-//! Sources: contract.md section 2; `plugnmeet_gen_token.proto` and `plugnmeet_nats_msg.proto` of
+//! Sources: docs/plugnmeet.md section 2; `plugnmeet_gen_token.proto` and `plugnmeet_nats_msg.proto` of
 //! plugnmeet-protocol.
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@
 //!
 //! Not here: the signature over the body and its size (checked before), and whatever needs to know the room.
 //!
-//! Sources: contract.md sections 2, 3 and 0.6, 0.7; proto3's JSON mapping as protobuf-go reads it.
+//! Sources: docs/plugnmeet.md sections 2, 3 and 0.6, 0.7; proto3's JSON mapping as protobuf-go reads it.
 
 mod escape;
 mod json;
@@ -26,7 +26,7 @@ pub(super) use rules::is_id;
 pub use rules::{Reserved, UserIdProblem, Violation};
 
 /// The user ids of the server's recorder and of its live streams; a room that makes up ids keeps these
-/// (contract.md section 3).
+/// (docs/plugnmeet.md section 3).
 const BOTS: [&str; 2] = ["RECORDER_BOT", "RTMP_BOT"];
 
 /// What a checked body asks for, as far as the gateway uses it.

@@ -5,7 +5,7 @@
 //!
 //! Not here: who may use which room (`crate::issue`).
 //!
-//! Sources: contract.md section 2; `plugnmeet_auth_room.proto`, `plugnmeet_auth_recording.proto`,
+//! Sources: docs/plugnmeet.md section 2; `plugnmeet_auth_room.proto`, `plugnmeet_auth_recording.proto`,
 //! `plugnmeet_auth_artifact.proto` and `plugnmeet_auth_analytics.proto` of plugnmeet-protocol.
 
 use super::{

@@ -4,7 +4,7 @@
 //!
 //! Not here: rules that need the room's state (is it running, does it replace ids).
 //!
-//! Sources: contract.md section 3; `plugnmeet_gen_token.proto`.
+//! Sources: docs/plugnmeet.md section 3; `plugnmeet_gen_token.proto`.
 
 use std::fmt;
 

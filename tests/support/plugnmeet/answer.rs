@@ -1,6 +1,6 @@
 //! The forms in which the server answers.
 //!
-//! Source: contract.md section 1; plugnmeet-protocol, `utils/common.go`.
+//! Source: docs/plugnmeet.md section 1; plugnmeet-protocol, `utils/common.go`.
 
 use hyper::{Response, header};
 use serde_json::{Value, json};

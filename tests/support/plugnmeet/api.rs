@@ -3,7 +3,7 @@
 //! Rooms, people, polls, files and breakout rooms are modelled. Behind them lies much that is not (recorders, whiteboards,
 //! ingress, insights): there the answer to an empty body is the real one's, and any other body is a success.
 //!
-//! Sources: contract.md sections 4, 5 and 8; plugnmeet-server 2.4.0, `controllers/auth.go` and the others.
+//! Sources: docs/plugnmeet.md sections 4, 5 and 8; plugnmeet-server 2.4.0, `controllers/auth.go` and the others.
 
 use serde_json::{Value, json};
 

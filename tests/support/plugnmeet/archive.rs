@@ -1,6 +1,6 @@
 //! What is left of meetings: recordings. No artifact, and so no analytics, is ever kept here.
 //!
-//! Sources: contract.md section 8; plugnmeet-server 2.4.0, `controllers/{recording,artifact,analytics}.go`.
+//! Sources: docs/plugnmeet.md section 8; plugnmeet-server 2.4.0, `controllers/{recording,artifact,analytics}.go`.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! `/auth`: who may call, and which call it is.
 //!
-//! Sources: contract.md sections 1 and 8.
+//! Sources: docs/plugnmeet.md sections 1 and 8.
 
 use aws_lc_rs::hmac;
 

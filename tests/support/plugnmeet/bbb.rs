@@ -1,6 +1,6 @@
 //! BigBlueButton's API, as the server speaks it: XML, and 200 for nearly everything.
 //!
-//! Sources: contract.md sections 0.17, 5 and 8; plugnmeet-server 2.4.0, `controllers/bbb.go`.
+//! Sources: docs/plugnmeet.md sections 0.17, 5 and 8; plugnmeet-server 2.4.0, `controllers/bbb.go`.
 
 use std::fmt::Write;
 

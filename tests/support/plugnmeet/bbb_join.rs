@@ -1,6 +1,6 @@
 //! BBB's `join`: a link with a token, in a redirect or in XML.
 //!
-//! Sources: contract.md sections 0.19 and 5; plugnmeet-server 2.4.0, `HandleBBBJoin`.
+//! Sources: docs/plugnmeet.md sections 0.19 and 5; plugnmeet-server 2.4.0, `HandleBBBJoin`.
 
 use hyper::{Response, header};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Breakout rooms: rooms of their own, for some of a room's people.
 //!
-//! Sources: contract.md section 5; plugnmeet-server 2.4.0, `models/bkroom_*.go`; plugnmeet-protocol,
+//! Sources: docs/plugnmeet.md section 5; plugnmeet-server 2.4.0, `models/bkroom_*.go`; plugnmeet-protocol,
 //! `plugnmeet_breakout_room.proto`.
 
 use serde_json::json;

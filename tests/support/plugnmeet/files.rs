@@ -1,6 +1,7 @@
 //! Files: what a download's token or a room's `sid` opens, and what people upload.
 //!
-//! Sources: contract.md sections 5 and 8; plugnmeet-server 2.4.0, `controllers/file.go` and `models/file_upload.go`.
+//! Sources: docs/plugnmeet.md sections 5 and 8; plugnmeet-server 2.4.0, `controllers/file.go` and
+//! `models/file_upload.go`.
 
 use aws_lc_rs::digest;
 use hyper::{Response, header};

@@ -1,6 +1,6 @@
 //! A token for somebody, from whichever door: the rules are the same, and the user is added to the room.
 //!
-//! Sources: contract.md section 3; plugnmeet-server 2.4.0, `controllers/user.go` and `models/user_join.go`.
+//! Sources: docs/plugnmeet.md section 3; plugnmeet-server 2.4.0, `controllers/user.go` and `models/user_join.go`.
 
 use serde_json::{Map, Value, json};
 

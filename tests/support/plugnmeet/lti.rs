@@ -1,6 +1,6 @@
 //! LTI: a learning platform's signed form becomes a page with a token of its own, and that token opens a small API.
 //!
-//! Sources: contract.md sections 4 and 5; plugnmeet-server 2.4.0, `controllers/lti_v1.go` and `models/lti*.go`.
+//! Sources: docs/plugnmeet.md sections 4 and 5; plugnmeet-server 2.4.0, `controllers/lti_v1.go` and `models/lti*.go`.
 
 use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};

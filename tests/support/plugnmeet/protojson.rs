@@ -1,7 +1,7 @@
 //! JSON as the server's decoder reads it (protojson, unknown fields thrown away), and the decoder's own words for what it
 //! does not take: the answers quote them.
 //!
-//! Source: contract.md section 2; protobuf-go 1.36, `encoding/protojson` and `internal/encoding/json`.
+//! Source: docs/plugnmeet.md section 2; protobuf-go 1.36, `encoding/protojson` and `internal/encoding/json`.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -1,6 +1,6 @@
 //! Rooms: made, asked about, ended.
 //!
-//! Sources: contract.md sections 3 and 8; plugnmeet-server 2.4.0, `controllers/room.go` and `models/room_*.go`.
+//! Sources: docs/plugnmeet.md sections 3 and 8; plugnmeet-server 2.4.0, `controllers/room.go` and `models/room_*.go`.
 
 use serde_json::{Map, Value, json};
 
@@ -254,7 +254,7 @@ impl Page {
     }
 }
 
-/// contract.md section 3, at its end.
+/// docs/plugnmeet.md section 3, at its end.
 fn create_violations(wanted: &Map<String, Value>) -> Vec<String> {
     let mut found = Vec::new();
     if !is_id(text(wanted, "room_id")) {

@@ -1,7 +1,7 @@
 //! The server's tokens: signed as it signs them, and judged as it judges them, whatever they are for. It does not tell the
 //! kinds apart.
 //!
-//! Source: contract.md section 4.
+//! Source: docs/plugnmeet.md section 4.
 
 use aws_lc_rs::hmac;
 use base64::{

@@ -1,4 +1,5 @@
-// The client, as far as sessions go (contract.md sections 0.3, 0.11, 0.12, 6 and 7). The test talks to `window.client`.
+// The client, as far as sessions go (docs/plugnmeet.md sections 0.3, 0.11, 0.12, 6 and 7). The test talks to
+// `window.client`.
 
 // A token that NATS brought is in memory alone.
 let renewed = "";

@@ -1,4 +1,4 @@
-// The LTI page's join button, as contract.md section 0.19 has it.
+// The LTI page's join button, as docs/plugnmeet.md section 0.19 has it.
 
 document.querySelector(".join").addEventListener("click", async () => {
   const response = await fetch("/lti/v1/api/room/join", {
