@@ -34,14 +34,13 @@ pub(super) fn place_of_line(html: &str) -> Option<usize> {
     let mut root_ends_at = None;
     for Ok(token) in Tokenizer::new_with_emitter(html, emitter) {
         match (token, root_ends_at) {
-            (Token::Error(_), _) => {}
             (Token::StartTag(tag), None) => {
                 let id = tag.attributes.get(&b"id"[..]);
                 if id.is_some_and(|id| ***id == *ROOT_ID) && !tag.self_closing {
                     root_ends_at = Some(tag.span.end);
                 }
             }
-            (_, None) => {}
+            (Token::Error(_), _) | (_, None) => {}
             (Token::EndTag(_), Some(at)) => return html.is_char_boundary(at).then_some(at),
             (Token::String(text), Some(_)) if text.trim_ascii().is_empty() => {}
             (_, Some(_)) => return None,

@@ -51,8 +51,6 @@ pub(super) struct Stored {
     varies: bool,
     /// Is there another for readers of another language?
     languages: bool,
-    /// Is it nothing that a browser draws?
-    waits: bool,
     modified: Option<SystemTime>,
     /// The headers of a full answer, whatever its form.
     headers: HeaderMap,
@@ -90,7 +88,6 @@ impl Stored {
         shared: bool,
     ) -> Self {
         let len = content.plain().bytes.len();
-        let waits = media::is_script(&content_type);
         let varies = content.forms().next().is_some()
             || (len >= LEAST_CODED_BYTES && media::is_compressible(&content_type));
         let modified = modified.and_then(http_time);
@@ -108,7 +105,6 @@ impl Stored {
             content,
             varies,
             languages: false,
-            waits,
             modified,
             headers: HeaderMap::new(),
             shared,
@@ -189,7 +185,8 @@ impl Stored {
     /// As `full`; what is large and not drawn lets the rest of the page's files pass.
     fn whole(&self, form: &Form) -> Response<Body> {
         let mut response = self.full(form);
-        if self.waits && form.bytes.len() >= patient::LEAST_BYTES {
+        let is_script = self.headers.get(CONTENT_TYPE).is_some_and(media::is_script);
+        if is_script && form.bytes.len() >= patient::LEAST_BYTES {
             *response.body_mut() = Body::stream(Patient::new(form.bytes.clone()));
         }
         response

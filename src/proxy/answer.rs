@@ -65,7 +65,7 @@ impl ResponseBody {
             Poll::Pending => timeout(FIRST_BYTE, poll_fn(|cx| self.poll_upstream(cx)))
                 .await
                 .map_or(Poll::Pending, Poll::Ready),
-            here => here,
+            here @ Poll::Ready(_) => here,
         };
         Ok(match first {
             Poll::Ready(None) => Body::Empty,

@@ -282,6 +282,8 @@ async fn slow_uploads_leave_room_for_the_small_calls_of_their_connection() {
             .expect("it has to wait");
         assert_eq!(answer.unwrap().status(), 200);
     }
-    uploads.into_iter().for_each(|upload| upload.abort());
+    for upload in uploads {
+        upload.abort();
+    }
     connection.abort();
 }

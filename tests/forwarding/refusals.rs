@@ -11,6 +11,9 @@ async fn refused(gateway: &Gateway, request: &[u8]) -> RawAnswer {
     answer
 }
 
+const NOT_HTTP: &str = "the request's head is not HTTP";
+const NO_NUMBER: &str = "the request's length is no number";
+
 #[tokio::test]
 async fn every_head_that_cannot_be_read_is_told_why() {
     let upstream = Upstream::answering("reached").await;
@@ -27,40 +30,16 @@ async fn every_head_that_cannot_be_read_is_told_why() {
             431,
             "the request's header fields are too large",
         ),
-        (
-            format!("{head}bad field\r\n\r\n"),
-            400,
-            "the request's head is not HTTP",
-        ),
-        (
-            format!("{head}X : y\r\n\r\n"),
-            400,
-            "the request's head is not HTTP",
-        ),
-        (
-            format!("{head}X: a\r\n b\r\n\r\n"),
-            400,
-            "the request's head is not HTTP",
-        ),
-        (
-            format!("{head}X: \0\r\n\r\n"),
-            400,
-            "the request's head is not HTTP",
-        ),
-        (
-            format!("{head}Content-Length: x\r\n\r\n"),
-            400,
-            "the request's length is no number",
-        ),
-        (
-            format!("{head}Content-Length: 5, 5\r\n\r\n"),
-            400,
-            "the request's length is no number",
-        ),
+        (format!("{head}bad field\r\n\r\n"), 400, NOT_HTTP),
+        (format!("{head}X : y\r\n\r\n"), 400, NOT_HTTP),
+        (format!("{head}X: a\r\n b\r\n\r\n"), 400, NOT_HTTP),
+        (format!("{head}X: \0\r\n\r\n"), 400, NOT_HTTP),
+        (format!("{head}Content-Length: x\r\n\r\n"), 400, NO_NUMBER),
+        (format!("{head}Content-Length: 5, 5\r\n\r\n"), 400, NO_NUMBER),
         (
             format!("{head}Content-Length: 18446744073709551615\r\n\r\n"),
             400,
-            "the request's length is no number",
+            NO_NUMBER,
         ),
         (
             format!("{head}Content-Length: 1\r\nContent-Length: 2\r\n\r\n"),
@@ -77,16 +56,8 @@ async fn every_head_that_cannot_be_read_is_told_why() {
             400,
             "the request target is not a URL",
         ),
-        (
-            head.replace("/api/x", "/api/x y") + "\r\n",
-            400,
-            "the request's head is not HTTP",
-        ),
-        (
-            head.replace("POST", "PO(T") + "\r\n",
-            400,
-            "the request's head is not HTTP",
-        ),
+        (head.replace("/api/x", "/api/x y") + "\r\n", 400, NOT_HTTP),
+        (head.replace("POST", "PO(T") + "\r\n", 400, NOT_HTTP),
         (
             head.replace("HTTP/1.1", "HTTP/9.9") + "\r\n",
             505,
