@@ -97,7 +97,7 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
         .first()
         .ok_or_else(|| StartError::Threads(io::ErrorKind::Other.into()))?
         .clone();
-    let (places, admin_places) = places(config, workers.count());
+    let (places, admin_places) = places(config);
     let drain = Drain::default();
     let admin_drain = Drain::default();
     let tls = tls(config, &origin, clock).map_err(StartError::Problems)?;
@@ -157,13 +157,9 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
 }
 
 /// For clients, and a few of their own for the operator, who asks when clients have all of theirs.
-fn places(config: &Config, workers: usize) -> (Places, Places) {
-    // Without a limit there is more than anybody needs.
-    let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // Beside the workers: the main thread, the one that accepts, and the link to Redis.
-    let budget = Budget::of(open_files, workers + 3);
+fn places(config: &Config) -> (Places, Places) {
     let clients = Places::new(PlacesSettings {
-        most: budget.clients,
+        most: budget(config).clients,
         for_one: config.connections,
         proxies: config.trust.proxies.clone(),
     });
@@ -173,6 +169,14 @@ fn places(config: &Config, workers: usize) -> (Places, Places) {
         proxies: Networks::default(),
     });
     (clients, admin)
+}
+
+/// What file descriptors are for.
+fn budget(config: &Config) -> Budget {
+    // Without a limit there is more than anybody needs.
+    let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Beside the workers: the main thread, the one that accepts, and the link to Redis.
+    Budget::of(open_files, threads(config).get() + 3)
 }
 
 /// Everything that rooms would refuse at a start, as far as it can be found without making or opening anything.
@@ -280,8 +284,12 @@ impl Running {
 }
 
 fn workers(config: &Config) -> io::Result<Workers> {
+    Workers::start("worker", threads(config))
+}
+
+fn threads(config: &Config) -> NonZeroUsize {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    Workers::start("worker", config.listen.threads.unwrap_or_else(cores))
+    config.listen.threads.unwrap_or_else(cores)
 }
 
 async fn bind(key: &'static str, addr: SocketAddr) -> Result<TcpListener, StartError> {
@@ -573,7 +581,11 @@ fn caller(caller: &config::Caller) -> CallerSettings {
 fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let settings = ProxySettings {
         connect: config.timeouts.connect,
-        max_connections: config.upstreams.max_connections.get(),
+        max_connections: config
+            .upstreams
+            .max_connections
+            .get()
+            .min(budget(config).upstreams),
         response: config.timeouts.response,
         idle: config.timeouts.idle,
         tunnel_silence: config.timeouts.tunnel_silence,

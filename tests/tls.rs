@@ -349,7 +349,8 @@ async fn the_self_made_certificate_is_kept_and_its_key_is_its_owners_alone() {
     visitor.call(&renamed, "localhost").await.unwrap_err();
 }
 
-/// Whoever speaks plain HTTP to the HTTPS port, or nothing sensible at all, is let go and holds up nobody.
+/// Whoever speaks plain HTTP to the HTTPS port is told so; what is nothing sensible at all is let go. Neither holds up
+/// anybody.
 #[tokio::test]
 async fn what_is_no_tls_is_refused() {
     let upstream = RawUpstream::content().await;
@@ -363,7 +364,12 @@ async fn what_is_no_tls_is_refused() {
         let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
         connection.send(bytes).await;
         let (answer, _) = connection.rest().await;
-        assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+        assert_eq!(
+            answer.starts_with(b"HTTP/1.1 400 "),
+            bytes.starts_with(b"GET ") || bytes.starts_with(b"PROXY "),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
     assert!(upstream.saw_nothing());
     assert_eq!(gateway.get("/api/x", &[]).await.status, 200);

@@ -32,8 +32,6 @@ impl Destination {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
         match (said("sec-fetch-mode"), said("sec-fetch-dest")) {
-            // A browser says all of it; programs that are built like one say the mode alone (Node's `fetch`).
-            (Some(_), None) if !headers.contains_key(SEC_FETCH_SITE) => Self::Unsaid,
             (Some(mode), _) if mode != "navigate" => Self::Part,
             (_, Some("document")) => Self::Document,
             (_, Some(destination)) if FRAMES.contains(&destination) => Self::Frame,
@@ -116,6 +114,7 @@ mod tests {
             (Some("no-cors"), Some("image")),
             (Some("cors"), Some("empty")),
             (Some("no-cors"), Some("object")),
+            (Some("same-origin"), None),
             (None, Some("style")),
         ] {
             assert_eq!(
@@ -125,7 +124,6 @@ mod tests {
             );
         }
         assert_eq!(of(None, None), Destination::Unsaid);
-        assert_eq!(of(Some("cors"), None), Destination::Unsaid);
         assert_eq!(of(navigate, None), Destination::Unsaid);
     }
 }

@@ -73,7 +73,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     (
         "limits.connections",
         "-1",
-        "-1 is no number of connections",
+        "\"-1\" is no number of connections",
         "write how many: 1 to 1000000, or 0 for any number",
     ),
     ("tls.certs", "\"\"", "\"\" is no path", "write a path"),

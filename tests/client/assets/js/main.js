@@ -61,7 +61,8 @@ if (css) {
   });
 }
 
-const state = document.getElementById("state");
+// What stands there until now goes, as at the first drawing of the real client.
+const state = document.getElementById("plugNmeet-app");
 if (accessToken()) {
   const { message, room, user } = await call("verifyToken");
   state.textContent = room ? `${user} is in ${room}` : message;
