@@ -71,7 +71,18 @@ pub struct AccessRecord {
     sent: u64,
     error: Option<(&'static str, String)>,
     complete: bool,
+    /// Who broke the answer off, where that is not the client.
+    broken_by: Option<BrokenBy>,
     log: Arc<AccessLog>,
+}
+
+/// Who broke an answer off, when it was not the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenBy {
+    /// The upstream whose answer it was.
+    Upstream,
+    /// A limit of ours.
+    Limit,
 }
 
 impl AccessRecord {
@@ -101,6 +112,7 @@ impl AccessRecord {
             sent: 0,
             error: None,
             complete: false,
+            broken_by: None,
             log: Arc::clone(log),
         }
     }
@@ -139,6 +151,11 @@ impl AccessRecord {
     pub fn completed(&mut self) {
         self.complete = true;
     }
+
+    /// The answer ends here, before its end.
+    pub fn broken_by(&mut self, by: BrokenBy) {
+        self.broken_by = Some(by);
+    }
 }
 
 impl AccessRecord {
@@ -151,6 +168,16 @@ impl AccessRecord {
             ),
             None => (None, None),
         }
+    }
+
+    /// Who broke it off, if anybody did.
+    fn aborted_by(&self) -> Option<&'static str> {
+        let by = match self.broken_by {
+            None => "client",
+            Some(BrokenBy::Upstream) => "upstream",
+            Some(BrokenBy::Limit) => "limit",
+        };
+        (!self.complete).then_some(by)
     }
 
     fn trace(&self, millis: f64) {
@@ -167,6 +194,7 @@ impl AccessRecord {
             bytes = self.sent,
             ms = millis,
             aborted = !self.complete,
+            aborted_by = self.aborted_by(),
             error,
             cause,
             "Request"
@@ -195,6 +223,9 @@ impl AccessRecord {
         } else {
             r#","aborted":true"#
         });
+        if let Some(by) = self.aborted_by() {
+            line.raw(r#","aborted_by":"#).value(by);
+        }
         if let Some(error) = error {
             line.raw(r#","error":"#).value(error);
         }
@@ -218,6 +249,9 @@ impl Drop for AccessRecord {
     fn drop(&mut self) {
         let status = self.status.map_or(UNANSWERED, |status| status.as_u16());
         self.log.metrics.answered(self.route, status);
+        if let Some(by) = self.aborted_by() {
+            self.log.metrics.aborted(by);
+        }
         if !self.log.records.access {
             return;
         }
@@ -296,6 +330,7 @@ pub(super) mod tests {
         let mut record = record("2001:db8::1", "M-SEARCH", "/x/\"q\"\\\u{7f}\u{e9}", log);
         record.failed("bad_target", Some(&io::Error::other(cause)));
         record.answered(StatusCode::BAD_REQUEST);
+        record.broken_by(BrokenBy::Upstream);
         record
     }
 
@@ -378,10 +413,10 @@ pub(super) mod tests {
                 "aborted": false, "target": "access"}),
             json!({"level": "INFO", "message": "Request", "id": ids[1], "client": "2001:db8::1",
                 "method": "M-SEARCH", "path": "/x/\"q\"\\\u{7f}\u{e9}", "version": "HTTP/2.0", "route": "none",
-                "status": 400, "bytes": 0, "aborted": true, "error": "bad_target", "cause": cause, "target": "access"}),
+                "status": 400, "bytes": 0, "aborted": true, "aborted_by": "upstream", "error": "bad_target", "cause": cause, "target": "access"}),
             json!({"level": "INFO", "message": "Request", "id": ids[2], "client": "::ffff:192.0.2.7",
                 "method": "POST", "path": "/", "version": "HTTP/2.0", "route": "none", "bytes": 0, "aborted": true,
-                "target": "access"}),
+                "aborted_by": "client", "target": "access"}),
         ];
         assert_eq!(lines, expected);
     }

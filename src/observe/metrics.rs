@@ -26,6 +26,7 @@ pub struct Metrics {
     tunnels: Family<TunnelLabels, Gauge>,
     stray_cookies: Counter,
     design_fields: Family<RuleLabels, Counter>,
+    aborted: Family<AbortLabels, Counter>,
     frames_refused: Counter,
     upstreams: UpstreamFamilies,
     connections_refused: Family<ReasonLabels, Counter>,
@@ -35,6 +36,11 @@ pub struct Metrics {
 struct RequestLabels {
     route: &'static str,
     status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AbortLabels {
+    by: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -96,6 +102,12 @@ impl Default for Metrics {
             "Fields taken out of designs, by the rule that they break",
             design_fields.clone(),
         );
+        let aborted = Family::default();
+        registry.register(
+            "answers_aborted",
+            "Answers that did not come to their end, by who broke them off: client, upstream or limit",
+            aborted.clone(),
+        );
         let frames_refused = Counter::default();
         registry.register(
             "frames_refused",
@@ -120,6 +132,7 @@ impl Default for Metrics {
             tunnels,
             stray_cookies,
             design_fields,
+            aborted,
             frames_refused,
             upstreams,
             connections_refused,
@@ -133,6 +146,11 @@ impl Metrics {
         self.requests
             .get_or_create(&RequestLabels { route, status })
             .inc();
+    }
+
+    /// An answer did not come to its end.
+    pub(super) fn aborted(&self, by: &'static str) {
+        self.aborted.get_or_create(&AbortLabels { by }).inc();
     }
 
     /// The count of open tunnels to an upstream.

@@ -15,7 +15,7 @@ mod redact;
 mod taken;
 mod upstream_metrics;
 
-pub use access::{AccessLog, AccessRecord, Records};
+pub use access::{AccessLog, AccessRecord, BrokenBy, Records};
 pub use audit::{AuditLog, Decision, Outcome};
 pub use buffer::{Buffer, Flusher};
 pub use exposition::Exposition;

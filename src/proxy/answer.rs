@@ -13,8 +13,8 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::{
+    answer_head,
     body::{BodyError, Progress},
-    headers,
     pool::Lease,
 };
 use crate::reply::{Body, BoxError};
@@ -94,7 +94,7 @@ impl ResponseBody {
         Poll::Ready(match frame {
             Some(Ok(frame)) => match frame.into_trailers() {
                 Ok(mut trailers) => {
-                    headers::trailers_to_client(&mut trailers);
+                    answer_head::trailers_to_client(&mut trailers);
                     (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)))
                 }
                 Err(data) => Some(Ok(data)),

@@ -10,6 +10,7 @@
 mod address;
 mod addresses;
 mod answer;
+mod answer_head;
 mod body;
 mod connect;
 mod headers;
@@ -22,7 +23,7 @@ mod shared_stream;
 mod upstream;
 
 pub use addresses::Target;
-pub use body::Watch;
+pub use body::{BodyError, Watch};
 pub use headers::{About, to_upstream};
 pub use once::once;
 pub use prefix::below_prefix;

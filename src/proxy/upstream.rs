@@ -15,9 +15,10 @@ use super::{
     About,
     addresses::{Addresses, Target},
     answer::ResponseBody,
+    answer_head::{self, BadFraming},
     body::{BodyError, BodyLimits, Progress, RequestBody, Watch},
     connect::Connect,
-    headers::{self, BadFraming},
+    headers,
     places::Places,
     pool::{Asked, Lease, Pool, SendError},
     resolve::System,
@@ -200,7 +201,7 @@ impl Upstream {
             wanted.agreed(&response).map_err(ProxyError::Handshake)?;
             let upstream_side = hyper::upgrade::on(&mut response);
             upgrade::join(client_side, upstream_side, &self.tunnels, &self.drain);
-            headers::to_client(response.headers_mut(), false)?;
+            answer_head::to_client(response.headers_mut(), false)?;
             wanted.ask(response.headers_mut());
             return Ok(response.map(|_| Body::Empty));
         }
@@ -261,7 +262,7 @@ impl Upstream {
     ) -> Result<Response<Body>, ProxyError> {
         let (mut head, body) = response.into_parts();
         let is_bare = is_head || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
-        headers::to_client(&mut head.headers, !is_bare)?;
+        answer_head::to_client(&mut head.headers, !is_bare)?;
         // RFC 9110 section 8.6.
         if head.status == StatusCode::NO_CONTENT {
             head.headers.remove(header::CONTENT_LENGTH);

@@ -15,7 +15,8 @@ use hyper::{
 
 use super::{guarded::Guarded, policy::PageHeaders};
 use crate::{
-    observe::AccessRecord,
+    observe::{AccessRecord, BrokenBy},
+    proxy::BodyError,
     reply::{Body, BoxError, page::OwnPage},
 };
 
@@ -108,7 +109,11 @@ impl HttpBody for Recorded {
                 }
             }
             Poll::Ready(None) => self.record.completed(),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            Poll::Ready(Some(Err(error))) => self.record.broken_by(match error.downcast_ref::<BodyError>() {
+                Some(_limit) => BrokenBy::Limit,
+                None => BrokenBy::Upstream,
+            }),
+            Poll::Pending => {}
         }
         // hyper does not ask again for what it knows to be the end.
         if polled.is_ready() && self.body.is_end_stream() {

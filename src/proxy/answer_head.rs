@@ -1,0 +1,195 @@
+//! The head of an answer, and what stands behind its body: said once, in one framing, and what is this hop's stays here.
+//!
+//! SECURITY: an answer whose end can be told in two ways is none, as the next one on the connection would begin where
+//! somebody else decides.
+//!
+//! Sources: RFC 9112 section 6, RFC 9110 sections 6.5.1 and 8.6.
+
+use std::fmt;
+
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderValue},
+};
+
+use super::headers::{HOP_BY_HOP, remove_all, remove_listed};
+
+/// Nobody can tell where an answer ends, or in which coding it is.
+#[derive(Debug)]
+pub(super) struct BadFraming;
+
+impl fmt::Display for BadFraming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer's framing is ambiguous")
+    }
+}
+
+impl std::error::Error for BadFraming {}
+
+/// Makes upstream's fields those of our own response. `has_body`: an answer to HEAD, and one without content, ends with
+/// its head, whatever it says of a body.
+pub(super) fn to_client(headers: &mut HeaderMap, has_body: bool) -> Result<(), BadFraming> {
+    let coding = coding_of(headers);
+    if has_body && matches!(coding, Some(Err(BadFraming))) {
+        return Err(BadFraming);
+    }
+    // RFC 9112 section 6.3: the coding has decided where the body ends, and the length is a lie.
+    let length = if coding.is_some() {
+        None
+    } else {
+        length_of(headers)
+    };
+    match length {
+        Some(Ok(length)) => {
+            headers.insert(header::CONTENT_LENGTH, length);
+        }
+        Some(Err(BadFraming)) if has_body => return Err(BadFraming),
+        Some(Err(BadFraming)) | None => {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+    }
+    remove_listed(headers);
+    remove_all(headers, |name| HOP_BY_HOP.contains(&name) || name == OTHER_DOORS);
+    Ok(())
+}
+
+/// It names ports of upstream's own, and UDP 443 is LiveKit's (RFC 7838 section 3).
+const OTHER_DOORS: &str = "alt-svc";
+
+/// Is the body in chunks, and in no other coding, which somebody would have to take off (RFC 9112 section 6.1)?
+fn coding_of(headers: &HeaderMap) -> Option<Result<(), BadFraming>> {
+    let mut codings = headers
+        .get_all(header::TRANSFER_ENCODING)
+        .iter()
+        .flat_map(members);
+    let first = codings.next()?;
+    let is_chunked = first.eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    Some(if is_chunked { Ok(()) } else { Err(BadFraming) })
+}
+
+/// The one length that is said, in one line (RFC 9110 section 8.6: equal ones may be there more than once).
+fn length_of(headers: &HeaderMap) -> Option<Result<HeaderValue, BadFraming>> {
+    let lines = headers.get_all(header::CONTENT_LENGTH);
+    let mut lengths = lines.iter().flat_map(members);
+    let Some(first) = lengths.next() else {
+        let is_there = lines.iter().next().is_some();
+        return is_there.then_some(Err(BadFraming));
+    };
+    let is_number = !first.is_empty() && first.len() < 20 && first.iter().all(u8::is_ascii_digit);
+    let same = lengths.all(|other| other == first);
+    Some(match HeaderValue::from_bytes(first) {
+        Ok(length) if is_number && same => Ok(length),
+        Ok(_) | Err(_) => Err(BadFraming),
+    })
+}
+
+/// Of a list in one line (RFC 9110 section 5.6.1).
+fn members(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    line.as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+}
+
+/// What must not come behind a body (RFC 9110 section 6.5.1): framing, routing, what decides how the answer is treated.
+const NO_TRAILERS: [&str; 12] = [
+    "content-length",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "host",
+    "cookie",
+    "set-cookie",
+    "authorization",
+    "www-authenticate",
+    "cache-control",
+    "location",
+    OTHER_DOORS,
+];
+
+/// Makes upstream's trailers ours.
+pub(super) fn trailers_to_client(trailers: &mut HeaderMap) {
+    remove_listed(trailers);
+    remove_all(trailers, |name| {
+        HOP_BY_HOP.contains(&name) || NO_TRAILERS.contains(&name)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_upstream(fields: &[(&'static str, &'static str)], has_body: bool) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        to_client(&mut headers, has_body).is_ok().then_some(headers)
+    }
+
+    #[test]
+    fn an_answers_length_is_said_once_or_the_answer_is_none() {
+        for fields in [
+            &[("content-length", "5")][..],
+            &[("content-length", "5, 5")],
+            &[("content-length", "5"), ("content-length", "5")],
+        ] {
+            for has_body in [true, false] {
+                let headers = of_upstream(fields, has_body).unwrap();
+                assert_eq!(
+                    headers.get_all("content-length").iter().collect::<Vec<_>>(),
+                    ["5"]
+                );
+            }
+        }
+        for fields in [
+            &[("content-length", "5, 6")][..],
+            &[("content-length", "5"), ("content-length", "6")],
+            &[("content-length", "+5")],
+            &[("content-length", "")],
+            &[("content-length", "5,")],
+            &[("content-length", "nonsense")],
+            &[("content-length", "99999999999999999999")],
+        ] {
+            assert!(of_upstream(fields, true).is_none(), "{fields:?}");
+            assert!(!of_upstream(fields, false).unwrap().contains_key("content-length"));
+        }
+    }
+
+    #[test]
+    fn an_answer_in_a_coding_that_nobody_takes_off_is_none() {
+        for coding in [
+            "gzip, chunked",
+            "xchunked",
+            "chunked, chunked",
+            "identity",
+            "gzip",
+        ] {
+            let fields = [("transfer-encoding", coding), ("content-length", "5")];
+            assert!(of_upstream(&fields, true).is_none(), "{coding}");
+            assert!(of_upstream(&fields, false).unwrap().is_empty(), "{coding}");
+        }
+        let fields = [
+            ("transfer-encoding", "Chunked"),
+            ("content-length", "5"),
+            ("alt-svc", "h3=\":443\""),
+        ];
+        assert!(of_upstream(&fields, true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn trailers_change_nothing_that_was_decided_before() {
+        let mut trailers = HeaderMap::new();
+        for name in [
+            "connection",
+            "te",
+            "transfer-encoding",
+            "content-length",
+            "set-cookie",
+            "x-sum",
+        ] {
+            trailers.insert(name, HeaderValue::from_static("x"));
+        }
+        trailers_to_client(&mut trailers);
+        assert_eq!(trailers.keys().collect::<Vec<_>>(), ["x-sum"]);
+    }
+}
