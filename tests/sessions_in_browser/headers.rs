@@ -153,7 +153,7 @@ async fn a_page_of_another_origin_can_embed_the_client() {
     let assets = "https://conf.test/conference/assets";
     let html = format!(
         "<link rel=\"stylesheet\" crossorigin href=\"{assets}/css/main.css\"><script src=\"{assets}/config.js\"></script>\
-         <body><p id=\"state\"></p><script type=\"module\" src=\"{assets}/js/main.js\"></script>"
+         <body><div id=\"plugNmeet-app\"></div><script type=\"module\" src=\"{assets}/js/main.js\"></script>"
     );
     // As docs/plugnmeet.md section 8 has it, worker and all (plugNmeet-client, `helpers/libs/corsWorker.ts`).
     let worker = format!(
