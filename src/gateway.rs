@@ -581,6 +581,7 @@ fn caller(caller: &config::Caller) -> CallerSettings {
 fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let settings = ProxySettings {
         connect: config.timeouts.connect,
+        upgrade: config.timeouts.upgrade,
         max_connections: config
             .upstreams
             .max_connections

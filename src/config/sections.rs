@@ -361,6 +361,7 @@ fn timeouts(reader: &mut Reader<'_>) -> Taken<Timeouts> {
     let header = reader.text("timeouts.header", "10s", &DEADLINE);
     let idle = reader.text("timeouts.idle", "75s", &DEADLINE);
     let connect = reader.text("timeouts.connect", "5s", &DEADLINE);
+    let upgrade = reader.text("timeouts.upgrade", "12s", &DEADLINE);
     let response = reader.text("timeouts.response", "50s", &DEADLINE);
     let drain = reader.text("timeouts.drain", "30s", &DURATION);
     let tunnel_silence = reader.text("timeouts.tunnel_silence", "50s", &SILENCE);
@@ -369,6 +370,7 @@ fn timeouts(reader: &mut Reader<'_>) -> Taken<Timeouts> {
         header: header?,
         idle: idle?,
         connect: connect?,
+        upgrade: upgrade?,
         response: response?,
         drain: drain?,
         tunnel_silence: tunnel_silence?,

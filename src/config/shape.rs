@@ -200,6 +200,7 @@ pub struct Timeouts {
     pub header: Duration,
     pub idle: Duration,
     pub connect: Duration,
+    pub upgrade: Duration,
     pub response: Duration,
     pub drain: Duration,
     /// None: never.

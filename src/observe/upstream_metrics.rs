@@ -97,7 +97,7 @@ impl UpstreamFamilies {
         );
         registry.register(
             "upstream_waiting",
-            "Requests that wait for a connection, as upstreams.max_connections are in use",
+            "Requests that wait for a connection, as none is free or the upstream is away",
             families.waiting.clone(),
         );
         registry.register(

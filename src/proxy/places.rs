@@ -19,7 +19,7 @@ use tokio::{
 use tracing::warn;
 
 use super::address::Address;
-use crate::observe::UpstreamMetrics;
+use crate::observe::{UpstreamMetrics, Waiting};
 
 /// Between two lines of the log about the same.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -87,6 +87,11 @@ impl Places {
             self.metrics.was_full();
             Full
         })
+    }
+
+    /// A request waits for a connection, until this is dropped.
+    pub(super) fn waits(&self) -> Waiting {
+        self.metrics.waits()
     }
 
     /// Room for one more connection; none where there are as many as may be, with those that rest.

@@ -113,6 +113,7 @@ impl Pool {
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
+        connect_within: Duration,
         asked: &Asked,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let place = self.places.take().await.map_err(|Full| SendError::Full)?;
@@ -138,7 +139,7 @@ impl Pool {
             }
         };
         // In a box, as it is large and rare.
-        let mut connection = Box::pin(self.open(room)).await?;
+        let mut connection = Box::pin(self.open(room, connect_within)).await?;
         asked.goes_to(&connection.address);
         match connection.sender.send_request(request).await {
             Ok(response) => Ok((response, Lease::of(connection, own, place))),
@@ -170,8 +171,10 @@ impl Pool {
         Err(self.places.room_in_advance())
     }
 
-    async fn open(&self, room: Room) -> Result<Connection, SendError> {
-        let (address, socket) = self.connect.any().await.map_err(SendError::Connect)?;
+    async fn open(&self, room: Room, within: Duration) -> Result<Connection, SendError> {
+        let waiting = self.places.waits();
+        let (address, socket) = self.connect.any(within).await.map_err(SendError::Connect)?;
+        drop(waiting);
         let open = self.places.opened(room, Arc::clone(&address));
         let (stream, glance) = SharedStream::new(socket, open);
         let (sender, connection) = http1::Builder::new()
