@@ -14,7 +14,6 @@ pub use file::{Exposed, SecretFile, SecretFileError, read_file, trimmed};
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {
-    /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self(value)
     }

@@ -3,8 +3,6 @@
 //! The words that a key can take stand here beside their variants; everything else about keys, defaults and rules is in
 //! `super::sections`, and what each is for in `config/gateway.toml`.
 
-#![expect(missing_docs, reason = "config/gateway.toml documents every key, once")]
-
 use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};

@@ -33,7 +33,7 @@ struct Coming {
     at_the_latest: Pin<Box<Sleep>>,
 }
 
-/// What a look has found.
+/// What is on disk, compared with what is served.
 enum Found {
     /// What is served, or what is coming already.
     Nothing,
@@ -127,7 +127,7 @@ impl ClientFiles {
         (now, found)
     }
 
-    /// All of it, or nothing.
+    /// Reads the newest build whole; on an error nothing changes.
     fn read_again(&self, now: u64, coming: Option<&Shelf>) -> Result<Found, FilesProblem> {
         let before = self.shelf.load();
         let mut contents = before.contents();

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Of all upstreams.
+/// The metric families of all upstreams.
 #[derive(Clone)]
 pub(super) struct UpstreamFamilies {
     connections: Family<AddressLabels, Gauge>,
@@ -20,14 +20,14 @@ pub(super) struct UpstreamFamilies {
     ports: Gauge,
 }
 
-/// Of one upstream.
+/// The metrics of one upstream.
 #[derive(Clone)]
 pub struct UpstreamMetrics {
     families: UpstreamFamilies,
     labels: UpstreamLabels,
 }
 
-/// Of one address of an upstream.
+/// The metrics of one address of an upstream.
 pub struct AddressMetrics {
     connections: Gauge,
     passed_over: Gauge,
@@ -122,7 +122,6 @@ impl UpstreamFamilies {
 }
 
 impl UpstreamMetrics {
-    /// The upstream's name.
     pub fn upstream(&self) -> &'static str {
         self.labels.upstream
     }
@@ -196,7 +195,7 @@ impl AddressMetrics {
         self.passed_over.set(passed_over.into());
     }
 
-    /// It has failed.
+    /// Counts a failure of the address.
     pub fn failed(&self, fault: &'static str) {
         self.failures.get_or_create(&self.labels.with(fault)).inc();
     }

@@ -37,7 +37,6 @@ const SLOWEST_TOKEN: Duration = Duration::from_secs(30);
 
 /// Who an upstream is, and what follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the upstreams' own")]
 pub enum UpstreamKind {
     Server,
     Livekit,
