@@ -22,7 +22,7 @@ use crate::{
     listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
     observe::{AccessLog, LogFormat, LogSettings, Metrics, Records},
     places::{Budget, Places, PlacesSettings},
-    proxy::{ProxySettings, Target, Upstream, UpstreamKind},
+    proxy::{ProxySettings, Target, Total, Upstream, UpstreamKind},
     request_id::RequestIds,
     route::{Csp, Finish, Framing, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams, Whole},
     sessions::Sessions,
@@ -600,11 +600,21 @@ fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
                 config::Upstream::Unix(path) => Target::Unix(path),
             })
             .collect();
-        (!targets.is_empty()).then(|| Arc::new(Upstream::new(kind, targets, settings, metrics, drain)))
+        (!targets.is_empty()).then(|| {
+            Arc::new(Upstream::new(
+                kind,
+                targets,
+                settings,
+                total.clone(),
+                metrics,
+                drain,
+            ))
+        })
     };
     let found = &config.upstreams;
     Upstreams {
         server: to(UpstreamKind::Server, &found.server),
+    let total = Total::new(budget(config).upstreams);
         livekit: to(UpstreamKind::Livekit, found.livekit.as_slice()),
         nats: to(UpstreamKind::Nats, found.nats.as_slice()),
         etherpad: to(UpstreamKind::Etherpad, found.etherpad.as_slice()),

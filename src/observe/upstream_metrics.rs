@@ -97,12 +97,12 @@ impl UpstreamFamilies {
         );
         registry.register(
             "upstream_waiting",
-            "Requests that wait for a connection, as upstreams.max_connections are in use",
+            "Requests that wait for a connection, as all that may be are in use",
             families.waiting.clone(),
         );
         registry.register(
             "upstream_full",
-            "Requests answered with 503, as upstreams.max_connections were in use",
+            "Requests answered with 503, as all connections that may be were in use",
             families.full.clone(),
         );
         families

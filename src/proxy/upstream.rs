@@ -22,6 +22,7 @@ use super::{
     places::Places,
     pool::{Asked, Lease, Pool, SendError},
     resolve::System,
+    total::Total,
 };
 use crate::{
     client_body::ClientBody,
@@ -114,18 +115,19 @@ pub enum ProxyError {
 }
 
 impl Upstream {
-    /// An upstream at one or more addresses.
+    /// An upstream at one or more addresses; `total` is of all upstreams.
     pub fn new(
         kind: UpstreamKind,
         targets: Vec<Target>,
         settings: ProxySettings,
+        total: Total,
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
         // LiveKit and Etherpad have pings of their own, and NATS' client has these.
         let silence = settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats);
         let counts = metrics.upstream(kind.name());
-        let places = Places::new(settings.max_connections, settings.connect, counts.clone());
+        let places = Places::new(settings.max_connections, settings.connect, counts.clone(), total);
         let connect = Connect::new(Addresses::of(targets, counts, System), settings.connect);
         Self {
             kind,
@@ -356,6 +358,8 @@ impl From<ProxyError> for Failure {
             "websocket_version" => failure
                 .header(header::UPGRADE, HeaderValue::from_static("websocket"))
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+            // RFC 9110 section 10.2.3: connections become free all the time.
+            "upstream_full" => failure.header(header::RETRY_AFTER, HeaderValue::from_static("1")),
             _ => failure,
         };
         failure.caused_by(error)
