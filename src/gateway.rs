@@ -15,14 +15,14 @@ use crate::{
     conn::{Conn, ConnSettings},
     design::{self, DesignRules, DesignSettings},
     drain::Drain,
-    files::{ClientFiles, FilesProblem, FilesSettings, Prepared},
+    files::{ClientFiles, Compressor, FilesProblem, FilesSettings, Prepared},
     handoff::{DesignCheck, Handoff, HandoffSettings, Scope},
     issue::{CallerSettings, EmbeddedSettings, Issue, IssueSettings, Mode},
     limits::{Limits, Rates},
     listen::{self, Admin, Https, HttpsSettings, Plain, Redirect},
     observe::{AccessLog, LogFormat, LogSettings, Metrics, Records},
     places::{Budget, Places, PlacesSettings},
-    proxy::{ProxySettings, Target, Upstream, UpstreamKind},
+    proxy::{ProxySettings, Target, Total, Upstream, UpstreamKind},
     request_id::RequestIds,
     route::{Csp, Finish, Framing, Hosts, PageHeaders, PageSettings, Router, Table, Upstreams, Whole},
     sessions::Sessions,
@@ -84,6 +84,16 @@ impl std::error::Error for StartError {}
 
 /// Starts everything. Reads files and may make a certificate, so it blocks for a moment.
 pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<Running, StartError> {
+    start_with(config, clock, records, None).await
+}
+
+/// As `start`; the client's files are compressed by processes of their own.
+pub async fn start_with(
+    config: &Config,
+    clock: &Clock,
+    records: Records,
+    compressor: Option<Compressor>,
+) -> Result<Running, StartError> {
     let https = bind("listen.https", config.listen.https).await?;
     let http = bind_if("listen.http", config.listen.http).await?;
     let admin = bind_if("listen.admin", config.listen.admin).await?;
@@ -107,6 +117,11 @@ pub async fn start(config: &Config, clock: &Clock, records: Records) -> Result<R
     let router = router(config, &origin, clock, &drain, &metrics, access, hsts)
         .await
         .map_err(StartError::Problems)?;
+    if let Some(compressor) = compressor {
+        router.files.compress_by(compressor);
+    }
+    router.files.compress();
+    Arc::clone(&router.files).watch(&drain);
     let conn_settings = ConnSettings {
         header: config.timeouts.header,
         idle: config.timeouts.idle,
@@ -468,8 +483,6 @@ async fn router(
     };
     let pages = pages(config, origin, &design).map_err(|problem| vec![problem])?;
     let files = Arc::new(files);
-    files.compress();
-    Arc::clone(&files).watch(drain);
     let limits = Arc::new(Limits::start(&config.limits, &rates_of_callers(config), metrics, clock).await);
     let scope = match config.session.scope {
         config::SessionScope::Session => Scope::Session,
@@ -593,6 +606,7 @@ fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
         max_body_bytes: config.sizes.body_bytes,
         least_rate: config.sizes.least_bytes_per_second,
     };
+    let total = Total::new(budget(config).upstreams);
     let to = |kind, found: &[config::Upstream]| {
         let targets: Vec<Target> = found
             .iter()
@@ -601,7 +615,16 @@ fn upstreams(config: &Config, metrics: &Metrics, drain: &Drain) -> Upstreams {
                 config::Upstream::Unix(path) => Target::Unix(path),
             })
             .collect();
-        (!targets.is_empty()).then(|| Arc::new(Upstream::new(kind, targets, settings, metrics, drain)))
+        (!targets.is_empty()).then(|| {
+            Arc::new(Upstream::new(
+                kind,
+                targets,
+                settings,
+                total.clone(),
+                metrics,
+                drain,
+            ))
+        })
     };
     let found = &config.upstreams;
     Upstreams {

@@ -6,6 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
+use super::compress;
 use crate::{
     clock::Clock,
     config::{Config, IssuerMode},
@@ -33,7 +34,8 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
             (Ok(stop), Ok(hangup)) => (stop, hangup),
             (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
-        match gateway::start(config, &Clock::system(), log.records()).await {
+        let clock = Clock::system();
+        match gateway::start_with(config, &clock, log.records(), compress::command()).await {
             Ok(running) => {
                 announce(config, &running, ask);
                 loop {

@@ -55,8 +55,9 @@ impl ClientFiles {
         drain.spawn(async move {
             tokio::select! {
                 () = stop.draining() => {}
-                () = self.look_again_and_again() => {}
+                () = Arc::clone(&self).look_again_and_again() => {}
             }
+            self.stop_making();
         });
     }
 
@@ -151,7 +152,7 @@ impl ClientFiles {
     /// Begins with the forms of a new release; those of the old one are no longer worth the work.
     fn prepare_for(&self, release: Arc<Shelf>) -> Coming {
         info!("Found a new client; it is served when it is compressed");
-        self.making.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.stop_making();
         Coming {
             making: self.start_making(&release),
             shelf: release,

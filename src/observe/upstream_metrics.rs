@@ -102,7 +102,7 @@ impl UpstreamFamilies {
         );
         registry.register(
             "upstream_full",
-            "Requests answered with 503, as upstreams.max_connections were in use",
+            "Requests answered with 503, as all connections that may be were in use",
             families.full.clone(),
         );
         families

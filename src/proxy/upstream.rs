@@ -22,6 +22,7 @@ use super::{
     places::Places,
     pool::{Asked, Lease, Pool, SendError},
     resolve::System,
+    total::Total,
 };
 use crate::{
     client_body::ClientBody,
@@ -126,18 +127,19 @@ pub enum ProxyError {
 }
 
 impl Upstream {
-    /// An upstream at one or more addresses.
+    /// An upstream at one or more addresses; `total` is of all upstreams.
     pub fn new(
         kind: UpstreamKind,
         targets: Vec<Target>,
         settings: ProxySettings,
+        total: Total,
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
         // LiveKit and Etherpad have pings of their own, and NATS' client has these.
         let silence = settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats);
         let counts = metrics.upstream(kind.name());
-        let places = Places::new(settings.max_connections, settings.connect, counts.clone());
+        let places = Places::new(settings.max_connections, settings.connect, counts.clone(), total);
         let connect = Connect::new(Addresses::of(targets, counts, System));
         Self {
             kind,
@@ -376,7 +378,10 @@ impl From<ProxyError> for Failure {
             "websocket_version" => failure
                 .header(header::UPGRADE, HeaderValue::from_static("websocket"))
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
-            "upstream_away" => failure.header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            // RFC 9110 section 10.2.3: connections become free all the time, and the upstream may be there in a second.
+            "upstream_full" | "upstream_away" => {
+                failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             _ => failure,
         };
         failure.caused_by(error)

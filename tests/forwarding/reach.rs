@@ -343,6 +343,7 @@ async fn who_finds_no_free_connection_waits_and_is_then_told_in_its_own_form() {
         json!({"status": false, "msg": "the meeting server is too busy", "status_code": "INTERNAL"});
     assert_eq!(answer.status, 503);
     assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(answer.json()["msg"], refusal["msg"]);
     assert_eq!(answer.json()["status"], refusal["status"]);
     let answer = gateway.post("/api/x", &[PROTOBUF], b"\x08\x01").await;
