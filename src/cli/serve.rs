@@ -8,15 +8,16 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
-    config::{Config, IssuerMode},
-    gateway::{self, Running},
-    observe::Log,
+    config::{Config, NoPlan, Plan, Problem, Problems},
+    gateway::{self, Listeners, Running},
+    issue::Mode,
+    observe::{Log, Records},
 };
 
 /// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
 pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
     // Before all that logs, so that it is dropped after it.
-    let log = match Log::start(gateway::log_settings(config)) {
+    let log = match Log::start(config.log) {
         Ok(log) => log,
         Err(error) => {
             eprintln!("the log can't be started: {error}");
@@ -33,7 +34,7 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
             (Ok(stop), Ok(hangup)) => (stop, hangup),
             (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
-        match gateway::start(config, &Clock::system(), log.records()).await {
+        match Box::pin(start(config, log.records())).await {
             Ok(running) => {
                 announce(config, &running, ask);
                 loop {
@@ -45,9 +46,36 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
                 running.stop(stop.asked()).await;
                 ExitCode::SUCCESS
             }
-            Err(error) => failed(&error),
+            Err(error) => failed(&*error),
         }
     })
+}
+
+async fn start(config: &Config, records: Records) -> Result<Running, Box<dyn std::error::Error>> {
+    let clock = Clock::system();
+    let listeners = Listeners::open(config).await;
+    let port = listeners
+        .as_ref()
+        .map_or(config.listen.https.port(), Listeners::https_port);
+    let (problems, warnings, begun) = match (listeners, Plan::of(config, port, &clock)) {
+        (Ok(listeners), Ok(mut plan)) => (
+            Vec::new(),
+            std::mem::take(&mut plan.warnings),
+            Some((plan, listeners)),
+        ),
+        (Err(deaf), Ok(plan)) => (deaf, plan.warnings, None),
+        (listeners, Err(NoPlan { problems, warnings })) => {
+            let deaf: Vec<Problem> = listeners.err().unwrap_or_default();
+            (deaf.into_iter().chain(problems).collect(), warnings, None)
+        }
+    };
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    match begun {
+        Some((plan, listeners)) => Ok(Box::pin(gateway::start(plan, listeners, &clock, records)).await?),
+        None => Err(Problems(problems).into()),
+    }
 }
 
 /// A meeting's participant holds several sockets on either side, and the usual soft limit of 1024 is for programs that use
@@ -94,9 +122,6 @@ impl Stop {
 
 /// What a newcomer wants to know, and what an operator has to.
 fn announce(config: &Config, running: &Running, ask: &str) {
-    for warning in &running.warnings {
-        warn!("{warning}");
-    }
     info!(
         "HTTPS on {}, for clients at {}",
         running.https, running.public_origin
@@ -111,11 +136,11 @@ fn announce(config: &Config, running: &Running, ask: &str) {
         info!("Certificate: {certificate}");
     }
     match config.issuer.mode {
-        IssuerMode::Embedded => info!(
+        Mode::Embedded(_) => info!(
             "Issuer: embedded, API key {}; its tokens open the page, not a real room",
             config.plugnmeet.api_key
         ),
-        IssuerMode::Upstream => info!("Issuer: plugnmeet-server, API key {}", config.plugnmeet.api_key),
+        Mode::Upstream => info!("Issuer: plugnmeet-server, API key {}", config.plugnmeet.api_key),
     }
     if let Some(path) = &config.client.path {
         info!("Client: {}, under {}/", path.display(), config.client.mount);
