@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    config::{Config, Listen, Plan, Problem, PublicOrigin, UpstreamsPlan},
+    config::{Config, Listen, NotListening, Plan, PublicOrigin, UpstreamsPlan},
     conn::Conn,
     drain::Drain,
     files::ClientFiles,
@@ -79,7 +79,7 @@ fn each(problems: &[TlsProblem]) -> String {
 
 impl Listeners {
     /// Opens all of them, or tells of each that can't be opened.
-    pub async fn open(config: &Config) -> Result<Self, Vec<Problem>> {
+    pub async fn open(config: &Config) -> Result<Self, Vec<NotListening>> {
         let Listen {
             https, http, admin, ..
         } = &config.listen;

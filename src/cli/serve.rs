@@ -1,6 +1,6 @@
 //! `serve`: start, say what runs, read the client's files again on SIGHUP, and stop in order when asked to.
 
-use std::{io, process::ExitCode};
+use std::{io, mem, process::ExitCode};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
-    config::{Config, NoPlan, Plan, Problem, Problems},
+    config::{Config, NoPlan, Plan, Problems},
     gateway::{self, Listeners, Running},
     issue::Mode,
     observe::{Log, Records},
@@ -35,7 +35,7 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
             (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
         match Box::pin(start(config, log.records())).await {
-            Ok(running) => {
+            Some(running) => {
                 announce(config, &running, ask);
                 loop {
                     tokio::select! {
@@ -46,35 +46,46 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
                 running.stop(stop.asked()).await;
                 ExitCode::SUCCESS
             }
-            Err(error) => failed(&*error),
+            None => ExitCode::FAILURE,
         }
     })
 }
 
-async fn start(config: &Config, records: Records) -> Result<Running, Box<dyn std::error::Error>> {
+/// None: why not has been told, in the words of `check`.
+async fn start(config: &Config, records: Records) -> Option<Running> {
     let clock = Clock::system();
     let listeners = Listeners::open(config).await;
     let port = listeners
         .as_ref()
         .map_or(config.listen.https.port(), Listeners::https_port);
-    let (problems, warnings, begun) = match (listeners, Plan::of(config, port, &clock)) {
-        (Ok(listeners), Ok(mut plan)) => (
-            Vec::new(),
-            std::mem::take(&mut plan.warnings),
-            Some((plan, listeners)),
-        ),
-        (Err(deaf), Ok(plan)) => (deaf, plan.warnings, None),
-        (listeners, Err(NoPlan { problems, warnings })) => {
-            let deaf: Vec<Problem> = listeners.err().unwrap_or_default();
-            (deaf.into_iter().chain(problems).collect(), warnings, None)
-        }
+    let (listeners, deaf) = match listeners {
+        Ok(listeners) => (Some(listeners), Vec::new()),
+        Err(deaf) => (None, deaf),
     };
+    let (plan, warnings, mut problems) = match Plan::of(config, port, &clock) {
+        Ok(mut plan) => {
+            let warnings = mem::take(&mut plan.warnings);
+            (Some(plan), warnings, Vec::new())
+        }
+        Err(NoPlan { problems, warnings }) => (None, warnings, problems),
+    };
+    problems.extend(deaf.into_iter().map(|deaf| deaf.problem));
     for warning in warnings {
         warn!("{warning}");
     }
-    match begun {
-        Some((plan, listeners)) => Ok(Box::pin(gateway::start(plan, listeners, &clock, records)).await?),
-        None => Err(Problems(problems).into()),
+    let (Some(plan), Some(listeners)) = (plan, listeners) else {
+        failed(&Problems(problems));
+        return None;
+    };
+    for note in &plan.notes {
+        info!("{note}");
+    }
+    match Box::pin(gateway::start(plan, listeners, &clock, records)).await {
+        Ok(running) => Some(running),
+        Err(error) => {
+            failed(&error);
+            None
+        }
     }
 }
 

@@ -41,7 +41,7 @@ mod tests;
 use std::path::Path;
 
 pub use self::{
-    plan::{Keys, NoPlan, Plan, UpstreamsPlan},
+    plan::{Keys, NoPlan, NotListening, Plan, UpstreamsPlan},
     problem::{Place, Problem, Problems},
     reader::PREFIX,
     shape::{
@@ -92,11 +92,19 @@ impl Config {
 
     /// A problem that only a room could find, at the place of the key's value.
     pub fn problem(&self, key: &str, found: impl Into<String>, allowed: impl Into<String>) -> Problem {
-        let place = self.places.get(key).cloned().unwrap_or_else(|| Place {
+        Problem::at(self.place(key), key, found, allowed)
+    }
+
+    /// Likewise what is allowed and still unwise.
+    fn warning(&self, key: &str, what: &str) -> String {
+        secrets::warning(&self.place(key), key, what)
+    }
+
+    fn place(&self, key: &str) -> Place {
+        self.places.get(key).cloned().unwrap_or_else(|| Place {
             file: NO_FILE.to_owned(),
             line: None,
-        });
-        Problem::at(place, key, found, allowed)
+        })
     }
 
     /// Where clients see us: as configured, or `https://localhost` with the port on which we listen.

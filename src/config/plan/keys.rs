@@ -7,7 +7,7 @@ use super::{
     Found,
 };
 use crate::{
-    secret::Secret,
+    secret::{self, Secret},
     token::{TokenKeys, development_secret},
 };
 
@@ -36,9 +36,11 @@ pub(super) fn plan(found: &mut Found<'_>) -> Option<Keys> {
     if config.plugnmeet.secret.is_none()
         && let Some(exposed) = development_secret::warning(&config.tls.certs)
     {
-        found.warnings.push(exposed);
+        found.warn(KEY, &exposed);
     }
     let Some(secret) = secret else {
+        let made = secret::can_make_in(&config.tls.certs).map_err(|error| no_secret(config, &error));
+        found.sound(made)?;
         return Some(Keys::ToMake {
             api_key: config.plugnmeet.api_key.clone(),
             certs: config.tls.certs.clone(),

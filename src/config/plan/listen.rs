@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, thread};
 
-use super::super::{Config, Problem, PublicOrigin};
+use super::{
+    super::{Config, Problem, PublicOrigin},
+    Found,
+};
 use crate::{
     addr::Networks,
     conn::ConnSettings,
@@ -10,6 +13,22 @@ use crate::{
     places::{Budget, PlacesSettings},
     route::Hosts,
 };
+
+/// A port of `public_origin` on which nobody listens, unless a proxy or a container's port mapping leads from there to us:
+/// of that only a proxy that is trusted can be known.
+pub(super) fn warn(found: &mut Found<'_>, https_port: u16) {
+    let config = found.config;
+    let called = found.origin.port.unwrap_or(443);
+    let chosen = config.listen.https.port() == 0;
+    if config.public_origin.is_none() || chosen || called == https_port || !config.trust.proxies.is_empty() {
+        return;
+    }
+    let what = format!(
+        "is called at port {called}, and listen.https is at port {https_port}: nobody gets here, unless something in front \
+         of the gateway leads from one to the other"
+    );
+    found.warn("public_origin", &what);
+}
 
 pub(super) fn hosts(config: &Config, origin: &PublicOrigin) -> Hosts {
     Hosts::new(
@@ -60,13 +79,23 @@ pub(super) fn conn(config: &Config) -> ConnSettings {
     }
 }
 
+/// An address that can't be listened on.
+#[derive(Debug)]
+pub struct NotListening {
+    /// Which, and why.
+    pub problem: Problem,
+    /// Does it say who asks and when, more than what is configured? Somebody listens there, perhaps this very gateway; or
+    /// the port is for root and for services that may.
+    pub of_the_moment: bool,
+}
+
 impl Config {
     /// Why an address can't be listened on, and what to do about it.
-    pub fn not_listening(&self, key: &str, addr: SocketAddr, error: &io::Error) -> Problem {
+    pub fn not_listening(&self, key: &str, addr: SocketAddr, error: &io::Error) -> NotListening {
         let known = [
             (
                 io::ErrorKind::AddrInUse,
-                "stop what listens there, or write another port",
+                "unless it is this gateway, stop what listens there, or write another port",
             ),
             (
                 io::ErrorKind::PermissionDenied,
@@ -77,8 +106,12 @@ impl Config {
                 "write an address of this machine, or 0.0.0.0 for all of them",
             ),
         ];
-        let allowed = known.iter().find(|(kind, _)| *kind == error.kind());
+        let kind = error.kind();
+        let allowed = known.iter().find(|(known, _)| *known == kind);
         let allowed = allowed.map_or("write another address", |(_, allowed)| allowed);
-        self.problem(key, format!("can't listen on {addr}: {error}"), allowed)
+        NotListening {
+            problem: self.problem(key, format!("can't listen on {addr}: {error}"), allowed),
+            of_the_moment: matches!(kind, io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied),
+        }
     }
 }

@@ -18,7 +18,7 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
-pub use self::{keys::Keys, upstreams::UpstreamsPlan};
+pub use self::{keys::Keys, listen::NotListening, upstreams::UpstreamsPlan};
 use super::{Caller, CallerRates, Config, Exposed, Problem, PublicOrigin};
 use crate::{
     addr::Networks,
@@ -27,7 +27,7 @@ use crate::{
     design::DesignRules,
     files::ClientFiles,
     handoff::{HandoffSettings, Scope},
-    issue::IssueSettings,
+    issue::{IssueSettings, Mode},
     limits::{LimitsSettings, Rates},
     listen::HttpsSettings,
     places::{Budget, PlacesSettings},
@@ -89,7 +89,13 @@ pub struct Plan {
     pub login_url: Option<String>,
     /// What is allowed and still unwise.
     pub warnings: Vec<String>,
+    /// What an operator may not expect.
+    pub notes: Vec<&'static str>,
 }
+
+/// The "Custom CSS URL" of a learning platform lies on the platform's own host (docs/plugnmeet.md section 7).
+const NO_CSS_HOSTS: &str = "design.css_hosts is empty, so that the style sheet of a learning platform, its \"Custom CSS \
+                            URL\", is taken out of designs; name the platform's host there";
 
 /// Why there is no plan.
 #[derive(Debug)]
@@ -114,6 +120,11 @@ impl Found<'_> {
         self.problems.push(problem);
     }
 
+    /// Warns of a key's value.
+    fn warn(&mut self, key: &str, what: &str) {
+        self.warnings.push(self.config.warning(key, what));
+    }
+
     /// Keeps a problem, if it is one.
     fn sound<T>(&mut self, judged: Result<T, Problem>) -> Option<T> {
         judged.map_err(|problem| self.problem(problem)).ok()
@@ -129,6 +140,7 @@ impl Plan {
             problems: Vec::new(),
             warnings: config.warnings.clone(),
         };
+        listen::warn(&mut found, https_port);
         let tls = tls::plan(&mut found, clock);
         let keys = keys::plan(&mut found);
         let files = client::plan(&mut found);
@@ -173,9 +185,17 @@ impl Plan {
             internal: config.trust.internal.clone(),
             login_url: config.session.login_url.as_ref().map(ToString::to_string),
             warnings,
+            notes: notes(config),
             public_origin: origin,
         })
     }
+}
+
+fn notes(config: &Config) -> Vec<&'static str> {
+    let design = &config.design;
+    let platforms = matches!(config.issuer.mode, Mode::Upstream) && design.from_links;
+    let css = (platforms && design.css_hosts.is_empty()).then_some(NO_CSS_HOSTS);
+    css.into_iter().collect()
 }
 
 /// What file descriptors are for.

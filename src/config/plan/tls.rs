@@ -1,6 +1,6 @@
 //! Certificates: which there are, and how long browsers are held to HTTPS by them.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use super::{
     super::{Config, PublicOrigin},
@@ -8,8 +8,13 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    tls::{Tls, TlsSettings},
+    tls::{self, TlsSettings},
 };
+
+const KEY: &str = "tls.certs";
+
+/// The default of `tls.certs`.
+const OWN_FOLDER: &str = "certs";
 
 pub(super) fn plan(found: &mut Found<'_>, clock: &Clock) -> TlsSettings {
     let config = found.config;
@@ -18,27 +23,31 @@ pub(super) fn plan(found: &mut Found<'_>, clock: &Clock) -> TlsSettings {
         public_host: found.origin.host.clone(),
         hosts: config.hosts.clone(),
         handshake: config.timeouts.handshake,
+        make_anywhere: is_a_trial(config, &found.origin),
     };
-    if has_certificates(config) {
-        match Tls::new(&settings, clock.unix()) {
-            Ok(tls) => found
-                .warnings
-                .extend(tls.warnings().iter().map(ToString::to_string)),
-            Err(problems) => {
-                for problem in problems {
-                    let allowed = "give each NAME.pem its NAME.key, both valid";
-                    found.problem(config.problem("tls.certs", problem.to_string(), allowed));
-                }
+    match settings.look(clock.unix()) {
+        Ok(warnings) => {
+            for warning in warnings {
+                found.warn(KEY, &warning.to_string());
+            }
+        }
+        Err(problems) => {
+            for problem in problems {
+                found.problem(config.problem(KEY, problem.to_string(), problem.allowed()));
             }
         }
     }
     settings
 }
 
-fn has_certificates(config: &Config) -> bool {
-    std::fs::read_dir(&config.tls.certs).is_ok_and(|mut found| {
-        found.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|e| e == "pem")))
-    })
+/// Does nobody but ourselves call us? Then it doesn't matter where a certificate of our own making is put. For a public
+/// host a folder that is named and not there is most likely misspelled.
+fn is_a_trial(config: &Config, origin: &PublicOrigin) -> bool {
+    let https = config.listen.https;
+    https.ip().is_loopback()
+        || https.port() == 0
+        || tls::is_local(&origin.host)
+        || config.tls.certs == Path::new(OWN_FOLDER)
 }
 
 /// A browser would hold a name on this machine to HTTPS on every port, and takes none for an address (RFC 6797 section 8.3).
