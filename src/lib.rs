@@ -23,8 +23,8 @@
 //! | floor | room | is there for |
 //! | --- | --- | --- |
 //! | 1 | [`cli`] | the commands; arguments and environment |
-//! | 2 | [`gateway`] | assembly: from a configuration to a running gateway; the one file that sees all rooms |
-//! | 3 | [`config`] | the file and the environment, with every problem in them |
+//! | 2 | [`gateway`] | assembly: from a plan to a running gateway; the one file that sees all rooms |
+//! | 3 | [`config`] | the file and the environment -> the plan: the settings of every room, with every problem |
 //! | 4 | [`listen`] | sockets: accepting, PROXY protocol, redirect to HTTPS, admin |
 //! | 5 | [`tls`] | handshakes and certificates |
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |

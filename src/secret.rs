@@ -7,7 +7,7 @@ mod file;
 
 use std::fmt;
 
-pub use file::{Exposed, SecretFile, SecretFileError, read_file, trimmed};
+pub use file::{Exposed, SecretFile, SecretFileError, can_make_in, read_file, trimmed};
 
 /// A value that prints as `***`.
 #[derive(Clone, PartialEq, Eq)]

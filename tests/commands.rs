@@ -277,7 +277,8 @@ async fn check_tells_every_problem_with_file_line_and_key() {
         &["check", "--config", "bad.toml"][..],
         &["--config=bad.toml", "serve"],
     ] {
-        let output = run(folder.path(), command, &[("TIMEOUTS__DRAIN", "soon")]).await;
+        let variables = [&ANYWHERE[..], &[("TIMEOUTS__DRAIN", "soon")]].concat();
+        let output = run(folder.path(), command, &variables).await;
         let (status, text, errors) = told(&output);
         assert_eq!((status, text.as_str()), (1, ""));
         for beginning in [
@@ -306,6 +307,16 @@ async fn the_configurations_that_come_along_are_sound() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sound = (0, "configuration is sound\n".to_owned(), String::new());
     let folder = empty();
+    // Whoever listens on this machine is no matter of the configurations.
+    let told = |output: &Output| {
+        let (status, out, errors) = told(output);
+        let own = errors.lines().filter(|line| !line.contains("can't listen on"));
+        (
+            status,
+            out,
+            own.fold(String::new(), |all, line| all + line + "\n"),
+        )
+    };
     assert_eq!(told(&run(folder.path(), &["check"], &[]).await), sound);
     let gateway = root.join("config/gateway.toml");
     let command = ["check", "--config", gateway.to_str().unwrap()];
@@ -322,14 +333,18 @@ async fn the_configurations_that_come_along_are_sound() {
     ];
     let (status, out, notes) = told(&run(folder.path(), &command, &here).await);
     assert_eq!((status, out), (sound.0, sound.1.clone()), "{notes}");
-    // Which learning platforms there are, the host has to say.
+    // The certificate is the host's own; which learning platforms there are, the host has to say.
+    let own_certificate = "tls.certs: the gateway's own certificate is served for conf.example.org";
+    let platforms = "note: design.css_hosts is empty, so that the style sheet of a learning platform";
+    let lines: Vec<&str> = notes.lines().collect();
     assert!(
-        notes.starts_with("note: design.css_hosts is empty, so that the style sheet of a learning platform"),
+        lines[0].contains(own_certificate) && lines[1].starts_with(platforms),
         "{notes}"
     );
-    assert_eq!(notes.lines().count(), 1, "{notes}");
+    assert_eq!(lines.len(), 2, "{notes}");
     let named = [&here[..], &[("DESIGN__CSS_HOSTS", "lms.example.org")]].concat();
-    assert_eq!(told(&run(folder.path(), &command, &named).await), sound);
+    let (status, _, warnings) = told(&run(folder.path(), &command, &named).await);
+    assert_eq!((status, warnings.lines().count()), (0, 1), "{warnings}");
     let (status, _, errors) = told(&run(folder.path(), &command, &[]).await);
     assert_eq!(status, 1);
     assert!(
@@ -510,7 +525,7 @@ async fn an_origin_with_a_port_is_warned_about_as_lti_fails_there() {
         assert_eq!(status, 0, "{errors}");
         let begins = "warning: environment: PNM_GATEWAY__PUBLIC_ORIGIN: public_origin: has port 8443, and LTI launches";
         assert_eq!(errors.starts_with(begins), warned, "{errors}");
-        assert_eq!(errors.is_empty(), !warned, "{errors}");
+        assert_eq!(errors.contains("LTI"), warned, "{errors}");
     }
     let serving = serving(folder.path(), &[("PUBLIC_ORIGIN", "https://localhost:8443")]).await;
     let warning = serving

@@ -1,44 +1,89 @@
 //! `check`: is this configuration sound?
 //!
-//! What the file says wrong has been told by then; left are problems that only the rooms can find, such as a folder of
-//! certificates without a key.
+//! It is if there is a plan, and the addresses of all listeners can be listened on. They are closed at once, nothing is
+//! made, and what only says that a gateway runs here already is a warning.
+
+use std::fmt;
+
+use tracing::{Event, Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
 
 use super::Refused;
-use crate::config::{Config, IssuerMode, Problem, Problems};
+use crate::{
+    clock::Clock,
+    config::{Config, NoPlan, NotListening, Plan, Problems},
+    gateway::Listeners,
+};
 
-/// The "Custom CSS URL" of a learning platform lies on the platform's own host (docs/plugnmeet.md section 7).
-const NO_CSS_HOSTS: &str = "note: design.css_hosts is empty, so that the style sheet of a learning platform, its \
-                            \"Custom CSS URL\", is taken out of designs; name the platform's host there";
-
-/// `warnings` are those of the rooms; those of the configuration come first.
-pub(super) fn answer(config: &Config, warnings: &[String], problems: &[Problem]) -> Result<String, Refused> {
-    for warning in config.warnings.iter().chain(warnings) {
+pub(super) fn answer(config: &Config, clock: &Clock) -> Result<String, Refused> {
+    // What modules have to say besides, they say to the log.
+    let log = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .event_format(AsWarning);
+    let (deaf, plan) = tracing::subscriber::with_default(log.finish(), || {
+        let plan = Plan::of(config, config.listen.https.port(), clock);
+        (deaf(config), plan)
+    });
+    let deaf = deaf?;
+    let (mut warnings, notes, mut problems) = match plan {
+        Ok(plan) => (plan.warnings, plan.notes, Vec::new()),
+        Err(NoPlan { problems, warnings }) => (warnings, Vec::new(), problems),
+    };
+    for NotListening {
+        problem,
+        of_the_moment,
+    } in deaf
+    {
+        if of_the_moment {
+            warnings.push(problem.to_string());
+        } else {
+            problems.push(problem);
+        }
+    }
+    for warning in warnings {
         eprintln!("warning: {warning}");
     }
-    let design = &config.design;
-    if config.issuer.mode == IssuerMode::Upstream && design.from_links && design.css_hosts.is_empty() {
-        eprintln!("{NO_CSS_HOSTS}");
+    for note in notes {
+        eprintln!("note: {note}");
     }
     if problems.is_empty() {
         Ok("configuration is sound".to_owned())
     } else {
-        Err(Problems(problems.to_vec()).to_string())
+        Err(Problems(problems).to_string())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Those that can't listen.
+fn deaf(config: &Config) -> Result<Vec<NotListening>, Refused> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    Ok(runtime
+        .block_on(Listeners::open(config))
+        .err()
+        .unwrap_or_default())
+}
 
-    #[test]
-    fn what_the_rooms_find_is_told_in_full() {
-        let config = Config::load(None, &[]).unwrap();
-        assert_eq!(answer(&config, &[], &[]), Ok("configuration is sound".into()));
-        let problems = [
-            config.problem("tls.certs", "a", "b"),
-            config.problem("design", "c", "d"),
-        ];
-        let told = "built-in defaults: tls.certs: a; b\nbuilt-in defaults: design: c; d";
-        assert_eq!(answer(&config, &[], &problems), Err(told.into()));
+/// A line of a module's in the form that all warnings have.
+struct AsWarning;
+
+impl<S, N> FormatEvent<S, N> for AsWarning
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        write!(writer, "warning: ")?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
     }
 }

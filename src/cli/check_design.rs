@@ -9,10 +9,10 @@
 use std::path::Path;
 
 use super::{Refused, read_or_input};
-use crate::{config::Config, gateway};
+use crate::config::Config;
 
 pub(super) fn answer(config: &Config, file: &Path, canonical: bool) -> Result<String, Refused> {
-    let rules = gateway::design_rules(config).map_err(|problem| problem.to_string())?;
+    let rules = config.design_rules().map_err(|problem| problem.to_string())?;
     let report = rules.inspect(&read_or_input(Some(file))?);
     for breach in &report.unheeded {
         eprintln!("check-design: {}: warning: {}", breach.field, breach.told());

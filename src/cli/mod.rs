@@ -40,7 +40,6 @@ use self::arguments::{Arguments, Command};
 use crate::{
     clock::Clock,
     config::{Config, PREFIX, Place, Problem, Problems},
-    gateway,
 };
 
 /// What is read when no file is named, if it is there.
@@ -79,15 +78,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let answer = match arguments.command {
         None | Some(Command::Serve) => return serve::run(&config, &ask),
         Some(Command::Compress) => return compress::run(),
-        Some(Command::Check) => {
-            let clock = Clock::system();
-            let warnings = gateway::warnings(&config, &clock);
-            check::answer(&config, &warnings, &gateway::problems(&config, &clock))
-        }
+        Some(Command::Check) => check::answer(&config, &Clock::system()),
         Some(Command::CheckDesign { file, canonical }) => check_design::answer(&config, &file, canonical),
         Some(Command::Prepare) => {
             let clock = Clock::system();
-            let prepared = gateway::prepare(&config);
+            let prepared = config.prepare_client();
             prepare::answer(prepared, clock.steady())
         }
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),

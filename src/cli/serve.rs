@@ -1,6 +1,6 @@
 //! `serve`: start, say what runs, read the client's files again on SIGHUP, and stop in order when asked to.
 
-use std::{io, process::ExitCode};
+use std::{io, mem, process::ExitCode};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,15 +9,16 @@ use tracing::{error, info, warn};
 use super::compress;
 use crate::{
     clock::Clock,
-    config::{Config, IssuerMode},
-    gateway::{self, Running},
-    observe::Log,
+    config::{Config, NoPlan, Plan, Problems},
+    gateway::{self, Listeners, Running},
+    issue::Mode,
+    observe::{Log, Records},
 };
 
 /// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
 pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
     // Before all that logs, so that it is dropped after it.
-    let log = match Log::start(gateway::log_settings(config)) {
+    let log = match Log::start(config.log) {
         Ok(log) => log,
         Err(error) => {
             eprintln!("the log can't be started: {error}");
@@ -34,9 +35,8 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
             (Ok(stop), Ok(hangup)) => (stop, hangup),
             (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
-        let clock = Clock::system();
-        match gateway::start_with(config, &clock, log.records(), compress::command()).await {
-            Ok(running) => {
+        match Box::pin(start(config, log.records())).await {
+            Some(running) => {
                 announce(config, &running, ask);
                 loop {
                     tokio::select! {
@@ -47,9 +47,50 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
                 running.stop(stop.asked()).await;
                 ExitCode::SUCCESS
             }
-            Err(error) => failed(&error),
+            None => ExitCode::FAILURE,
         }
     })
+}
+
+/// None: why not has been told, in the words of `check`.
+async fn start(config: &Config, records: Records) -> Option<Running> {
+    let clock = Clock::system();
+    let listeners = Listeners::open(config).await;
+    let port = listeners
+        .as_ref()
+        .map_or(config.listen.https.port(), Listeners::https_port);
+    let (listeners, deaf) = match listeners {
+        Ok(listeners) => (Some(listeners), Vec::new()),
+        Err(deaf) => (None, deaf),
+    };
+    let (plan, warnings, mut problems) = match Plan::of(config, port, &clock) {
+        Ok(mut plan) => {
+            let warnings = mem::take(&mut plan.warnings);
+            (Some(plan), warnings, Vec::new())
+        }
+        Err(NoPlan { problems, warnings }) => (None, warnings, problems),
+    };
+    problems.extend(deaf.into_iter().map(|deaf| deaf.problem));
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    let (Some(plan), Some(listeners)) = (plan, listeners) else {
+        failed(&Problems(problems));
+        return None;
+    };
+    for note in &plan.notes {
+        info!("{note}");
+    }
+    if let Some(compressor) = compress::command() {
+        plan.files.compress_by(compressor);
+    }
+    match Box::pin(gateway::start(plan, listeners, &clock, records)).await {
+        Ok(running) => Some(running),
+        Err(error) => {
+            failed(&error);
+            None
+        }
+    }
 }
 
 /// A meeting's participant holds several sockets on either side, and the usual soft limit of 1024 is for programs that use
@@ -96,9 +137,6 @@ impl Stop {
 
 /// What a newcomer wants to know, and what an operator has to.
 fn announce(config: &Config, running: &Running, ask: &str) {
-    for warning in &running.warnings {
-        warn!("{warning}");
-    }
     info!(
         "HTTPS on {}, for clients at {}",
         running.https, running.public_origin
@@ -113,11 +151,11 @@ fn announce(config: &Config, running: &Running, ask: &str) {
         info!("Certificate: {certificate}");
     }
     match config.issuer.mode {
-        IssuerMode::Embedded => info!(
+        Mode::Embedded(_) => info!(
             "Issuer: embedded, API key {}; its tokens open the page, not a real room",
             config.plugnmeet.api_key
         ),
-        IssuerMode::Upstream => info!("Issuer: plugnmeet-server, API key {}", config.plugnmeet.api_key),
+        Mode::Upstream => info!("Issuer: plugnmeet-server, API key {}", config.plugnmeet.api_key),
     }
     if let Some(path) = &config.client.path {
         info!("Client: {}, under {}/", path.display(), config.client.mount);

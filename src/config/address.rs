@@ -11,9 +11,9 @@ use url::{Host, Url};
 
 use super::{
     kind::{Kind, Refusal},
-    shape::{PublicOrigin, Upstream},
+    shape::PublicOrigin,
 };
-use crate::addr::Networks;
+use crate::{addr::Networks, proxy::Target};
 
 /// `sun_path` in unix(7), with the NUL at its end.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -45,11 +45,11 @@ pub(super) const HOST: Kind<String> = Kind::new(
     host,
 );
 
-pub(super) const UPSTREAM: Kind<Upstream> = Kind::new(
+pub(super) const UPSTREAM: Kind<Target> = Kind::new(
     "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or unix:PATH for a Unix socket",
     |text| {
         if let Some(path) = text.strip_prefix("unix:") {
-            return unix_socket(path).map(Upstream::Unix);
+            return unix_socket(path).map(Target::Unix);
         }
         let url = bare_origin(text)?;
         match url.scheme() {
@@ -62,7 +62,7 @@ pub(super) const UPSTREAM: Kind<Upstream> = Kind::new(
             return Err(Refusal::new("has a port that nobody can call"));
         }
         let host = host_of(&url)?;
-        Ok(Upstream::Tcp { host, port })
+        Ok(Target::Tcp { host, port })
     },
 );
 

@@ -16,7 +16,11 @@ use super::{
     source::{shown_value, text_of},
     units::RATE,
 };
-use crate::{issue::SERVER, secret::Secret, token::KeyProblem};
+use crate::{
+    issue::{CallerSettings, SERVER},
+    secret::Secret,
+    token::KeyProblem,
+};
 
 const ALLOWED: &str = "write the secret that this caller signs with";
 
@@ -89,12 +93,16 @@ pub(super) fn read(
         match table.caller(api_key_kind) {
             Ok(caller) => {
                 let taken = |what: &str| format!("{what} is another's already");
-                let same_name = callers.iter().any(|other| other.name == caller.name);
-                let same_key =
-                    caller.api_key == api_key || callers.iter().any(|other| other.api_key == caller.api_key);
+                let same_name = callers
+                    .iter()
+                    .any(|other| other.settings.name == caller.settings.name);
+                let same_key = caller.settings.api_key == api_key
+                    || callers
+                        .iter()
+                        .any(|other| other.settings.api_key == caller.settings.api_key);
                 for (key, value, same) in [
-                    ("name", &caller.name, same_name),
-                    ("api_key", &caller.api_key, same_key),
+                    ("name", &caller.settings.name, same_name),
+                    ("api_key", &caller.settings.api_key, same_key),
                 ] {
                     if same {
                         sound = Err(table.refuse(table.at, key, taken(&shown(value)), "write another"));
@@ -130,15 +138,17 @@ impl<'t, 'i> Table<'t, 'i> {
             .and_then(|secret| secret.ok_or_else(|| self.refuse(self.at, "secret", "is missing", ALLOWED)));
         known?;
         Ok(Caller {
-            name: name?,
-            api_key: api_key?,
-            secrets: std::iter::once(secret?)
-                .chain(old_secret?)
-                .map(Secret::new)
-                .collect(),
-            rooms: rooms?,
-            may_issue_admin: may_issue_admin?,
-            enabled: enabled?,
+            settings: CallerSettings {
+                name: name?,
+                api_key: api_key?,
+                secrets: std::iter::once(secret?)
+                    .chain(old_secret?)
+                    .map(Secret::new)
+                    .collect(),
+                rooms: rooms?,
+                may_issue_admin: may_issue_admin?,
+                enabled: enabled?,
+            },
             limits: limits?,
         })
     }
@@ -308,7 +318,7 @@ mod tests {
         let text = "[[callers]]\nname = 'moodle'\napi_key = 'k'\nsecret = '0123456789abcdef0123456789abcdef'\n\
                     old_secret = 'short'\nrooms = ['moodle-*']\n";
         let config = Config::parse(text, "gateway.toml", &[]).unwrap();
-        let caller = &config.callers[0];
+        let caller = &config.callers[0].settings;
         assert_eq!((caller.name.as_str(), caller.api_key.as_str()), ("moodle", "k"));
         assert_eq!(
             caller

@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use super::shape::Word;
+use super::words::Word;
 
 /// How one key's text is read.
 pub(super) struct Kind<T> {

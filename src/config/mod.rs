@@ -5,11 +5,12 @@
 //! | `shape` | what a sound configuration looks like |
 //! | `sections` | every key with its default and its kind; `rules` between them |
 //! | `source`, `reader`, `unknown` | the file as TOML; taking keys out of it and the environment; what is left |
-//! | `kind`, `units`, `address`, `mount` | what a value may be |
+//! | `kind`, `words`, `units`, `address`, `mount` | what a value may be |
 //! | `secrets`, `callers`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
+//! | `plan` | from sections to the settings of every module, with what the modules find wrong |
 //! | `problem` | file, line, key, found, allowed |
 //!
-//! Not here: reading the environment (`crate::cli`), turning sections into the rooms' settings (`crate::gateway`).
+//! Not here: reading the environment (`crate::cli`), starting what is planned (`crate::gateway`).
 //! Paths are those of the working directory, as everywhere on a command line.
 
 mod address;
@@ -21,6 +22,7 @@ mod files;
 mod kind;
 mod mount;
 mod nearest;
+mod plan;
 mod problem;
 mod reader;
 mod rules;
@@ -31,6 +33,7 @@ mod source;
 mod store;
 mod units;
 mod unknown;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -38,13 +41,14 @@ mod tests;
 use std::path::Path;
 
 pub use self::{
+    plan::{Keys, NoPlan, NotListening, Plan, UpstreamsPlan},
     problem::{Place, Problem, Problems},
     reader::PREFIX,
     shape::{
-        Caller, CallerRates, Client, Config, CspMode, Design, Exposed, Headers, Issuer, IssuerMode, Listen,
-        Log, LogFormat, LogLevel, OnInvalid, PlugNmeet, PublicOrigin, Session, SessionScope, Sizes, Timeouts,
-        Tls, Trust, Upstream, Upstreams,
+        Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, PlugNmeet, PublicOrigin,
+        Session, Sizes, Timeouts, Tls, Trust, Upstreams,
     },
+    words::Exposed,
 };
 use self::{
     reader::{NO_FILE, Reader},
@@ -88,11 +92,19 @@ impl Config {
 
     /// A problem that only a room could find, at the place of the key's value.
     pub fn problem(&self, key: &str, found: impl Into<String>, allowed: impl Into<String>) -> Problem {
-        let place = self.places.get(key).cloned().unwrap_or_else(|| Place {
+        Problem::at(self.place(key), key, found, allowed)
+    }
+
+    /// Likewise what is allowed and still unwise.
+    fn warning(&self, key: &str, what: &str) -> String {
+        secrets::warning(&self.place(key), key, what)
+    }
+
+    fn place(&self, key: &str) -> Place {
+        self.places.get(key).cloned().unwrap_or_else(|| Place {
             file: NO_FILE.to_owned(),
             line: None,
-        });
-        Problem::at(place, key, found, allowed)
+        })
     }
 
     /// Where clients see us: as configured, or `https://localhost` with the port on which we listen.

@@ -20,18 +20,21 @@ use super::{
     rules::Facts,
     secrets,
     shape::{
-        Client, Config, Design, Headers, Issuer, IssuerMode, Listen, Log, PlugNmeet, PublicOrigin, Session,
-        Sizes, Timeouts, Tls, Trust, Upstreams,
+        Client, Config, Design, Headers, Issuer, Listen, PlugNmeet, PublicOrigin, Session, Sizes, Timeouts,
+        Tls, Trust, Upstreams,
     },
     store,
     units::{
         BODY, BYTE_RATE, CONNECTIONS, DAYS, DEADLINE, DURATION, HEADER, RATE, RELEASES, SILENCE, THREADS,
         TOKEN_BODY, UPSTREAM_CONNECTIONS, VALIDITY,
     },
+    words::Issuers,
 };
 use crate::{
     addr::Networks,
+    issue::{EmbeddedSettings, Mode},
     limits::{LimitsSettings, Rates},
+    observe::LogSettings,
 };
 
 /// More than any `config.js` has.
@@ -141,11 +144,11 @@ fn listen(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Listen> {
     })
 }
 
-fn log(reader: &mut Reader<'_>) -> Taken<Log> {
+fn log(reader: &mut Reader<'_>) -> Taken<LogSettings> {
     let level = reader.text("log.level", "info", &word());
     let format = reader.text("log.format", "auto", &word());
     let access = reader.flag("log.access", true);
-    Ok(Log {
+    Ok(LogSettings {
         level: level?,
         format: format?,
         access: access?,
@@ -258,10 +261,13 @@ fn issuer(reader: &mut Reader<'_>, facts: &mut Facts) -> Taken<Issuer> {
         true,
         "write true, or false for what was \"0s\"; no answer is kept any more, so there is no time to write",
     );
-    facts.issuer_is_upstream = mode == Ok(IssuerMode::Upstream);
+    facts.issuer_is_upstream = mode == Ok(Issuers::Upstream);
+    let token_validity = token_validity?;
     Ok(Issuer {
-        mode: mode?,
-        token_validity: token_validity?,
+        mode: match mode? {
+            Issuers::Embedded => Mode::Embedded(EmbeddedSettings { token_validity }),
+            Issuers::Upstream => Mode::Upstream,
+        },
         coalesce: coalesce?,
     })
 }

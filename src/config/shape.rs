@@ -1,6 +1,6 @@
 //! What a sound configuration holds: one struct a section, values parsed, no logic.
 //!
-//! The words that a key can take stand here beside their variants; everything else about keys, defaults and rules is in
+//! Where a module has a type for a value, it is that type. Everything about keys, defaults and rules is in
 //! `super::sections`, and what each is for in `config/gateway.toml`.
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
@@ -8,12 +8,16 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::problem::Places;
+use super::{problem::Places, words::Exposed};
 use crate::{
     addr::Networks,
-    design,
+    design::{self, OnInvalid},
+    handoff::Scope,
+    issue::{CallerSettings, Mode},
     limits::{LimitsSettings, RateSettings},
-    route::CspSources,
+    observe::LogSettings,
+    proxy::Target,
+    route::{Csp, CspSources},
     secret::Secret,
 };
 
@@ -25,7 +29,7 @@ pub struct Config {
     pub hosts: Vec<String>,
     pub listen: Listen,
     pub tls: Tls,
-    pub log: Log,
+    pub log: LogSettings,
     pub plugnmeet: PlugNmeet,
     pub upstreams: Upstreams,
     pub client: Client,
@@ -74,13 +78,6 @@ pub struct Tls {
 }
 
 #[derive(Clone, Debug)]
-pub struct Log {
-    pub level: LogLevel,
-    pub format: LogFormat,
-    pub access: bool,
-}
-
-#[derive(Clone, Debug)]
 pub struct PlugNmeet {
     pub api_key: String,
     /// None: the one that is made at the first start, see `crate::token::development_secret`.
@@ -90,23 +87,14 @@ pub struct PlugNmeet {
 #[derive(Clone, Debug)]
 pub struct Upstreams {
     /// May be empty: the server's paths are 404 then.
-    pub server: Vec<Upstream>,
-    pub livekit: Option<Upstream>,
-    pub nats: Option<Upstream>,
-    pub etherpad: Option<Upstream>,
-    pub ingress: Option<Upstream>,
+    pub server: Vec<Target>,
+    pub livekit: Option<Target>,
+    pub nats: Option<Target>,
+    pub etherpad: Option<Target>,
+    pub ingress: Option<Target>,
     pub expose: Vec<Exposed>,
     /// In use at once, for each of them; tunnels count.
     pub max_connections: NonZeroUsize,
-}
-
-/// A plain-HTTP server behind us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Upstream {
-    /// A name or an address, IPv6 without brackets; and a port.
-    Tcp { host: String, port: u16 },
-    /// A Unix socket.
-    Unix(PathBuf),
 }
 
 #[derive(Clone, Debug)]
@@ -128,8 +116,7 @@ pub struct Client {
 
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    pub mode: IssuerMode,
-    pub token_validity: Duration,
+    pub mode: Mode,
     /// Do identical requests that are under way share one call?
     pub coalesce: bool,
 }
@@ -137,13 +124,7 @@ pub struct Issuer {
 /// An integrator with a key of its own.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub name: String,
-    pub api_key: String,
-    /// One, or two while the first is being replaced.
-    pub secrets: Vec<Secret<String>>,
-    pub rooms: Vec<String>,
-    pub may_issue_admin: bool,
-    pub enabled: bool,
+    pub settings: CallerSettings,
     pub limits: CallerRates,
 }
 
@@ -157,7 +138,7 @@ pub struct CallerRates {
 
 #[derive(Clone, Debug)]
 pub struct Session {
-    pub scope: SessionScope,
+    pub scope: Scope,
     /// Zero: a cookie ends with its token.
     pub renew_grace: Duration,
     /// Zero: nothing is renewed.
@@ -178,7 +159,7 @@ pub struct Design {
 
 #[derive(Clone, Debug)]
 pub struct Headers {
-    pub csp: CspMode,
+    pub csp: Csp,
     pub csp_report: Option<Url>,
     pub csp_sources: CspSources,
     /// None: browsers are held to nothing.
@@ -213,111 +194,6 @@ pub struct Sizes {
     pub least_bytes_per_second: u64,
 }
 
-/// A key that takes one of a few words.
-pub(super) trait Word: Sized + Copy + 'static {
-    const WORDS: &'static [(&'static str, Self)];
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl Word for LogLevel {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("error", Self::Error),
-        ("warn", Self::Warn),
-        ("info", Self::Info),
-        ("debug", Self::Debug),
-        ("trace", Self::Trace),
-    ];
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, else JSON.
-    Auto,
-    Text,
-    Json,
-}
-
-impl Word for LogFormat {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)];
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exposed {
-    Login,
-    Metrics,
-    /// Everything below `/ws/`.
-    Ws,
-    /// Everything below `/livekit`.
-    Livekit,
-    /// `/etherpad/admin`.
-    EtherpadAdmin,
-}
-
-impl Word for Exposed {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("login", Self::Login),
-        ("metrics", Self::Metrics),
-        ("ws", Self::Ws),
-        ("livekit", Self::Livekit),
-        ("etherpad_admin", Self::EtherpadAdmin),
-    ];
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IssuerMode {
-    Embedded,
-    Upstream,
-}
-
-impl Word for IssuerMode {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("embedded", Self::Embedded), ("upstream", Self::Upstream)];
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionScope {
-    Session,
-    Mount,
-}
-
-impl Word for SessionScope {
-    const WORDS: &'static [(&'static str, Self)] = &[("session", Self::Session), ("mount", Self::Mount)];
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnInvalid {
-    Reject,
-    Strip,
-}
-
-impl Word for OnInvalid {
-    const WORDS: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("strip", Self::Strip)];
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CspMode {
-    Enforce,
-    Report,
-    Off,
-}
-
-impl Word for CspMode {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("enforce", Self::Enforce),
-        ("report", Self::Report),
-        ("off", Self::Off),
-    ];
-}
-
 impl PublicOrigin {
     /// `HOST[:PORT]`, as in `Host`.
     pub fn authority(&self) -> String {
@@ -330,15 +206,6 @@ impl PublicOrigin {
 impl fmt::Display for PublicOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "https://{}", self.authority())
-    }
-}
-
-impl fmt::Display for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } => write!(f, "http://{}:{port}", bracketed(host)),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The addresses of one upstream, in their turn. Those of names change while the gateway runs (`super::resolve`).
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{
@@ -30,6 +30,18 @@ pub enum Target {
     },
     /// At a Unix socket.
     Unix(PathBuf),
+}
+
+/// As in the configuration.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Only an IPv6 address has a colon (RFC 3986 section 3.2.2).
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// What is known of an upstream's addresses.

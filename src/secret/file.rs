@@ -8,13 +8,16 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::Path,
 };
 
-use rustix::process::geteuid;
+use rustix::{
+    fs::{Access, access},
+    process::geteuid,
+};
 
 /// Mode bits: writable by the group or by others.
 const MAY_WRITE: u32 = 0o022;
@@ -106,6 +109,24 @@ pub fn read_file(path: &Path, max_bytes: u64) -> Result<SecretFile, SecretFileEr
     })
 }
 
+/// Can a file be made in this folder, or in one that would first have to be made? Nothing is made to find out.
+pub fn can_make_in(folder: &Path) -> io::Result<()> {
+    let mut at = folder;
+    loop {
+        let found = if at.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            at
+        };
+        match (fs::metadata(found), at.parent()) {
+            (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => at = parent,
+            (Err(error), _) => return Err(error),
+            (Ok(about), _) if !about.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+            (Ok(_), _) => return Ok(access(found, Access::WRITE_OK | Access::EXEC_OK)?),
+        }
+    }
+}
+
 /// The secret in a file's text: without what editors and shells leave around it, a BOM before, blanks and line ends behind.
 pub fn trimmed(text: &str) -> &str {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -115,7 +136,7 @@ pub fn trimmed(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use std::{
-        fs::{self, Permissions},
+        fs::Permissions,
         os::unix::fs::{PermissionsExt, symlink},
     };
 
@@ -170,6 +191,20 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         let error = read_file(&path, 10).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "can't be read: more than 10 bytes");
+    }
+
+    #[test]
+    fn whether_something_can_be_made_is_found_out_without_making_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(can_make_in(folder.path()).is_ok());
+        assert!(can_make_in(&folder.path().join("a/b")).is_ok());
+        assert!(can_make_in(Path::new("nowhere/yet")).is_ok());
+        fs::write(folder.path().join("file"), "").unwrap();
+        for below in ["file", "file/a"] {
+            let error = can_make_in(&folder.path().join(below)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{below}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -6,11 +6,12 @@
 //! Source: RFC 5280 section 4.2.1. It is no CA: whoever trusts the file trusts one server, not everything its key signs.
 
 use std::{
+    ffi::OsStr,
     fs::{self, OpenOptions},
     io::{self, Write},
     net::IpAddr,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rcgen::{
@@ -24,6 +25,7 @@ use super::{
     problem::{Fault, TlsProblem},
     store::{CoveredNames, SOON_SECONDS},
 };
+use crate::secret;
 
 /// By its subject we know our own certificate again.
 pub(super) const COMMON_NAME: &str = "plugnmeet-gateway development certificate";
@@ -34,18 +36,57 @@ const DAY_SECONDS: i64 = 24 * 3600;
 /// The longest that browsers take from anyone.
 const LIFETIME_DAYS: i64 = 397;
 
-/// Makes `development.pem` and `development.key` if the folder has no pair, or only ours and that is past its use.
-pub(super) fn ensure(dir: &Path, names: &CoveredNames, now: i64) -> Result<(), TlsProblem> {
+/// Where our own certificate lies in a folder.
+pub(super) fn file(dir: &Path) -> PathBuf {
+    dir.join(NAME).with_extension("pem")
+}
+
+/// Is there a pair to make? If the folder has none, or only ours and that is past its use.
+pub(super) fn is_needed(dir: &Path, names: &CoveredNames, now: i64) -> Result<bool, TlsProblem> {
+    match fs::metadata(dir) {
+        Ok(about) if about.is_dir() => {}
+        Ok(_) => return Err(TlsProblem::new(dir, Fault::NotAFolder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(TlsProblem::new(dir, Fault::Unreadable(error))),
+    }
+    let folder = pair::list(dir)?;
+    Ok(match (folder.get(NAME), folder.len()) {
+        (None, 0) => true,
+        (Some(files), 1) => is_past_use(files, names, now),
+        _ => false,
+    })
+}
+
+/// May and can the pair be made? Without `anywhere` the folder has to be there, and nothing in it but what is ours:
+/// somebody made it for this. One that is missing is a slip of the pen, and one with other things in it has an owner
+/// (`/etc/letsencrypt/live`).
+pub(super) fn can_be_made(dir: &Path, names: &CoveredNames, anywhere: bool) -> Result<(), TlsProblem> {
+    if !anywhere && !is_for_us_alone(dir) {
+        return Err(TlsProblem::new(dir, Fault::NoneToMake(names.public.clone())));
+    }
+    secret::can_make_in(dir).map_err(|error| TlsProblem::new(dir, Fault::NotMade(error)))
+}
+
+fn is_for_us_alone(dir: &Path) -> bool {
+    let is_ours = |name: &OsStr| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b".") || name.starts_with(b"development.") || name == b"plugnmeet-secret"
+    };
+    fs::read_dir(dir).is_ok_and(|mut all| all.all(|file| file.is_ok_and(|file| is_ours(&file.file_name()))))
+}
+
+/// Makes `development.pem` and `development.key`, if they are needed.
+pub(super) fn ensure(dir: &Path, names: &CoveredNames, anywhere: bool, now: i64) -> Result<(), TlsProblem> {
+    if !is_needed(dir, names, now)? {
+        return Ok(());
+    }
+    can_be_made(dir, names, anywhere)?;
     let not_made = |file: &Path, error| TlsProblem::new(file, Fault::NotMade(error));
     fs::create_dir_all(dir).map_err(|error| not_made(dir, error))?;
-    let folder = pair::list(dir)?;
-    let replaced = match (folder.get(NAME), folder.len()) {
-        (None, 0) => None,
-        (Some(files), 1) if is_past_use(files, names, now) => Some(files),
-        _ => return Ok(()),
-    };
+    let replaced = pair::list(dir)?;
+    let replaced = replaced.get(NAME);
 
-    let pem = dir.join(NAME).with_extension("pem");
+    let pem = file(dir);
     let key = dir.join(NAME).with_extension("key");
     let made = make(names, now).map_err(|error| not_made(&pem, io::Error::other(error)))?;
     // In this order an interrupted start leaves our certificate without a key, which the next start takes as past its use.
@@ -123,7 +164,7 @@ fn write(file: &Path, mode: u32, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+    use std::os::unix::fs::PermissionsExt;
 
     use tempfile::TempDir;
 
@@ -157,7 +198,7 @@ mod tests {
                 public: public.into(),
                 hosts: vec!["10.1.2.3".into()],
             };
-            ensure(&self.path(), &names, now).map_err(|problem| problem.to_string())?;
+            ensure(&self.path(), &names, true, now).map_err(|problem| problem.to_string())?;
             CertStore::load(&self.path(), &names, now).map_err(|problems| problems[0].to_string())
         }
 
@@ -255,13 +296,13 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cant_be_written_is_named() {
+    fn a_file_in_the_folders_place_is_named() {
         let certs = Certs::new();
         fs::write(certs.path(), "a file").unwrap();
         assert_eq!(
             certs.start("localhost", NOW).err(),
             Some(format!(
-                "{}: can't be made: File exists (os error 17)",
+                "{}: is a file, and no folder of certificates",
                 certs.path().display()
             ))
         );
@@ -276,6 +317,7 @@ mod tests {
             public_host: "conf.example.org".into(),
             hosts: Vec::new(),
             handshake: std::time::Duration::from_secs(10),
+            make_anywhere: true,
         };
         let tls = Tls::new(&settings, Clock::system().unix()).unwrap();
         let anchor = certificate(&certs.path().join("development.pem"));

@@ -18,7 +18,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use rustls::{
     ServerConfig,
@@ -48,6 +48,34 @@ pub struct TlsSettings {
     pub hosts: Vec<String>,
     /// How long a handshake may take.
     pub handshake: Duration,
+    /// May a certificate be made in any folder, also one that is missing or has other things in it?
+    pub make_anywhere: bool,
+}
+
+impl TlsSettings {
+    fn names(&self) -> CoveredNames {
+        CoveredNames {
+            public: host(&self.public_host),
+            hosts: self.hosts.iter().map(|name| host(name)).collect(),
+        }
+    }
+
+    /// What a start with these finds, and would do: nothing is made here. `now` is in seconds since 1970.
+    pub fn look(&self, now: i64) -> Result<Vec<TlsWarning>, Vec<TlsProblem>> {
+        let names = self.names();
+        let alone = |problem| vec![problem];
+        let self_made = || TlsWarning::SelfMade {
+            host: names.public.clone(),
+            file: development::file(&self.certs),
+        };
+        if development::is_needed(&self.certs, &names, now).map_err(alone)? {
+            development::can_be_made(&self.certs, &names, self.make_anywhere).map_err(alone)?;
+            return Ok((!is_local(&names.public)).then(self_made).into_iter().collect());
+        }
+        let store = CertStore::load(&self.certs, &names, now)?;
+        let self_made = (store.is_self_made() && !is_local(&names.public)).then(self_made);
+        Ok(store.into_warnings().into_iter().chain(self_made).collect())
+    }
 }
 
 /// The server's side of TLS; clones share all of it.
@@ -80,11 +108,9 @@ impl std::error::Error for HandshakeError {}
 impl Tls {
     /// Loads the certificates, after making one if there is none; `now` is in seconds since 1970.
     pub fn new(settings: &TlsSettings, now: i64) -> Result<Self, Vec<TlsProblem>> {
-        let names = CoveredNames {
-            public: host(&settings.public_host),
-            hosts: settings.hosts.iter().map(|name| host(name)).collect(),
-        };
-        development::ensure(&settings.certs, &names, now).map_err(|problem| vec![problem])?;
+        let names = settings.names();
+        development::ensure(&settings.certs, &names, settings.make_anywhere, now)
+            .map_err(|problem| vec![problem])?;
         let store = CertStore::load(&settings.certs, &names, now)?;
         let config = server_config(&store)
             .map_err(|error| vec![TlsProblem::new(&settings.certs, Fault::SetUp(error))])?;
@@ -149,6 +175,18 @@ fn server_config(store: &CertStore) -> Result<ServerConfig, rustls::Error> {
     Ok(config)
 }
 
+/// Is a host, as certificates have it, one that only this machine or its own network calls?
+pub fn is_local(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => {
+            let last = host.rsplit('.').next().unwrap_or_default();
+            !host.contains('.') || matches!(last, "localhost" | "local" | "test" | "internal")
+        }
+    }
+}
+
 /// A host as certificates have it: lower case, no brackets around an IPv6 address.
 fn host(name: &str) -> String {
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
@@ -170,6 +208,7 @@ mod tests {
             public_host: public_host.into(),
             hosts: Vec::new(),
             handshake: Duration::from_secs(10),
+            make_anywhere: true,
         }
     }
 
@@ -349,6 +388,71 @@ mod tests {
         std::fs::write(dir.path().join("b.pem"), "").unwrap();
         let problems = Tls::new(&settings(&dir, "a.example"), NOW).unwrap_err();
         assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn a_look_finds_what_a_start_would_and_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("certs");
+        let look = |certs: &std::path::Path, host: &str, make_anywhere| {
+            let settings = TlsSettings {
+                certs: certs.to_owned(),
+                make_anywhere,
+                ..settings(&dir, host)
+            };
+            let told = |all: Vec<TlsWarning>| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+            settings
+                .look(NOW)
+                .map(told)
+                .map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let at = |certs: &std::path::Path, what: &str| format!("{}: {what}", certs.display());
+        assert_eq!(look(&missing, "localhost", true), Ok(Vec::new()));
+        let warned =
+            "the gateway's own certificate is served for conf.example.org, and browsers warn of it: ";
+        let file = missing.join("development.pem");
+        assert_eq!(
+            look(&missing, "conf.example.org", true),
+            Ok(vec![format!("{warned}{}", file.display())])
+        );
+        let none = "holds no certificate for conf.example.org, and one of the gateway's own making belongs into a folder \
+                    of its own";
+        assert_eq!(
+            look(&missing, "conf.example.org", false),
+            Err(vec![at(&missing, none)])
+        );
+        assert!(!missing.exists());
+        std::fs::create_dir(&missing).unwrap();
+        assert!(look(&missing, "conf.example.org", false).is_ok());
+        std::fs::create_dir(missing.join("conf.example.org")).unwrap();
+        assert_eq!(
+            look(&missing, "conf.example.org", false),
+            Err(vec![at(&missing, none)])
+        );
+        let file = dir.path().join("a.pem");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(
+            look(&file, "localhost", true),
+            Err(vec![at(&file, "is a file, and no folder of certificates")])
+        );
+    }
+
+    #[test]
+    fn what_only_this_machine_or_its_network_calls_is_local() {
+        for host in [
+            "localhost",
+            "a.localhost",
+            "127.0.0.1",
+            "::1",
+            "10.0.0.7",
+            "box",
+            "meet.test",
+        ] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in ["conf.example.org", "192.0.2.7", "2001:db8::1"] {
+            assert!(!is_local(host), "{host}");
+        }
     }
 
     #[test]

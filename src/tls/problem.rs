@@ -25,6 +25,10 @@ pub enum Fault {
     Untrusted(SecretFileError),
     /// The folder has no certificate with its key.
     Empty,
+    /// A file where the folder should be.
+    NotAFolder,
+    /// No certificate for this public host, in a folder in which none of our own making belongs.
+    NoneToMake(String),
     /// A certificate whose key is missing: the name it would have.
     NoKey(String),
     /// A key whose certificate is missing: the name it would have.
@@ -58,6 +62,31 @@ impl TlsProblem {
     }
 }
 
+impl TlsProblem {
+    /// What to do about it.
+    pub fn allowed(&self) -> &'static str {
+        match &self.fault {
+            Fault::NotAFolder => "name the folder in which NAME.pem and NAME.key lie",
+            Fault::NoneToMake(_) | Fault::Empty => {
+                "write the certificate there, as NAME.pem with NAME.key beside it, or make the folder, empty, for a trial"
+            }
+            Fault::NotMade(_) => "make the folder writable, or write NAME.pem and NAME.key there",
+            Fault::Unreadable(_)
+            | Fault::Untrusted(_)
+            | Fault::NoKey(_)
+            | Fault::NoCertificate(_)
+            | Fault::TwoKeys(..)
+            | Fault::NotACertificate
+            | Fault::NotAKey
+            | Fault::Mismatch(_)
+            | Fault::Expired(_)
+            | Fault::NotYet(_)
+            | Fault::Unusable(_)
+            | Fault::SetUp(_) => "give each NAME.pem its NAME.key, both valid",
+        }
+    }
+}
+
 impl fmt::Display for TlsProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.file.display(), self.fault)
@@ -73,6 +102,11 @@ impl fmt::Display for Fault {
                 None => error.fmt(f),
             },
             Self::Empty => f.write_str("holds no certificate: write NAME.pem, and NAME.key beside it"),
+            Self::NotAFolder => f.write_str("is a file, and no folder of certificates"),
+            Self::NoneToMake(host) => write!(
+                f,
+                "holds no certificate for {host}, and one of the gateway's own making belongs into a folder of its own"
+            ),
             Self::NoKey(key) => write!(f, "is a certificate without a key: {key} is missing"),
             Self::NoCertificate(pem) => write!(f, "is a key without a certificate: {pem} is missing"),
             Self::TwoKeys(one, other) => write!(f, "has two keys, {one} and {other}: keep one"),
@@ -104,6 +138,8 @@ pub enum TlsWarning {
     ExpiresSoon { file: PathBuf, day: String },
     /// Others than its owner may read a key.
     Exposed { file: PathBuf, how: Exposed },
+    /// Clients of a public host get a certificate of our own making, or will.
+    SelfMade { host: String, file: PathBuf },
     /// A certificate of our own making that is past its days, beside others that do its work.
     LeftOver { file: PathBuf },
 }
@@ -116,6 +152,13 @@ impl fmt::Display for TlsWarning {
                     f,
                     "no certificate covers {host}: {} is served there",
                     served.display()
+                )
+            }
+            Self::SelfMade { host, file } => {
+                write!(
+                    f,
+                    "the gateway's own certificate is served for {host}, and browsers warn of it: {}",
+                    file.display()
                 )
             }
             Self::Exposed { file, how } => write!(f, "{}: {how}", file.display()),

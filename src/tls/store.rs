@@ -142,6 +142,11 @@ impl CertStore {
         &self.warnings
     }
 
+    /// Likewise, where nothing else is wanted.
+    pub fn into_warnings(self) -> Vec<TlsWarning> {
+        self.warnings
+    }
+
     /// Do clients of the public host get a certificate of our own making?
     pub fn is_self_made(&self) -> bool {
         self.self_made

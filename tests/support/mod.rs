@@ -29,8 +29,8 @@ use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use plugnmeet_gateway::{
     clock::Clock,
-    config::Config,
-    gateway::{self, Running},
+    config::{Config, Plan},
+    gateway::{self, Listeners, Running},
     observe::Records,
     secret::Secret,
     token::{Claims, TokenKeys},
@@ -82,7 +82,12 @@ impl Gateway {
         .map(|(key, value)| (format!("PNM_GATEWAY__{key}"), value.to_owned()));
         let config =
             Config::parse(toml, "test.toml", &variables).unwrap_or_else(|problems| panic!("{problems}"));
-        let running = gateway::start(&config, clock, Records::default())
+        let listeners = Listeners::open(&config)
+            .await
+            .unwrap_or_else(|problems| panic!("{problems:?}"));
+        let plan = Plan::of(&config, listeners.https_port(), clock)
+            .unwrap_or_else(|refused| panic!("{:?}", refused.problems));
+        let running = Box::pin(gateway::start(plan, listeners, clock, Records::default()))
             .await
             .unwrap_or_else(|error| panic!("{error}"));
         Self {

@@ -5,7 +5,7 @@ mod bad_values;
 use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
 use super::{reader::NO_FILE, *};
-use crate::limits::StoreSettings;
+use crate::{issue::Mode, limits::StoreSettings};
 
 const DOCUMENTED: &str = include_str!("../../../config/gateway.toml");
 
@@ -95,7 +95,7 @@ fn the_example_of_a_host_lacks_only_what_its_machine_has() {
         "http://127.0.0.1:8222"
     );
     assert_eq!(config.plugnmeet.secret.unwrap().expose(), secret);
-    assert_eq!(config.issuer.mode, IssuerMode::Upstream);
+    assert!(matches!(config.issuer.mode, Mode::Upstream));
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! The client's files: where they are, and whether they can be served.
+
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
+
+use rustix::process::geteuid;
+
+use super::{
+    super::{Config, Exposed, Problem},
+    Found,
+};
+use crate::{
+    files::{ClientFiles, FilesProblem, FilesSettings, Prepared},
+    secret,
+};
+
+const CACHE: &str = "client.cache";
+
+/// Group and others.
+const MAY_WRITE: u32 = 0o022;
+
+pub(super) fn plan(found: &mut Found<'_>) -> Option<ClientFiles> {
+    if found.config.client.path.is_some()
+        && let Some(cache) = &found.config.client.cache
+        && let Some(what) = unwise_of_cache(cache)
+    {
+        found.warn(CACHE, &format!("{} {what}", cache.display()));
+    }
+    let files = settings(found.config, found.origin.to_string()).and_then(ClientFiles::load);
+    let config = found.config;
+    found.sound(files.map_err(|problem| told(config, &problem)))
+}
+
+/// SECURITY: what lies in the cache is served, so whoever can write there can change the client.
+fn unwise_of_cache(cache: &Path) -> Option<String> {
+    const ANEW: &str = "so every start compresses the client anew";
+    let about = match fs::metadata(cache) {
+        Ok(about) if !about.is_dir() => return Some(format!("is no folder, {ANEW}")),
+        Ok(about) => Some(about),
+        Err(_) => None,
+    };
+    if let Some(about) = &about {
+        let mode = about.mode() & 0o777;
+        if mode & MAY_WRITE != 0 {
+            return Some(format!(
+                "may be written by others (mode {mode:03o}), and what lies there is served: chmod 755 it"
+            ));
+        }
+        let owner = about.uid();
+        if owner != 0 && owner != geteuid().as_raw() {
+            return Some(format!(
+                "belongs to another user (uid {owner}), and what lies there is served: chown it to the gateway's user"
+            ));
+        }
+    }
+    // One that was filled ahead and is mounted read-only is as it should be.
+    let filled = fs::read_dir(cache).is_ok_and(|mut files| files.next().is_some());
+    let error = secret::can_make_in(cache).err().filter(|_| !filled)?;
+    Some(format!("can't be written, {ANEW}: {error}"))
+}
+
+fn settings(config: &Config, origin: String) -> Result<FilesSettings, FilesProblem> {
+    let client = &config.client;
+    let mut settings = FilesSettings::new(origin, client.mount.clone(), client.config.clone())?;
+    settings.path.clone_from(&client.path);
+    settings.cache.clone_from(&client.cache);
+    settings.keep_releases = client.keep_releases;
+    settings.watch = client.watch;
+    settings.config_file.clone_from(&client.config_file);
+    settings.expose_login = config.upstreams.expose.contains(&Exposed::Login);
+    Ok(settings)
+}
+
+fn told(config: &Config, problem: &FilesProblem) -> Problem {
+    config.problem(problem.key(), problem.to_string(), problem.allowed())
+}
+
+impl Config {
+    /// Compresses the client's files into their cache. Blocks until all is done.
+    pub fn prepare_client(&self) -> Result<Prepared, Problem> {
+        let origin = self.public_origin_at(self.listen.https.port());
+        settings(self, origin.to_string())
+            .and_then(ClientFiles::prepare)
+            .map_err(|problem| told(self, &problem))
+    }
+}

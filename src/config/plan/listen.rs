@@ -1,0 +1,117 @@
+//! Listeners and what they share: names, threads, places, deadlines of connections.
+
+use std::{io, net::SocketAddr, num::NonZeroUsize, thread};
+
+use super::{
+    super::{Config, Problem, PublicOrigin},
+    Found,
+};
+use crate::{
+    addr::Networks,
+    conn::ConnSettings,
+    listen::HttpsSettings,
+    places::{Budget, PlacesSettings},
+    route::Hosts,
+};
+
+/// A port of `public_origin` on which nobody listens, unless a proxy or a container's port mapping leads from there to us:
+/// of that only a proxy that is trusted can be known.
+pub(super) fn warn(found: &mut Found<'_>, https_port: u16) {
+    let config = found.config;
+    let called = found.origin.port.unwrap_or(443);
+    let chosen = config.listen.https.port() == 0;
+    if config.public_origin.is_none() || chosen || called == https_port || !config.trust.proxies.is_empty() {
+        return;
+    }
+    let what = format!(
+        "is called at port {called}, and listen.https is at port {https_port}: nobody gets here, unless something in front \
+         of the gateway leads from one to the other"
+    );
+    found.warn("public_origin", &what);
+}
+
+pub(super) fn hosts(config: &Config, origin: &PublicOrigin) -> Hosts {
+    Hosts::new(
+        &origin.host,
+        &config.hosts,
+        config.listen.https.ip().is_loopback(),
+    )
+    .at_port(origin.port)
+}
+
+pub(super) fn threads(config: &Config) -> NonZeroUsize {
+    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    config.listen.threads.unwrap_or_else(cores)
+}
+
+pub(super) fn places(config: &Config, budget: &Budget) -> PlacesSettings {
+    PlacesSettings {
+        most: budget.clients,
+        for_one: config.connections,
+        proxies: config.trust.proxies.clone(),
+    }
+}
+
+/// A few of their own for the operator, who asks when clients have all of theirs.
+pub(super) fn admin_places() -> PlacesSettings {
+    PlacesSettings {
+        most: Budget::ADMIN,
+        for_one: None,
+        proxies: Networks::default(),
+    }
+}
+
+pub(super) fn https(config: &Config) -> HttpsSettings {
+    HttpsSettings {
+        proxy_protocol: config.listen.proxy_protocol,
+        proxies: config.trust.proxies.clone(),
+        deadline: config.timeouts.handshake,
+    }
+}
+
+pub(super) fn conn(config: &Config) -> ConnSettings {
+    ConnSettings {
+        header: config.timeouts.header,
+        idle: config.timeouts.idle,
+        max_header_bytes: config.sizes.header_bytes,
+        small_body_bytes: config.sizes.token_body_bytes,
+        proxies: config.trust.proxies.clone(),
+    }
+}
+
+/// An address that can't be listened on.
+#[derive(Debug)]
+pub struct NotListening {
+    /// Which, and why.
+    pub problem: Problem,
+    /// Does it say who asks and when, more than what is configured? Somebody listens there, perhaps this very gateway; or
+    /// the port is for root and for services that may.
+    pub of_the_moment: bool,
+}
+
+impl Config {
+    /// Why an address can't be listened on, and what to do about it.
+    pub fn not_listening(&self, key: &str, addr: SocketAddr, error: &io::Error) -> NotListening {
+        let known = [
+            (
+                io::ErrorKind::AddrInUse,
+                "unless it is this gateway, stop what listens there, or write another port",
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                "write a port from 1024 on, or give the gateway CAP_NET_BIND_SERVICE",
+            ),
+            (
+                io::ErrorKind::AddrNotAvailable,
+                "write an address of this machine, or 0.0.0.0 for all of them",
+            ),
+        ];
+        let kind = error.kind();
+        let allowed = known.iter().find(|(known, _)| *known == kind);
+        let allowed = allowed.map_or("write another address", |(_, allowed)| allowed);
+        NotListening {
+            problem: self.problem(key, format!("can't listen on {addr}: {error}"), allowed),
+            of_the_moment: matches!(kind, io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What designs may be, and the headers of pages, which name the hosts of designs.
+
+use super::{
+    super::{Config, Problem, PublicOrigin},
+    Found,
+};
+use crate::{
+    design::{DesignRules, DesignSettings},
+    route::{PageHeaders, PageSettings},
+};
+
+pub(super) fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem> {
+    let design = &config.design;
+    let own = url::Url::parse(&origin.to_string())
+        .map_err(|error| config.problem("public_origin", error.to_string(), "write https://HOST[:PORT]"))?;
+    DesignSettings::new(design.on_invalid, &design.css_hosts, &design.image_hosts, &own)
+        .map(|mut settings| {
+            settings.from_links = design.from_links;
+            settings.named.clone_from(&config.designs);
+            settings.customization = config.client.config.get("designCustomization").cloned();
+            DesignRules::new(settings.serving(&config.hosts, &config.client.mount))
+        })
+        .map_err(|problem| config.problem("design", problem.to_string(), "write a host, *.HOST or *"))
+}
+
+impl Config {
+    /// What a design may be, for commands that judge one.
+    pub fn design_rules(&self) -> Result<DesignRules, Problem> {
+        design(self, &self.public_origin_at(self.listen.https.port()))
+    }
+}
+
+pub(super) fn plan(found: &mut Found<'_>, design: &DesignRules) -> Option<PageHeaders> {
+    let config = found.config;
+    let headers = &config.headers;
+    let pages = PageHeaders::new(&PageSettings {
+        csp: headers.csp,
+        csp_report: headers.csp_report.as_ref().map(ToString::to_string),
+        csp_sources: headers.csp_sources.clone(),
+        css_sources: design.css_sources(),
+        operator_sources: design.operator_sources(),
+        assets_origin: assets_origin(config, &found.origin),
+        mount: config.client.mount.clone(),
+        public_origin: found.origin.to_string(),
+        frame_ancestors: config.session.frame_ancestors.clone(),
+    });
+    let allowed = "write it without ; , and quotes";
+    found.sound(pages.map_err(|problem| config.problem("headers", problem.to_string(), allowed)))
+}
+
+/// Where the client's files are, if the operator has them elsewhere.
+fn assets_origin(config: &Config, origin: &PublicOrigin) -> Option<String> {
+    let url = url::Url::parse(config.client.config.get("staticAssetsPath")?.as_str()?).ok()?;
+    // SECURITY: of our own origin only the folders of the client's files are opened.
+    let is_here = |host: &str| host == origin.host || config.hosts.iter().any(|own| own == host);
+    (!url.host_str().is_some_and(is_here)).then(|| url.origin().ascii_serialization())
+}

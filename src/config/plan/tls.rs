@@ -1,0 +1,57 @@
+//! Certificates: which there are, and how long browsers are held to HTTPS by them.
+
+use std::{net::IpAddr, path::Path, time::Duration};
+
+use super::{
+    super::{Config, PublicOrigin},
+    Found,
+};
+use crate::{
+    clock::Clock,
+    tls::{self, TlsSettings},
+};
+
+const KEY: &str = "tls.certs";
+
+/// The default of `tls.certs`.
+const OWN_FOLDER: &str = "certs";
+
+pub(super) fn plan(found: &mut Found<'_>, clock: &Clock) -> TlsSettings {
+    let config = found.config;
+    let settings = TlsSettings {
+        certs: config.tls.certs.clone(),
+        public_host: found.origin.host.clone(),
+        hosts: config.hosts.clone(),
+        handshake: config.timeouts.handshake,
+        make_anywhere: is_a_trial(config, &found.origin),
+    };
+    match settings.look(clock.unix()) {
+        Ok(warnings) => {
+            for warning in warnings {
+                found.warn(KEY, &warning.to_string());
+            }
+        }
+        Err(problems) => {
+            for problem in problems {
+                found.problem(config.problem(KEY, problem.to_string(), problem.allowed()));
+            }
+        }
+    }
+    settings
+}
+
+/// Does nobody but ourselves call us? Then it doesn't matter where a certificate of our own making is put. For a public
+/// host a folder that is named and not there is most likely misspelled.
+fn is_a_trial(config: &Config, origin: &PublicOrigin) -> bool {
+    let https = config.listen.https;
+    https.ip().is_loopback()
+        || https.port() == 0
+        || tls::is_local(&origin.host)
+        || config.tls.certs == Path::new(OWN_FOLDER)
+}
+
+/// A browser would hold a name on this machine to HTTPS on every port, and takes none for an address (RFC 6797 section 8.3).
+pub(super) fn hsts(config: &Config, origin: &PublicOrigin) -> Option<Duration> {
+    let is_name = origin.host.contains('.') && origin.host.parse::<IpAddr>().is_err();
+    config.headers.hsts.filter(|_| is_name)
+}

@@ -1,0 +1,78 @@
+//! Keys that take one of a few words, and what each word is for the module that it is about.
+
+use tracing::level_filters::LevelFilter;
+
+use crate::{design::OnInvalid, handoff::Scope, observe::LogFormat, route::Csp};
+
+/// A value that is written as one of a few words.
+pub(super) trait Word: Sized + Copy + 'static {
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+impl Word for LevelFilter {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("error", Self::ERROR),
+        ("warn", Self::WARN),
+        ("info", Self::INFO),
+        ("debug", Self::DEBUG),
+        ("trace", Self::TRACE),
+    ];
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)];
+}
+
+impl Word for Scope {
+    const WORDS: &'static [(&'static str, Self)] = &[("session", Self::Session), ("mount", Self::Mount)];
+}
+
+impl Word for OnInvalid {
+    const WORDS: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("strip", Self::Strip)];
+}
+
+impl Word for Csp {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("enforce", Self::Enforce),
+        ("report", Self::Report),
+        ("off", Self::Off),
+    ];
+}
+
+/// `issuer.mode`; what belongs to the embedded issuer stands at another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Issuers {
+    Embedded,
+    Upstream,
+}
+
+impl Word for Issuers {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("embedded", Self::Embedded), ("upstream", Self::Upstream)];
+}
+
+/// What of an upstream is 404 unless it is named in `upstreams.expose`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposed {
+    /// The server's `/login…`.
+    Login,
+    /// The server's `/metrics`.
+    Metrics,
+    /// Everything below `/ws/`.
+    Ws,
+    /// Everything below `/livekit`.
+    Livekit,
+    /// `/etherpad/admin`.
+    EtherpadAdmin,
+}
+
+impl Word for Exposed {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("login", Self::Login),
+        ("metrics", Self::Metrics),
+        ("ws", Self::Ws),
+        ("livekit", Self::Livekit),
+        ("etherpad_admin", Self::EtherpadAdmin),
+    ];
+}
