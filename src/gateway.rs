@@ -50,6 +50,7 @@ pub struct Running {
     pub public_origin: PublicOrigin,
     /// What is served with which certificate.
     pub certificates: Vec<String>,
+    tls: Tls,
     files: Arc<ClientFiles>,
     drain: Drain,
     admin_drain: Drain,
@@ -144,6 +145,7 @@ pub async fn start(
     let metrics = Arc::new(Metrics::default());
     let access = AccessLog::new(records, Arc::clone(&metrics), clock.clone());
     let tls = Tls::new(&plan.tls, clock.unix()).map_err(StartError::Certificates)?;
+    tls.watch(clock.clone(), Arc::clone(&metrics), &drain);
     let certificates = tls.certificate_files().iter().map(ToString::to_string).collect();
     let Listeners {
         https,
@@ -166,6 +168,7 @@ pub async fn start(
         admin: admin_addr,
         public_origin,
         certificates,
+        tls: tls.clone(),
         files: Arc::clone(&router.files),
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
@@ -191,8 +194,9 @@ pub async fn start(
 }
 
 impl Running {
-    /// Reads the client's files again, soon; those that are there stay until others are whole.
+    /// Reads certificates and the client's files again, soon; those that are there stay until others are whole.
     pub fn reload(&self) {
+        self.tls.ask_for_new();
         self.files.ask_for_new();
     }
 

@@ -126,6 +126,41 @@ async fn each_name_has_its_certificate_and_strangers_see_the_public_hosts() {
     );
 }
 
+#[tokio::test]
+async fn a_new_certificate_is_taken_up_and_no_connection_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let certs = folder.path().join("certs");
+    write_certificate(&certs, "conf", &["conf.example.org"]);
+    let gateway = Gateway::in_folder(folder, "public_origin = 'https://conf.example.org'").await;
+    let file = certs.join("conf.pem");
+    let old = Visitor::trusting(&[&file]);
+    let mut open = Raw::over(old.call(&gateway, "conf.example.org").await.unwrap());
+    let request = "GET /conference/ HTTP/1.1\r\nHost: conf.example.org\r\n\r\n";
+    open.send(request).await;
+    assert_eq!(open.answer().await.status, 200);
+
+    write_certificate(&certs, "conf", &["conf.example.org"]);
+    let new = Visitor::trusting(&[&file]);
+    assert!(
+        new.call(&gateway, "conf.example.org").await.is_err(),
+        "it is read when somebody says so"
+    );
+    gateway.reload();
+    while new.call(&gateway, "conf.example.org").await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(old.call(&gateway, "conf.example.org").await.is_err());
+    open.send(request).await;
+    assert_eq!(open.answer().await.status, 200);
+
+    // One without its key changes nothing.
+    write_certificate(&certs, "conf", &["conf.example.org"]);
+    fs::remove_file(certs.join("conf.key")).unwrap();
+    gateway.reload();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    new.call(&gateway, "conf.example.org").await.unwrap();
+}
+
 /// A name in the handshake opens nothing that `Host` does not; and browsers share a connection among names.
 #[tokio::test]
 async fn the_name_in_the_handshake_does_not_stand_for_the_host() {

@@ -3,7 +3,7 @@
 //! Labels come from short lists (routes, statuses, names in the configuration, our own words), so their number is
 //! bounded whatever clients send.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -30,6 +30,7 @@ pub struct Metrics {
     frames_refused: Counter,
     upstreams: UpstreamFamilies,
     connections_refused: Family<ReasonLabels, Counter>,
+    certificates: Family<NameLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -51,6 +52,11 @@ struct RuleLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct NameLabels {
+    name: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -120,6 +126,12 @@ impl Default for Metrics {
             "Connections that ended before a request could be read, by reason",
             connections_refused.clone(),
         );
+        let certificates = Family::default();
+        registry.register(
+            "certificate_not_after_seconds",
+            "When the certificate that clients of a name get ends, in seconds since 1970",
+            certificates.clone(),
+        );
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         let upstreams = UpstreamFamilies::registered(&mut registry);
@@ -136,6 +148,7 @@ impl Default for Metrics {
             frames_refused,
             upstreams,
             connections_refused,
+            certificates,
         }
     }
 }
@@ -151,6 +164,15 @@ impl Metrics {
     /// An answer did not come to its end.
     pub(super) fn aborted(&self, by: &'static str) {
         self.aborted.get_or_create(&AbortLabels { by }).inc();
+    }
+
+    /// When the certificates of names end, in seconds since 1970. Names that are not among them are forgotten.
+    pub fn certificates(&self, ends: &BTreeMap<String, i64>) {
+        self.certificates.clear();
+        for (name, end) in ends {
+            let labels = NameLabels { name: name.clone() };
+            self.certificates.get_or_create(&labels).set(*end);
+        }
     }
 
     /// The count of open tunnels to an upstream.

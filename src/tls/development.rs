@@ -21,9 +21,10 @@ use rcgen::{
 use x509_parser::time::ASN1Time;
 
 use super::{
-    pair::{self, PairFiles},
+    folder,
+    pair::Chain,
     problem::{Fault, TlsProblem},
-    store::{CoveredNames, SOON_SECONDS},
+    store::CoveredNames,
 };
 use crate::secret;
 
@@ -36,9 +37,16 @@ const DAY_SECONDS: i64 = 24 * 3600;
 /// The longest that browsers take from anyone.
 const LIFETIME_DAYS: i64 = 397;
 
+/// How long before its end it is made anew.
+const SOON_SECONDS: i64 = 14 * DAY_SECONDS;
+
 /// Where our own certificate lies in a folder.
 pub(super) fn file(dir: &Path) -> PathBuf {
     dir.join(NAME).with_extension("pem")
+}
+
+fn key_file(dir: &Path) -> PathBuf {
+    dir.join(NAME).with_extension("key")
 }
 
 /// Is there a pair to make? If the folder has none, or only ours and that is past its use.
@@ -49,12 +57,9 @@ pub(super) fn is_needed(dir: &Path, names: &CoveredNames, now: i64) -> Result<bo
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(TlsProblem::new(dir, Fault::Unreadable(error))),
     }
-    let folder = pair::list(dir)?;
-    Ok(match (folder.get(NAME), folder.len()) {
-        (None, 0) => true,
-        (Some(files), 1) => is_past_use(files, names, now),
-        _ => false,
-    })
+    let files = folder::files(dir)?;
+    let ours = [file(dir), key_file(dir)];
+    Ok(files.is_empty() || files.iter().all(|file| ours.contains(file)) && is_past_use(dir, names, now))
 }
 
 /// May and can the pair be made? Without `anywhere` the folder has to be there, and nothing in it but what is ours:
@@ -83,29 +88,26 @@ pub(super) fn ensure(dir: &Path, names: &CoveredNames, anywhere: bool, now: i64)
     can_be_made(dir, names, anywhere)?;
     let not_made = |file: &Path, error| TlsProblem::new(file, Fault::NotMade(error));
     fs::create_dir_all(dir).map_err(|error| not_made(dir, error))?;
-    let replaced = pair::list(dir)?;
-    let replaced = replaced.get(NAME);
-
-    let pem = file(dir);
-    let key = dir.join(NAME).with_extension("key");
+    let (pem, key) = (file(dir), key_file(dir));
     let made = make(names, now).map_err(|error| not_made(&pem, io::Error::other(error)))?;
     // In this order an interrupted start leaves our certificate without a key, which the next start takes as past its use.
-    for old in replaced.iter().flat_map(|files| &files.keys) {
-        fs::remove_file(old).map_err(|error| not_made(old, error))?;
+    if key.exists() {
+        fs::remove_file(&key).map_err(|error| not_made(&key, error))?;
     }
     write(&pem, 0o644, &made.certificate).map_err(|error| not_made(&pem, error))?;
     write(&key, 0o600, &made.key.serialize_pem()).map_err(|error| not_made(&key, error))
 }
 
 /// Is it ours, and of no more use? About to expire counts: a gateway runs for weeks.
-fn is_past_use(files: &PairFiles, names: &CoveredNames, now: i64) -> bool {
-    let Some(Ok((leaf, _))) = files.pem.as_deref().map(pair::read_chain) else {
+fn is_past_use(dir: &Path, names: &CoveredNames, now: i64) -> bool {
+    let Ok(Some(chain)) = Chain::read(&file(dir)) else {
         return false;
     };
-    let fits = leaf.fault(now).is_none()
-        && !leaf.is_over_at(now + SOON_SECONDS)
+    let leaf = chain.leaf;
+    let fits = leaf.is_valid_at(now)
+        && leaf.is_valid_at(now + SOON_SECONDS)
         && names.iter().all(|host| leaf.covers(host));
-    leaf.self_made && (files.keys.is_empty() || !fits)
+    leaf.self_made && !(fits && key_file(dir).exists())
 }
 
 struct Made {

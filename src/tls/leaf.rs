@@ -9,11 +9,14 @@ use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
 use super::{development, problem::Fault};
 
+#[derive(Clone)]
 pub(super) struct Leaf {
     /// In lower case; some begin with `*.`.
     pub dns: Vec<String>,
     pub ips: Vec<IpAddr>,
     pub self_made: bool,
+    /// May it sign other certificates? Then its file is most likely the rest of a chain.
+    pub is_ca: bool,
     not_before: ASN1Time,
     not_after: ASN1Time,
 }
@@ -27,6 +30,7 @@ impl Leaf {
             self_made: certificate.subject() == certificate.issuer()
                 && (certificate.subject().iter_common_name())
                     .any(|name| name.as_str() == Ok(development::COMMON_NAME)),
+            is_ca: certificate.is_ca(),
             not_before: certificate.validity().not_before,
             not_after: certificate.validity().not_after,
         };
@@ -63,8 +67,18 @@ impl Leaf {
         }
     }
 
-    pub(super) fn is_over_at(&self, time: i64) -> bool {
-        time > self.not_after.timestamp()
+    pub(super) fn is_valid_at(&self, time: i64) -> bool {
+        self.fault(time).is_none()
+    }
+
+    /// Its first second, since 1970.
+    pub(super) fn begins(&self) -> i64 {
+        self.not_before.timestamp()
+    }
+
+    /// Its last second, since 1970.
+    pub(super) fn ends(&self) -> i64 {
+        self.not_after.timestamp()
     }
 
     pub(super) fn last_day(&self) -> String {

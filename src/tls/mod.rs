@@ -8,28 +8,38 @@
 //!
 //! Not here: sockets (`crate::listen`), what is spoken inside (`crate::conn`), TLS towards upstreams (`crate::proxy`).
 
+mod age;
 mod development;
+mod folder;
 mod leaf;
 mod pair;
 mod problem;
 mod sni;
 mod store;
+mod watch;
 
 #[cfg(test)]
 mod testing;
 
 use std::{fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::conn::Protocol;
 
+use self::folder::Fingerprint;
 pub use problem::{Fault, TlsProblem, TlsWarning};
 pub use tokio_rustls::server::TlsStream;
 
@@ -82,8 +92,29 @@ impl TlsSettings {
 #[derive(Clone)]
 pub struct Tls {
     acceptor: TlsAcceptor,
-    handshake: Duration,
-    store: Arc<CertStore>,
+    shared: Arc<Shared>,
+}
+
+/// The certificates, which change while the gateway runs.
+struct Shared {
+    current: ArcSwap<CertStore>,
+    settings: TlsSettings,
+    names: CoveredNames,
+    /// The folder as it was just before `current` was read.
+    read_at: Arc<Fingerprint>,
+    asked: Notify,
+}
+
+impl ResolvesServerCert for Shared {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.current.load().resolve(&hello)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.current.load().fmt(f)
+    }
 }
 
 #[derive(Debug)]
@@ -111,13 +142,20 @@ impl Tls {
         let names = settings.names();
         development::ensure(&settings.certs, &names, settings.make_anywhere, now)
             .map_err(|problem| vec![problem])?;
+        let read_at = Arc::new(folder::fingerprint(&settings.certs));
         let store = CertStore::load(&settings.certs, &names, now)?;
-        let config = server_config(&store)
+        let shared = Arc::new(Shared {
+            current: ArcSwap::from_pointee(store),
+            settings: settings.clone(),
+            names,
+            read_at,
+            asked: Notify::new(),
+        });
+        let config = server_config(Arc::clone(&shared) as _)
             .map_err(|error| vec![TlsProblem::new(&settings.certs, Fault::SetUp(error))])?;
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
-            handshake: settings.handshake,
-            store: Arc::new(store),
+            shared,
         })
     }
 
@@ -126,7 +164,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = tokio::time::timeout(self.handshake, self.acceptor.accept(stream))
+        let stream = tokio::time::timeout(self.shared.settings.handshake, self.acceptor.accept(stream))
             .await
             .map_err(|_| HandshakeError::Deadline)?
             .map_err(HandshakeError::Tls)?;
@@ -137,37 +175,32 @@ impl Tls {
         Ok((stream, alpn))
     }
 
-    /// What is served, to be said at the start.
-    pub fn certificate_files(&self) -> &[CertificateFile] {
-        self.store.files()
+    /// What is served now.
+    pub fn certificate_files(&self) -> Vec<CertificateFile> {
+        self.shared.current.load().files()
     }
 
     /// Do clients of the public host get a certificate of our own making, of which browsers warn?
     pub fn is_self_made(&self) -> bool {
-        self.store.is_self_made()
-    }
-
-    /// What somebody should look at, to be said at the start.
-    pub fn warnings(&self) -> &[TlsWarning] {
-        self.store.warnings()
+        self.shared.current.load().is_self_made()
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")
-            .field("store", &self.store)
+            .field("certificates", &self.shared)
             .finish_non_exhaustive()
     }
 }
 
-fn server_config(store: &CertStore) -> Result<ServerConfig, rustls::Error> {
+fn server_config(certificates: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rustls::Error> {
     // The provider has X25519MLKEM768 first among its groups and no suite without forward secrecy.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
-        .with_cert_resolver(store.resolver());
+        .with_cert_resolver(certificates);
     config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
@@ -256,7 +289,7 @@ mod tests {
         let tls = Tls::new(&settings(&dir, "conf.example.org"), NOW).unwrap();
         let seen = connect(&tls, "unknown.example", any_client()).await.unwrap();
         assert_eq!(seen.certificate(), certificate(&dir.path().join("a.pem")));
-        assert_eq!(tls.warnings().len(), 1);
+        assert_eq!(tls.shared.current.load().warnings().len(), 1);
     }
 
     #[tokio::test]

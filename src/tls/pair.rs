@@ -1,32 +1,44 @@
-//! The files of one certificate: `NAME.pem`, the chain with the server's own first, and `NAME.key` beside it.
-//!
-//! `NAME.pem.key` is taken too, as the official installation names its keys so (docs/plugnmeet.md section 9).
+//! A certificate with its key: the chain, with the server's own certificate first, and what signs for it.
 
 use std::{
-    collections::BTreeMap,
-    fs,
+    cmp::Reverse,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustls::{
-    Error, InconsistentKeys, SignatureAlgorithm,
+    SignatureAlgorithm,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::{CertifiedKey, SigningKey},
 };
 
-use super::{
-    leaf::Leaf,
-    problem::{Fault, TlsProblem},
-};
+use super::{leaf::Leaf, problem::Fault};
 use crate::secret::{self, Exposed};
 
 /// Far more than any key has, with a chain before it.
 const MAX_KEY_BYTES: u64 = 1 << 20;
 
+/// A file's certificates.
+pub(super) struct Chain {
+    pub file: PathBuf,
+    pub leaf: Leaf,
+    pub certificates: Vec<CertificateDer<'static>>,
+}
+
+/// A file's private key.
+pub(super) struct Key {
+    pub file: PathBuf,
+    pub signing: Arc<dyn SigningKey>,
+    /// Set where others than its owner may read the file.
+    exposed: Option<Exposed>,
+}
+
 /// A certificate with its key.
+#[derive(Clone)]
 pub(super) struct Pair {
+    /// The chain's file.
     pub file: PathBuf,
     pub leaf: Leaf,
     pub key: Arc<CertifiedKey>,
@@ -34,115 +46,82 @@ pub(super) struct Pair {
     pub exposed: Option<(PathBuf, Exposed)>,
 }
 
-impl Pair {
-    /// Says all that is wrong by `problems`; there is a pair if nothing is.
-    pub(super) fn read(files: &PairFiles, problems: &mut Vec<TlsProblem>) -> Option<Self> {
-        let (pem, key) = match (&files.pem, files.keys.as_slice()) {
-            (Some(pem), [key]) => (pem, key),
-            (Some(pem), []) => {
-                let fault = Fault::NoKey(format!("{}.key", files.name));
-                problems.push(TlsProblem::new(pem, fault));
-                return None;
-            }
-            (Some(pem), [one, other, ..]) => {
-                let fault = Fault::TwoKeys(file_name(one), file_name(other));
-                problems.push(TlsProblem::new(pem, fault));
-                return None;
-            }
-            (None, keys) => {
-                let fault = || Fault::NoCertificate(format!("{}.pem", files.name));
-                problems.extend(keys.iter().map(|key| TlsProblem::new(key, fault())));
-                return None;
-            }
+impl Chain {
+    /// None where a file has no certificate at all.
+    pub(super) fn parse(file: &Path, text: &[u8]) -> Result<Option<Self>, Fault> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(text)
+            .collect::<Result<_, _>>()
+            .map_err(|_| Fault::NotACertificate)?;
+        let Some(first) = certificates.first() else {
+            return Ok(None);
         };
-        let certificate = read_chain(pem).map_err(|fault| problems.push(TlsProblem::new(pem, fault)));
-        let signing = read_key(key).map_err(|fault| problems.push(TlsProblem::new(key, fault)));
-        let ((leaf, chain), (signing, exposed)) = (certificate.ok()?, signing.ok()?);
-        let certified = CertifiedKey::new(chain, signing);
-        match certified.keys_match() {
-            Ok(()) => {}
-            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-                problems.push(TlsProblem::new(key, Fault::Mismatch(file_name(pem))));
-                return None;
-            }
-            Err(error) => {
-                problems.push(TlsProblem::new(pem, Fault::Unusable(error)));
-                return None;
-            }
-        }
-        Some(Self {
-            file: pem.clone(),
+        let leaf = Leaf::read(first).ok_or(Fault::NotACertificate)?;
+        Ok(Some(Self {
+            file: file.to_owned(),
             leaf,
-            key: Arc::new(certified),
-            exposed: exposed.map(|exposed| (key.clone(), exposed)),
+            certificates,
+        }))
+    }
+
+    pub(super) fn read(file: &Path) -> Result<Option<Self>, Fault> {
+        let text = std::fs::read(file).map_err(Fault::Unreadable)?;
+        Self::parse(file, &text)
+    }
+
+    pub(super) fn leaf_der(&self) -> &[u8] {
+        self.certificates.first().map_or(&[], |first| first)
+    }
+}
+
+impl Key {
+    pub(super) fn read(file: &Path) -> Result<Self, Fault> {
+        let read = secret::read_file(file, MAX_KEY_BYTES).map_err(Fault::Untrusted)?;
+        let der = PrivateKeyDer::from_pem_slice(&read.bytes).map_err(|_| Fault::NotAKey)?;
+        let signing = aws_lc_rs::sign::any_supported_type(&der).map_err(|_| Fault::NotAKey)?;
+        Ok(Self {
+            file: file.to_owned(),
+            signing,
+            exposed: read.exposed,
         })
     }
 
-    /// The lower, the better: a certificate that somebody chose before our own, ECDSA before RSA because it is cheaper.
-    pub(super) fn preference(&self) -> (bool, bool) {
+    /// Is there a private key among these PEM sections?
+    pub(super) fn is_in(text: &[u8]) -> bool {
+        memchr::memmem::find(text, b"PRIVATE KEY-----").is_some()
+    }
+}
+
+impl Pair {
+    /// INVARIANT: `certified` is of this chain and this key.
+    pub(super) fn new(chain: &Chain, certified: CertifiedKey, key: &Key) -> Self {
+        Self {
+            file: chain.file.clone(),
+            leaf: chain.leaf.clone(),
+            key: Arc::new(certified),
+            exposed: key.exposed.map(|exposed| (key.file.clone(), exposed)),
+        }
+    }
+
+    pub(super) fn leaf_der(&self) -> &[u8] {
+        self.key.cert.first().map_or(&[], |first| first)
+    }
+
+    /// The lower, the better: a certificate that somebody chose before our own, one that is valid before one that is not,
+    /// ECDSA before RSA because it is cheaper, the newest first.
+    pub(super) fn preference(&self, now: i64) -> impl Ord + use<> {
         (
             self.leaf.self_made,
+            !self.leaf.is_valid_at(now),
             self.key.key.algorithm() != SignatureAlgorithm::ECDSA,
+            Reverse(self.leaf.begins()),
         )
     }
 }
 
-/// The files that belong to one `NAME`.
-#[derive(Default)]
-pub(super) struct PairFiles {
-    name: String,
-    pub pem: Option<PathBuf>,
-    pub keys: Vec<PathBuf>,
-}
-
-/// The folder's certificates and keys by `NAME`. Hidden files, and what ends otherwise, are none.
-pub(super) fn list(dir: &Path) -> Result<BTreeMap<String, PairFiles>, TlsProblem> {
-    let unreadable = |error| TlsProblem::new(dir, Fault::Unreadable(error));
-    let mut folder = BTreeMap::<String, PairFiles>::new();
-    for entry in fs::read_dir(dir).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let file = file_name(&path);
-        let key = file
-            .strip_suffix(".pem.key")
-            .or_else(|| file.strip_suffix(".key"));
-        let Some(name) = key.or_else(|| file.strip_suffix(".pem")) else {
-            continue;
-        };
-        if name.is_empty() || name.starts_with('.') {
-            continue;
-        }
-        let files = folder.entry(name.to_owned()).or_default();
-        name.clone_into(&mut files.name);
-        if key.is_some() {
-            files.keys.push(path);
-            files.keys.sort();
-        } else {
-            files.pem = Some(path);
-        }
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pair")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
-    Ok(folder)
-}
-
-/// The chain, and what its first certificate says.
-pub(super) fn read_chain(file: &Path) -> Result<(Leaf, Vec<CertificateDer<'static>>), Fault> {
-    let pem = fs::read(file).map_err(Fault::Unreadable)?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|_| Fault::NotACertificate)?;
-    let leaf = chain.first().and_then(|der| Leaf::read(der));
-    Ok((leaf.ok_or(Fault::NotACertificate)?, chain))
-}
-
-fn read_key(file: &Path) -> Result<(Arc<dyn SigningKey>, Option<Exposed>), Fault> {
-    let read = secret::read_file(file, MAX_KEY_BYTES).map_err(Fault::Untrusted)?;
-    let der = PrivateKeyDer::from_pem_slice(&read.bytes).map_err(|_| Fault::NotAKey)?;
-    let signing = aws_lc_rs::sign::any_supported_type(&der).map_err(|_| Fault::NotAKey)?;
-    Ok((signing, read.exposed))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }

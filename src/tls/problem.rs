@@ -33,8 +33,8 @@ pub enum Fault {
     NoKey(String),
     /// A key whose certificate is missing: the name it would have.
     NoCertificate(String),
-    /// A certificate with two keys, of which nobody knows which counts.
-    TwoKeys(String, String),
+    /// More files than a folder of certificates has.
+    TooManyFiles(usize),
     /// Something else than a chain of certificates.
     NotACertificate,
     /// Something else than a private key for TLS.
@@ -45,6 +45,8 @@ pub enum Fault {
     Expired(String),
     /// Not valid yet: from which day on.
     NotYet(String),
+    /// It would take the place of a newer one: that one's last day.
+    Older(String),
     /// A certificate that rustls does not take.
     Unusable(rustls::Error),
     /// The self-made pair could not be made or written.
@@ -66,7 +68,9 @@ impl TlsProblem {
     /// What to do about it.
     pub fn allowed(&self) -> &'static str {
         match &self.fault {
-            Fault::NotAFolder => "name the folder in which NAME.pem and NAME.key lie",
+            Fault::NotAFolder | Fault::TooManyFiles(_) => {
+                "name the folder in which NAME.pem and NAME.key lie"
+            }
             Fault::NoneToMake(_) | Fault::Empty => {
                 "write the certificate there, as NAME.pem with NAME.key beside it, or make the folder, empty, for a trial"
             }
@@ -75,14 +79,14 @@ impl TlsProblem {
             | Fault::Untrusted(_)
             | Fault::NoKey(_)
             | Fault::NoCertificate(_)
-            | Fault::TwoKeys(..)
             | Fault::NotACertificate
             | Fault::NotAKey
             | Fault::Mismatch(_)
             | Fault::Expired(_)
             | Fault::NotYet(_)
+            | Fault::Older(_)
             | Fault::Unusable(_)
-            | Fault::SetUp(_) => "give each NAME.pem its NAME.key, both valid",
+            | Fault::SetUp(_) => "give each certificate its key, as NAME.pem and NAME.key or in one NAME.pem",
         }
     }
 }
@@ -109,13 +113,19 @@ impl fmt::Display for Fault {
             ),
             Self::NoKey(key) => write!(f, "is a certificate without a key: {key} is missing"),
             Self::NoCertificate(pem) => write!(f, "is a key without a certificate: {pem} is missing"),
-            Self::TwoKeys(one, other) => write!(f, "has two keys, {one} and {other}: keep one"),
+            Self::TooManyFiles(most) => {
+                write!(
+                    f,
+                    "holds more than {most} certificates and keys: is it the right folder?"
+                )
+            }
             Self::NotACertificate => f.write_str("holds no certificate in PEM form"),
             Self::NotAKey => f.write_str(
                 "holds no private key: allowed are RSA, ECDSA and Ed25519, in PEM form and not encrypted",
             ),
             Self::Mismatch(pem) => write!(f, "is not the key of the first certificate in {pem}"),
             Self::Expired(day) => write!(f, "expired on {day}"),
+            Self::Older(day) => write!(f, "is older than the certificate in use, which ends on {day}"),
             Self::NotYet(day) => write!(f, "is not valid before {day}"),
             Self::Unusable(error) => write!(f, "is a certificate that TLS can't use: {error}"),
             Self::NotMade(error) => write!(f, "can't be made: {error}"),
@@ -134,7 +144,15 @@ pub enum TlsWarning {
         /// The certificate that its visitors get.
         served: PathBuf,
     },
-    /// Less than two weeks are left.
+    /// Past its days, or before them.
+    NotValid {
+        file: PathBuf,
+        /// What is wrong with its days.
+        fault: String,
+        /// Hosts of ours whose clients get it all the same, as there is no other.
+        shown_to: Vec<String>,
+    },
+    /// Less than a third of its life is left.
     ExpiresSoon { file: PathBuf, day: String },
     /// Others than its owner may read a key.
     Exposed { file: PathBuf, how: Exposed },
@@ -162,6 +180,25 @@ impl fmt::Display for TlsWarning {
                 )
             }
             Self::Exposed { file, how } => write!(f, "{}: {how}", file.display()),
+            Self::NotValid {
+                file,
+                fault,
+                shown_to,
+            } if shown_to.is_empty() => {
+                write!(f, "{}: {fault}", file.display())
+            }
+            Self::NotValid {
+                file,
+                fault,
+                shown_to,
+            } => {
+                let hosts = shown_to.join(", ");
+                write!(
+                    f,
+                    "{}: {fault}: clients of {hosts} get it and refuse it",
+                    file.display()
+                )
+            }
             Self::ExpiresSoon { file, day } => write!(f, "{}: expires on {day}", file.display()),
             Self::LeftOver { file } => {
                 write!(

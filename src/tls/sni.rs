@@ -7,11 +7,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use rustls::{
-    SignatureScheme,
-    server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
-};
+use rustls::{SignatureScheme, server::ClientHello, sign::CertifiedKey};
 
 use super::pair::Pair;
 
@@ -27,7 +23,7 @@ pub(super) struct ByName {
 
 impl ByName {
     /// Both lists in order of preference.
-    pub(super) fn new(pairs: &[Pair], fallback: &[&Pair]) -> Self {
+    pub(super) fn new(pairs: &[&Pair], fallback: &[&Pair]) -> Self {
         let mut by_name = Self {
             exact: HashMap::new(),
             wildcard: HashMap::new(),
@@ -52,6 +48,10 @@ impl ByName {
             }
         }
         by_name
+    }
+
+    pub(super) fn resolve(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        choose(self.candidates(hello.server_name()), hello.signature_schemes())
     }
 
     /// rustls hands the name over in lower case. There should be no dot at its end (RFC 6066 section 3), but some clients
@@ -79,12 +79,6 @@ fn choose(candidates: &Candidates, schemes: &[SignatureScheme]) -> Option<Arc<Ce
     Some(Arc::clone(chosen))
 }
 
-impl ResolvesServerCert for ByName {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        choose(self.candidates(hello.server_name()), hello.signature_schemes())
-    }
-}
-
 impl fmt::Debug for ByName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.exact.keys().chain(self.wildcard.keys());
@@ -95,19 +89,16 @@ impl fmt::Debug for ByName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::{pair, testing::made};
+    use crate::tls::{folder::Folder, testing::made};
 
     #[test]
     fn a_dot_at_the_end_of_a_name_makes_no_other_name_of_it() {
         let dir = tempfile::tempdir().unwrap();
         made(&["a.example", "*.c.example"]).write(&dir, "a");
         made(&["b.example"]).write(&dir, "b");
-        let folder = pair::list(dir.path()).unwrap();
-        let pairs: Vec<Pair> = folder
-            .values()
-            .filter_map(|files| Pair::read(files, &mut Vec::new()))
-            .collect();
-        let by_name = ByName::new(&pairs, &[&pairs[1]]);
+        let pairs = Folder::read(dir.path()).pairs;
+        let all: Vec<&Pair> = pairs.iter().collect();
+        let by_name = ByName::new(&all, &[&pairs[1]]);
         let shown = |name| Arc::clone(&by_name.candidates(Some(name))[0]);
         for name in ["a.example", "a.example.", "www.c.example."] {
             assert!(Arc::ptr_eq(&shown(name), &pairs[0].key), "{name}");

@@ -1,27 +1,29 @@
-//! All certificates of the folder: read once, checked against the calendar and against the names we answer to.
+//! All certificates of the folder: checked against the calendar and against the names we answer to.
 //!
-//! A pair that would fail in front of clients (another's key, expired, unreadable) stops the start instead, and all such
-//! pairs are named at once.
+//! A pair that can't be used (another's key, unreadable) stops the start, and all such pairs are named at once. One that is
+//! past its days does not: the clients of its names refuse it, and a door that stays shut would keep all others out too.
 //!
-//! Not here: reading one pair (`super::pair`), which certificate a client gets (`super::sni`), making one
+//! A set is never changed; a newer one takes its place (`super::watch`).
+//!
+//! Not here: reading the folder (`super::folder`), which certificate a client gets (`super::sni`), making one
 //! (`super::development`).
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rustls::server::ResolvesServerCert;
+use rustls::{server::ClientHello, sign::CertifiedKey};
 
 use super::{
-    pair::{self, Pair},
+    age::{Stage, stage},
+    folder::Folder,
+    pair::Pair,
     problem::{Fault, TlsProblem, TlsWarning},
     sni::ByName,
 };
-
-/// How long before its last day a certificate is warned about: automatic renewal is overdue by then.
-pub(super) const SOON_SECONDS: i64 = 14 * 24 * 3600;
 
 /// The hosts for which there should be a certificate: names in lower case, or addresses.
 #[derive(Clone, Debug)]
@@ -42,8 +44,8 @@ impl CoveredNames {
 
 /// All certificates of the folder, checked.
 pub struct CertStore {
-    by_name: Arc<ByName>,
-    files: Vec<CertificateFile>,
+    by_name: ByName,
+    pairs: Vec<Pair>,
     warnings: Vec<TlsWarning>,
     /// Is what clients of the public host get of our own making?
     self_made: bool,
@@ -69,51 +71,95 @@ impl fmt::Display for CertificateFile {
 impl CertStore {
     /// Reads the folder; `now` is in seconds since 1970.
     pub fn load(dir: &Path, names: &CoveredNames, now: i64) -> Result<Self, Vec<TlsProblem>> {
-        let folder = pair::list(dir).map_err(|problem| vec![problem])?;
-        let mut problems = Vec::new();
-        let mut warnings = Vec::new();
-        let mut pairs = Vec::new();
-        for files in folder.values() {
-            let Some(pair) = Pair::read(files, &mut problems) else {
-                continue;
-            };
-            match pair.leaf.fault(now) {
-                None => pairs.push(pair),
-                // Whoever has certificates by now should not be stopped by the one from the first day.
-                Some(_) if pair.leaf.self_made && folder.len() > 1 => {
-                    warnings.push(TlsWarning::LeftOver { file: pair.file });
-                }
-                Some(fault) => problems.push(TlsProblem::new(&pair.file, fault)),
-            }
-        }
-        if pairs.is_empty() && problems.is_empty() {
-            problems.push(TlsProblem::new(dir, Fault::Empty));
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        Ok(Self::of(pairs, names, now, warnings))
+        Ok(Self::of(pairs(dir)?, names, now))
+    }
+
+    /// The set that takes this one's place, and what of the folder is left aside: a file that is worse than what it replaces
+    /// (past its days, or older) keeps the old one.
+    pub(super) fn next(
+        &self,
+        dir: &Path,
+        names: &CoveredNames,
+        now: i64,
+    ) -> Result<(Self, Vec<TlsProblem>), Vec<TlsProblem>> {
+        let mut aside = Vec::new();
+        let next = pairs(dir)?
+            .into_iter()
+            .map(|new| {
+                let Some(old) = self.pairs.iter().find(|old| old.file == new.file) else {
+                    return new;
+                };
+                let fault = match new.leaf.fault(now) {
+                    Some(fault) if old.leaf.is_valid_at(now) => fault,
+                    _ if new.leaf.begins() < old.leaf.begins() => Fault::Older(old.leaf.last_day()),
+                    _ => return new,
+                };
+                aside.push(TlsProblem::new(&new.file, fault));
+                old.clone()
+            })
+            .collect();
+        Ok((Self::of(next, names, now), aside))
     }
 
     /// From pairs in order of their file names.
-    fn of(mut pairs: Vec<Pair>, names: &CoveredNames, now: i64, mut warnings: Vec<TlsWarning>) -> Self {
-        let files = pairs.iter().map(CertificateFile::of).collect();
-        let soon = pairs
-            .iter()
-            .filter(|pair| pair.leaf.is_over_at(now + SOON_SECONDS));
-        warnings.extend(soon.map(|pair| TlsWarning::ExpiresSoon {
+    fn of(mut pairs: Vec<Pair>, names: &CoveredNames, now: i64) -> Self {
+        let mut warnings = Vec::new();
+        let is_alone = pairs.len() == 1;
+        pairs.retain(|pair| {
+            // Whoever has certificates by now should not be bothered by the one from the first day.
+            let is_left_over = !is_alone && pair.leaf.self_made && !pair.leaf.is_valid_at(now);
+            if is_left_over {
+                warnings.push(TlsWarning::LeftOver {
+                    file: pair.file.clone(),
+                });
+            }
+            !is_left_over
+        });
+        let (valid, invalid): (Vec<Pair>, Vec<Pair>) =
+            pairs.into_iter().partition(|pair| pair.leaf.is_valid_at(now));
+        let is_covered = |host: &str| valid.iter().any(|pair| pair.leaf.covers(host));
+        let mut pairs = valid.clone();
+        for pair in invalid {
+            let shown_to: Vec<String> = names
+                .iter()
+                .filter(|host| pair.leaf.covers(host) && !is_covered(host))
+                .map(str::to_owned)
+                .collect();
+            if let Some(fault) = pair.leaf.fault(now) {
+                warnings.push(TlsWarning::NotValid {
+                    file: pair.file.clone(),
+                    fault: fault.to_string(),
+                    shown_to,
+                });
+            }
+            // An exact name would come before a wildcard that is valid.
+            if valid.is_empty() || !pair.leaf.dns.iter().all(|name| is_covered(name)) {
+                pairs.push(pair);
+            }
+        }
+        pairs.sort_by(|one, other| one.file.cmp(&other.file));
+        let is_old = |pair: &&Pair| {
+            !matches!(
+                stage(pair.leaf.begins(), pair.leaf.ends(), now),
+                Stage::Young | Stage::Over(_)
+            )
+        };
+        warnings.extend(pairs.iter().filter(is_old).map(|pair| TlsWarning::ExpiresSoon {
             file: pair.file.clone(),
             day: pair.leaf.last_day(),
         }));
-
         let exposed = pairs.iter().filter_map(|pair| pair.exposed.clone());
         warnings.extend(exposed.map(|(file, how)| TlsWarning::Exposed { file, how }));
 
-        pairs.sort_by_key(Pair::preference);
+        let mut preferred: Vec<&Pair> = pairs.iter().collect();
+        preferred.sort_by_key(|pair| pair.preference(now));
         let covers_public = |pair: &&Pair| pair.leaf.covers(&names.public);
-        let mut fallback: Vec<&Pair> = pairs.iter().filter(covers_public).collect();
+        let mut fallback: Vec<&Pair> = preferred.iter().copied().filter(covers_public).collect();
         if fallback.is_empty() {
-            fallback.extend(pairs.iter().min_by_key(|pair| (pair.leaf.self_made, &pair.file)));
+            let first = pairs
+                .iter()
+                .min_by_key(|pair| (pair.leaf.self_made, !pair.leaf.is_valid_at(now), &pair.file));
+            fallback.extend(first);
         }
         if let Some(served) = fallback.first() {
             let uncovered = names
@@ -126,15 +172,41 @@ impl CertStore {
         }
         Self {
             self_made: fallback.first().is_some_and(|served| served.leaf.self_made),
-            by_name: Arc::new(ByName::new(&pairs, &fallback)),
-            files,
+            by_name: ByName::new(&preferred, &fallback),
+            pairs,
             warnings,
         }
     }
 
     /// What is served, by file name.
-    pub fn files(&self) -> &[CertificateFile] {
-        &self.files
+    pub fn files(&self) -> Vec<CertificateFile> {
+        self.pairs.iter().map(CertificateFile::of).collect()
+    }
+
+    /// What is served, and how old it is.
+    pub(super) fn stages(&self, now: i64) -> impl Iterator<Item = (&Pair, Stage)> {
+        let stage = move |pair: &Pair| stage(pair.leaf.begins(), pair.leaf.ends(), now);
+        self.pairs.iter().map(move |pair| (pair, stage(pair)))
+    }
+
+    /// The last second, since 1970, of what the clients of each name get.
+    pub(super) fn ends(&self, now: i64) -> BTreeMap<String, i64> {
+        let mut worst_first: Vec<&Pair> = self.pairs.iter().collect();
+        worst_first.sort_by_key(|pair| std::cmp::Reverse(pair.preference(now)));
+        let mut ends = BTreeMap::new();
+        for pair in worst_first {
+            let names = CertificateFile::of(pair).names;
+            ends.extend(names.into_iter().map(|name| (name, pair.leaf.ends())));
+        }
+        ends
+    }
+
+    /// Are these the same certificates?
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let leaves = |store: &Self| -> Vec<Vec<u8>> {
+            store.pairs.iter().map(|pair| pair.leaf_der().to_vec()).collect()
+        };
+        leaves(self) == leaves(other)
     }
 
     /// What somebody should look at.
@@ -152,22 +224,34 @@ impl CertStore {
         self.self_made
     }
 
-    /// The choice of a certificate, for rustls.
-    pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
-        Arc::clone(&self.by_name) as _
+    pub(super) fn resolve(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.by_name.resolve(hello)
+    }
+}
+
+/// The pairs of the folder, if nothing is wrong with any of them.
+fn pairs(dir: &Path) -> Result<Vec<Pair>, Vec<TlsProblem>> {
+    let Folder { pairs, mut problems } = Folder::read(dir);
+    if pairs.is_empty() && problems.is_empty() {
+        problems.push(TlsProblem::new(dir, Fault::Empty));
+    }
+    if problems.is_empty() {
+        Ok(pairs)
+    } else {
+        Err(problems)
     }
 }
 
 impl fmt::Debug for CertStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertStore")
-            .field("files", &self.files)
+            .field("files", &self.files())
             .finish_non_exhaustive()
     }
 }
 
 impl CertificateFile {
-    fn of(pair: &Pair) -> Self {
+    pub(super) fn of(pair: &Pair) -> Self {
         let addresses = pair.leaf.ips.iter().map(ToString::to_string);
         Self {
             file: pair.file.clone(),
@@ -214,12 +298,6 @@ mod tests {
         made(&["a.example"]).write(&dir, "a-good");
         made(&["b.example"]).write(&dir, "b-mismatch");
         write("b-mismatch.key", &made(&["b.example"]).key());
-        made(&["c.example"])
-            .valid(NOW - 30 * DAY, NOW - DAY)
-            .write(&dir, "c-expired");
-        made(&["d.example"])
-            .valid(NOW + DAY, NOW + 30 * DAY)
-            .write(&dir, "d-early");
         write("e-keyless.pem", &made(&["e.example"]).pem());
         write("f-bare.key", &made(&["f.example"]).key());
         made(&["g.example"]).write(&dir, "g-unreadable");
@@ -229,22 +307,16 @@ mod tests {
         fs::rename(dir.path().join("h-swapped.pem"), dir.path().join("h")).unwrap();
         fs::rename(dir.path().join("h-swapped.key"), dir.path().join("h-swapped.pem")).unwrap();
         fs::rename(dir.path().join("h"), dir.path().join("h-swapped.key")).unwrap();
-        made(&["i.example"]).write(&dir, "i-two");
-        write("i-two.pem.key", "");
         write("README.md", "not looked at");
         let problems = load(&dir, "a.example", &[]).unwrap_err();
         assert_eq!(
             shown(&dir, &problems),
             [
                 "b-mismatch.key: is not the key of the first certificate in b-mismatch.pem",
-                "c-expired.pem: expired on 2026-07-24",
-                "d-early.pem: is not valid before 2026-07-26",
                 "e-keyless.pem: is a certificate without a key: e-keyless.key is missing",
                 "f-bare.key: is a key without a certificate: f-bare.pem is missing",
                 "g-unreadable.key: can't be read: Is a directory (os error 21)",
-                "h-swapped.pem: holds no certificate in PEM form",
                 "h-swapped.key: holds no private key: allowed are RSA, ECDSA and Ed25519, in PEM form and not encrypted",
-                "i-two.pem: has two keys, i-two.key and i-two.pem.key: keep one",
             ]
         );
     }
@@ -307,7 +379,7 @@ mod tests {
         fs::rename(dir.path().join("a.key"), dir.path().join("a.pem.key")).unwrap();
         let store = load(&dir, "a.example", &["www.b.example", "192.0.2.7"]).unwrap();
         assert_eq!(
-            shown(&dir, store.files()),
+            shown(&dir, &store.files()),
             ["a.pem for a.example, *.b.example, 192.0.2.7, until 2026-09-23"]
         );
         assert_eq!(store.warnings(), []);
@@ -318,7 +390,7 @@ mod tests {
         let dir = folder();
         made(&["b.example"]).write(&dir, "b");
         made(&["*.a.example"])
-            .valid(NOW - DAY, NOW + 13 * DAY)
+            .valid(NOW - 30 * DAY, NOW + 13 * DAY)
             .write(&dir, "a");
         let store = load(&dir, "a.example", &["b.example", "deep.er.a.example"]).unwrap();
         assert_eq!(
@@ -331,13 +403,88 @@ mod tests {
         );
     }
 
+    /// HAProxy opens the door likewise: whoever is kept out by one name's certificate is not kept out of all.
+    #[test]
+    fn what_is_past_its_days_is_told_and_served_to_those_who_have_no_other() {
+        let dir = folder();
+        let (expired, early) = ((NOW - 90 * DAY, NOW - DAY), (NOW + DAY, NOW + 30 * DAY));
+        made(&["a.example"]).valid(expired.0, expired.1).write(&dir, "a");
+        made(&["b.example"]).valid(early.0, early.1).write(&dir, "b");
+        made(&["www.c.example"])
+            .valid(expired.0, expired.1)
+            .write(&dir, "c-old");
+        made(&["*.c.example"]).write(&dir, "c-wild");
+        let store = load(&dir, "a.example", &["www.c.example"]).unwrap();
+        assert_eq!(
+            shown(&dir, store.warnings()),
+            [
+                "a.pem: expired on 2026-07-24: clients of a.example get it and refuse it",
+                "b.pem: is not valid before 2026-07-26",
+                "c-old.pem: expired on 2026-07-24",
+            ]
+        );
+        let served: Vec<String> = store.files().iter().map(|file| file.names.concat()).collect();
+        assert_eq!(served, ["a.example", "b.example", "*.c.example"]);
+        assert_eq!(store.ends(NOW)["a.example"], NOW - DAY);
+    }
+
+    #[test]
+    fn of_two_that_are_alike_the_newest_counts() {
+        let dir = folder();
+        made(&["a.example"])
+            .valid(NOW - 9 * DAY, NOW + 81 * DAY)
+            .write(&dir, "a");
+        made(&["a.example"])
+            .valid(NOW - DAY, NOW + 45 * DAY)
+            .write(&dir, "b");
+        made(&["a.example"])
+            .valid(NOW - 60 * DAY, NOW + 90 * DAY)
+            .write(&dir, "c");
+        assert_eq!(
+            load(&dir, "a.example", &[]).unwrap().ends(NOW)["a.example"],
+            NOW + 45 * DAY
+        );
+    }
+
+    #[test]
+    fn a_worse_file_keeps_the_old_certificate() {
+        let dir = folder();
+        let names = CoveredNames {
+            public: "a.example".into(),
+            hosts: Vec::new(),
+        };
+        let good = (NOW - 9 * DAY, NOW + 81 * DAY);
+        made(&["a.example"]).valid(good.0, good.1).write(&dir, "a");
+        let store = load(&dir, "a.example", &[]).unwrap();
+        let next = |dir: &TempDir| {
+            let (next, aside) = store.next(dir.path(), &names, NOW).unwrap();
+            (next.ends(NOW)["a.example"], shown(dir, &aside))
+        };
+        made(&["a.example"])
+            .valid(NOW - 90 * DAY, NOW - DAY)
+            .write(&dir, "a");
+        assert_eq!(next(&dir), (good.1, vec!["a.pem: expired on 2026-07-24".into()]));
+        made(&["a.example"])
+            .valid(NOW - 30 * DAY, NOW + 60 * DAY)
+            .write(&dir, "a");
+        let older = "a.pem: is older than the certificate in use, which ends on 2026-10-14";
+        assert_eq!(next(&dir), (good.1, vec![older.into()]));
+        // A shorter life is no older age.
+        made(&["a.example"])
+            .valid(NOW - DAY, NOW + 5 * DAY)
+            .write(&dir, "a");
+        assert_eq!(next(&dir), (NOW + 5 * DAY, Vec::new()));
+        fs::write(dir.path().join("a.key"), made(&["a.example"]).key()).unwrap();
+        assert!(store.next(dir.path(), &names, NOW).is_err());
+    }
+
     #[test]
     fn debug_shows_no_key() {
         let dir = folder();
         made(&["a.example"]).write(&dir, "a");
         let store = load(&dir, "a.example", &[]).unwrap();
         assert_eq!(
-            shown(&dir, &[format!("{store:?} {:?}", store.resolver())]),
+            shown(&dir, &[format!("{store:?} {:?}", store.by_name)]),
             [concat!(
                 r#"CertStore { files: [CertificateFile { file: "a.pem", names: ["a.example"], "#,
                 r#"last_day: "2026-09-23" }], .. } {"a.example"}"#
