@@ -237,22 +237,13 @@ async fn without_a_folder_that_can_be_written_everything_works() {
         &[("CLIENT__PATH", path), ("CLIENT__CACHE", "file/cache")],
     ]
     .concat();
-    let mut serving = Serving::start(folder.path(), &[], &variables).await;
-    serving.says("Compressed the client's files").await;
-    assert_eq!(
-        serving
-            .said
-            .matches("The client's cache can't be written")
-            .count(),
-        1,
-        "{}",
-        serving.said
-    );
+    let serving = Serving::start(folder.path(), &[], &variables).await;
     let asking = Client::trusting(&folder.path().join("certs/development.pem"), serving.https);
-    let answer = asking
-        .request("GET", SCRIPT, &[("Accept-Encoding", "gzip")], b"")
-        .await;
-    assert_eq!(gunzipped(&answer.body), script().as_bytes());
+    has_every_form(&asking, SCRIPT, &script()).await;
+    serving.signal("TERM").await;
+    let (status, said) = serving.end().await;
+    let told = said.matches("The client's cache can't be written").count();
+    assert_eq!((status, told), (Some(0), 1), "{said}");
 }
 
 /// Processes that this one has started and that still run.

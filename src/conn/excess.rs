@@ -9,6 +9,9 @@ const MAX_LINE: usize = MAX_KEPT + 64;
 /// More fields that are kept come from nobody.
 const MAX_LINES: usize = 32;
 
+/// Most fields that are kept are short.
+const ENOUGH: usize = 4096;
+
 /// What is kept of such a head.
 pub(super) struct Excess {
     bad: BadHead,
@@ -33,6 +36,14 @@ impl Excess {
         };
         excess.pass(bytes);
         excess
+    }
+
+    /// Keeps it where it lay before, so that the rest of that memory is free again in one piece.
+    pub(super) fn stay_in(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        buffer.extend_from_slice(&self.head);
+        buffer.shrink_to(ENOUGH);
+        self.head = buffer;
     }
 
     /// What is wrong with it.
@@ -118,6 +129,15 @@ mod tests {
             );
             assert!(rest.len() > MAX_KEPT + 20);
         }
+    }
+
+    #[test]
+    fn of_the_memory_that_it_had_little_is_left() {
+        let head = format!("GET / HTTP/1.1\r\nAccept: a\r\nX: {}", "y".repeat(40_000)).into_bytes();
+        let mut excess = Excess::begin(BadHead::TooLarge, &head, MAX);
+        excess.stay_in(head);
+        assert_eq!(excess.head(), b"GET / HTTP/1.1\nAccept: a\n");
+        assert!(excess.head.capacity() < 2 * ENOUGH);
     }
 
     #[test]

@@ -192,6 +192,7 @@ impl HeadWatch {
                 joined.truncate(through);
                 self.ready = joined;
             }
+            State::TooLarge(excess) if through == 0 => excess.stay_in(joined),
             State::TooLarge(_) => {
                 joined.truncate(through);
                 self.ready = joined;

@@ -58,6 +58,45 @@ async fn a_head_far_over_the_limit_is_refused_whatever_it_is() {
     assert!(upstream.saw_nothing());
 }
 
+/// Of the large field nothing is kept, and what follows it still says in which form to answer.
+#[tokio::test]
+async fn a_large_head_that_comes_slowly_is_answered_in_its_form_when_it_ends() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = to(&upstream.url()).await;
+    let large = "y".repeat(40_000);
+    for (start, status, words) in [
+        (
+            format!("GET /conference/ HTTP/1.1\r\nHost: localhost\r\nX: {large}"),
+            431,
+            "The request's header fields are too large.",
+        ),
+        (
+            format!("GET /conference/?{large} HTTP/1.1\r\nHost: localhost"),
+            414,
+            "The request target is too long.",
+        ),
+    ] {
+        let mut connection = gateway.client().raw().await;
+        for piece in start.as_bytes().chunks(9_000) {
+            connection.send(piece).await;
+            sleep(Duration::from_millis(20)).await;
+        }
+        let early = timeout(Duration::from_millis(200), connection.some()).await;
+        assert!(early.is_err(), "{early:?}");
+        connection
+            .send("\r\nAccept: text/html\r\nAccept-Language: de\r\n\r\n")
+            .await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+        assert_eq!(answer.header("connection"), Some("close"));
+        let text = answer.text();
+        assert!(text.contains("lang=\"de\"") && text.contains(words), "{text}");
+        assert_eq!(connection.rest().await, (Vec::new(), Ended::Cleanly));
+    }
+    assert!(upstream.saw_nothing());
+}
+
 /// A LiveKit client's request line alone can have many kilobytes (docs/plugnmeet.md section 5).
 #[tokio::test]
 async fn a_request_line_of_32_kib_passes() {
