@@ -44,6 +44,7 @@
 //! | 13 | [`observe`] | the log, access records, audit lines, metrics |
 //! | 14 | [`query`] | query strings, as browsers read them |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
+//! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
 pub mod addr;
@@ -58,6 +59,7 @@ pub mod drain;
 pub mod files;
 pub mod gateway;
 pub mod handoff;
+pub mod interim;
 pub mod issue;
 pub mod limits;
 pub mod listen;

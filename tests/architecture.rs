@@ -37,6 +37,7 @@ const FLOORS: [&[&str]; 15] = [
     &[
         "addr",
         "client_body",
+        "interim",
         "clock",
         "drain",
         "query",

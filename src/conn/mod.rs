@@ -23,7 +23,7 @@ use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Poll,
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use hyper::{
-    Request, Response, StatusCode,
+    Request, Response, StatusCode, Version,
     body::Incoming,
     header::{self, HeaderValue},
     server::conn::{http1, http2},
@@ -164,16 +164,22 @@ impl<H: Handler> Conn<H> {
     {
         let pulse = Pulse::begin(self.settings.header, self.settings.idle, place);
         let wire = Wire::watching_heads(stream, pulse.clone(), self.settings.max_header_bytes * 2, refused);
-        let heads = wire.heads();
+        let (heads, interims) = (wire.heads(), wire.interims());
         let service = service_fn(|request: Request<Incoming>| {
-            let (heads, pulse) = (heads.clone(), pulse.clone());
+            let (heads, pulse, interims) = (heads.clone(), pulse.clone(), interims.clone());
             let bad_head = heads.next();
             async move {
                 let active = pulse.request_began();
-                let (request, rest) = with_rest(request);
+                let (mut request, rest) = with_rest(request);
                 let small = self.settings.small_body_bytes;
                 let leftover = Leftover::of_connection(rest, small, request.headers());
+                let interim = interims.of_next_request().await;
+                // RFC 9110 section 15.2: HTTP/1.0 has none.
+                if request.version() == Version::HTTP_11 {
+                    request.extensions_mut().insert(interim.clone());
+                }
                 let mut response = self.answer(request, ends, bad_head).await;
+                interim.answered().await;
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     pulse.tunnelled();
                     return Ok(response.map(|body| Tracked::new(body, leftover, active)));

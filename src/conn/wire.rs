@@ -19,6 +19,7 @@ use super::{
     head::{HeadWatch, Heads},
     pulse::{Pulse, ReadDeadline},
 };
+use crate::interim::Interims;
 
 /// How long we listen on after our last answer to a client that is still sending. Closing at once would make the kernel
 /// reset the connection, and the client would lose the answer that says why (RFC 9112 section 9.6).
@@ -38,6 +39,10 @@ pub(super) struct Wire<S> {
     /// What we say last, and how much of it is out.
     last_words: Vec<u8>,
     said: usize,
+    interims: Interims,
+    /// What is being written of them, and how much of it is out.
+    interim: Vec<u8>,
+    interim_out: usize,
     linger: Linger,
 }
 
@@ -65,6 +70,9 @@ impl<S> Wire<S> {
             goodbye: None,
             last_words: Vec::new(),
             said: 0,
+            interims: Interims::default(),
+            interim: Vec::new(),
+            interim_out: 0,
             linger: Linger::NotYet,
         }
     }
@@ -93,6 +101,11 @@ impl<S> Wire<S> {
             Watch::Heads(watch) => watch.heads(),
             Watch::Frames(_) => Heads::default(),
         }
+    }
+
+    /// What is left in here is written where nothing of an answer is under way.
+    pub(super) fn interims(&self) -> Interims {
+        self.interims.clone()
     }
 
     /// Looks at what came; so many bytes of it are to be read at once.
@@ -236,6 +249,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.wrote(cx, polled)
     }
@@ -245,6 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.wrote(cx, polled)
     }
@@ -254,6 +269,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper has written all that it had: what comes next is the head of an answer that is not there yet.
+        if matches!(self.watch, Watch::Heads(_)) && self.interim.is_empty() {
+            self.interim = self.interims.take();
+        }
+        ready!(self.poll_interim(cx))?;
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
         self.write_pending(cx, polled)
     }
@@ -291,6 +311,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Wire<S> {
+    /// Ends an interim answer that has begun.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(rest) = self
+            .interim
+            .get(self.interim_out..)
+            .filter(|rest| !rest.is_empty())
+        {
+            let polled = Pin::new(&mut self.stream).poll_write(cx, rest);
+            let written = ready!(self.wrote(cx, polled))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim_out += written;
+        }
+        if self.interim_out > 0 {
+            self.interim = Vec::new();
+            self.interim_out = 0;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// A connection that we end by ourselves is told so (RFC 9113 section 9.1).
     fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (Watch::Frames(watch), Some(goodbye)) = (&self.watch, self.goodbye) else {

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use hyper::{
-    HeaderMap,
+    HeaderMap, StatusCode,
     header::{self, HeaderValue},
 };
 
@@ -51,6 +51,19 @@ pub(super) fn to_client(headers: &mut HeaderMap, has_body: bool) -> Result<(), B
     remove_listed(headers);
     remove_all(headers, |name| HOP_BY_HOP.contains(&name) || name == OTHER_DOORS);
     Ok(())
+}
+
+/// The fields of an interim answer that the client is to see; none, if it is for us: whether a body is wanted, and which
+/// protocol is spoken, is said by each hop for itself (RFC 9110 sections 15.2.1 and 15.2.2).
+pub(super) fn interim_to_client(status: StatusCode, headers: &HeaderMap) -> Option<HeaderMap> {
+    if [StatusCode::CONTINUE, StatusCode::SWITCHING_PROTOCOLS].contains(&status) {
+        return None;
+    }
+    let mut headers = headers.clone();
+    to_client(&mut headers, false).ok()?;
+    // It has no body.
+    headers.remove(header::CONTENT_LENGTH);
+    Some(headers)
 }
 
 /// It names ports of upstream's own, and UDP 443 is LiveKit's (RFC 7838 section 3).

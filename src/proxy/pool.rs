@@ -231,6 +231,7 @@ fn if_harmless(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     again.uri_mut().clone_from(request.uri());
     *again.version_mut() = request.version();
     again.headers_mut().clone_from(request.headers());
+    again.extensions_mut().clone_from(request.extensions());
     Some(again)
 }
 

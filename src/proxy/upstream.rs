@@ -7,6 +7,7 @@ use http_body::Body as HttpBody;
 use hyper::{
     Method, Request, Response, StatusCode, Uri, Version,
     body::Incoming,
+    ext::on_informational,
     header::{self, HeaderValue},
     http::uri::PathAndQuery,
 };
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     client_body::ClientBody,
     drain::Drain,
+    interim::Interim,
     observe::Metrics,
     reply::{Body, BoxError, Failure, NOT_SENT},
     upgrade::{self, BadHandshake, Tunnels, Wanted},
@@ -263,7 +265,15 @@ impl Upstream {
     ) -> Result<(Response<Incoming>, Lease), ProxyError> {
         *request.uri_mut() = Uri::from(target);
         *request.version_mut() = Version::HTTP_11;
+        let interim = request.extensions_mut().remove::<Interim>();
         request.extensions_mut().clear();
+        if let Some(interim) = interim {
+            on_informational(&mut request, move |head| {
+                if let Some(headers) = answer_head::interim_to_client(head.status(), head.headers()) {
+                    interim.pass_on(head.status(), &headers);
+                }
+            });
+        }
         let asked = Asked::default();
         tokio::select! {
             answered = self.pool.send(request, patience.connect, &asked) => answered.map_err(ProxyError::from),

@@ -19,6 +19,7 @@ mod failures;
 mod fields;
 mod framing;
 mod heads;
+mod interim;
 mod internal;
 mod limits;
 mod manners;
