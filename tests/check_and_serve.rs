@@ -2,6 +2,13 @@
 //!
 //! The program itself is asked, in a folder of its own for each configuration. `check` leaves nothing behind.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use std::{
@@ -387,25 +394,23 @@ async fn serve(folder: &Path, variables: &[(&str, &str)]) -> Verdict {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut told = String::new();
+    let mut told = Vec::new();
     let mut started = false;
     while let Some(line) = lines.next_line().await.unwrap() {
         let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let message = line["message"].as_str().unwrap();
+        let message = line["message"].as_str().unwrap().to_owned();
+        let mut words = vec![message.clone()];
+        for (name, value) in line.as_object().unwrap() {
+            if !["timestamp", "level", "target", "message"].contains(&name.as_str()) {
+                words.push(format!("{name}={value}").replace('"', ""));
+            }
+        }
         if line["level"] == "WARN" {
-            let fields = line.as_object().unwrap().iter();
-            let own = fields
-                .filter(|(name, _)| !["timestamp", "level", "target", "message"].contains(&name.as_str()));
-            let own: String = own
-                .map(|(name, value)| format!(" {name}={}", value.as_str().unwrap()))
-                .collect();
-            told += &format!("warning: {message}{own}\n");
-        }
-        if line["level"] == "ERROR" {
-            told += &format!("{message}\n");
-        }
-        if message.starts_with("design.css_hosts is empty") {
-            told += &format!("note: {message}\n");
+            told.push(format!("warning: {}", words.join(" ")));
+        } else if line["level"] == "ERROR" {
+            told.push(message.clone());
+        } else if message.starts_with("design.css_hosts is empty") {
+            told.push(format!("note: {message}"));
         }
         if message.starts_with("Try next") {
             started = true;
@@ -422,7 +427,8 @@ async fn serve(folder: &Path, variables: &[(&str, &str)]) -> Verdict {
         .await
         .unwrap();
     child.wait().await.unwrap();
-    Verdict::of(started, &(told + &errors))
+    told.push(errors);
+    Verdict::of(started, &told.join("\n"))
 }
 
 fn all_files(folder: &Path) -> BTreeSet<PathBuf> {

@@ -277,7 +277,8 @@ async fn check_tells_every_problem_with_file_line_and_key() {
         &["check", "--config", "bad.toml"][..],
         &["--config=bad.toml", "serve"],
     ] {
-        let output = run(folder.path(), command, &[("TIMEOUTS__DRAIN", "soon")]).await;
+        let variables = [&ANYWHERE[..], &[("TIMEOUTS__DRAIN", "soon")]].concat();
+        let output = run(folder.path(), command, &variables).await;
         let (status, text, errors) = told(&output);
         assert_eq!((status, text.as_str()), (1, ""));
         for beginning in [
