@@ -54,9 +54,9 @@ impl fmt::Display for ClientAddr {
 /// Both ends of an accepted connection: as the socket has them, or as a trusted PROXY header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
-    /// The other end.
+    /// The address of the client's side of the TCP connection.
     pub peer: SocketAddr,
-    /// Our end.
+    /// The address on which the connection was accepted.
     pub local: SocketAddr,
 }
 
@@ -90,7 +90,6 @@ impl Networks {
         Ok(networks)
     }
 
-    /// Is nothing listed?
     pub fn is_empty(&self) -> bool {
         self.nets.is_empty() && !self.own
     }

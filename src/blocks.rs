@@ -21,9 +21,8 @@ const ENTRIES: usize = 20_000;
 /// Somebody who may be blocked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Person {
-    /// By the ids in the room.
+    /// Known by the ids that plugnmeet-server uses.
     Participant {
-        /// The room.
         room_id: String,
         /// The user, as the room knows them.
         user_id: String,
@@ -46,21 +45,20 @@ pub struct Block {
     pub sid: Option<String>,
 }
 
-/// All that is remembered.
+/// Who was blocked where. In memory, at most `ENTRIES` of each kind.
 #[derive(Default)]
 pub struct Blocks(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     blocks: Bounded<Person, Block>,
-    /// Under which other name somebody came in.
+    /// The platform's ids of a participant, by the ids in the room.
     came_as: Bounded<Person, Person>,
     /// Breakout rooms, and the room to which they belong.
     parents: Bounded<String, String>,
 }
 
 impl Person {
-    /// In a room.
     pub fn participant(room_id: &str, user_id: &str) -> Self {
         Self::Participant {
             room_id: room_id.to_owned(),

@@ -51,7 +51,7 @@ impl Rest {
         self.0.is_ended()
     }
 
-    /// Is there somebody who may still read it?
+    /// Is the reading half still held by somebody?
     pub fn has_reader(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }

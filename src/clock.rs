@@ -19,7 +19,6 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The machine's own time.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that reads the machine's clock"
@@ -40,7 +39,6 @@ impl Clock {
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     }
 
-    /// The wall clock.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that reads the machine's clock"

@@ -19,12 +19,10 @@ pub struct Drain {
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
 
 impl Drain {
-    /// Runs a task that a drain waits for.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
 
-    /// As `spawn`, on another runtime.
     pub fn spawn_on(&self, runtime: &Handle, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(task, runtime);
     }
@@ -39,7 +37,6 @@ impl Drain {
         self.closing.cancelled().await;
     }
 
-    /// Has the drain begun?
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
@@ -50,7 +47,7 @@ impl Drain {
         self.tasks.close();
     }
 
-    /// Closes what is left now.
+    /// Tells every task that is left to close its connection now.
     pub fn close(&self) {
         self.begin();
         self.closing.cancel();

@@ -21,7 +21,7 @@ use crate::{
     listen::{self, Admin, Https, Plain, Redirect},
     observe::{AccessLog, Metrics, Records},
     places::Places,
-    proxy::{Target, Upstream, UpstreamKind},
+    proxy::{Target, Total, Upstream, UpstreamKind},
     request_id::RequestIds,
     route::{Finish, Framing, Router, Upstreams},
     sessions::Sessions,
@@ -251,8 +251,12 @@ async fn router(
 }
 
 fn upstreams(plan: UpstreamsPlan, metrics: &Metrics, drain: &Drain) -> Upstreams {
+    let total = Total::new(plan.total);
     let to = |kind, targets: Vec<Target>| {
-        (!targets.is_empty()).then(|| Arc::new(Upstream::new(kind, targets, plan.settings, metrics, drain)))
+        (!targets.is_empty()).then(|| {
+            let upstream = Upstream::new(kind, targets, plan.settings, total.clone(), metrics, drain);
+            Arc::new(upstream)
+        })
     };
     Upstreams {
         server: to(UpstreamKind::Server, plan.server),

@@ -19,7 +19,7 @@ pub struct RequestId {
     nth: u64,
 }
 
-/// Gives each request a name.
+/// Gives each request an id that is unique among replicas and restarts.
 #[derive(Debug)]
 pub struct RequestIds {
     process: u64,
@@ -46,7 +46,7 @@ impl RequestIds {
     }
 }
 
-/// Digits of `nth` at least.
+/// The least number of digits of the request's count.
 const NTH_DIGITS: u32 = 8;
 
 impl RequestId {

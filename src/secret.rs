@@ -14,7 +14,6 @@ pub use file::{Exposed, SecretFile, SecretFileError, can_make_in, read_file, tri
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {
-    /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self(value)
     }

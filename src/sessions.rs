@@ -22,26 +22,25 @@ const TICKETS: usize = 20_000;
 /// Seconds for which a handoff is a recent one.
 const RECENT_SECS: i64 = 60;
 
-/// All that is remembered.
+/// What is remembered of sessions, shared out by caller.
 pub struct Sessions {
     known: Mutex<ByCaller>,
     tickets: Mutex<Generations<()>>,
 }
 
-/// One session.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// Who asked for its token.
+    /// The caller who asked for the session's first token.
     caller: Option<Arc<str>>,
     /// The end of its newest token, since 1970.
     newest_exp: i64,
     /// Was it handed to a frame in another site's page?
     framed: bool,
-    /// Seconds since 1970; 0: never.
+    /// When the link was opened last, in seconds since 1970; 0 for never.
     handed_off: i64,
-    /// Seconds since 1970; 0: not.
+    /// When the participant left, in seconds since 1970; 0 if they did not.
     left: i64,
-    /// By an admin; seconds since 1970; 0: not.
+    /// When an admin removed the participant, in seconds since 1970; 0 if nobody did.
     removed: i64,
     /// Handoffs in a row after which no cookie came back.
     unanswered: u32,
@@ -51,9 +50,9 @@ struct Known {
 pub struct HandedOff {
     /// For a frame in another site's page?
     pub framed: bool,
-    /// Its end, since 1970.
+    /// The token's end, in seconds since 1970.
     pub exp: i64,
-    /// Now, since 1970.
+    /// The time of the handoff, in seconds since 1970.
     pub now: i64,
 }
 

@@ -35,7 +35,7 @@ struct Worker {
 pub struct Load(Arc<AtomicUsize>);
 
 impl Workers {
-    /// So many threads of this name.
+    /// Starts this many threads; the name is theirs in the system's lists.
     pub fn start(name: &str, threads: NonZeroUsize) -> io::Result<Self> {
         let mut workers = Self {
             each: Vec::with_capacity(threads.get()),
@@ -67,12 +67,11 @@ impl Workers {
         Some((&worker.runtime, Load(Arc::clone(&worker.connections))))
     }
 
-    /// How many threads.
     pub fn count(&self) -> usize {
         self.each.len()
     }
 
-    /// The first, for what is no client's.
+    /// The first worker's runtime, for tasks that belong to no client.
     pub fn first(&self) -> Option<&Handle> {
         self.each.first().map(|worker| &worker.runtime)
     }

@@ -2,7 +2,7 @@
 //!
 //! The program itself is asked, in a folder of its own for each configuration. `check` leaves nothing behind.
 
-#![expect(
+#![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,

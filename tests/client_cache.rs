@@ -15,9 +15,11 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use support::{
     Gateway,
@@ -27,27 +29,37 @@ use support::{
 };
 
 const SCRIPT: &str = "/conference/assets/js/main-module.Cq0qsXkl.js";
+/// Compressing comes after all else that a busy machine does.
+const PATIENCE: Duration = Duration::from_secs(240);
 const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
 
 /// Large enough that nobody compresses it within the patience of a start.
 fn script() -> String {
+    script_of(5_000)
+}
+
+fn script_of(lines: u32) -> String {
     let line = |n: u32| {
         format!(
             "export const v{n:x} = () => import('./c{:x}.js');\n",
             n.wrapping_mul(2_654_435_761)
         )
     };
-    (0..5_000).map(line).collect::<Vec<_>>().concat()
+    (0..lines).map(line).collect::<Vec<_>>().concat()
 }
 
 fn client() -> TempDir {
+    client_with(&script())
+}
+
+fn client_with(script: &str) -> TempDir {
     let index = format!(
         "<!doctype html><html><head>{}</head></html>",
         "<!-- -->".repeat(99)
     );
     folder_of(&[
         ("index.html", &index),
-        ("assets/js/main-module.Cq0qsXkl.js", &script()),
+        ("assets/js/main-module.Cq0qsXkl.js", script),
     ])
 }
 
@@ -241,4 +253,132 @@ async fn without_a_folder_that_can_be_written_everything_works() {
         .request("GET", SCRIPT, &[("Accept-Encoding", "gzip")], b"")
         .await;
     assert_eq!(gunzipped(&answer.body), script().as_bytes());
+}
+
+/// Processes that this one has started and that still run.
+fn children(of: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").unwrap();
+    let pids = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    pids.filter(|pid| state_and_parent(*pid).is_some_and(|(_, parent)| parent == of))
+        .collect()
+}
+
+fn state_and_parent(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+/// Gone, or gone but for somebody who takes note of it.
+fn is_over(pid: u32) -> bool {
+    state_and_parent(pid).is_none_or(|(state, _)| state == 'Z')
+}
+
+async fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            match found() {
+                Some(found) => return found,
+                None => tokio::time::sleep(Duration::from_millis(2)).await,
+            }
+        }
+    };
+    timeout(PATIENCE, looking).await.expect("never so")
+}
+
+fn kill(pid: u32) {
+    let sent = Command::new("kill")
+        .args(["-s", "KILL", &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// A gateway that has much to compress, the process that does it, and who asks.
+async fn compressing(folder: &TempDir, client: &TempDir) -> (Serving, u32, Client) {
+    let path = client.path().to_str().unwrap();
+    let variables = [&ANYWHERE[..], &[("CLIENT__PATH", path)]].concat();
+    let serving = Serving::start(folder.path(), &[], &variables).await;
+    let child = until(|| children(serving.pid()).pop()).await;
+    let asking = Client::trusting(&folder.path().join("certs/development.pem"), serving.https);
+    (serving, child, asking)
+}
+
+async fn has_every_form(asking: &Client, path: &str, plain: &str) {
+    for coding in CODINGS {
+        let coded = async {
+            loop {
+                let answer = asking
+                    .request("GET", path, &[("Accept-Encoding", coding)], b"")
+                    .await;
+                if answer.header("content-encoding") == Some(coding) {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let answer = timeout(PATIENCE, coded).await.expect("it is not compressed");
+        if coding == "gzip" {
+            assert_eq!(gunzipped(&answer.body), plain.as_bytes());
+        }
+    }
+}
+
+/// An allocator keeps most of the memory that compressing took; a process that has ended keeps nothing.
+#[tokio::test]
+async fn forms_are_made_by_a_process_that_is_gone_then() {
+    let (script, folder) = (script(), tempfile::tempdir().unwrap());
+    let client = client_with(&script);
+    let (serving, child, asking) = compressing(&folder, &client).await;
+    let command = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap();
+    assert_eq!(command, "plugnmeet-gateway\0compress\0");
+    let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap();
+    let nice = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(16);
+    assert_eq!(nice, Some("19"), "{stat}");
+    let environment = fs::read(format!("/proc/{child}/environ")).unwrap();
+    assert!(environment.is_empty());
+    has_every_form(&asking, SCRIPT, &script).await;
+    until(|| children(serving.pid()).is_empty().then_some(())).await;
+
+    // A new release, too; the old one is served until then.
+    let newer = format!("{script}// newer");
+    fs::write(client.path().join("assets/js/newer-module.Aq0qsXkl.js"), &newer).unwrap();
+    serving.signal("HUP").await;
+    until(|| children(serving.pid()).pop()).await;
+    let path = "/conference/assets/js/newer-module.Aq0qsXkl.js";
+    has_every_form(&asking, path, &newer).await;
+    until(|| children(serving.pid()).is_empty().then_some(())).await;
+    serving.signal("TERM").await;
+    let (status, said) = serving.end().await;
+    assert_eq!(status, Some(0));
+    assert!(!said.contains("process"), "{said}");
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_costs_time_and_nothing_else() {
+    let (script, folder) = (script(), tempfile::tempdir().unwrap());
+    let client = client_with(&script);
+    let (serving, child, asking) = compressing(&folder, &client).await;
+    kill(child);
+    let answer = asking.request("GET", SCRIPT, &[], b"").await;
+    assert_eq!((answer.status, answer.text()), (200, script.clone()));
+    has_every_form(&asking, SCRIPT, &script).await;
+    serving.signal("TERM").await;
+    let (status, said) = serving.end().await;
+    assert_eq!((status, said.matches("process").count()), (Some(0), 1), "{said}");
+}
+
+#[tokio::test]
+async fn no_process_outlives_its_gateway() {
+    let (script, client_folder) = (script_of(40_000), tempfile::tempdir().unwrap());
+    let client = client_with(&script);
+    let (serving, child, _asking) = compressing(&client_folder, &client).await;
+    kill(serving.pid());
+    assert_eq!(serving.end().await.0, None);
+    until(|| is_over(child).then_some(())).await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (serving, child, _asking) = compressing(&folder, &client).await;
+    serving.signal("TERM").await;
+    assert_eq!(serving.end().await.0, Some(0));
+    until(|| is_over(child).then_some(())).await;
 }

@@ -314,7 +314,7 @@ async fn the_configurations_that_come_along_are_sound() {
         (
             status,
             out,
-            own.map(|line| format!("{line}\n")).collect::<String>(),
+            own.fold(String::new(), |all, line| all + line + "\n"),
         )
     };
     assert_eq!(told(&run(folder.path(), &["check"], &[]).await), sound);

@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a test fails by panicking"
@@ -17,12 +18,13 @@ use support::{
     Gateway,
     binary::{ANYWHERE, Serving},
     client::Client,
+    h2::{H2, Outcome},
     raw::{Ended, Raw, RawUpstream, header},
 };
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
-    sync::Barrier,
+    sync::{Barrier, Notify},
     time::{Instant, sleep, timeout},
 };
 use tokio_rustls::client::TlsStream;
@@ -105,6 +107,145 @@ async fn connections_that_say_nothing_at_all_keep_nobody_out() {
     newcomer.send(GET).await;
     assert_eq!(newcomer.answer().await.status, 200);
     assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+}
+
+/// A head that comes in crumbs is no request, and whoever sends it has no more right to a place than who is idle.
+#[tokio::test]
+async fn heads_that_never_end_keep_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = RawUpstream::content().await;
+    let (serving, client) = with_open_files(folder.path(), 256, &upstream).await;
+    let mut slow = Vec::new();
+    // Of 102 places each of two listeners has one for whoever comes next.
+    for _ in 0..99 {
+        let mut connection = client.raw().await;
+        connection
+            .send("GET /api/slow HTTP/1.1\r\nHost: localhost\r\nX: ")
+            .await;
+        slow.push(connection);
+    }
+    // They have nine seconds more by `timeouts.header`.
+    sleep(Duration::from_millis(1100)).await;
+    let started = Instant::now();
+    let mut newcomers = Vec::new();
+    for _ in 0..5 {
+        let mut newcomer = client.raw().await;
+        newcomer.send(GET).await;
+        assert_eq!(newcomer.answer().await.status, 200);
+        newcomers.push(newcomer);
+    }
+    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+    assert!(is_closed(&mut slow[0]).await);
+    assert!(!is_closed(slow.last_mut().unwrap()).await);
+    assert_eq!(upstream.heads().len(), 5, "nothing of the others");
+    drop(serving);
+}
+
+/// An upstream that says nothing until it is told to.
+async fn until_released(release: &Arc<Notify>) -> RawUpstream {
+    let release = Arc::clone(release);
+    RawUpstream::acting(move |_, mut connection| {
+        let release = Arc::clone(&release);
+        async move {
+            loop {
+                release.notified().await;
+                if connection
+                    .try_send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .await
+                    .is_err()
+                    || connection.head().await.is_err()
+                {
+                    return;
+                }
+            }
+        }
+    })
+    .await
+}
+
+async fn ask_h2(connection: &mut H2, stream: u32, path: &str) {
+    let fields = [
+        (":method", "GET"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        (":path", path),
+    ];
+    connection.request(stream, &fields).await;
+}
+
+async fn has_heads(upstream: &RawUpstream, expected: usize) {
+    let came = async {
+        while upstream.heads().len() < expected {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), came)
+        .await
+        .expect("not so many came");
+}
+
+/// Descriptors for upstreams are those of all upstreams: 38 of 128 with two threads.
+#[tokio::test]
+async fn upstreams_share_what_there_is_and_who_finds_nothing_waits() {
+    const ALL: usize = 38;
+    const SERVERS: usize = 30;
+    let folder = tempfile::tempdir().unwrap();
+    let release = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+    let (server, livekit) = (
+        until_released(&release[0]).await,
+        until_released(&release[1]).await,
+    );
+    let urls = [server.url(), livekit.url()];
+    let variables = [
+        &ANYWHERE[..],
+        &[
+            ("LISTEN__THREADS", "2"),
+            ("UPSTREAMS__SERVER", &urls[0]),
+            ("UPSTREAMS__LIVEKIT", &urls[1]),
+            ("TIMEOUTS__CONNECT", "400ms"),
+        ],
+    ]
+    .concat();
+    let mut serving = Serving::with_open_files(128, folder.path(), &["serve"], &variables).await;
+    let client = Client::trusting(&folder.path().join("certs/development.pem"), serving.https);
+    let mut connection = H2::connect(&client, 65_535).await;
+    let stream = |nth: usize| u32::try_from(2 * nth + 1).unwrap();
+    for nth in 0..ALL {
+        let path = if nth < SERVERS {
+            "/api/x"
+        } else {
+            "/livekit/validate"
+        };
+        ask_h2(&mut connection, stream(nth), path).await;
+    }
+    has_heads(&server, SERVERS).await;
+    has_heads(&livekit, ALL - SERVERS).await;
+
+    // Neither has anything left, and nothing of this goes anywhere.
+    for path in ["/livekit/validate", "/api/x"] {
+        let started = Instant::now();
+        let refused = client.request("GET", path, &[], b"").await;
+        assert!(started.elapsed() >= Duration::from_millis(400), "{path}");
+        assert_eq!(
+            (refused.status, refused.header("retry-after")),
+            (503, Some("1")),
+            "{path}"
+        );
+    }
+    let warning = serving.says("As many connections to upstreams are in use").await;
+    assert!(warning.contains("LimitNOFILE"), "{warning}");
+    assert_eq!(
+        (server.heads().len(), livekit.heads().len()),
+        (SERVERS, ALL - SERVERS)
+    );
+
+    // One of the server's becomes free, though its connection rests: another upstream has it.
+    ask_h2(&mut connection, stream(ALL), "/livekit/validate").await;
+    release[0].notify_one();
+    has_heads(&livekit, ALL - SERVERS + 1).await;
+    release[1].notify_waiters();
+    assert_eq!(connection.outcome(stream(ALL)).await, Outcome::Status(200));
+    assert_eq!(server.heads().len(), SERVERS);
 }
 
 #[tokio::test]

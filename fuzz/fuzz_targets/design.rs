@@ -32,7 +32,10 @@ fuzz_target!(|data: &[u8]| {
         for rules in &*RULES {
             rules.inspect(document.as_bytes());
             match rules.check(document) {
-                Verdict::Good(design) | Verdict::Stripped { left: Some(design), .. } => judge(rules, &design),
+                Verdict::Good(design)
+                | Verdict::Stripped {
+                    left: Some(design), ..
+                } => judge(rules, &design),
                 Verdict::Absent | Verdict::Stripped { left: None, .. } | Verdict::Refused(_) => {}
             }
         }

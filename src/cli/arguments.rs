@@ -31,6 +31,9 @@ pub(super) enum Command {
     },
     /// Compress the client's files now, so that no start has to
     Prepare,
+    /// Compress what a running gateway sends
+    #[command(hide = true)]
+    Compress,
     /// Ask the running gateway for a join token and print the link
     JoinLink(Wanted),
     /// Print the headers API-KEY and HASH-SIGNATURE for a request body

@@ -6,6 +6,7 @@
 //! | `check` | `check` | tells whether the configuration is sound |
 //! | `check-design` | `check_design` | tells whether a design can be used |
 //! | `prepare` | `prepare` | compresses the client's files ahead of the start |
+//! | `compress` (hidden) | `compress` | compresses what a running gateway sends to it |
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
 //! | `reference` | here | prints `docs/configuration.md` |
@@ -19,6 +20,7 @@ mod arguments;
 mod ask;
 mod check;
 mod check_design;
+mod compress;
 mod join_link;
 mod keys;
 mod prepare;
@@ -60,6 +62,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if matches!(arguments.command, Some(Command::Compress)) {
+        return compress::run();
+    }
     // What somebody would have to type to ask this very gateway.
     let ask = match &arguments.config {
         Some(file) => format!("{program} --config {}", file.display()),
@@ -83,6 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let answer = match arguments.command {
         None | Some(Command::Serve) => return serve::run(&config, &ask),
+        Some(Command::Compress) => return compress::run(),
         Some(Command::Check) => check::answer(&config, &Clock::system(), false),
         Some(Command::CheckDesign { file, canonical }) => check_design::answer(&config, &file, canonical),
         Some(Command::Prepare) => {

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::check;
+use super::{check, compress};
 use crate::{
     clock::Clock,
     config::{Config, NoPlan, Plan, Problems},
@@ -87,6 +87,9 @@ async fn start(config: &Config, records: Records) -> Option<Running> {
     };
     for note in &plan.notes {
         info!("{note}");
+    }
+    if let Some(compressor) = compress::command() {
+        plan.files.compress_by(compressor);
     }
     match Box::pin(gateway::start(plan, listeners, &clock, records)).await {
         Ok(running) => Some(running),

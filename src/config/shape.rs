@@ -3,8 +3,6 @@
 //! Where a module has a type for a value, it is that type. Everything about keys, defaults and rules is in
 //! `super::sections`, and what each is for in `config/gateway.toml`.
 
-#![expect(missing_docs, reason = "config/gateway.toml documents every key, once")]
-
 use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
@@ -186,6 +184,7 @@ pub struct Timeouts {
     pub header: Duration,
     pub idle: Duration,
     pub connect: Duration,
+    pub upgrade: Duration,
     pub response: Duration,
     pub drain: Duration,
     /// None: never.

@@ -111,7 +111,7 @@ const KEPT: [HeaderName; 8] = [
 ];
 
 /// Of a target, a field, and of all fields, no more than this is kept.
-const MAX_KEPT: usize = 1024;
+pub(super) const MAX_KEPT: usize = 1024;
 const MAX_KEPT_FIELDS: usize = 16;
 
 /// What may stand in a path as it is.
@@ -169,6 +169,16 @@ pub(super) fn in_place_of(head: &[u8]) -> Vec<u8> {
     }
     made.extend_from_slice(b"\r\n");
     made
+}
+
+/// Is it a field by which an answer's form is known?
+pub(super) fn is_kept(line: &[u8]) -> bool {
+    let colon = memchr::memchr(b':', line).unwrap_or_default();
+    let name = line.get(..colon).unwrap_or_default();
+    let names = KEPT;
+    names
+        .iter()
+        .any(|kept| kept.as_str().as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// Without its query, which may hold a token.

@@ -5,7 +5,8 @@
 //! are followed on their way in, with hyper's own parser for the head. A head that is ambiguous is remembered by its
 //! number; for one that hyper would not read it gets another (`bad_head`).
 //!
-//! Half a head is kept here until the rest has come, and hyper has no copy of it meanwhile.
+//! Half a head is kept here until the rest has come, and hyper has no copy of it meanwhile; of one that is too large already
+//! next to nothing is kept (`excess`).
 //!
 //! SECURITY: this only adds refusals. Should it lose its place, hyper's framing still holds, the message goes on with one
 //! framing, and what comes behind it on the connection is refused.
@@ -23,6 +24,7 @@ use std::{
 use super::{
     bad_head::{BadHead, in_place_of},
     chunks::{Chunks, Step},
+    excess::Excess,
     judge::{Behind, judge, names_a_version},
 };
 
@@ -73,6 +75,8 @@ pub(super) struct HeadWatch {
 enum State {
     /// In a head; what came of it before this piece.
     Head(Vec<u8>),
+    /// In a head that will be refused for its size.
+    TooLarge(Excess),
     Body(u64),
     Chunked(Chunks),
     /// Something that is no chunked body came, or a head after which nothing is followed.
@@ -86,11 +90,16 @@ enum Look {
     /// A head of so many bytes, behind which comes this.
     Whole(usize, State),
     Partial,
+    /// Partial, and too large for this.
+    TooLarge(BadHead),
     Bad(BadHead),
 }
 
 /// As many fields as hyper takes.
 const MAX_FIELDS: usize = 100;
+
+/// Blanks around values, which don't count in a head that is read.
+const BLANKS: usize = 1024;
 
 /// Half a head is parsed when a line of it has ended, so that nonsense is refused at once; but not for every empty line.
 const MAX_LOOKS: usize = 2 * MAX_FIELDS;
@@ -115,7 +124,11 @@ impl HeadWatch {
 
     /// Is a part of a head there, and the rest still to come?
     pub(super) fn in_head(&self) -> bool {
-        matches!(&self.state, State::Head(held) if !held.is_empty())
+        match &self.state {
+            State::Head(held) => !held.is_empty(),
+            State::TooLarge(_) => true,
+            State::Body(_) | State::Chunked(_) | State::Lost | State::Refused => false,
+        }
     }
 
     /// How many heads have been let through.
@@ -125,7 +138,7 @@ impl HeadWatch {
 
     /// Is a body under way, or was the place lost?
     pub(super) fn in_body(&self) -> bool {
-        !matches!(self.state, State::Head(_))
+        !matches!(self.state, State::Head(_) | State::TooLarge(_))
     }
 
     /// Is nothing of what comes in shown to hyper any more?
@@ -151,6 +164,13 @@ impl HeadWatch {
     pub(super) fn pass(&mut self, piece: &[u8]) -> usize {
         let held = match &mut self.state {
             State::Head(held) => std::mem::take(held),
+            State::TooLarge(excess) => {
+                if excess.pass(piece) {
+                    let (bad, head) = (excess.bad(), excess.head().to_vec());
+                    self.refuse(bad, &head);
+                }
+                return 0;
+            }
             State::Body(_) | State::Chunked(_) | State::Lost => Vec::new(),
             State::Refused => return 0,
         };
@@ -169,6 +189,10 @@ impl HeadWatch {
             State::Head(held) if through == 0 => *held = joined,
             State::Head(held) => {
                 held.extend_from_slice(joined.get(through..).unwrap_or_default());
+                joined.truncate(through);
+                self.ready = joined;
+            }
+            State::TooLarge(_) => {
                 joined.truncate(through);
                 self.ready = joined;
             }
@@ -196,6 +220,11 @@ impl HeadWatch {
                         at += length;
                     }
                     Look::Partial => return at,
+                    Look::TooLarge(bad) => {
+                        let bad = self.all_refused.unwrap_or(bad);
+                        self.state = State::TooLarge(Excess::begin(bad, rest, self.max_head_bytes));
+                        return at;
+                    }
                     Look::Bad(bad) => {
                         self.refuse(self.all_refused.unwrap_or(bad), rest);
                         return at;
@@ -221,7 +250,7 @@ impl HeadWatch {
                         return bytes.len();
                     }
                 },
-                State::Lost | State::Refused => return bytes.len(),
+                State::TooLarge(_) | State::Lost | State::Refused => return bytes.len(),
             }
         }
         bytes.len()
@@ -235,8 +264,13 @@ impl HeadWatch {
             || memchr::memmem::find(end_from, b"\n\n").is_some();
         if !may_end {
             let line_ended = memchr::memchr(b'\n', bytes.get(seen..).unwrap_or_default()).is_some();
-            if bytes.len() < self.max_head_bytes && (!line_ended || self.looks >= MAX_LOOKS) {
-                return Look::Partial;
+            if bytes.len() < self.max_head_bytes {
+                if let Some(bad) = self.too_large(bytes) {
+                    return Look::TooLarge(bad);
+                }
+                if !line_ended || self.looks >= MAX_LOOKS {
+                    return Look::Partial;
+                }
             }
             self.looks += 1;
         }
@@ -258,6 +292,21 @@ impl HeadWatch {
             Err(httparse::Error::TooManyHeaders) => Look::Bad(BadHead::TooManyFields),
             Err(httparse::Error::Version) if names_a_version(bytes) => Look::Bad(BadHead::Version),
             Err(_) => Look::Bad(BadHead::Malformed),
+        }
+    }
+
+    /// Is this beginning of a head more than what may be read of one, whatever follows?
+    fn too_large(&self, bytes: &[u8]) -> Option<BadHead> {
+        let most = self.max_head_bytes / 2 + BLANKS;
+        if bytes.len() <= most {
+            return None;
+        }
+        let head = bytes.trim_ascii_start();
+        match memchr::memchr(b'\n', head) {
+            Some(line) if head.len() - line > most => Some(BadHead::TooLarge),
+            None => Some(BadHead::TargetTooLong),
+            Some(line) if line > most => Some(BadHead::TargetTooLong),
+            Some(_) => None,
         }
     }
 
@@ -426,6 +475,50 @@ mod tests {
         assert_eq!(verdicts(large.as_bytes(), 4096, 1), [Some(BadHead::TooLarge)]);
         let long = format!("GET /{}", "y".repeat(MAX));
         assert_eq!(verdicts(long.as_bytes(), 4096, 1), [Some(BadHead::TargetTooLong)]);
+    }
+
+    #[test]
+    fn of_a_head_that_is_too_large_next_to_nothing_is_kept() {
+        let before = "GET /before HTTP/1.1\r\n\r\n";
+        let large = "y".repeat(40_000);
+        for (head, bad, made) in [
+            (
+                format!("POST /auth/x?a=b HTTP/1.1\r\nX: {large}\r\nAccept: a\r\n\r\n"),
+                BadHead::TooLarge,
+                "POST /auth/x HTTP/1.1\r\naccept: a\r\n\r\n",
+            ),
+            (
+                format!("GET /a?{large} HTTP/1.1\r\nAccept: a\r\n\r\n"),
+                BadHead::TargetTooLong,
+                "GET /a HTTP/1.1\r\naccept: a\r\n\r\n",
+            ),
+        ] {
+            let bytes = format!("{before}{head}");
+            let mut watch = HeadWatch::new(MAX, None);
+            let mut read = Vec::new();
+            for piece in bytes.as_bytes().chunks(1000) {
+                let through = watch.pass(piece);
+                read.extend_from_slice(&piece[..through]);
+                read.extend_from_slice(watch.ready());
+                watch.gave(watch.ready().len());
+                assert!(!watch.in_body() || watch.is_refused());
+            }
+            assert_eq!(String::from_utf8(read).unwrap(), format!("{before}{made}"));
+            assert_eq!([watch.heads().next(), watch.heads().next()], [None, Some(bad)]);
+        }
+        // Half of it, and what is held.
+        let mut watch = HeadWatch::new(MAX, None);
+        for piece in format!("GET / HTTP/1.1\r\nX: {large}").as_bytes().chunks(1000) {
+            assert_eq!(watch.pass(piece), 0);
+        }
+        assert!(watch.in_head() && matches!(watch.state, State::TooLarge(_)));
+        // What is as large as it may be is read.
+        let field = "y".repeat(32 * 1024 - 5);
+        let fits = format!("GET / HTTP/1.1\r\nX: {field}\r\n\r\n");
+        assert_eq!(
+            followed(fits.as_bytes(), 1000, 1),
+            (vec![None], fits.clone().into_bytes())
+        );
     }
 
     #[test]

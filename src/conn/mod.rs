@@ -9,6 +9,7 @@ mod batch;
 mod caller;
 mod chunks;
 mod control;
+mod excess;
 mod head;
 mod judge;
 mod leftover;

@@ -16,6 +16,9 @@ use crate::places::Place;
 /// More than the pings, window updates and settings that HTTP/2 answers in the time of any deadline.
 const SOME_OF_AN_ANSWER: usize = 4096;
 
+/// Most heads come in one packet.
+const HEAD_COMES: Duration = Duration::from_secs(1);
+
 /// Shared by the two ends of a connection: the wire, which sees bytes, and the service, which sees requests.
 #[derive(Clone)]
 pub(super) struct Pulse(Arc<State>);
@@ -88,12 +91,20 @@ impl Pulse {
         pulse
     }
 
-    /// Since when nothing is under way; none while something is, if only a part of a head.
+    /// Since when nothing is under way; none while something is. A head that still comes after `HEAD_COMES` is nothing: who
+    /// sends it so slowly keeps nobody out.
     fn idle_since(&self) -> Option<Instant> {
         let state = &self.0;
-        let idle = !self.is_tunnelled() && !self.is_busy() && state.head_since.load(Ordering::Relaxed) == 0;
-        let since = Duration::from_millis(state.idle_since.load(Ordering::Relaxed));
-        idle.then(|| state.started + since)
+        if self.is_tunnelled() || self.is_busy() {
+            return None;
+        }
+        match state.head_since.load(Ordering::Relaxed) {
+            0 => Some(state.started + Duration::from_millis(state.idle_since.load(Ordering::Relaxed))),
+            since => {
+                let began = state.started + Duration::from_millis(since - 1);
+                (began.elapsed() >= HEAD_COMES).then_some(began)
+            }
+        }
     }
 
     pub(super) fn request_began(&self) -> Active {

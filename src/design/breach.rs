@@ -19,7 +19,6 @@ pub struct Breach {
     pub field: String,
     /// The value, shortened and with invisible characters escaped; empty if it is about the whole document.
     pub value: String,
-    /// The rule.
     pub rule: Rule,
 }
 
@@ -72,19 +71,15 @@ impl fmt::Display for Breach {
 /// A rule that a design can break; its text continues a sentence that begins with the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// The whole document.
     DocumentTooLong,
-    /// The whole document.
     NotJson,
-    /// The whole document.
     NotAnObject,
     /// The client has no such key.
     UnknownKey,
-    /// The key was there before.
+    /// The key stands in the document twice.
     Repeated,
     /// The value is of another JSON type.
     NotText,
-    /// The value is `""`.
     Empty,
     /// Not a colour, or one that could leave its place in the style sheet.
     NotAColour,
@@ -94,9 +89,9 @@ pub enum Rule {
     UrlTooLong,
     /// Not ASCII, or a character that could leave its place in the style sheet.
     UrlCharacter,
-    /// Another scheme, or none.
+    /// The URL's scheme is not https, or it has none.
     NotHttps,
-    /// Not to be parsed.
+    /// The URL standard's parser refuses it.
     NotAUrl,
     /// A user name or password, even an empty one.
     Credentials,
@@ -123,7 +118,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Our stable word for it, for scripts.
+    /// The name of the rule in answers, logs and metrics; it stays the same from version to version.
     pub const fn code(self) -> &'static str {
         match self {
             Self::DocumentTooLong => "document_too_long",

@@ -29,7 +29,7 @@ const ICON: f32 = 3.0;
 
 const WHITE: OpaqueColor<Srgb> = OpaqueColor::WHITE;
 const BLACK: OpaqueColor<Srgb> = OpaqueColor::BLACK;
-/// The client's `Gray-950`.
+/// The client's text colour, `Gray-950` in its style sheet.
 const INK: OpaqueColor<Srgb> = AlphaColor::from_rgb8(0x0c, 0x13, 0x1a).discard_alpha();
 
 const PAIRS: [Pair; 5] = [
@@ -73,11 +73,10 @@ const PAIRS: [Pair; 5] = [
 /// Something that is allowed and hard to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warning {
-    /// The key to change.
+    /// The key whose value should change.
     pub field: &'static str,
-    /// Its value.
     pub value: String,
-    /// What is on top, and what beneath.
+    /// The foreground and the background, as words for the message.
     sides: [String; 2],
     ratio: f32,
     least: f32,
@@ -143,7 +142,7 @@ fn first<'d>(design: &'d Design, fields: &[Field]) -> Option<(Field, &'d str)> {
         .find_map(|&field| design.value(field).map(|value| (field, value)))
 }
 
-/// None for what is no colour by itself.
+/// None for a value such as `inherit`, which is no colour by itself.
 fn parsed(text: &str) -> Option<AlphaColor<Srgb>> {
     let colour = parse_color(text.trim_matches(' ')).ok()?.to_alpha_color::<Srgb>();
     // What a screen can't show it shows as the nearest that it can.

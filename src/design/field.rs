@@ -35,7 +35,7 @@ macro_rules! fields {
                 }
             }
 
-            /// The key in the document.
+            /// The key in the JSON document.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$field => $name,)+

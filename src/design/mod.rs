@@ -59,7 +59,7 @@ use self::{field::Kind, operator::OwnWords};
 /// The parameter that carries a design (docs/plugnmeet.md section 7).
 pub const DESIGN_PARAMETER: &str = "custom_design";
 
-/// The running checker.
+/// Checks designs by the operator's settings.
 #[derive(Debug, Clone)]
 pub struct DesignRules {
     settings: DesignSettings,
@@ -76,7 +76,6 @@ struct Judged {
 }
 
 impl DesignRules {
-    /// Checks by these settings.
     pub fn new(settings: DesignSettings) -> Self {
         Self {
             own_words: operator::words_of(&settings),

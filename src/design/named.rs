@@ -54,7 +54,6 @@ impl Design {
 }
 
 impl DesignRules {
-    /// Are there any?
     pub fn has_named(&self) -> bool {
         !self.settings.named.is_empty()
     }

@@ -27,9 +27,9 @@ pub(super) struct OwnWords {
 /// Hosts that the operator's designs name, as a content security policy has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OperatorSources {
-    /// Of style sheets.
+    /// Origins of style sheets.
     pub styles: Vec<String>,
-    /// Of images.
+    /// Origins of images.
     pub images: Vec<String>,
 }
 

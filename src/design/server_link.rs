@@ -17,7 +17,7 @@ const RAW_DESIGN: &str = "&custom_design={";
 /// A query as a browser would have to write it, with no bad field in its design.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerQuery {
-    /// The query.
+    /// The link's query, with the design percent-encoded.
     pub query: String,
     /// What was taken out of its design, and why.
     pub taken: Vec<Breach>,

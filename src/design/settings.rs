@@ -21,7 +21,7 @@ pub enum OnInvalid {
     Strip,
 }
 
-/// Checked settings of the design room.
+/// Settings of `[design]` and `[designs]`, checked.
 #[derive(Debug, Clone)]
 pub struct DesignSettings {
     /// May a link bring a design of its own? If not, it can only name one of the operator's.

@@ -15,7 +15,7 @@ pub enum Verdict {
     Stripped {
         /// This is left, if anything is.
         left: Option<Design>,
-        /// What is gone, and why.
+        /// The fields that were taken out, each with its rule.
         taken: Vec<Breach>,
     },
     /// Every breach that was found, at least one.

@@ -13,7 +13,7 @@ pub(super) struct Accepted {
     identity: u16,
 }
 
-/// Without a weight.
+/// The weight of a coding that names none, in thousandths (RFC 9110 section 12.4.2).
 const FULL: u16 = 1000;
 /// Of `identity` where nobody speaks of it: it is acceptable, and anything that was asked for is better.
 const UNMENTIONED: u16 = 1;
@@ -45,7 +45,7 @@ impl Accepted {
         }
     }
 
-    /// 0: not acceptable.
+    /// In thousandths; 0 means not acceptable.
     pub fn weight(self, coding: Coding) -> u16 {
         self.codings.get(coding.index()).copied().unwrap_or(0)
     }
@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// br, zstd, gzip, identity.
+    /// Weights of br, zstd, gzip and identity, in this order.
     fn of(lines: &[&str]) -> [u16; 4] {
         let mut asked = HeaderMap::new();
         for line in lines {

@@ -20,7 +20,7 @@ use super::{
     folder::{Files, Found, LOGIN, MAX_BYTES},
 };
 
-/// The client has a hundred.
+/// The client 2.4 has about a hundred.
 const MAX_ENTRIES: usize = 10_000;
 
 /// All files that may be served, by their path beside `index.html`.

@@ -14,7 +14,7 @@ use hyper::{
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validators<'a> {
-    /// Strong, in its quotes.
+    /// The strong entity tag with its quotes.
     pub etag: &'a HeaderValue,
     /// In whole seconds, as HTTP dates are.
     pub modified: Option<SystemTime>,
@@ -27,9 +27,9 @@ pub(super) struct Validators<'a> {
 pub(super) enum Verdict {
     /// Answer as if there were none.
     Proceed,
-    /// 304.
+    /// The answer is 304.
     NotModified,
-    /// 412.
+    /// The answer is 412.
     Failed,
 }
 

@@ -34,7 +34,7 @@ impl Hash {
         BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// What `text` made.
+    /// Parses an entity tag that `text` has written.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)
@@ -83,7 +83,6 @@ impl Content {
             .map_or(&self.plain, |(_, form)| form)
     }
 
-    /// The form with this tag.
     pub fn tagged(&self, etag: &HeaderValue) -> Option<&Form> {
         self.forms().chain([&self.plain]).find(|form| form.etag == etag)
     }
@@ -93,7 +92,7 @@ impl Content {
         self.coded.iter().filter_map(|form| form.get()?.as_ref())
     }
 
-    /// Nothing is known of this coding yet.
+    /// Is it still unknown whether this coding is worth it?
     pub fn lacks(&self, coding: Coding) -> bool {
         self.slot(coding).is_some_and(|slot| slot.get().is_none())
     }

@@ -17,11 +17,11 @@ use crate::{
 pub struct Shown<'a> {
     /// Who, where and for how long.
     pub claims: &'a Claims,
-    /// Seconds since 1970.
+    /// The time of the request, in seconds since 1970.
     pub now: i64,
     /// The reader's; the page in the client's place is English.
     pub language: Language,
-    /// Checked keys and values.
+    /// The design's keys and checked values.
     pub design: &'a [(&'static str, String)],
 }
 

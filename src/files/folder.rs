@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::{FilesProblem, INDEX};
 
-/// A file as it was found.
+/// A file of the client with its name below the folder.
 pub(super) struct Found {
     pub content: Vec<u8>,
     pub modified: Option<SystemTime>,

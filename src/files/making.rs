@@ -1,5 +1,5 @@
 //! Makes codings of the client's files, in the background: at a start while they are served as they are, and for a new
-//! release while the old one is served.
+//! release while the old one is served. Other processes do the work where there are any (`compressor`).
 //!
 //! All in gzip first, which takes a second or two and which everybody can read, then in zstd, then in brotli, which
 //! takes a minute; within each what the page needs first comes first.
@@ -18,13 +18,23 @@ use std::{
 use tokio::sync::mpsc::Receiver as AtWork;
 use tracing::{debug, info, warn};
 
-use super::{cache::Cache, coding::Coding, content::Content, shelf::Shelf};
+use super::{
+    cache::Cache,
+    coding::Coding,
+    compressor::{Compressor, Encoder, Outside},
+    content::Content,
+    shelf::Shelf,
+};
 
 /// From what is quick and known to all to what is small.
 const STAGES: [Coding; 3] = [Coding::Gzip, Coding::Zstd, Coding::Brotli];
 
-/// Requests come first: this is the lowest priority there is.
+/// Requests come first: this is the lowest priority there is. A process has that of the thread that starts it.
 const NICE: i32 = 19;
+
+/// More at a time would be ready little earlier, as the largest file takes as long in any case, and each process needs
+/// memory of its own.
+const MOST_PROCESSES: usize = 4;
 
 /// A coding that is to be made, unless the file is gone by then.
 struct Job {
@@ -64,13 +74,20 @@ struct Shared {
     /// Jobs that are over, one way or another.
     done: AtomicUsize,
     cache: Option<Cache>,
+    /// None: all is made in this process.
+    outside: Option<Outside>,
     /// To know what is in use when all is made.
     shelf: Weak<Shelf>,
 }
 
 impl Making {
     /// Begins with what is lacking.
-    pub fn start(shelf: &Arc<Shelf>, cache: Option<Cache>, effort: Effort) -> Self {
+    pub fn start(
+        shelf: &Arc<Shelf>,
+        cache: Option<Cache>,
+        effort: Effort,
+        compressor: Option<&Compressor>,
+    ) -> Self {
         let contents = shelf.to_code();
         let jobs: Vec<Job> = STAGES
             .into_iter()
@@ -82,13 +99,15 @@ impl Making {
                 })
             })
             .collect();
-        let workers = effort.threads().min(jobs.len());
+        let most = compressor.map_or(usize::MAX, |_| MOST_PROCESSES);
+        let workers = effort.threads().min(jobs.len()).min(most);
         let shared = Arc::new(Shared {
             jobs,
             next: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             done: AtomicUsize::new(0),
             cache,
+            outside: compressor.cloned().map(Outside::by),
             shelf: Arc::downgrade(shelf),
         });
         let (blocking, working) = mpsc::channel();
@@ -97,7 +116,7 @@ impl Making {
             _blocking: blocking,
             _async: at_work,
         };
-        for _ in 0..workers {
+        for worker in 0..workers {
             let (shared, present) = (Arc::clone(&shared), present.clone());
             let work = move || {
                 if effort == Effort::Background
@@ -105,7 +124,7 @@ impl Making {
                 {
                     debug!(%error, "Compressing at the usual priority");
                 }
-                shared.work();
+                shared.work(worker);
                 drop(present);
             };
             if let Err(error) = thread::Builder::new().name("compress".to_owned()).spawn(work) {
@@ -122,7 +141,7 @@ impl Making {
     /// Nothing to do, and a worker who does it for as long as the second value is there.
     #[cfg(test)]
     pub fn endless(shelf: &Arc<Shelf>) -> (Self, impl Sized + use<>) {
-        let mut making = Self::start(shelf, None, Effort::Full);
+        let mut making = Self::start(shelf, None, Effort::Full, None);
         making.shared.stopped.store(true, Ordering::Relaxed);
         let (worker, at_work) = tokio::sync::mpsc::channel::<()>(1);
         making.at_work = at_work;
@@ -148,16 +167,20 @@ impl Making {
 impl Drop for Making {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
+        if let Some(outside) = &self.shared.outside {
+            outside.end();
+        }
     }
 }
 
 impl Shared {
-    fn work(&self) {
+    fn work(&self, worker: usize) {
+        let mut encoder = Encoder::new(self.outside.as_ref(), worker);
         while let Some(job) = self.take() {
             if let Some(content) = job.content.upgrade()
                 && content.lacks(job.coding)
             {
-                self.make(&content, job.coding);
+                self.make(&content, job.coding, &mut encoder);
             }
             if self.done.fetch_add(1, Ordering::Relaxed) + 1 == self.jobs.len() {
                 self.finish();
@@ -172,10 +195,11 @@ impl Shared {
         self.jobs.get(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn make(&self, content: &Content, coding: Coding) {
+    fn make(&self, content: &Content, coding: Coding, encoder: &mut Encoder<'_>) {
         let plain = &content.plain().bytes;
-        let mut coded = match coding.encode(plain) {
+        let mut coded = match encoder.encode(coding, plain) {
             Ok(coded) => coded,
+            Err(_) if self.stopped.load(Ordering::Relaxed) => return,
             // Out of memory, at most: the file is served as it is.
             Err(error) => return warn!(%error, coding = coding.name(), "A file can't be compressed"),
         };
@@ -237,6 +261,7 @@ mod tests {
             stopped: AtomicBool::new(false),
             done: AtomicUsize::new(0),
             cache: None,
+            outside: None,
             shelf: Weak::new(),
         }
     }
@@ -246,7 +271,7 @@ mod tests {
         assert!(is_worth_it(90, 100) && !is_worth_it(91, 100) && !is_worth_it(200, 100));
         assert!(is_worth_it(0, 0));
         let content = Content::new(noise());
-        shared(&content).work();
+        shared(&content).work(0);
         assert!(!content.lacks(Coding::Gzip));
         assert_eq!(content.forms().count(), 0);
     }
@@ -256,7 +281,7 @@ mod tests {
         let content = Content::new(b"0123456789".repeat(100));
         content.learn(Coding::Gzip, Some("from elsewhere".into()));
         let shared = shared(&content);
-        shared.work();
+        shared.work(0);
         assert_eq!(content.forms().next().unwrap().bytes, "from elsewhere");
         assert_eq!(shared.done.load(Ordering::Relaxed), 1);
     }
@@ -264,7 +289,7 @@ mod tests {
     #[test]
     fn nobody_works_for_what_is_gone() {
         let shared = shared(&Content::new(noise()));
-        shared.work();
+        shared.work(0);
         assert_eq!(shared.done.load(Ordering::Relaxed), 1);
         shared.next.store(0, Ordering::Relaxed);
         shared.stopped.store(true, Ordering::Relaxed);

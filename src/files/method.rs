@@ -47,7 +47,6 @@ impl Verb {
     }
 }
 
-/// The answer to `OPTIONS`.
 pub(super) fn options() -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -14,6 +14,7 @@
 //! | `favicon` | the icon that browsers ask for by themselves |
 //! | `content`, `coding` | a file's bytes in every coding; writing and reading codings |
 //! | `making`, `prepare` | making codings in the background, or all of them before the start |
+//! | `compressor` | a process that compresses, and is gone then with all its memory |
 //! | `cache`, `ready_made` | codings that were made before: at another start, by the client's build |
 //! | `stored` | a file's answer: `method`, `accept`, `conditional`, `range`, `multipart` each read a part of the request |
 //! | `patient` | a large script lets style sheets pass |
@@ -28,6 +29,7 @@ mod accept;
 mod archive;
 mod cache;
 mod coding;
+mod compressor;
 mod conditional;
 mod config_js;
 mod content;
@@ -57,7 +59,7 @@ mod watch;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -72,7 +74,13 @@ use self::{
     shelf::Shelf,
     stored::Stored,
 };
-pub use self::{demo::Shown, prepare::Prepared, problem::FilesProblem, settings::FilesSettings};
+pub use self::{
+    compressor::{CompressJob, Compressor, compress_jobs},
+    demo::Shown,
+    prepare::Prepared,
+    problem::FilesProblem,
+    settings::FilesSettings,
+};
 use crate::reply::{Body, Failure};
 
 const INDEX: &str = "index.html";
@@ -87,6 +95,8 @@ pub struct ClientFiles {
     /// What is under way; it ends with the files.
     making: Mutex<Option<Making>>,
     asked: Notify,
+    /// What compresses in the background; none: this process.
+    compressor: OnceLock<Compressor>,
     /// Ours, where the client has none.
     favicon: Stored,
 }
@@ -106,8 +116,14 @@ impl ClientFiles {
             read_at: AtomicU64::new(read_at),
             making: Mutex::default(),
             asked: Notify::new(),
+            compressor: OnceLock::new(),
             favicon: favicon::own(),
         })
+    }
+
+    /// From now on what takes long is compressed by processes of its own.
+    pub fn compress_by(&self, compressor: Compressor) {
+        self.compressor.set(compressor).ok();
     }
 
     /// Compresses them in the background. Blocks for a moment, if that is enough for all.
@@ -126,7 +142,14 @@ impl ClientFiles {
         } else {
             Effort::Background
         };
-        Making::start(all, cache(&self.settings), effort)
+        // What takes a moment takes little memory.
+        let compressor = self.compressor.get().filter(|_| effort == Effort::Background);
+        Making::start(all, cache(&self.settings), effort, compressor)
+    }
+
+    /// Compresses nothing more.
+    fn stop_making(&self) {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// The page of a session: the client's, or our own that shows what the client would have been handed.

@@ -28,7 +28,7 @@ impl Pages {
         })
     }
 
-    /// The reader's.
+    /// The page in the reader's language.
     pub fn in_language(&self, language: Language) -> Option<&Stored> {
         self.0.get(language as usize).or(self.0.first())
     }

@@ -24,7 +24,7 @@ pub(super) const LEAST_BYTES: usize = 48 << 10;
 const SMALL_FRAMES: usize = 16;
 const SMALL_BYTES: usize = 1 << 10;
 
-/// What is left to send.
+/// A body that begins with small pieces; what is left of it.
 #[derive(Debug)]
 pub(super) struct Patient {
     rest: Bytes,

@@ -23,7 +23,7 @@ pub(super) struct Needed {
     pub lacks: Option<String>,
 }
 
-/// The client has eleven.
+/// The client 2.4 has eleven.
 const MAX_LINKS: usize = 24;
 
 /// Some proxies take no header above 8 KiB, with everything else that is in it.

@@ -30,7 +30,7 @@ impl ClientFiles {
         let folder = settings.cache.clone().ok_or(FilesProblem::NoCache)?;
         let files = Self::load(settings)?;
         let shelf = files.shelf.load();
-        let making = Making::start(&shelf, cache(&files.settings), Effort::Full);
+        let making = Making::start(&shelf, cache(&files.settings), Effort::Full, None);
         while !making.wait(PATIENCE) {}
         if making.cache_failed() {
             return Err(FilesProblem::CacheFailed(folder));

@@ -60,7 +60,7 @@ impl FilesProblem {
 }
 
 impl FilesProblem {
-    /// What to write instead.
+    /// What the operator should write or do.
     pub fn allowed(&self) -> &'static str {
         match self {
             Self::NoCache | Self::CacheFailed(_) => "name a folder that can be written",

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use hyper::header::HeaderValue;
 
-/// What to send.
+/// What part of the file is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// Everything: no range, or none that counts.

@@ -113,7 +113,7 @@ impl<'a> Marks<'a> {
         marks.mark(root);
     }
 
-    /// `real` is canonical.
+    /// Remembers a build; `real` is its canonical path.
     fn mark(&mut self, real: PathBuf) {
         let Ok(about) = fs::metadata(&real) else {
             return real.hash(self.hasher);

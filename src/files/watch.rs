@@ -33,7 +33,7 @@ struct Coming {
     at_the_latest: Pin<Box<Sleep>>,
 }
 
-/// What a look has found.
+/// What is on disk, compared with what is served.
 enum Found {
     /// What is served, or what is coming already.
     Nothing,
@@ -55,8 +55,9 @@ impl ClientFiles {
         drain.spawn(async move {
             tokio::select! {
                 () = stop.draining() => {}
-                () = self.look_again_and_again() => {}
+                () = Arc::clone(&self).look_again_and_again() => {}
             }
+            self.stop_making();
         });
     }
 
@@ -127,7 +128,7 @@ impl ClientFiles {
         (now, found)
     }
 
-    /// All of it, or nothing.
+    /// Reads the newest build whole; on an error nothing changes.
     fn read_again(&self, now: u64, coming: Option<&Shelf>) -> Result<Found, FilesProblem> {
         let before = self.shelf.load();
         let mut contents = before.contents();
@@ -151,7 +152,7 @@ impl ClientFiles {
     /// Begins with the forms of a new release; those of the old one are no longer worth the work.
     fn prepare_for(&self, release: Arc<Shelf>) -> Coming {
         info!("Found a new client; it is served when it is compressed");
-        self.making.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.stop_making();
         Coming {
             making: self.start_making(&release),
             shelf: release,

@@ -31,7 +31,7 @@ pub struct RedisAddress {
     tls: bool,
     /// One Redis, or the Sentinels that know which one it is.
     hosts: Vec<(String, u16)>,
-    /// What the Sentinels call it.
+    /// The Sentinels' name of the master.
     service: Option<String>,
     user: Option<String>,
     password: Option<Secret<String>>,
@@ -41,7 +41,7 @@ pub struct RedisAddress {
 /// Why an address is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressProblem {
-    /// No scheme of ours.
+    /// Not `redis:`, `rediss:` or `redis+sentinel:`.
     Unknown,
     /// More than an address, or an odd character that was not percent-encoded.
     Extra,
@@ -53,7 +53,7 @@ pub enum AddressProblem {
     SeveralHosts,
     /// Sentinels watch over several masters.
     NoService,
-    /// No number.
+    /// The database is no number.
     Database,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for AddressProblem {
 }
 
 impl RedisAddress {
-    /// From a URL.
+    /// Parses a URL as `limits.store` has it.
     pub fn parse(text: &str) -> Result<Self, AddressProblem> {
         let (scheme, rest) = text.split_once("://").ok_or(AddressProblem::Unknown)?;
         let (tls, sentinel) = match scheme {

@@ -58,7 +58,6 @@ impl Limit {
 }
 
 impl Bucket<'_> {
-    /// Its key in Redis.
     pub(super) fn key(&self) -> String {
         format!(
             "pnm-gw:{}:{}",

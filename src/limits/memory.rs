@@ -42,7 +42,7 @@ type Keyed = RateLimiter<u64, Store, Steady, NoOpMiddleware<Nanos>>;
 pub(super) struct Gcra {
     limiter: Keyed,
     store: Store,
-    /// Between two.
+    /// The time between two, at the sustained rate.
     interval: Duration,
     clock: Steady,
     hash: RandomState,

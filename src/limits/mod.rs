@@ -41,7 +41,6 @@ use crate::{addr::ClientAddr, clock::Clock, observe::Metrics};
 
 /// How often one caller may have tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the table above says what each counts")]
 pub struct Rates {
     pub user: RateSettings,
     pub room: RateSettings,
@@ -66,9 +65,7 @@ pub struct LimitsSettings {
 /// Where limits are counted.
 #[derive(Clone, Debug)]
 pub enum StoreSettings {
-    /// In this process.
     Memory,
-    /// For all replicas at once.
     Redis(RedisSettings),
 }
 
@@ -83,7 +80,7 @@ pub struct RedisSettings {
     pub replicas: NonZeroU32,
 }
 
-/// The running limits.
+/// Counts, and refuses who is over a limit.
 pub struct Limits {
     defaults: CallerLimits,
     callers: HashMap<String, CallerLimits>,
@@ -93,7 +90,7 @@ pub struct Limits {
     redis: Option<Redis>,
 }
 
-/// One caller's.
+/// The limits of one `[[callers]]` entry.
 struct CallerLimits {
     user: Limit,
     room: Limit,
@@ -103,9 +100,7 @@ struct CallerLimits {
 /// Where a token was counted: there it is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// In this process.
     Locally,
-    /// In Redis, for all replicas.
     Together,
 }
 

@@ -14,7 +14,7 @@ pub struct RateSettings {
 pub enum RateProblem {
     /// Not of the form `10/min`.
     NotARate,
-    /// Zero of anything.
+    /// Zero requests, or zero time.
     RefusesEverything,
 }
 

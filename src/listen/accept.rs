@@ -29,7 +29,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 /// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: u32 = 65_535;
 
-/// What a school that comes in one moment needs.
+/// A shorter queue than this loses connections when a school of 400 comes at once: it is warned about.
 const ENOUGH: u32 = 1024;
 
 /// Who serves a connection.

@@ -22,14 +22,13 @@ use crate::{
     workers::Workers,
 };
 
-/// How connections begin.
 #[derive(Clone, Debug)]
 pub struct HttpsSettings {
     /// Does a trusted proxy say with a PROXY header who calls?
     pub proxy_protocol: bool,
-    /// Who is trusted to.
+    /// Networks whose PROXY header is read; connections from elsewhere are refused.
     pub proxies: Networks,
-    /// For the PROXY header.
+    /// How long the PROXY header may take.
     pub deadline: Duration,
 }
 
@@ -40,7 +39,7 @@ enum Begun {
     Plain(TcpStream, Ends),
 }
 
-/// The front door.
+/// The HTTPS listener.
 pub struct Https<H> {
     settings: Arc<HttpsSettings>,
     tls: Tls,

@@ -28,11 +28,11 @@ const V2_LOCAL: u8 = 0x20;
 /// Why a connection's first bytes are no PROXY header.
 #[derive(Debug)]
 pub enum ProxyHeaderError {
-    /// Something else, such as TLS at once.
+    /// The connection begins with something else, such as a TLS hello.
     Missing,
-    /// Begins as version 1 does.
+    /// It begins as a header of version 1, and is not one.
     MalformedV1(v1::BinaryParseError),
-    /// Begins as version 2 does.
+    /// It begins as a header of version 2, and is not one.
     MalformedV2(v2::ParseError),
     /// Longer than a header may be: the most bytes that are taken.
     TooLong(usize),

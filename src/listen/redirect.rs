@@ -12,7 +12,7 @@ use crate::{
     route::{BadTarget, CanonicalTarget, Hosts, known_method},
 };
 
-/// Sends everyone to HTTPS.
+/// Answers every request with a redirect to HTTPS.
 pub struct Redirect {
     hosts: Hosts,
     /// `:8443`, or nothing for 443.

@@ -25,11 +25,11 @@ const UNANSWERED: u16 = 0;
 pub struct Records {
     /// Where JSON is written by hand; without it, the lines go through tracing.
     pub json: Option<Arc<Buffer>>,
-    /// Are there any for requests?
+    /// Is a record written for each request?
     pub access: bool,
 }
 
-/// What becomes of each record.
+/// Counts each access record, and writes it if they are kept.
 pub struct AccessLog {
     records: Records,
     metrics: Arc<Metrics>,
@@ -46,7 +46,7 @@ impl AccessLog {
         }
     }
 
-    /// Of the same gateway.
+    /// The audit log that writes where these records go.
     pub fn audit(&self) -> AuditLog {
         AuditLog::new(
             self.records.json.clone(),
@@ -81,12 +81,12 @@ pub struct AccessRecord {
 pub enum BrokenBy {
     /// The upstream whose answer it was.
     Upstream,
-    /// A limit of ours.
+    /// One of the gateway's own limits.
     Limit,
 }
 
 impl AccessRecord {
-    /// A request has come in.
+    /// Begins the record of a request.
     pub fn begin(
         id: RequestId,
         client: ClientAddr,
@@ -137,7 +137,6 @@ impl AccessRecord {
         self.error = Some((code, causes));
     }
 
-    /// The answer's status.
     pub fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
     }
@@ -279,7 +278,7 @@ pub(super) mod tests {
     use super::{super::log, *};
     use crate::{observe::Flusher, request_id::RequestIds};
 
-    /// What was written.
+    /// The lines that were written, for tests.
     #[derive(Clone, Default)]
     pub(in crate::observe) struct Kept(Arc<Mutex<Vec<u8>>>);
 

@@ -9,7 +9,7 @@ use tracing::info;
 use super::{Buffer, Metrics, json_line::JsonLine, log::AUDIT};
 use crate::{addr::ClientAddr, clock::Clock};
 
-/// What becomes of each decision.
+/// Writes a line for each decision on a token.
 pub struct AuditLog {
     /// None: into the log, as tracing writes it.
     json: Option<Arc<Buffer>>,
@@ -37,11 +37,11 @@ pub struct Decision {
 /// How a decision ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// There is a token.
+    /// A token was issued.
     Issued,
-    /// The gateway said no.
+    /// The gateway refused.
     Refused,
-    /// plugnmeet-server said no.
+    /// plugnmeet-server refused.
     RefusedByServer,
     /// The gateway let it by, and the server's answer is not one that the gateway reads.
     PassedOn,
@@ -66,7 +66,7 @@ impl Outcome {
 const MAX_SHOWN_CHARS: usize = 128;
 
 impl Decision {
-    /// Somebody asks for a token.
+    /// Begins a decision; the address is the client's.
     pub fn begin(client: ClientAddr) -> Self {
         Self {
             client,

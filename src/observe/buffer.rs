@@ -44,7 +44,7 @@ struct Waiting {
     lost: u64,
     /// One of the lines is not to wait for others.
     urgent: bool,
-    /// There will be no more.
+    /// No further lines will come.
     closing: bool,
 }
 

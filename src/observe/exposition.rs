@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 /// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposition {
-    /// OpenMetrics 1.0.
     OpenMetrics,
     /// Prometheus' own, version 0.0.4, which everybody reads.
     Text,

@@ -11,38 +11,36 @@ use crate::{addr::ClientAddr, request_id::RequestId};
 pub(super) struct JsonLine<'b>(pub(super) &'b mut Vec<u8>);
 
 impl JsonLine<'_> {
-    /// Up to its fields.
+    /// Writes what stands before a line's fields.
     pub(super) fn begin(&mut self, now: SystemTime, message: &str) -> &mut Self {
         self.raw(r#"{"timestamp":""#).time(now);
         self.raw(r#"","level":"INFO","message":""#);
         self.raw(message).raw("\"")
     }
 
-    /// Behind its fields.
+    /// Writes what stands behind a line's fields.
     pub(super) fn end(&mut self, target: &str) {
         self.raw(r#","target":""#).raw(target).raw("\"}\n");
     }
 
-    /// JSON as it stands.
+    /// Writes text that is JSON already.
     pub(super) fn raw(&mut self, json: &str) -> &mut Self {
         self.0.extend_from_slice(json.as_bytes());
         self
     }
 
-    /// What needs no escaping.
+    /// Writes a value whose text needs no escaping.
     pub(super) fn plain(&mut self, shown: impl Display) -> &mut Self {
         // A vector takes everything.
         write!(self.0, "{shown}").ok();
         self
     }
 
-    /// As it is shown.
     pub(super) fn address(&mut self, address: ClientAddr) -> &mut Self {
         address.append_to(self.0);
         self
     }
 
-    /// As it is shown.
     pub(super) fn id(&mut self, id: RequestId) -> &mut Self {
         id.append_to(self.0);
         self

@@ -18,14 +18,11 @@ use super::{
     buffer::{Buffer, Flusher},
 };
 
-/// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text on a terminal, else JSON.
     Auto,
-    /// Lines for people.
     Text,
-    /// One JSON object a line.
     Json,
 }
 
@@ -34,7 +31,6 @@ pub enum LogFormat {
 pub struct LogSettings {
     /// The least important level that is shown.
     pub level: LevelFilter,
-    /// How it looks.
     pub format: LogFormat,
     /// One line for each request.
     pub access: bool,
@@ -96,7 +92,6 @@ impl Log {
         })
     }
 
-    /// Where access records go.
     pub fn records(&self) -> Records {
         self.records.clone()
     }
@@ -117,7 +112,7 @@ where
 /// Where tracing's layers write.
 struct Out(Arc<Buffer>);
 
-/// For one line.
+/// Gathers one line, and hands it to the buffer whole.
 struct LineOut<'b> {
     buffer: &'b Buffer,
     urgent: bool,

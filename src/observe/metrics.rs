@@ -205,7 +205,7 @@ impl Metrics {
             .inc();
     }
 
-    /// All of it, in this format.
+    /// All metrics in this format.
     pub fn text(&self, format: Exposition) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -15,15 +15,15 @@ use tokio::time::sleep;
 /// What comes in one burst is one count.
 const GATHER: Duration = Duration::from_millis(250);
 
-/// Between two warnings.
+/// The least time between two warnings.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Clones count together.
+/// Clones share one count.
 #[derive(Clone)]
 pub struct OnceAMinute(Arc<Told>);
 
 struct Told {
-    /// Since the last warning.
+    /// Events since the last warning.
     count: AtomicU64,
     running: AtomicBool,
     tell: Box<dyn Fn(u64) + Send + Sync>,

@@ -12,20 +12,18 @@ use crate::addr::ClientAddr;
 pub struct TakenOut<'a> {
     /// Who asked for the token, if that is known.
     pub caller: Option<&'a str>,
-    /// The room.
     pub room: &'a str,
-    /// Who opened the link.
+    /// The user of the token in the link.
     pub user: &'a str,
-    /// From where.
     pub client: ClientAddr,
     /// Is it a recorder?
     pub bot: bool,
-    /// Each field and its rule.
+    /// Each field with its rule, as text.
     pub fields: &'a str,
 }
 
 impl TakenOut<'_> {
-    /// Writes both lines.
+    /// Writes the warning and the audit line.
     pub fn tell(&self) {
         let TakenOut {
             caller,

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Of all upstreams.
+/// The metric families of all upstreams.
 #[derive(Clone)]
 pub(super) struct UpstreamFamilies {
     connections: Family<AddressLabels, Gauge>,
@@ -20,14 +20,14 @@ pub(super) struct UpstreamFamilies {
     ports: Gauge,
 }
 
-/// Of one upstream.
+/// The metrics of one upstream.
 #[derive(Clone)]
 pub struct UpstreamMetrics {
     families: UpstreamFamilies,
     labels: UpstreamLabels,
 }
 
-/// Of one address of an upstream.
+/// The metrics of one address of an upstream.
 pub struct AddressMetrics {
     connections: Gauge,
     passed_over: Gauge,
@@ -97,12 +97,12 @@ impl UpstreamFamilies {
         );
         registry.register(
             "upstream_waiting",
-            "Requests that wait for a connection, as upstreams.max_connections are in use",
+            "Requests that wait for a connection, as none is free or the upstream is away",
             families.waiting.clone(),
         );
         registry.register(
             "upstream_full",
-            "Requests answered with 503, as upstreams.max_connections were in use",
+            "Requests answered with 503, as all connections that may be were in use",
             families.full.clone(),
         );
         families
@@ -122,7 +122,6 @@ impl UpstreamFamilies {
 }
 
 impl UpstreamMetrics {
-    /// The upstream's name.
     pub fn upstream(&self) -> &'static str {
         self.labels.upstream
     }
@@ -196,7 +195,7 @@ impl AddressMetrics {
         self.passed_over.set(passed_over.into());
     }
 
-    /// It has failed.
+    /// Counts a failure of the address.
     pub fn failed(&self, fault: &'static str) {
         self.failures.get_or_create(&self.labels.with(fault)).inc();
     }

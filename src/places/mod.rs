@@ -3,7 +3,7 @@
 //! A connection costs a file descriptor, and one without a free descriptor can't be accepted at all. So clients have places
 //! of their own, and what is left for upstreams and files is never theirs (`budget`). When four fifths of the places are
 //! taken, whoever is idle for the longest has to go, as in nginx: a connection between two requests can be made anew, and
-//! somebody who can't come in is shut out. One client prefix has at most so many places (IPv4 /32, IPv6 /64).
+//! somebody who can't come in is shut out. So is one whose next head takes more than a moment to come. One client prefix has at most so many places (IPv4 /32, IPv6 /64).
 //!
 //! A WebSocket keeps the place of the connection that it came over. It is never idle here: it has rules of its own
 //! (`crate::upgrade`).

@@ -36,18 +36,17 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Makes connections to the addresses of one upstream.
 pub(super) struct Connect {
     pub(super) addresses: Addresses,
-    deadline: Duration,
 }
 
 impl Connect {
-    pub(super) fn new(addresses: Addresses, deadline: Duration) -> Self {
-        Self { addresses, deadline }
+    pub(super) fn new(addresses: Addresses) -> Self {
+        Self { addresses }
     }
 
-    /// One after the other from the next in turn on, all within the one deadline: the next when the one before has failed,
+    /// One after the other from the next in turn on, all within one time: the next when the one before has failed,
     /// or has had its head start. One that fails is tried again until the deadline.
-    pub(super) async fn any(&self) -> io::Result<(Arc<Address>, Socket)> {
-        let until = Instant::now() + self.deadline;
+    pub(super) async fn any(&self, within: Duration) -> io::Result<(Arc<Address>, Socket)> {
+        let until = Instant::now() + within;
         let mut watch = self.addresses.watch();
         timeout_at(until, watch.any())
             .await

@@ -19,7 +19,9 @@ mod places;
 mod pool;
 mod prefix;
 mod resolve;
+mod seldom;
 mod shared_stream;
+mod total;
 mod upstream;
 
 pub use addresses::Target;
@@ -27,4 +29,5 @@ pub use body::{BodyError, Watch};
 pub use headers::{About, to_upstream};
 pub use once::once;
 pub use prefix::below_prefix;
+pub use total::Total;
 pub use upstream::{ProxyError, ProxySettings, Upstream, UpstreamKind};

@@ -1,12 +1,12 @@
-//! Places for connections to one upstream: at most so many are in use, tunnels among them, and who finds none waits for a
-//! while.
+//! Places for connections to one upstream: at most so many are in use, tunnels among them, and of all upstreams no more than
+//! there are descriptors for (`total`). Who finds none waits for a while.
 //!
 //! Without it one client over HTTP/2 holds a hundred connections to an upstream, and a slow upstream as many as there are
 //! requests.
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,18 +14,18 @@ use std::{
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tracing::warn;
 
-use super::address::Address;
-use crate::observe::UpstreamMetrics;
-
-/// Between two lines of the log about the same.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+use super::{address::Address, seldom::Seldom, total::Total};
+use crate::observe::{UpstreamMetrics, Waiting};
 
 /// The right to use one connection.
-pub(super) type Place = OwnedSemaphorePermit;
+pub(super) struct Place {
+    _of_upstream: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
 
 /// Places of one upstream.
 pub(super) struct Places {
@@ -35,6 +35,7 @@ pub(super) struct Places {
     open: Arc<AtomicUsize>,
     local_ports: usize,
     metrics: UpstreamMetrics,
+    total: Total,
     told_full: Seldom,
     told_ports: Seldom,
 }
@@ -44,7 +45,10 @@ pub(super) struct Places {
 pub(super) struct Full;
 
 /// Room for one connection, from before it is opened until it is closed; free when dropped.
-pub(super) struct Room(Arc<AtomicUsize>);
+pub(super) struct Room {
+    open: Arc<AtomicUsize>,
+    total: Total,
+}
 
 /// One open connection, in use or not; gone when dropped.
 pub(super) struct Open {
@@ -53,9 +57,18 @@ pub(super) struct Open {
 }
 
 impl Places {
-    /// `most` may be in use at once; who finds none waits for so long.
-    pub(super) fn new(most: usize, patience: Duration, metrics: UpstreamMetrics) -> Self {
-        let local_ports = local_ports();
+    /// `most` may be in use at once, if all upstreams together leave so many; who finds none waits for so long.
+    pub(super) fn new(most: usize, patience: Duration, metrics: UpstreamMetrics, total: Total) -> Self {
+        Self::with_ports(local_ports(), most, patience, metrics, total)
+    }
+
+    fn with_ports(
+        local_ports: usize,
+        most: usize,
+        patience: Duration,
+        metrics: UpstreamMetrics,
+        total: Total,
+    ) -> Self {
         metrics.local_ports(local_ports);
         Self {
             free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
@@ -64,6 +77,7 @@ impl Places {
             open: Arc::default(),
             local_ports,
             metrics,
+            total,
             told_full: Seldom::default(),
             told_ports: Seldom::default(),
         }
@@ -71,10 +85,10 @@ impl Places {
 
     /// A place, in the order in which it was asked for.
     pub(super) async fn take(&self) -> Result<Place, Full> {
-        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+        if let Some(place) = self.at_once() {
             return Ok(place);
         }
-        if self.told_full.now() {
+        if !self.total.is_used_up() && self.told_full.now() {
             warn!(
                 upstream = self.metrics.upstream(),
                 most = self.most,
@@ -82,10 +96,29 @@ impl Places {
             );
         }
         let _waiting = self.metrics.waits();
-        let place = timeout(self.patience, Arc::clone(&self.free).acquire_owned()).await;
-        place.ok().and_then(Result::ok).ok_or_else(|| {
+        let place = timeout(self.patience, self.in_turn()).await;
+        place.ok().flatten().ok_or_else(|| {
             self.metrics.was_full();
             Full
+        })
+    }
+
+    /// A request waits for a connection, until this is dropped.
+    pub(super) fn waits(&self) -> Waiting {
+        self.metrics.waits()
+    }
+
+    fn at_once(&self) -> Option<Place> {
+        Some(Place {
+            _of_upstream: Arc::clone(&self.free).try_acquire_owned().ok()?,
+            _of_all: self.total.try_take()?,
+        })
+    }
+
+    async fn in_turn(&self) -> Option<Place> {
+        Some(Place {
+            _of_upstream: Arc::clone(&self.free).acquire_owned().await.ok()?,
+            _of_all: self.total.take().await?,
         })
     }
 
@@ -95,19 +128,44 @@ impl Places {
         let added = self
             .open
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        added.is_ok().then(|| Room(Arc::clone(&self.open)))
+        if added.is_err() {
+            return None;
+        }
+        if !self.total.add() {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.one_room())
     }
 
     /// Room for one more connection, as another is about to end.
     pub(super) fn room_in_advance(&self) -> Room {
         self.open.fetch_add(1, Ordering::Relaxed);
-        Room(Arc::clone(&self.open))
+        self.total.add_in_advance();
+        self.one_room()
+    }
+
+    fn one_room(&self) -> Room {
+        Room {
+            open: Arc::clone(&self.open),
+            total: self.total.clone(),
+        }
+    }
+
+    /// What rests elsewhere makes room, if it is all upstreams together that have too many.
+    pub(super) fn make_room(&self) {
+        self.total.make_room();
+    }
+
+    /// Closes one connection of this upstream that rests; says whether there was one.
+    pub(super) fn closing_by(&self, closer: impl Fn() -> bool + Send + Sync + 'static) {
+        self.total.closing_by(closer);
     }
 
     /// A connection has come about.
     pub(super) fn opened(&self, room: Room, address: Arc<Address>) -> Open {
         let now = address.metrics().opened();
-        if now >= self.local_ports / 5 * 4 && address.uses_ports() && self.told_ports.now() {
+        if is_most(now, self.local_ports) && address.uses_ports() && self.told_ports.now() {
             warn!(
                 upstream = self.metrics.upstream(),
                 connections = now,
@@ -128,7 +186,8 @@ impl Drop for Open {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.total.remove();
     }
 }
 
@@ -141,30 +200,21 @@ fn local_ports() -> usize {
     ports_of(&range).unwrap_or(DEFAULT)
 }
 
+/// Four fifths.
+fn is_most(open: usize, ports: usize) -> bool {
+    open.saturating_mul(5) >= ports.saturating_mul(4)
+}
+
 fn ports_of(range: &str) -> Option<usize> {
     let mut ends = range.split_ascii_whitespace().map(str::parse::<usize>);
     let (first, last) = (ends.next()?.ok()?, ends.next()?.ok()?);
     Some(last.checked_sub(first)? + 1)
 }
 
-/// Says now and then that something may be told again.
-#[derive(Default)]
-struct Seldom(Mutex<Option<Instant>>);
-
-impl Seldom {
-    fn now(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| last.elapsed() >= TELL_EVERY);
-        if due {
-            *last = Some(Instant::now());
-        }
-        due
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::address::Endpoint, *};
+    use crate::observe::Metrics;
 
     #[test]
     fn ports_are_counted_from_the_systems_range() {
@@ -175,13 +225,73 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_same_is_told_once_a_minute() {
-        let seldom = Seldom::default();
-        assert!(seldom.now());
-        tokio::time::advance(Duration::from_secs(59)).await;
-        assert!(!seldom.now());
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(seldom.now());
+    #[test]
+    fn most_ports_are_four_fifths_of_them() {
+        for (open, ports, most) in [
+            (22_585, 28_232, false),
+            (22_586, 28_232, true),
+            (0, 1, false),
+            (1, 1, true),
+            (usize::MAX, usize::MAX, true),
+        ] {
+            assert_eq!(is_most(open, ports), most, "{open} of {ports}");
+        }
+    }
+
+    fn places_with_five_ports() -> (Places, UpstreamMetrics) {
+        let counts = Metrics::default().upstream("nats");
+        let places = Places::with_ports(5, 100, Duration::from_secs(1), counts.clone(), Total::new(100));
+        (places, counts)
+    }
+
+    /// Opens so many; was the operator told?
+    fn told(endpoint: Endpoint, connections: usize) -> bool {
+        let (places, counts) = places_with_five_ports();
+        let address = Arc::new(Address::new(endpoint, "nats", counts.address("a".to_owned())));
+        let open: Vec<Open> = (0..connections)
+            .map(|_| places.opened(places.room().unwrap(), Arc::clone(&address)))
+            .collect();
+        assert_eq!(open.len(), connections);
+        places.told_ports.has_told()
+    }
+
+    #[test]
+    fn it_is_told_when_most_ports_of_an_address_are_taken() {
+        let tcp = || Endpoint::Tcp(([127, 0, 0, 1], 4222).into());
+        assert!(!told(tcp(), 3));
+        assert!(told(tcp(), 4));
+        // A Unix socket takes none.
+        assert!(!told(Endpoint::Unix("nats.sock".into()), 50));
+    }
+
+    #[test]
+    fn connections_to_an_address_that_have_ended_take_no_ports() {
+        let (places, counts) = places_with_five_ports();
+        let tcp = Endpoint::Tcp(([127, 0, 0, 1], 4222).into());
+        let address = Arc::new(Address::new(tcp, "nats", counts.address("a".to_owned())));
+        for _ in 0..50 {
+            drop(places.opened(places.room().unwrap(), Arc::clone(&address)));
+        }
+        assert!(!places.told_ports.has_told());
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_of_all_and_what_is_given_up_is_free_again() {
+        let total = Total::new(3);
+        let of = |most| {
+            let counts = Metrics::default().upstream("nats");
+            Places::new(most, Duration::from_secs(1), counts, total.clone())
+        };
+        let (one, other) = (of(2), of(2));
+        let mut rooms = vec![one.room().unwrap(), one.room().unwrap()];
+        assert!(one.room().is_none());
+        rooms.push(other.room().unwrap());
+        assert!(other.room().is_none());
+        rooms.remove(0);
+        rooms.push(other.room().unwrap());
+        // What could not be had for the others' sake is not counted as this one's own.
+        assert!(one.room().is_none());
+        rooms.clear();
+        assert!(one.room().is_some());
     }
 }

@@ -50,7 +50,7 @@ const AFTER_THE_ANSWER: Duration = Duration::from_secs(1);
 pub(super) struct Pool {
     connect: Connect,
     places: Places,
-    resting: ThreadLocal<Arc<Resting>>,
+    resting: Arc<ThreadLocal<Arc<Resting>>>,
 }
 
 /// The idle connections of one thread.
@@ -101,10 +101,13 @@ pub(super) enum SendError {
 
 impl Pool {
     pub(super) fn new(connect: Connect, places: Places) -> Self {
+        let resting = Arc::new(ThreadLocal::<Arc<Resting>>::new());
+        let known = Arc::downgrade(&resting);
+        places.closing_by(move || known.upgrade().is_some_and(|resting| close_one(&resting)));
         Self {
             connect,
             places,
-            resting: ThreadLocal::new(),
+            resting,
         }
     }
 
@@ -113,6 +116,7 @@ impl Pool {
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
+        connect_within: Duration,
         asked: &Asked,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let place = self.places.take().await.map_err(|Full| SendError::Full)?;
@@ -138,7 +142,7 @@ impl Pool {
             }
         };
         // In a box, as it is large and rare.
-        let mut connection = Box::pin(self.open(room)).await?;
+        let mut connection = Box::pin(self.open(room, connect_within)).await?;
         asked.goes_to(&connection.address);
         match connection.sender.send_request(request).await {
             Ok(response) => Ok((response, Lease::of(connection, own, place))),
@@ -158,20 +162,24 @@ impl Pool {
             if let Some(room) = self.places.room() {
                 return Err(room);
             }
-            for other in &self.resting {
+            for other in self.resting.iter() {
                 if let Some(connection) = other.take(is_wanted) {
                     return Ok((connection, Arc::clone(other)));
                 }
             }
-            // One that is not wanted makes room.
-            drop(self.resting.iter().find_map(|other| other.take(|_| true)));
+            // One that is not wanted makes room, or one of another upstream.
+            if !close_one(&self.resting) {
+                self.places.make_room();
+            }
             sleep(BETWEEN_LOOKS).await;
         }
         Err(self.places.room_in_advance())
     }
 
-    async fn open(&self, room: Room) -> Result<Connection, SendError> {
-        let (address, socket) = self.connect.any().await.map_err(SendError::Connect)?;
+    async fn open(&self, room: Room, within: Duration) -> Result<Connection, SendError> {
+        let waiting = self.places.waits();
+        let (address, socket) = self.connect.any(within).await.map_err(SendError::Connect)?;
+        drop(waiting);
         let open = self.places.opened(room, Arc::clone(&address));
         let (stream, glance) = SharedStream::new(socket, open);
         let (sender, connection) = http1::Builder::new()
@@ -205,6 +213,11 @@ impl Asked {
     fn lock(&self) -> MutexGuard<'_, Option<(Arc<Address>, AskedAt)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Closes a connection that rests, if there is one.
+fn close_one(resting: &ThreadLocal<Arc<Resting>>) -> bool {
+    resting.iter().any(|one| one.take(|_| true).is_some())
 }
 
 /// The same request, if the server may see it twice.

@@ -22,6 +22,7 @@ use super::{
     places::Places,
     pool::{Asked, Lease, Pool, SendError},
     resolve::System,
+    total::Total,
 };
 use crate::{
     client_body::ClientBody,
@@ -37,7 +38,6 @@ const SLOWEST_TOKEN: Duration = Duration::from_secs(30);
 
 /// Who an upstream is, and what follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the upstreams' own")]
 pub enum UpstreamKind {
     Server,
     Livekit,
@@ -73,6 +73,8 @@ impl UpstreamKind {
 pub struct ProxySettings {
     /// For a connection, to any of the addresses; and for one to become free, where all that may be are in use.
     pub connect: Duration,
+    /// For a connection that a WebSocket is waiting for.
+    pub upgrade: Duration,
     /// Connections to one upstream that may be in use at once.
     pub max_connections: usize,
     /// From the last that moved of the request to the answer's first byte.
@@ -85,6 +87,15 @@ pub struct ProxySettings {
     pub max_body_bytes: u64,
     /// A request's body, in bytes a second.
     pub least_rate: u64,
+}
+
+/// For how long one request waits.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// For a connection.
+    connect: Duration,
+    /// For the answer's first byte.
+    response: Duration,
 }
 
 /// A running upstream.
@@ -107,6 +118,8 @@ pub enum ProxyError {
     Full,
     /// No connection within the deadline.
     Unreachable(io::Error),
+    /// No connection for a WebSocket, which waits longer: its upstream is away.
+    Away(io::Error),
     /// No answer within the deadline.
     Silent,
     /// The connection broke, or what came is no answer.
@@ -114,19 +127,20 @@ pub enum ProxyError {
 }
 
 impl Upstream {
-    /// An upstream at one or more addresses.
+    /// An upstream at one or more addresses; `total` is of all upstreams.
     pub fn new(
         kind: UpstreamKind,
         targets: Vec<Target>,
         settings: ProxySettings,
+        total: Total,
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
         // LiveKit and Etherpad have pings of their own, and NATS' client has these.
         let silence = settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats);
         let counts = metrics.upstream(kind.name());
-        let places = Places::new(settings.max_connections, settings.connect, counts.clone());
-        let connect = Connect::new(Addresses::of(targets, counts, System), settings.connect);
+        let places = Places::new(settings.max_connections, settings.connect, counts.clone(), total);
+        let connect = Connect::new(Addresses::of(targets, counts, System));
         Self {
             kind,
             pool: Pool::new(connect, places),
@@ -185,14 +199,18 @@ impl Upstream {
         }
         let is_head = head.method == Method::HEAD;
         let body = RequestBody::streamed(body, limits, progress.clone(), watch);
-        let (mut response, lease) = self
-            .send(
-                Request::from_parts(head, body),
-                target,
-                self.settings.response,
-                &progress,
-            )
-            .await?;
+        let request = Request::from_parts(head, body);
+        let patience = Patience {
+            connect: match wanted {
+                Some(_) => self.settings.upgrade,
+                None => self.settings.connect,
+            },
+            response: self.settings.response,
+        };
+        let (mut response, lease) = match self.send(request, target, patience, &progress).await {
+            Err(ProxyError::Unreachable(error)) if wanted.is_some() => return Err(ProxyError::Away(error)),
+            sent => sent?,
+        };
 
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(wanted), Some(client_side)) = (wanted, client_side) else {
@@ -224,9 +242,12 @@ impl Upstream {
         }
         let is_head = head.method == Method::HEAD;
         let request = Request::from_parts(head, RequestBody::Whole(Some(body)));
-        let deadline = self.settings.response.max(SLOWEST_TOKEN);
+        let patience = Patience {
+            connect: self.settings.connect,
+            response: self.settings.response.max(SLOWEST_TOKEN),
+        };
         let progress = Progress::of_whole();
-        let (response, lease) = self.send(request, target, deadline, &progress).await?;
+        let (response, lease) = self.send(request, target, patience, &progress).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
         }
@@ -237,7 +258,7 @@ impl Upstream {
         &self,
         mut request: Request<RequestBody>,
         target: PathAndQuery,
-        deadline: Duration,
+        patience: Patience,
         progress: &Progress,
     ) -> Result<(Response<Incoming>, Lease), ProxyError> {
         *request.uri_mut() = Uri::from(target);
@@ -245,8 +266,8 @@ impl Upstream {
         request.extensions_mut().clear();
         let asked = Asked::default();
         tokio::select! {
-            answered = self.pool.send(request, &asked) => answered.map_err(ProxyError::from),
-            () = progress.stalled_for(deadline) => {
+            answered = self.pool.send(request, patience.connect, &asked) => answered.map_err(ProxyError::from),
+            () = progress.stalled_for(patience.response) => {
                 asked.got_no_answer();
                 Err(ProxyError::Silent)
             }
@@ -312,7 +333,7 @@ impl fmt::Display for ProxyError {
             Self::Body(error) => error.fmt(f),
             Self::Handshake(error) => error.fmt(f),
             Self::Full => f.write_str("the meeting server is too busy"),
-            Self::Unreachable(_) => f.write_str("the meeting server can't be reached"),
+            Self::Unreachable(_) | Self::Away(_) => f.write_str("the meeting server can't be reached"),
             Self::Silent => f.write_str("the meeting server did not answer in time"),
             Self::Broken(_) => f.write_str("the meeting server's answer broke off"),
         }
@@ -322,7 +343,7 @@ impl fmt::Display for ProxyError {
 impl Error for ProxyError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Unreachable(error) => Some(error),
+            Self::Unreachable(error) | Self::Away(error) => Some(error),
             Self::Broken(error) => Some(&**error),
             Self::Body(_) | Self::Handshake(_) | Self::Full | Self::Silent => None,
         }
@@ -348,6 +369,7 @@ impl From<ProxyError> for Failure {
             }
             ProxyError::Full => (StatusCode::SERVICE_UNAVAILABLE, "upstream_full"),
             ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, NOT_SENT),
+            ProxyError::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, "upstream_away"),
             ProxyError::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
         };
         let failure = Self::new(status, code, error.to_string());
@@ -356,6 +378,10 @@ impl From<ProxyError> for Failure {
             "websocket_version" => failure
                 .header(header::UPGRADE, HeaderValue::from_static("websocket"))
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+            // RFC 9110 section 10.2.3: connections become free all the time, and the upstream may be there in a second.
+            "upstream_full" | "upstream_away" => {
+                failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             _ => failure,
         };
         failure.caused_by(error)

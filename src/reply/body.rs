@@ -15,7 +15,6 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// The body of every response that a room makes.
 #[derive(Default)]
 pub enum Body {
-    /// No body at all.
     #[default]
     Empty,
     /// Bytes that are there, shared and not copied.

@@ -17,7 +17,6 @@ use crate::request_id::RequestId;
 /// The names of plugNmeet's `StatusCode` that the gateway uses; SDKs break on any that they don't know
 /// (docs/plugnmeet.md sections 0.4 and 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are plugNmeet's own")]
 pub enum ServerCode {
     Success,
     PermissionDenied,
@@ -30,7 +29,7 @@ pub enum ServerCode {
 }
 
 impl ServerCode {
-    /// The name on the wire.
+    /// The `status_code` on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Success => "SUCCESS",
@@ -55,10 +54,7 @@ pub enum Format {
         protobuf: bool,
     },
     /// `/api`: a protobuf `CommonResponse` if the request was protobuf, else the server's JSON.
-    Api {
-        /// Was the request protobuf?
-        protobuf: bool,
-    },
+    Api { protobuf: bool },
     /// `/api/fileUpload`: as `Api`, with the one status that the uploader doesn't retry (docs/plugnmeet.md section 5).
     Upload,
     /// BBB's API: its `FAILED` XML, with 200.
@@ -74,7 +70,6 @@ pub enum Format {
 /// the other forms are the server's, to the byte.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reader<'a> {
-    /// The language of pages.
     pub language: Language,
     /// The name under which the operator finds the request.
     pub request: Option<RequestId>,
@@ -142,7 +137,7 @@ impl Failure {
         self
     }
 
-    /// A header of the answer.
+    /// Adds a header field to the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.append(name, value);
@@ -163,7 +158,7 @@ impl Failure {
         self
     }
 
-    /// Our word for it.
+    /// The stable code in logs, metrics and pages.
     pub fn code(&self) -> &'static str {
         self.0.code
     }

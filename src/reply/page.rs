@@ -50,9 +50,9 @@ pub static POLICY: LazyLock<String> = LazyLock::new(|| {
 /// What happened, for the line below the advice.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
-    /// Our word for it.
+    /// The failure's stable code.
     pub code: &'a str,
-    /// What it is told with.
+    /// Values that the text names.
     pub values: &'a [Value],
     /// The same in English, which no translation need be as exact as.
     pub message: &'a str,

@@ -13,20 +13,17 @@ use serde::Deserialize;
 
 use super::Language;
 
-/// What a page says first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// What has happened.
+    /// The heading: what has happened.
     pub title: &'static str,
-    /// What the reader can do.
     pub advice: &'static str,
 }
 
-/// What a page is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
-    /// A token is past its end.
+    /// The token has expired.
     Expired,
     /// A token's time has not come.
     NotYetValid,
@@ -36,7 +33,7 @@ pub enum Topic {
     NoSession,
     /// The browser keeps no cookie, as in some frames.
     CookiesBlocked,
-    /// The room is no more.
+    /// The room has ended.
     RoomClosed,
     /// The session has been renewed for as long as one may be.
     SessionOver,
@@ -48,7 +45,6 @@ pub enum Topic {
     Leave,
     /// Nothing behind us answers.
     ServerDown,
-    /// A limit is reached.
     OverLimit,
     /// `custom_design` breaks a rule; what it is follows.
     BadDesign,
@@ -63,7 +59,6 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// Its words.
     pub fn words(self, language: Language) -> Words {
         let texts = book(language)
             .topics
@@ -86,9 +81,9 @@ impl Topic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Label {
-    /// Before a request's name.
+    /// The label before the request id.
     Request,
-    /// To `session.login_url`.
+    /// The label of the link to `session.login_url`.
     LogIn,
     /// On a page about `Topic::Switch`: before the session that runs.
     Now,
@@ -107,7 +102,6 @@ pub enum Label {
 }
 
 impl Label {
-    /// The label.
     pub fn text(self, language: Language) -> &'static str {
         let label = book(language)
             .labels
@@ -139,7 +133,7 @@ pub(super) fn detail(language: Language, code: &str, values: &[Value]) -> Option
 struct Book {
     topics: HashMap<Topic, Texts>,
     labels: HashMap<Label, String>,
-    /// By the code of a failure.
+    /// Detail lines by the code of a failure.
     details: HashMap<String, String>,
 }
 

@@ -19,13 +19,12 @@ use rustix::{
     process::geteuid,
 };
 
-/// Group and others.
+/// Mode bits: writable by the group or by others.
 const MAY_WRITE: u32 = 0o022;
 const MAY_READ: u32 = 0o044;
 
 /// A secret file as it was read.
 pub struct SecretFile {
-    /// All of it.
     pub bytes: Vec<u8>,
     /// May somebody beside its owner read it?
     pub exposed: Option<Exposed>,
@@ -47,7 +46,7 @@ pub enum SecretFileError {
 }
 
 impl SecretFileError {
-    /// What to do about it.
+    /// What the operator should do.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Unreadable(_) => None,

@@ -38,7 +38,6 @@ pub use store::{CertStore, CertificateFile, CoveredNames};
 const H2: &[u8] = b"h2";
 const HTTP11: &[u8] = b"http/1.1";
 
-/// What TLS needs to know.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
     /// The folder of `NAME.pem` with `NAME.key`.
@@ -87,10 +86,9 @@ pub struct Tls {
     store: Arc<CertStore>,
 }
 
-/// Why there is no connection.
 #[derive(Debug)]
 pub enum HandshakeError {
-    /// The client took too long.
+    /// The handshake took longer than `timeouts.handshake`.
     Deadline,
     /// The two don't agree, or the client left.
     Tls(io::Error),

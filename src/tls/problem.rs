@@ -12,20 +12,18 @@ use crate::secret::{Exposed, SecretFileError};
 /// Why the gateway can't start with these certificates: one file, and what is wrong with it.
 #[derive(Debug)]
 pub struct TlsProblem {
-    /// The file, or the folder.
     pub file: PathBuf,
-    /// What is wrong with it.
     pub fault: Fault,
 }
 
 /// What is wrong with a file or folder.
 #[derive(Debug)]
 pub enum Fault {
-    /// The system refuses it.
+    /// The system does not let us read it.
     Unreadable(io::Error),
     /// A key that can't be read, or in which others may have had a hand.
     Untrusted(SecretFileError),
-    /// A folder without a pair.
+    /// The folder has no certificate with its key.
     Empty,
     /// A file where the folder should be.
     NotAFolder,
@@ -131,37 +129,19 @@ impl fmt::Display for Fault {
 pub enum TlsWarning {
     /// None of the certificates is for this host; its clients get another's.
     NotCovered {
-        /// The host.
+        /// The host that no certificate covers.
         host: String,
-        /// What they get.
+        /// The certificate that its visitors get.
         served: PathBuf,
     },
     /// Less than two weeks are left.
-    ExpiresSoon {
-        /// The certificate.
-        file: PathBuf,
-        /// Its last day.
-        day: String,
-    },
+    ExpiresSoon { file: PathBuf, day: String },
     /// Others than its owner may read a key.
-    Exposed {
-        /// The key.
-        file: PathBuf,
-        /// How.
-        how: Exposed,
-    },
+    Exposed { file: PathBuf, how: Exposed },
     /// Clients of a public host get a certificate of our own making, or will.
-    SelfMade {
-        /// The host.
-        host: String,
-        /// The certificate.
-        file: PathBuf,
-    },
+    SelfMade { host: String, file: PathBuf },
     /// A certificate of our own making that is past its days, beside others that do its work.
-    LeftOver {
-        /// The certificate.
-        file: PathBuf,
-    },
+    LeftOver { file: PathBuf },
 }
 
 impl fmt::Display for TlsWarning {

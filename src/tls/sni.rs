@@ -20,7 +20,7 @@ type Candidates = Vec<Arc<CertifiedKey>>;
 
 pub(super) struct ByName {
     exact: HashMap<String, Candidates>,
-    /// By what follows `*.`.
+    /// Wildcard certificates by what follows `*.` in the name.
     wildcard: HashMap<String, Candidates>,
     fallback: Candidates,
 }

@@ -33,7 +33,6 @@ pub struct CoveredNames {
 }
 
 impl CoveredNames {
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.public)
             .chain(&self.hosts)
@@ -53,7 +52,6 @@ pub struct CertStore {
 /// A certificate that is served, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFile {
-    /// Where it lies.
     pub file: PathBuf,
     /// The names and addresses that it covers.
     pub names: Vec<String>,

@@ -69,7 +69,6 @@ pub(super) fn certificate(file: &Path) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(file).unwrap()
 }
 
-/// What a client has seen.
 pub(super) struct Seen {
     pub client: TlsStream<DuplexStream>,
     pub alpn: Protocol,
@@ -81,7 +80,7 @@ impl Seen {
     }
 }
 
-/// A handshake in memory.
+/// Does a handshake in memory.
 pub(super) async fn connect(tls: &Tls, name: &str, client: ClientConfig) -> Result<Seen, HandshakeError> {
     let (near, far) = tokio::io::duplex(16 * 1024);
     let name = ServerName::try_from(name.to_owned()).unwrap();

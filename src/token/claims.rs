@@ -18,24 +18,22 @@ pub struct Claims {
     pub client_type: i32,
     /// Last second of validity, since 1970.
     pub exp: i64,
-    /// Moderator rights.
+    /// Does the token give moderator rights?
     #[serde(skip_serializing_if = "is_false")]
     pub is_admin: bool,
     /// Takes part without being listed.
     #[serde(skip_serializing_if = "is_false")]
     pub is_hidden: bool,
-    /// The API key.
+    /// The issuer: the API key.
     pub iss: String,
     /// What others see; recorders have none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// First second of validity, since 1970.
     pub nbf: i64,
-    /// The room.
     pub room_id: String,
     /// The user again, as the subject.
     pub sub: String,
-    /// The user.
     pub user_id: String,
 }
 

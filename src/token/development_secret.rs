@@ -21,7 +21,7 @@ use crate::secret::{self, Secret, SecretFileError};
 /// Random bytes of a secret: 48 characters.
 const SECRET_BYTES: usize = 36;
 
-/// Far more than it has.
+/// The file is smaller than this, unless it is another file.
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Where it is kept in the folder of certificates.

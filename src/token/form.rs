@@ -21,14 +21,14 @@ pub struct FormTokens {
 }
 
 enum Reading {
-    /// All of it so far.
+    /// The form's bytes until now.
     UrlEncoded(Vec<u8>),
     Multipart(Multipart),
 }
 
-/// RFC 7578, line by line.
+/// A multipart form (RFC 7578), read line by line.
 struct Multipart {
-    /// `--` and the boundary.
+    /// The line between parts: `--` and the boundary.
     delimiter: Vec<u8>,
     /// The line that has not ended yet; of a long one its beginning.
     line: Vec<u8>,

@@ -7,7 +7,6 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use super::{TokenKeys, Unverified, participant};
 
-/// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// To be in a room: what the client has, at `/api`.

@@ -19,12 +19,11 @@ use serde_json::Value;
 
 use super::{TokenKeys, Unverified, request_key::hex, verify::LEEWAY_SECS};
 
-/// For whom a token speaks.
+/// The room and the user of a token, read without checking it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Participant {
     /// The room; empty in a token that is for none.
     pub room_id: String,
-    /// The user.
     pub user_id: String,
 }
 

@@ -31,7 +31,6 @@ pub struct Unverified<'a>(pub &'a str);
 /// The claims of a genuine join token that is valid now.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// What it says.
     pub claims: Claims,
     /// Did this gateway sign it in place of an older one?
     pub renewed: bool,
@@ -39,7 +38,6 @@ pub struct Verified {
 
 /// A genuine join token, which may be signed anew.
 pub struct Genuine<'t> {
-    /// What it says.
     pub claims: Claims,
     /// Did this gateway sign it in place of an older one?
     pub renewed: bool,
@@ -49,9 +47,9 @@ pub struct Genuine<'t> {
 
 /// A genuine join token, by where it stands in time.
 pub enum Standing<'t> {
-    /// It opens the page.
+    /// The token is valid now.
     Valid(Genuine<'t>),
-    /// It did.
+    /// The token was valid, and its end is past.
     Expired(Genuine<'t>),
 }
 
@@ -64,14 +62,14 @@ pub enum BadToken {
     NotGenuine,
     /// Genuine, but for a download or a learning platform's page.
     NotAJoinToken,
-    /// Genuine, and too old.
+    /// The signature is right, the end is past.
     Expired,
-    /// Genuine, and not valid yet.
+    /// The signature is right, the beginning is still to come.
     NotYetValid,
 }
 
 impl BadToken {
-    /// The stable word for it.
+    /// The stable code in logs, metrics and pages.
     pub fn code(self) -> &'static str {
         match self {
             Self::Malformed | Self::NotGenuine | Self::NotAJoinToken => "token_not_genuine",

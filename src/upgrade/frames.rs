@@ -19,7 +19,7 @@ struct Header {
 }
 
 impl Frames {
-    /// Bytes went by.
+    /// Follows bytes that go by.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) {
         while let Some((&first, rest)) = bytes.split_first() {
             if self.left > 0 {
@@ -38,7 +38,7 @@ impl Frames {
         self.left == 0 && self.header.seen == 0
     }
 
-    /// Did a Close frame go by?
+    /// Has a Close frame gone by?
     pub(super) fn closed(&self) -> bool {
         self.closed
     }
@@ -68,7 +68,7 @@ impl Frames {
     }
 }
 
-/// RFC 6455 section 11.8.
+/// The opcode of a Close frame (RFC 6455 section 11.8).
 const CLOSE: u8 = 8;
 
 /// A Close frame with 1001, "going away" (RFC 6455 sections 5.5.1 and 7.4.1), as a server sends it.

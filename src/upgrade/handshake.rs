@@ -13,7 +13,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-/// RFC 6455 section 1.3.
+/// The GUID that RFC 6455 section 1.3 appends to the key.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Sixteen bytes leave four bits of the last digit open, and RFC 6455 section 4.1 has an example in which they are set.
@@ -28,7 +28,6 @@ pub struct Wanted {
     expected_accept: String,
 }
 
-/// Why no tunnel is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadHandshake {
     /// Not a GET, a body, or a key that is no key.

@@ -28,7 +28,6 @@ impl Tunnels {
         }
     }
 
-    /// The upstream's name.
     pub(super) fn name(&self) -> &'static str {
         self.name
     }

@@ -23,7 +23,6 @@ const UPSTREAM_ANSWERS: Duration = Duration::from_secs(17);
 /// `PING` in a frame of its own.
 const NATS_PING: &[u8] = b"\x82\x06PING\r\n";
 
-/// Who fell silent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Silent {
     Client,
@@ -32,7 +31,7 @@ pub(super) enum Silent {
 
 /// What was heard when, in milliseconds after the beginning.
 pub(super) struct Silence {
-    /// For a client to say anything.
+    /// How long a client may say nothing.
     client_speaks: Duration,
     started: Instant,
     client_spoke: AtomicU64,

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::drain::Drain;
 
-/// What is read at once.
+/// The size of one read.
 const READ_BYTES: usize = 16 * 1024;
 
 /// How long the client may take to receive our 101 and both sides to hand over their sockets.
@@ -116,12 +116,11 @@ where
     }
 }
 
-/// How one direction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// A Close frame went by, which the other side answers.
     Closed,
-    /// Its source was gone.
+    /// Its source has closed or failed.
     Gone,
 }
 

@@ -265,6 +265,63 @@ async fn a_unix_socket_whose_server_is_started_again_is_waited_for() {
     );
 }
 
+/// NATS' client gives up for good after ten tries: a door that holds each of them keeps people in the meeting.
+#[tokio::test]
+async fn a_websocket_waits_for_an_upstream_that_is_started_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let toml = "timeouts.connect = '100ms'\ntimeouts.upgrade = '20s'";
+    let gateway = Gateway::everything_to(&format!("http://{addr}"), toml).await;
+    let mut sockets = Vec::new();
+    for path in ["/ws", "/livekit/rtc", "/etherpad/socket.io"] {
+        let mut socket = gateway.client().raw().await;
+        socket.send(upgrade(path)).await;
+        sockets.push(socket);
+    }
+    until_count(&gateway, "upstream_waiting{upstream=\"nats\"}", 1).await;
+    // Longer than anything else would be waited for.
+    let answer = gateway.get("/livekit/rtc/validate", &[]).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (502, None));
+
+    let listener = tokio::net::TcpListener::bind(addr).await.unwrap();
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut connection = Raw::over(stream);
+                let head = connection.head().await.unwrap();
+                let key = header(&head, "sec-websocket-key").unwrap();
+                connection.send(switched(key)).await;
+                connection.rest().await;
+            });
+        }
+    });
+    for socket in &mut sockets {
+        assert_eq!(socket.answer().await.status, 101);
+    }
+    until_count(&gateway, "upstream_waiting{upstream=\"nats\"}", 0).await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_websocket_whose_upstream_stays_away_is_told_to_come_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let toml = "timeouts.connect = '20s'\ntimeouts.upgrade = '300ms'";
+    let gateway = Gateway::everything_to(&url, toml).await;
+    for path in ["/ws", "/livekit/rtc", "/etherpad/socket.io"] {
+        let mut socket = gateway.client().raw().await;
+        socket.send(upgrade(path)).await;
+        let answer = socket.answer().await;
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some("1")),
+            "{path}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn who_finds_no_free_connection_waits_and_is_then_told_in_its_own_form() {
     let upstream = RawUpstream::silent().await;
@@ -286,6 +343,7 @@ async fn who_finds_no_free_connection_waits_and_is_then_told_in_its_own_form() {
         json!({"status": false, "msg": "the meeting server is too busy", "status_code": "INTERNAL"});
     assert_eq!(answer.status, 503);
     assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(answer.json()["msg"], refusal["msg"]);
     assert_eq!(answer.json()["status"], refusal["status"]);
     let answer = gateway.post("/api/x", &[PROTOBUF], b"\x08\x01").await;

@@ -126,7 +126,15 @@ impl Gateway {
         } else {
             "timeouts.connect = '500ms'\n"
         };
-        Self::with(&format!("upstreams.server = ['{url}']\n{all}{connect}{toml}")).await
+        let upgrade = if toml.contains("timeouts.upgrade") {
+            ""
+        } else {
+            "timeouts.upgrade = '500ms'\n"
+        };
+        Self::with(&format!(
+            "upstreams.server = ['{url}']\n{all}{connect}{upgrade}{toml}"
+        ))
+        .await
     }
 
     /// What clients see.

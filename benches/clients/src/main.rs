@@ -6,10 +6,12 @@
 //!
 //! Not here: whose load it is, and what it costs them (`benches/peers`).
 
+mod bell;
 mod echo;
 mod handshakes;
 mod http;
 mod idle;
+mod latency;
 mod options;
 mod steady;
 mod stream;
@@ -29,12 +31,13 @@ fn main() -> ExitCode {
     let outcome = Options::of(arguments).and_then(|options| match command.as_str() {
         "upstream" => upstream::run(&options),
         "handshakes" => handshakes::run(&options),
+        "bell" => bell::run(&options),
         "echo" => echo::run(&options),
         "idle" => idle::run(&options),
         "steady" => steady::run(&options),
         "upload" => streams::upload(&options),
         "download" => streams::download(&options),
-        _ => Err("one of: upstream, handshakes, echo, idle, steady, upload, download".into()),
+        _ => Err("one of: upstream, handshakes, bell, echo, idle, steady, upload, download".into()),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

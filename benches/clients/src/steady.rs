@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Outcome, http::Http, options::Options, stream::Endpoint};
+use crate::{Outcome, http::Http, latency, options::Options, stream::Endpoint};
 
 pub fn run(options: &Options) -> Outcome<()> {
     let endpoint = Endpoint::of(options)?;
@@ -46,19 +46,6 @@ pub fn run(options: &Options) -> Outcome<()> {
             .collect::<Outcome<Vec<_>>>()
     })?
     .concat();
-    took.sort_unstable();
-    let at = |permille: usize| {
-        let last = took.len().saturating_sub(1);
-        took.get(last * permille / 1000).map_or(0, Duration::as_micros)
-    };
-    println!(
-        r#"{{"count":{},"seconds":{},"p50_us":{},"p99_us":{},"p999_us":{},"max_us":{}}}"#,
-        took.len(),
-        started.elapsed().as_secs_f64(),
-        at(500),
-        at(990),
-        at(999),
-        at(1000)
-    );
+    println!("{}", latency::told(&mut took, started.elapsed()));
     Ok(())
 }

@@ -11,6 +11,7 @@ import contenders
 import jobs
 import kernel
 import report
+import soak
 import stage
 
 
@@ -20,6 +21,7 @@ def arguments():
     parser.add_argument("--jobs", default=",".join(jobs.JOBS), help="some of: %(default)s")
     parser.add_argument("--peers", default="", help=f"some of: {','.join(jobs.ALL)}; all")
     parser.add_argument("--rounds", type=int, help="5, or 1 with --quick")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="the gateway alone, under all loads at once")
     parser.add_argument("--json", type=pathlib.Path, help="a file for all figures of all rounds")
     parser.add_argument(
         "--gateway",
@@ -73,6 +75,12 @@ def main():
     for sort in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sort, lambda *_: sys.exit(1))
     given = arguments()
+    if given.soak:
+        place = stage.Stage()
+        try:
+            return 0 if soak.soak(place, given.gateway, given.soak, say) else 1
+        finally:
+            place.close()
     size = jobs.QUICK if given.quick else jobs.FULL
     count = given.rounds or (1 if given.quick else 5)
     results = {

@@ -80,6 +80,13 @@ def _connect(tls, groups):
     return on
 
 
+def _bell(connections):
+    def on(at, seconds, _size):
+        return load.own("bell", at.endpoint(), seconds, path=HEALTH, connections=connections)
+
+    return on
+
+
 def _echo(at, seconds, _size):
     return load.own("echo", at.endpoint(), seconds, path="/ws", connections=64, bytes=128)
 
@@ -143,6 +150,8 @@ JOBS = {
     "connect-hybrid": Job(
         "A new connection, the client offers X25519MLKEM768 as well", ALL, _connect("full", "hybrid"), "connection"
     ),
+    "bell-400": Job("400 new connections at the same moment", ALL, _bell(400), "connection"),
+    "bell-2000": Job("2,000 new connections at the same moment", ALL, _bell(2000), "connection"),
     "echo": Job("A message of 128 bytes, to and fro on a WebSocket", ALL, _echo, "message"),
     "idle": Job("WebSockets that are open and silent", _LOGGED, _idle, "WebSocket", fresh=True),
     "steady": Job("A forwarded GET at a fixed rate", ALL, _steady),

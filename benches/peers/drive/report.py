@@ -12,6 +12,7 @@ COLUMNS = [
     ("p50_us", "p50 us", "{:.0f}", None),
     ("p99_us", "p99 us", "{:.0f}", min),
     ("p999_us", "p99.9 us", "{:.0f}", None),
+    ("max_us", "slowest us", "{:.0f}", None),
     ("bytes_each", "bytes", "{:.0f}", None),
     ("client_cpu_us", "client's CPU us", "{:.1f}", None),
 ]
@@ -56,7 +57,12 @@ def table(name, job, measured):
 
 
 # The figure that a job is about, where it is not CPU time, and what it may be at most without any peer's.
-BAR = {"idle": ("kib_each", None), "start": ("start_ms", 100)}
+BAR = {
+    "idle": ("kib_each", None),
+    "start": ("start_ms", 100),
+    "bell-400": ("max_us", 1_000_000),
+    "bell-2000": ("max_us", 1_000_000),
+}
 
 
 def bar(measured):

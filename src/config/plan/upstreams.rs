@@ -11,6 +11,8 @@ use crate::{
 pub struct UpstreamsPlan {
     /// What all upstreams share.
     pub settings: ProxySettings,
+    /// Connections to all of them together.
+    pub total: usize,
     /// plugnmeet-server.
     pub server: Vec<Target>,
     /// `LiveKit`'s signalling.
@@ -29,13 +31,15 @@ pub(super) fn plan(config: &Config, budget: &Budget) -> UpstreamsPlan {
     UpstreamsPlan {
         settings: ProxySettings {
             connect: config.timeouts.connect,
-            max_connections: found.max_connections.get().min(budget.upstreams),
+            upgrade: config.timeouts.upgrade,
+            max_connections: found.max_connections.get(),
             response: config.timeouts.response,
             idle: config.timeouts.idle,
             tunnel_silence: config.timeouts.tunnel_silence,
             max_body_bytes: config.sizes.body_bytes,
             least_rate: config.sizes.least_bytes_per_second,
         },
+        total: budget.upstreams,
         server: found.server.clone(),
         livekit: one(&found.livekit),
         nats: one(&found.nats),

@@ -92,8 +92,8 @@ pub(super) fn upstreams(table: &mut Table<'_>) -> Taken<Upstreams> {
             "max_connections",
             "4096",
             &UPSTREAM_CONNECTIONS,
-            "Connections to one upstream that may be in use at once, open WebSockets among them, from 1 to 1000000. A request that \
-             finds none waits for `timeouts.connect`, then gets 503. A participant needs two WebSockets.",
+            "Connections to one upstream that may be in use at once, open WebSockets among them, from 1 to 1000000. All \
+             upstreams together have half of the limit of open files. A request that finds none waits for `timeouts.connect`, then gets 503. A participant needs two WebSockets.",
         )?,
     })
 }

@@ -92,6 +92,13 @@ pub(super) fn timeouts(table: &mut Table<'_>) -> Taken<Timeouts> {
             &DEADLINE,
             "For an upstream to accept a connection; with several addresses, for all of them together.",
         )?,
+        upgrade: table.text(
+            "upgrade",
+            "12s",
+            &DEADLINE,
+            "For an upstream that a WebSocket is meant for, while it is started again: the request waits, goes on the moment somebody \
+             listens, and is 503 after this time. NATS' client gives each try 20s, LiveKit's 15s.",
+        )?,
         response: table.text(
             "response",
             "50s",

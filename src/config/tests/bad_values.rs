@@ -378,6 +378,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ),
     ("timeouts.idle", "\"75\"", "\"75\" is no duration", DURATION),
     ("timeouts.connect", "\"-1s\"", "\"-1s\" is no duration", DURATION),
+    ("timeouts.upgrade", "12", "12 is no string", DURATION),
     (
         "timeouts.response",
         "\"900h\"",

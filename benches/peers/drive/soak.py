@@ -1,0 +1,85 @@
+"""The gateway alone under all loads at once, for as long as is asked: no answer may be wrong, and its memory stays.
+
+Beside the loads there are clients that leave in the middle: of a handshake, of a head, of a body, of an answer.
+"""
+
+import contextlib
+import random
+import socket
+import ssl
+import threading
+import time
+
+from contenders import Contender
+from jobs import JOBS, QUICK, VERIFY
+from stage import Failed
+
+# Those that need a process of their own, or its log, say nothing here.
+LOADS = [name for name in JOBS if name not in ("idle", "start", "log", "limits")]
+# What a process may have more at the end than when all had been used once: pages that lie open by chance.
+GROWTH = 1.1
+SAMPLES = 20
+
+
+def _in_the_middle(at, until):
+    """Clients that leave in the middle of everything."""
+    host, port = at.endpoint()[1].split(":")
+    context = ssl._create_unverified_context()
+    starts = [
+        b"",
+        b"GET /confer",
+        b"POST " + VERIFY.encode() + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
+        b"GET /download/recording/67108864 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ]
+    chance = random.Random(1)
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 5) as plain:
+            if chance.random() < 0.2:
+                plain.sendall(b"\x16\x03\x01\x02\x00half a hello")
+            else:
+                with context.wrap_socket(plain) as secure:
+                    secure.sendall(chance.choice(starts))
+                    time.sleep(chance.random() / 10)
+        time.sleep(0.02)
+
+
+def _in_turns(at, until, names, failures):
+    """Load after load, each for a few seconds."""
+    while time.monotonic() < until and not failures:
+        name = names[0]
+        names = names[1:] + names[:1]
+        try:
+            JOBS[name].load(at, 3, QUICK)
+        except Failed as failure:
+            failures.append(f"{name}: {failure}")
+
+
+def soak(stage, gateway, minutes, say):
+    """True if nothing failed and memory did not grow."""
+    at = Contender(stage, "gateway", gateway)
+    try:
+        until = time.monotonic() + minutes * 60
+        failures, threads = [], []
+        for turn in range(3):
+            names = LOADS[:]
+            random.Random(turn).shuffle(names)
+            threads.append(threading.Thread(target=_in_turns, args=(at, until, names, failures)))
+        threads.append(threading.Thread(target=_in_the_middle, args=(at, until)))
+        for thread in threads:
+            thread.start()
+        memory = []
+        while time.monotonic() < until and not failures:
+            time.sleep(minutes * 60 / SAMPLES)
+            memory.append(at.processes.pss_kib() / 1024)
+            say(f"soak: {len(memory)} of {SAMPLES}, {memory[-1]:.1f} MiB")
+        for thread in threads:
+            thread.join()
+        for failure in failures:
+            say(f"soak: FAILED, {failure}")
+        # The first fifth is for what is used the first time.
+        fifth = SAMPLES // 5
+        early, late = max(memory[fifth : 2 * fifth], default=0), max(memory[-fifth:], default=0)
+        print(f"Memory: {early:.1f} MiB in the second fifth, {late:.1f} MiB in the last.")
+        return not failures and late <= early * GROWTH
+    finally:
+        at.close()
