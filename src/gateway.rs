@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    config::{Config, Listen, NotListening, Plan, PublicOrigin, UpstreamsPlan},
+    config::{Config, NotListening, Plan, PublicOrigin, UpstreamsPlan},
     conn::Conn,
     drain::Drain,
     files::ClientFiles,
@@ -81,41 +81,24 @@ fn each(problems: &[TlsProblem]) -> String {
 impl Listeners {
     /// Opens all of them, or tells of each that can't be opened.
     pub async fn open(config: &Config) -> Result<Self, Vec<NotListening>> {
-        let Listen {
-            https, http, admin, ..
-        } = &config.listen;
-        let (mut problems, mut open) = (Vec::new(), Vec::new());
-        for (key, addr) in [
-            ("listen.https", Some(https)),
-            ("listen.http", http.as_ref()),
-            ("listen.admin", admin.as_ref()),
-        ] {
-            let Some(addr) = addr else {
-                open.push(None);
-                continue;
-            };
-            match listen::bind(*addr).await {
-                Ok(listener) => open.push(Some(listener)),
-                Err(error) => problems.push(config.not_listening(key, *addr, &error)),
+        let (mut open, mut problems) = ([None, None, None], Vec::new());
+        for ((key, addr), open) in config.listeners().into_iter().zip(&mut open) {
+            let Some(addr) = addr else { continue };
+            match listen::bind(addr).await {
+                Ok(listener) => *open = Some(listener),
+                Err(error) => problems.push(config.not_listening(key, addr, &error)),
             }
         }
-        let mut open = open.into_iter();
-        let mut next = || open.next().flatten();
-        match (next(), next(), next()) {
-            (Some(https), http, admin) if problems.is_empty() => match https.local_addr() {
-                Ok(https_addr) => Ok(Self {
-                    https,
-                    http,
-                    admin,
-                    https_addr,
-                }),
-                Err(error) => Err(vec![config.not_listening(
-                    "listen.https",
-                    config.listen.https,
-                    &error,
-                )]),
-            },
-            _ => Err(problems),
+        let [https, http, admin] = open;
+        let https = https.and_then(|listener| Some((listener.local_addr().ok()?, listener)));
+        match https {
+            Some((https_addr, https)) if problems.is_empty() => Ok(Self {
+                https,
+                http,
+                admin,
+                https_addr,
+            }),
+            Some(_) | None => Err(problems),
         }
     }
 

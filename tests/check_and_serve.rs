@@ -394,25 +394,23 @@ async fn serve(folder: &Path, variables: &[(&str, &str)]) -> Verdict {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut lines_told = Vec::new();
+    let mut told = Vec::new();
     let mut started = false;
     while let Some(line) = lines.next_line().await.unwrap() {
         let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let message = line["message"].as_str().unwrap();
+        let message = line["message"].as_str().unwrap().to_owned();
+        let mut words = vec![message.clone()];
+        for (name, value) in line.as_object().unwrap() {
+            if !["timestamp", "level", "target", "message"].contains(&name.as_str()) {
+                words.push(format!("{name}={value}").replace('"', ""));
+            }
+        }
         if line["level"] == "WARN" {
-            let fields = line.as_object().unwrap().iter();
-            let own = fields
-                .filter(|(name, _)| !["timestamp", "level", "target", "message"].contains(&name.as_str()));
-            let own: Vec<String> = own
-                .map(|(name, value)| format!(" {name}={}", value.as_str().unwrap()))
-                .collect();
-            lines_told.push(format!("warning: {message}{}", own.concat()));
-        }
-        if line["level"] == "ERROR" {
-            lines_told.push(message.to_owned());
-        }
-        if message.starts_with("design.css_hosts is empty") {
-            lines_told.push(format!("note: {message}"));
+            told.push(format!("warning: {}", words.join(" ")));
+        } else if line["level"] == "ERROR" {
+            told.push(message.clone());
+        } else if message.starts_with("design.css_hosts is empty") {
+            told.push(format!("note: {message}"));
         }
         if message.starts_with("Try next") {
             started = true;
@@ -429,8 +427,8 @@ async fn serve(folder: &Path, variables: &[(&str, &str)]) -> Verdict {
         .await
         .unwrap();
     child.wait().await.unwrap();
-    lines_told.extend(errors.lines().map(str::to_owned));
-    Verdict::of(started, &lines_told.join("\n"))
+    told.push(errors);
+    Verdict::of(started, &told.join("\n"))
 }
 
 fn all_files(folder: &Path) -> BTreeSet<PathBuf> {

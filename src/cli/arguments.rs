@@ -41,6 +41,9 @@ pub(super) enum Command {
         /// The body; without it, or as "-", standard input
         file: Option<PathBuf>,
     },
+    /// Print every key of the configuration, as in docs/configuration.md
+    #[command(hide = true)]
+    Reference,
 }
 
 /// Who joins which room, and how it looks to them.

@@ -18,7 +18,8 @@ use crate::{
     gateway::Listeners,
 };
 
-pub(super) fn answer(config: &Config, clock: &Clock) -> Result<String, Refused> {
+/// `starting`: what is of the moment stops a start.
+pub(super) fn answer(config: &Config, clock: &Clock, starting: bool) -> Result<String, Refused> {
     // What modules have to say besides, they say to the log.
     let log = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)
@@ -39,7 +40,7 @@ pub(super) fn answer(config: &Config, clock: &Clock) -> Result<String, Refused> 
         of_the_moment,
     } in deaf
     {
-        if of_the_moment {
+        if of_the_moment && !starting {
             warnings.push(problem.to_string());
         } else {
             problems.push(problem);

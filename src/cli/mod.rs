@@ -9,6 +9,7 @@
 //! | `compress` (hidden) | `compress` | compresses what a running gateway sends to it |
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
+//! | `reference` | here | prints `docs/configuration.md` |
 //!
 //! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers and the log of `serve` go to
 //! standard output, everything else to standard error.
@@ -29,6 +30,7 @@ mod sign;
 use std::{
     env,
     ffi::OsString,
+    fmt,
     io::{self, Read},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -39,7 +41,7 @@ use clap::Parser;
 use self::arguments::{Arguments, Command};
 use crate::{
     clock::Clock,
-    config::{Config, PREFIX, Place, Problem, Problems},
+    config::{self, Config, Place, Problem, Problems},
 };
 
 /// What is read when no file is named, if it is there.
@@ -68,17 +70,26 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(file) => format!("{program} --config {}", file.display()),
         None => program,
     };
-    let config = match load(arguments.config) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return ExitCode::FAILURE;
-        }
+    if matches!(arguments.command, Some(Command::Reference)) {
+        print!("{}", config::reference());
+        return ExitCode::SUCCESS;
+    }
+    let draft = match load(arguments.config) {
+        Ok(draft) => draft,
+        Err(problems) => return failed(&problems),
+    };
+    let config = match arguments.command {
+        // They tell what is refused together with what else is wrong.
+        None | Some(Command::Serve | Command::Check) => draft,
+        Some(_) => match draft.sound() {
+            Ok(config) => config,
+            Err(problems) => return failed(&problems),
+        },
     };
     let answer = match arguments.command {
         None | Some(Command::Serve) => return serve::run(&config, &ask),
         Some(Command::Compress) => return compress::run(),
-        Some(Command::Check) => check::answer(&config, &Clock::system()),
+        Some(Command::Check) => check::answer(&config, &Clock::system(), false),
         Some(Command::CheckDesign { file, canonical }) => check_design::answer(&config, &file, canonical),
         Some(Command::Prepare) => {
             let clock = Clock::system();
@@ -87,23 +98,35 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
+        Some(Command::Reference) => Ok(config::reference()),
     };
     match answer {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS
         }
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::FAILURE
-        }
+        Err(why) => failed(&why),
     }
+}
+
+fn failed(why: &dyn fmt::Display) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::FAILURE
 }
 
 fn load(named: Option<PathBuf>) -> Result<Config, Problems> {
     let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists());
     let file = named.or_else(default);
-    Config::load(file.as_deref(), &variables(env::vars_os())?)
+    Config::draft(file.as_deref(), &variables(env::vars_os())?)
+}
+
+/// What begins with it is meant for us, and may be misspelled.
+const NAME: &str = "PNM_GATEWAY";
+
+/// Kubernetes tells every container of a service `pnm-gateway` in variables of its own.
+fn is_of_kubernetes(name: &str) -> bool {
+    let own = name.strip_prefix(NAME).unwrap_or_default();
+    own == "_PORT" || own == "_SERVICE_HOST" || own.starts_with("_SERVICE_PORT") || own.starts_with("_PORT_")
 }
 
 /// Our variables, of which each has to be text.
@@ -111,7 +134,7 @@ fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(Str
     let (mut ours, mut problems) = (Vec::new(), Vec::new());
     for (name, value) in all {
         let Ok(name) = name.into_string() else { continue };
-        if !name.starts_with(PREFIX) {
+        if !name.starts_with(NAME) || is_of_kubernetes(&name) {
             continue;
         }
         if let Ok(value) = value.into_string() {
@@ -167,14 +190,20 @@ mod tests {
 
     #[test]
     fn only_our_variables_are_read() {
-        let all: [(&str, &[u8]); 3] = [
+        let all: [(&str, &[u8]); 6] = [
             ("PATH", b"\xff"),
             ("PNM_GATEWAY__HOSTS", b"a"),
             ("PNM_GATEWAY_X", b"b"),
+            ("PNM_GATEWAY_SERVICE_HOST", b"10.0.0.1"),
+            ("PNM_GATEWAY_PORT", b"tcp://10.0.0.1:443"),
+            ("PNM_GATEWAY_PORT_443_TCP_ADDR", b"10.0.0.1"),
         ];
         assert_eq!(
             variables(pairs(&all)).unwrap(),
-            [("PNM_GATEWAY__HOSTS".into(), "a".into())]
+            [
+                ("PNM_GATEWAY__HOSTS".into(), "a".into()),
+                ("PNM_GATEWAY_X".into(), "b".into())
+            ]
         );
     }
 

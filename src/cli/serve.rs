@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::compress;
+use super::{check, compress};
 use crate::{
     clock::Clock,
     config::{Config, NoPlan, Plan, Problems},
@@ -17,6 +17,13 @@ use crate::{
 
 /// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
 pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
+    // How to log may be what is refused.
+    if !config.is_sound() {
+        if let Err(why) = check::answer(config, &Clock::system(), true) {
+            eprintln!("{why}");
+        }
+        return ExitCode::FAILURE;
+    }
     // Before all that logs, so that it is dropped after it.
     let log = match Log::start(config.log) {
         Ok(log) => log,

@@ -2,19 +2,15 @@
 //!
 //! Two keys follow from the rest of the configuration and can't be written here, so that they can't be wrong; but the
 //! client's files may be used from another origin, a CDN's.
-//! A variable holds an inline table: `PNM_GATEWAY__CLIENT__CONFIG='{ disableDarkMode = true }'`.
+//! A variable holds an inline table: `PNM_GATEWAY__CLIENT__CONFIG='{ disableDarkMode = true }'`; or one key, of those that are
+//! known by name.
 
 use serde_json::{Map, Number, Value};
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
 use url::Url;
 
 use super::{
-    kind::shown,
-    reader::{Given, Reader, Taken},
-    source::shown_value,
+    reader::{Shape, Table, Taken},
+    tree::{self, Node},
 };
 use crate::{
     design::{Rule, flaws_of_customization},
@@ -53,76 +49,117 @@ fn is_elsewhere(value: &Value) -> bool {
     })
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Taken<Map<String, Value>> {
-    let allowed = "write [client.config] and keys of the client's config.js below it";
-    match reader.take(KEY) {
-        None => Ok(Map::new()),
-        Some(Given::File(DeValue::Table(table))) => object(reader, KEY, &table, true),
-        Some(Given::File(value)) => {
-            Err(reader.refuse(KEY, format!("{} is no table", shown_value(&value)), allowed))
-        }
-        Some(Given::Variable(text)) if text.trim().is_empty() => Ok(Map::new()),
-        Some(Given::Variable(text)) => {
-            if let Ok(DeValue::Table(table)) = DeValue::parse(text.trim()).map(Spanned::into_inner) {
-                return object(reader, KEY, &table, false);
+const SHAPE: Shape = Shape {
+    allowed: "write [client.config] and keys of the client's config.js below it",
+    inline: "write { key = value, … }",
+};
+
+const DOC: &str = "Any other keys of the client's `config.js`, such as `enableSimulcast = true`, in a table of their own. \
+    `serverUrl` follows from `public_origin` and can't be written. `staticAssetsPath` follows from `client.mount`; write it only \
+    as the address of a copy of the client's assets on another host, whose scripts the policy of pages then allows. \
+    `designCustomization` is the design of meetings that bring none.";
+
+/// Keys that can be written as a variable of their own, in which there is no case. The client has more.
+pub(super) const BY_NAME: [&str; 11] = [
+    "customLogo",
+    CUSTOMIZATION,
+    "defaultAudioPreset",
+    "defaultScreenShareResolution",
+    "defaultWebcamResolution",
+    "disableDarkMode",
+    "enableDynacast",
+    "enableSimulcast",
+    "focusActiveSpeakerWebcam",
+    "stopMicTrackOnMute",
+    "videoCodec",
+];
+
+/// The keys that are there and sound.
+pub(super) fn read(client: &mut Table<'_>) -> Map<String, Value> {
+    let table = client.table("config", SHAPE, DOC);
+    let mut config = Map::new();
+    for (name, node) in &table.keys {
+        let is_variable = matches!(node.value, tree::Value::Variable(_));
+        let name = match by_name(name) {
+            Some(known) if is_variable => known,
+            None if is_variable => {
+                let allowed = format!(
+                    "keys that a variable can have by name are {}; write others in the file, or all in {}",
+                    BY_NAME.join(", "),
+                    "PNM_GATEWAY__CLIENT__CONFIG='{ key = value }'"
+                );
+                table.refuse(
+                    &node.place,
+                    name,
+                    "is not known by name, and variables have no case",
+                    &allowed,
+                );
+                continue;
             }
-            let found = format!("{} is no TOML table", shown(&text));
-            Err(reader.refuse(KEY, found, "write { key = value, … }"))
+            Some(_) | None => name,
+        };
+        if name == SERVER_URL {
+            table.refuse(&node.place, name, "is made of public_origin", "leave it out");
+            continue;
         }
+        let Ok(json) = json(&table, name, node) else {
+            continue;
+        };
+        if name == STATIC_ASSETS_PATH && !is_elsewhere(&json) {
+            let allowed = "leave it out, or write the address of a copy elsewhere, such as https://cdn.example.org/assets";
+            table.refuse(&node.place, name, "is made of client.mount", allowed);
+            continue;
+        }
+        config.insert(name.to_owned(), json);
     }
+    config
 }
 
-/// `in_file`: do the spans say lines of the file?
-fn object(
-    reader: &mut Reader<'_>,
-    path: &str,
-    table: &DeTable<'_>,
-    in_file: bool,
-) -> Taken<Map<String, Value>> {
-    let members: Vec<Taken<(String, Value)>> = table
-        .iter()
-        .map(|(name, value)| {
-            let member = format!("{path}.{name}");
-            if path == KEY && name.get_ref() == SERVER_URL {
-                let why = "is made of public_origin";
-                return Err(reader.refuse_part(KEY, name, in_file, &member, why, "leave it out"));
-            }
-            let json = json(reader, &member, value, in_file)?;
-            if path == KEY && name.get_ref() == STATIC_ASSETS_PATH && !is_elsewhere(&json) {
-                let why = "is made of client.mount";
-                let allowed = "leave it out, or write the address of a copy elsewhere, such as https://cdn.example.org/assets";
-                return Err(reader.refuse_part(KEY, name, in_file, &member, why, allowed));
-            }
-            Ok((name.get_ref().to_string(), json))
-        })
-        .collect();
-    members.into_iter().collect()
+fn by_name(name: &str) -> Option<&'static str> {
+    let all = BY_NAME.into_iter().chain([SERVER_URL, STATIC_ASSETS_PATH]);
+    all.into_iter().find(|known| known.eq_ignore_ascii_case(name))
 }
 
-fn json(reader: &mut Reader<'_>, path: &str, value: &Spanned<DeValue<'_>>, in_file: bool) -> Taken<Value> {
-    let (found, allowed) = match value.get_ref() {
-        DeValue::String(text) => return Ok(Value::String(text.to_string())),
-        DeValue::Boolean(flag) => return Ok(Value::Bool(*flag)),
-        DeValue::Table(table) => return object(reader, path, table, in_file).map(Value::Object),
-        DeValue::Array(array) => {
-            let items: Vec<Taken<Value>> = array
+/// `path` is where the value stands below `client.config`.
+fn json(table: &Table<'_>, path: &str, node: &Node) -> Taken<Value> {
+    let (found, allowed) = match &node.value {
+        tree::Value::String(text) => return Ok(Value::String(text.clone())),
+        tree::Value::Boolean(flag) => return Ok(Value::Bool(*flag)),
+        tree::Value::Table(keys) => {
+            let members: Vec<Taken<(String, Value)>> = keys
                 .iter()
-                .map(|item| json(reader, path, item, in_file))
+                .map(|(name, node)| Ok((name.clone(), json(table, &format!("{path}.{name}"), node)?)))
                 .collect();
+            return members.into_iter().collect::<Taken<_>>().map(Value::Object);
+        }
+        tree::Value::Array(items) => {
+            let items: Vec<Taken<Value>> = items.iter().map(|item| json(table, path, item)).collect();
             return items.into_iter().collect::<Taken<_>>().map(Value::Array);
         }
-        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
-            Ok(integer) => return Ok(Value::Number(integer.into())),
-            Err(_) => ("is too large a number", "write a number of 64 bits"),
-        },
-        DeValue::Float(float) => match float.as_str().parse().ok().and_then(Number::from_f64) {
+        // What is no TOML is a text without quotes, as people write variables.
+        tree::Value::Variable(text) => {
+            return match Node::of_variable(text, &node.place) {
+                Some(node) => json(table, path, &node),
+                None => Ok(Value::String(text.clone())),
+            };
+        }
+        tree::Value::Integer {
+            number: Some(integer),
+            ..
+        } => return Ok(Value::Number((*integer).into())),
+        tree::Value::Integer { number: None, .. } => ("is too large a number", "write a number of 64 bits"),
+        tree::Value::Float(float) => match float.parse().ok().and_then(Number::from_f64) {
             Some(number) => return Ok(Value::Number(number)),
             None => ("is no number in JSON", "write a finite number"),
         },
-        DeValue::Datetime(_) => ("is a date, which JSON has not", "write it in quotes"),
+        tree::Value::Datetime(_) => ("is a date, which JSON has not", "write it in quotes"),
     };
-    let found = format!("{} {found}", shown_value(value.get_ref()));
-    Err(reader.refuse_part(KEY, value, in_file, path, &found, allowed))
+    Err(table.refuse(
+        &node.place,
+        path,
+        format!("{} {found}", node.value.shown()),
+        allowed,
+    ))
 }
 
 #[cfg(test)]

@@ -5,19 +5,13 @@
 //!
 //! Not here: what a source may be (`crate::route::CspSource`).
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
-
 use super::{
     kind::shown,
-    reader::{Given, Reader, Taken},
-    source::shown_value,
+    nearest::nearest,
+    reader::{Shape, Table},
+    tree::Node,
 };
 use crate::route::{CspSource, CspSources};
-
-const KEY: &str = "headers.csp_sources";
 
 /// What meetings were seen to need in the client's sources (2.4), beside the policy under which it starts.
 const DEFAULTS: [(&str, &[&str]); 4] = [
@@ -33,88 +27,62 @@ const DEFAULTS: [(&str, &[&str]); 4] = [
     ("connect-src", &["https:", "blob:", "data:"]),
 ];
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Taken<CspSources> {
+const SHAPE: Shape = Shape {
+    allowed: "write [headers.csp_sources] and directives below it, such as img-src = [\"https:\"]",
+    inline: "write { img-src = [\"https:\"], … }",
+};
+
+const DOC: &str = "Sources that the content security policy of the client's page has beside those without which the client does \
+    not run: a list for each directive, in a table of its own. A list takes the place of that one default. A source is \
+    `https://HOST`, also with `*.` before it and a path behind, `wss://HOST`, a scheme such as `https:`, or a keyword such as \
+    `'unsafe-eval'`. Danger: whoever can put a script on a host of `script-src` can act as any participant.";
+
+const ALLOWED: &str =
+    "write https://HOST, wss://HOST, https:, wss:, blob:, data: or a keyword such as 'unsafe-eval'";
+
+/// The directives with the lists that are sound; the defaults of all others.
+pub(super) fn read(headers: &mut Table<'_>) -> CspSources {
     let mut sources = CspSources::default();
     for (directive, list) in DEFAULTS {
         let list = list.iter().filter_map(|text| CspSource::parse(text).ok());
         sources.set(directive, list.collect());
     }
-    match reader.take(KEY) {
-        None => Ok(sources),
-        Some(Given::File(DeValue::Table(table))) => fill(reader, sources, &table, true),
-        Some(Given::File(value)) => {
-            let found = format!("{} is no table", shown_value(&value));
-            let allowed =
-                "write [headers.csp_sources] and directives below it, such as img-src = [\"https:\"]";
-            Err(reader.refuse(KEY, found, allowed))
-        }
-        Some(Given::Variable(text)) if text.trim().is_empty() => Ok(sources),
-        Some(Given::Variable(text)) => {
-            if let Ok(DeValue::Table(table)) = DeValue::parse(text.trim()).map(Spanned::into_inner) {
-                return fill(reader, sources, &table, false);
-            }
-            let found = format!("{} is no TOML table", shown(&text));
-            Err(reader.refuse(KEY, found, "write { img-src = [\"https:\"], … }"))
-        }
-    }
-}
-
-/// `in_file`: do the spans say lines of the file?
-fn fill(
-    reader: &mut Reader<'_>,
-    mut sources: CspSources,
-    table: &DeTable<'_>,
-    in_file: bool,
-) -> Taken<CspSources> {
-    let mut all = Ok(());
-    for (name, value) in table {
-        let directive = name.get_ref();
-        let path = format!("{KEY}.{directive}");
-        if CspSources::directives().all(|known| known != directive.as_ref()) {
-            let known: Vec<_> = CspSources::directives().collect();
-            let (found, allowed) = (
-                "is no directive with sources",
-                format!("write {}", known.join(", ")),
-            );
-            all = Err(reader.refuse_part(KEY, name, in_file, &path, found, &allowed));
-            continue;
-        }
-        match list(reader, &path, value, in_file) {
-            Ok(list) => drop(sources.set(directive, list)),
-            Err(told) => all = Err(told),
-        }
-    }
-    all.map(|()| sources)
-}
-
-fn list(
-    reader: &mut Reader<'_>,
-    path: &str,
-    value: &Spanned<DeValue<'_>>,
-    in_file: bool,
-) -> Taken<Vec<CspSource>> {
-    let DeValue::Array(array) = value.get_ref() else {
-        let found = format!("{} is no list", shown_value(value.get_ref()));
-        let allowed = "write a list: [\"…\", \"…\"], or [] for none";
-        return Err(reader.refuse_part(KEY, value, in_file, path, &found, allowed));
-    };
-    // Every item is judged, so that all that are wrong are told.
-    let judged: Vec<Taken<CspSource>> = array
-        .iter()
-        .map(|item| {
-            let allowed = "write https://HOST, wss://HOST, https:, wss:, blob:, data: or a keyword such as 'unsafe-eval'";
-            let found = if let DeValue::String(text) = item.get_ref() {
-                match CspSource::parse(text) {
-                    Ok(source) => return Ok(source),
-                    Err(why) => format!("{} {why}", shown(text)),
-                }
-            } else {
-                format!("{} is no string", shown_value(item.get_ref()))
-            };
-            Err(reader.refuse_part(KEY, item, in_file, path, &found, allowed))
+    let mut table = headers.table("csp_sources", SHAPE, DOC);
+    // A name of a variable has no hyphen.
+    table.keys = std::mem::take(&mut table.keys)
+        .into_iter()
+        .map(|(name, node)| match node.place.variable() {
+            Some(_) => (name.replace('_', "-"), node),
+            None => (name, node),
         })
         .collect();
-    judged.into_iter().collect()
+    for directive in CspSources::directives() {
+        let default = DEFAULTS.iter().find(|(known, _)| *known == directive);
+        let default = default.map_or("[]".to_owned(), |(_, list)| format!("{list:?}"));
+        if let Some(node) = table.take(directive, Some(default), ALLOWED, "") {
+            let items = table.items(directive, node);
+            let judged = items.iter().filter_map(|item| source(&table, directive, item));
+            sources.set(directive, judged.collect());
+        }
+    }
+    for (directive, node) in &table.keys {
+        let known: Vec<_> = CspSources::directives().collect();
+        let near = nearest(directive, known.iter().copied());
+        let near = near.map_or_else(String::new, |near| format!("perhaps {near} is meant: "));
+        let allowed = format!("{near}write {}", known.join(", "));
+        table.refuse(&node.place, directive, "is no directive with sources", &allowed);
+    }
+    sources
+}
+
+fn source(table: &Table<'_>, directive: &str, item: &Node) -> Option<CspSource> {
+    let found = match item.value.text(false).map(|text| (text, CspSource::parse(text))) {
+        Some((_, Ok(source))) => return Some(source),
+        Some((text, Err(why))) => format!("{} {why}", shown(text)),
+        None => format!("{} is no string", item.value.shown()),
+    };
+    table.refuse(&item.place, directive, found, ALLOWED);
+    None
 }
 
 #[cfg(test)]

@@ -4,109 +4,105 @@
 
 use std::collections::BTreeMap;
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
-
 use super::{
     kind::shown,
-    problem::Problem,
-    reader::{Reader, Taken, Told},
-    source::{shown_value, text_of},
+    nearest::nearest,
+    reader::Table,
+    tree::{Keys, Node, Value},
 };
 use crate::design::{Design, Entry, Field, Rule};
 
-const KEY: &str = "designs";
+const NAMES: &str = "write [designs.NAME] in the file";
 
-/// All of them, by name.
-pub(super) fn read(reader: &mut Reader<'_>) -> Taken<BTreeMap<String, Design>> {
-    if reader.take(KEY).is_some() {
-        return Err(reader.refuse(KEY, "is no table of designs", "write [designs.NAME] in the file"));
-    }
-    let tables = reader.section(KEY);
-    let designs: Vec<Taken<(String, Design)>> = tables
-        .into_iter()
-        .map(|(name, entry)| {
-            let mut table = Table {
-                key: format!("{KEY}.{name}"),
-                reader,
-                line: entry.line,
-            };
-            Ok((name.clone(), table.design(&name, &entry.value)?))
-        })
-        .collect();
-    designs.into_iter().collect()
+const DOC: &str = "A design of your own, with the keys of `custom_design`; a link names it with `&design=NAME` and stays short. \
+    A table for each. Its hosts are not held to `design.css_hosts` and `design.image_hosts`, and are opened in the policy of \
+    pages. A key that the client does not know is an error.";
+
+/// Those that are sound, by name.
+pub(super) fn read(root: &mut Table<'_>) -> BTreeMap<String, Design> {
+    let Some(node) = root.take(
+        "designs",
+        None,
+        "[designs.NAME] and keys of custom_design below it",
+        DOC,
+    ) else {
+        return BTreeMap::new();
+    };
+    let node = node.expanded();
+    let Value::Table(tables) = node.value else {
+        root.refuse(&node.place, "designs", "is no table of designs", NAMES);
+        return BTreeMap::new();
+    };
+    let designs = root.below("designs", String::new(), node.place, Keys::new());
+    let design = |(name, node): (String, Node)| {
+        let node = node.expanded();
+        Some((name.clone(), design(&designs, &name, node)?))
+    };
+    tables.into_iter().filter_map(design).collect()
 }
 
-/// One design's table.
-struct Table<'r, 'i> {
-    reader: &'r mut Reader<'i>,
-    key: String,
-    line: usize,
-}
-
-impl Table<'_, '_> {
-    fn design(&mut self, name: &str, value: &DeValue<'_>) -> Taken<Design> {
-        if !is_name(name) {
-            let allowed = "write a short name of letters, digits, - and _, as links have it";
-            return Err(self.refuse(
-                self.line,
-                "",
-                format!("{} is no short name", shown(name)),
-                allowed,
-            ));
-        }
-        let DeValue::Table(keys) = value else {
-            let found = format!("{} is no table", shown_value(value));
-            return Err(self.refuse(self.line, "", found, "write [designs.NAME]"));
-        };
-        Design::of(self.entries(keys)?).map_err(|rule| {
-            let allowed = "write some keys of custom_design, of ordinary length";
-            self.refuse(self.line, "", rule.to_string(), allowed)
-        })
+fn design(designs: &Table<'_>, name: &str, node: Node) -> Option<Design> {
+    let place = node.place;
+    if !is_name(name) {
+        let allowed = "write a short name of letters, digits, - and _, as links have it";
+        designs.refuse(&place, name, format!("{} is no short name", shown(name)), allowed);
+        return None;
     }
-
-    fn entries(&mut self, keys: &DeTable<'_>) -> Taken<Vec<Entry>> {
-        let entries: Vec<Taken<Entry>> = keys
-            .iter()
-            .map(|(key, value)| self.entry(key.get_ref(), value))
-            .collect();
-        entries.into_iter().collect()
-    }
-
-    fn entry(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Taken<Entry> {
-        let line = self.reader.line_at(value);
-        let Some(text) = text_of(value.get_ref(), false) else {
-            let found = format!("{} is no string", shown_value(value.get_ref()));
-            return Err(self.refuse(line, key, found, "write it in quotes"));
-        };
-        Entry::new(key, &text).map_err(|rule| {
-            if rule == Rule::UnknownKey {
-                let known: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
-                let allowed = format!("a design has {}", known.join(", "));
-                return self.refuse(line, key, rule.to_string(), &allowed);
+    let Value::Table(keys) = node.value else {
+        let found = format!("{} is no table", node.value.shown());
+        designs.refuse(&place, name, found, "write [designs.NAME]");
+        return None;
+    };
+    let mut table = designs.below(name, format!("[designs.{name}]"), place.clone(), keys);
+    let mut entries = Vec::new();
+    let mut all_sound = true;
+    // In the order of their names, as the file's tables are.
+    let mut fields: Vec<&Field> = Field::ALL.iter().collect();
+    fields.sort_by_key(|field| field.name());
+    for field in fields {
+        if let Some(node) = table.take(field.name(), None, "", "") {
+            match entry(&table, field.name(), &node) {
+                Some(entry) => entries.push(entry),
+                None => all_sound = false,
             }
-            let words = Field::named(key).map(Field::words).unwrap_or_default();
-            let allowed = if key.ends_with("_color") {
-                "write a CSS colour, such as #004d90".to_owned()
-            } else if words.is_empty() {
-                "write an address, such as https://cdn.example.org/logo.png".to_owned()
-            } else {
-                format!("write {}", words.join(", "))
-            };
-            self.refuse(line, key, format!("{} {rule}", shown(&text)), &allowed)
-        })
+        }
     }
+    for (key, node) in std::mem::take(&mut table.keys) {
+        let known: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+        let near = nearest(&key, known.iter().copied());
+        let near = near.map_or_else(String::new, |near| format!("perhaps {near} is meant: "));
+        let allowed = format!("{near}a design has {}", known.join(", "));
+        table.refuse(&node.place, &key, Rule::UnknownKey.to_string(), &allowed);
+        all_sound = false;
+    }
+    if !all_sound {
+        return None;
+    }
+    let design = Design::of(entries).map_err(|rule| {
+        let allowed = "write some keys of custom_design, of ordinary length";
+        designs.refuse(&place, name, rule.to_string(), allowed)
+    });
+    design.ok()
+}
 
-    fn refuse(&mut self, line: usize, key: &str, found: String, allowed: &str) -> Told {
-        let place = self.reader.source.place(Some(line));
-        let key = match key {
-            "" => self.key.clone(),
-            key => format!("{}.{key}", self.key),
+fn entry(table: &Table<'_>, key: &str, node: &Node) -> Option<Entry> {
+    let Some(text) = node.value.text(false) else {
+        let found = format!("{} is no string", node.value.shown());
+        table.refuse(&node.place, key, found, "write it in quotes");
+        return None;
+    };
+    let entry = Entry::new(key, text).map_err(|rule| {
+        let words = Field::named(key).map(Field::words).unwrap_or_default();
+        let allowed = if key.ends_with("_color") {
+            "write a CSS colour, such as #004d90".to_owned()
+        } else if words.is_empty() {
+            "write an address, such as https://cdn.example.org/logo.png".to_owned()
+        } else {
+            format!("write {}", words.join(", "))
         };
-        self.reader.tell(Problem::at(place, key, found, allowed))
-    }
+        table.refuse(&node.place, key, format!("{} {rule}", shown(text)), &allowed)
+    });
+    entry.ok()
 }
 
 /// It stands in links as it is.

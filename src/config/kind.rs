@@ -2,7 +2,7 @@
 //!
 //! A kind judges text alone. Where the text stands, and how the refusal is shown, is `super::reader`'s.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, fmt::Write as _, path::PathBuf};
 
 use super::words::Word;
 
@@ -52,6 +52,15 @@ impl<T> Kind<T> {
         self
     }
 }
+
+/// A path of this machine; whether something is there is judged elsewhere.
+pub(super) const PATH: Kind<PathBuf> = Kind::new("write a path", |text| {
+    if text.is_empty() {
+        Err(Refusal::new("is no path"))
+    } else {
+        Ok(text.into())
+    }
+});
 
 /// One of a few words.
 pub(super) fn word<W: Word>() -> Kind<W> {

@@ -4,7 +4,9 @@
 //! | --- | --- |
 //! | `shape` | what a sound configuration looks like |
 //! | `sections` | every key with its default and its kind; `rules` between them |
-//! | `source`, `reader`, `unknown` | the file as TOML; taking keys out of it and the environment; what is left |
+//! | `tree`, `syntax` | the file and the environment as one tree; text that is no TOML |
+//! | `reader`, `unknown` | reading tables of any depth; what is left |
+//! | `rows`, `reference` | every key as data; `docs/configuration.md` |
 //! | `kind`, `words`, `units`, `address`, `mount` | what a value may be |
 //! | `secrets`, `callers`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
 //! | `plan` | from sections to the settings of every module, with what the modules find wrong |
@@ -25,12 +27,15 @@ mod nearest;
 mod plan;
 mod problem;
 mod reader;
+mod reference;
+mod rows;
 mod rules;
 mod secrets;
 mod sections;
 mod shape;
-mod source;
 mod store;
+mod syntax;
+mod tree;
 mod units;
 mod unknown;
 mod words;
@@ -40,19 +45,17 @@ mod tests;
 
 use std::path::Path;
 
+use self::reader::{Findings, NO_FILE, Table};
 pub use self::{
     plan::{Keys, NoPlan, NotListening, Plan, UpstreamsPlan},
     problem::{Place, Problem, Problems},
-    reader::PREFIX,
+    reference::{reference, rows},
+    rows::{PREFIX, Row},
     shape::{
         Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, PlugNmeet, PublicOrigin,
         Session, Sizes, Timeouts, Tls, Trust, Upstreams,
     },
     words::Exposed,
-};
-use self::{
-    reader::{NO_FILE, Reader},
-    rules::Facts,
 };
 
 /// A megabyte of configuration is another file by mistake.
@@ -60,10 +63,15 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 impl Config {
     /// From a file, or from the defaults alone; `variables` are those of the environment that begin with
-    /// `PNM_GATEWAY__`.
+    /// `PNM_GATEWAY`.
     pub fn load(file: Option<&Path>, variables: &[(String, String)]) -> Result<Self, Problems> {
+        Self::draft(file, variables)?.sound()
+    }
+
+    /// As `load`, for a plan: where a value is refused stands its default, and `Plan::of` tells all that is wrong.
+    pub fn draft(file: Option<&Path>, variables: &[(String, String)]) -> Result<Self, Problems> {
         let Some(file) = file else {
-            return Self::parse("", NO_FILE, variables);
+            return Self::draft_of("", NO_FILE, variables);
         };
         let name = file.display().to_string();
         let unreadable = |why: String| {
@@ -76,18 +84,54 @@ impl Config {
         };
         let bytes = files::read(file, MAX_FILE_BYTES).map_err(|error| unreadable(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".into()))?;
-        Self::parse(&text, &name, variables)
+        Self::draft_of(&text, &name, variables)
     }
 
     /// From TOML; `file` is what problems call it. Files that it names are read.
     pub fn parse(text: &str, file: &str, variables: &[(String, String)]) -> Result<Self, Problems> {
-        let mut reader = Reader::new(text, file, variables)?;
-        let mut facts = Facts::default();
-        let config = sections::config(&mut reader, &mut facts);
-        rules::check(&mut reader, &facts);
-        let (mut config, places) = reader.finish(config)?;
-        config.places = places;
-        Ok(config)
+        Self::draft_of(text, file, variables)?.sound()
+    }
+
+    fn draft_of(text: &str, file: &str, variables: &[(String, String)]) -> Result<Self, Problems> {
+        let mut keys = tree::parse(text, file)?;
+        let homeless = tree::put_variables(&mut keys, variables);
+        let found = Findings::new(file);
+        let config = Table::root(&found, keys).read(sections::config);
+        if let Ok(config) = &config {
+            rules::check(config, &found);
+        }
+        unknown::tell(&found, homeless);
+        let refused = found.in_order();
+        match config {
+            Ok(config) => Ok(Self {
+                refused,
+                warnings: found.warnings.into_inner(),
+                places: found.places.into_inner(),
+                ..config
+            }),
+            Err(reader::Told) => Err(Problems(refused)),
+        }
+    }
+
+    /// Only if all that was written is.
+    pub fn sound(self) -> Result<Self, Problems> {
+        if self.refused.is_empty() {
+            Ok(self)
+        } else {
+            Err(Problems(self.refused))
+        }
+    }
+
+    /// Is all that was written sound?
+    pub fn is_sound(&self) -> bool {
+        self.refused.is_empty()
+    }
+
+    /// Was one of these keys refused? What hangs on it is not worth a look then.
+    fn is_refused(&self, keys: &[&str]) -> bool {
+        self.refused
+            .iter()
+            .any(|problem| keys.contains(&problem.key.as_str()))
     }
 
     /// A problem that only a room could find, at the place of the key's value.

@@ -19,8 +19,26 @@ pub struct Place {
     pub line: Option<usize>,
 }
 
+/// Before the name of a variable.
+const ENVIRONMENT: &str = "environment: ";
+
+impl Place {
+    /// A variable.
+    pub(super) fn of_variable(name: &str) -> Self {
+        Self {
+            file: format!("{ENVIRONMENT}{name}"),
+            line: None,
+        }
+    }
+
+    /// The variable, if it is one.
+    pub(super) fn variable(&self) -> Option<&str> {
+        self.file.strip_prefix(ENVIRONMENT)
+    }
+}
+
 /// The place of every key that has been read.
-pub(super) type Places = BTreeMap<&'static str, Place>;
+pub(super) type Places = BTreeMap<String, Place>;
 
 /// One thing that keeps the gateway from starting.
 #[derive(Clone, Debug, PartialEq, Eq)]

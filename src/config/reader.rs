@@ -1,290 +1,404 @@
-//! Takes one key after another out of the file and the environment, and tells all that is wrong on the way.
+//! Reads tables of any depth, key by key, and tells all that is wrong on the way.
 //!
-//! A variable `PNM_GATEWAY__SECTION__KEY` wins over the file. Whatever nobody has taken at the end is unknown, and is a
-//! problem too (`super::unknown`).
+//! A value that is refused is told, and leaves its default: so the rest is looked at too, by the modules as well. What
+//! nobody has read at the end of a table is unknown, and is a problem (`super::unknown`). Each key that is asked for leaves a
+//! row (`super::rows`), from which the documentation is made.
 //!
-//! Not here: what a key may hold (`super::kind`), which keys there are (`super::sections`).
+//! Not here: what a key may hold (`super::kind`), which keys there are (`super::sections`), secrets (`super::secrets`).
 
-use std::collections::BTreeMap;
-
-use toml::{Spanned, de::DeValue};
+use std::cell::RefCell;
 
 use super::{
     kind::{Kind, Refusal, shown},
-    problem::{Place, Places, Problem, Problems},
-    source::{Entry, Source, shown_value, text_of},
-    unknown,
+    problem::{Place, Places, Problem},
+    rows::Row,
+    tree::{Keys, Node, Value},
 };
 
-/// What a value of the configuration is worth: itself, or a problem that has been told already.
+/// A value, or a problem that has been told already.
 pub(super) type Taken<T> = Result<T, Told>;
 
 /// The problem is in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told;
 
-/// What all our variables begin with.
-pub const PREFIX: &str = "PNM_GATEWAY__";
-
 /// What stands in for a file when there is none.
 pub(super) const NO_FILE: &str = "built-in defaults";
 
-/// The file and the environment, less what has been taken.
-pub(super) struct Reader<'i> {
-    pub(super) source: Source<'i>,
-    pub(super) variables: BTreeMap<String, String>,
-    /// Every key that has been asked for.
-    pub(super) known: Vec<&'static str>,
-    places: Places,
-    problems: Vec<Problem>,
+/// What has been found out; shared by all tables of a configuration.
+pub(super) struct Findings {
+    file: String,
+    pub(super) problems: RefCell<Vec<Problem>>,
+    pub(super) warnings: RefCell<Vec<String>>,
+    pub(super) places: RefCell<Places>,
+    pub(super) rows: RefCell<Vec<Row>>,
+    pub(super) unknown: RefCell<Vec<Unknown>>,
 }
 
-/// A key's value as it was given.
-pub(super) enum Given<'i> {
-    File(DeValue<'i>),
-    Variable(String),
+/// A key that nobody has read.
+pub(super) struct Unknown {
+    /// The path of its table; empty for the file as a whole.
+    pub(super) table: String,
+    /// How the table is written.
+    pub(super) heading: String,
+    pub(super) name: String,
+    pub(super) node: Node,
 }
 
-impl<'i> Reader<'i> {
-    pub(super) fn new(
-        text: &'i str,
-        file: &'i str,
-        variables: &[(String, String)],
-    ) -> Result<Self, Problems> {
-        Ok(Self {
-            source: Source::new(text, file)?,
-            variables: variables.iter().cloned().collect(),
-            known: Vec::new(),
-            places: Places::new(),
-            problems: Vec::new(),
+/// A table less what has been read.
+pub(super) struct Table<'f> {
+    pub(super) found: &'f Findings,
+    pub(super) path: String,
+    heading: String,
+    pub(super) place: Place,
+    pub(super) keys: Keys,
+}
+
+/// How a table is written, in words for whoever wrote something else.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    /// In the file, after "…; ".
+    pub(super) allowed: &'static str,
+    /// In a variable.
+    pub(super) inline: &'static str,
+}
+
+impl Findings {
+    pub(super) fn new(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+            places: RefCell::default(),
+            rows: RefCell::default(),
+            unknown: RefCell::default(),
+        }
+    }
+
+    /// Tells a problem.
+    pub(super) fn tell(&self, problem: Problem) -> Told {
+        self.problems.borrow_mut().push(problem);
+        Told
+    }
+
+    /// Tells a problem of a key's value.
+    pub(super) fn refuse(&self, key: &str, found: impl Into<String>, allowed: impl Into<String>) -> Told {
+        self.tell(Problem::at(self.place(key), key, found, allowed))
+    }
+
+    /// Warns of something.
+    pub(super) fn warn(&self, warning: String) {
+        self.warnings.borrow_mut().push(warning);
+    }
+
+    /// Has a problem with this key been told?
+    pub(super) fn is_refused(&self, key: &str) -> bool {
+        self.problems.borrow().iter().any(|problem| problem.key == key)
+    }
+
+    /// Where the value of a key stands.
+    pub(super) fn place(&self, key: &str) -> Place {
+        let place = self.places.borrow().get(key).cloned();
+        place.unwrap_or_else(|| Place {
+            file: self.file.clone(),
+            line: None,
         })
     }
 
+    /// All problems in the order of the file, then those of the environment.
+    pub(super) fn in_order(&self) -> Vec<Problem> {
+        let mut problems = self.problems.borrow().clone();
+        problems.sort_by_key(|problem| (problem.file != self.file, problem.line));
+        problems
+    }
+}
+
+impl<'f> Table<'f> {
+    /// The file as a whole.
+    pub(super) fn root(found: &'f Findings, keys: Keys) -> Self {
+        Self {
+            found,
+            path: String::new(),
+            heading: String::new(),
+            place: found.place(""),
+            keys,
+        }
+    }
+
     /// A text; without one, the default, which is written as it would be in the file.
-    pub(super) fn text<T>(&mut self, key: &'static str, default: &str, kind: &Kind<T>) -> Taken<T> {
-        self.judged(key, default, kind, kind.parse, "")
+    pub(super) fn text<T>(
+        &mut self,
+        name: &str,
+        default: &str,
+        kind: &Kind<T>,
+        doc: &'static str,
+    ) -> Taken<T> {
+        self.judged(name, default, kind, kind.parse, "", doc)
     }
 
     /// As `text`; empty for none.
     pub(super) fn optional<T>(
         &mut self,
-        key: &'static str,
+        name: &str,
         default: &str,
         kind: &Kind<T>,
+        doc: &'static str,
     ) -> Taken<Option<T>> {
         let parse = |text: &str| (!text.is_empty()).then(|| (kind.parse)(text)).transpose();
-        self.judged(key, default, kind, parse, ", or \"\" for none")
+        self.judged(name, default, kind, parse, ", or \"\" for none", doc)
+    }
+
+    /// A text that has to be there; only of such a value a refusal leaves nothing.
+    pub(super) fn required<T>(&mut self, name: &str, kind: &Kind<T>, doc: &'static str) -> Taken<T> {
+        match self.take(name, None, &kind.allowed, doc) {
+            Some(node) => self.parsed(name, &node, kind.integers, &kind.allowed, kind.parse),
+            None => Err(self.lacks(name, &kind.allowed)),
+        }
+    }
+
+    /// Tells that a key is missing.
+    pub(super) fn lacks(&self, name: &str, allowed: &str) -> Told {
+        self.refuse(&self.place, name, "is missing", allowed)
     }
 
     fn judged<T, U>(
         &mut self,
-        key: &'static str,
+        name: &str,
         default: &str,
         kind: &Kind<T>,
         parse: impl Fn(&str) -> Result<U, Refusal>,
         or_else: &str,
+        doc: &'static str,
     ) -> Taken<U> {
         let allowed = format!("{}{or_else}", kind.allowed);
-        let text = match self.take(key) {
-            None => default.to_owned(),
-            Some(Given::Variable(text)) => text,
-            Some(Given::File(value)) => match text_of(&value, kind.integers) {
-                Some(text) => text,
-                None => {
-                    return Err(self.refuse(key, format!("{} is no string", shown_value(&value)), allowed));
-                }
-            },
-        };
-        parse(&text).map_err(|refusal| {
-            let allowed = refusal.allowed.map_or(allowed, str::to_owned);
-            self.refuse(key, format!("{} {}", shown(&text), refusal.why), allowed)
+        if let Some(node) = self.take(name, Some(format!("{default:?}")), &allowed, doc)
+            && let Ok(value) = self.parsed(name, &node, kind.integers, &allowed, &parse)
+        {
+            return Ok(value);
+        }
+        parse(default).map_err(|refusal| {
+            let found = format!("{} {}", shown(default), refusal.why);
+            self.refuse(&self.place, name, found, &allowed)
         })
     }
 
-    /// A list of texts; in a variable a TOML array, or the texts with commas between them.
-    pub(super) fn list<T>(&mut self, key: &'static str, default: &[&str], kind: &Kind<T>) -> Taken<Vec<T>> {
-        let items = match self.take(key) {
-            None => default.iter().map(|&text| (None, Ok(text.to_owned()))).collect(),
-            Some(Given::File(value)) => self.items(key, &value)?,
-            Some(Given::Variable(text)) if text.trim_start().starts_with('[') => {
-                let Ok(value) = DeValue::parse(text.trim()) else {
-                    let found = format!("{} is no TOML array", shown(&text));
-                    return Err(self.refuse(
-                        key,
-                        found,
-                        "write [\"…\", \"…\"], or texts with commas between them",
-                    ));
-                };
-                let mut items = self.items(key, value.get_ref())?;
-                for (line, _) in &mut items {
-                    *line = None;
-                }
-                items
-            }
-            Some(Given::Variable(text)) if text.trim().is_empty() => Vec::new(),
-            Some(Given::Variable(text)) => text
-                .split(',')
-                .map(|text| (None, Ok(text.trim().to_owned())))
-                .collect(),
+    /// What a text says.
+    pub(super) fn parsed<U>(
+        &self,
+        name: &str,
+        node: &Node,
+        integers: bool,
+        allowed: &str,
+        parse: impl Fn(&str) -> Result<U, Refusal>,
+    ) -> Taken<U> {
+        let Some(text) = node.value.text(integers) else {
+            let found = format!("{} is no string", node.value.shown());
+            return Err(self.refuse(&node.place, name, found, allowed));
         };
-        // Every item is judged, so that all that are wrong are told.
-        let judged: Vec<Taken<T>> = items
-            .into_iter()
-            .map(|(line, text)| {
-                let mut place = self.place(key);
-                place.line = line.or(place.line);
-                let text = text.map_err(|found| {
-                    self.tell(Problem::at(
-                        place.clone(),
-                        key,
-                        format!("{found} is no string"),
-                        &*kind.allowed,
-                    ))
-                })?;
-                (kind.parse)(&text).map_err(|refusal| {
-                    let allowed = refusal.allowed.unwrap_or(&kind.allowed);
-                    let found = format!("{} {}", shown(&text), refusal.why);
-                    self.tell(Problem::at(place, key, found, allowed))
-                })
-            })
-            .collect();
-        judged.into_iter().collect()
+        parse(text).map_err(|refusal| {
+            let found = format!("{} {}", shown(text), refusal.why);
+            self.refuse(&node.place, name, found, refusal.allowed.unwrap_or(allowed))
+        })
     }
 
-    fn items(&mut self, key: &'static str, value: &DeValue<'_>) -> Taken<Vec<Item>> {
-        let DeValue::Array(array) = value else {
-            let found = format!("{} is no list", shown_value(value));
-            return Err(self.refuse(key, found, "write a list: [\"…\", \"…\"], or [] for none"));
+    /// A list of texts; in a variable a TOML array, or the texts with commas between them. Of a list in which one is
+    /// refused the others are left.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &str,
+        default: &[&str],
+        kind: &Kind<T>,
+        doc: &'static str,
+    ) -> Taken<Vec<T>> {
+        let Some(node) = self.take(name, Some(format!("{default:?}")), &kind.allowed, doc) else {
+            let default: Result<Vec<T>, Refusal> = default.iter().map(|text| (kind.parse)(text)).collect();
+            return default.map_err(|refusal| self.refuse(&self.place, name, refusal.why, &kind.allowed));
         };
-        Ok(array
-            .iter()
-            .map(|item| {
-                let line = self.source.line_at(item.span().start);
-                let text = text_of(item.get_ref(), false).ok_or_else(|| shown_value(item.get_ref()));
-                (Some(line), text)
+        let judge = |item: &Node| self.parsed(name, item, false, &kind.allowed, kind.parse).ok();
+        Ok(self.items(name, node).iter().filter_map(judge).collect())
+    }
+
+    /// The items of a list; none after a refusal.
+    pub(super) fn items(&self, name: &str, node: Node) -> Vec<Node> {
+        let text = match node.value {
+            Value::Array(items) => return items,
+            Value::Variable(text) => text,
+            other @ (Value::String(_)
+            | Value::Integer { .. }
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Table(_)) => {
+                let found = format!("{} is no list", other.shown());
+                let allowed = "write a list: [\"…\", \"…\"], or [] for none";
+                self.refuse(&node.place, name, found, allowed);
+                return Vec::new();
+            }
+        };
+        if text.trim_start().starts_with('[') {
+            if let Some(Node {
+                value: Value::Array(items),
+                ..
+            }) = Node::of_variable(&text, &node.place)
+            {
+                return items;
+            }
+            let found = format!("{} is no TOML array", shown(&text));
+            let allowed = "write [\"…\", \"…\"], or texts with commas between them";
+            self.refuse(&node.place, name, found, allowed);
+            return Vec::new();
+        }
+        let texts = text.split(',').filter(|_| !text.trim().is_empty());
+        texts
+            .map(|text| Node {
+                place: node.place.clone(),
+                value: Value::Variable(text.trim().to_owned()),
             })
-            .collect())
+            .collect()
     }
 
     /// Yes or no.
-    pub(super) fn flag(&mut self, key: &'static str, default: bool) -> Taken<bool> {
-        self.flag_or(key, default, "write true or false")
+    pub(super) fn flag(&mut self, name: &str, default: bool, doc: &'static str) -> bool {
+        self.flag_or(name, default, "write true or false", doc)
     }
 
     /// As `flag`, where more can be said of what to write.
-    pub(super) fn flag_or(&mut self, key: &'static str, default: bool, allowed: &str) -> Taken<bool> {
-        let found = match self.take(key) {
-            None => return Ok(default),
-            Some(Given::File(DeValue::Boolean(flag))) => return Ok(flag),
-            Some(Given::File(value)) => shown_value(&value),
-            Some(Given::Variable(text)) => match text.as_str() {
-                "true" => return Ok(true),
-                "false" => return Ok(false),
-                _ => shown(&text),
-            },
+    pub(super) fn flag_or(&mut self, name: &str, default: bool, allowed: &str, doc: &'static str) -> bool {
+        let Some(node) = self.take(name, Some(default.to_string()), allowed, doc) else {
+            return default;
         };
-        Err(self.refuse(key, format!("{found} is neither true nor false"), allowed))
-    }
-
-    /// A text that no problem shows.
-    pub(super) fn secret(&mut self, key: &'static str, allowed: &str) -> Taken<Option<String>> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Given::Variable(text)) => Ok(Some(text)),
-            Some(Given::File(DeValue::String(text))) => Ok(Some(text.into_owned())),
-            Some(Given::File(value)) => {
-                let found = format!("is no string but {}", value.type_str());
-                Err(self.refuse(key, found, allowed))
+        match (&node.value, node.value.text(false)) {
+            (Value::Boolean(flag), _) => return *flag,
+            (Value::Variable(_), Some("true")) => return true,
+            (Value::Variable(_), Some("false")) => return false,
+            (other, _) => {
+                let found = format!("{} is neither true nor false", other.shown());
+                self.refuse(&node.place, name, found, allowed);
             }
         }
+        default
     }
 
-    /// Whatever stands at a key.
-    pub(super) fn take(&mut self, key: &'static str) -> Option<Given<'i>> {
-        self.known.push(key);
-        let entry = self.source.take(key);
-        let name = variable(key);
-        if let Some(text) = self.variables.remove(&name) {
-            let place = Place {
-                file: format!("environment: {name}"),
-                line: None,
-            };
-            self.places.insert(key, place);
-            return Some(Given::Variable(text));
+    /// A section of the file: a table at a name. `read` reads all of it.
+    pub(super) fn section<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Taken<T>) -> Taken<T> {
+        let keys = match self.keys.remove(name).map(|node| (node.place, node.value)) {
+            None => Keys::new(),
+            Some((place, value)) => {
+                let value = Node {
+                    place: place.clone(),
+                    value,
+                }
+                .expanded()
+                .value;
+                if let Value::Table(keys) = value {
+                    keys
+                } else {
+                    // The value is not shown: it could be a secret that stands one level too high.
+                    let found = format!("is no section but {}", value.type_name());
+                    let allowed = format!("write [{name}] and its keys below it");
+                    self.refuse(&place, name, found, &allowed);
+                    Keys::new()
+                }
+            }
+        };
+        self.below(name, format!("[{name}]"), self.place.clone(), keys)
+            .read(read)
+    }
+
+    /// A table of a section's; empty if there is none, or something else.
+    pub(super) fn table(&mut self, name: &str, shape: Shape, doc: &'static str) -> Self {
+        let node = self.take(name, None, shape.allowed, doc);
+        let (place, keys) = match node {
+            None => (self.place.clone(), Keys::new()),
+            Some(node) => (node.place.clone(), self.keys_of(name, node, shape)),
+        };
+        self.below(name, name.to_owned(), place, keys)
+    }
+
+    fn keys_of(&self, name: &str, node: Node, shape: Shape) -> Keys {
+        let node = node.expanded();
+        match node.value {
+            Value::Table(keys) => return keys,
+            Value::Variable(text) if text.trim().is_empty() => {}
+            Value::Variable(text) => {
+                let found = format!("{} is no TOML table", shown(&text));
+                self.refuse(&node.place, name, found, shape.inline);
+            }
+            other @ (Value::String(_)
+            | Value::Integer { .. }
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)) => {
+                self.refuse(
+                    &node.place,
+                    name,
+                    format!("{} is no table", other.shown()),
+                    shape.allowed,
+                );
+            }
         }
-        let entry = entry?;
-        self.places.insert(key, self.source.place(Some(entry.line)));
-        Some(Given::File(entry.value))
+        Keys::new()
     }
 
-    /// The keys of a section whose names are the operator's own.
-    pub(super) fn section(&mut self, name: &str) -> BTreeMap<String, Entry<'i>> {
-        let section = self.source.sections.remove(name);
-        section.map(|section| section.keys).unwrap_or_default()
+    /// A table below this one.
+    pub(super) fn below(&self, name: &str, heading: String, place: Place, keys: Keys) -> Self {
+        Self {
+            found: self.found,
+            path: self.key(name),
+            heading,
+            place,
+            keys,
+        }
     }
 
-    /// Where the value of a key stands.
-    pub(super) fn place(&self, key: &str) -> Place {
-        let place = self.places.get(key).cloned();
-        place.unwrap_or_else(|| self.source.place(None))
+    /// Reads all of it; what is left is unknown.
+    pub(super) fn read<T>(mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let value = read(&mut self);
+        self.done();
+        value
     }
 
-    /// Is this key's value a variable's?
-    pub(super) fn is_variable(&self, key: &str) -> bool {
-        self.places.get(key).is_some_and(|place| place.line.is_none())
+    /// What is left is unknown.
+    pub(super) fn done(self) {
+        let unknown = self.keys.into_iter().map(|(name, node)| Unknown {
+            table: self.path.clone(),
+            heading: self.heading.clone(),
+            name,
+            node,
+        });
+        self.found.unknown.borrow_mut().extend(unknown);
     }
 
-    /// The line of a part of a value.
-    pub(super) fn line_at<T>(&self, part: &Spanned<T>) -> usize {
-        self.source.line_at(part.span().start)
-    }
-
-    /// Tells a problem of a key's value.
-    pub(super) fn refuse(&mut self, key: &str, found: impl Into<String>, allowed: impl Into<String>) -> Told {
-        self.tell(Problem::at(self.place(key), key, found, allowed))
-    }
-
-    /// Refuses a part of a table that stands under `key`: on its own line if it is in the file, as a variable has none.
-    pub(super) fn refuse_part<T>(
+    /// Whatever stands at a name; a row of it is kept.
+    pub(super) fn take(
         &mut self,
-        key: &str,
-        part: &Spanned<T>,
-        in_file: bool,
-        path: &str,
-        found: &str,
+        name: &str,
+        default: Option<String>,
         allowed: &str,
-    ) -> Told {
-        let mut place = self.place(key);
-        if in_file {
-            place.line = Some(self.line_at(part));
-        }
-        self.tell(Problem::at(place, path, found, allowed))
+        doc: &'static str,
+    ) -> Option<Node> {
+        let key = self.key(name);
+        Row::keep(&mut self.found.rows.borrow_mut(), &key, default, allowed, doc);
+        let node = self.keys.remove(name)?;
+        self.found.places.borrow_mut().insert(key, node.place.clone());
+        Some(node)
     }
 
-    /// Tells a problem.
-    pub(super) fn tell(&mut self, problem: Problem) -> Told {
-        self.problems.push(problem);
-        Told
-    }
-
-    /// The configuration and the places of its values; or all problems in the order of the file, then those of the
-    /// environment.
-    pub(super) fn finish<T>(mut self, config: Taken<T>) -> Result<(T, Places), Problems> {
-        unknown::tell(&mut self);
-        let file = self.source.file;
-        self.problems
-            .sort_by_key(|problem| (problem.file != file, problem.line));
-        match config {
-            Ok(config) if self.problems.is_empty() => Ok((config, self.places)),
-            Ok(_) | Err(Told) => Err(Problems(self.problems)),
+    /// The whole name of a key of this table.
+    pub(super) fn key(&self, name: &str) -> String {
+        match self.path.as_str() {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
         }
     }
-}
 
-/// A list's item: its line in the file, and its text or, of what is none, how it is shown.
-type Item = (Option<usize>, Result<String, String>);
-
-/// The variable of a key.
-pub(super) fn variable(key: &str) -> String {
-    format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
+    /// Tells a problem of a key of this table.
+    pub(super) fn refuse(&self, place: &Place, name: &str, found: impl Into<String>, allowed: &str) -> Told {
+        let key = match name {
+            "" => self.path.clone(),
+            name => self.key(name),
+        };
+        self.found.tell(Problem::at(place.clone(), key, found, allowed))
+    }
 }

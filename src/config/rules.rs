@@ -2,62 +2,90 @@
 //!
 //! A rule is checked only where its values are sound, so that one slip is one problem.
 
-use std::net::SocketAddr;
+use super::{
+    reader::Findings,
+    shape::{Config, Session},
+};
+use crate::issue::Mode;
 
-use super::reader::Reader;
+/// What breaks one, and what to do.
+type Breach = (&'static str, &'static str, &'static str);
 
-/// What the rules ask of the sections; a refused value leaves the side that breaks no rule.
-#[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one side of one rule")]
-pub(super) struct Facts {
-    pub(super) listeners: Vec<(&'static str, SocketAddr)>,
-    pub(super) proxy_protocol: bool,
-    pub(super) no_proxies: bool,
-    pub(super) issuer_is_upstream: bool,
-    pub(super) no_secret: bool,
-    pub(super) no_server: bool,
-    pub(super) login_is_the_client: bool,
+pub(super) fn check(config: &Config, found: &Findings) {
+    let sound = |keys: &[&str]| keys.iter().all(|key| !found.is_refused(key));
+    let upstream = matches!(config.issuer.mode, Mode::Upstream);
+    let no_secret = config.plugnmeet.secret.is_none();
+    let rules: [(bool, Breach); 4] = [
+        (
+            config.listen.proxy_protocol && config.trust.proxies.is_empty() && sound(&["trust.proxies"]),
+            (
+                "listen.proxy_protocol",
+                "true needs to know whose header counts",
+                "write the balancer's network into trust.proxies",
+            ),
+        ),
+        (
+            upstream && no_secret && sound(&["plugnmeet.secret", "plugnmeet.secret_file"]),
+            (
+                "issuer.mode",
+                "\"upstream\" needs the server's secret",
+                "write plugnmeet.secret or plugnmeet.secret_file",
+            ),
+        ),
+        (
+            upstream && config.upstreams.server.is_empty() && sound(&["upstreams.server"]),
+            (
+                "issuer.mode",
+                "\"upstream\" needs a server to ask",
+                "write its address into upstreams.server",
+            ),
+        ),
+        (
+            login_is_the_client(config, &config.session) && sound(&["client.mount"]),
+            (
+                "session.login_url",
+                "leads to the client, and so to itself",
+                "write the address of what hands links out",
+            ),
+        ),
+    ];
+    for (broken, (key, why, allowed)) in rules {
+        if broken {
+            found.refuse(key, why, allowed);
+        }
+    }
+    listeners(config, found);
 }
 
-pub(super) fn check(reader: &mut Reader<'_>, facts: &Facts) {
-    if facts.proxy_protocol && facts.no_proxies {
-        reader.refuse(
-            "listen.proxy_protocol",
-            "true needs to know whose header counts",
-            "write the balancer's network into trust.proxies",
-        );
-    }
-    if facts.issuer_is_upstream && facts.no_secret {
-        reader.refuse(
-            "issuer.mode",
-            "\"upstream\" needs the server's secret",
-            "write plugnmeet.secret or plugnmeet.secret_file",
-        );
-    }
-    if facts.issuer_is_upstream && facts.no_server {
-        reader.refuse(
-            "issuer.mode",
-            "\"upstream\" needs a server to ask",
-            "write its address into upstreams.server",
-        );
-    }
-    if facts.login_is_the_client {
-        reader.refuse(
-            "session.login_url",
-            "leads to the client, and so to itself",
-            "write the address of what hands links out",
-        );
-    }
-    for (nth, (key, addr)) in facts.listeners.iter().enumerate() {
-        let taken = facts.listeners.iter().take(nth).find(|(_, other)| other == addr);
-        if let Some((other, _)) = taken
-            && addr.port() != 0
-        {
-            reader.refuse(
+/// Who is sent there has no session, and would be sent there again.
+fn login_is_the_client(config: &Config, session: &Session) -> bool {
+    let (Some(origin), Some(login)) = (&config.public_origin, &session.login_url) else {
+        return false;
+    };
+    let below = login.path().strip_prefix(config.client.mount.as_str());
+    login.host_str() == Some(&origin.host)
+        && below.is_some_and(|below| matches!(below, "" | "/" | "/index.html") || below.starts_with("/s/"))
+}
+
+fn listeners(config: &Config, found: &Findings) {
+    let all = [
+        ("listen.https", Some(config.listen.https)),
+        ("listen.http", config.listen.http),
+        ("listen.admin", config.listen.admin),
+    ];
+    let sound: Vec<_> = all
+        .into_iter()
+        .filter_map(|(key, addr)| {
+            Some((
                 key,
-                format!("\"{addr}\" is {other}'s already"),
-                "write another port",
-            );
+                addr.filter(|addr| addr.port() != 0 && !found.is_refused(key))?,
+            ))
+        })
+        .collect();
+    for (nth, (key, addr)) in sound.iter().enumerate() {
+        if let Some((other, _)) = sound.iter().take(nth).find(|(_, other)| other == addr) {
+            let why = format!("\"{addr}\" is {other}'s already");
+            found.refuse(key, why, "write another port");
         }
     }
 }

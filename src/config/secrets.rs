@@ -1,6 +1,6 @@
 //! Secrets: written in the configuration, or in a file of their own.
 //!
-//! A variable wins over the file here too, so that `PNM_GATEWAY__PLUGNMEET__SECRET` replaces a `secret_file` of the file
+//! Every secret may stand at a key, or in a file that `KEY_file` names. A variable wins over the file here too, so that `PNM_GATEWAY__PLUGNMEET__SECRET` replaces a `secret_file` of the file
 //! and the other way round; two in one place are refused, as nobody could say which one signs.
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{
     kind::shown,
     problem::Place,
-    reader::{Reader, Taken},
+    reader::{Table, Taken, Told},
 };
 use crate::{
     secret::{self, Secret, SecretFileError},
@@ -18,50 +18,109 @@ use crate::{
 /// Far more than any secret.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-const ALLOWED: &str = "write the server's client_info.secret";
+/// What to write for a secret.
+pub(super) struct SecretKind {
+    /// The secret itself.
+    pub(super) allowed: &'static str,
+    /// The file that holds it.
+    pub(super) file_allowed: &'static str,
+}
 
-const FILE_ALLOWED: &str = "name a readable file that holds the server's client_info.secret";
+/// A secret as it was given.
+pub(super) struct Given {
+    pub(super) text: String,
+    /// The key at which it stands, or its file, and where that is.
+    name: String,
+    place: Place,
+    allowed: &'static str,
+}
 
-/// `plugnmeet.secret` or the content of `plugnmeet.secret_file`; a short one is warned about.
-pub(super) fn plugnmeet(
-    reader: &mut Reader<'_>,
-    warnings: &mut Vec<String>,
-) -> Taken<Option<Secret<String>>> {
-    let (key, file_key) = ("plugnmeet.secret", "plugnmeet.secret_file");
-    let written = reader.secret(key, ALLOWED);
-    let file = reader.secret(file_key, FILE_ALLOWED);
-    let (written, file) = (written?, file?);
-    let (secret, key, allowed) = match (written, file) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) if reader.is_variable(key) == reader.is_variable(file_key) => {
-            return Err(reader.refuse(
-                file_key,
-                "is given beside plugnmeet.secret",
-                "write one of the two",
-            ));
-        }
-        (Some(secret), None) => (secret, key, ALLOWED),
-        (Some(secret), Some(_)) if reader.is_variable(key) => (secret, key, ALLOWED),
-        (_, Some(file)) => match of_file(&file) {
-            Ok(found) => {
-                let place = reader.place(file_key);
-                warnings.extend(found.exposed.map(|what| warning(&place, file_key, &what)));
-                (found.secret, file_key, FILE_ALLOWED)
-            }
-            Err(why) => {
-                return Err(reader.refuse(file_key, why.found, why.allowed.unwrap_or(FILE_ALLOWED)));
-            }
-        },
-    };
-    if secret.trim().is_empty() {
-        return Err(reader.refuse(key, KeyProblem::EmptySecret.to_string(), allowed));
+impl Given {
+    /// Tells what is wrong with it, at its key.
+    pub(super) fn refuse(&self, table: &Table<'_>, found: String) -> Told {
+        table.refuse(&self.place, &self.name, found, self.allowed)
     }
-    warnings.extend(short(&reader.place(key), key, &secret));
-    Ok(Some(Secret::new(secret)))
+}
+
+/// What signs: not empty; a short one is warned about.
+pub(super) fn signing(
+    table: &mut Table<'_>,
+    name: &str,
+    kind: &SecretKind,
+    doc: &'static str,
+) -> Taken<Option<Secret<String>>> {
+    let Some(given) = read(table, name, kind, doc)? else {
+        return Ok(None);
+    };
+    if given.text.trim().is_empty() {
+        return Err(given.refuse(table, KeyProblem::EmptySecret.to_string()));
+    }
+    let short = short(&given.place, &table.key(&given.name), &given.text);
+    if let Some(warning) = short {
+        table.found.warn(warning);
+    }
+    Ok(Some(Secret::new(given.text)))
+}
+
+/// The secret at a key, or of the file at `KEY_file`. A variable wins over the file; two in one place are refused.
+pub(super) fn read(
+    table: &mut Table<'_>,
+    name: &str,
+    kind: &SecretKind,
+    doc: &'static str,
+) -> Taken<Option<Given>> {
+    let file_name = format!("{name}_file");
+    let written = bare(table, name, kind.allowed, doc);
+    let file = bare(table, &file_name, kind.file_allowed, FILE_DOC);
+    let is_variable = |given: &Given| given.place.variable().is_some();
+    match (written?, file?) {
+        (given, None) => Ok(given),
+        (Some(given), Some(file)) if is_variable(&given) == is_variable(&file) => {
+            let found = format!("is given beside {}", table.key(name));
+            Err(table.refuse(&file.place, &file_name, found, "write one of the two"))
+        }
+        (Some(given), Some(_)) if is_variable(&given) => Ok(Some(given)),
+        (Some(_) | None, Some(file)) => of_file_at(table, file).map(Some),
+    }
+}
+
+const FILE_DOC: &str = "The same, as the name of a file that holds it. A BOM, and blanks and line ends at its end, are cut off. A \
+    file that others may write, or that belongs to another user, is refused; one that others may read is warned about.";
+
+fn bare(table: &mut Table<'_>, name: &str, allowed: &'static str, doc: &'static str) -> Taken<Option<Given>> {
+    let Some(node) = table.take(name, None, allowed, doc) else {
+        return Ok(None);
+    };
+    let Some(text) = node.value.text(false) else {
+        let found = format!("is no string but {}", node.value.type_name());
+        return Err(table.refuse(&node.place, name, found, allowed));
+    };
+    Ok(Some(Given {
+        text: text.to_owned(),
+        name: name.to_owned(),
+        place: node.place,
+        allowed,
+    }))
+}
+
+fn of_file_at(table: &Table<'_>, given: Given) -> Taken<Given> {
+    let found = of_file(&given.text).map_err(|why| {
+        let allowed = why.allowed.unwrap_or(given.allowed);
+        table.refuse(&given.place, &given.name, why.found, allowed)
+    })?;
+    if let Some(exposed) = found.exposed {
+        table
+            .found
+            .warn(warning(&given.place, &table.key(&given.name), &exposed));
+    }
+    Ok(Given {
+        text: found.secret,
+        ..given
+    })
 }
 
 /// What to say of a secret that can be guessed.
-pub(super) fn short(place: &Place, key: &str, secret: &str) -> Option<String> {
+fn short(place: &Place, key: &str, secret: &str) -> Option<String> {
     (secret.len() < TokenKeys::SHORT_SECRET_BYTES).then(|| {
         let what = format!(
             "is only {} bytes long, and short secrets can be guessed; use {} random bytes or more",
@@ -73,21 +132,21 @@ pub(super) fn short(place: &Place, key: &str, secret: &str) -> Option<String> {
 }
 
 /// What stands in a file, and what to say of who may read it.
-pub(super) struct FromFile {
-    pub(super) secret: String,
+struct FromFile {
+    secret: String,
     /// With the file's name: what could be read is a file.
-    pub(super) exposed: Option<String>,
+    exposed: Option<String>,
 }
 
 /// Why there is no secret in a file, and what to do about it.
-pub(super) struct NoSecret {
-    pub(super) found: String,
-    pub(super) allowed: Option<&'static str>,
+struct NoSecret {
+    found: String,
+    allowed: Option<&'static str>,
 }
 
 /// SECURITY: a problem shows the name only where there is such a file. Else it may be the secret itself, written at the
 /// wrong key.
-pub(super) fn of_file(file: &str) -> Result<FromFile, NoSecret> {
+fn of_file(file: &str) -> Result<FromFile, NoSecret> {
     let read = secret::read_file(Path::new(file), MAX_SECRET_BYTES).map_err(|error| NoSecret {
         found: match &error {
             SecretFileError::Unreadable(_) => format!("names a file that {error}"),

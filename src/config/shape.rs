@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{problem::Places, words::Exposed};
+use super::{
+    problem::{Places, Problem},
+    words::Exposed,
+};
 use crate::{
     addr::Networks,
     design::{self, OnInvalid},
@@ -48,6 +51,8 @@ pub struct Config {
     pub sizes: Sizes,
     /// What is allowed and still unwise; told at every start.
     pub warnings: Vec<String>,
+    /// What was refused; in its place stands the default.
+    pub(super) refused: Vec<Problem>,
     pub(super) places: Places,
 }
 

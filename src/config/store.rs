@@ -5,25 +5,44 @@
 
 use super::{
     kind::shown,
-    reader::{Reader, Taken},
+    reader::{Table, Taken},
+    secrets::{self, SecretKind},
     units::{REDIS_TIMEOUT, REPLICAS},
 };
 use crate::limits::{RedisAddress, RedisSettings, StoreSettings};
 
-const KEY: &str = "limits.store";
-
 const ALLOWED: &str = "write \"memory\", redis://HOST:PORT, rediss://HOST:PORT or \
                        redis+sentinel://HOST:PORT,HOST:PORT/NAME";
 
+const KIND: SecretKind = SecretKind {
+    allowed: ALLOWED,
+    file_allowed: "name a readable file that holds the address of Redis",
+};
+
+const DOC: &str = "Where the limits are counted: `memory` counts in each gateway for itself; a Redis counts for all replicas \
+    together, which need the same limits then. `redis://HOST:PORT`, with `/DB` behind it for another database than 0, and with \
+    `:PASSWORD@` or `USER:PASSWORD@` before the host; `rediss://` over TLS; `redis+sentinel://HOST:PORT,HOST:PORT/NAME` for the \
+    master that Sentinels know as NAME. Default: `memory`.";
+
 /// `limits.store` and the keys that are about Redis alone.
-pub(super) fn limits(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Taken<StoreSettings> {
-    let store = address(reader);
-    let timeout = reader.text("limits.redis_timeout", "20ms", &REDIS_TIMEOUT);
-    let replicas = reader.text("limits.replicas", "1", &REPLICAS);
-    let (timeout, replicas) = (timeout?, replicas?);
-    let Some(address) = store? else {
+pub(super) fn limits(limits: &mut Table<'_>) -> Taken<StoreSettings> {
+    let store = address(limits);
+    let timeout = limits.text(
+        "redis_timeout",
+        "20ms",
+        &REDIS_TIMEOUT,
+        "For Redis to answer, from 1ms to 1s. A decision waits no longer: then each gateway counts for itself, and goes back to \
+         Redis by itself.",
+    )?;
+    let replicas = limits.text(
+        "replicas",
+        "1",
+        &REPLICAS,
+        "How many gateways share the limits. While Redis does not answer, each lets its part of them through.",
+    )?;
+    let Some(address) = store else {
         if replicas.get() > 1 {
-            warnings.push(
+            limits.found.warn(
                 "limits.replicas has no effect, as with limits.store = \"memory\" each gateway counts for itself"
                     .to_owned(),
             );
@@ -37,15 +56,16 @@ pub(super) fn limits(reader: &mut Reader<'_>, warnings: &mut Vec<String>) -> Tak
     }))
 }
 
-fn address(reader: &mut Reader<'_>) -> Taken<Option<RedisAddress>> {
-    let text = match reader.secret(KEY, ALLOWED)? {
-        Some(text) if text != "memory" => text,
-        Some(_) | None => return Ok(None),
-    };
-    RedisAddress::parse(&text).map(Some).map_err(|problem| {
-        let found = format!("{} {problem}", shown_address(&text));
-        reader.refuse(KEY, found, ALLOWED)
-    })
+fn address(limits: &mut Table<'_>) -> Option<RedisAddress> {
+    let given = secrets::read(limits, "store", &KIND, DOC).ok()??;
+    if given.text == "memory" {
+        return None;
+    }
+    let address = RedisAddress::parse(&given.text).map_err(|problem| {
+        let found = format!("{} {problem}", shown_address(&given.text));
+        given.refuse(limits, found)
+    });
+    address.ok()
 }
 
 fn shown_address(text: &str) -> String {

@@ -19,6 +19,15 @@ const CACHE: &str = "client.cache";
 const MAY_WRITE: u32 = 0o022;
 
 pub(super) fn plan(found: &mut Found<'_>) -> Option<ClientFiles> {
+    if found.config.is_refused(&[
+        "public_origin",
+        "client.path",
+        "client.mount",
+        "client.config_file",
+        CACHE,
+    ]) {
+        return None;
+    }
     if found.config.client.path.is_some()
         && let Some(cache) = &found.config.client.cache
         && let Some(what) = unwise_of_cache(cache)

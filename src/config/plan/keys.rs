@@ -29,6 +29,14 @@ pub enum Keys {
 /// INVARIANT: nothing is made here. A secret from `check` would be no running gateway's.
 pub(super) fn plan(found: &mut Found<'_>) -> Option<Keys> {
     let config = found.config;
+    if config.is_refused(&[
+        "plugnmeet.secret",
+        "plugnmeet.secret_file",
+        "plugnmeet.api_key",
+        "tls.certs",
+    ]) {
+        return None;
+    }
     let secret = match &config.plugnmeet.secret {
         Some(secret) => Some(secret.clone()),
         None => found.sound(read(config))?,

@@ -20,6 +20,9 @@ pub(super) fn warn(found: &mut Found<'_>, https_port: u16) {
     let config = found.config;
     let called = found.origin.port.unwrap_or(443);
     let chosen = config.listen.https.port() == 0;
+    if config.is_refused(&["listen.https", "trust.proxies"]) {
+        return;
+    }
     if config.public_origin.is_none() || chosen || called == https_port || !config.trust.proxies.is_empty() {
         return;
     }
@@ -90,6 +93,17 @@ pub struct NotListening {
 }
 
 impl Config {
+    /// What is listened on, by key.
+    pub fn listeners(&self) -> [(&'static str, Option<SocketAddr>); 3] {
+        let listen = &self.listen;
+        let all = [
+            ("listen.https", Some(listen.https)),
+            ("listen.http", listen.http),
+            ("listen.admin", listen.admin),
+        ];
+        all.map(|(key, addr)| (key, addr.filter(|_| !self.is_refused(&[key]))))
+    }
+
     /// Why an address can't be listened on, and what to do about it.
     pub fn not_listening(&self, key: &str, addr: SocketAddr, error: &io::Error) -> NotListening {
         let known = [

@@ -137,7 +137,7 @@ impl Plan {
         let mut found = Found {
             config,
             origin: config.public_origin_at(https_port),
-            problems: Vec::new(),
+            problems: config.refused.clone(),
             warnings: config.warnings.clone(),
         };
         listen::warn(&mut found, https_port);
@@ -156,7 +156,10 @@ impl Plan {
         let (Some(keys), Some(files), Some(design), Some(pages), []) =
             (keys, files, design, pages, problems.as_slice())
         else {
-            return Err(NoPlan { problems, warnings });
+            return Err(NoPlan {
+                problems: in_order(config, problems),
+                warnings,
+            });
         };
         let budget = budget(config);
         Ok(Self {
@@ -196,6 +199,17 @@ fn notes(config: &Config) -> Vec<&'static str> {
     let platforms = matches!(config.issuer.mode, Mode::Upstream) && design.from_links;
     let css = (platforms && design.css_hosts.is_empty()).then_some(NO_CSS_HOSTS);
     css.into_iter().collect()
+}
+
+/// In the order of the file; then those of the environment and of defaults.
+fn in_order(config: &Config, mut problems: Vec<Problem>) -> Vec<Problem> {
+    let file = config
+        .places
+        .values()
+        .find(|place| place.line.is_some())
+        .map(|place| place.file.clone());
+    problems.sort_by_key(|problem| (Some(&problem.file) != file.as_ref(), problem.line));
+    problems
 }
 
 /// What file descriptors are for.

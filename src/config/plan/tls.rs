@@ -25,6 +25,9 @@ pub(super) fn plan(found: &mut Found<'_>, clock: &Clock) -> TlsSettings {
         handshake: config.timeouts.handshake,
         make_anywhere: is_a_trial(config, &found.origin),
     };
+    if config.is_refused(&["public_origin", "hosts", "tls.certs", "listen.https"]) {
+        return settings;
+    }
     match settings.look(clock.unix()) {
         Ok(warnings) => {
             for warning in warnings {
