@@ -42,6 +42,7 @@
 //! | 12 | [`sessions`] | what is remembered of sessions between requests |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 13 | [`observe`] | the log, access records, audit lines, metrics |
+//! | 14 | [`urls`] | the URL space: every path that means something, as a row of data |
 //! | 14 | [`query`] | query strings, as browsers read them |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
@@ -73,4 +74,5 @@ pub mod sessions;
 pub mod tls;
 pub mod token;
 pub mod upgrade;
+pub mod urls;
 pub mod workers;

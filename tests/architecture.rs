@@ -42,6 +42,7 @@ const FLOORS: [&[&str]; 15] = [
         "query",
         "request_id",
         "secret",
+        "urls",
         "workers",
     ],
 ];

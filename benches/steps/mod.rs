@@ -101,7 +101,7 @@ fn routes() -> Vec<Step> {
             metrics: false,
             whole: Whole::default(),
         };
-        step(name, move || black_box(table.find(&path)).name())
+        step(name, move || black_box(table.find(&path)).row.name)
     };
     vec![
         of("route/getJoinToken", "/auth/room/getJoinToken".into()),

@@ -17,7 +17,8 @@ use super::{
 use crate::{
     design::Design,
     secret::Secret,
-    token::{BadToken, Claims, Standing, TokenKeys, Unverified},
+    token::{BadToken, Claims, Standing, Unverified},
+    urls::is_tag,
 };
 
 /// The session of a request.
@@ -161,7 +162,7 @@ impl Handoff {
         let mount = self.settings.mount.trim_start_matches('/');
         let below = path.strip_prefix(mount)?.trim_start_matches('/');
         let tag = below.strip_prefix("s/")?.split('/').next();
-        tag.filter(|tag| TokenKeys::looks_like_tag(tag))
+        tag.filter(|tag| is_tag(tag))
     }
 
     /// Is this the document of a frame that cookies have to be made for?

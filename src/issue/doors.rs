@@ -33,6 +33,7 @@ use crate::{
     query::Query,
     reply::{Body, Failure},
     token::Unverified,
+    urls::BbbCall,
 };
 
 /// A join, as far as it has been looked at.
@@ -55,9 +56,14 @@ impl Joining {
 
 impl Issue {
     /// A call of BBB's API.
-    pub async fn bbb(&self, request: Request<ClientBody>, about: &About) -> Result<Response<Body>, Failure> {
+    pub async fn bbb(
+        &self,
+        request: Request<ClientBody>,
+        call: BbbCall,
+        about: &About,
+    ) -> Result<Response<Body>, Failure> {
         let uri = request.uri().clone();
-        let path = BbbPath::of(uri.path()).ok_or(IssueError::Bbb(BbbRefusal::NoMethod))?;
+        let path = BbbPath::of(uri.path(), call);
         let query = uri.query().unwrap_or_default().as_bytes();
         let mut joining = Joining::at(Door::Bbb, about);
         let passed = self.bbb_call(request, path, query, about, &mut joining).await;

@@ -24,7 +24,6 @@ mod callers;
 mod coalesce;
 mod doors;
 mod embedded;
-mod endpoint;
 pub mod envelope;
 mod error;
 mod learned;
@@ -53,10 +52,8 @@ use self::{
     request::TokenRequest,
 };
 pub use self::{
-    bbb::BbbPath,
     callers::{CallerSettings, SERVER},
     embedded::EmbeddedSettings,
-    endpoint::Endpoint,
     error::IssueError,
     meeting::Meeting,
     renewal::{GoingOn, RenewalRefused},

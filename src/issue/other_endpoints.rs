@@ -16,7 +16,6 @@ use super::{
     answer::Whole,
     body,
     callers::{self, Caller},
-    endpoint::{Endpoint, Listed, Thing},
     envelope::{self, AuthRefusal},
     error::Held,
     owners::{Asked, Owner},
@@ -29,6 +28,7 @@ use crate::{
     client_body::ClientBody,
     proxy::About,
     reply::{Body, Failure},
+    urls::{Endpoint, Listed, Thing},
 };
 
 /// What `getActiveRoomsInfo` says of some hundreds of rooms: 4 KiB each, and 1 KiB for each participant.

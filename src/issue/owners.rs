@@ -14,12 +14,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    Issue,
-    answer::Whole,
-    endpoint::{Listed, Thing},
+use super::{Issue, answer::Whole};
+use crate::{
+    clock::Clock,
+    proxy::About,
+    urls::{Listed, Thing},
 };
-use crate::{clock::Clock, proxy::About};
 
 /// How long the server's word on a thing is kept.
 const OWNER_KEPT: Duration = Duration::from_secs(60);

@@ -13,11 +13,12 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{guarded::Guarded, policy::PageHeaders};
+use super::{guarded, policy::PageHeaders};
 use crate::{
     observe::{AccessRecord, BrokenBy},
     proxy::BodyError,
     reply::{Body, BoxError, page::OwnPage},
+    urls::Content,
 };
 
 /// What every answer gets.
@@ -47,13 +48,12 @@ impl Finish {
         }
     }
 
-    pub(super) fn apply(&self, response: &mut Response<Body>, guarded: Option<Guarded>) {
+    pub(super) fn apply(&self, response: &mut Response<Body>, content: Content) {
         let own = response.extensions_mut().remove::<OwnPage>();
         let headers = response.headers_mut();
-        match (own, guarded) {
-            (Some(page), _) => self.pages.of_own(headers, page),
-            (None, Some(guarded)) => guarded.apply(headers),
-            (None, None) => {}
+        match own {
+            Some(page) => self.pages.of_own(headers, page),
+            None => guarded::apply(content, headers),
         }
         if let Some(value) = &self.strict_transport {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());

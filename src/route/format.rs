@@ -5,79 +5,38 @@
 
 use hyper::{HeaderMap, Method, Request, header};
 
-use super::{
-    behind::below,
-    table::{self, DESIGN_CHECK},
+use crate::{
+    reply::Format,
+    urls::{Form, Row},
 };
-use crate::{issue::BbbPath, reply::Format};
-
-/// Paths that are nobody's navigation by themselves, wherever the client is mounted: a page only for whoever names pages.
-const MACHINES: [&str; 8] = [
-    "/ws",
-    "/livekit",
-    "/etherpad",
-    "/whip",
-    "/webhook",
-    "/healthCheck",
-    "/download",
-    "/lti/v1",
-];
 
 /// The server's JSON, and nothing else.
 const SERVERS: Format = Format::Auth { protobuf: false };
 
-/// The form for a request.
-pub(super) fn of<B>(request: &Request<B>, mount: &str) -> Format {
-    let (path, headers) = (request.uri().path(), request.headers());
-    let starts = |prefix: &str| starts(path, prefix);
+/// The form for a request at this row.
+pub(super) fn of<B>(request: &Request<B>, row: &Row) -> Format {
+    let headers = request.headers();
     let protobuf = || {
         headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|media| media == "application/protobuf")
     };
-    let misplaced = table::misplaced(path, mount);
-    // Where the client is mounted its name is nobody's API key. The mount is compared with regard to case, as all of the
-    // client's paths are, and an API key may be any word.
-    let below_key = if !mount.is_empty() && below(path, mount).is_some() {
-        misplaced
-    } else {
-        Some(path)
-    };
-    let is_bbb = below_key.is_some_and(|path| BbbPath::of(path).is_some());
-    if starts("/auth") {
-        Format::Auth { protobuf: protobuf() }
-    } else if is_bbb {
-        Format::Bbb
-    } else if is_upload(path) {
-        Format::Upload
-    } else if starts("/api") {
-        Format::Api { protobuf: protobuf() }
-    } else if path.strip_prefix(mount) == Some(DESIGN_CHECK) {
-        Format::Page { json: true }
-    } else if starts("/lti/v1/api")
-        || (is_for_an_api(request.method(), headers) && !table::has_own_form(path, mount))
-        || (misplaced.is_some() && !is_for_people(request, true))
-    {
-        SERVERS
-    } else {
-        let by_people = !MACHINES.iter().any(|prefix| starts(prefix)) && (path == "/" || starts(mount));
-        Format::Page {
-            json: !is_for_people(request, by_people),
+    let page_if = |for_people: bool| Format::Page { json: !for_people };
+    match row.errors {
+        Form::Auth => Format::Auth { protobuf: protobuf() },
+        Form::Api => Format::Api { protobuf: protobuf() },
+        Form::Upload => Format::Upload,
+        Form::Bbb => Format::Bbb,
+        Form::Json => Format::Page { json: true },
+        Form::ServersJson => SERVERS,
+        Form::OwnForm => page_if(is_for_people(headers, true)),
+        Form::People | Form::Misplaced | Form::Machines if is_for_an_api(request.method(), headers) => {
+            SERVERS
         }
+        Form::Misplaced if !is_for_people(headers, true) => SERVERS,
+        Form::People | Form::Misplaced => page_if(is_for_people(headers, true)),
+        Form::Machines => page_if(is_for_people(headers, false)),
     }
-}
-
-/// Is it where the client uploads files, piece by piece?
-pub(super) fn is_upload(path: &str) -> bool {
-    starts(path, "/api/fileUpload")
-}
-
-fn starts(path: &str, prefix: &str) -> bool {
-    path.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-        && path
-            .get(prefix.len()..)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Who calls an API gets the server's JSON, wherever the call went: a program can't read a page, and shows it as it is.
@@ -112,8 +71,7 @@ fn is_by_a_person(headers: &HeaderMap, media: &str) -> bool {
 }
 
 /// A page, or JSON: whichever is more welcome. Where neither is, it depends on who comes there.
-fn is_for_people<B>(request: &Request<B>, by_people: bool) -> bool {
-    let headers = request.headers();
+fn is_for_people(headers: &HeaderMap, by_people: bool) -> bool {
     let page = Accepted::of(headers, "text", "html");
     let json = Accepted::of(headers, "application", "json");
     page.weight > json.weight
@@ -197,6 +155,7 @@ fn weight(parameter: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::urls::{Table, Whole};
 
     type Fields<'a> = &'a [(&'a str, &'a str)];
 
@@ -209,7 +168,18 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        of(&request.body(()).unwrap(), "/conference")
+        formed(&request.body(()).unwrap(), "/conference")
+    }
+
+    fn formed(request: &Request<()>, mount: &str) -> Format {
+        let table = Table {
+            mount: mount.into(),
+            session_paths: true,
+            login: false,
+            metrics: false,
+            whole: Whole::default(),
+        };
+        of(request, table.find(request.uri().path()).row)
     }
 
     fn form(path: &str, fields: Fields<'_>) -> Format {
@@ -338,9 +308,9 @@ mod tests {
         ] {
             for mount in ["", "/conference"] {
                 let request = Request::builder().uri(path).body(()).unwrap();
-                assert_eq!(of(&request, mount), JSON, "{path} {mount}");
+                assert_eq!(formed(&request, mount), JSON, "{path} {mount}");
                 let request = Request::builder().uri(path).header("accept", "text/html");
-                assert_eq!(of(&request.body(()).unwrap(), mount), PAGE, "{path} {mount}");
+                assert_eq!(formed(&request.body(()).unwrap(), mount), PAGE, "{path} {mount}");
             }
         }
     }

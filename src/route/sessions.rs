@@ -1,69 +1,54 @@
-//! The part of the request path that deals with sessions: their pages, their end, and the tokens that pass by on their
-//! way from and to the server.
+//! The part of the request path that deals with sessions: their pages and their end.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{
-    HeaderMap, Method, Request, Response,
+    HeaderMap, Request, Response,
     header::{self, HeaderValue},
     http::uri::Authority,
 };
 
-use super::{CanonicalTarget, Router, format, table::Route};
+use super::{Router, format};
 use crate::{
     client_body::ClientBody,
     files::Shown,
-    handoff::{Carried, Handed, HandoffError, ServerLink, Session, Visit, is_prefetch},
+    handoff::{Handed, Session, Visit},
     proxy::About,
     reply::{Body, Failure, Language},
+    urls::Step,
 };
-
-/// Who asked the server for something that may turn out to be a link.
-pub(super) struct Asked {
-    method: Method,
-    headers: HeaderMap,
-    host: String,
-    about: About,
-}
 
 impl Router {
     /// The client's page, or the redirect to it.
     pub(super) async fn page(
         &self,
         request: &Request<ClientBody>,
-        target: &CanonicalTarget<'_>,
         tag: Option<&str>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
         self.framing.watch(request.headers());
-        match self
-            .handoff
-            .handle(&self.visit(request, target, tag, about))
-            .await?
-        {
+        match self.handoff.handle(&self.visit(request, tag, about)).await? {
             Handed::Reply(response) => Ok(response),
             Handed::Page(session) => self.shown(request, session),
         }
     }
 
-    pub(super) fn logout(
+    pub(super) async fn session(
         &self,
+        step: Step,
         request: &Request<ClientBody>,
-        target: &CanonicalTarget<'_>,
         tag: Option<&str>,
         about: &About,
     ) -> Result<Response<Body>, Failure> {
-        let visit = self.visit(request, target, tag, about);
-        Ok(self.handoff.leave(&visit, &target.host)?)
-    }
-
-    pub(super) async fn switch(
-        &self,
-        request: &Request<ClientBody>,
-        target: &CanonicalTarget<'_>,
-        about: &About,
-    ) -> Result<Response<Body>, Failure> {
-        let visit = self.visit(request, target, None, about);
-        Ok(self.handoff.switch(&visit, &target.host).await?)
+        match step {
+            Step::Enter => self.page(request, tag, about).await,
+            Step::Leave => Ok(self
+                .handoff
+                .leave(&self.visit(request, tag, about), &about.host)?),
+            Step::Switch => {
+                let visit = self.visit(request, None, about);
+                Ok(self.handoff.switch(&visit, &about.host).await?)
+            }
+        }
     }
 
     fn shown(&self, request: &Request<ClientBody>, session: Session) -> Result<Response<Body>, Failure> {
@@ -101,105 +86,19 @@ impl Router {
         Ok(response)
     }
 
-    /// For `without_tokens`. What a browser only guesses that it will want must not make the server issue a token.
-    pub(super) fn asked(
-        &self,
-        request: &Request<ClientBody>,
-        target: &CanonicalTarget<'_>,
-        about: &About,
-    ) -> Result<Asked, Failure> {
-        if is_prefetch(request.headers()) {
-            // Even BBB's form says so by the status: a browser would keep anything good to show it later.
-            return Err(Failure::from(HandoffError::Prefetch).of_the_message());
-        }
-        Ok(Asked {
-            method: request.method().clone(),
-            headers: request.headers().clone(),
-            host: self.own_name(&target.host).to_owned(),
-            about: about.clone(),
-        })
-    }
-
-    /// The server's answer; or, if it is a redirect to a link of ours, what that link would have led to.
-    pub(super) async fn without_tokens(
-        &self,
-        asked: Asked,
-        response: Response<Body>,
-    ) -> Result<Response<Body>, Failure> {
-        let Some(link) = ServerLink::of(&response) else {
-            return Ok(response);
-        };
-        let is_ours = link.authority.is_none_or(|authority| {
-            let authority = authority.parse::<Authority>();
-            authority.is_ok_and(|authority| self.hosts.known(authority.host()).is_some())
-        });
-        let path = if link.path.is_empty() { "/" } else { link.path };
-        let leads_here = match self.table.find(path) {
-            Route::Root | Route::MountWithoutSlash | Route::PageWithoutSlash | Route::Page { .. } => true,
-            Route::Logout { .. }
-            | Route::Switch
-            | Route::Asset(_)
-            | Route::Favicon
-            | Route::DesignCheck
-            | Route::Issue
-            | Route::Auth(_)
-            | Route::Bbb
-            | Route::LtiJoin
-            | Route::BreakoutJoin
-            | Route::Webhook
-            | Route::Api
-            | Route::RemoveParticipant
-            | Route::Lti
-            | Route::LtiApi
-            | Route::Download { .. }
-            | Route::Server
-            | Route::Misplaced { .. }
-            | Route::Nats(_)
-            | Route::Livekit(_)
-            | Route::Etherpad(_)
-            | Route::Ingress(_)
-            | Route::Nowhere => false,
-        };
-        if !is_ours || !leads_here {
-            return Ok(response);
-        }
-        let query = link.query();
-        let visit = Visit {
-            method: &asked.method,
-            headers: &asked.headers,
-            path: "/",
-            query: &query,
-            tag: None,
-            host: &asked.host,
-            names_pages: format::names_pages(&asked.headers),
-            client: asked.about.client,
-            about: &asked.about,
-        };
-        Ok(self.handoff.finish(&visit).await?)
-    }
-
-    /// The answer to a call of the client's, which may have shown a newer token than the cookie has.
-    pub(super) fn refreshed(&self, carried: Option<Carried>, mut response: Response<Body>) -> Response<Body> {
-        if let Some(carried) = carried {
-            self.handoff.refresh(&carried, &mut response);
-        }
-        response
-    }
-
     fn visit<'a>(
         &'a self,
         request: &'a Request<ClientBody>,
-        target: &'a CanonicalTarget<'_>,
         tag: Option<&'a str>,
         about: &'a About,
     ) -> Visit<'a> {
         Visit {
             method: request.method(),
             headers: request.headers(),
-            path: target.path,
-            query: target.query,
+            path: request.uri().path(),
+            query: request.uri().query().unwrap_or_default(),
             tag,
-            host: self.own_name(&target.host),
+            host: self.own_name(&about.host),
             names_pages: format::names_pages(request.headers()),
             client: about.client,
             about,
@@ -207,7 +106,7 @@ impl Router {
     }
 
     /// Our own spelling of the name that was asked for.
-    fn own_name(&self, authority: &HeaderValue) -> &str {
+    pub(super) fn own_name(&self, authority: &HeaderValue) -> &str {
         let asked = authority
             .to_str()
             .ok()

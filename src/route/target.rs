@@ -16,7 +16,7 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 
-use crate::reply::Failure;
+use crate::{reply::Failure, urls::takes_encoded_slash};
 
 /// A target that everyone reads alike, at one of our own names.
 #[derive(Debug)]
@@ -229,14 +229,6 @@ fn only_host(headers: &HeaderMap) -> Result<Option<&str>, BadTarget> {
     }
 }
 
-/// The one prefix under which the real client sends `%2F`: it encodes the whole path of an uploaded file, which the
-/// server decodes again (docs/plugnmeet.md section 5).
-fn allows_encoded_slash(path: &str) -> bool {
-    const UPLOADED: &str = "/download/uploadedFile/";
-    path.get(..UPLOADED.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(UPLOADED))
-}
-
 /// How often a program behind us might decode a path: the router, the handler, and one for good measure.
 const DECODINGS: usize = 3;
 
@@ -255,7 +247,7 @@ fn check_path(path: &str) -> Result<(), BadTarget> {
     if has_broken_encoding(path) {
         return Err(BadTarget::PercentEncoding);
     }
-    if contains_encoded(path, "%2f") && !allows_encoded_slash(path) {
+    if contains_encoded(path, "%2f") && !takes_encoded_slash(path) {
         return Err(BadTarget::EncodedSlash);
     }
     let mut decoded = percent_decode_str(path).collect::<Vec<u8>>();
