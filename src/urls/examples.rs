@@ -3,7 +3,7 @@
 use super::{
     pattern::Segment,
     row::{Branch, First, Row},
-    rows::{BELOW_MOUNT, BESIDE_MOUNT, MISPLACED, MISPLACED_BBB, MISSPELT, NOWHERE, ROOT, UPSTREAMS},
+    rows::{BELOW_MOUNT, BRANCHES, MISPLACED, MISPLACED_BBB, MISSPELT, NOWHERE, ROOT},
     {Table, Whole},
 };
 
@@ -14,15 +14,12 @@ pub(crate) const SECRET: &str = "SECRET";
 pub(crate) fn examples(mount: &str) -> Vec<(String, &'static Row)> {
     let in_branch = |branch: &'static Branch| {
         let first = match branch.first {
-            First::Word(word) | First::Begins(word) => word,
-            First::Key => SECRET,
+            First::Word(word) | First::Begins(word) => format!("/{word}"),
+            First::KeyOf(word) => format!("/{SECRET}/{word}"),
         };
-        branch
-            .rows
-            .iter()
-            .map(move |row| (example(&format!("/{first}"), row), row))
+        branch.rows.iter().map(move |row| (example(&first, row), row))
     };
-    let branches = UPSTREAMS.iter().chain(BESIDE_MOUNT).flat_map(in_branch);
+    let branches = BRANCHES.iter().flat_map(in_branch);
     let below_mount = BELOW_MOUNT.iter().map(|row| (example(mount, row), row));
     let others = [
         ("/".to_owned(), &ROOT),

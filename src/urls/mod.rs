@@ -35,8 +35,8 @@ pub use self::{
     secrets::{secret_words, words_beside_secrets},
 };
 use self::{
-    pattern::{after, below, matched, split, starts},
-    rows::{BELOW_MOUNT, BESIDE_MOUNT, MISPLACED, MISPLACED_BBB, MISSPELT, NOWHERE, ROOT, UPSTREAMS},
+    pattern::{below, is, matched, split, starts},
+    rows::{BELOW_MOUNT, BRANCHES, MISPLACED, MISPLACED_BBB, MISSPELT, NOWHERE, ROOT},
 };
 
 /// Upstreams that have more behind their prefix than meetings need: `upstreams.expose`.
@@ -80,10 +80,10 @@ pub struct Found<'a> {
 impl Table {
     /// What is at this path. It need not be a canonical one.
     pub fn find<'a>(&self, path: &'a str) -> Found<'a> {
-        in_upstreams(path, |branch, row| {
+        in_branches(path, |branch, row| {
             self.has(row.when)
                 // The mount's own segment is nobody's API key.
-                && (branch.first != First::Key || self.mount.is_empty() || below(path, &self.mount).is_none())
+                && (!branch.has_key() || self.mount.is_empty() || below(path, &self.mount).is_none())
         })
         .map_or_else(|| self.of_client(path), |(_, found)| found)
     }
@@ -97,28 +97,28 @@ impl Table {
         if path == "/" && !self.mount.is_empty() {
             return found(&ROOT, path);
         }
-        if let Some((_, beside)) = in_branches(BESIDE_MOUNT, path, |_, _| true) {
-            return found(beside.row, path);
-        }
         let Some(rest) = below(path, &self.mount) else {
-            let misspelt = starts(path, &self.mount)
+            let is_misspelt = starts(path, &self.mount)
                 && matches!(path.as_bytes().get(self.mount.len()), None | Some(b'/'));
-            return found(if misspelt { &MISSPELT } else { &NOWHERE }, path);
+            return found(if is_misspelt { &MISSPELT } else { &NOWHERE }, path);
         };
         if !self.mount.is_empty()
-            && let Some((branch, _)) = in_upstreams(rest, |branch, _| branch.is_api)
+            && let Some((branch, _)) = in_branches(rest, |branch, _| branch.is_api)
         {
-            let is_bbb = branch.first == First::Key;
-            return found(if is_bbb { &MISPLACED_BBB } else { &MISPLACED }, rest);
-        }
-        let segments = rest.strip_prefix('/');
-        let of_mount = BELOW_MOUNT.iter().find_map(|row| {
-            let matched = matched(row.pattern, Compared::Exactly, segments).filter(|_| self.has(row.when))?;
-            Some(Found {
-                row,
-                variable: matched,
+            return found(
+                if branch.has_key() {
+                    &MISPLACED_BBB
+                } else {
+                    &MISPLACED
+                },
                 rest,
-            })
+            );
+        }
+        let segments = rest.strip_prefix('/').map(split);
+        let of_mount = BELOW_MOUNT.iter().find_map(|row| {
+            let variable =
+                matched(row.pattern, Compared::Exactly, segments).filter(|_| self.has(row.when))?;
+            Some(Found { row, variable, rest })
         });
         of_mount.unwrap_or_else(|| found(&NOWHERE, path))
     }
@@ -156,67 +156,63 @@ impl<'a> Found<'a> {
 
 /// May this path have an encoded slash?
 pub fn takes_encoded_slash(path: &str) -> bool {
-    in_upstreams(path, |_, row| row.encoded_slash).is_some()
+    in_branches(path, |_, row| row.encoded_slash).is_some()
 }
 
 /// Is this first segment, or the second behind it, taken whatever the client is mounted at?
 pub fn is_taken(first: &str, second: Option<&str>) -> bool {
-    UPSTREAMS
-        .iter()
-        .chain(BESIDE_MOUNT)
-        .any(|branch| match branch.first {
-            First::Word(word) => first.eq_ignore_ascii_case(word),
-            First::Begins(word) => starts(first, word),
-            First::Key => second.is_some_and(|second| {
-                secrets::word_beside(branch).is_some_and(|word| second.eq_ignore_ascii_case(word))
-            }),
-        })
-}
-
-fn in_upstreams<'a>(
-    path: &'a str,
-    counts: impl Fn(&Branch, &Row) -> bool,
-) -> Option<(&'static Branch, Found<'a>)> {
-    in_branches(UPSTREAMS, path, counts)
+    BRANCHES.iter().any(|branch| match branch.first {
+        First::Word(word) => first.eq_ignore_ascii_case(word),
+        First::Begins(word) => starts(first, word),
+        First::KeyOf(word) => second.is_some_and(|second| second.eq_ignore_ascii_case(word)),
+    })
 }
 
 /// The first row that matches, of those that count.
 fn in_branches<'a>(
-    branches: &'static [Branch],
     path: &'a str,
     counts: impl Fn(&Branch, &Row) -> bool,
 ) -> Option<(&'static Branch, Found<'a>)> {
     let exactly = path.strip_prefix('/')?;
+    // Slashes that are too many are refused elsewhere, but not before anybody asks what was meant.
     let signed = exactly.trim_start_matches('/');
-    let by_server = signed.trim_end_matches('/');
-    for branch in branches {
-        let text = match branch.compared {
-            Compared::Exactly => exactly,
-            Compared::AsSigned => signed,
-            Compared::AsServer => by_server,
+    let (first, rest) = split(signed);
+    let with_slash = rest.map(split);
+    let without_slash = with_slash
+        .map(|(second, others)| {
+            let others = others.map(|others| others.trim_end_matches('/'));
+            (second, others.filter(|others| !others.is_empty()))
+        })
+        .filter(|all| *all != ("", None));
+    for branch in BRANCHES {
+        let (of_branch, others) = match branch.first {
+            First::Word(word) => (is(first, word, branch.compared), None),
+            First::Begins(word) => (starts(first, word), None),
+            First::KeyOf(word) => match with_slash {
+                Some((second, others)) if !first.is_empty() => (is(second, word, branch.compared), others),
+                Some(_) | None => (false, None),
+            },
         };
-        let (key, rest) = match branch.first {
-            First::Word(word) => match after(text, word, branch.compared) {
-                Some(rest) => ("", rest),
-                None => continue,
-            },
-            First::Begins(word) if starts(text, word) => ("", split(text).1),
-            First::Begins(_) => continue,
-            First::Key => match split(text) {
-                ("", _) => continue,
-                both => both,
-            },
+        if !of_branch {
+            continue;
+        }
+        let segments = match branch.compared {
+            _ if branch.has_key() => others.map(split),
+            Compared::Exactly if signed.len() < exactly.len() => continue,
+            Compared::Exactly | Compared::AsSigned => with_slash,
+            Compared::AsServer => without_slash,
         };
         for row in branch.rows {
-            if counts(branch, row)
-                && let Some(variable) = matched(row.pattern, branch.compared, rest)
+            if let Some(variable) = matched(row.pattern, branch.compared, segments)
+                && counts(branch, row)
             {
                 let found = Found {
                     row,
-                    variable: if key.is_empty() { variable } else { key },
-                    rest: match rest {
-                        Some(rest) => text.get(text.len() - rest.len() - 1..).unwrap_or_default(),
-                        None => "",
+                    variable: if branch.has_key() { first } else { variable },
+                    // A file's path is below the client's folder as it is below the root.
+                    rest: match row.action {
+                        Action::File => path,
+                        _ => signed.get(first.len()..).unwrap_or_default(),
                     },
                 };
                 return Some((branch, found));

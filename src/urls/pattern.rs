@@ -54,65 +54,68 @@ pub fn is_tag(segment: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// Does the path go on like this? `rest` is what follows a slash; none if nothing does. Found is the segment that is not
-/// known beforehand; it is empty if the pattern has none.
+/// What is left of a path: its next segment, and what follows that one's slash.
+pub(super) type Segments<'a> = (&'a str, Option<&'a str>);
+
+/// Does the path go on like this? Found is the segment that is not known beforehand; it is empty if the pattern has none.
+#[inline]
 pub(super) fn matched<'a>(
     pattern: &[Segment],
     compared: Compared,
-    mut rest: Option<&'a str>,
+    path: Option<Segments<'a>>,
+) -> Option<&'a str> {
+    // Most rows are not the one, and are told by the length of a word.
+    match (pattern.first(), path) {
+        (Some(Segment::Word(word)), Some((next, _))) if word.len() != next.len() => None,
+        (Some(Segment::Word(_)), None) => None,
+        _ => all_matched(pattern, compared, path),
+    }
+}
+
+fn all_matched<'a>(
+    pattern: &[Segment],
+    compared: Compared,
+    mut path: Option<Segments<'a>>,
 ) -> Option<&'a str> {
     let mut variable = "";
     for segment in pattern {
-        rest = match segment {
-            Segment::Rest | Segment::SecretRest => return Some(variable),
-            Segment::Word(word) => after(rest?, word, compared)?,
-            Segment::OneOf(words) => {
-                let text = rest?;
-                words.iter().find_map(|word| after(text, word, compared))?
-            }
+        if matches!(segment, Segment::Rest | Segment::SecretRest) {
+            return Some(variable);
+        }
+        let (next, rest) = path?;
+        let is_same = match segment {
+            Segment::Word(word) => is(next, word, compared),
+            Segment::OneOf(words) => words.iter().any(|word| is(next, word, compared)),
             Segment::Decoded(words) => {
-                let (segment, after) = split(rest?);
-                let segment = decoded(segment);
-                words.iter().find(|word| segment.eq_ignore_ascii_case(word))?;
-                after
+                let next = decoded(next);
+                words.iter().any(|word| next.eq_ignore_ascii_case(word))
             }
-            Segment::Begins(word) => {
-                let (segment, after) = split(rest?);
-                starts(&decoded(segment), word).then_some(after)?
-            }
-            Segment::Tag => {
-                (variable, rest) = split(rest?);
-                is_tag(variable).then_some(rest)?
-            }
-            Segment::Any | Segment::Secret => {
-                (variable, rest) = split(rest?);
-                rest
-            }
+            Segment::Begins(word) => starts(&decoded(next), word),
+            Segment::Tag => is_tag(next),
+            Segment::Any | Segment::Secret | Segment::Rest | Segment::SecretRest => true,
         };
+        if !is_same {
+            return None;
+        }
+        if matches!(segment, Segment::Tag | Segment::Any | Segment::Secret) {
+            variable = next;
+        }
+        path = rest.map(split);
     }
-    rest.is_none().then_some(variable)
+    path.is_none().then_some(variable)
 }
 
-/// What follows this word and its slash, if the text begins with the whole segment.
-pub(super) fn after<'a>(text: &'a str, word: &str, compared: Compared) -> Option<Option<&'a str>> {
-    let bytes = text.as_bytes();
-    let start = bytes.get(..word.len())?;
-    let same = match compared {
-        Compared::Exactly => start == word.as_bytes(),
-        Compared::AsServer | Compared::AsSigned => start.eq_ignore_ascii_case(word.as_bytes()),
-    };
-    match bytes.get(word.len()) {
-        _ if !same => None,
-        None => Some(None),
-        Some(b'/') => Some(text.get(word.len() + 1..)),
-        Some(_) => None,
+pub(super) fn is(segment: &str, word: &str, compared: Compared) -> bool {
+    match compared {
+        Compared::Exactly => segment == word,
+        Compared::AsServer | Compared::AsSigned => segment.eq_ignore_ascii_case(word),
     }
 }
 
 /// The first segment, and what follows its slash.
-pub(super) fn split(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('/') {
-        Some((segment, rest)) => (segment, Some(rest)),
+pub(super) fn split(text: &str) -> Segments<'_> {
+    match text.bytes().position(|byte| byte == b'/') {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
         None => (text, None),
     }
 }

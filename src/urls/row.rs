@@ -33,7 +33,7 @@ pub struct Row {
 /// Rows that begin with the same segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Branch {
-    /// That segment.
+    /// That segment; with an API key the next one too.
     pub first: First,
     /// How it and its rows are compared.
     pub compared: Compared,
@@ -52,8 +52,8 @@ pub enum First {
     Word(&'static str),
     /// What begins with this word.
     Begins(&'static str),
-    /// An API key: any word, but for the mount's. It is hidden in the log.
-    Key,
+    /// An API key, which may be any word but the mount's, with this word behind it. The key is hidden in the log.
+    KeyOf(&'static str),
 }
 
 /// What is done at a path.
@@ -351,8 +351,13 @@ impl Row {
 }
 
 impl Branch {
+    /// Is the first segment an API key?
+    pub(super) fn has_key(&self) -> bool {
+        matches!(self.first, First::KeyOf(_))
+    }
+
     pub(super) const fn new(first: First, compared: Compared, rows: &'static [Row]) -> Self {
-        let mut has_secrets = matches!(first, First::Key);
+        let mut has_secrets = matches!(first, First::KeyOf(_));
         let mut left = rows;
         while let Some((row, others)) = left.split_first() {
             has_secrets |= row.has_secrets();

@@ -11,14 +11,13 @@ use super::{
         Segment::{self, Any, Begins, Decoded, OneOf, Rest, Secret, SecretRest, Tag, Word},
     },
     row::{
-        Action, BbbCall, Branch, Content, Exposed,
-        First::{self, Key},
-        Form, Issues, Leads, Row, Step, Takes, To, Watch, When,
+        Action, BbbCall, Branch, Content, Exposed, First, Form, Issues, Leads, Row, Step, Takes, To, Watch,
+        When,
     },
 };
 
-/// The server's and the other upstreams', wherever the client is mounted.
-pub(super) const UPSTREAMS: &[Branch] = &[
+/// The upstreams' paths, and the client's own beside its mount, wherever that is.
+pub(super) const BRANCHES: &[Branch] = &[
     NATS,
     LIVEKIT,
     ETHERPAD,
@@ -33,6 +32,8 @@ pub(super) const UPSTREAMS: &[Branch] = &[
     HEALTH_CHECK,
     METRICS,
     LOGIN,
+    FAVICON,
+    ASSETS,
 ];
 
 const NATS: Branch = Branch::new(
@@ -96,22 +97,16 @@ const fn bbb(pattern: &'static [Segment], call: BbbCall) -> Row {
         .watch(Watch::Link)
 }
 
-const BIGBLUEBUTTON: Segment = Word("bigbluebutton");
-
 const BBB: Branch = Branch::api(
-    Key,
+    First::KeyOf("bigbluebutton"),
     AsSigned,
     &[
-        bbb(&[BIGBLUEBUTTON, Word("api")], BbbCall::Bare),
-        bbb(&[BIGBLUEBUTTON, Word("api"), Word("")], BbbCall::Bare),
-        bbb(&[BIGBLUEBUTTON, Word("api"), Word("join")], BbbCall::Join).watch(Watch::LinksInXml),
-        bbb(&[BIGBLUEBUTTON, Word("api"), Word("create")], BbbCall::Create),
-        bbb(
-            &[BIGBLUEBUTTON, Word("api"), Word("getRecordings")],
-            BbbCall::Other,
-        )
-        .watch(Watch::LinksInXml),
-        bbb(&[BIGBLUEBUTTON, Word("api"), Rest], BbbCall::Other),
+        bbb(&[Word("api")], BbbCall::Bare),
+        bbb(&[Word("api"), Word("")], BbbCall::Bare),
+        bbb(&[Word("api"), Word("join")], BbbCall::Join).watch(Watch::LinksInXml),
+        bbb(&[Word("api"), Word("create")], BbbCall::Create),
+        bbb(&[Word("api"), Word("getRecordings")], BbbCall::Other).watch(Watch::LinksInXml),
+        bbb(&[Word("api"), Rest], BbbCall::Other),
     ],
 );
 
@@ -219,19 +214,17 @@ const LOGIN: Branch = Branch::new(
         .content(Content::Login)],
 );
 
-/// The client's, beside the mount. They count behind the upstreams' rows.
-pub(super) const BESIDE_MOUNT: &[Branch] = &[
-    Branch::new(
-        First::Word("favicon.ico"),
-        Exactly,
-        &[Row::new("asset", &[], Action::Favicon)],
-    ),
-    Branch::new(
-        First::Word("assets"),
-        Exactly,
-        &[Row::new("asset", &[Rest], Action::File)],
-    ),
-];
+const FAVICON: Branch = Branch::new(
+    First::Word("favicon.ico"),
+    Exactly,
+    &[Row::new("asset", &[], Action::Favicon)],
+);
+
+const ASSETS: Branch = Branch::new(
+    First::Word("assets"),
+    Exactly,
+    &[Row::new("asset", &[Rest], Action::File)],
+);
 
 /// `/`, if the client is not mounted there.
 pub(super) const ROOT: Row =

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::{
     pattern::Segment,
     row::{Branch, First, Row},
-    rows::UPSTREAMS,
+    rows::BRANCHES,
 };
 
 /// Which of these words are secret, if a path with secrets begins with them.
@@ -20,31 +20,22 @@ pub fn secret_words<W: AsRef<str>>(words: &[W]) -> Option<Range<usize>> {
     branches().find_map(|branch| match branch.first {
         First::Word(word) if is(first, word) => branch.rows.iter().find_map(|row| hidden(row, others)),
         First::Word(_) | First::Begins(_) => None,
-        First::Key => {
-            let beside = others.first().zip(word_beside(branch));
-            beside.is_some_and(|(word, name)| is(word, name)).then_some(0..1)
-        }
+        First::KeyOf(word) => others
+            .first()
+            .is_some_and(|second| is(second, word))
+            .then_some(0..1),
     })
 }
 
-/// The words by which paths with secrets are known.
+/// The words by which paths with secrets are known: their first, or the one behind an API key.
 pub fn words_beside_secrets() -> impl Iterator<Item = &'static str> {
-    branches().filter_map(word_beside)
-}
-
-/// The word by which a branch is known: its first, or the one behind an API key.
-pub(super) fn word_beside(branch: &Branch) -> Option<&'static str> {
-    match branch.first {
-        First::Word(word) | First::Begins(word) => Some(word),
-        First::Key => match branch.rows.first()?.pattern.first()? {
-            Segment::Word(word) => Some(*word),
-            _ => None,
-        },
-    }
+    branches().map(|branch| match branch.first {
+        First::Word(word) | First::Begins(word) | First::KeyOf(word) => word,
+    })
 }
 
 fn branches() -> impl Iterator<Item = &'static Branch> {
-    UPSTREAMS.iter().filter(|branch| branch.has_secrets)
+    BRANCHES.iter().filter(|branch| branch.has_secrets)
 }
 
 /// Which are secret of the words behind the first; counted from the first.
