@@ -531,6 +531,7 @@ async fn router(
             Arc::clone(&keys),
             design,
             Arc::clone(&issue),
+            Arc::clone(&files),
             sessions,
             Arc::clone(metrics),
             clock.clone(),

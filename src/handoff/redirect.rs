@@ -68,7 +68,7 @@ fn only_location(headers: &HeaderMap) -> Option<&str> {
 impl Handoff {
     /// The redirect to the session, in place of the one to a link with a token.
     pub async fn finish(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
-        let query = self.mended(visit.query, visit.client)?;
+        let query = self.mended(visit.query, visit.context.client())?;
         let token = Query(&query).only(TOKEN_PARAMETER);
         let token = token.map_err(|_| HandoffError::TwoTokens)?;
         let mended = Visit {

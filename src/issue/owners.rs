@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{Issue, answer::Whole};
 use crate::{
     clock::Clock,
-    proxy::About,
+    context::RequestContext,
     urls::{Listed, Thing},
 };
 
@@ -143,7 +143,7 @@ impl Owners {
 
 impl Issue {
     /// To which room does this belong?
-    pub(super) async fn owner(&self, asked: Asked, about: &About) -> Owner {
+    pub(super) async fn owner(&self, asked: Asked, context: &RequestContext) -> Owner {
         if asked.id().is_empty() || asked.id().len() > MAX_ID_BYTES {
             return Owner::Unsaid;
         }
@@ -151,7 +151,7 @@ impl Issue {
             return Owner::Room(room_id);
         }
         let (path, body, place) = asked.question();
-        let Some(whole) = self.ask(path, &body, about, OWNER_PATIENCE).await else {
+        let Some(whole) = self.ask(path, &body, context, OWNER_PATIENCE).await else {
             return Owner::Silence;
         };
         let Some(said) = whole.json::<Value>() else {

@@ -22,6 +22,13 @@ pub struct OwnPage {
     pub forms: bool,
 }
 
+/// Marks a response as a page of the client's. `crate::route` writes its policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientPage {
+    /// Under which a script of this one answer runs; none where there is no such script.
+    pub nonce: Option<String>,
+}
+
 /// Contrasts are 4.5 to 1 or better for every text, in both colour schemes (WCAG 2.2, success criterion 1.4.3).
 const STYLE: &str = "\
 :root{color-scheme:light dark;--fg:#1c2733;--bg:#f4f6f8;--card:#fff;--soft:#5b6b7b;--line:#dde3e9;--act:#0b5cad;\

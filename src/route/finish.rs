@@ -17,7 +17,10 @@ use super::{guarded, policy::PageHeaders};
 use crate::{
     observe::{AccessRecord, BrokenBy},
     proxy::BodyError,
-    reply::{Body, BoxError, page::OwnPage},
+    reply::{
+        Body, BoxError,
+        page::{ClientPage, OwnPage},
+    },
     urls::Content,
 };
 
@@ -42,9 +45,12 @@ impl Finish {
     /// For the client's page alone: nobody else's framing is ours to judge. With a nonce, a script that stands in the
     /// page under it runs; such a page is for one answer, and must not be kept by a cache.
     /// `asked`: the authority by which the page was asked for.
-    pub(super) fn as_page(&self, response: &mut Response<Body>, asked: Option<&str>, nonce: Option<&str>) {
-        if response.extensions().get::<OwnPage>().is_none() {
-            self.pages.of_client(response.headers_mut(), asked, nonce);
+    pub(super) fn as_page(&self, response: &mut Response<Body>, asked: Option<&str>) {
+        let page = response.extensions_mut().remove::<ClientPage>();
+        let is_own = response.extensions().get::<OwnPage>().is_some();
+        if let Some(page) = page.filter(|_| !is_own) {
+            self.pages
+                .of_client(response.headers_mut(), asked, page.nonce.as_deref());
         }
     }
 

@@ -3,6 +3,7 @@
 //! Where things happen: a token is checked in `crate::token`, called by `crate::handoff`; a header is taken off in
 //! `crate::proxy`; a new path goes into `crate::urls`.
 
+mod answer;
 mod bbb_links;
 mod client_policy;
 #[cfg(test)]
@@ -16,12 +17,11 @@ mod method;
 mod page_settings;
 mod policy;
 mod preflight;
-mod sessions;
 mod source;
 mod target;
 mod watch;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use hyper::{
     Method, Request, Response, StatusCode, Uri,
@@ -38,20 +38,24 @@ pub use self::{
     source::{BadSource, CspSource},
     target::{BadTarget, CanonicalTarget, Hosts},
 };
-pub use crate::urls::{Table, Whole};
 use crate::{
     addr::{ClientAddr, Networks},
     client_body::ClientBody,
     clock::Clock,
+    context::{Peer, RequestContext},
     files::ClientFiles,
     handoff::{DesignCheck, Handoff},
     issue::Issue,
     observe::{AccessLog, AccessRecord, redacted},
-    proxy::{About, Upstream, Watch as BodyWatch},
-    reply::{Body, Failure, Format, Language, Reader},
-    request_id::{RequestId, RequestIds},
+    proxy::{Upstream, Watch as BodyWatch},
+    reply::{Body, Failure},
+    request_id::RequestIds,
     token::TokenKeys,
-    urls::{Action, Content, Found, Guard, Issues, Leads, Row, To},
+    urls::{Action, Found, Guard, Leads, Step, To},
+};
+pub use crate::{
+    context::Peer as Asker,
+    urls::{Table, Whole},
 };
 
 /// The upstreams that are configured; the paths of the others lead nowhere.
@@ -103,24 +107,13 @@ pub struct Router {
     pub ids: RequestIds,
 }
 
-/// Who asks.
-#[derive(Clone, Copy)]
-pub struct Asker {
-    /// The client.
-    pub client: ClientAddr,
-    /// The address of ours that was called.
-    pub local: SocketAddr,
-    /// Has a proxy that we trust sent the request on?
-    pub via_proxy: bool,
-}
-
 impl Router {
     /// Answers a request.
-    pub async fn handle(&self, request: Request<ClientBody>, from: Asker) -> Response<Recorded> {
+    pub async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Recorded> {
         let uri = request.uri().clone();
         let found = self.table.find(uri.path());
-        let mut answer = self.answer_for(&request, found.row, from.client);
-        let response = match self.act(request, found, from, &mut answer.record).await {
+        let mut answer = self.answer_for(&request, found.row, peer.client);
+        let response = match self.act(request, found, peer, &mut answer.record).await {
             Ok(response) => response,
             Err(failure) => answer.fail(failure, self.login_url.as_deref()),
         };
@@ -140,16 +133,15 @@ impl Router {
         answer.finish(&self.finish, response)
     }
 
+    /// The way of a request.
     async fn act(
         &self,
         request: Request<ClientBody>,
         found: Found<'_>,
-        from: Asker,
+        peer: Peer,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
-        let target =
-            CanonicalTarget::of(&request, &self.hosts).map_err(|bad| Failure::from(bad).of_the_message())?;
-        method::known(request.method()).map_err(Failure::of_the_message)?;
+        let context = context(&request, peer, &self.hosts)?;
         let row = found.row;
         record.routed(row.name);
         if row.action.is_servers()
@@ -157,45 +149,26 @@ impl Router {
         {
             return Ok(answer);
         }
-        let about = about(&target, from);
-        self.admit(row.guard, from)?;
+        self.admit(row.guard, peer)?;
         let body_watch = self.takes(row.takes, &request, found.variable)?;
-        let watched = self.watched(row.watch, &request, &about)?;
+        let watched = self.watched(row.watch, &request, &context)?;
         // What is rare or large is in a box of its own: the future of every request is as large as the largest arm.
         let response = match row.action {
-            Action::Leads(leads) => Box::pin(self.lead(leads, &request, &about)).await?,
-            Action::Session(step) => Box::pin(self.session(step, &request, found.tag(), &about)).await?,
+            Action::Leads(leads) => Box::pin(self.lead(leads, &request, &context)).await?,
+            Action::Session(step) => {
+                Box::pin(self.handoff.handle(step, found.tag(), &request, &context)).await?
+            }
             Action::File => self
                 .files
                 .asset(found.file(), request.method(), request.headers())?,
             Action::Favicon => self.files.favicon(request.method(), request.headers())?,
-            Action::DesignCheck => Box::pin(self.design_check.handle(request, from.client)).await?,
-            Action::Issue(what) => Box::pin(self.issue(what, request, &about)).await?,
-            Action::Forward(to) => Box::pin(self.forward(to, request, found, body_watch, &about)).await?,
-            Action::Misplaced => return Err(misplaced(&about, found.rest)),
+            Action::DesignCheck => Box::pin(self.design_check.handle(request, peer.client)).await?,
+            Action::Issue(what) => Box::pin(self.issue.handle(what, request, &context)).await?,
+            Action::Forward(to) => Box::pin(self.forward(to, request, found, body_watch, &context)).await?,
+            Action::Misplaced => return Err(misplaced(&context, found.rest)),
             Action::Nowhere => return Err(nowhere()),
         };
         self.on_the_way_out(watched, response).await
-    }
-
-    /// Tokens, and the API under `/auth`.
-    async fn issue(
-        &self,
-        what: Issues,
-        request: Request<ClientBody>,
-        about: &About,
-    ) -> Result<Response<Body>, Failure> {
-        match what {
-            Issues::Token => {
-                let unchanged = path_and_query(request.uri())?;
-                self.issue.handle(request, unchanged, about.clone()).await
-            }
-            Issues::Auth(endpoint) => self.issue.auth(request, endpoint, about).await,
-            Issues::Bbb(call) => self.issue.bbb(request, call, about).await,
-            Issues::LtiJoin => self.issue.lti_join(request, about).await,
-            Issues::BreakoutJoin => self.issue.breakout_join(request, about).await,
-            Issues::RemoveParticipant => self.issue.remove_participant(request, about).await,
-        }
     }
 
     /// To an upstream: in the bytes in which it came, but for a prefix that is taken off.
@@ -205,7 +178,7 @@ impl Router {
         request: Request<ClientBody>,
         found: Found<'_>,
         watch: Option<BodyWatch>,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let upstreams = &self.upstreams;
         let unchanged = || path_and_query(request.uri());
@@ -218,7 +191,7 @@ impl Router {
             To::Etherpad => (&upstreams.etherpad, without_prefix()?),
         };
         let upstream = upstream.as_ref().ok_or_else(nowhere)?;
-        Ok(upstream.forward_watched(request, seen, about, watch).await?)
+        Ok(upstream.forward_watched(request, seen, context, watch).await?)
     }
 
     /// A link with a token is handed off; anybody else is sent on.
@@ -226,11 +199,12 @@ impl Router {
         &self,
         leads: Leads,
         request: &Request<ClientBody>,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let uri = request.uri();
         if Handoff::is_handoff(uri.query().unwrap_or_default()) {
-            return self.page(request, None, about).await;
+            self.framing.watch(request.headers());
+            return self.handoff.handle(Step::Enter, None, request, context).await;
         }
         match leads {
             Leads::ToMount => redirect(request, StatusCode::FOUND, &format!("{}/", self.table.mount)),
@@ -243,11 +217,11 @@ impl Router {
     }
 
     /// `trust.internal`: what LiveKit, ingress and recorders call (docs/plugnmeet.md section 0.16).
-    fn admit(&self, guard: Guard, from: Asker) -> Result<(), Failure> {
+    fn admit(&self, guard: Guard, peer: Peer) -> Result<(), Failure> {
         match guard {
             Guard::Open => Ok(()),
             Guard::Internal
-                if self.internal.is_empty() || self.internal.contains_client(from.client, from.local) =>
+                if self.internal.is_empty() || self.internal.contains_client(peer.client, peer.local) =>
             {
                 Ok(())
             }
@@ -258,90 +232,18 @@ impl Router {
             )),
         }
     }
-
-    fn answer_for(&self, request: &Request<ClientBody>, row: &Row, client: ClientAddr) -> Answer {
-        let id = self.ids.next();
-        Answer {
-            id,
-            format: format::of(request, row),
-            is_head: request.method() == Method::HEAD,
-            languages: request
-                .headers()
-                .get_all(header::ACCEPT_LANGUAGE)
-                .iter()
-                .cloned()
-                .collect(),
-            from_script: request.headers().contains_key(header::ORIGIN),
-            content: row.content,
-            failed: false,
-            record: AccessRecord::begin(
-                id,
-                client,
-                request.method(),
-                request.uri().path(),
-                request.version(),
-                &self.access,
-            ),
-        }
-    }
 }
 
-/// What has to be known of a request to answer it in its form, when the request itself is gone.
-struct Answer {
-    id: RequestId,
-    format: Format,
-    is_head: bool,
-    /// What the reader likes, to be understood if it is needed.
-    languages: Vec<HeaderValue>,
-    from_script: bool,
-    content: Content,
-    failed: bool,
-    record: AccessRecord,
-}
-
-impl Answer {
-    fn fail(&mut self, failure: Failure, login_url: Option<&str>) -> Response<Body> {
-        let cause = failure.cause().map(|cause| cause as _);
-        self.record.failed(failure.code(), cause);
-        let reader = Reader {
-            language: Language::among(&self.languages),
-            request: Some(self.id),
-            login_url,
-        };
-        self.failed = true;
-        failure.into_response(self.format, &reader)
-    }
-
-    fn finish(self, finish: &Finish, mut response: Response<Body>) -> Response<Recorded> {
-        let api = match self.format {
-            Format::Auth { .. } | Format::Api { .. } | Format::Upload => true,
-            Format::Bbb | Format::Page { .. } => false,
-        };
-        let status = response.status();
-        let error = self.failed || status.is_client_error() || status.is_server_error();
-        // The server lets any origin read its API, which needs no cookie (docs/plugnmeet.md section 8, CORS); and a
-        // page of another origin that can't read an error sees a broken network in its place.
-        if (api || error) && self.from_script {
-            let headers = response.headers_mut();
-            headers
-                .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
-                .or_insert(HeaderValue::from_static("*"));
-        }
-        finish.apply(&mut response, self.content);
-        if self.is_head {
-            finish::take_body_off(&mut response);
-        }
-        Recorded::of(response, self.record)
-    }
-}
-
-fn about(target: &CanonicalTarget<'_>, from: Asker) -> About {
-    About {
-        client: from.client,
-        host: target.host.clone(),
-        forwarded_host: target.forwarded_host.clone().filter(|_| from.via_proxy),
-        via_proxy: from.via_proxy,
-    }
+/// What is known of a request whose target everybody reads alike.
+fn context(request: &Request<ClientBody>, peer: Peer, hosts: &Hosts) -> Result<RequestContext, Failure> {
+    let target = CanonicalTarget::of(request, hosts).map_err(|bad| Failure::from(bad).of_the_message())?;
+    method::known(request.method()).map_err(Failure::of_the_message)?;
+    Ok(RequestContext {
+        peer,
+        our_name: target.our_name,
+        authority: target.host,
+        forwarded_host: target.forwarded_host.filter(|_| peer.via_proxy),
+    })
 }
 
 fn path_and_query(uri: &Uri) -> Result<PathAndQuery, Failure> {
@@ -366,8 +268,8 @@ fn nowhere() -> Failure {
 }
 
 /// Below the mount there is the client, and no API: says where that is.
-fn misplaced(about: &About, meant: &str) -> Failure {
-    let host = about.host.to_str().unwrap_or_default();
+fn misplaced(context: &RequestContext, meant: &str) -> Failure {
+    let host = context.authority.to_str().unwrap_or_default();
     let message = format!(
         "the API has no prefix: its address is https://{host}, and https://{host}{} was meant",
         redacted(meant)

@@ -7,7 +7,7 @@
 //! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
 //! 5.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri, Version,
@@ -25,6 +25,8 @@ pub struct CanonicalTarget<'a> {
     pub path: &'a str,
     /// The query, as it came, without its `?`.
     pub query: &'a str,
+    /// The name of ours that it names, in our own spelling.
+    pub our_name: Arc<str>,
     /// The authority, as it came.
     pub host: HeaderValue,
     /// What `X-Forwarded-Host` says, where that is one of our names; whether it counts is not known here.
@@ -92,7 +94,7 @@ impl From<BadTarget> for Failure {
 /// The names we answer to.
 #[derive(Clone, Debug)]
 pub struct Hosts {
-    names: Vec<String>,
+    names: Vec<Arc<str>>,
     /// Of the public origin: what an HTTP/1.0 request means that names no host.
     public: Option<Authority>,
 }
@@ -108,7 +110,7 @@ impl Hosts {
             .chain(others.iter().map(String::as_str))
             .map(|name| name.trim_end_matches('.').to_ascii_lowercase());
         Self {
-            names: listed.chain(loopback).collect(),
+            names: listed.chain(loopback).map(Arc::from).collect(),
             public: authority_with(public, None),
         }
     }
@@ -123,15 +125,16 @@ impl Hosts {
     /// Our own spelling of a name of ours; ports don't count, nor does the dot at the end of a name that is written in
     /// full (RFC 3986 section 3.2.2).
     pub fn known(&self, host: &str) -> Option<&str> {
+        self.own_name(host).map(|name| &**name)
+    }
+
+    fn own_name(&self, host: &str) -> Option<&Arc<str>> {
         let bare = host
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
             .or_else(|| host.strip_suffix('.'))
             .unwrap_or(host);
-        self.names
-            .iter()
-            .map(String::as_str)
-            .find(|name| name.eq_ignore_ascii_case(bare))
+        self.names.iter().find(|name| name.eq_ignore_ascii_case(bare))
     }
 }
 
@@ -152,11 +155,12 @@ impl<'a> CanonicalTarget<'a> {
             return Err(BadTarget::ControlByte);
         }
         check_path(uri.path())?;
-        hosts.known(name).ok_or(BadTarget::NotOurs)?;
+        let our_name = hosts.own_name(name).cloned().ok_or(BadTarget::NotOurs)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| BadTarget::Host)?;
         Ok(Self {
             path: uri.path(),
             query,
+            our_name,
             host,
             forwarded_host: forwarded_host(request.headers(), hosts),
         })

@@ -4,13 +4,14 @@
 //!
 //! Source: docs/plugnmeet.md sections 0.11, 0.19, 5 and 7.
 
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, http::uri::Authority};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, header::HeaderValue, http::uri::Authority};
 
-use super::{Router, format};
+use super::Router;
 use crate::{
     client_body::ClientBody,
+    context::RequestContext,
     handoff::{Carried, HandoffError, ServerLink, Visit, is_prefetch},
-    proxy::{About, below_prefix},
+    proxy::below_prefix,
     reply::{Body, Failure},
     urls::Watch,
 };
@@ -26,19 +27,19 @@ const TRIED_AGAIN: [StatusCode; 3] = [
 /// What is looked at in an answer, with what has to be known of the request.
 pub(super) enum Watched {
     Nothing,
+    Page(HeaderValue),
     Link(Box<Asked>),
     LinksInXml(Box<Asked>),
     NewerToken(Option<Carried>),
     Upload(Option<Carried>),
-    Prefix(&'static str, About),
+    Prefix(&'static str, RequestContext),
 }
 
 /// Who asked the server for something that may turn out to be a link.
 pub(super) struct Asked {
     method: Method,
     headers: HeaderMap,
-    host: String,
-    about: About,
+    context: RequestContext,
 }
 
 impl Router {
@@ -47,16 +48,20 @@ impl Router {
         &self,
         watch: Watch,
         request: &Request<ClientBody>,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Watched, Failure> {
-        let carried = || self.handoff.carried(request.headers(), &about.host);
+        let carried = || self.handoff.carried(request.headers(), &context.authority);
         Ok(match watch {
             Watch::Nothing => Watched::Nothing,
-            Watch::Link => Watched::Link(self.asked(request, about)?),
-            Watch::LinksInXml => Watched::LinksInXml(self.asked(request, about)?),
+            Watch::Page => {
+                self.framing.watch(request.headers());
+                Watched::Page(context.authority.clone())
+            }
+            Watch::Link => Watched::Link(self.asked(request, context)?),
+            Watch::LinksInXml => Watched::LinksInXml(self.asked(request, context)?),
             Watch::NewerToken => Watched::NewerToken(carried()),
             Watch::Upload => Watched::Upload(carried()),
-            Watch::Prefix(prefix) => Watched::Prefix(prefix, about.clone()),
+            Watch::Prefix(prefix) => Watched::Prefix(prefix, context.clone()),
         })
     }
 
@@ -68,10 +73,14 @@ impl Router {
     ) -> Result<Response<Body>, Failure> {
         match watched {
             Watched::Nothing => Ok(response),
+            Watched::Page(authority) => {
+                self.finish.as_page(&mut response, authority.to_str().ok());
+                Ok(response)
+            }
             Watched::Link(asked) => Box::pin(self.without_tokens(&asked, response)).await,
             Watched::LinksInXml(asked) => {
                 let response = Box::pin(self.without_tokens(&asked, response)).await?;
-                Box::pin(self.with_links(response, asked.about.client)).await
+                Box::pin(self.with_links(response, asked.context.client())).await
             }
             Watched::NewerToken(carried) => Ok(self.refreshed(carried, response)),
             Watched::Upload(carried) => {
@@ -80,15 +89,15 @@ impl Router {
                 }
                 Ok(self.refreshed(carried, response))
             }
-            Watched::Prefix(prefix, about) => {
-                below_prefix(prefix, &about.host, response.headers_mut());
+            Watched::Prefix(prefix, context) => {
+                below_prefix(prefix, &context.authority, response.headers_mut());
                 Ok(response)
             }
         }
     }
 
     /// What a browser only guesses that it will want must not make the server issue a token.
-    fn asked(&self, request: &Request<ClientBody>, about: &About) -> Result<Box<Asked>, Failure> {
+    fn asked(&self, request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<Asked>, Failure> {
         if is_prefetch(request.headers()) {
             // Even BBB's form says so by the status: a browser would keep anything good to show it later.
             return Err(Failure::from(HandoffError::Prefetch).of_the_message());
@@ -96,8 +105,7 @@ impl Router {
         Ok(Box::new(Asked {
             method: request.method().clone(),
             headers: request.headers().clone(),
-            host: self.own_name(&about.host).to_owned(),
-            about: about.clone(),
+            context: context.clone(),
         }))
     }
 
@@ -125,10 +133,7 @@ impl Router {
             path: "/",
             query: &query,
             tag: None,
-            host: &asked.host,
-            names_pages: format::names_pages(&asked.headers),
-            client: asked.about.client,
-            about: &asked.about,
+            context: &asked.context,
         };
         Ok(self.handoff.finish(&visit).await?)
     }

@@ -224,6 +224,8 @@ pub enum Form {
 pub enum Watch {
     /// Nothing.
     Nothing,
+    /// Whether it is the client's page, which has a policy.
+    Page,
     /// A redirect to a link of ours.
     Link,
     /// A redirect to a link of ours, or links in BBB's XML.

@@ -234,15 +234,18 @@ const fn client(name: &'static str, pattern: &'static [Segment], action: Action)
     Row::new(name, pattern, action).errors(Form::People)
 }
 
-const ENTER: Action = Action::Session(Step::Enter);
+const fn page(pattern: &'static [Segment]) -> Row {
+    client("page", pattern, Action::Session(Step::Enter)).watch(Watch::Page)
+}
+
 const LEAVE: Action = Action::Session(Step::Leave);
 const TO_SLASH: Action = Action::Leads(Leads::ToSlash);
 
 /// Below the mount, compared exactly.
 pub(super) const BELOW_MOUNT: &[Row] = &[
     client("slash", &[], TO_SLASH),
-    client("page", &[Word("")], ENTER),
-    client("page", &[Word("index.html")], ENTER),
+    page(&[Word("")]),
+    page(&[Word("index.html")]),
     client("logout", &[Word("logout")], LEAVE).errors(Form::OwnForm),
     client("switch", &[Word("switch")], Action::Session(Step::Switch))
         .when(When::OnePath)
@@ -256,8 +259,8 @@ pub(super) const BELOW_MOUNT: &[Row] = &[
     )
     .errors(Form::Json),
     client("slash", &[Word("s"), Tag], TO_SLASH).when(When::SessionPaths),
-    client("page", &[Word("s"), Tag, Word("")], ENTER).when(When::SessionPaths),
-    client("page", &[Word("s"), Tag, Word("index.html")], ENTER).when(When::SessionPaths),
+    page(&[Word("s"), Tag, Word("")]).when(When::SessionPaths),
+    page(&[Word("s"), Tag, Word("index.html")]).when(When::SessionPaths),
     client("logout", &[Word("s"), Tag, Word("logout")], LEAVE)
         .when(When::SessionPaths)
         .errors(Form::OwnForm),
