@@ -40,10 +40,11 @@
 //! | 12 | [`places`] | places of client connections, and who makes room when they run short |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
 //! | 12 | [`sessions`] | what is remembered of sessions between requests |
+//! | 13 | [`context`] | who sent a request, and by which name of ours |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 13 | [`observe`] | the log, access records, audit lines, metrics |
 //! | 14 | [`urls`] | the URL space: every path that means something, as a row of data |
-//! | 14 | [`context`] | who sent a request, and by which name of ours |
+//! | 14 | [`http`] | small facts of HTTP that several modules need |
 //! | 14 | [`query`] | query strings, as browsers read them |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
@@ -61,6 +62,7 @@ pub mod drain;
 pub mod files;
 pub mod gateway;
 pub mod handoff;
+pub mod http;
 pub mod issue;
 pub mod limits;
 pub mod listen;

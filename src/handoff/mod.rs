@@ -59,10 +59,11 @@ use crate::{
     context::RequestContext,
     design::DesignRules,
     files::ClientFiles,
+    http::no_store,
     issue::{Issue, Meeting},
     observe::Metrics,
     query::Query,
-    reply::{Body, Failure, names_pages},
+    reply::{Body, Failure, names_pages, redirect},
     secret::Secret,
     sessions::{HandedOff, Sessions},
     token::{BadToken, Claims, TokenKeys, Unverified, Verified},
@@ -394,11 +395,7 @@ fn see_other(path: &str, query: &str) -> Result<Response<Body>, HandoffError> {
 }
 
 fn redirect_to(location: HeaderValue) -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let mut response = redirect(StatusCode::SEE_OTHER, location);
+    no_store(response.headers_mut());
     response
 }

@@ -3,14 +3,12 @@
 //! Not here: what it is made of (`crate::files`), and its policy (`crate::route`).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use hyper::{
-    HeaderMap, Response,
-    header::{self, HeaderValue},
-};
+use hyper::{HeaderMap, Response, header};
 
 use super::{Handoff, Session, Visit};
 use crate::{
     files::Shown,
+    http::no_store,
     reply::{Body, Failure, Language, page::ClientPage},
 };
 
@@ -34,7 +32,7 @@ impl Handoff {
         // What sets a cookie or holds a token is for this one answer, and is no part of what a cache has.
         if session.token.is_some() || session.only_now {
             let fields = response.headers_mut();
-            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            no_store(fields);
             fields.remove(header::ETAG);
             fields.remove(header::LAST_MODIFIED);
             let cookies = session.cookies.into_iter();

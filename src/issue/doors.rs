@@ -30,6 +30,7 @@ use crate::{
     blocks::Person,
     client_body::ClientBody,
     context::RequestContext,
+    http::{Repeated, only},
     observe::{Decision, Outcome},
     query::Query,
     reply::{Body, Failure},
@@ -304,15 +305,12 @@ impl Issue {
 
 /// The token, raw: there is no `Bearer` before it. An empty field is none; of two, the server would read either.
 pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<&str>, IssueError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value
-            .and_then(|value| value.to_str().ok())
-            // HTTP/2 passes blanks on, and the server takes them off.
-            .map(|value| value.trim_matches([' ', '\t']))
-            .filter(|value| !value.is_empty())),
-        (_, Some(_)) => Err(IssueError::TwoTokens),
-    }
+    let value = only(headers, header::AUTHORIZATION).map_err(|Repeated| IssueError::TwoTokens)?;
+    Ok(value
+        .and_then(|value| value.to_str().ok())
+        // HTTP/2 passes blanks on, and the server takes them off.
+        .map(|value| value.trim_matches([' ', '\t']))
+        .filter(|value| !value.is_empty()))
 }
 
 /// From such a body the server would take the token, and the message from the same bytes.

@@ -17,7 +17,6 @@ mod answer;
 mod ask;
 mod bbb;
 mod bbb_refusal;
-mod body;
 mod breakout;
 mod call;
 mod callers;
@@ -319,7 +318,9 @@ impl Issue {
     /// A request whose body is here. What issues a token is read whole before any of it goes on.
     async fn whole(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
         let (head, body) = request.into_parts();
-        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
+        let body = body
+            .whole(self.settings.max_body_bytes, self.settings.body_deadline)
+            .await?;
         Ok(Request::from_parts(head, body))
     }
 

@@ -8,7 +8,10 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use crate::context::RequestContext;
+use crate::{
+    context::RequestContext,
+    http::{ACCESS_COOKIE, exactly_one},
+};
 
 /// RFC 9110 section 7.6.1, and the older names of the same thing.
 pub(super) const HOP_BY_HOP: [&str; 9] = [
@@ -112,11 +115,7 @@ fn claimed(headers: &HeaderMap, context: &RequestContext, name: HeaderName) -> O
     if !context.peer.via_proxy {
         return None;
     }
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Some(value.clone()),
-        _ => None,
-    }
+    exactly_one(headers, name).cloned()
 }
 
 /// Says something of the client that only we may say, or is a name that programs read in two ways.
@@ -127,7 +126,7 @@ fn is_refused(name: &str) -> bool {
 }
 
 /// The cookies of sessions (`crate::handoff`): the token is for the client and plugnmeet-server, the others for us alone.
-const SESSION_COOKIES: [&str; 3] = ["pnm_access_token", "__Secure-pnm_", "__Host-pnm_"];
+const SESSION_COOKIES: [&str; 3] = [ACCESS_COOKIE, "__Secure-pnm_", "__Host-pnm_"];
 
 /// Whoever else reads cookies gets all the others, in the bytes in which they came: browsers send what a page has set,
 /// and that may be no ASCII (RFC 6265 section 5.4).

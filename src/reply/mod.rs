@@ -11,10 +11,12 @@ mod body;
 mod failure;
 mod language;
 pub mod page;
+mod redirect;
 mod words;
 
 pub use accept::{Accepted, is_for_people, names_pages};
 pub use body::{Body, BoxError};
 pub use failure::{Failure, Format, NOT_SENT, Reader, ServerCode, server_json};
 pub use language::Language;
+pub use redirect::redirect;
 pub use words::{Label, Topic, Words};

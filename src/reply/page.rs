@@ -14,6 +14,7 @@ use super::{
     Body, Label, Language, Reader, Topic,
     words::{self, Value},
 };
+use crate::http::{no_referrer, no_store};
 
 /// Marks a response as a page of the gateway's own. `crate::route` writes its policy, with who may frame it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,7 +149,7 @@ pub fn own(status: StatusCode, language: Language, title: &str, content: &Markup
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
     headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    no_store(headers);
+    no_referrer(headers);
     response
 }

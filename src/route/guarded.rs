@@ -12,10 +12,13 @@
 
 use hyper::{
     HeaderMap,
-    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+    header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 
-use crate::urls::Content;
+use crate::{
+    http::{no_referrer, no_store},
+    urls::Content,
+};
 
 const LOGIN_POLICY: &str = "connect-src 'self'; form-action 'self'; frame-ancestors 'none'";
 
@@ -31,8 +34,8 @@ pub(super) fn apply(content: Content, headers: &mut HeaderMap) {
         Content::Login => {
             no_sniffing(headers);
             headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(LOGIN_POLICY));
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            no_store(headers);
+            no_referrer(headers);
         }
     }
 }

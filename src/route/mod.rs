@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use hyper::{
     Method, Request, Response, StatusCode, Uri,
-    header::{self, HeaderName, HeaderValue},
+    header::{self, HeaderValue},
     http::uri::PathAndQuery,
 };
 
@@ -48,7 +48,7 @@ use crate::{
     issue::Issue,
     observe::{AccessLog, AccessRecord, redacted},
     proxy::{Upstream, Watch as BodyWatch},
-    reply::{Body, Failure},
+    reply::{self, Body, Failure},
     request_id::RequestIds,
     token::TokenKeys,
     urls::{Action, Found, Guard, Leads, Step, To},
@@ -296,12 +296,5 @@ fn redirect(
         None => path.to_owned(),
     };
     let location = HeaderValue::try_from(location).map_err(|_| Failure::from(BadTarget::Form))?;
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::LOCATION, location);
-    response.headers_mut().insert(
-        HeaderName::from_static("referrer-policy"),
-        HeaderValue::from_static("no-referrer"),
-    );
-    Ok(response)
+    Ok(reply::redirect(status, location))
 }

@@ -16,7 +16,11 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 
-use crate::{reply::Failure, urls::takes_encoded_slash};
+use crate::{
+    http::{Repeated, exactly_one, only, with_brackets, without_brackets},
+    reply::Failure,
+    urls::takes_encoded_slash,
+};
 
 /// A target that everyone reads alike, at one of our own names.
 #[derive(Debug)]
@@ -129,11 +133,8 @@ impl Hosts {
     }
 
     fn own_name(&self, host: &str) -> Option<&Arc<str>> {
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .or_else(|| host.strip_suffix('.'))
-            .unwrap_or(host);
+        let host = without_brackets(host);
+        let bare = host.strip_suffix('.').unwrap_or(host);
         self.names.iter().find(|name| name.eq_ignore_ascii_case(bare))
     }
 }
@@ -173,13 +174,7 @@ impl<'a> CanonicalTarget<'a> {
 }
 
 fn authority_with(host: &str, port: Option<u16>) -> Option<Authority> {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let host = bare.unwrap_or(host);
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    };
+    let host = with_brackets(host);
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     format!("{host}{port}").parse().ok()
 }
@@ -215,22 +210,16 @@ fn name_of(authority: &Authority) -> Result<&str, BadTarget> {
 /// What a proxy says of the authority that its client used, if it says one thing, and that is a name of ours: many pass
 /// on whatever their client claims.
 fn forwarded_host(headers: &HeaderMap, hosts: &Hosts) -> Option<HeaderValue> {
-    let mut values = headers.get_all("x-forwarded-host").iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
+    let value = exactly_one(headers, "x-forwarded-host")?;
     let authority: Authority = value.to_str().ok()?.parse().ok()?;
     hosts.known(name_of(&authority).ok()?)?;
     Some(value.clone())
 }
 
 fn only_host(headers: &HeaderMap) -> Result<Option<&str>, BadTarget> {
-    let mut values = headers.get_all(header::HOST).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| BadTarget::Host),
-        (Some(_), Some(_)) => Err(BadTarget::Host),
-    }
+    let host = only(headers, header::HOST).map_err(|Repeated| BadTarget::Host)?;
+    host.map(|host| host.to_str().map_err(|_| BadTarget::Host))
+        .transpose()
 }
 
 /// How often a program behind us might decode a path: the router, the handler, and one for good measure.

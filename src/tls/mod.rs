@@ -28,7 +28,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-use crate::conn::Protocol;
+use crate::{conn::Protocol, http::without_brackets};
 
 pub use problem::{Fault, TlsProblem, TlsWarning};
 pub use tokio_rustls::server::TlsStream;
@@ -153,8 +153,7 @@ fn server_config(store: &CertStore) -> Result<ServerConfig, rustls::Error> {
 
 /// A host as certificates have it: lower case, no brackets around an IPv6 address.
 fn host(name: &str) -> String {
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
-    bare.unwrap_or(name).to_ascii_lowercase()
+    without_brackets(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]

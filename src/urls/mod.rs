@@ -14,6 +14,7 @@
 //! Source: docs/plugnmeet.md section 8.
 
 mod auth;
+mod endpoint;
 #[cfg(test)]
 mod examples;
 mod pattern;
@@ -26,7 +27,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use self::examples::{SECRET, configurations, examples};
 pub use self::{
-    auth::{Endpoint, Listed, Thing},
+    endpoint::{Endpoint, Listed, Thing},
     pattern::{Compared, Segment, is_tag},
     row::{
         Action, BbbCall, Branch, Content, Exposed, First, Form, Guard, Issues, Leads, Row, Step, Takes, To,

@@ -1,7 +1,7 @@
 //! What is known of a path: a row of the URL space. It names what is done there and says nothing of how.
 
 use super::{
-    auth::Endpoint,
+    endpoint::Endpoint,
     pattern::{Compared, Segment},
 };
 
