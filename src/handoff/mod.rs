@@ -163,6 +163,10 @@ impl fmt::Debug for Handoff {
 
 impl Handoff {
     /// A handoff of tokens under these keys.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part that a session asks, and there is one place that has them all"
+    )]
     pub fn new(
         settings: HandoffSettings,
         keys: Arc<TokenKeys>,

@@ -101,9 +101,11 @@ fn words_of(segment: &str) -> Vec<String> {
 /// Most paths need no look at their segments.
 fn may_hold_secrets(path: &str) -> bool {
     let has = |word: &str| {
-        path.as_bytes()
-            .windows(word.len())
-            .any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+        let first = word.bytes().next().map(|byte| byte.to_ascii_lowercase());
+        path.as_bytes().windows(word.len()).any(|found| {
+            // Few windows begin alike.
+            found.first().map(u8::to_ascii_lowercase) == first && found.eq_ignore_ascii_case(word.as_bytes())
+        })
     };
     path.contains('%') || looks_like_jwt(path) || words_beside_secrets().any(has)
 }

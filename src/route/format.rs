@@ -29,12 +29,11 @@ pub(super) fn of<B>(request: &Request<B>, row: &Row) -> Format {
         Form::Bbb => Format::Bbb,
         Form::Json => Format::Page { json: true },
         Form::ServersJson => SERVERS,
-        Form::OwnForm => page_if(is_for_people(headers, true)),
         Form::People | Form::Misplaced | Form::Machines if is_for_an_api(request.method(), headers) => {
             SERVERS
         }
         Form::Misplaced if !is_for_people(headers, true) => SERVERS,
-        Form::People | Form::Misplaced => page_if(is_for_people(headers, true)),
+        Form::People | Form::OwnForm | Form::Misplaced => page_if(is_for_people(headers, true)),
         Form::Machines => page_if(is_for_people(headers, false)),
     }
 }

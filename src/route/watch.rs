@@ -57,8 +57,8 @@ impl Router {
                 self.framing.watch(request.headers());
                 Watched::Page(context.authority.clone())
             }
-            Watch::Link => Watched::Link(self.asked(request, context)?),
-            Watch::LinksInXml => Watched::LinksInXml(self.asked(request, context)?),
+            Watch::Link => Watched::Link(asked(request, context)?),
+            Watch::LinksInXml => Watched::LinksInXml(asked(request, context)?),
             Watch::NewerToken => Watched::NewerToken(carried()),
             Watch::Upload => Watched::Upload(carried()),
             Watch::Prefix(prefix) => Watched::Prefix(prefix, context.clone()),
@@ -94,19 +94,6 @@ impl Router {
                 Ok(response)
             }
         }
-    }
-
-    /// What a browser only guesses that it will want must not make the server issue a token.
-    fn asked(&self, request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<Asked>, Failure> {
-        if is_prefetch(request.headers()) {
-            // Even BBB's form says so by the status: a browser would keep anything good to show it later.
-            return Err(Failure::from(HandoffError::Prefetch).of_the_message());
-        }
-        Ok(Box::new(Asked {
-            method: request.method().clone(),
-            headers: request.headers().clone(),
-            context: context.clone(),
-        }))
     }
 
     /// The server's answer; or, if it is a redirect to a link of ours, what that link would have led to.
@@ -145,4 +132,17 @@ impl Router {
         }
         response
     }
+}
+
+/// What a browser only guesses that it will want must not make the server issue a token.
+fn asked(request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<Asked>, Failure> {
+    if is_prefetch(request.headers()) {
+        // Even BBB's form says so by the status: a browser would keep anything good to show it later.
+        return Err(Failure::from(HandoffError::Prefetch).of_the_message());
+    }
+    Ok(Box::new(Asked {
+        method: request.method().clone(),
+        headers: request.headers().clone(),
+        context: context.clone(),
+    }))
 }

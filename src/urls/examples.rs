@@ -53,12 +53,10 @@ fn example(first: &str, row: &Row) -> String {
     for segment in row.pattern {
         path.push('/');
         path.push_str(match segment {
-            Segment::Word(word) => word,
-            // In a spelling of its own, as another row may have the plain one.
-            Segment::OneOf(words) => words.first().unwrap_or(&""),
-            Segment::Decoded([word, ..]) if *word == "twirp" => "Twir%70",
-            Segment::Decoded(words) => words.first().unwrap_or(&""),
-            Segment::Begins(word) => word,
+            Segment::Word(word) | Segment::Begins(word) => word,
+            // In a spelling of its own, as another row has the plain one.
+            Segment::Decoded(["twirp"]) => "Twir%70",
+            Segment::OneOf(words) | Segment::Decoded(words) => words.first().unwrap_or(&""),
             Segment::Tag => "AAAAAAAAAAAAAAAAAAAAA_",
             Segment::Any => "any",
             Segment::Rest => "x",

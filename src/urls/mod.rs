@@ -170,10 +170,7 @@ pub fn is_taken(first: &str, second: Option<&str>) -> bool {
 }
 
 /// The first row that matches, of those that count.
-fn in_branches<'a>(
-    path: &'a str,
-    counts: impl Fn(&Branch, &Row) -> bool,
-) -> Option<(&'static Branch, Found<'a>)> {
+fn in_branches(path: &str, counts: impl Fn(&Branch, &Row) -> bool) -> Option<(&'static Branch, Found<'_>)> {
     let exactly = path.strip_prefix('/')?;
     // Slashes that are too many are refused elsewhere, but not before anybody asks what was meant.
     let signed = exactly.trim_start_matches('/');
@@ -211,9 +208,10 @@ fn in_branches<'a>(
                     row,
                     variable: if branch.has_key() { first } else { variable },
                     // A file's path is below the client's folder as it is below the root.
-                    rest: match row.action {
-                        Action::File => path,
-                        _ => signed.get(first.len()..).unwrap_or_default(),
+                    rest: if row.action == Action::File {
+                        path
+                    } else {
+                        signed.get(first.len()..).unwrap_or_default()
                     },
                 };
                 return Some((branch, found));

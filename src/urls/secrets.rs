@@ -54,7 +54,7 @@ fn hidden<W: AsRef<str>>(row: &Row, words: &[W]) -> Option<Range<usize>> {
             Segment::SecretRest => return Some(at + 1..words.len() + 1),
             Segment::Secret => return (at < words.len()).then_some(at + 1..at + 2),
             Segment::Word(name) => is(name),
-            Segment::OneOf(names) | Segment::Decoded(names) => names.iter().any(|name| is(name)),
+            Segment::OneOf(names) | Segment::Decoded(names) => names.iter().any(is),
             Segment::Begins(_) | Segment::Tag | Segment::Any | Segment::Rest => true,
         };
         if !goes_on {
