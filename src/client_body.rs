@@ -14,14 +14,28 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 /// The body of a request; nothing, if it has none.
 pub struct ClientBody(Option<Arc<Shared>>);
+
+/// Why a body could not be read whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is longer than it may be.
+    TooLarge,
+    /// It was not there in time.
+    TooSlow,
+    /// The client left in the middle.
+    Broken,
+}
 
 /// What nobody has read of a body.
 pub struct Rest(Arc<Shared>);
@@ -32,6 +46,19 @@ struct Shared {
 }
 
 impl ClientBody {
+    /// All of it; nothing at all is read of one that says it is too large.
+    pub async fn whole(self, max_bytes: usize, deadline: Duration) -> Result<Bytes, Unread> {
+        if self.size_hint().lower() > max_bytes as u64 {
+            return Err(Unread::TooLarge);
+        }
+        match timeout(deadline, Limited::new(self, max_bytes).collect()).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
+            Ok(Err(_broken_off)) => Err(Unread::Broken),
+            Err(_late) => Err(Unread::TooSlow),
+        }
+    }
+
     /// The body, and the connection's handle on it if there is one.
     pub fn new(body: Incoming) -> (Self, Option<Rest>) {
         if body.is_end_stream() {

@@ -236,6 +236,7 @@ async fn router(
             Arc::clone(&keys),
             plan.design,
             Arc::clone(&issue),
+            Arc::clone(&files),
             sessions,
             Arc::clone(metrics),
             clock.clone(),

@@ -8,7 +8,7 @@
 //! one way:
 //!
 //! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused;
-//! 2. `route::table`: what is at this path?
+//! 2. [`urls`]: what is at this path? A row says what is done, who may come, and in which form an error is told;
 //! 3. `route::Router::act`: the room whose path it is answers. [`handoff`] takes a token out of a link and puts it into
 //!    a cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`files`] has the client's
 //!    files, [`proxy`] asks an upstream, and a WebSocket goes on as a tunnel ([`upgrade`]);
@@ -30,18 +30,21 @@
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`handoff`] | from the token in a link to the cookie of a session |
-//! | 8 | [`files`] | the client's files and its page |
 //! | 9 | [`issue`] | tokens: `getJoinToken`, and the doors of BBB, LTI and breakout rooms |
 //! | 10 | [`proxy`] | one request to an upstream and its answer back |
 //! | 11 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
+//! | 11 | [`files`] | the client's files and its page |
 //! | 12 | [`token`] | tokens and signatures, checked and made; the keys |
 //! | 12 | [`design`] | `custom_design`, checked |
 //! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
 //! | 12 | [`places`] | places of client connections, and who makes room when they run short |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
 //! | 12 | [`sessions`] | what is remembered of sessions between requests |
+//! | 13 | [`context`] | who sent a request, and by which name of ours |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 13 | [`observe`] | the log, access records, audit lines, metrics |
+//! | 14 | [`urls`] | the URL space: every path that means something, as a row of data |
+//! | 14 | [`http`] | small facts of HTTP that several modules need |
 //! | 14 | [`query`] | query strings, as browsers read them |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
@@ -54,11 +57,13 @@ pub mod client_body;
 pub mod clock;
 pub mod config;
 pub mod conn;
+pub mod context;
 pub mod design;
 pub mod drain;
 pub mod files;
 pub mod gateway;
 pub mod handoff;
+pub mod http;
 pub mod interim;
 pub mod issue;
 pub mod limits;
@@ -75,4 +80,5 @@ pub mod sessions;
 pub mod tls;
 pub mod token;
 pub mod upgrade;
+pub mod urls;
 pub mod workers;

@@ -8,7 +8,7 @@
 use std::{
     hint::black_box,
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -21,11 +21,12 @@ use hyper::{
 use plugnmeet_gateway::{
     addr::ClientAddr,
     clock::Clock,
+    context::{Peer, RequestContext},
     design::{DesignRules, DesignSettings, OnInvalid},
     files::{ClientFiles, FilesSettings},
     limits::{Limits, LimitsSettings, RateSettings, Rates, StoreSettings},
     observe::{AccessLog, AccessRecord, Flusher, Records},
-    proxy::{About, to_upstream},
+    proxy::to_upstream,
     request_id::RequestIds,
     route::{CanonicalTarget, Hosts, Table, Whole},
     secret::Secret,
@@ -101,7 +102,7 @@ fn routes() -> Vec<Step> {
             metrics: false,
             whole: Whole::default(),
         };
-        step(name, move || black_box(table.find(&path)).name())
+        step(name, move || black_box(table.find(&path)).row.name)
     };
     vec![
         of("route/getJoinToken", "/auth/room/getJoinToken".into()),
@@ -285,17 +286,21 @@ fn limits() -> Vec<Step> {
 
 /// Header rewriting; each turn works on a copy, which is a step of its own to compare with.
 fn headers() -> Vec<Step> {
-    let about = About {
-        client: ClientAddr(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
-        host: HeaderValue::from_static("conf.example.org"),
+    let context = RequestContext {
+        peer: Peer {
+            client: ClientAddr(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
+            local: SocketAddr::from(([192, 0, 2, 1], 443)),
+            via_proxy: false,
+        },
+        our_name: "conf.example.org".into(),
+        authority: HeaderValue::from_static("conf.example.org"),
         forwarded_host: None,
-        via_proxy: false,
     };
     let of = |name, fields: HeaderMap| {
-        let about = about.clone();
+        let context = context.clone();
         step(name, move || {
             let mut fields = fields.clone();
-            to_upstream(&mut fields, &about, false);
+            to_upstream(&mut fields, &context, false);
             fields
         })
     };

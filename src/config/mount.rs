@@ -3,6 +3,7 @@
 //! Source: docs/plugnmeet.md section 8 (the server's paths; it ignores case).
 
 use super::kind::{Kind, Refusal};
+use crate::urls::is_taken;
 
 pub(super) const MOUNT: Kind<String> = Kind::new(
     "write / or a path of letters, digits and . _ ~ - such as /conference",
@@ -18,43 +19,16 @@ pub(super) const MOUNT: Kind<String> = Kind::new(
                 Err(Refusal::new("has an empty segment"))
             };
         }
-        let segments: Vec<String> = path.split('/').map(str::to_ascii_lowercase).collect();
+        let segments: Vec<&str> = path.split('/').collect();
         if !segments.iter().all(|segment| is_clean(segment)) {
             return Err(Refusal::new("is no clean path"));
         }
-        if segments.first().is_some_and(|first| is_taken(first))
-            || segments.get(1).is_some_and(|second| second == BBB)
-        {
+        if is_taken(segments.first().unwrap_or(&""), segments.get(1).copied()) {
             return Err(Refusal::new("is a path of plugNmeet's own"));
         }
         Ok(format!("/{path}"))
     },
 );
-
-/// First segments that lead elsewhere, in lower case.
-const TAKEN: [&str; 13] = [
-    "api",
-    "assets",
-    "auth",
-    "download",
-    "etherpad",
-    "favicon.ico",
-    "healthcheck",
-    "livekit",
-    "lti",
-    "metrics",
-    "webhook",
-    "whip",
-    "ws",
-];
-
-/// Behind any API key.
-const BBB: &str = "bigbluebutton";
-
-fn is_taken(first: &str) -> bool {
-    // The server's own route is `/login*`.
-    TAKEN.contains(&first) || first.starts_with("login")
-}
 
 fn is_clean(segment: &str) -> bool {
     !matches!(segment, "" | "." | "..")

@@ -16,9 +16,10 @@ use hyper::{
 };
 
 use super::HandoffError;
+use crate::http::without_brackets;
 
 /// The name that the client looks for.
-pub(super) const ACCESS: &str = "pnm_access_token";
+pub(super) use crate::http::ACCESS_COOKIE as ACCESS;
 
 /// RFC 6265 section 6.1: browsers keep this much, and silently drop what is larger.
 const MAX_COOKIE_BYTES: usize = 4096;
@@ -178,7 +179,7 @@ fn paths_to(path: &str) -> impl Iterator<Item = &str> {
 /// None for the host alone, then the domains that a cookie of ours can be seen with. A browser takes no notice of those
 /// that belong to everybody, such as `co.uk`; an address has none.
 fn domains(host: &str) -> impl Iterator<Item = Option<&str>> {
-    let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let is_address = without_brackets(host).parse::<IpAddr>().is_ok();
     let mut next = (!is_address).then_some(host);
     let all = std::iter::from_fn(move || {
         let domain = next.filter(|domain| domain.contains('.'))?;

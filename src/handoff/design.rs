@@ -66,7 +66,7 @@ impl Handoff {
         let found = found?;
         // A design at an address without a session is nobody's, and anybody could fill the log with it.
         if let Some(claims) = claims.filter(|_| visit.takes_effect()) {
-            self.tell_taken(&found.taken, claims, visit.client);
+            self.tell_taken(&found.taken, claims, visit.context.client());
         }
         Ok((found.query, found.design))
     }

@@ -11,20 +11,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     header::{self, HeaderValue},
 };
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
 
 use crate::{
     addr::ClientAddr,
-    client_body::ClientBody,
+    client_body::{ClientBody, Unread},
     design::{DesignRules, MAX_BYTES, Report},
+    http::no_store,
     limits::{Limits, OverLimit},
     reply::{Body, Failure},
 };
@@ -75,26 +72,13 @@ impl DesignCheck {
             .design_check(client)
             .await
             .map_err(DesignCheckError::OverLimit)?;
-        let design = read(request.into_body(), self.deadline).await?;
+        let design = request.into_body().whole(MAX_BYTES, self.deadline).await?;
         let answer = told(&self.rules.inspect_for_link(&design)).to_string();
         let mut response = Response::new(answer.into());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        no_store(headers);
         Ok(response)
-    }
-}
-
-/// All of it, and nothing at all of one that says it is too large.
-async fn read(body: ClientBody, deadline: Duration) -> Result<Bytes, DesignCheckError> {
-    if body.size_hint().lower() > MAX_BYTES as u64 {
-        return Err(DesignCheckError::BodyTooLarge);
-    }
-    match timeout(deadline, Limited::new(body, MAX_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(DesignCheckError::BodyTooLarge),
-        Ok(Err(_broken_off)) => Err(DesignCheckError::BodyBroken),
-        Err(_late) => Err(DesignCheckError::BodyTooSlow),
     }
 }
 
@@ -154,6 +138,16 @@ impl fmt::Display for DesignCheckError {
 }
 
 impl std::error::Error for DesignCheckError {}
+
+impl From<Unread> for DesignCheckError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::BodyTooLarge,
+            Unread::TooSlow => Self::BodyTooSlow,
+            Unread::Broken => Self::BodyBroken,
+        }
+    }
+}
 
 impl From<DesignCheckError> for Failure {
     fn from(error: DesignCheckError) -> Self {

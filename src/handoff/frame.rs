@@ -7,36 +7,43 @@
 //! INVARIANT: no loop. Whoever comes back from `session.login_url` with a new link and again without a cookie is told
 //! that cookies are blocked.
 
-use super::{Handed, Handoff, HandoffError, Session, Visit, fetch, session::shown};
-use crate::{design::Design, token::Unverified};
+use hyper::Response;
+
+use super::{Handoff, HandoffError, Session, Visit, fetch, session::shown};
+use crate::{
+    design::Design,
+    reply::{Body, Failure},
+    token::Unverified,
+};
 
 impl Handoff {
     pub(super) fn without_cookie(
         &self,
         visit: &Visit<'_>,
         design: Option<&Design>,
-    ) -> Result<Handed, HandoffError> {
+    ) -> Result<Response<Body>, Failure> {
         let now = self.clock.unix();
         let Some(tag) = visit.tag.filter(|_| fetch::is_navigation(visit.headers)) else {
-            return self.without_session(Vec::new()).map(Handed::Reply);
+            return Ok(self.without_session(Vec::new())?);
         };
         if self.is_framed(visit)
             && visit.takes_effect()
             && let Some(token) = self.claimed(visit.query, tag)
         {
             let verified = self.keys.verify(Unverified(token.expose()), now);
-            return Ok(Handed::Page(Session {
+            let session = Session {
                 claims: verified.map_err(HandoffError::BadToken)?.claims,
                 design: shown(design),
                 cookies: Vec::new(),
                 only_now: true,
                 token: Some(token),
-            }));
+            };
+            return self.shown(visit, session);
         }
         let patience = u32::from(self.settings.login_url.is_some());
         if self.sessions.unanswered(tag, now) > patience {
-            return Err(HandoffError::CookiesBlocked);
+            return Err(HandoffError::CookiesBlocked.into());
         }
-        self.without_session(Vec::new()).map(Handed::Reply)
+        Ok(self.without_session(Vec::new())?)
     }
 }

@@ -23,14 +23,15 @@ use crate::{
 
 impl Handoff {
     /// Ends a session, and says so.
-    pub fn leave(&self, visit: &Visit<'_>, authority: &HeaderValue) -> Result<Response<Body>, HandoffError> {
+    pub(super) fn leave(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
+        let authority = visit.context.authority.to_str().unwrap_or_default();
         if visit.method != Method::GET && visit.method != Method::POST {
             return Err(HandoffError::Method("GET, POST"));
         }
         if Destination::of(visit.headers) == Destination::Part {
             return Err(HandoffError::NotANavigation);
         }
-        if fetch::is_of_another_site(visit.headers, authority.to_str().unwrap_or_default()) {
+        if fetch::is_of_another_site(visit.headers, authority) {
             return Err(HandoffError::FromAnotherSite);
         }
         if fetch::is_prefetch(visit.headers) {
@@ -46,7 +47,7 @@ impl Handoff {
         if let Ok(Some(running)) = self.running(visit, &cookies) {
             let confirmed = Query(visit.query).only(CONFIRM).ok().flatten();
             let answered = visit.method == Method::POST
-                && fetch::is_same_origin(visit.headers, authority.to_str().unwrap_or_default())
+                && fetch::is_same_origin(visit.headers, authority)
                 && self.is_confirmed(Question::Leave, &running.tag, confirmed.as_deref());
             // Whoever goes there with a browser means it. A frame in a meeting may show a link of somebody else's, and who
             // says nothing of the kind may be sent by a page as well.

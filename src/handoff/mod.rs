@@ -8,13 +8,14 @@
 //! | `session` | which session a browser is in, by its cookies |
 //! | `own_cookies`, `companion`, `cookie` | the cookies that a session has; cookies as such |
 //! | `renewal`, `refresh` | a newer token for the cookie: signed here at a reload, or seen on its way to the server |
+//! | `page` | the client's page, for a session |
 //! | `frame`, `ticket` | a page in another site's frame whose browser keeps no cookie |
 //! | `redirect` | links that plugnmeet-server makes |
 //! | `switch`, `leave`, `confirm` | another session on the path that is there for all; the end of one; questions before either |
 //! | `design`, `fetch`, `error` | the design in a link; what browsers say of a request; what people see |
 //!
-//! Not here: checking a token (`crate::token`) or a design (`crate::design`), choosing the route (`crate::route`), the
-//! page itself (`crate::files`), whether a session may go on (`crate::issue`).
+//! Not here: checking a token (`crate::token`) or a design (`crate::design`), which path is a session's (`crate::urls`), what
+//! a page is made of (`crate::files`), whether a session may go on (`crate::issue`).
 //!
 //! Sources: docs/plugnmeet.md sections 0.10 to 0.13, 6 and 7, RFC 9110 section 15.4.4 (303).
 
@@ -28,6 +29,7 @@ mod fetch;
 mod frame;
 mod leave;
 mod own_cookies;
+mod page;
 mod redirect;
 mod refresh;
 mod renewal;
@@ -38,7 +40,7 @@ mod ticket;
 use std::{fmt, sync::Arc, time::Duration};
 
 use hyper::{
-    HeaderMap, Method, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode,
     header::{self, HeaderValue},
 };
 
@@ -52,17 +54,20 @@ pub use self::{
     ticket::TICKET,
 };
 use crate::{
-    addr::ClientAddr,
+    client_body::ClientBody,
     clock::Clock,
+    context::RequestContext,
     design::DesignRules,
+    files::ClientFiles,
+    http::no_store,
     issue::{Issue, Meeting},
     observe::Metrics,
-    proxy::About,
     query::Query,
-    reply::Body,
+    reply::{Body, Failure, names_pages, redirect},
     secret::Secret,
     sessions::{HandedOff, Sessions},
     token::{BadToken, Claims, TokenKeys, Unverified, Verified},
+    urls::Step,
 };
 
 /// The parameter that carries the token (docs/plugnmeet.md section 6).
@@ -103,6 +108,7 @@ pub struct Handoff {
     keys: Arc<TokenKeys>,
     design: DesignRules,
     issue: Arc<Issue>,
+    files: Arc<ClientFiles>,
     sessions: Arc<Sessions>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -121,26 +127,12 @@ pub struct Visit<'a> {
     pub query: &'a str,
     /// The session's tag in the path; none at the mount.
     pub tag: Option<&'a str>,
-    /// The name of ours that was asked for, without a port.
-    pub host: &'a str,
-    /// Does whoever asks name pages among what is welcome?
-    pub names_pages: bool,
-    /// Who asks.
-    pub client: ClientAddr,
-    /// What the server is told of whoever asks.
-    pub about: &'a About,
-}
-
-/// What becomes of a request for the client's page.
-pub enum Handed {
-    /// An answer of its own: a redirect, or a page that explains.
-    Reply(Response<Body>),
-    /// The client's page, for this session.
-    Page(Session),
+    /// Who asks, and by which name of ours.
+    pub context: &'a RequestContext,
 }
 
 /// A session that a browser is in.
-pub struct Session {
+struct Session {
     /// What its token says.
     pub claims: Claims,
     /// Its design, checked.
@@ -171,11 +163,16 @@ impl fmt::Debug for Handoff {
 
 impl Handoff {
     /// A handoff of tokens under these keys.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part that a session asks, and there is one place that has them all"
+    )]
     pub fn new(
         settings: HandoffSettings,
         keys: Arc<TokenKeys>,
         design: DesignRules,
         issue: Arc<Issue>,
+        files: Arc<ClientFiles>,
         sessions: Arc<Sessions>,
         metrics: Arc<Metrics>,
         clock: Clock,
@@ -185,6 +182,7 @@ impl Handoff {
             keys,
             design,
             issue,
+            files,
             sessions,
             metrics,
             clock,
@@ -196,14 +194,37 @@ impl Handoff {
         Query(query).only(TOKEN_PARAMETER) != Ok(None)
     }
 
-    /// A request for the page at the mount or at a session's path.
-    pub async fn handle(&self, visit: &Visit<'_>) -> Result<Handed, HandoffError> {
+    /// A step of the session at this path.
+    pub async fn handle(
+        &self,
+        step: Step,
+        tag: Option<&str>,
+        request: &Request<ClientBody>,
+        context: &RequestContext,
+    ) -> Result<Response<Body>, Failure> {
+        let visit = Visit {
+            method: request.method(),
+            headers: request.headers(),
+            path: request.uri().path(),
+            query: request.uri().query().unwrap_or_default(),
+            tag,
+            context,
+        };
+        match step {
+            Step::Enter => self.page(&visit).await,
+            Step::Leave => Ok(self.leave(&visit)?),
+            Step::Switch => Ok(self.switch(&visit).await?),
+        }
+    }
+
+    /// The client's page, or a redirect to it.
+    async fn page(&self, visit: &Visit<'_>) -> Result<Response<Body>, Failure> {
         if visit.method != Method::GET && visit.method != Method::HEAD {
-            return Err(HandoffError::Method("GET, HEAD"));
+            return Err(HandoffError::Method("GET, HEAD").into());
         }
         let token = Query(visit.query).only(TOKEN_PARAMETER);
         match token.map_err(|_| HandoffError::TwoTokens)? {
-            Some(token) => self.hand_off(visit, &token).await.map(Handed::Reply),
+            Some(token) => Ok(self.hand_off(visit, &token).await?),
             None => self.enter(visit).await,
         }
     }
@@ -221,7 +242,7 @@ impl Handoff {
                 return Err(HandoffError::BadToken(bad));
             }
             Err(bad) => {
-                self.issue.bad_link(visit.client).await?;
+                self.issue.bad_link(visit.context.client()).await?;
                 return Err(HandoffError::BadToken(bad));
             }
         };
@@ -231,7 +252,7 @@ impl Handoff {
             Ok((cleaned, _)) => cleaned.unwrap_or(rest),
             // The page that tells of it stands at the session's path, where the token is no longer in the address.
             Err(HandoffError::Design(_) | HandoffError::TwoDesigns)
-                if visit.names_pages && fetch::may_be_navigation(visit.headers) =>
+                if names_pages(visit.headers) && fetch::may_be_navigation(visit.headers) =>
             {
                 rest
             }
@@ -301,7 +322,7 @@ impl Handoff {
 
     /// The meeting for which a token is, as far as the server says; one that began after the token was issued is another.
     async fn meeting_of(&self, claims: &Claims, visit: &Visit<'_>) -> Option<String> {
-        match self.issue.recent_meeting(&claims.room_id, visit.about).await {
+        match self.issue.recent_meeting(&claims.room_id, visit.context).await {
             Meeting::Running { began, .. } if began > claims.nbf => Some(EARLIER_MEETING.to_owned()),
             Meeting::Running { sid, .. } => Some(sid),
             Meeting::Ended | Meeting::Unknown => None,
@@ -309,7 +330,7 @@ impl Handoff {
     }
 
     /// A page without a token in its address: the cookie has to say whose it is.
-    async fn enter(&self, visit: &Visit<'_>) -> Result<Handed, HandoffError> {
+    async fn enter(&self, visit: &Visit<'_>) -> Result<Response<Body>, Failure> {
         let (cleaned, design) = self.checked_design(visit, visit.query, None)?;
         let cookies = Cookies::of(visit.headers);
         if cookies.tokens.is_empty() && !cookies.odd {
@@ -319,7 +340,7 @@ impl Handoff {
             // The cookie came back, so the ticket is of no use, and has no place in an address. In a frame the page takes it
             // out.
             let rest = cleaned.as_deref().unwrap_or(visit.query);
-            return see_other(visit.path, &Query(rest).without(TICKET)).map(Handed::Reply);
+            return Ok(see_other(visit.path, &Query(rest).without(TICKET))?);
         }
         // No browser has a cookie from us for the mount where sessions have paths of their own: somebody tossed it there.
         let tossed = self.settings.scope == Scope::Session
@@ -332,10 +353,10 @@ impl Handoff {
         };
         let Some(running) = running else {
             let ended = self.cleared(visit, self.is_framed(visit));
-            return self.without_session(ended).map(Handed::Reply);
+            return Ok(self.without_session(ended)?);
         };
         if let Some(cleaned) = cleaned {
-            return see_other(visit.path, &cleaned).map(Handed::Reply);
+            return Ok(see_other(visit.path, &cleaned)?);
         }
         self.go_on(visit, running, design.as_ref()).await
     }
@@ -378,11 +399,7 @@ fn see_other(path: &str, query: &str) -> Result<Response<Body>, HandoffError> {
 }
 
 fn redirect_to(location: HeaderValue) -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let mut response = redirect(StatusCode::SEE_OTHER, location);
+    no_store(response.headers_mut());
     response
 }

@@ -6,10 +6,13 @@
 //!
 //! Sources: docs/plugnmeet.md sections 0.19, 5 and 7.
 
-use hyper::{HeaderMap, Response, header};
+use hyper::{Response, header};
 
 use super::{Handoff, HandoffError, TOKEN_PARAMETER, Visit};
-use crate::{addr::ClientAddr, design::encoded_server_query, query::Query, reply::Body, token::Unverified};
+use crate::{
+    addr::ClientAddr, design::encoded_server_query, http::exactly_one, query::Query, reply::Body,
+    token::Unverified,
+};
 
 /// Where a redirect of the server's leads.
 pub struct ServerLink<'a> {
@@ -26,7 +29,8 @@ impl<'a> ServerLink<'a> {
         if !response.status().is_redirection() {
             return None;
         }
-        Self::in_text(only_location(response.headers())?)
+        let location = exactly_one(response.headers(), header::LOCATION)?;
+        Self::in_text(str::from_utf8(location.as_bytes()).ok()?)
     }
 
     /// The link that this text is, if it has a token.
@@ -57,18 +61,10 @@ impl<'a> ServerLink<'a> {
     }
 }
 
-fn only_location(headers: &HeaderMap) -> Option<&str> {
-    let mut found = headers.get_all(header::LOCATION).iter();
-    match (found.next(), found.next()) {
-        (Some(location), None) => str::from_utf8(location.as_bytes()).ok(),
-        _ => None,
-    }
-}
-
 impl Handoff {
     /// The redirect to the session, in place of the one to a link with a token.
     pub async fn finish(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
-        let query = self.mended(visit.query, visit.client)?;
+        let query = self.mended(visit.query, visit.context.client())?;
         let token = Query(&query).only(TOKEN_PARAMETER);
         let token = token.map_err(|_| HandoffError::TwoTokens)?;
         let mended = Visit {

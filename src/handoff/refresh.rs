@@ -15,7 +15,12 @@ use hyper::{
 };
 
 use super::{Handoff, Scope, companion::Companion, cookie::Cookies, fetch};
-use crate::{reply::Body, secret::Secret, token::Unverified};
+use crate::{
+    http::{exactly_one, no_store},
+    reply::Body,
+    secret::Secret,
+    token::Unverified,
+};
 
 /// A valid token on its way to the server.
 pub struct Carried {
@@ -30,10 +35,7 @@ impl Handoff {
         if !fetch::is_same_origin(headers, authority.to_str().ok()?) {
             return None;
         }
-        let mut fields = headers.get_all(header::AUTHORIZATION).iter();
-        let (Some(token), None) = (fields.next(), fields.next()) else {
-            return None;
-        };
+        let token = exactly_one(headers, header::AUTHORIZATION)?;
         let (token, now) = (token.to_str().ok()?, self.clock.unix());
         let claims = self.keys.verify(Unverified(token), now).ok()?.claims;
         let tag = self.tag_of(&claims);
@@ -71,7 +73,7 @@ impl Handoff {
         if let Ok(cookie) = cookie {
             let headers = response.headers_mut();
             headers.append(header::SET_COOKIE, cookie);
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            no_store(headers);
         }
     }
 }

@@ -67,7 +67,7 @@ impl Handoff {
             meeting: companion.meeting.as_deref(),
             issues: visit.takes_effect(),
         };
-        let meeting = self.issue.renewal(asks, visit.about).await?;
+        let meeting = self.issue.renewal(asks, visit.context).await?;
         companion.meeting = companion.meeting.or(meeting);
         let validity = claims.exp.saturating_sub(claims.nbf);
         let validity = validity.clamp(*VALIDITY.start(), *VALIDITY.end());

@@ -4,20 +4,22 @@
 //! running one, and without a companion it is the first that is genuine, as the client takes the first.
 
 use hyper::{
-    HeaderMap,
+    HeaderMap, Response,
     header::{self, HeaderValue},
 };
 
 use super::{
-    Handed, Handoff, HandoffError, Scope, Session, Visit,
+    Handoff, HandoffError, Scope, Session, Visit,
     companion::Companion,
     cookie::{self, Cookies},
     fetch::Destination,
 };
 use crate::{
     design::Design,
+    reply::{Body, Failure},
     secret::Secret,
-    token::{BadToken, Claims, Standing, TokenKeys, Unverified},
+    token::{BadToken, Claims, Standing, Unverified},
+    urls::is_tag,
 };
 
 /// The session of a request.
@@ -89,7 +91,7 @@ impl Handoff {
         visit: &Visit<'_>,
         running: Running<'_>,
         design: Option<&Design>,
-    ) -> Result<Handed, HandoffError> {
+    ) -> Result<Response<Body>, Failure> {
         self.sessions.answered(&running.tag);
         let mut cookies = Vec::new();
         if running.strays {
@@ -100,7 +102,7 @@ impl Handoff {
         let companion = running.companion.filter(|_| at_own_path);
         let mut session = match (running.standing, companion) {
             // SECURITY: a token alone can be copied by any script of the page, and would be good for ever.
-            (Standing::Expired(_), None) => return Err(HandoffError::BadToken(BadToken::Expired)),
+            (Standing::Expired(_), None) => return Err(HandoffError::BadToken(BadToken::Expired).into()),
             (Standing::Expired(expired), Some(companion)) => {
                 self.renew(visit, &expired, companion, cookies).await?
             }
@@ -130,7 +132,7 @@ impl Handoff {
             }
         };
         session.design = shown(design);
-        Ok(Handed::Page(session))
+        self.shown(visit, session)
     }
 
     /// The token for the page itself, where scripts may see no cookie although the browser keeps it: a learning platform
@@ -150,7 +152,7 @@ impl Handoff {
             (Scope::Session, None) => format!("{}/", self.settings.mount),
             (Scope::Mount, _) => self.cookie_path(""),
         };
-        cookie::clearing(visit.host, visit.path, &own, framed)
+        cookie::clearing(&visit.context.our_name, visit.path, &own, framed)
     }
 
     /// The tag of the session's page that a request comes from, as far as the browser says so. Nothing of the field is used
@@ -161,7 +163,7 @@ impl Handoff {
         let mount = self.settings.mount.trim_start_matches('/');
         let below = path.strip_prefix(mount)?.trim_start_matches('/');
         let tag = below.strip_prefix("s/")?.split('/').next();
-        tag.filter(|tag| TokenKeys::looks_like_tag(tag))
+        tag.filter(|tag| is_tag(tag))
     }
 
     /// Is this the document of a frame that cookies have to be made for?

@@ -57,11 +57,8 @@ impl Handoff {
     }
 
     /// The page that asks, and its answer.
-    pub async fn switch(
-        &self,
-        visit: &Visit<'_>,
-        authority: &HeaderValue,
-    ) -> Result<Response<Body>, HandoffError> {
+    pub(super) async fn switch(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
+        let authority = &visit.context.authority;
         let cookies = Cookies::of(visit.headers);
         let now = self.clock.unix();
         let waiting = cookies

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Issue, answer::Whole};
-use crate::proxy::About;
+use crate::context::RequestContext;
 
 /// What the server says of a room names everybody in it: some 1 KiB each.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -25,7 +25,7 @@ impl Issue {
         &self,
         path: &'static str,
         body: &Value,
-        about: &About,
+        context: &RequestContext,
         patience: Duration,
     ) -> Option<Whole> {
         let body = Bytes::from(body.to_string());
@@ -38,7 +38,7 @@ impl Issue {
         let answer = async {
             let path = PathAndQuery::from_static(path);
             Whole::of_at_most(
-                server.forward_whole(request, path, about).await?,
+                server.forward_whole(request, path, context).await?,
                 MAX_ANSWER_BYTES,
             )
             .await

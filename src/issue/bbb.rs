@@ -18,41 +18,32 @@ use memchr::memmem;
 use percent_encoding::percent_decode;
 
 use super::bbb_refusal::BbbRefusal;
-use crate::token::TokenKeys;
+use crate::{token::TokenKeys, urls::BbbCall};
 
-/// `/{key}/bigbluebutton/api` and what follows, as the server's router reads it.
+/// A call's path, as the server reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BbbPath<'a> {
+pub(super) struct BbbPath<'a> {
     /// The API key; not a secret.
     pub key: &'a str,
-    /// What follows, without its first slash.
-    command: &'a str,
+    /// What is signed as the method: what follows the last slash.
+    method: &'a str,
+    call: BbbCall,
 }
 
 impl<'a> BbbPath<'a> {
-    /// Is this path one of the API's?
-    pub fn of(path: &'a str) -> Option<Self> {
-        let mut segments = path.strip_prefix('/')?.splitn(4, '/');
-        let key = segments.next().filter(|key| !key.is_empty())?;
-        let mut next_is = |name: &str| {
-            segments
-                .next()
-                .is_some_and(|found| found.eq_ignore_ascii_case(name))
-        };
-        (next_is("bigbluebutton") && next_is("api")).then(|| Self {
-            key,
-            command: segments.next().unwrap_or_default(),
-        })
+    /// The path of such a call (`crate::urls`).
+    pub(super) fn of(path: &'a str, call: BbbCall) -> Self {
+        let mut segments = path.trim_start_matches('/').split('/');
+        Self {
+            key: segments.next().unwrap_or_default(),
+            method: segments.next_back().unwrap_or_default(),
+            call,
+        }
     }
 
-    /// Nothing but the API itself: the server answers with its version, whatever else is in the request.
+    /// Nothing but the API itself?
     pub(super) fn is_bare(self) -> bool {
-        self.command.is_empty()
-    }
-
-    /// Does the server write addresses of its own into the answer?
-    pub fn answers_with_links(self) -> bool {
-        self.is_join() || self.command.eq_ignore_ascii_case("getRecordings")
+        self.call == BbbCall::Bare
     }
 
     /// Does this call come with a list of slides? Nothing in it is signed, so it is taken where the server reads it and
@@ -69,19 +60,19 @@ impl<'a> BbbPath<'a> {
         let is_xml = [&b"application/xml"[..], b"text/xml"]
             .iter()
             .any(|xml| essence.eq_ignore_ascii_case(xml));
-        method == Method::POST && is_xml && self.command.eq_ignore_ascii_case("create")
+        method == Method::POST && is_xml && self.call == BbbCall::Create
     }
 
     /// Does this call issue a token?
     pub(super) fn is_join(self) -> bool {
-        self.command.eq_ignore_ascii_case("join")
+        self.call == BbbCall::Join
     }
 
-    /// The method as the server signs it: what follows the last slash.
+    /// The method as the server signs it.
     fn method(self) -> Result<&'a str, BbbRefusal> {
-        match self.command.rsplit('/').next() {
-            None | Some("") => Err(BbbRefusal::NoMethod),
-            Some(method) => Ok(method),
+        match self.method {
+            "" => Err(BbbRefusal::NoMethod),
+            method => Ok(method),
         }
     }
 }
@@ -202,7 +193,7 @@ mod tests {
 
     fn judged(command: &str, query: &str) -> Result<(), BbbRefusal> {
         let path = format!("/plugnmeet/bigbluebutton/api/{command}");
-        let path = BbbPath::of(&path).unwrap();
+        let path = BbbPath::of(&path, BbbCall::Other);
         signed_parameters(path, query.as_bytes(), None, &keys()).map(|_| ())
     }
 
@@ -214,26 +205,11 @@ mod tests {
     const CREATE_SUM: &str = "5da28b39be938c75abe4135155bfdc14185a0440";
 
     #[test]
-    fn the_api_has_its_paths_in_any_case() {
-        let found = BbbPath::of("/Key/BigBlueButton/API/Join").unwrap();
-        assert_eq!(
-            (found.key, found.is_join(), found.is_bare()),
-            ("Key", true, false)
-        );
-        assert_eq!(found.method(), Ok("Join"));
-        for bare in ["/key/bigbluebutton/api", "/key/bigbluebutton/api/"] {
-            assert!(BbbPath::of(bare).unwrap().is_bare(), "{bare}");
-        }
-        for other in [
-            "/bigbluebutton/api/join",
-            "//bigbluebutton/api/join",
-            "/key/bigbluebutton/apix",
-            "/key/bigbluebutton",
-            "/key/%62igbluebutton/api",
-            "",
-        ] {
-            assert_eq!(BbbPath::of(other), None, "{other}");
-        }
+    fn a_path_has_a_key_and_a_method() {
+        let path = BbbPath::of("/Key/BigBlueButton/API/Join", BbbCall::Join);
+        assert_eq!((path.key, path.method()), ("Key", Ok("Join")));
+        let path = BbbPath::of("/key/bigbluebutton/api/end/", BbbCall::Other);
+        assert_eq!((path.key, path.method()), ("key", Err(BbbRefusal::NoMethod)));
     }
 
     #[test]
@@ -307,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_form_is_all_that_counts_where_there_is_one() {
-        let path = BbbPath::of("/plugnmeet/bigbluebutton/api/join").unwrap();
+        let path = BbbPath::of("/plugnmeet/bigbluebutton/api/join", BbbCall::Join);
         let form = format!("{JOIN}&checksum={JOIN_SUM}");
         let judged = |query: &str, form: &str| {
             signed_parameters(path, query.as_bytes(), Some(form.as_bytes()), &keys()).map(<[u8]>::to_vec)

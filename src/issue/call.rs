@@ -13,9 +13,10 @@ use hyper::{Request, http::uri::PathAndQuery};
 
 use super::{IssueError, answer::Whole, coalesce::Ended};
 use crate::{
+    context::RequestContext,
     limits::Limits,
     observe::{AuditLog, Decision, Outcome},
-    proxy::{About, Upstream},
+    proxy::Upstream,
     reply::Failure,
     sessions::Sessions,
     token::{Participant, TokenKeys},
@@ -41,7 +42,7 @@ impl Call {
         self,
         request: Request<Bytes>,
         path: PathAndQuery,
-        about: About,
+        context: RequestContext,
     ) -> Ended<Result<Whole, Failure>> {
         let caller = self.decision.caller_name();
         let counted = match self.limits.issue(caller, &self.room_id, &self.user_id).await {
@@ -55,7 +56,8 @@ impl Call {
                 };
             }
         };
-        let answer = async { Whole::of(self.server.forward_whole(request, path, &about).await?).await }.await;
+        let answer =
+            async { Whole::of(self.server.forward_whole(request, path, &context).await?).await }.await;
         let token = answer.as_ref().ok().and_then(Whole::token);
         // Here, as the client may have left by now: a token that nobody got is a decision too.
         let (outcome, reason) = match &answer {

@@ -17,22 +17,25 @@ use hyper::{
 };
 
 use super::{
-    Issue, IssueError, Passed, SERVER,
+    Issue, IssueError, SERVER,
     bbb::{self, BbbPath},
     bbb_refusal::BbbRefusal,
-    body, breakout,
+    breakout,
     envelope::{self, AuthRefusal},
     learned::Door,
+    stop::Stop,
 };
 use crate::{
     addr::ClientAddr,
     blocks::Person,
     client_body::ClientBody,
+    context::RequestContext,
+    http::{Repeated, only},
     observe::{Decision, Outcome},
-    proxy::About,
     query::Query,
     reply::{Body, Failure},
     token::Unverified,
+    urls::BbbCall,
 };
 
 /// A join, as far as it has been looked at.
@@ -44,147 +47,190 @@ struct Joining {
 }
 
 impl Joining {
-    fn at(door: Door, about: &About) -> Self {
+    fn at(door: Door, context: &RequestContext) -> Self {
         Self {
             door,
             person: None,
-            decision: Decision::begin(about.client),
+            decision: Decision::begin(context.client()),
         }
     }
 }
 
 impl Issue {
     /// A call of BBB's API.
-    pub async fn bbb(&self, request: Request<ClientBody>, about: &About) -> Result<Response<Body>, Failure> {
+    pub(super) async fn bbb(
+        &self,
+        request: Request<ClientBody>,
+        call: BbbCall,
+        context: &RequestContext,
+    ) -> Result<Response<Body>, Failure> {
         let uri = request.uri().clone();
-        let path = BbbPath::of(uri.path()).ok_or(IssueError::Bbb(BbbRefusal::NoMethod))?;
+        let path = BbbPath::of(uri.path(), call);
         let query = uri.query().unwrap_or_default().as_bytes();
-        let mut joining = Joining::at(Door::Bbb, about);
-        let passed = self.bbb_call(request, path, query, about, &mut joining).await;
         if path.is_join() {
-            self.join(joining, passed, about).await
+            let mut joining = Joining::at(Door::Bbb, context);
+            let checked = self.bbb_join(request, path, query, context, &mut joining).await;
+            self.join(joining, checked, context).await
         } else {
-            self.passed(passed, about).await
+            let answered = self.bbb_call(request, path, query, context).await;
+            answered.or_else(Stop::into_answer)
         }
     }
 
     /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
-    pub async fn lti_join(
+    pub(super) async fn lti_join(
         &self,
         request: Request<ClientBody>,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         if request.method() != Method::POST {
-            return self.passed(Ok(Passed::Streaming(request)), about).await;
+            return self.stream(request, context).await;
         }
-        let mut joining = Joining::at(Door::Lti, about);
-        let passed = self.lti(request, about, &mut joining).await;
-        self.join(joining, passed, about).await
+        let mut joining = Joining::at(Door::Lti, context);
+        let checked = self.lti(request, context, &mut joining).await;
+        self.join(joining, checked, context).await
     }
 
     /// `POST /api/breakoutRoom/join`: for whom the token is, and for nobody else, though the server would issue for whoever
     /// stands in the body. It counts in the token's own room: by the breakout room, which nobody has signed, one participant
     /// could use the room's and the caller's limits up.
-    pub async fn breakout_join(
+    pub(super) async fn breakout_join(
         &self,
         request: Request<ClientBody>,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         if request.method() != Method::POST {
-            return self.passed(Ok(Passed::Streaming(request)), about).await;
+            return self.stream(request, context).await;
         }
-        let mut joining = Joining::at(Door::Breakout, about);
-        let passed = self.breakout(request, about, &mut joining).await;
-        self.join(joining, passed, about).await
+        let mut joining = Joining::at(Door::Breakout, context);
+        let checked = self.breakout(request, context, &mut joining).await;
+        self.join(joining, checked, context).await
     }
 
     /// A join is a decision like any other, whatever the server answers to it.
     async fn join(
         &self,
         joining: Joining,
-        passed: Result<Passed<'static>, IssueError>,
-        about: &About,
+        checked: Result<Request<Bytes>, IssueError>,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let Joining {
             door,
             person,
             decision,
         } = joining;
-        match &passed {
-            Ok(_) => decision.end(Outcome::PassedOn, door.name(), &self.audit),
-            Err(error) => decision.end(Outcome::Refused, error.code(), &self.audit),
-        }
-        let response = self.passed(passed, about).await?;
+        let request = match checked {
+            Ok(request) => request,
+            Err(error) => return self.refuse(error, &decision),
+        };
+        decision.end(Outcome::PassedOn, door.name(), &self.audit);
+        let response = self.send(request, context).await?;
         self.learned(door, person.as_ref(), response).await
     }
 
+    /// A call that issues no token.
     async fn bbb_call(
         &self,
         request: Request<ClientBody>,
         path: BbbPath<'_>,
         query: &[u8],
-        about: &About,
-        joining: &mut Joining,
-    ) -> Result<Passed<'static>, IssueError> {
-        let client = about.client;
-        if !self.keys.is_api_key(path.key.as_bytes()) {
-            return Err(self.refused_call(BbbRefusal::WrongKey, client).await);
-        }
-        if request.method() != Method::GET && request.method() != Method::POST {
-            return Err(BbbRefusal::Method.into());
-        }
+        context: &RequestContext,
+    ) -> Result<Response<Body>, Stop> {
+        let client = context.client();
+        self.may_call(path, request.method(), client).await?;
         if path.is_bare() {
-            return Ok(Passed::Streaming(request));
+            return Ok(self.stream(request, context).await?);
         }
         envelope::check_media(request.headers(), false)?;
-        let form = bbb::is_form(request.method(), request.headers());
-        if !form && !path.is_join() {
+        if !bbb::is_form(request.method(), request.headers()) {
             self.signed(path, query, None, client).await?;
             if path.takes_slides(request.method(), request.headers()) || request.body().is_end_stream() {
-                return Ok(Passed::Streaming(request));
+                return Ok(self.stream(request, context).await?);
             }
         }
         let request = self.whole(request).await?;
-        let parameters = self
-            .signed(path, query, form.then_some(request.body()), client)
-            .await?;
-        if !form && !request.body().is_empty() {
+        self.all_signed(path, query, &request, client).await?;
+        Ok(self.send(request, context).await?)
+    }
+
+    async fn bbb_join(
+        &self,
+        request: Request<ClientBody>,
+        path: BbbPath<'_>,
+        query: &[u8],
+        context: &RequestContext,
+        joining: &mut Joining,
+    ) -> Result<Request<Bytes>, IssueError> {
+        let client = context.client();
+        self.may_call(path, request.method(), client).await?;
+        envelope::check_media(request.headers(), false)?;
+        let request = self.whole(request).await?;
+        let parameters = self.all_signed(path, query, &request, client).await?;
+        let wanted = bbb::joining(parameters)?;
+        self.count(&wanted.meeting_id, &wanted.user_id, joining).await?;
+        // Nobody is known by an empty id.
+        if !wanted.user_id.is_empty() {
+            let person = Person::OfPlatform {
+                meeting_id: wanted.meeting_id,
+                user_id: wanted.user_id,
+            };
+            self.not_blocked(joining.person.insert(person), context).await?;
+        }
+        Ok(request)
+    }
+
+    /// Has the call a key that is known, and one of the server's methods?
+    async fn may_call(
+        &self,
+        path: BbbPath<'_>,
+        method: &Method,
+        client: ClientAddr,
+    ) -> Result<(), IssueError> {
+        if !self.keys.is_api_key(path.key.as_bytes()) {
+            return Err(self.refused_call(BbbRefusal::WrongKey, client).await);
+        }
+        if method != Method::GET && method != Method::POST {
+            return Err(BbbRefusal::Method.into());
+        }
+        Ok(())
+    }
+
+    /// The parameters of a call whose body is here; there is nothing in it beside them.
+    async fn all_signed<'d>(
+        &self,
+        path: BbbPath<'_>,
+        query: &'d [u8],
+        request: &'d Request<Bytes>,
+        client: ClientAddr,
+    ) -> Result<&'d [u8], IssueError> {
+        let is_form = bbb::is_form(request.method(), request.headers());
+        let form = is_form.then_some(request.body());
+        let parameters = self.signed(path, query, form, client).await?;
+        if !is_form && !request.body().is_empty() {
             return Err(BbbRefusal::Body.into());
         }
-        if path.is_join() {
-            let wanted = bbb::joining(parameters)?;
-            self.count(&wanted.meeting_id, &wanted.user_id, joining).await?;
-            // Nobody is known by an empty id.
-            if !wanted.user_id.is_empty() {
-                let person = Person::OfPlatform {
-                    meeting_id: wanted.meeting_id,
-                    user_id: wanted.user_id,
-                };
-                self.not_blocked(joining.person.insert(person), about).await?;
-            }
-        }
-        Ok(Passed::Whole(request))
+        Ok(parameters)
     }
 
     async fn lti(
         &self,
         request: Request<ClientBody>,
-        about: &About,
+        context: &RequestContext,
         joining: &mut Joining,
-    ) -> Result<Passed<'static>, IssueError> {
+    ) -> Result<Request<Bytes>, IssueError> {
         envelope::check_media(request.headers(), false)?;
         let token = authorization(request.headers())?.unwrap_or_default().to_owned();
         let request = self.whole(request).await?;
-        self.count_bearer(&token, about, joining).await?;
-        Ok(Passed::Whole(request))
+        self.count_bearer(&token, context, joining).await?;
+        Ok(request)
     }
 
     async fn breakout(
         &self,
         request: Request<ClientBody>,
-        about: &About,
+        context: &RequestContext,
         joining: &mut Joining,
-    ) -> Result<Passed<'static>, IssueError> {
+    ) -> Result<Request<Bytes>, IssueError> {
         envelope::check_media(request.headers(), false)?;
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
             return Err(AuthRefusal::MediaType.into());
@@ -206,15 +252,15 @@ impl Issue {
                 None => return Err(IssueError::Unreadable),
             }
         }
-        self.count_bearer(&token, about, joining).await?;
-        Ok(Passed::Whole(request))
+        self.count_bearer(&token, context, joining).await?;
+        Ok(request)
     }
 
     /// Counts for whom a token speaks, if for anybody, unless they are blocked.
     async fn count_bearer(
         &self,
         token: &str,
-        about: &About,
+        context: &RequestContext,
         joining: &mut Joining,
     ) -> Result<(), IssueError> {
         let Some(who) = self.keys.participant(Unverified(token), self.clock.unix()) else {
@@ -222,7 +268,7 @@ impl Issue {
         };
         self.count(&who.room_id, &who.user_id, joining).await?;
         let person = Person::participant(&who.room_id, &who.user_id);
-        self.not_blocked(joining.person.insert(person), about).await
+        self.not_blocked(joining.person.insert(person), context).await
     }
 
     /// The parameters of a call, all of which are signed.
@@ -247,12 +293,6 @@ impl Issue {
         Ok(())
     }
 
-    async fn whole(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
-        let (head, body) = request.into_parts();
-        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
-        Ok(Request::from_parts(head, body))
-    }
-
     async fn refused_call(&self, refusal: BbbRefusal, client: ClientAddr) -> IssueError {
         if refusal.is_guess()
             && let Err(over) = self.limits.failure(client).await
@@ -265,15 +305,12 @@ impl Issue {
 
 /// The token, raw: there is no `Bearer` before it. An empty field is none; of two, the server would read either.
 pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<&str>, IssueError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value
-            .and_then(|value| value.to_str().ok())
-            // HTTP/2 passes blanks on, and the server takes them off.
-            .map(|value| value.trim_matches([' ', '\t']))
-            .filter(|value| !value.is_empty())),
-        (_, Some(_)) => Err(IssueError::TwoTokens),
-    }
+    let value = only(headers, header::AUTHORIZATION).map_err(|Repeated| IssueError::TwoTokens)?;
+    Ok(value
+        .and_then(|value| value.to_str().ok())
+        // HTTP/2 passes blanks on, and the server takes them off.
+        .map(|value| value.trim_matches([' ', '\t']))
+        .filter(|value| !value.is_empty()))
 }
 
 /// From such a body the server would take the token, and the message from the same bytes.

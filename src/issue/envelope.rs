@@ -12,7 +12,10 @@ use hyper::{
 };
 
 use super::callers::{Caller, Callers};
-use crate::reply::{Failure, ServerCode};
+use crate::{
+    http::{Repeated, only},
+    reply::{Failure, ServerCode},
+};
 
 /// Why a request on `/auth` is refused; in the server's words where the server has some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,11 +134,10 @@ pub(super) fn room_id(headers: &HeaderMap) -> Option<&HeaderValue> {
 }
 
 fn once<E>(headers: &HeaderMap, name: HeaderName, none: E, several: E) -> Result<&HeaderValue, E> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) if !value.is_empty() => Ok(value),
-        (None | Some(_), None) => Err(none),
-        (_, Some(_)) => Err(several),
+    match only(headers, name) {
+        Ok(Some(value)) if !value.is_empty() => Ok(value),
+        Ok(_) => Err(none),
+        Err(Repeated) => Err(several),
     }
 }
 

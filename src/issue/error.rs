@@ -14,6 +14,7 @@ use super::{
     request::{JsonError, RequestError},
 };
 use crate::{
+    client_body::Unread,
     limits::OverLimit,
     reply::{Body, BoxError, Failure, ServerCode},
 };
@@ -146,6 +147,16 @@ impl From<BbbRefusal> for IssueError {
 impl From<RequestError> for IssueError {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
+    }
+}
+
+impl From<Unread> for IssueError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::BodyTooLarge,
+            Unread::TooSlow => Self::BodyTooSlow,
+            Unread::Broken => Self::BodyBroken,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::Issue;
-use crate::proxy::About;
+use crate::context::RequestContext;
 
 /// Where the server is asked.
 const PATH: &str = "/auth/room/getActiveRoomInfo";
@@ -81,16 +81,19 @@ impl Meetings {
 
 impl Issue {
     /// Which meeting runs in a room, or ran there a moment ago.
-    pub async fn recent_meeting(&self, room_id: &str, about: &About) -> Meeting {
+    pub async fn recent_meeting(&self, room_id: &str, context: &RequestContext) -> Meeting {
         if self.embedded.is_some() {
             return Meeting::Unknown;
         }
         let answer = self.meetings.of(room_id, self.clock.steady());
-        answer.get_or_init(|| self.meeting(room_id, about)).await.clone()
+        answer
+            .get_or_init(|| self.meeting(room_id, context))
+            .await
+            .clone()
     }
 
     /// Asks the server which meeting runs in a room.
-    pub(super) async fn meeting(&self, room_id: &str, about: &About) -> Meeting {
+    pub(super) async fn meeting(&self, room_id: &str, context: &RequestContext) -> Meeting {
         #[derive(Deserialize)]
         struct Answer {
             status: bool,
@@ -109,7 +112,7 @@ impl Issue {
             creation_time: String,
         }
         let asked = json!({ "room_id": room_id });
-        let Some(whole) = self.ask(PATH, &asked, about, PATIENCE).await else {
+        let Some(whole) = self.ask(PATH, &asked, context, PATIENCE).await else {
             return Meeting::Unknown;
         };
         match whole.json::<Answer>() {

@@ -17,14 +17,12 @@ mod answer;
 mod ask;
 mod bbb;
 mod bbb_refusal;
-mod body;
 mod breakout;
 mod call;
 mod callers;
 mod coalesce;
 mod doors;
 mod embedded;
-mod endpoint;
 pub mod envelope;
 mod error;
 mod learned;
@@ -35,6 +33,7 @@ mod protobuf;
 mod removal;
 mod renewal;
 pub mod request;
+mod stop;
 
 use std::{sync::Arc, time::Duration};
 
@@ -53,10 +52,8 @@ use self::{
     request::TokenRequest,
 };
 pub use self::{
-    bbb::BbbPath,
     callers::{CallerSettings, SERVER},
     embedded::EmbeddedSettings,
-    endpoint::Endpoint,
     error::IssueError,
     meeting::Meeting,
     renewal::{GoingOn, RenewalRefused},
@@ -66,12 +63,14 @@ use crate::{
     blocks::Blocks,
     client_body::ClientBody,
     clock::Clock,
+    context::RequestContext,
     limits::{Limits, OverLimit},
     observe::{AuditLog, Decision, Outcome},
-    proxy::{About, Upstream},
+    proxy::Upstream,
     reply::{Body, Failure},
     sessions::Sessions,
     token::TokenKeys,
+    urls::Issues,
 };
 
 /// Who makes the tokens.
@@ -115,18 +114,6 @@ pub struct Issue {
     clock: Clock,
 }
 
-/// What becomes of another request on `/auth`, or at another door.
-enum Passed<'a> {
-    /// Its body is still to come; the server checks it.
-    Streaming(Request<ClientBody>),
-    /// It was read and checked, and signed anew for the server if need be.
-    Whole(Request<Bytes>),
-    /// Likewise; of the rooms in the answer this caller sees its own.
-    OwnRooms(Request<Bytes>, &'a Caller),
-    /// The server has answered.
-    Answered(Whole),
-}
-
 impl Issue {
     /// An issuer under these keys and limits; without a server it can only sign itself.
     pub fn new(
@@ -162,36 +149,82 @@ impl Issue {
         }
     }
 
-    /// A request for a token.
+    /// Answers what has to do with tokens that are issued, and the API under `/auth`.
     pub async fn handle(
         &self,
+        what: Issues,
         request: Request<ClientBody>,
-        path: PathAndQuery,
-        about: About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
-        let mut decision = Decision::begin(about.client);
-        match self.decide(request, about.client, &mut decision).await {
-            Ok(Decided::Signed(response)) => {
+        match what {
+            Issues::Token => self.token(request, context).await,
+            Issues::Auth(endpoint) => self.auth(request, endpoint, context).await,
+            Issues::Bbb(call) => self.bbb(request, call, context).await,
+            Issues::LtiJoin => self.lti_join(request, context).await,
+            Issues::BreakoutJoin => self.breakout_join(request, context).await,
+            Issues::RemoveParticipant => self.remove_participant(request, context).await,
+        }
+    }
+
+    /// A request for a token.
+    async fn token(
+        &self,
+        request: Request<ClientBody>,
+        context: &RequestContext,
+    ) -> Result<Response<Body>, Failure> {
+        let mut decision = Decision::begin(context.client());
+        let checked = match self.check(request, context.client(), &mut decision).await {
+            Ok(checked) => checked,
+            Err(error) => return self.refuse(error, &decision),
+        };
+        let Some(embedded) = &self.embedded else {
+            return self.once(checked, context, decision).await;
+        };
+        match self.sign(embedded, checked).await {
+            Ok(response) => {
                 decision.end(Outcome::Issued, "embedded", &self.audit);
                 Ok(response)
             }
-            Ok(Decided::Upstream(request, wanted)) => self.once(request, path, about, wanted, decision).await,
-            Err(error) => {
-                decision.end(Outcome::Refused, error.code(), &self.audit);
-                error.into_answer()
-            }
+            Err(error) => self.refuse(error, &decision),
         }
+    }
+
+    fn refuse(&self, error: IssueError, decision: &Decision) -> Result<Response<Body>, Failure> {
+        decision.end(Outcome::Refused, error.code(), &self.audit);
+        error.into_answer()
+    }
+
+    /// A token of our own. No room here makes up its own ids, so the one that was sent is the final one.
+    async fn sign(&self, embedded: &Embedded, checked: Checked<'_>) -> Result<Response<Body>, IssueError> {
+        let Checked { caller, wanted, .. } = checked;
+        wanted.check_user()?;
+        self.limits
+            .issue(caller.name(), &wanted.room_id, &wanted.user_id)
+            .await?;
+        let tag = self.keys.tag(&wanted.room_id, &wanted.user_id);
+        let answer = embedded.issue(wanted)?;
+        self.sessions.issued(&tag, caller.name());
+        Ok(answer)
     }
 
     /// The server's answer to a request for a token; identical requests under way share one call.
     async fn once(
         &self,
-        request: Request<Bytes>,
-        path: PathAndQuery,
-        about: About,
-        wanted: TokenRequest,
+        checked: Checked<'_>,
+        context: &RequestContext,
         decision: Decision,
     ) -> Result<Response<Body>, Failure> {
+        let Checked {
+            request,
+            caller,
+            wanted,
+        } = checked;
+        let (mut head, body) = request.into_parts();
+        if !caller.is_server() {
+            self.sign_anew(&mut head.headers, &body);
+        }
+        let request = Request::from_parts(head, body);
+        let path = path_and_query(&request)?;
         let server = Arc::clone(self.server()?);
         let decision = Arc::new(decision);
         let signature = request.headers().get(HASH_SIGNATURE);
@@ -212,7 +245,7 @@ impl Issue {
             room_id: wanted.room_id,
             user_id: wanted.user_id,
         };
-        let call = Box::pin(call.make(request, path, about));
+        let call = Box::pin(call.make(request, path, context.clone()));
         let shared = self.calls.share(identity, call).await;
         if shared.of_another {
             decision.end(Outcome::Issued, "shared", &self.audit);
@@ -225,46 +258,46 @@ impl Issue {
         self.limits.failure(client).await
     }
 
-    /// What passed goes to the server.
-    async fn passed(
+    /// To the server as it comes.
+    async fn stream(
         &self,
-        passed: Result<Passed<'_>, IssueError>,
-        about: &About,
+        request: Request<ClientBody>,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
-        match passed {
-            Ok(Passed::Streaming(request)) => {
-                let unchanged = path_and_query(&request)?;
-                Ok(Box::pin(self.server()?.forward(request, unchanged, about)).await?)
-            }
-            Ok(Passed::Answered(answer)) => Ok(answer.into_response()),
-            Ok(Passed::OwnRooms(request, caller)) => self.own_rooms(request, caller, about).await,
-            Ok(Passed::Whole(request)) => {
-                let unchanged = path_and_query(&request)?;
-                Ok(self.server()?.forward_whole(request, unchanged, about).await?)
-            }
-            Err(error) => error.into_answer(),
-        }
+        let unchanged = path_and_query(&request)?;
+        Ok(Box::pin(self.server()?.forward(request, unchanged, context)).await?)
+    }
+
+    /// To the server when all of it is here, once.
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+        context: &RequestContext,
+    ) -> Result<Response<Body>, Failure> {
+        let unchanged = path_and_query(&request)?;
+        Ok(self.server()?.forward_whole(request, unchanged, context).await?)
     }
 
     fn server(&self) -> Result<&Arc<Upstream>, IssueError> {
         self.server.as_ref().ok_or(IssueError::NoRoute)
     }
 
-    async fn decide(
+    /// All that is checked of a request for a token, in the server's order.
+    async fn check(
         &self,
         request: Request<ClientBody>,
         client: ClientAddr,
         decision: &mut Decision,
-    ) -> Result<Decided, IssueError> {
+    ) -> Result<Checked<'_>, IssueError> {
         let caller = self.envelope(&request, false, client).await?;
-        let (mut head, body) = request.into_parts();
-        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
-        self.check_signature(caller, &head.headers, &body, client).await?;
+        let request = self.whole(request).await?;
+        self.check_signature(caller, request.headers(), request.body(), client)
+            .await?;
         decision.caller(caller.name());
-        if head.method != Method::POST {
+        if request.method() != Method::POST {
             return Err(IssueError::NotPost);
         }
-        let wanted = request::read(&body)?;
+        let wanted = request::read(request.body())?;
         decision.wanted(&wanted.room_id, &wanted.user_id, Some(wanted.asks_for_admin()));
         if !caller.may_use(&wanted.room_id) {
             return Err(IssueError::RoomNotAllowed);
@@ -275,21 +308,20 @@ impl Issue {
         if wanted.asks_for_bot() && !caller.may_issue_admin() {
             return Err(IssueError::BotNotAllowed);
         }
-        if let Some(embedded) = &self.embedded {
-            // No room here makes up its own ids, so the sent one is the final one.
-            wanted.check_user()?;
-            self.limits
-                .issue(caller.name(), &wanted.room_id, &wanted.user_id)
-                .await?;
-            let tag = self.keys.tag(&wanted.room_id, &wanted.user_id);
-            let answer = embedded.issue(wanted)?;
-            self.sessions.issued(&tag, caller.name());
-            return Ok(Decided::Signed(answer));
-        }
-        if !caller.is_server() {
-            self.sign_anew(&mut head.headers, &body);
-        }
-        Ok(Decided::Upstream(Request::from_parts(head, body), wanted))
+        Ok(Checked {
+            request,
+            caller,
+            wanted,
+        })
+    }
+
+    /// A request whose body is here. What issues a token is read whole before any of it goes on.
+    async fn whole(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
+        let (head, body) = request.into_parts();
+        let body = body
+            .whole(self.settings.max_body_bytes, self.settings.body_deadline)
+            .await?;
+        Ok(Request::from_parts(head, body))
     }
 
     async fn envelope<B>(
@@ -349,7 +381,8 @@ fn path_and_query<B>(request: &Request<B>) -> Result<PathAndQuery, IssueError> {
 }
 
 /// A request for a token that passed every check.
-enum Decided {
-    Signed(Response<Body>),
-    Upstream(Request<Bytes>, TokenRequest),
+struct Checked<'a> {
+    request: Request<Bytes>,
+    caller: &'a Caller,
+    wanted: TokenRequest,
 }

@@ -12,11 +12,9 @@ use bytes::Bytes;
 use hyper::{Method, Request, Response, StatusCode, header};
 
 use super::{
-    Issue, IssueError, Passed, active_rooms,
+    Issue, IssueError, active_rooms,
     answer::Whole,
-    body,
     callers::{self, Caller},
-    endpoint::{Endpoint, Listed, Thing},
     envelope::{self, AuthRefusal},
     error::Held,
     owners::{Asked, Owner},
@@ -24,11 +22,14 @@ use super::{
         self,
         named::{self, List, Merge, OneAnalytics, OneArtifact, OneRecording, OneRoom},
     },
+    stop::Stop,
 };
 use crate::{
+    addr::ClientAddr,
     client_body::ClientBody,
-    proxy::About,
+    context::RequestContext,
     reply::{Body, Failure},
+    urls::{Endpoint, Listed, Thing},
 };
 
 /// What `getActiveRoomsInfo` says of some hundreds of rooms: 4 KiB each, and 1 KiB for each participant.
@@ -37,99 +38,90 @@ const MAX_ROOMS_BYTES: usize = 16 * 1024 * 1024;
 /// Recordings in one merge: for each the server is asked once.
 const MAX_MERGED: usize = 50;
 
-/// Why a call goes no further.
-enum Stop {
-    Refused(IssueError),
-    /// The server has said so already.
-    Answered(Whole),
-}
-
-impl From<IssueError> for Stop {
-    fn from(error: IssueError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<Held> for Stop {
-    fn from(held: Held) -> Self {
-        Self::Refused(IssueError::Held(held))
-    }
-}
-
 impl Issue {
     /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only
     /// what it could be talked round with, and who has a key of ours in place of the server's.
-    pub async fn auth(
+    pub(super) async fn auth(
         &self,
         request: Request<ClientBody>,
         endpoint: Endpoint,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
-        let passed = self.pass(request, endpoint, about).await;
-        let unchecked = matches!(passed, Ok(Passed::Streaming(_)));
-        let response = self.passed(passed, about).await?;
-        // A guess too, whoever checked it.
-        if unchecked
-            && response.status() == StatusCode::UNAUTHORIZED
-            && let Err(over) = self.limits.failure(about.client).await
-        {
-            return IssueError::from(over).into_answer();
-        }
-        Ok(response)
+        let answered = self.judged(request, endpoint, context).await;
+        answered.or_else(Stop::into_answer)
     }
 
-    async fn pass(
+    async fn judged(
         &self,
         request: Request<ClientBody>,
         endpoint: Endpoint,
-        about: &About,
-    ) -> Result<Passed<'_>, IssueError> {
-        let client = about.client;
+        context: &RequestContext,
+    ) -> Result<Response<Body>, Stop> {
+        let client = context.client();
         let caller = self
             .envelope(&request, endpoint == Endpoint::Upload, client)
             .await?;
         if caller.is_server() {
-            return Ok(Passed::Streaming(request));
+            return self.unchecked(request, context).await;
         }
         if endpoint == Endpoint::RecorderNotify {
             return Err(Held::Recorder.into());
         }
-        let (mut head, body) = request.into_parts();
-        if envelope::is_multipart(&head.headers) {
-            // Of an upload the room alone is signed (docs/plugnmeet.md section 1).
-            let Some(room) = envelope::room_id(&head.headers) else {
-                return Err(self.refused(AuthRefusal::NoRoomId, client).await);
-            };
-            self.check_signature(caller, &head.headers, room.as_bytes(), client)
-                .await?;
-            may_use(caller, room.to_str().unwrap_or_default())?;
-            let room = room.clone();
-            self.sign_anew(&mut head.headers, room.as_bytes());
-            return Ok(Passed::Streaming(Request::from_parts(head, body)));
+        if envelope::is_multipart(request.headers()) {
+            let request = self.upload(request, caller, client).await?;
+            return self.unchecked(request, context).await;
         }
-        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
-        self.check_signature(caller, &head.headers, &body, client).await?;
-        if head.method != Method::POST {
-            return Err(IssueError::NotPost);
+        let mut request = self.whole(request).await?;
+        self.check_signature(caller, request.headers(), request.body(), client)
+            .await?;
+        if request.method() != Method::POST {
+            return Err(IssueError::NotPost.into());
         }
         // SECURITY: the secret signs tokens too; `header.payload`, signed as a body, would be one.
-        if !callers::is_object(&body) {
-            return Err(IssueError::NotAnObject);
+        if !callers::is_object(request.body()) {
+            return Err(IssueError::NotAnObject.into());
         }
-        match self.judge(caller, endpoint, &body, about).await {
-            Ok(()) => {}
-            Err(Stop::Refused(error)) => return Err(error),
-            Err(Stop::Answered(whole)) => return Ok(Passed::Answered(whole)),
+        self.judge(caller, endpoint, request.body(), context).await?;
+        let signed = request.body().clone();
+        self.sign_anew(request.headers_mut(), &signed);
+        if endpoint == Endpoint::ActiveRooms && !caller.may_use_all_rooms() {
+            return Ok(self.own_rooms(request, caller, context).await?);
         }
-        self.sign_anew(&mut head.headers, &body);
-        let request = Request::from_parts(head, body);
-        Ok(
-            if endpoint == Endpoint::ActiveRooms && !caller.may_use_all_rooms() {
-                Passed::OwnRooms(request, caller)
-            } else {
-                Passed::Whole(request)
-            },
-        )
+        Ok(self.send(request, context).await?)
+    }
+
+    /// An upload, signed anew. Of it the room alone is signed (docs/plugnmeet.md section 1).
+    async fn upload(
+        &self,
+        request: Request<ClientBody>,
+        caller: &Caller,
+        client: ClientAddr,
+    ) -> Result<Request<ClientBody>, IssueError> {
+        let (mut head, body) = request.into_parts();
+        let Some(room) = envelope::room_id(&head.headers) else {
+            return Err(self.refused(AuthRefusal::NoRoomId, client).await);
+        };
+        self.check_signature(caller, &head.headers, room.as_bytes(), client)
+            .await?;
+        may_use(caller, room.to_str().unwrap_or_default())?;
+        let room = room.clone();
+        self.sign_anew(&mut head.headers, room.as_bytes());
+        Ok(Request::from_parts(head, body))
+    }
+
+    /// To the server, whose 401 is a guess too.
+    async fn unchecked(
+        &self,
+        request: Request<ClientBody>,
+        context: &RequestContext,
+    ) -> Result<Response<Body>, Stop> {
+        let response = self.stream(request, context).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Err(over) = self.limits.failure(context.client()).await
+        {
+            return Err(IssueError::from(over).into());
+        }
+        Ok(response)
     }
 
     /// May this caller do this? Of one that may use every room only the ids of rooms are looked at.
@@ -138,7 +130,7 @@ impl Issue {
         caller: &Caller,
         endpoint: Endpoint,
         body: &Bytes,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<(), Stop> {
         match endpoint {
             Endpoint::ClientFiles | Endpoint::ActiveRooms => Ok(()),
@@ -148,8 +140,8 @@ impl Issue {
                 };
                 Ok(may_use(caller, &room_id)?)
             }
-            Endpoint::List(listed) => self.judge_list(caller, listed, body, about).await,
-            Endpoint::Merge => self.judge_merge(caller, body, about).await,
+            Endpoint::List(listed) => self.judge_list(caller, listed, body, context).await,
+            Endpoint::Merge => self.judge_merge(caller, body, context).await,
             Endpoint::Thing(_) | Endpoint::Upload | Endpoint::RecorderNotify | Endpoint::Other
                 if caller.may_use_all_rooms() =>
             {
@@ -162,7 +154,7 @@ impl Issue {
                     Thing::Analytics => read(caller, body)?.map(|named: OneAnalytics| named.file_id),
                 };
                 let id = id.filter(|id| !id.is_empty()).ok_or(Held::NoRoom)?;
-                self.judge_owner(caller, Asked::Thing(thing, id), about).await
+                self.judge_owner(caller, Asked::Thing(thing, id), context).await
             }
             Endpoint::Upload => Err(Held::NoUpload.into()),
             Endpoint::RecorderNotify | Endpoint::Other => Err(Held::Closed.into()),
@@ -175,7 +167,7 @@ impl Issue {
         caller: &Caller,
         listed: Listed,
         body: &Bytes,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<(), Stop> {
         let Some(List { room_ids, room_sid }) = read(caller, body)? else {
             return Ok(());
@@ -187,13 +179,13 @@ impl Issue {
             return Ok(());
         }
         match room_sid.and_then(|room_sid| Asked::session(listed, room_sid)) {
-            Some(session) => self.judge_owner(caller, session, about).await,
+            Some(session) => self.judge_owner(caller, session, context).await,
             None if room_ids.is_empty() => Err(Held::AllRooms.into()),
             None => Ok(()),
         }
     }
 
-    async fn judge_merge(&self, caller: &Caller, body: &Bytes, about: &About) -> Result<(), Stop> {
+    async fn judge_merge(&self, caller: &Caller, body: &Bytes, context: &RequestContext) -> Result<(), Stop> {
         let Some(Merge { by_session, by_ids }) = read(caller, body)? else {
             return Ok(());
         };
@@ -207,7 +199,7 @@ impl Issue {
             return Err(Held::NoRoom.into());
         }
         if let Some(session) = by_session {
-            self.judge_owner(caller, Asked::RecordingsOf(session.room_sid), about)
+            self.judge_owner(caller, Asked::RecordingsOf(session.room_sid), context)
                 .await?;
         }
         let ids = by_ids.map(|by_ids| by_ids.recording_ids).unwrap_or_default();
@@ -215,14 +207,14 @@ impl Issue {
             return Err(Held::TooMany.into());
         }
         for id in ids {
-            self.judge_owner(caller, Asked::Thing(Thing::Recording, id), about)
+            self.judge_owner(caller, Asked::Thing(Thing::Recording, id), context)
                 .await?;
         }
         Ok(())
     }
 
-    async fn judge_owner(&self, caller: &Caller, asked: Asked, about: &About) -> Result<(), Stop> {
-        match self.owner(asked, about).await {
+    async fn judge_owner(&self, caller: &Caller, asked: Asked, context: &RequestContext) -> Result<(), Stop> {
+        match self.owner(asked, context).await {
             Owner::Room(room_id) if caller.may_use(&room_id) => Ok(()),
             Owner::Room(_) => Err(IssueError::RoomNotAllowed.into()),
             Owner::Nobody(answer) => Err(Stop::Answered(answer)),
@@ -232,16 +224,15 @@ impl Issue {
     }
 
     /// The server's list of active rooms, without those of others.
-    pub(super) async fn own_rooms(
+    async fn own_rooms(
         &self,
         mut request: Request<Bytes>,
         caller: &Caller,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         // It has to be read here.
         request.headers_mut().remove(header::ACCEPT_ENCODING);
-        let unchanged = super::path_and_query(&request)?;
-        let answer = self.server()?.forward_whole(request, unchanged, about).await?;
+        let answer = self.send(request, context).await?;
         if answer.status() != StatusCode::OK {
             return Ok(answer);
         }

@@ -14,12 +14,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    Issue,
-    answer::Whole,
-    endpoint::{Listed, Thing},
+use super::{Issue, answer::Whole};
+use crate::{
+    clock::Clock,
+    context::RequestContext,
+    urls::{Listed, Thing},
 };
-use crate::{clock::Clock, proxy::About};
 
 /// How long the server's word on a thing is kept.
 const OWNER_KEPT: Duration = Duration::from_secs(60);
@@ -143,7 +143,7 @@ impl Owners {
 
 impl Issue {
     /// To which room does this belong?
-    pub(super) async fn owner(&self, asked: Asked, about: &About) -> Owner {
+    pub(super) async fn owner(&self, asked: Asked, context: &RequestContext) -> Owner {
         if asked.id().is_empty() || asked.id().len() > MAX_ID_BYTES {
             return Owner::Unsaid;
         }
@@ -151,7 +151,7 @@ impl Issue {
             return Owner::Room(room_id);
         }
         let (path, body, place) = asked.question();
-        let Some(whole) = self.ask(path, &body, about, OWNER_PATIENCE).await else {
+        let Some(whole) = self.ask(path, &body, context, OWNER_PATIENCE).await else {
             return Owner::Silence;
         };
         let Some(said) = whole.json::<Value>() else {

@@ -14,7 +14,6 @@ use hyper::{Method, Request, Response, header};
 use super::{
     Issue, IssueError,
     answer::Whole,
-    body,
     doors::{authorization, is_form},
     envelope::{self, AuthRefusal},
     meeting::Meeting,
@@ -23,7 +22,7 @@ use super::{
 use crate::{
     blocks::Person,
     client_body::ClientBody,
-    proxy::About,
+    context::RequestContext,
     query::Query,
     reply::{Body, Failure},
     token::Unverified,
@@ -45,24 +44,22 @@ struct Removal {
 
 impl Issue {
     /// An admin takes somebody out of the room.
-    pub async fn remove_participant(
+    pub(super) async fn remove_participant(
         &self,
         request: Request<ClientBody>,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
-        let unchanged = super::path_and_query(&request)?;
         if request.method() != Method::POST {
-            return Ok(self.server()?.forward(request, unchanged, about).await?);
+            return self.stream(request, context).await;
         }
         let request = self.readable(request).await?;
         let removal = self.removal(&request);
-        let answer = self.server()?.forward_whole(request, unchanged, about).await?;
-        let answer = Whole::of(answer).await?;
+        let answer = Whole::of(self.send(request, context).await?).await?;
         if let Some(removal) = removal
             && answer.is_success()
             && Message::read(answer.body()).is_some_and(|answer| answer.flag(STATUS))
         {
-            self.removed(&removal, about).await;
+            self.removed(&removal, context).await;
         }
         Ok(answer.into_response())
     }
@@ -73,9 +70,7 @@ impl Issue {
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
             return Err(AuthRefusal::MediaType.into());
         }
-        let (head, body) = request.into_parts();
-        let body = body::read(body, self.settings.max_body_bytes, self.settings.body_deadline).await?;
-        Ok(Request::from_parts(head, body))
+        self.whole(request).await
     }
 
     /// The room is the token's: the server refuses another in the body.
@@ -94,11 +89,11 @@ impl Issue {
         })
     }
 
-    async fn removed(&self, removal: &Removal, about: &About) {
+    async fn removed(&self, removal: &Removal, context: &RequestContext) {
         let tag = self.keys.tag(&removal.room_id, &removal.user_id);
         self.sessions.removed(&tag, self.clock.unix());
         if removal.block {
-            let sid = match self.meeting(&removal.room_id, about).await {
+            let sid = match self.meeting(&removal.room_id, context).await {
                 Meeting::Running { sid, .. } => Some(sid),
                 Meeting::Ended | Meeting::Unknown => None,
             };
@@ -108,11 +103,15 @@ impl Issue {
     }
 
     /// May this person get a token? Asks the server whether the meeting still runs in which a block was put.
-    pub(super) async fn not_blocked(&self, person: &Person, about: &About) -> Result<(), IssueError> {
+    pub(super) async fn not_blocked(
+        &self,
+        person: &Person,
+        context: &RequestContext,
+    ) -> Result<(), IssueError> {
         let Some(block) = self.blocks.of(person) else {
             return Ok(());
         };
-        let over = match self.meeting(&block.room_id, about).await {
+        let over = match self.meeting(&block.room_id, context).await {
             Meeting::Running { sid, .. } => block.sid.as_ref().is_some_and(|blocked_in| *blocked_in != sid),
             Meeting::Ended => true,
             Meeting::Unknown => false,

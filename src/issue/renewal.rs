@@ -15,9 +15,9 @@ use hyper::{
 use super::{Issue, SERVER, meeting::Meeting};
 use crate::{
     blocks::Person,
+    context::RequestContext,
     limits::OverLimit,
     observe::{Decision, Outcome},
-    proxy::About,
     reply::{Failure, Topic},
     token::Claims,
 };
@@ -99,13 +99,13 @@ impl Issue {
     pub async fn renewal(
         &self,
         session: GoingOn<'_>,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Option<String>, RenewalRefused> {
         let claims = session.claims;
-        let mut decision = Decision::begin(about.client);
+        let mut decision = Decision::begin(context.client());
         decision.caller(session.caller.unwrap_or(SERVER));
         decision.wanted(&claims.room_id, &claims.user_id, Some(claims.is_admin));
-        let decided = self.decide_renewal(session, about).await;
+        let decided = self.decide_renewal(session, context).await;
         match &decided {
             Ok(_) if session.issues => decision.end(Outcome::Issued, "renewed", &self.audit),
             Ok(_) => {}
@@ -117,7 +117,7 @@ impl Issue {
     async fn decide_renewal(
         &self,
         session: GoingOn<'_>,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Option<String>, RenewalRefused> {
         let (room_id, user_id) = (&*session.claims.room_id, &*session.claims.user_id);
         if !self.callers.may_go_on(session.caller, room_id) {
@@ -128,11 +128,11 @@ impl Issue {
             counted.map_err(RenewalRefused::OverLimit)?;
         }
         let person = Person::participant(room_id, user_id);
-        if self.not_blocked(&person, about).await.is_err() {
+        if self.not_blocked(&person, context).await.is_err() {
             return Err(RenewalRefused::Blocked);
         }
         // What the server does not say is no reason to refuse: it stays the judge when the client asks it.
-        match self.recent_meeting(room_id, about).await {
+        match self.recent_meeting(room_id, context).await {
             Meeting::Ended => Err(RenewalRefused::RoomClosed),
             Meeting::Running { sid, .. } if session.meeting.is_some_and(|meeting| meeting != sid) => {
                 Err(RenewalRefused::RoomClosed)

@@ -17,6 +17,7 @@ use crate::{
     client_body::ClientBody,
     conn::{Caller, Handler},
     drain::Drain,
+    http::{Repeated, no_store, only, without_brackets},
     observe::{Exposition, Metrics},
     reply::{Body, Failure, Format, Reader},
 };
@@ -73,7 +74,7 @@ impl Admin {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        no_store(headers);
         if path == "/metrics" && status == StatusCode::OK {
             headers.insert(header::VARY, HeaderValue::from_static("Accept"));
         }
@@ -84,15 +85,14 @@ impl Admin {
     }
 
     fn is_for_us<B>(&self, request: &Request<B>) -> bool {
-        let mut fields = request.headers().get_all(header::HOST).iter();
-        let authority = match (fields.next(), fields.next()) {
+        let authority = match only(request.headers(), header::HOST) {
             // HTTP/1.0 may have none, and no browser speaks it.
-            (None, _) => return request.version() == Version::HTTP_10 && request.uri().authority().is_none(),
-            (Some(field), None) => field
+            Ok(None) => return request.version() == Version::HTTP_10 && request.uri().authority().is_none(),
+            Ok(Some(field)) => field
                 .to_str()
                 .ok()
                 .and_then(|field| field.parse::<Authority>().ok()),
-            (Some(_), Some(_)) => None,
+            Err(Repeated) => None,
         };
         let in_target = request.uri().authority();
         authority.is_some_and(|authority| {
@@ -103,8 +103,7 @@ impl Admin {
     }
 
     fn knows(&self, host: &str) -> bool {
-        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let host = bare.unwrap_or(host);
+        let host = without_brackets(host);
         let name = host.strip_suffix('.').unwrap_or(host);
         host.parse::<IpAddr>().is_ok()
             || name.eq_ignore_ascii_case("localhost")

@@ -1,14 +1,12 @@
 //! Plain HTTP: nothing is served here but the way to HTTPS.
 
-use hyper::{
-    Request, Response, StatusCode,
-    header::{self, HeaderValue},
-};
+use hyper::{Request, Response, StatusCode, header::HeaderValue};
 
 use crate::{
     client_body::ClientBody,
     conn::{Caller, Handler},
-    reply::{Body, Failure, Format, Language, Reader},
+    http::{no_store, with_brackets},
+    reply::{Body, Failure, Format, Language, Reader, redirect},
     route::{BadTarget, CanonicalTarget, Hosts, known_method},
 };
 
@@ -38,28 +36,17 @@ impl Redirect {
             .as_ref()
             .and_then(|host| self.hosts.known(host.host()))
             .unwrap_or_default();
-        let host = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host.to_owned()
-        };
+        let host = with_brackets(host);
         let location = format!(
             "https://{host}{}{}",
             self.port,
             CanonicalTarget::path_and_query(request.uri())
         );
         let location = HeaderValue::try_from(location).map_err(|_| Failure::from(BadTarget::Form))?;
-        let mut response = Response::new(Body::Empty);
-        *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
-        response.headers_mut().insert(header::LOCATION, location);
-        response
-            .headers_mut()
-            .insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        let mut response = redirect(StatusCode::PERMANENT_REDIRECT, location);
         if !target.query.is_empty() {
             // It may hold a token, and a 308 is kept for good by whoever may keep it (RFC 9110 section 15.4.9).
-            response
-                .headers_mut()
-                .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            no_store(response.headers_mut());
         }
         Ok(response)
     }

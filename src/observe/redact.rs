@@ -1,7 +1,8 @@
 //! Taking secrets out of a path before it is logged.
 //!
 //! Some of plugNmeet's paths are keys: download tokens, WHIP's stream keys, BBB's API key, and the room's session id, which
-//! is all that guards an uploaded file (docs/plugnmeet.md section 5). Queries are never logged at all.
+//! is all that guards an uploaded file (docs/plugnmeet.md section 5). Which segments they are, the rows of `crate::urls` say.
+//! Queries are never logged at all.
 //!
 //! SECURITY: a path that is refused for its spelling (`//download/…`, `/%64ownload/…`) is logged too, and so is one below a
 //! prefix that is none. So words are found at any place and in any spelling, and what is hidden by mistake is no loss.
@@ -10,20 +11,10 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use crate::urls::{secret_words, words_beside_secrets};
+
 /// What stands in a secret's place.
 const HIDDEN: &str = "***";
-
-/// What follows BBB's API key.
-const BBB: &str = "bigbluebutton";
-
-/// What is followed by what a download is, and then by its key.
-const DOWNLOAD: &str = "download";
-
-/// What is followed by a stream key.
-const WHIP: &str = "whip";
-
-/// What a download may be (docs/plugnmeet.md section 8); anything else in that place may be the key itself.
-const DOWNLOADS: [&str; 4] = ["uploadedFile", "recording", "analytics", "artifact"];
 
 /// The longest path that is worth a log line.
 const MAX_SHOWN_BYTES: usize = 256;
@@ -42,27 +33,7 @@ pub fn redacted(path: &str) -> Cow<'_, str> {
         return Cow::Borrowed(shown);
     }
     let segments: Vec<&str> = shown.split(['/', '\\']).collect();
-    let mut hide = vec![false; segments.len()];
-    let mut after = After::Nothing;
-    let mut before = None;
-    for (at, segment) in segments.iter().enumerate() {
-        // An empty segment, or a dot, is skipped by some readers and takes no word's place.
-        if segment.is_empty() || *segment == "." {
-            continue;
-        }
-        let words = Words::of(segment);
-        let (secret, next) = after.judge(&words);
-        after = next;
-        if words.has(BBB)
-            && let Some(key) = before.and_then(|before: usize| hide.get_mut(before))
-        {
-            *key = true;
-        }
-        if let Some(hide) = hide.get_mut(at) {
-            *hide = secret;
-        }
-        before = Some(at);
-    }
+    let hide = hidden(&segments);
     let mut out = String::with_capacity(shown.len());
     let mut rest = shown;
     for (segment, hide) in segments.iter().zip(hide) {
@@ -75,65 +46,68 @@ pub fn redacted(path: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// What stands before a segment, as far as it says what the segment is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum After {
-    Nothing,
-    Download,
-    /// All the rest is a key.
-    Key,
-}
-
-impl After {
-    /// Is the segment a secret, and what does it make of the next?
-    fn judge(self, words: &Words) -> (bool, Self) {
-        // A word beside encoded slashes: what is around it can't be told apart.
-        let glued = words.0.len() > 1 && [BBB, DOWNLOAD, WHIP].iter().any(|word| words.has(word));
-        let is_key = words.look_like_jwt() || glued;
-        match self {
-            Self::Download if DOWNLOADS.iter().any(|kind| words.has(kind)) => (is_key, Self::Key),
-            Self::Download | Self::Key => (true, Self::Key),
-            Self::Nothing if glued => (true, Self::Key),
-            Self::Nothing if words.has(DOWNLOAD) => (is_key, Self::Download),
-            Self::Nothing if words.has(WHIP) => (is_key, Self::Key),
-            Self::Nothing => (is_key, Self::Nothing),
+/// Which segments are not shown.
+fn hidden(segments: &[&str]) -> Vec<bool> {
+    let mut hide = vec![false; segments.len()];
+    let mut hide_at = |at: usize| {
+        if let Some(hide) = hide.get_mut(at) {
+            *hide = true;
+        }
+    };
+    // An empty segment, or a dot, is skipped by some readers and takes no word's place.
+    let mut words: Vec<String> = Vec::new();
+    let mut of_segment: Vec<usize> = Vec::new();
+    for (at, segment) in segments.iter().enumerate() {
+        let found = words_of(segment);
+        if found.iter().any(|word| looks_like_jwt(word)) {
+            hide_at(at);
+        }
+        // A word beside encoded slashes: what is around it can't be told apart, nor what follows.
+        let is_glued = found.len() > 1
+            && words_beside_secrets().any(|word| found.iter().any(|found| found.eq_ignore_ascii_case(word)));
+        if is_glued {
+            (at..segments.len()).for_each(&mut hide_at);
+            break;
+        }
+        of_segment.extend(found.iter().map(|_| at));
+        words.extend(found);
+    }
+    for start in 0..words.len() {
+        let secret = words.get(start..).and_then(secret_words).unwrap_or_default();
+        for at in secret {
+            if let Some(segment) = of_segment.get(start + at) {
+                hide_at(*segment);
+            }
         }
     }
+    hide
 }
 
 /// A segment, decoded, and split where it has slashes then.
-struct Words(Vec<String>);
-
-impl Words {
-    fn of(segment: &str) -> Self {
-        let mut text = Cow::Borrowed(segment);
-        for _ in 0..DECODINGS {
-            if !text.contains('%') {
-                break;
-            }
-            text = Cow::Owned(percent_decode_str(&text).decode_utf8_lossy().into_owned());
+fn words_of(segment: &str) -> Vec<String> {
+    let mut text = Cow::Borrowed(segment);
+    for _ in 0..DECODINGS {
+        if !text.contains('%') {
+            break;
         }
-        let words = text.split(['/', '\\']).filter(|word| !word.is_empty());
-        Self(words.map(str::to_owned).collect())
+        text = Cow::Owned(percent_decode_str(&text).decode_utf8_lossy().into_owned());
     }
-
-    fn has(&self, word: &str) -> bool {
-        self.0.iter().any(|found| found.eq_ignore_ascii_case(word))
-    }
-
-    fn look_like_jwt(&self) -> bool {
-        self.0.iter().any(|word| looks_like_jwt(word))
-    }
+    text.split(['/', '\\'])
+        .filter(|word| !word.is_empty() && *word != ".")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Most paths need no look at their segments.
 fn may_hold_secrets(path: &str) -> bool {
     let has = |word: &str| {
-        path.as_bytes()
-            .windows(word.len())
-            .any(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+        let first = word.bytes().next().map(|byte| byte.to_ascii_lowercase());
+        path.as_bytes().windows(word.len()).any(|found| {
+            // Few windows begin alike.
+            found.first().map(u8::to_ascii_lowercase) == first && found.eq_ignore_ascii_case(word.as_bytes())
+        })
     };
-    path.contains('%') || looks_like_jwt(path) || has(BBB) || has(DOWNLOAD) || has(WHIP)
+    path.contains('%') || looks_like_jwt(path) || words_beside_secrets().any(has)
 }
 
 /// A JWT's header is a JSON object, so its first letters are always these (RFC 7515 appendix A).

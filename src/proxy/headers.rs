@@ -8,7 +8,10 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 
-use crate::addr::ClientAddr;
+use crate::{
+    context::RequestContext,
+    http::{ACCESS_COOKIE, exactly_one},
+};
 
 /// RFC 9110 section 7.6.1, and the older names of the same thing.
 pub(super) const HOP_BY_HOP: [&str; 9] = [
@@ -79,24 +82,11 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// Families of the same.
 const CLAIM_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-rewrite-"];
 
-/// What we tell upstream of a request. All of it together is small: the server reads 4096 bytes of header in all
+/// Makes a client's fields those of our own request. What we add is small: the server reads 4096 bytes of header in all
 /// (docs/plugnmeet.md section 0.14).
-#[derive(Clone, Debug)]
-pub struct About {
-    /// Who sent it.
-    pub client: ClientAddr,
-    /// The authority that the client used; it becomes `Host` as well.
-    pub host: HeaderValue,
-    /// What a proxy that we trust says of the authority that its own client used, where that is one of our names.
-    pub forwarded_host: Option<HeaderValue>,
-    /// Has a proxy that we trust sent it on? Then what that one says of the scheme counts (`trust.proxies`).
-    pub via_proxy: bool,
-}
-
-/// Makes a client's fields those of our own request.
-pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) {
+pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cookies: bool) {
     remove_listed(headers);
-    let proto = claimed(headers, about, FORWARDED_PROTO);
+    let proto = claimed(headers, context, FORWARDED_PROTO);
     remove_all(headers, |name| HOP_BY_HOP.contains(&name) || is_refused(name));
     if reads_cookies {
         drop_session_cookies(headers);
@@ -104,9 +94,9 @@ pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) 
         headers.remove(header::COOKIE);
     }
     headers.remove(header::EXPECT);
-    headers.insert(header::HOST, about.host.clone());
+    headers.insert(header::HOST, context.authority.clone());
     let mut client = Vec::with_capacity(MAX_V4_BYTES);
-    about.client.append_to(&mut client);
+    context.client().append_to(&mut client);
     if let Ok(client) = HeaderValue::try_from(client) {
         headers.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
@@ -116,20 +106,16 @@ pub fn to_upstream(headers: &mut HeaderMap, about: &About, reads_cookies: bool) 
         FORWARDED_PROTO,
         HeaderValue::from_static(if is_plain { "http" } else { "https" }),
     );
-    let host = about.forwarded_host.as_ref().unwrap_or(&about.host);
+    let host = context.forwarded_host.as_ref().unwrap_or(&context.authority);
     headers.insert(FORWARDED_HOST, host.clone());
 }
 
 /// What a proxy that we trust says, if it says one thing.
-fn claimed(headers: &HeaderMap, about: &About, name: HeaderName) -> Option<HeaderValue> {
-    if !about.via_proxy {
+fn claimed(headers: &HeaderMap, context: &RequestContext, name: HeaderName) -> Option<HeaderValue> {
+    if !context.peer.via_proxy {
         return None;
     }
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Some(value.clone()),
-        _ => None,
-    }
+    exactly_one(headers, name).cloned()
 }
 
 /// Says something of the client that only we may say, or is a name that programs read in two ways.
@@ -140,7 +126,7 @@ fn is_refused(name: &str) -> bool {
 }
 
 /// The cookies of sessions (`crate::handoff`): the token is for the client and plugnmeet-server, the others for us alone.
-const SESSION_COOKIES: [&str; 3] = ["pnm_access_token", "__Secure-pnm_", "__Host-pnm_"];
+const SESSION_COOKIES: [&str; 3] = [ACCESS_COOKIE, "__Secure-pnm_", "__Host-pnm_"];
 
 /// Whoever else reads cookies gets all the others, in the bytes in which they came: browsers send what a page has set,
 /// and that may be no ASCII (RFC 6265 section 5.4).
@@ -196,6 +182,7 @@ pub(super) fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{addr::ClientAddr, context::Peer};
 
     fn sent(fields: &[(&'static str, &'static str)], reads_cookies: bool) -> HeaderMap {
         sent_by(fields, reads_cookies, false)
@@ -215,13 +202,17 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let about = About {
-            client: ClientAddr("192.0.2.7".parse().unwrap()),
-            host: HeaderValue::from_static("conf.example.org"),
+        let context = RequestContext {
+            peer: Peer {
+                client: ClientAddr("192.0.2.7".parse().unwrap()),
+                local: "192.0.2.1:443".parse().unwrap(),
+                via_proxy,
+            },
+            our_name: "conf.example.org".into(),
+            authority: HeaderValue::from_static("conf.example.org"),
             forwarded_host: forwarded_host.map(HeaderValue::from_static),
-            via_proxy,
         };
-        to_upstream(&mut headers, &about, reads_cookies);
+        to_upstream(&mut headers, &context, reads_cookies);
         headers
     }
 

@@ -26,7 +26,7 @@ mod upstream;
 
 pub use addresses::Target;
 pub use body::{BodyError, Watch};
-pub use headers::{About, to_upstream};
+pub use headers::to_upstream;
 pub use once::once;
 pub use prefix::below_prefix;
 pub use total::Total;

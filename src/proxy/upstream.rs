@@ -13,7 +13,6 @@ use hyper::{
 };
 
 use super::{
-    About,
     addresses::{Addresses, Target},
     answer::ResponseBody,
     answer_head::{self, BadFraming},
@@ -27,6 +26,7 @@ use super::{
 };
 use crate::{
     client_body::ClientBody,
+    context::RequestContext,
     drain::Drain,
     interim::Interim,
     observe::Metrics,
@@ -162,9 +162,9 @@ impl Upstream {
         &self,
         request: Request<ClientBody>,
         target: PathAndQuery,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, ProxyError> {
-        self.forward_watched(request, target, about, None).await
+        self.forward_watched(request, target, context, None).await
     }
 
     /// As `forward`; the request breaks off before the first piece of its body that may not go on.
@@ -172,7 +172,7 @@ impl Upstream {
         &self,
         mut request: Request<ClientBody>,
         target: PathAndQuery,
-        about: &About,
+        context: &RequestContext,
         watch: Option<Watch>,
     ) -> Result<Response<Body>, ProxyError> {
         if request.body().size_hint().lower() > self.settings.max_body_bytes {
@@ -185,7 +185,7 @@ impl Upstream {
         };
         let client_side = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
-        headers::to_upstream(&mut head.headers, about, self.kind.reads_cookies());
+        headers::to_upstream(&mut head.headers, context, self.kind.reads_cookies());
         if let Some(wanted) = &wanted {
             wanted.ask(&mut head.headers);
         }
@@ -234,10 +234,10 @@ impl Upstream {
         &self,
         request: Request<Bytes>,
         target: PathAndQuery,
-        about: &About,
+        context: &RequestContext,
     ) -> Result<Response<Body>, ProxyError> {
         let (mut head, body) = request.into_parts();
-        headers::to_upstream(&mut head.headers, about, false);
+        headers::to_upstream(&mut head.headers, context, false);
         if !body.is_empty() || head.method != Method::GET {
             head.headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));

@@ -12,7 +12,7 @@ use hyper::{
 use serde_json::{Map, Value, json};
 
 use super::{Body, Language, Topic, page, words};
-use crate::request_id::RequestId;
+use crate::{http::no_store, request_id::RequestId};
 
 /// The names of plugNmeet's `StatusCode` that the gateway uses; SDKs break on any that they don't know
 /// (docs/plugnmeet.md sections 0.4 and 1).
@@ -211,9 +211,7 @@ impl Failure {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        no_store(response.headers_mut());
         merge(response.headers_mut(), told.headers);
         unsniffed(response)
     }

@@ -6,13 +6,17 @@
 //!
 //! Sources: docs/plugnmeet.md sections 0.3, 1, 5 and 13.
 
+mod accept;
 mod body;
 mod failure;
 mod language;
 pub mod page;
+mod redirect;
 mod words;
 
+pub use accept::{Accepted, is_for_people, names_pages};
 pub use body::{Body, BoxError};
 pub use failure::{Failure, Format, NOT_SENT, Reader, ServerCode, server_json};
 pub use language::Language;
+pub use redirect::redirect;
 pub use words::{Label, Topic, Words};

@@ -14,12 +14,20 @@ use super::{
     Body, Label, Language, Reader, Topic,
     words::{self, Value},
 };
+use crate::http::{no_referrer, no_store};
 
 /// Marks a response as a page of the gateway's own. `crate::route` writes its policy, with who may frame it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnPage {
     /// May it send forms to ourselves?
     pub forms: bool,
+}
+
+/// Marks a response as a page of the client's. `crate::route` writes its policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientPage {
+    /// Under which a script of this one answer runs; none where there is no such script.
+    pub nonce: Option<String>,
 }
 
 /// Contrasts are 4.5 to 1 or better for every text, in both colour schemes (WCAG 2.2, success criterion 1.4.3).
@@ -141,7 +149,7 @@ pub fn own(status: StatusCode, language: Language, title: &str, content: &Markup
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
     headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    no_store(headers);
+    no_referrer(headers);
     response
 }

@@ -10,18 +10,15 @@
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
+    HeaderMap, Response, StatusCode,
     header::{self, HeaderValue},
     http::uri::Authority,
 };
 
-use super::{Router, sessions::Asked};
+use super::Router;
 use crate::{
     addr::ClientAddr,
-    client_body::ClientBody,
     handoff::ServerLink,
-    issue::BbbPath,
-    proxy::About,
     reply::{Body, Failure},
 };
 
@@ -32,24 +29,7 @@ const ODD_SCHEME: &str = ">HTTP/1.1://";
 const MAX_XML_BYTES: usize = 4 * 1024 * 1024;
 
 impl Router {
-    /// A call of BBB's API; no token is in its answer's `Location`, and its links can be followed.
-    pub(super) async fn bbb(
-        &self,
-        request: Request<ClientBody>,
-        asked: Asked,
-        about: &About,
-    ) -> Result<Response<Body>, Failure> {
-        let has_links = BbbPath::of(request.uri().path()).is_some_and(BbbPath::answers_with_links);
-        let response = self.issue.bbb(request, about).await?;
-        let response = self.without_tokens(asked, response).await?;
-        if has_links {
-            self.with_links(response, about.client).await
-        } else {
-            Ok(response)
-        }
-    }
-
-    async fn with_links(
+    pub(super) async fn with_links(
         &self,
         response: Response<Body>,
         client: ClientAddr,

@@ -13,11 +13,15 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{guarded::Guarded, policy::PageHeaders};
+use super::{guarded, policy::PageHeaders};
 use crate::{
     observe::{AccessRecord, BrokenBy},
     proxy::BodyError,
-    reply::{Body, BoxError, page::OwnPage},
+    reply::{
+        Body, BoxError,
+        page::{ClientPage, OwnPage},
+    },
+    urls::Content,
 };
 
 /// What every answer gets.
@@ -41,19 +45,21 @@ impl Finish {
     /// For the client's page alone: nobody else's framing is ours to judge. With a nonce, a script that stands in the
     /// page under it runs; such a page is for one answer, and must not be kept by a cache.
     /// `asked`: the authority by which the page was asked for.
-    pub(super) fn as_page(&self, response: &mut Response<Body>, asked: Option<&str>, nonce: Option<&str>) {
-        if response.extensions().get::<OwnPage>().is_none() {
-            self.pages.of_client(response.headers_mut(), asked, nonce);
+    pub(super) fn as_page(&self, response: &mut Response<Body>, asked: Option<&str>) {
+        let page = response.extensions_mut().remove::<ClientPage>();
+        let is_own = response.extensions().get::<OwnPage>().is_some();
+        if let Some(page) = page.filter(|_| !is_own) {
+            self.pages
+                .of_client(response.headers_mut(), asked, page.nonce.as_deref());
         }
     }
 
-    pub(super) fn apply(&self, response: &mut Response<Body>, guarded: Option<Guarded>) {
+    pub(super) fn apply(&self, response: &mut Response<Body>, content: Content) {
         let own = response.extensions_mut().remove::<OwnPage>();
         let headers = response.headers_mut();
-        match (own, guarded) {
-            (Some(page), _) => self.pages.of_own(headers, page),
-            (None, Some(guarded)) => guarded.apply(headers),
-            (None, None) => {}
+        match own {
+            Some(page) => self.pages.of_own(headers, page),
+            None => guarded::apply(content, headers),
         }
         if let Some(value) = &self.strict_transport {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());

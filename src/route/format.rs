@@ -5,79 +5,37 @@
 
 use hyper::{HeaderMap, Method, Request, header};
 
-use super::{
-    behind::below,
-    table::{self, DESIGN_CHECK},
+use crate::{
+    reply::{Accepted, Format, is_for_people},
+    urls::{Form, Row},
 };
-use crate::{issue::BbbPath, reply::Format};
-
-/// Paths that are nobody's navigation by themselves, wherever the client is mounted: a page only for whoever names pages.
-const MACHINES: [&str; 8] = [
-    "/ws",
-    "/livekit",
-    "/etherpad",
-    "/whip",
-    "/webhook",
-    "/healthCheck",
-    "/download",
-    "/lti/v1",
-];
 
 /// The server's JSON, and nothing else.
 const SERVERS: Format = Format::Auth { protobuf: false };
 
-/// The form for a request.
-pub(super) fn of<B>(request: &Request<B>, mount: &str) -> Format {
-    let (path, headers) = (request.uri().path(), request.headers());
-    let starts = |prefix: &str| starts(path, prefix);
+/// The form for a request at this row.
+pub(super) fn of<B>(request: &Request<B>, row: &Row) -> Format {
+    let headers = request.headers();
     let protobuf = || {
         headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|media| media == "application/protobuf")
     };
-    let misplaced = table::misplaced(path, mount);
-    // Where the client is mounted its name is nobody's API key. The mount is compared with regard to case, as all of the
-    // client's paths are, and an API key may be any word.
-    let below_key = if !mount.is_empty() && below(path, mount).is_some() {
-        misplaced
-    } else {
-        Some(path)
-    };
-    let is_bbb = below_key.is_some_and(|path| BbbPath::of(path).is_some());
-    if starts("/auth") {
-        Format::Auth { protobuf: protobuf() }
-    } else if is_bbb {
-        Format::Bbb
-    } else if is_upload(path) {
-        Format::Upload
-    } else if starts("/api") {
-        Format::Api { protobuf: protobuf() }
-    } else if path.strip_prefix(mount) == Some(DESIGN_CHECK) {
-        Format::Page { json: true }
-    } else if starts("/lti/v1/api")
-        || (is_for_an_api(request.method(), headers) && !table::has_own_form(path, mount))
-        || (misplaced.is_some() && !is_for_people(request, true))
-    {
-        SERVERS
-    } else {
-        let by_people = !MACHINES.iter().any(|prefix| starts(prefix)) && (path == "/" || starts(mount));
-        Format::Page {
-            json: !is_for_people(request, by_people),
+    let page_if = |for_people: bool| Format::Page { json: !for_people };
+    match row.errors {
+        Form::Auth => Format::Auth { protobuf: protobuf() },
+        Form::Api => Format::Api { protobuf: protobuf() },
+        Form::Upload => Format::Upload,
+        Form::Bbb => Format::Bbb,
+        Form::Json => Format::Page { json: true },
+        Form::ServersJson => SERVERS,
+        Form::People | Form::Misplaced | Form::Machines if is_for_an_api(request.method(), headers) => {
+            SERVERS
         }
+        Form::Misplaced if !is_for_people(headers, true) => SERVERS,
+        Form::People | Form::OwnForm | Form::Misplaced => page_if(is_for_people(headers, true)),
+        Form::Machines => page_if(is_for_people(headers, false)),
     }
-}
-
-/// Is it where the client uploads files, piece by piece?
-pub(super) fn is_upload(path: &str) -> bool {
-    starts(path, "/api/fileUpload")
-}
-
-fn starts(path: &str, prefix: &str) -> bool {
-    path.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-        && path
-            .get(prefix.len()..)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Who calls an API gets the server's JSON, wherever the call went: a program can't read a page, and shows it as it is.
@@ -107,96 +65,14 @@ fn is_by_a_person(headers: &HeaderMap, media: &str) -> bool {
     );
     match headers.get("sec-fetch-mode") {
         Some(mode) => mode == "navigate",
-        None => is_form && Accepted::of(headers, "text", "html").named,
-    }
-}
-
-/// A page, or JSON: whichever is more welcome. Where neither is, it depends on who comes there.
-fn is_for_people<B>(request: &Request<B>, by_people: bool) -> bool {
-    let headers = request.headers();
-    let page = Accepted::of(headers, "text", "html");
-    let json = Accepted::of(headers, "application", "json");
-    page.weight > json.weight
-        || (page.weight == json.weight && (by_people || (page.named && page.weight > 0)))
-}
-
-/// Does whoever asks name pages, and not refuse them?
-pub(super) fn names_pages(headers: &HeaderMap) -> bool {
-    let page = Accepted::of(headers, "text", "html");
-    page.named && page.weight > 0
-}
-
-/// How welcome a media type is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Accepted {
-    /// In thousandths: 0 is refused, 1000 as good as any.
-    weight: u16,
-    /// By a range that is this very type.
-    named: bool,
-}
-
-impl Accepted {
-    /// The most specific range counts, whatever the weight of the others. Without any range everything is welcome.
-    fn of(headers: &HeaderMap, kind: &str, subtype: &str) -> Self {
-        let lines = headers.get_all(header::ACCEPT).iter();
-        let ranges = lines
-            .filter_map(|line| line.to_str().ok())
-            .flat_map(|line| line.split(','))
-            .filter(|range| !range.trim().is_empty());
-        let mut any = false;
-        let mut best = None;
-        for range in ranges {
-            any = true;
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default();
-            let (found, sub) = media.split_once('/').unwrap_or((media, ""));
-            let specificity = if found.eq_ignore_ascii_case(kind) && sub.eq_ignore_ascii_case(subtype) {
-                2
-            } else if found.eq_ignore_ascii_case(kind) && sub == "*" {
-                1
-            } else if media == "*/*" {
-                0
-            } else {
-                continue;
-            };
-            let weight = parts.find_map(weight).unwrap_or(1000);
-            best = best.max(Some((specificity, weight)));
-        }
-        match best {
-            Some((specificity, weight)) => Self {
-                weight,
-                named: specificity == 2,
-            },
-            None if any => Self::default(),
-            None => Self {
-                weight: 1000,
-                named: false,
-            },
-        }
-    }
-}
-
-/// `q=0.8`, in thousandths; what is no weight is none at all (RFC 9110 section 12.4.2).
-fn weight(parameter: &str) -> Option<u16> {
-    let (name, value) = parameter.split_once('=')?;
-    if !name.trim_end().eq_ignore_ascii_case("q") {
-        return None;
-    }
-    let (whole, fraction) = value.trim().split_once('.').unwrap_or((value.trim(), ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
-        return Some(0);
-    }
-    let thousandths: u16 = format!("{fraction:0<3}").parse().unwrap_or_default();
-    match whole {
-        "0" => Some(thousandths),
-        "1" if thousandths == 0 => Some(1000),
-        _ => Some(0),
+        None => is_form && Accepted::page(headers).named,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::urls::{Table, Whole};
 
     type Fields<'a> = &'a [(&'a str, &'a str)];
 
@@ -209,7 +85,18 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        of(&request.body(()).unwrap(), "/conference")
+        formed(&request.body(()).unwrap(), "/conference")
+    }
+
+    fn formed(request: &Request<()>, mount: &str) -> Format {
+        let table = Table {
+            mount: mount.into(),
+            session_paths: true,
+            login: false,
+            metrics: false,
+            whole: Whole::default(),
+        };
+        of(request, table.find(request.uri().path()).row)
     }
 
     fn form(path: &str, fields: Fields<'_>) -> Format {
@@ -338,9 +225,9 @@ mod tests {
         ] {
             for mount in ["", "/conference"] {
                 let request = Request::builder().uri(path).body(()).unwrap();
-                assert_eq!(of(&request, mount), JSON, "{path} {mount}");
+                assert_eq!(formed(&request, mount), JSON, "{path} {mount}");
                 let request = Request::builder().uri(path).header("accept", "text/html");
-                assert_eq!(of(&request.body(()).unwrap(), mount), PAGE, "{path} {mount}");
+                assert_eq!(formed(&request.body(()).unwrap(), mount), PAGE, "{path} {mount}");
             }
         }
     }

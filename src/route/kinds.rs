@@ -21,26 +21,39 @@ use crate::{
     proxy::Watch,
     reply::Failure,
     token::{FormTokens, Kind, Unverified},
+    urls::Takes,
 };
 
 const PARAMETER: &str = "Authorization";
 
 impl Router {
-    /// Refuses a request whose token is for something else.
-    pub(super) fn takes(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<(), Failure> {
+    /// Refuses a request whose token is for something else. The watch that it may return has to see the request's body.
+    pub(super) fn takes(
+        &self,
+        takes: Takes,
+        request: &Request<ClientBody>,
+        in_path: &str,
+    ) -> Result<Option<Watch>, Failure> {
+        match takes {
+            Takes::Any => Ok(None),
+            Takes::Join => self.takes_in_head(Kind::Join, request).map(|()| None),
+            Takes::Lti => self.takes_in_head(Kind::Lti, request).map(|()| None),
+            Takes::JoinInForm => self.takes_in_form(Kind::Join, request),
+            Takes::LtiInForm => self.takes_in_form(Kind::Lti, request),
+            Takes::Download => self.takes_in_path(Kind::Download, in_path).map(|()| None),
+        }
+    }
+
+    fn takes_in_head(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<(), Failure> {
         if tokens(request).any(|token| self.is_other(wanted, &token)) {
             return Err(of_another_kind());
         }
         Ok(())
     }
 
-    /// As `takes`, with a watch over the body if the server would look for a token in it.
-    pub(super) fn takes_in_form(
-        &self,
-        wanted: Kind,
-        request: &Request<ClientBody>,
-    ) -> Result<Option<Watch>, Failure> {
-        self.takes(wanted, request)?;
+    /// With a watch over the body if the server would look for a token in it.
+    fn takes_in_form(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<Option<Watch>, Failure> {
+        self.takes_in_head(wanted, request)?;
         if tokens(request).next().is_some() {
             return Ok(None);
         }
@@ -64,8 +77,7 @@ impl Router {
         })))
     }
 
-    /// As `takes`, for a token in the path.
-    pub(super) fn takes_in_path(&self, wanted: Kind, token: &str) -> Result<(), Failure> {
+    fn takes_in_path(&self, wanted: Kind, token: &str) -> Result<(), Failure> {
         let decoded = percent_decode_str(token).decode_utf8_lossy();
         if self.is_other(wanted, token) || self.is_other(wanted, &decoded) {
             return Err(of_another_kind());

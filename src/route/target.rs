@@ -7,7 +7,7 @@
 //! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
 //! 5.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri, Version,
@@ -16,7 +16,11 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 
-use crate::reply::Failure;
+use crate::{
+    http::{Repeated, exactly_one, only, with_brackets, without_brackets},
+    reply::Failure,
+    urls::takes_encoded_slash,
+};
 
 /// A target that everyone reads alike, at one of our own names.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct CanonicalTarget<'a> {
     pub path: &'a str,
     /// The query, as it came, without its `?`.
     pub query: &'a str,
+    /// The name of ours that it names, in our own spelling.
+    pub our_name: Arc<str>,
     /// The authority, as it came.
     pub host: HeaderValue,
     /// What `X-Forwarded-Host` says, where that is one of our names; whether it counts is not known here.
@@ -92,7 +98,7 @@ impl From<BadTarget> for Failure {
 /// The names we answer to.
 #[derive(Clone, Debug)]
 pub struct Hosts {
-    names: Vec<String>,
+    names: Vec<Arc<str>>,
     /// Of the public origin: what an HTTP/1.0 request means that names no host.
     public: Option<Authority>,
 }
@@ -108,7 +114,7 @@ impl Hosts {
             .chain(others.iter().map(String::as_str))
             .map(|name| name.trim_end_matches('.').to_ascii_lowercase());
         Self {
-            names: listed.chain(loopback).collect(),
+            names: listed.chain(loopback).map(Arc::from).collect(),
             public: authority_with(public, None),
         }
     }
@@ -123,15 +129,13 @@ impl Hosts {
     /// Our own spelling of a name of ours; ports don't count, nor does the dot at the end of a name that is written in
     /// full (RFC 3986 section 3.2.2).
     pub fn known(&self, host: &str) -> Option<&str> {
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .or_else(|| host.strip_suffix('.'))
-            .unwrap_or(host);
-        self.names
-            .iter()
-            .map(String::as_str)
-            .find(|name| name.eq_ignore_ascii_case(bare))
+        self.own_name(host).map(|name| &**name)
+    }
+
+    fn own_name(&self, host: &str) -> Option<&Arc<str>> {
+        let host = without_brackets(host);
+        let bare = host.strip_suffix('.').unwrap_or(host);
+        self.names.iter().find(|name| name.eq_ignore_ascii_case(bare))
     }
 }
 
@@ -152,11 +156,12 @@ impl<'a> CanonicalTarget<'a> {
             return Err(BadTarget::ControlByte);
         }
         check_path(uri.path())?;
-        hosts.known(name).ok_or(BadTarget::NotOurs)?;
+        let our_name = hosts.own_name(name).cloned().ok_or(BadTarget::NotOurs)?;
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| BadTarget::Host)?;
         Ok(Self {
             path: uri.path(),
             query,
+            our_name,
             host,
             forwarded_host: forwarded_host(request.headers(), hosts),
         })
@@ -169,13 +174,7 @@ impl<'a> CanonicalTarget<'a> {
 }
 
 fn authority_with(host: &str, port: Option<u16>) -> Option<Authority> {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let host = bare.unwrap_or(host);
-    let host = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    };
+    let host = with_brackets(host);
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     format!("{host}{port}").parse().ok()
 }
@@ -211,30 +210,16 @@ fn name_of(authority: &Authority) -> Result<&str, BadTarget> {
 /// What a proxy says of the authority that its client used, if it says one thing, and that is a name of ours: many pass
 /// on whatever their client claims.
 fn forwarded_host(headers: &HeaderMap, hosts: &Hosts) -> Option<HeaderValue> {
-    let mut values = headers.get_all("x-forwarded-host").iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
+    let value = exactly_one(headers, "x-forwarded-host")?;
     let authority: Authority = value.to_str().ok()?.parse().ok()?;
     hosts.known(name_of(&authority).ok()?)?;
     Some(value.clone())
 }
 
 fn only_host(headers: &HeaderMap) -> Result<Option<&str>, BadTarget> {
-    let mut values = headers.get_all(header::HOST).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| BadTarget::Host),
-        (Some(_), Some(_)) => Err(BadTarget::Host),
-    }
-}
-
-/// The one prefix under which the real client sends `%2F`: it encodes the whole path of an uploaded file, which the
-/// server decodes again (docs/plugnmeet.md section 5).
-fn allows_encoded_slash(path: &str) -> bool {
-    const UPLOADED: &str = "/download/uploadedFile/";
-    path.get(..UPLOADED.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(UPLOADED))
+    let host = only(headers, header::HOST).map_err(|Repeated| BadTarget::Host)?;
+    host.map(|host| host.to_str().map_err(|_| BadTarget::Host))
+        .transpose()
 }
 
 /// How often a program behind us might decode a path: the router, the handler, and one for good measure.
@@ -255,7 +240,7 @@ fn check_path(path: &str) -> Result<(), BadTarget> {
     if has_broken_encoding(path) {
         return Err(BadTarget::PercentEncoding);
     }
-    if contains_encoded(path, "%2f") && !allows_encoded_slash(path) {
+    if contains_encoded(path, "%2f") && !takes_encoded_slash(path) {
         return Err(BadTarget::EncodedSlash);
     }
     let mut decoded = percent_decode_str(path).collect::<Vec<u8>>();

@@ -37,7 +37,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::conn::Protocol;
+use crate::{conn::Protocol, http::without_brackets};
 
 use self::folder::Fingerprint;
 pub use problem::{Fault, TlsProblem, TlsWarning};
@@ -222,8 +222,7 @@ pub fn is_local(host: &str) -> bool {
 
 /// A host as certificates have it: lower case, no brackets around an IPv6 address.
 fn host(name: &str) -> String {
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
-    bare.unwrap_or(name).to_ascii_lowercase()
+    without_brackets(name).to_ascii_lowercase()
 }
 
 #[cfg(test)]

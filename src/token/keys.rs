@@ -32,9 +32,6 @@ const SALT: &[u8] = b"plugnmeet-gateway";
 /// Bytes of a tag: enough that nobody finds two participations with one, even on purpose.
 const TAG_BYTES: usize = 16;
 
-/// Length of a tag in the URL.
-pub(super) const TAG_CHARS: usize = 22;
-
 /// Why a key pair is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyProblem {
@@ -128,14 +125,6 @@ impl TokenKeys {
         BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref().get(..TAG_BYTES).unwrap_or_default())
     }
 
-    /// Could this segment be a tag?
-    pub fn looks_like_tag(segment: &str) -> bool {
-        segment.len() == TAG_CHARS
-            && segment
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    }
-
     pub(super) fn sealing(&self) -> &RandomizedNonceKey {
         &self.sealing
     }
@@ -186,7 +175,7 @@ mod tests {
         let keys = keys();
         assert_eq!(keys.tag("room01", "u1"), keys.tag("room01", "u1"));
         assert_ne!(keys.tag("room01", "u1"), keys.tag("room0", "1u1"));
-        assert!(TokenKeys::looks_like_tag(&keys.tag("room01", "u1")));
+        assert!(crate::urls::is_tag(&keys.tag("room01", "u1")));
     }
 
     /// By Python's hmac: a path that one release makes has to be found by the next. Under a key that somebody could have

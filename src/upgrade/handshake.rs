@@ -13,6 +13,8 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
+use crate::http::exactly_one;
+
 /// The GUID that RFC 6455 section 1.3 appends to the key.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -116,11 +118,7 @@ fn lists(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
 }
 
 fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
-    }
+    exactly_one(headers, name)?.to_str().ok()
 }
 
 #[cfg(test)]

@@ -1,0 +1,94 @@
+//! Small facts of HTTP that several modules need: a field that may be there once, an answer that nobody keeps, a host in
+//! brackets, the name of the session's cookie.
+//!
+//! Sources: RFC 9110 section 5.3 (fields that are there once), RFC 9111 section 5.2.2.5 (`no-store`), RFC 3986
+//! section 3.2.2 (brackets).
+
+use std::borrow::Cow;
+
+use hyper::{
+    HeaderMap,
+    header::{self, AsHeaderName, HeaderValue},
+};
+
+/// The cookie in which the client looks for its token (docs/plugnmeet.md section 6).
+pub const ACCESS_COOKIE: &str = "pnm_access_token";
+
+/// A field that may be there once is there more often. Another program may read the other value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated;
+
+/// The value of a field that may be there once at most.
+pub fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Result<Option<&HeaderValue>, Repeated> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Repeated),
+    }
+}
+
+/// The value of a field that is there exactly once.
+pub fn exactly_one(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
+    only(headers, name).ok().flatten()
+}
+
+/// This answer is for who asked, now, and for no cache.
+pub fn no_store(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// The address that is asked for from here is told to nobody.
+pub fn no_referrer(headers: &mut HeaderMap) {
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+/// A host without the brackets that an IPv6 address has in an authority.
+pub fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+/// A host as it stands in an authority.
+pub fn with_brackets(host: &str) -> Cow<'_, str> {
+    if host.contains(':') && !host.starts_with('[') {
+        Cow::Owned(format!("[{host}]"))
+    } else {
+        Cow::Borrowed(host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_is_there_twice_has_no_value() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(only(&headers, header::HOST), Ok(None));
+        assert_eq!(exactly_one(&headers, header::HOST), None);
+        let one = HeaderValue::from_static("a");
+        headers.append(header::HOST, one.clone());
+        assert_eq!(only(&headers, header::HOST), Ok(Some(&one)));
+        assert_eq!(exactly_one(&headers, "host"), Some(&one));
+        headers.append(header::HOST, one);
+        assert_eq!(only(&headers, header::HOST), Err(Repeated));
+        assert_eq!(exactly_one(&headers, header::HOST), None);
+    }
+
+    #[test]
+    fn an_ipv6_address_has_brackets_in_an_authority_alone() {
+        for (bare, bracketed) in [
+            ("::1", "[::1]"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("a.example", "a.example"),
+            ("", ""),
+        ] {
+            assert_eq!(with_brackets(bare), bracketed);
+            assert_eq!(with_brackets(bracketed), bracketed);
+            assert_eq!(without_brackets(bracketed), bare);
+            assert_eq!(without_brackets(bare), bare);
+        }
+        assert_eq!(without_brackets("[::1"), "[::1");
+    }
+}

@@ -1,0 +1,97 @@
+//! What has to be known of a request to answer it in its form, when the request itself is gone.
+
+use hyper::{
+    Method, Request, Response,
+    header::{self, HeaderValue},
+};
+
+use super::{
+    Router,
+    finish::{self, Finish, Recorded},
+    format,
+};
+use crate::{
+    addr::ClientAddr,
+    client_body::ClientBody,
+    observe::AccessRecord,
+    reply::{Body, Failure, Format, Language, Reader},
+    request_id::RequestId,
+    urls::{Content, Row},
+};
+
+/// What has to be known of a request to answer it in its form, when the request itself is gone.
+pub(super) struct Answer {
+    id: RequestId,
+    format: Format,
+    is_head: bool,
+    /// What the reader likes, to be understood if it is needed.
+    languages: Vec<HeaderValue>,
+    from_script: bool,
+    content: Content,
+    failed: bool,
+    pub(super) record: AccessRecord,
+}
+
+impl Answer {
+    pub(super) fn fail(&mut self, failure: Failure, login_url: Option<&str>) -> Response<Body> {
+        let cause = failure.cause().map(|cause| cause as _);
+        self.record.failed(failure.code(), cause);
+        let reader = Reader {
+            language: Language::among(&self.languages),
+            request: Some(self.id),
+            login_url,
+        };
+        self.failed = true;
+        failure.into_response(self.format, &reader)
+    }
+
+    pub(super) fn finish(self, finish: &Finish, mut response: Response<Body>) -> Response<Recorded> {
+        let api = match self.format {
+            Format::Auth { .. } | Format::Api { .. } | Format::Upload => true,
+            Format::Bbb | Format::Page { .. } => false,
+        };
+        let status = response.status();
+        let error = self.failed || status.is_client_error() || status.is_server_error();
+        // The server lets any origin read its API, which needs no cookie (docs/plugnmeet.md section 8, CORS); and a
+        // page of another origin that can't read an error sees a broken network in its place.
+        if (api || error) && self.from_script {
+            let headers = response.headers_mut();
+            headers
+                .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+                .or_insert(HeaderValue::from_static("*"));
+        }
+        finish.apply(&mut response, self.content);
+        if self.is_head {
+            finish::take_body_off(&mut response);
+        }
+        Recorded::of(response, self.record)
+    }
+}
+
+impl Router {
+    pub(super) fn answer_for(&self, request: &Request<ClientBody>, row: &Row, client: ClientAddr) -> Answer {
+        let id = self.ids.next();
+        Answer {
+            id,
+            format: format::of(request, row),
+            is_head: request.method() == Method::HEAD,
+            languages: request
+                .headers()
+                .get_all(header::ACCEPT_LANGUAGE)
+                .iter()
+                .cloned()
+                .collect(),
+            from_script: request.headers().contains_key(header::ORIGIN),
+            content: row.content,
+            failed: false,
+            record: AccessRecord::begin(
+                id,
+                client,
+                request.method(),
+                request.uri().path(),
+                request.version(),
+                &self.access,
+            ),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What is looked at in an answer before it goes to the client, and what of the request has to be kept for that.
+//!
+//! Tokens pass by here: in links that plugnmeet-server makes, and in calls of the client's that it has answered.
+//!
+//! Source: docs/plugnmeet.md sections 0.11, 0.19, 5 and 7.
+
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, header::HeaderValue, http::uri::Authority};
+
+use super::Router;
+use crate::{
+    client_body::ClientBody,
+    context::RequestContext,
+    handoff::{Carried, HandoffError, ServerLink, Visit, is_prefetch},
+    proxy::below_prefix,
+    reply::{Body, Failure},
+    urls::Watch,
+};
+
+/// What the server itself may answer to an upload, and the uploader would try again a hundred times at once
+/// (docs/plugnmeet.md section 5). A 400 is final.
+const TRIED_AGAIN: [StatusCode; 3] = [
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
+/// What is looked at in an answer, with what has to be known of the request.
+pub(super) enum Watched {
+    Nothing,
+    Page(HeaderValue),
+    Link(Box<Asked>),
+    LinksInXml(Box<Asked>),
+    NewerToken(Option<Carried>),
+    Upload(Option<Carried>),
+    Prefix(&'static str, RequestContext),
+}
+
+/// Who asked the server for something that may turn out to be a link.
+pub(super) struct Asked {
+    method: Method,
+    headers: HeaderMap,
+    context: RequestContext,
+}
+
+impl Router {
+    /// Keeps of a request what `on_the_way_out` has to know.
+    pub(super) fn watched(
+        &self,
+        watch: Watch,
+        request: &Request<ClientBody>,
+        context: &RequestContext,
+    ) -> Result<Watched, Failure> {
+        let carried = || self.handoff.carried(request.headers(), &context.authority);
+        Ok(match watch {
+            Watch::Nothing => Watched::Nothing,
+            Watch::Page => {
+                self.framing.watch(request.headers());
+                Watched::Page(context.authority.clone())
+            }
+            Watch::Link => Watched::Link(asked(request, context)?),
+            Watch::LinksInXml => Watched::LinksInXml(asked(request, context)?),
+            Watch::NewerToken => Watched::NewerToken(carried()),
+            Watch::Upload => Watched::Upload(carried()),
+            Watch::Prefix(prefix) => Watched::Prefix(prefix, context.clone()),
+        })
+    }
+
+    /// Changes in an answer what its client must not get as it came.
+    pub(super) async fn on_the_way_out(
+        &self,
+        watched: Watched,
+        mut response: Response<Body>,
+    ) -> Result<Response<Body>, Failure> {
+        match watched {
+            Watched::Nothing => Ok(response),
+            Watched::Page(authority) => {
+                self.finish.as_page(&mut response, authority.to_str().ok());
+                Ok(response)
+            }
+            Watched::Link(asked) => Box::pin(self.without_tokens(&asked, response)).await,
+            Watched::LinksInXml(asked) => {
+                let response = Box::pin(self.without_tokens(&asked, response)).await?;
+                Box::pin(self.with_links(response, asked.context.client())).await
+            }
+            Watched::NewerToken(carried) => Ok(self.refreshed(carried, response)),
+            Watched::Upload(carried) => {
+                if TRIED_AGAIN.contains(&response.status()) {
+                    *response.status_mut() = StatusCode::BAD_REQUEST;
+                }
+                Ok(self.refreshed(carried, response))
+            }
+            Watched::Prefix(prefix, context) => {
+                below_prefix(prefix, &context.authority, response.headers_mut());
+                Ok(response)
+            }
+        }
+    }
+
+    /// The server's answer; or, if it is a redirect to a link of ours, what that link would have led to.
+    async fn without_tokens(
+        &self,
+        asked: &Asked,
+        response: Response<Body>,
+    ) -> Result<Response<Body>, Failure> {
+        let Some(link) = ServerLink::of(&response) else {
+            return Ok(response);
+        };
+        let is_ours = link.authority.is_none_or(|authority| {
+            let authority = authority.parse::<Authority>();
+            authority.is_ok_and(|authority| self.hosts.known(authority.host()).is_some())
+        });
+        let path = if link.path.is_empty() { "/" } else { link.path };
+        if !is_ours || !self.table.find(path).row.action.takes_links() {
+            return Ok(response);
+        }
+        let query = link.query();
+        let visit = Visit {
+            method: &asked.method,
+            headers: &asked.headers,
+            path: "/",
+            query: &query,
+            tag: None,
+            context: &asked.context,
+        };
+        Ok(self.handoff.finish(&visit).await?)
+    }
+
+    /// The answer to a call of the client's, which may have shown a newer token than the cookie has.
+    fn refreshed(&self, carried: Option<Carried>, mut response: Response<Body>) -> Response<Body> {
+        if let Some(carried) = carried {
+            self.handoff.refresh(&carried, &mut response);
+        }
+        response
+    }
+}
+
+/// What a browser only guesses that it will want must not make the server issue a token.
+fn asked(request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<Asked>, Failure> {
+    if is_prefetch(request.headers()) {
+        // Even BBB's form says so by the status: a browser would keep anything good to show it later.
+        return Err(Failure::from(HandoffError::Prefetch).of_the_message());
+    }
+    Ok(Box::new(Asked {
+        method: request.method().clone(),
+        headers: request.headers().clone(),
+        context: context.clone(),
+    }))
+}

@@ -1,0 +1,222 @@
+//! The URL space, once: every path that means something here is a row of data, and whoever has to know a path asks a row.
+//!
+//! | who asks | what a row tells |
+//! | --- | --- |
+//! | `crate::route` | what is done, who may come, in which form an error is told, what is looked at in the answer |
+//! | `crate::observe` | the name in records and metrics; which segments are secret in the log |
+//! | `crate::config` | which paths no client can be mounted at |
+//!
+//! A new path is a new row in `rows`. What can be seen of a path before it is checked is told too: a refused request is
+//! answered in its form, and is logged.
+//!
+//! Not here: what is done at a path (`crate::route`).
+//!
+//! Source: docs/plugnmeet.md section 8.
+
+mod auth;
+mod endpoint;
+#[cfg(test)]
+mod examples;
+mod pattern;
+mod row;
+mod rows;
+mod secrets;
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use self::examples::{SECRET, configurations, examples};
+pub use self::{
+    endpoint::{Endpoint, Listed, Thing},
+    pattern::{Compared, Segment, is_tag},
+    row::{
+        Action, BbbCall, Branch, Content, Exposed, First, Form, Guard, Issues, Leads, Row, Step, Takes, To,
+        Watch, When,
+    },
+    secrets::{secret_words, words_beside_secrets},
+};
+use self::{
+    pattern::{below, is, matched, split, starts},
+    rows::{BELOW_MOUNT, BRANCHES, MISPLACED, MISPLACED_BBB, MISSPELT, NOWHERE, ROOT},
+};
+
+/// Upstreams that have more behind their prefix than meetings need: `upstreams.expose`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// NATS, below `/ws/`.
+    pub nats: bool,
+    /// LiveKit, below `/livekit`.
+    pub livekit: bool,
+    /// Etherpad, `admin` included.
+    pub etherpad: bool,
+}
+
+/// The URL space, as far as the configuration changes it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// `/conference`, or nothing for the root.
+    pub mount: String,
+    /// Do sessions have paths of their own?
+    pub session_paths: bool,
+    /// Is `/login…` served?
+    pub login: bool,
+    /// Is the server's `/metrics` served?
+    pub metrics: bool,
+    /// Of which upstreams is everything served, not only what meetings need?
+    pub whole: Whole,
+}
+
+/// The row of a path, and what the path says beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The row.
+    pub row: &'static Row,
+    /// The segment that is not known beforehand: a session's tag, a download's token, an API key. Empty if there is none.
+    pub variable: &'a str,
+    /// What follows the first segment, or the mount: nothing, or a path that begins with a slash. The whole path where it
+    /// is below neither.
+    pub rest: &'a str,
+}
+
+impl Table {
+    /// What is at this path. It need not be a canonical one.
+    pub fn find<'a>(&self, path: &'a str) -> Found<'a> {
+        in_branches(path, |branch, row| {
+            self.has(row.when)
+                // The mount's own segment is nobody's API key.
+                && (!branch.has_key() || self.mount.is_empty() || below(path, &self.mount).is_none())
+        })
+        .map_or_else(|| self.of_client(path), |(_, found)| found)
+    }
+
+    fn of_client<'a>(&self, path: &'a str) -> Found<'a> {
+        let found = |row, rest| Found {
+            row,
+            variable: "",
+            rest,
+        };
+        if path == "/" && !self.mount.is_empty() {
+            return found(&ROOT, path);
+        }
+        let Some(rest) = below(path, &self.mount) else {
+            let is_misspelt = starts(path, &self.mount)
+                && matches!(path.as_bytes().get(self.mount.len()), None | Some(b'/'));
+            return found(if is_misspelt { &MISSPELT } else { &NOWHERE }, path);
+        };
+        if !self.mount.is_empty()
+            && let Some((branch, _)) = in_branches(rest, |branch, _| branch.is_api)
+        {
+            return found(
+                if branch.has_key() {
+                    &MISPLACED_BBB
+                } else {
+                    &MISPLACED
+                },
+                rest,
+            );
+        }
+        let segments = rest.strip_prefix('/').map(split);
+        let of_mount = BELOW_MOUNT.iter().find_map(|row| {
+            let variable =
+                matched(row.pattern, Compared::Exactly, segments).filter(|_| self.has(row.when))?;
+            Some(Found { row, variable, rest })
+        });
+        of_mount.unwrap_or_else(|| found(&NOWHERE, path))
+    }
+
+    fn has(&self, when: When) -> bool {
+        match when {
+            When::Always => true,
+            When::SessionPaths => self.session_paths,
+            When::OnePath => !self.session_paths,
+            When::Exposed(Exposed::Login) => self.login,
+            When::Exposed(Exposed::Metrics) => self.metrics,
+            When::Exposed(Exposed::Nats) => self.whole.nats,
+            When::Exposed(Exposed::Livekit) => self.whole.livekit,
+            When::Exposed(Exposed::EtherpadAdmin) => self.whole.etherpad,
+        }
+    }
+}
+
+impl<'a> Found<'a> {
+    /// What an upstream sees whose prefix is taken off.
+    pub fn without_prefix(&self) -> &'a str {
+        if self.rest.is_empty() { "/" } else { self.rest }
+    }
+
+    /// The session's tag, if the path is one of a session's own.
+    pub fn tag(&self) -> Option<&'a str> {
+        (!self.variable.is_empty()).then_some(self.variable)
+    }
+
+    /// The path of a client's file below its folder.
+    pub fn file(&self) -> &'a str {
+        self.rest.trim_start_matches('/')
+    }
+}
+
+/// May this path have an encoded slash?
+pub fn takes_encoded_slash(path: &str) -> bool {
+    in_branches(path, |_, row| row.encoded_slash).is_some()
+}
+
+/// Is this first segment, or the second behind it, taken whatever the client is mounted at?
+pub fn is_taken(first: &str, second: Option<&str>) -> bool {
+    BRANCHES.iter().any(|branch| match branch.first {
+        First::Word(word) => first.eq_ignore_ascii_case(word),
+        First::Begins(word) => starts(first, word),
+        First::KeyOf(word) => second.is_some_and(|second| second.eq_ignore_ascii_case(word)),
+    })
+}
+
+/// The first row that matches, of those that count.
+fn in_branches(path: &str, counts: impl Fn(&Branch, &Row) -> bool) -> Option<(&'static Branch, Found<'_>)> {
+    let exactly = path.strip_prefix('/')?;
+    // Slashes that are too many are refused elsewhere, but not before anybody asks what was meant.
+    let signed = exactly.trim_start_matches('/');
+    let (first, rest) = split(signed);
+    let with_slash = rest.map(split);
+    let without_slash = with_slash
+        .map(|(second, others)| {
+            let others = others.map(|others| others.trim_end_matches('/'));
+            (second, others.filter(|others| !others.is_empty()))
+        })
+        .filter(|all| *all != ("", None));
+    for branch in BRANCHES {
+        let (of_branch, others) = match branch.first {
+            First::Word(word) => (is(first, word, branch.compared), None),
+            First::Begins(word) => (starts(first, word), None),
+            First::KeyOf(word) => match with_slash {
+                Some((second, others)) if !first.is_empty() => (is(second, word, branch.compared), others),
+                Some(_) | None => (false, None),
+            },
+        };
+        if !of_branch {
+            continue;
+        }
+        let segments = match branch.compared {
+            _ if branch.has_key() => others.map(split),
+            Compared::Exactly if signed.len() < exactly.len() => continue,
+            Compared::Exactly | Compared::AsSigned => with_slash,
+            Compared::AsServer => without_slash,
+        };
+        for row in branch.rows {
+            if let Some(variable) = matched(row.pattern, branch.compared, segments)
+                && counts(branch, row)
+            {
+                let found = Found {
+                    row,
+                    variable: if branch.has_key() { first } else { variable },
+                    // A file's path is below the client's folder as it is below the root.
+                    rest: if row.action == Action::File {
+                        path
+                    } else {
+                        signed.get(first.len()..).unwrap_or_default()
+                    },
+                };
+                return Some((branch, found));
+            }
+        }
+    }
+    None
+}

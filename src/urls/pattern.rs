@@ -1,0 +1,146 @@
+//! Patterns of paths, segment by segment, and how each part of the URL space is compared.
+//!
+//! SECURITY: a path has to be compared as the program behind it does. What plugnmeet-server would take for a guarded
+//! endpoint is that endpoint here too, whatever its case.
+//!
+//! Sources: docs/plugnmeet.md sections 0.1 (the server's router) and 9 (LiveKit and Etherpad decode).
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+/// One segment of a pattern, or all that are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// This word.
+    Word(&'static str),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// One of these words in any case, encoded or not: some programs decode a path before they look at it.
+    Decoded(&'static [&'static str]),
+    /// What begins with this word in any case, encoded or not.
+    Begins(&'static str),
+    /// A session's tag.
+    Tag,
+    /// Anything.
+    Any,
+    /// Anything, and a secret.
+    Secret,
+    /// Whatever follows, if anything does. The last of its pattern.
+    Rest,
+    /// Whatever follows, all of it secret. The last of its pattern.
+    SecretRest,
+}
+
+/// How a branch of the URL space is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// In these very bytes.
+    Exactly,
+    /// As plugnmeet-server's router does: undecoded, in any case, with or without a slash at the end.
+    AsServer,
+    /// In any case, but a slash at the end counts: a BBB call's checksum is over what follows the last slash.
+    AsSigned,
+}
+
+/// A session's tag: 16 bytes in base64url.
+const TAG_CHARS: usize = 22;
+
+/// Could this segment be a session's tag?
+pub fn is_tag(segment: &str) -> bool {
+    segment.len() == TAG_CHARS
+        && segment
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// What is left of a path: its next segment, and what follows that one's slash.
+pub(super) type Segments<'a> = (&'a str, Option<&'a str>);
+
+/// Does the path go on like this? Found is the segment that is not known beforehand; it is empty if the pattern has none.
+#[inline]
+pub(super) fn matched<'a>(
+    pattern: &[Segment],
+    compared: Compared,
+    path: Option<Segments<'a>>,
+) -> Option<&'a str> {
+    // Most rows are not the one, and are told by the length of a word.
+    match (pattern.first(), path) {
+        (Some(Segment::Word(word)), Some((next, _))) if word.len() != next.len() => None,
+        (Some(Segment::Word(_)), None) => None,
+        _ => all_matched(pattern, compared, path),
+    }
+}
+
+fn all_matched<'a>(
+    pattern: &[Segment],
+    compared: Compared,
+    mut path: Option<Segments<'a>>,
+) -> Option<&'a str> {
+    let mut variable = "";
+    for segment in pattern {
+        if matches!(segment, Segment::Rest | Segment::SecretRest) {
+            return Some(variable);
+        }
+        let (next, rest) = path?;
+        let is_same = match segment {
+            Segment::Word(word) => is(next, word, compared),
+            Segment::OneOf(words) => words.iter().any(|word| is(next, word, compared)),
+            Segment::Decoded(words) => {
+                let next = decoded(next);
+                words.iter().any(|word| next.eq_ignore_ascii_case(word))
+            }
+            Segment::Begins(word) => starts(&decoded(next), word),
+            Segment::Tag => is_tag(next),
+            Segment::Any | Segment::Secret | Segment::Rest | Segment::SecretRest => true,
+        };
+        if !is_same {
+            return None;
+        }
+        if matches!(segment, Segment::Tag | Segment::Any | Segment::Secret) {
+            variable = next;
+        }
+        path = rest.map(split);
+    }
+    path.is_none().then_some(variable)
+}
+
+pub(super) fn is(segment: &str, word: &str, compared: Compared) -> bool {
+    match compared {
+        Compared::Exactly => segment == word,
+        Compared::AsServer | Compared::AsSigned => segment.eq_ignore_ascii_case(word),
+    }
+}
+
+/// The first segment, and what follows its slash.
+pub(super) fn split(text: &str) -> Segments<'_> {
+    match text.bytes().position(|byte| byte == b'/') {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        None => (text, None),
+    }
+}
+
+/// Does it begin with this word, in any case?
+pub(super) fn starts(text: &str, word: &str) -> bool {
+    text.get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// What follows a prefix of whole segments: nothing, or a path that begins with a slash.
+pub(super) fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// As often as any program behind us might do it.
+fn decoded(segment: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(segment);
+    while text.contains('%') {
+        let next = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if next == text {
+            break;
+        }
+        text = Cow::Owned(next);
+    }
+    text
+}
