@@ -59,17 +59,22 @@ const DOC: &str = "Any other keys of the client's `config.js`, such as `enableSi
     as the address of a copy of the client's assets on another host, whose scripts the policy of pages then allows. \
     `designCustomization` is the design of meetings that bring none.";
 
-/// Keys that can be written as a variable of their own, in which there is no case. The client has more.
-pub(super) const BY_NAME: [&str; 11] = [
+/// Keys that can be written as a variable of their own, in which there is no case: those of the client's own sample (docs/plugnmeet.md
+/// section 12). The client may have more.
+pub(super) const BY_NAME: [&str; 15] = [
     "customLogo",
     CUSTOMIZATION,
     "defaultAudioPreset",
     "defaultScreenShareResolution",
     "defaultWebcamResolution",
     "disableDarkMode",
+    "enableAdaptiveStream",
     "enableDynacast",
     "enableSimulcast",
     "focusActiveSpeakerWebcam",
+    "force_hybrid_web",
+    "maxNumDisplayWebcams",
+    STATIC_ASSETS_PATH,
     "stopMicTrackOnMute",
     "videoCodec",
 ];
@@ -116,7 +121,7 @@ pub(super) fn read(client: &mut Table<'_>) -> Map<String, Value> {
 }
 
 fn by_name(name: &str) -> Option<&'static str> {
-    let all = BY_NAME.into_iter().chain([SERVER_URL, STATIC_ASSETS_PATH]);
+    let all = BY_NAME.into_iter().chain([SERVER_URL]);
     all.into_iter().find(|known| known.eq_ignore_ascii_case(name))
 }
 
