@@ -1,6 +1,6 @@
 //! The time: seconds since 1970 for tokens, a steady clock for limits and durations.
 //!
-//! Handed to every room that needs it, so that a test can move both hands without waiting.
+//! Handed to every module that needs it, so that a test can move both hands without waiting.
 
 use std::{
     sync::{

@@ -1,8 +1,8 @@
-//! Assembly: a plan and open listeners become a running gateway. The one file that sees all rooms.
+//! Assembly: a plan and open listeners become a running gateway. The one file that sees all modules.
 //!
 //! `Running` is what start-up hands back: where it listens, which certificates it has, and the way to stop it.
 //!
-//! Not here: what the configuration means for each room (`crate::config::Plan`).
+//! Not here: what the configuration means for each module (`crate::config::Plan`).
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 

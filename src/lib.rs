@@ -16,15 +16,15 @@
 //!
 //! What goes wrong on the way is a [`reply::Failure`], which is written once, in the form that the caller can read.
 //!
-//! # The rooms
+//! # The modules
 //!
-//! A room knows only rooms on lower floors, and none on its own. `tests/architecture.rs` keeps that.
+//! A module knows only modules on lower layers, and none on its own. `tests/architecture.rs` keeps that.
 //!
-//! | floor | room | is there for |
+//! | layer | module | is there for |
 //! | --- | --- | --- |
 //! | 1 | [`cli`] | the commands; arguments and environment |
-//! | 2 | [`gateway`] | assembly: from a plan to a running gateway; the one file that sees all rooms |
-//! | 3 | [`config`] | the file and the environment -> the plan: the settings of every room, with every problem |
+//! | 2 | [`gateway`] | assembly: from a plan to a running gateway; the one file that sees all modules |
+//! | 3 | [`config`] | the file and the environment -> the plan: the settings of every module, with every problem |
 //! | 4 | [`listen`] | sockets: accepting, PROXY protocol, redirect to HTTPS, admin |
 //! | 5 | [`tls`] | handshakes and certificates |
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |

@@ -1,8 +1,8 @@
-//! The rules of the house, kept by a test: rooms on floors, a room knows only what is below it, and one door each for
+//! The rules of the house, kept by a test: modules on layers, a module knows only what is below it, and one door each for
 //! the libraries that touch the network.
 //!
 //! The sources are read as tokens, so that a path counts wherever it is written: in a `use` with groups, in the middle
-//! of an expression, inside a macro, in a test module. `super` that leads out of a room is followed too.
+//! of an expression, inside a macro, in a test module. `super` that leads out of a module is followed too.
 //!
 //! Not seen: a path that hides behind the renaming of a library (`use hyper as h`).
 //!
@@ -18,8 +18,8 @@ use std::{
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 
-/// Rooms by floor, from the top. Those on one floor don't know each other.
-const FLOORS: [&[&str]; 15] = [
+/// Modules by layer, from the top. Those on one layer don't know each other.
+const LAYERS: [&[&str]; 15] = [
     &["main"],
     &["cli"],
     &["gateway"],
@@ -49,7 +49,7 @@ const FLOORS: [&[&str]; 15] = [
     ],
 ];
 
-/// What only one room may name, tests apart: a test may play the other side.
+/// What only one module may name, tests apart: a test may play the other side.
 const DOORS: [([&str; 2], &str); 9] = [
     (["rustls", "server"], "tls"),
     (["rustls", "ServerConfig"], "tls"),
@@ -63,7 +63,7 @@ const DOORS: [([&str; 2], &str); 9] = [
 ];
 
 #[test]
-fn every_room_knows_only_what_is_below_it() {
+fn every_module_knows_only_what_is_below_it() {
     let breaches: Vec<String> = sources()
         .iter()
         .flat_map(|(file, text)| import_breaches(file, text))
@@ -75,13 +75,13 @@ fn every_room_knows_only_what_is_below_it() {
 const CIRCULAR: [&str; 6] = ["config", "files", "observe", "proxy", "tls", "token"];
 
 #[test]
-fn no_files_of_a_room_import_each_other_in_a_circle() {
+fn no_files_of_a_module_import_each_other_in_a_circle() {
     let sources = sources();
-    let rooms: BTreeSet<String> = sources.iter().map(|(file, _)| room_of(file)).collect();
-    let circles: Vec<String> = rooms
+    let modules: BTreeSet<String> = sources.iter().map(|(file, _)| module_of(file)).collect();
+    let circles: Vec<String> = modules
         .iter()
-        .filter(|room| !CIRCULAR.contains(&room.as_str()))
-        .flat_map(|room| circles_in(room, &sources))
+        .filter(|module| !CIRCULAR.contains(&module.as_str()))
+        .flat_map(|module| circles_in(module, &sources))
         .collect();
     assert!(circles.is_empty(), "\n{}", circles.join("\n"));
 }
@@ -105,10 +105,10 @@ fn a_circle_of_files_is_named() {
     assert_eq!(circles_in("token", &circular), ["token: d -> e -> d"]);
 }
 
-/// Each circle once, from the file that is first by name. A room's `mod.rs` names all its files, and is none of them.
-fn circles_in(room: &str, sources: &[(String, String)]) -> Vec<String> {
+/// Each circle once, from the file that is first by name. A module's `mod.rs` names all its files, and is none of them.
+fn circles_in(module: &str, sources: &[(String, String)]) -> Vec<String> {
     let name_of = |file: &str| {
-        let below = file.strip_prefix(&format!("src/{room}/"))?;
+        let below = file.strip_prefix(&format!("src/{module}/"))?;
         let name = below
             .split('/')
             .next()
@@ -122,14 +122,14 @@ fn circles_in(room: &str, sources: &[(String, String)]) -> Vec<String> {
         let Some(name) = name_of(file) else { continue };
         let of_file = imports.entry(name.clone()).or_default();
         for path in paths(text).into_iter().filter(|path| !path.in_test) {
-            let other = path.beside(room, depth_of(file));
+            let other = path.beside(module, depth_of(file));
             of_file.extend(other.filter(|other| *other != name && names.contains(other)));
         }
     }
     let mut found = Vec::new();
     for start in imports.keys() {
         if let Some(way) = way_back(start, start, &imports, &mut vec![start.clone()]) {
-            found.push(format!("{room}: {}", way.join(" -> ")));
+            found.push(format!("{module}: {}", way.join(" -> ")));
         }
     }
     found
@@ -216,18 +216,18 @@ fn every_constant_that_is_explained_stands_where_it_is_said_to() {
 }
 
 #[test]
-fn every_room_has_a_floor_and_every_floor_its_rooms() {
-    let on_floors: BTreeSet<String> = FLOORS.concat().into_iter().map(str::to_owned).collect();
-    let mut there: BTreeSet<String> = sources().iter().map(|(file, _)| room_of(file)).collect();
+fn every_module_has_a_layer_and_every_layer_its_modules() {
+    let on_layers: BTreeSet<String> = LAYERS.concat().into_iter().map(str::to_owned).collect();
+    let mut there: BTreeSet<String> = sources().iter().map(|(file, _)| module_of(file)).collect();
     there.remove("lib");
-    assert_eq!(there, on_floors);
+    assert_eq!(there, on_layers);
 }
 
 /// The test of the tests above: what they have to find, they find, with file and line.
 #[test]
 fn a_breach_is_named_with_file_and_line() {
     let found = |file: &str, text: &str| import_breaches(file, text);
-    let upward = "src/token/verify.rs:2: token (floor 12) imports route (floor 7)";
+    let upward = "src/token/verify.rs:2: token (layer 12) imports route (layer 7)";
     assert_eq!(
         found("src/token/verify.rs", "\nuse crate::route::Table;"),
         [upward]
@@ -258,7 +258,7 @@ fn a_breach_is_named_with_file_and_line() {
             "src/limits/mod.rs",
             "macro_rules! m { () => { $crate::token::Claims } }"
         ),
-        ["src/limits/mod.rs:1: limits (floor 12) imports token (floor 12)"]
+        ["src/limits/mod.rs:1: limits (layer 12) imports token (layer 12)"]
     );
     assert_eq!(
         found("src/main.rs", "use plugnmeet_gateway::{cli, gateway, secret};"),
@@ -266,7 +266,7 @@ fn a_breach_is_named_with_file_and_line() {
     );
     assert_eq!(
         found("src/secret.rs", "use plugnmeet_gateway::cli;"),
-        ["src/secret.rs:1: secret (floor 14) imports cli (floor 1)"]
+        ["src/secret.rs:1: secret (layer 14) imports cli (layer 1)"]
     );
     for everything in [
         "use crate::*;",
@@ -282,7 +282,7 @@ fn a_breach_is_named_with_file_and_line() {
     }
     assert_eq!(
         found("src/secret.rs", "use crate::attic::Trunk;"),
-        ["src/secret.rs:1: attic has no floor"]
+        ["src/secret.rs:1: attic has no layer"]
     );
 }
 
@@ -329,21 +329,21 @@ fn a_second_door_is_named_with_file_and_line() {
 }
 
 fn import_breaches(file: &str, text: &str) -> Vec<String> {
-    let room = room_of(file);
+    let module = module_of(file);
     let mut breaches = Vec::new();
     for path in paths(text) {
         let place = format!("{file}:{}", path.line);
-        let Some(other) = path.room(depth_of(file)) else {
+        let Some(other) = path.module(depth_of(file)) else {
             continue;
         };
-        match (floor_of(&room), floor_of(other)) {
-            _ if other == room => {}
+        match (layer_of(&module), layer_of(other)) {
+            _ if other == module => {}
             _ if WHOLE.contains(&other) => breaches.push(format!("{place}: imports the whole house")),
-            (_, None) => breaches.push(format!("{place}: {other} has no floor")),
+            (_, None) => breaches.push(format!("{place}: {other} has no layer")),
             (Some(own), Some(below)) if own < below => {}
-            (own, Some(floor)) => breaches.push(format!(
-                "{place}: {room} (floor {}) imports {other} (floor {floor})",
-                own.map_or_else(|| "none".to_owned(), |floor| floor.to_string())
+            (own, Some(layer)) => breaches.push(format!(
+                "{place}: {module} (layer {}) imports {other} (layer {layer})",
+                own.map_or_else(|| "none".to_owned(), |layer| layer.to_string())
             )),
         }
     }
@@ -353,14 +353,14 @@ fn import_breaches(file: &str, text: &str) -> Vec<String> {
 }
 
 fn door_breaches(file: &str, text: &str) -> Vec<String> {
-    let room = room_of(file);
+    let module = module_of(file);
     let outside_tests = paths(text).into_iter().filter(|path| !path.in_test);
     outside_tests
         .filter_map(|path| {
             let through = DOORS
                 .iter()
                 .find(|(door, _)| path.segments.get(..2).is_some_and(|start| start == door))
-                .filter(|(_, keeper)| *keeper != room);
+                .filter(|(_, keeper)| *keeper != module);
             through
                 .map(|(door, keeper)| format!("{file}:{}: only {keeper} uses {}", path.line, door.join("::")))
         })
@@ -377,12 +377,12 @@ struct Written {
     in_test: bool,
 }
 
-/// What stands in a room's place when everything is imported at once.
+/// What stands in a module's place when everything is imported at once.
 const WHOLE: [&str; 3] = ["*", "self", "as"];
 
 impl Written {
-    /// The room that it leads into, if it begins at the root or climbs up to it; `depth` is that of the file.
-    fn room(&self, depth: usize) -> Option<&str> {
+    /// The module that it leads into, if it begins at the root or climbs up to it; `depth` is that of the file.
+    fn module(&self, depth: usize) -> Option<&str> {
         let depth = depth + self.depth;
         let up = self
             .segments
@@ -399,16 +399,16 @@ impl Written {
 }
 
 impl Written {
-    /// The file or folder of this room that it leads to; `depth` is that of the file.
-    fn beside(&self, room: &str, depth: usize) -> Option<String> {
+    /// The file or folder of this module that it leads to; `depth` is that of the file.
+    fn beside(&self, module: &str, depth: usize) -> Option<String> {
         let up = self
             .segments
             .iter()
             .take_while(|segment| *segment == "super")
             .count();
         let at = match self.segments.first()?.as_str() {
-            "crate" if self.segments.get(1).is_some_and(|first| first == room) => 2,
-            // Up to the room's own module.
+            "crate" if self.segments.get(1).is_some_and(|first| first == module) => 2,
+            // Up to the module's own module.
             "super" if up + 1 == depth + self.depth => up,
             _ => return None,
         };
@@ -547,8 +547,8 @@ fn colons(one: &proc_macro2::Punct, two: &proc_macro2::Punct) -> bool {
     one.as_char() == ':' && two.as_char() == ':'
 }
 
-/// `src/token/verify.rs` and `src/token.rs` are in the room `token`.
-fn room_of(file: &str) -> String {
+/// `src/token/verify.rs` and `src/token.rs` are in the module `token`.
+fn module_of(file: &str) -> String {
     let below_src = file.strip_prefix("src/").unwrap_or(file);
     let first = below_src.split('/').next().unwrap_or_default();
     first.trim_end_matches(".rs").to_owned()
@@ -563,8 +563,8 @@ fn depth_of(file: &str) -> usize {
     }
 }
 
-fn floor_of(room: &str) -> Option<usize> {
-    FLOORS.iter().position(|rooms| rooms.contains(&room))
+fn layer_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|modules| modules.contains(&module))
 }
 
 /// All of `src`, by path from the root of the repository.

@@ -134,7 +134,7 @@ impl Config {
             .any(|problem| keys.contains(&problem.key.as_str()))
     }
 
-    /// A problem that only a room could find, at the place of the key's value.
+    /// A problem that only a module could find, at the place of the key's value.
     pub fn problem(&self, key: &str, found: impl Into<String>, allowed: impl Into<String>) -> Problem {
         Problem::at(self.place(key), key, found, allowed)
     }

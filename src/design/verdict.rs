@@ -56,7 +56,7 @@ pub struct Report {
     pub left: Design,
 }
 
-/// A design that broke no rule, or is the operator's own; made in this room alone.
+/// A design that broke no rule, or is the operator's own; made in this module alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Design {
     pub(super) fields: Vec<(Field, String)>,

@@ -44,8 +44,8 @@ pub(super) struct Places {
 #[derive(Debug)]
 pub(super) struct Full;
 
-/// Room for one connection, from before it is opened until it is closed; free when dropped.
-pub(super) struct Room {
+/// A slot for one connection, from before it is opened until it is closed; free when dropped.
+pub(super) struct Slot {
     open: Arc<AtomicUsize>,
     total: Total,
 }
@@ -53,7 +53,7 @@ pub(super) struct Room {
 /// One open connection, in use or not; gone when dropped.
 pub(super) struct Open {
     address: Arc<Address>,
-    _room: Room,
+    _slot: Slot,
 }
 
 impl Places {
@@ -122,8 +122,8 @@ impl Places {
         })
     }
 
-    /// Room for one more connection; none where there are as many as may be, with those that rest.
-    pub(super) fn room(&self) -> Option<Room> {
+    /// A slot for one more connection; none where there are as many as may be, with those that rest.
+    pub(super) fn slot(&self) -> Option<Slot> {
         let one_more = |open: usize| (open < self.most).then_some(open + 1);
         let added = self
             .open
@@ -135,18 +135,18 @@ impl Places {
             self.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        Some(self.one_room())
+        Some(self.one_slot())
     }
 
-    /// Room for one more connection, as another is about to end.
-    pub(super) fn room_in_advance(&self) -> Room {
+    /// A slot for one more connection, as another is about to end.
+    pub(super) fn slot_in_advance(&self) -> Slot {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.total.add_in_advance();
-        self.one_room()
+        self.one_slot()
     }
 
-    fn one_room(&self) -> Room {
-        Room {
+    fn one_slot(&self) -> Slot {
+        Slot {
             open: Arc::clone(&self.open),
             total: self.total.clone(),
         }
@@ -163,7 +163,7 @@ impl Places {
     }
 
     /// A connection has come about.
-    pub(super) fn opened(&self, room: Room, address: Arc<Address>) -> Open {
+    pub(super) fn opened(&self, slot: Slot, address: Arc<Address>) -> Open {
         let now = address.metrics().opened();
         if is_most(now, self.local_ports) && address.uses_ports() && self.told_ports.now() {
             warn!(
@@ -174,7 +174,7 @@ impl Places {
                  socket, or widen net.ipv4.ip_local_port_range"
             );
         }
-        Open { address, _room: room }
+        Open { address, _slot: slot }
     }
 }
 
@@ -184,7 +184,7 @@ impl Drop for Open {
     }
 }
 
-impl Drop for Room {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
         self.total.remove();
@@ -249,7 +249,7 @@ mod tests {
         let (places, counts) = places_with_five_ports();
         let address = Arc::new(Address::new(endpoint, "nats", counts.address("a".to_owned())));
         let open: Vec<Open> = (0..connections)
-            .map(|_| places.opened(places.room().unwrap(), Arc::clone(&address)))
+            .map(|_| places.opened(places.slot().unwrap(), Arc::clone(&address)))
             .collect();
         assert_eq!(open.len(), connections);
         places.told_ports.has_told()
@@ -270,7 +270,7 @@ mod tests {
         let tcp = Endpoint::Tcp(([127, 0, 0, 1], 4222).into());
         let address = Arc::new(Address::new(tcp, "nats", counts.address("a".to_owned())));
         for _ in 0..50 {
-            drop(places.opened(places.room().unwrap(), Arc::clone(&address)));
+            drop(places.opened(places.slot().unwrap(), Arc::clone(&address)));
         }
         assert!(!places.told_ports.has_told());
     }
@@ -283,15 +283,15 @@ mod tests {
             Places::new(most, Duration::from_secs(1), counts, total.clone())
         };
         let (one, other) = (of(2), of(2));
-        let mut rooms = vec![one.room().unwrap(), one.room().unwrap()];
-        assert!(one.room().is_none());
-        rooms.push(other.room().unwrap());
-        assert!(other.room().is_none());
-        rooms.remove(0);
-        rooms.push(other.room().unwrap());
+        let mut slots = vec![one.slot().unwrap(), one.slot().unwrap()];
+        assert!(one.slot().is_none());
+        slots.push(other.slot().unwrap());
+        assert!(other.slot().is_none());
+        slots.remove(0);
+        slots.push(other.slot().unwrap());
         // What could not be had for the others' sake is not counted as this one's own.
-        assert!(one.room().is_none());
-        rooms.clear();
-        assert!(one.room().is_some());
+        assert!(one.slot().is_none());
+        slots.clear();
+        assert!(one.slot().is_some());
     }
 }

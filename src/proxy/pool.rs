@@ -24,7 +24,7 @@ use super::{
     address::{Address, AskedAt},
     body::{Progress, RequestBody},
     connect::Connect,
-    places::{Full, Place, Places, Room},
+    places::{Full, Place, Places, Slot},
     shared_stream::{Glance, SharedStream},
 };
 
@@ -121,10 +121,10 @@ impl Pool {
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let place = self.places.take().await.map_err(|Full| SendError::Full)?;
         let own = Arc::clone(self.resting.get_or_default());
-        let room = loop {
+        let slot = loop {
             let (mut connection, resting) = match self.reuse(&own).await {
                 Ok(found) => found,
-                Err(room) => break room,
+                Err(slot) => break slot,
             };
             let again = if_harmless(&request);
             asked.goes_to(&connection.address);
@@ -135,14 +135,14 @@ impl Pool {
                     (Some(unsent), _) => request = unsent,
                     (None, Some(again)) => {
                         request = again;
-                        break self.places.room_in_advance();
+                        break self.places.slot_in_advance();
                     }
                     (None, None) => return Err(SendError::Connection(error.into_error())),
                 },
             }
         };
         // In a box, as it is large and rare.
-        let mut connection = Box::pin(self.open(room, connect_within)).await?;
+        let mut connection = Box::pin(self.open(slot, connect_within)).await?;
         asked.goes_to(&connection.address);
         match connection.sender.send_request(request).await {
             Ok(response) => Ok((response, Lease::of(connection, own, place))),
@@ -152,15 +152,15 @@ impl Pool {
 
     /// An idle connection, and where it is to rest; or room for a new one. Where no further one may be opened it is one of
     /// any thread: whoever has a place finds one that rests, or one that ends.
-    async fn reuse(&self, own: &Arc<Resting>) -> Result<(Connection, Arc<Resting>), Room> {
+    async fn reuse(&self, own: &Arc<Resting>) -> Result<(Connection, Arc<Resting>), Slot> {
         let addresses = &self.connect.addresses;
         let is_wanted = |address: &Arc<Address>| !address.is_doubtful() || !addresses.prefers_others(address);
         for _ in 0..LOOKS {
             if let Some(connection) = own.take(is_wanted) {
                 return Ok((connection, Arc::clone(own)));
             }
-            if let Some(room) = self.places.room() {
-                return Err(room);
+            if let Some(slot) = self.places.slot() {
+                return Err(slot);
             }
             for other in self.resting.iter() {
                 if let Some(connection) = other.take(is_wanted) {
@@ -173,14 +173,14 @@ impl Pool {
             }
             sleep(BETWEEN_LOOKS).await;
         }
-        Err(self.places.room_in_advance())
+        Err(self.places.slot_in_advance())
     }
 
-    async fn open(&self, room: Room, within: Duration) -> Result<Connection, SendError> {
+    async fn open(&self, slot: Slot, within: Duration) -> Result<Connection, SendError> {
         let waiting = self.places.waits();
         let (address, socket) = self.connect.any(within).await.map_err(SendError::Connect)?;
         drop(waiting);
-        let open = self.places.opened(room, Arc::clone(&address));
+        let open = self.places.opened(slot, Arc::clone(&address));
         let (stream, glance) = SharedStream::new(socket, open);
         let (sender, connection) = http1::Builder::new()
             .allow_spaces_after_header_name_in_responses(true)

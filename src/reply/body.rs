@@ -12,7 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 /// Any error of a stream; it ends the connection, so it has no form of its own.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The body of every response that a room makes.
+/// The body of every response that a module makes.
 #[derive(Default)]
 pub enum Body {
     #[default]
