@@ -4,6 +4,7 @@
 //!
 //! Sources: RFC 9112 (messages and connections), RFC 9113 (HTTP/2).
 
+mod activity;
 mod bad_head;
 mod batch;
 mod caller;
@@ -13,7 +14,6 @@ mod excess;
 mod head;
 mod judge;
 mod leftover;
-mod pulse;
 mod streams;
 mod tracked;
 mod wire;
@@ -37,8 +37,8 @@ use tokio::{
 
 pub use self::caller::Caller;
 use self::{
-    bad_head::BadHead, batch::Batched, leftover::Leftover, pulse::Pulse, streams::Streams, tracked::Tracked,
-    wire::Wire,
+    activity::Activity, bad_head::BadHead, batch::Batched, leftover::Leftover, streams::Streams,
+    tracked::Tracked, wire::Wire,
 };
 use crate::{
     addr::{Ends, Networks},
@@ -162,14 +162,19 @@ impl<H: Handler> Conn<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let pulse = Pulse::begin(self.settings.header, self.settings.idle, place);
-        let wire = Wire::watching_heads(stream, pulse.clone(), self.settings.max_header_bytes * 2, refused);
+        let activity = Activity::begin(self.settings.header, self.settings.idle, place);
+        let wire = Wire::watching_heads(
+            stream,
+            activity.clone(),
+            self.settings.max_header_bytes * 2,
+            refused,
+        );
         let (heads, interims) = (wire.heads(), wire.interims());
         let service = service_fn(|request: Request<Incoming>| {
-            let (heads, pulse, interims) = (heads.clone(), pulse.clone(), interims.clone());
+            let (heads, activity, interims) = (heads.clone(), activity.clone(), interims.clone());
             let bad_head = heads.next();
             async move {
-                let active = pulse.request_began();
+                let active = activity.request_began();
                 let (mut request, rest) = with_rest(request);
                 let small = self.settings.small_body_bytes;
                 let leftover = Leftover::of_connection(rest, small, request.headers());
@@ -181,7 +186,7 @@ impl<H: Handler> Conn<H> {
                 let mut response = self.answer(request, ends, bad_head).await;
                 interim.answered().await;
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    pulse.tunnelled();
+                    activity.tunnelled();
                     return Ok(response.map(|body| Tracked::new(body, leftover, active)));
                 }
                 // Where a body ends that is framed in two ways is anybody's guess.
@@ -190,7 +195,7 @@ impl<H: Handler> Conn<H> {
                 }
                 let refused = response.status().is_client_error() || response.status().is_server_error();
                 if bad_head.is_some()
-                    || pulse.is_finishing()
+                    || activity.is_finishing()
                     || heads.is_lost()
                     || leftover.is_unread()
                     || (refused && leftover.is_open())
@@ -212,7 +217,7 @@ impl<H: Handler> Conn<H> {
         self.to_its_end(
             connection,
             http1::UpgradeableConnection::graceful_shutdown,
-            &pulse,
+            &activity,
             place,
         )
         .await;
@@ -222,12 +227,12 @@ impl<H: Handler> Conn<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let pulse = Pulse::begin(self.settings.header, self.settings.idle, place);
-        let wire = Wire::watching_frames(stream, pulse.clone());
+        let activity = Activity::begin(self.settings.header, self.settings.idle, place);
+        let wire = Wire::watching_frames(stream, activity.clone());
         // Shared as a whole: a drain's clones have locks in common.
-        let (conn, beat) = (Arc::new(self.clone()), pulse.clone());
+        let (conn, activity_of_all) = (Arc::new(self.clone()), activity.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let (conn, active) = (Arc::clone(&conn), beat.request_began());
+            let (conn, active) = (Arc::clone(&conn), activity_of_all.request_began());
             async move {
                 let (request, rest) = with_rest(request);
                 let leftover = Leftover::of_stream(rest, conn.settings.small_body_bytes);
@@ -249,7 +254,7 @@ impl<H: Handler> Conn<H> {
         self.to_its_end(
             connection,
             |batching| batching.get_mut().connection().graceful_shutdown(),
-            &pulse,
+            &activity,
             place,
         )
         .await;
@@ -262,7 +267,7 @@ impl<H: Handler> Conn<H> {
         &self,
         connection: C,
         finish_up: impl FnOnce(Pin<&mut C>),
-        pulse: &Pulse,
+        activity: &Activity,
         place: &Place,
     ) {
         tokio::pin!(connection);
@@ -271,10 +276,10 @@ impl<H: Handler> Conn<H> {
             () = self.drain.draining() => GOODBYE,
             () = place.has_to_go() => SHORT_GOODBYE,
         };
-        pulse.finish_up();
+        activity.finish_up();
         // The task that runs the connection is the one that asks, and so nobody has to be woken.
         let begun = poll_fn(|_| {
-            if pulse.has_begun() {
+            if activity.has_begun() {
                 Poll::Ready(())
             } else {
                 Poll::Pending
@@ -290,10 +295,10 @@ impl<H: Handler> Conn<H> {
         finish_up(connection.as_mut());
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = pulse.quiet_for(goodbye) => {}
+            () = activity.quiet_for(goodbye) => {}
             () = self.drain.closing() => return,
         }
-        pulse.end();
+        activity.end();
         tokio::select! {
             _ = timeout(goodbye, connection) => {}
             () = self.drain.closing() => {}

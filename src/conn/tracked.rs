@@ -7,7 +7,7 @@ use std::{
 
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::{leftover::Leftover, pulse::Active, streams::Progress};
+use super::{activity::Active, leftover::Leftover, streams::Progress};
 
 pub(super) struct Tracked<B> {
     body: B,

@@ -14,10 +14,10 @@ use tokio::{
 };
 
 use super::{
+    activity::{Activity, ReadDeadline},
     bad_head::BadHead,
     control::{FrameWatch, Goodbye},
     head::{HeadWatch, Heads},
-    pulse::{Pulse, ReadDeadline},
 };
 use crate::interim::Interims;
 
@@ -28,7 +28,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// A stream with deadlines.
 pub(super) struct Wire<S> {
     stream: S,
-    pulse: Pulse,
+    activity: Activity,
     watch: Watch,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -59,10 +59,10 @@ enum Linger {
 }
 
 impl<S> Wire<S> {
-    fn new(stream: S, pulse: Pulse, watch: Watch) -> Self {
+    fn new(stream: S, activity: Activity, watch: Watch) -> Self {
         Self {
             stream,
-            pulse,
+            activity,
             watch,
             read_timer: None,
             write_timer: None,
@@ -78,20 +78,20 @@ impl<S> Wire<S> {
     }
 
     /// HTTP/2.
-    pub(super) fn watching_frames(stream: S, pulse: Pulse) -> Self {
-        Self::new(stream, pulse, Watch::Frames(FrameWatch::new()))
+    pub(super) fn watching_frames(stream: S, activity: Activity) -> Self {
+        Self::new(stream, activity, Watch::Frames(FrameWatch::new()))
     }
 
     /// HTTP/1; every head is refused for this reason if there is one.
     pub(super) fn watching_heads(
         stream: S,
-        pulse: Pulse,
+        activity: Activity,
         max_head_bytes: usize,
         refused: Option<BadHead>,
     ) -> Self {
         Self::new(
             stream,
-            pulse,
+            activity,
             Watch::Heads(HeadWatch::new(max_head_bytes, refused)),
         )
     }
@@ -114,7 +114,7 @@ impl<S> Wire<S> {
             Watch::Heads(watch) => {
                 let through = watch.pass(bytes);
                 if watch.in_head() {
-                    self.pulse.head_began();
+                    self.activity.head_began();
                 }
                 through
             }
@@ -133,13 +133,13 @@ impl<S> Wire<S> {
         let Watch::Heads(watch) = &self.watch else {
             return false;
         };
-        !watch.in_body() && self.pulse.answered() < watch.number() && !self.pulse.is_tunnelled()
+        !watch.in_body() && self.activity.answered() < watch.number() && !self.activity.is_tunnelled()
     }
 
     /// May the client be in the middle of something that we don't read?
     fn is_cut_off(&self) -> bool {
         match &self.watch {
-            Watch::Heads(watch) => watch.in_body() && !self.pulse.is_tunnelled(),
+            Watch::Heads(watch) => watch.in_body() && !self.activity.is_tunnelled(),
             Watch::Frames(_) => self.goodbye == Some(Goodbye::EnhanceYourCalm),
         }
     }
@@ -149,7 +149,7 @@ impl<S> Wire<S> {
     fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let now = Instant::now();
-            let look_again = match self.pulse.read_deadline(now) {
+            let look_again = match self.activity.read_deadline(now) {
                 ReadDeadline::Never => {
                     // A timer that may still ring keeps whoever it would wake, the connection's whole task.
                     self.read_timer = None;
@@ -175,12 +175,12 @@ impl<S> Wire<S> {
 
     /// Pending writes end here when the client has taken nothing for too long.
     fn write_pending<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.pulse.writing(polled.is_pending());
+        self.activity.writing(polled.is_pending());
         if polled.is_ready() {
             self.write_timer = None;
             return polled;
         }
-        let limit = self.pulse.write_limit();
+        let limit = self.activity.write_limit();
         let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -188,7 +188,7 @@ impl<S> Wire<S> {
 
     fn wrote(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &polled {
-            self.pulse.wrote(*bytes);
+            self.activity.wrote(*bytes);
             if let Watch::Frames(watch) = &mut self.watch {
                 watch.sent(*bytes);
             }
@@ -221,7 +221,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             }
             if self.ended {
                 return if self.is_being_answered() {
-                    self.pulse.wake_after_answer(cx.waker());
+                    self.activity.wake_after_answer(cx.waker());
                     self.poll_read_deadline(cx)
                 } else {
                     Poll::Ready(Ok(()))

@@ -23,7 +23,7 @@ use super::{
     coding::Coding,
     compressor::{Compressor, Encoder, Outside},
     content::Content,
-    shelf::Shelf,
+    snapshot::Snapshot,
 };
 
 /// From what is quick and known to all to what is small.
@@ -77,18 +77,18 @@ struct Shared {
     /// None: all is made in this process.
     outside: Option<Outside>,
     /// To know what is in use when all is made.
-    shelf: Weak<Shelf>,
+    snapshot: Weak<Snapshot>,
 }
 
 impl Making {
     /// Begins with what is lacking.
     pub fn start(
-        shelf: &Arc<Shelf>,
+        snapshot: &Arc<Snapshot>,
         cache: Option<Cache>,
         effort: Effort,
         compressor: Option<&Compressor>,
     ) -> Self {
-        let contents = shelf.to_code();
+        let contents = snapshot.to_code();
         let jobs: Vec<Job> = STAGES
             .into_iter()
             .flat_map(|coding| {
@@ -108,7 +108,7 @@ impl Making {
             done: AtomicUsize::new(0),
             cache,
             outside: compressor.cloned().map(Outside::by),
-            shelf: Arc::downgrade(shelf),
+            snapshot: Arc::downgrade(snapshot),
         });
         let (blocking, working) = mpsc::channel();
         let (at_work, at_work_until) = tokio::sync::mpsc::channel(1);
@@ -140,8 +140,8 @@ impl Making {
 
     /// Nothing to do, and a worker who does it for as long as the second value is there.
     #[cfg(test)]
-    pub fn endless(shelf: &Arc<Shelf>) -> (Self, impl Sized + use<>) {
-        let mut making = Self::start(shelf, None, Effort::Full, None);
+    pub fn endless(snapshot: &Arc<Snapshot>) -> (Self, impl Sized + use<>) {
+        let mut making = Self::start(snapshot, None, Effort::Full, None);
         making.shared.stopped.store(true, Ordering::Relaxed);
         let (worker, at_work) = tokio::sync::mpsc::channel::<()>(1);
         making.at_work = at_work;
@@ -213,7 +213,9 @@ impl Shared {
     }
 
     fn finish(&self) {
-        let Some(all) = self.shelf.upgrade() else { return };
+        let Some(all) = self.snapshot.upgrade() else {
+            return;
+        };
         info!("Compressed the client's files: {}", all.stock());
         if let Some(cache) = &self.cache {
             let in_use = all.contents();
@@ -262,7 +264,7 @@ mod tests {
             done: AtomicUsize::new(0),
             cache: None,
             outside: None,
-            shelf: Weak::new(),
+            snapshot: Weak::new(),
         }
     }
 

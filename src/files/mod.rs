@@ -7,7 +7,7 @@
 //! | file | is there for |
 //! | --- | --- |
 //! | `source`, `folder`, `archive` | where builds lie; a folder or an archive -> names and bytes |
-//! | `release`, `shelf` | a build that is ready to be served; everything that is served |
+//! | `release`, `snapshot` | a build that is ready to be served; everything that is served |
 //! | `watch` | a new release takes the place of the old one |
 //! | `index`, `pages`, `preload` | the page, in each language, and what it needs first |
 //! | `config_js`, `demo` | `config.js`, the page in the client's place |
@@ -51,7 +51,7 @@ mod range;
 mod ready_made;
 mod release;
 mod settings;
-mod shelf;
+mod snapshot;
 mod source;
 mod stored;
 mod token;
@@ -71,7 +71,7 @@ use self::{
     cache::Cache,
     making::{Effort, Making},
     release::Known,
-    shelf::Shelf,
+    snapshot::Snapshot,
     stored::Stored,
 };
 pub use self::{
@@ -89,8 +89,8 @@ const CONFIG_JS: &str = "assets/config.js";
 /// The client, ready to be served.
 pub struct ClientFiles {
     settings: FilesSettings,
-    shelf: ArcSwap<Shelf>,
-    /// What was on disk when the shelf was read.
+    snapshot: ArcSwap<Snapshot>,
+    /// What was on disk when the snapshot was read.
     read_at: AtomicU64,
     /// What is under way; it ends with the files.
     making: Mutex<Option<Making>>,
@@ -109,10 +109,10 @@ impl ClientFiles {
     /// Reads everything into memory. Blocks.
     pub fn load(settings: FilesSettings) -> Result<Self, FilesProblem> {
         let read_at = source::fingerprint(&settings);
-        let shelf = Shelf::read(&settings, &Known::new(HashMap::new(), cache(&settings)), None)?;
+        let snapshot = Snapshot::read(&settings, &Known::new(HashMap::new(), cache(&settings)), None)?;
         Ok(Self {
             settings,
-            shelf: ArcSwap::from_pointee(shelf),
+            snapshot: ArcSwap::from_pointee(snapshot),
             read_at: AtomicU64::new(read_at),
             making: Mutex::default(),
             asked: Notify::new(),
@@ -128,7 +128,7 @@ impl ClientFiles {
 
     /// Compresses them in the background. Blocks for a moment, if that is enough for all.
     pub fn compress(&self) {
-        let all = self.shelf.load();
+        let all = self.snapshot.load();
         let making = self.start_making(&all);
         if is_small(&all) {
             making.wait(START_PATIENCE);
@@ -136,7 +136,7 @@ impl ClientFiles {
         *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);
     }
 
-    fn start_making(&self, all: &Arc<Shelf>) -> Making {
+    fn start_making(&self, all: &Arc<Snapshot>) -> Making {
         let effort = if is_small(all) {
             Effort::Full
         } else {
@@ -159,7 +159,7 @@ impl ClientFiles {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Failure> {
-        let current = self.shelf.load();
+        let current = self.snapshot.load();
         let of_client = current.pages.as_ref();
         match of_client.and_then(|pages| pages.in_language(shown.language)) {
             Some(page) => page.answer(method, headers),
@@ -188,7 +188,7 @@ impl ClientFiles {
     ) -> Result<Response<Body>, Failure> {
         let missing = || Failure::new(StatusCode::NOT_FOUND, "no_such_file", "there is no such file");
         // The bytes outlive the release that they are of.
-        let current = self.shelf.load();
+        let current = self.snapshot.load();
         path::file_name(raw_path)
             .and_then(|name| current.asset(&name).ok_or_else(missing))
             .and_then(|stored| stored.answer(method, headers))
@@ -197,7 +197,7 @@ impl ClientFiles {
 
     /// The client's icon, or our own.
     pub fn favicon(&self, method: &Method, headers: &HeaderMap) -> Result<Response<Body>, Failure> {
-        let current = self.shelf.load();
+        let current = self.snapshot.load();
         let of_client = favicon::NAMES.iter().find_map(|name| current.asset(name));
         of_client
             .unwrap_or(&self.favicon)
@@ -206,7 +206,7 @@ impl ClientFiles {
     }
 }
 
-fn is_small(all: &Shelf) -> bool {
+fn is_small(all: &Snapshot) -> bool {
     all.bytes_to_code() <= SMALL_BYTES
 }
 

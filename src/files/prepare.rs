@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use super::{
     ClientFiles, FilesProblem, FilesSettings, cache,
     making::{Effort, Making},
-    shelf::Stock,
+    snapshot::Stock,
 };
 
 /// What there is when all is made.
@@ -29,12 +29,12 @@ impl ClientFiles {
         }
         let folder = settings.cache.clone().ok_or(FilesProblem::NoCache)?;
         let files = Self::load(settings)?;
-        let shelf = files.shelf.load();
-        let making = Making::start(&shelf, cache(&files.settings), Effort::Full, None);
+        let snapshot = files.snapshot.load();
+        let making = Making::start(&snapshot, cache(&files.settings), Effort::Full, None);
         while !making.wait(PATIENCE) {}
         if making.cache_failed() {
             return Err(FilesProblem::CacheFailed(folder));
         }
-        Ok(Prepared(shelf.stock()))
+        Ok(Prepared(snapshot.stock()))
     }
 }

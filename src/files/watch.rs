@@ -20,7 +20,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::{ClientFiles, FilesProblem, cache, making::Making, release::Known, shelf::Shelf, source};
+use super::{ClientFiles, FilesProblem, cache, making::Making, release::Known, snapshot::Snapshot, source};
 use crate::drain::Drain;
 
 /// How long the old release stays for the sake of the new one's compressed forms. One core needs some 40 s for all of them.
@@ -28,7 +28,7 @@ const FORMS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A release that is read and is not served yet.
 struct Coming {
-    shelf: Arc<Shelf>,
+    snapshot: Arc<Snapshot>,
     making: Making,
     at_the_latest: Pin<Box<Sleep>>,
 }
@@ -38,7 +38,7 @@ enum Found {
     /// What is served, or what is coming already.
     Nothing,
     /// A new release.
-    New(Arc<Shelf>),
+    New(Arc<Snapshot>),
     /// What is served, while something else was coming.
     Withdrawn,
 }
@@ -82,7 +82,7 @@ impl ClientFiles {
                 () = self.asked.notified() => true,
             };
             let files = Arc::clone(&self);
-            let known_coming = coming.as_ref().map(|coming| Arc::clone(&coming.shelf));
+            let known_coming = coming.as_ref().map(|coming| Arc::clone(&coming.snapshot));
             let look = spawn_blocking(move || files.look(seen, is_asked, known_coming.as_deref())).await;
             match look {
                 Ok((now, found)) => {
@@ -102,7 +102,7 @@ impl ClientFiles {
     }
 
     /// Reads what is there, if it is new and has rested. Says what was seen. Blocks.
-    fn look(&self, seen: u64, is_asked: bool, coming: Option<&Shelf>) -> (u64, Found) {
+    fn look(&self, seen: u64, is_asked: bool, coming: Option<&Snapshot>) -> (u64, Found) {
         let now = source::fingerprint(&self.settings);
         let is_new = now != self.read_at.load(Ordering::Relaxed);
         if !(is_asked || is_new && now == seen) {
@@ -129,11 +129,11 @@ impl ClientFiles {
     }
 
     /// Reads the newest build whole; on an error nothing changes.
-    fn read_again(&self, now: u64, coming: Option<&Shelf>) -> Result<Found, FilesProblem> {
-        let before = self.shelf.load();
+    fn read_again(&self, now: u64, coming: Option<&Snapshot>) -> Result<Found, FilesProblem> {
+        let before = self.snapshot.load();
         let mut contents = before.contents();
-        contents.extend(coming.map(Shelf::contents).unwrap_or_default());
-        let new = Shelf::read(
+        contents.extend(coming.map(Snapshot::contents).unwrap_or_default());
+        let new = Snapshot::read(
             &self.settings,
             &Known::new(contents, cache(&self.settings)),
             Some(&before),
@@ -150,19 +150,19 @@ impl ClientFiles {
     }
 
     /// Begins with the forms of a new release; those of the old one are no longer worth the work.
-    fn prepare_for(&self, release: Arc<Shelf>) -> Coming {
+    fn prepare_for(&self, release: Arc<Snapshot>) -> Coming {
         info!("Found a new client; it is served when it is compressed");
         self.stop_making();
         Coming {
             making: self.start_making(&release),
-            shelf: release,
+            snapshot: release,
             at_the_latest: Box::pin(sleep(FORMS_PATIENCE)),
         }
     }
 
-    fn serve(&self, Coming { shelf, making, .. }: Coming) {
-        info!("Took up a new client: {}", shelf.stock());
-        self.shelf.store(shelf);
+    fn serve(&self, Coming { snapshot, making, .. }: Coming) {
+        info!("Took up a new client: {}", snapshot.stock());
+        self.snapshot.store(snapshot);
         *self.making.lock().unwrap_or_else(PoisonError::into_inner) = Some(making);
     }
 }
@@ -217,10 +217,10 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let files = files(&folder);
         let began = tokio::time::Instant::now();
-        let (making, _worker) = Making::endless(&files.shelf.load());
+        let (making, _worker) = Making::endless(&files.snapshot.load());
         let mut coming = Some(Coming {
             making,
-            shelf: Arc::clone(&files.shelf.load()),
+            snapshot: Arc::clone(&files.snapshot.load()),
             at_the_latest: Box::pin(sleep(FORMS_PATIENCE)),
         });
         ready(&mut coming).await;

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// A page and its files; never changed, but for codings that are learned.
-pub(super) struct Shelf {
+pub(super) struct Snapshot {
     pub pages: Option<Pages>,
     assets: Served,
     /// The names of files that the page asks for at once.
@@ -31,7 +31,7 @@ pub(super) struct Shelf {
     generations: Vec<Arc<Served>>,
 }
 
-/// What there is on a shelf, in numbers.
+/// What there is in a snapshot, in numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stock {
     files: usize,
@@ -40,7 +40,7 @@ pub(super) struct Stock {
     coded_bytes: usize,
 }
 
-impl Shelf {
+impl Snapshot {
     /// Reads what `client.path` leads to. Builds that are broken are told and passed over, as long as there is another.
     pub fn read(
         settings: &FilesSettings,
@@ -125,7 +125,12 @@ impl Shelf {
 
     /// Would nobody see a difference?
     pub fn is_as(&self, other: &Self) -> bool {
-        let pages = |shelf: &Self| shelf.pages().map(|page| page.content().hash).collect::<Vec<_>>();
+        let pages = |snapshot: &Self| {
+            snapshot
+                .pages()
+                .map(|page| page.content().hash)
+                .collect::<Vec<_>>()
+        };
         pages(self) == pages(other) && is_same(&self.assets, &other.assets)
     }
 
@@ -153,7 +158,7 @@ impl Shelf {
         contents.iter().map(|content| content.plain().bytes.len()).sum()
     }
 
-    /// All contents, for a later shelf that has some of them too.
+    /// All contents, for a later snapshot that has some of them too.
     pub fn contents(&self) -> HashMap<Hash, Arc<Content>> {
         let files = self.assets.values().map(|file| &**file);
         files

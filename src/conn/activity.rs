@@ -21,7 +21,7 @@ const HEAD_COMES: Duration = Duration::from_secs(1);
 
 /// Shared by the two ends of a connection: the wire, which sees bytes, and the service, which sees requests.
 #[derive(Clone)]
-pub(super) struct Pulse(Arc<State>);
+pub(super) struct Activity(Arc<State>);
 
 struct State {
     started: Instant,
@@ -64,11 +64,11 @@ pub(super) enum ReadDeadline {
 }
 
 /// A request being answered; ends when dropped.
-pub(super) struct Active(Pulse);
+pub(super) struct Active(Activity);
 
-impl Pulse {
+impl Activity {
     pub(super) fn begin(header: Duration, idle: Duration, place: &Place) -> Self {
-        let pulse = Self(Arc::new(State {
+        let activity = Self(Arc::new(State {
             started: Instant::now(),
             header,
             idle,
@@ -86,9 +86,9 @@ impl Pulse {
             ending: AtomicBool::new(false),
             _place: place.clone(),
         }));
-        let state = Arc::downgrade(&pulse.0);
+        let state = Arc::downgrade(&activity.0);
         place.watch(move || state.upgrade().and_then(|state| Self(state).idle_since()));
-        pulse
+        activity
     }
 
     /// Since when nothing is under way; none while something is. A head that still comes after `HEAD_COMES` is nothing: who
@@ -223,12 +223,12 @@ impl Pulse {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        let pulse = &self.0;
-        pulse.0.idle_since.store(pulse.millis(), Ordering::Relaxed);
-        pulse.0.active.fetch_sub(1, Ordering::Relaxed);
-        pulse.0.answered.fetch_add(1, Ordering::Relaxed);
-        if pulse.0.is_waiting.load(Ordering::Relaxed)
-            && let Some(waker) = pulse
+        let activity = &self.0;
+        activity.0.idle_since.store(activity.millis(), Ordering::Relaxed);
+        activity.0.active.fetch_sub(1, Ordering::Relaxed);
+        activity.0.answered.fetch_add(1, Ordering::Relaxed);
+        if activity.0.is_waiting.load(Ordering::Relaxed)
+            && let Some(waker) = activity
                 .0
                 .waiting
                 .lock()
