@@ -13,6 +13,9 @@ mod token {
 mod reply {
     pub use plugnmeet_gateway::reply::*;
 }
+mod urls {
+    pub use plugnmeet_gateway::urls::BbbCall;
+}
 
 #[allow(dead_code, reason = "the answers to refusals are not asked for here")]
 #[path = "../../src/issue/bbb.rs"]
@@ -30,7 +33,7 @@ static KEYS: LazyLock<TokenKeys> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &[u8]| {
-    let path = bbb::BbbPath::of("/plugnmeet/bigbluebutton/api/join").expect("a call of the API");
+    let path = bbb::BbbPath::of("/plugnmeet/bigbluebutton/api/join", urls::BbbCall::Join);
     for (query, form) in [(data, None), (&b""[..], Some(data)), (data, Some(data))] {
         assert!(
             bbb::signed_parameters(path, query, form, &KEYS).is_err(),

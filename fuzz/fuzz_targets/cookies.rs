@@ -9,6 +9,11 @@ use hyper::{
 use libfuzzer_sys::fuzz_target;
 use plugnmeet_gateway::handoff::HandoffError;
 
+/// What the reader names of the library.
+mod http {
+    pub use plugnmeet_gateway::http::{ACCESS_COOKIE, without_brackets};
+}
+
 #[allow(dead_code, reason = "cookies are read here, and not written")]
 #[path = "../../src/handoff/cookie.rs"]
 mod cookie;
