@@ -82,9 +82,16 @@ impl Gateway {
         .map(|(key, value)| (format!("PNM_GATEWAY__{key}"), value.to_owned()));
         let config =
             Config::parse(toml, "test.toml", &variables).unwrap_or_else(|problems| panic!("{problems}"));
-        let listeners = Listeners::open(&config)
-            .await
-            .unwrap_or_else(|problems| panic!("{problems:?}"));
+        // The port of a gateway that is started again may be in use for a moment: by a connection of another test.
+        let mut tries = 0;
+        let listeners = loop {
+            match Listeners::open(&config).await {
+                Ok(listeners) => break listeners,
+                Err(_) if tries < 300 => tries += 1,
+                Err(problems) => panic!("{problems:?}"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        };
         let plan = Plan::of(&config, listeners.https_port(), clock)
             .unwrap_or_else(|refused| panic!("{:?}", refused.problems));
         let running = Box::pin(gateway::start(plan, listeners, clock, Records::default()))
