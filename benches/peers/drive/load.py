@@ -8,6 +8,7 @@ import json
 import re
 import resource
 import subprocess
+import threading
 import time
 
 from stage import CLIENTS, Failed
@@ -44,7 +45,8 @@ def wrk(endpoint, path, seconds, connections=32, headers=None, body=None, folder
     for name, value in (headers or {}).items():
         command += ["--header", f"{name}: {value}"]
     if body:
-        script = folder / "post.lua"
+        # Several may run at once.
+        script = folder / f"{threading.get_ident()}.lua"
         script.write_text(f'wrk.method = "POST"\nwrk.body = {lua(body)}\n')
         command += ["--script", str(script)]
     text, used = _ran(command + [f"http{'s' * secure}://{authority}{path}"], seconds)
@@ -73,7 +75,7 @@ def h2load(endpoint, path, seconds, connections=8, streams=16, headers=None, bod
     for name, value in (headers or {}).items():
         command += ["--header", f"{name}: {value}"]
     if body:
-        file = folder / "request"
+        file = folder / f"{threading.get_ident()}.body"
         file.write_bytes(body)
         command += ["--data", str(file)]
     text, used = _ran(command + [f"http{'s' * secure}://{authority}{path}"], seconds)
