@@ -43,10 +43,11 @@ use self::{
 use crate::{
     addr::{Ends, Networks},
     client_body::{ClientBody, Rest},
+    context::Peer,
     drain::Drain,
     places::Place,
     reply::{BoxError, Failure},
-    route::{Asker, Recorded, Router},
+    route::{Recorded, Router},
 };
 
 /// What a connection may do and for how long.
@@ -362,12 +363,12 @@ impl Handler for Router {
     type Body = Recorded;
 
     async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Recorded> {
-        let asker = Asker {
+        let peer = Peer {
             client: caller.client,
             local: caller.local,
             via_proxy: caller.via_proxy,
         };
-        Router::handle(self, request, asker).await
+        Router::handle(self, request, peer).await
     }
 
     fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Recorded> {

@@ -38,6 +38,7 @@ pub use self::{
     source::{BadSource, CspSource},
     target::{BadTarget, CanonicalTarget, Hosts},
 };
+pub use crate::urls::{Table, Whole};
 use crate::{
     addr::{ClientAddr, Networks},
     client_body::ClientBody,
@@ -52,10 +53,6 @@ use crate::{
     request_id::RequestIds,
     token::TokenKeys,
     urls::{Action, Found, Guard, Leads, Step, To},
-};
-pub use crate::{
-    context::Peer as Asker,
-    urls::{Table, Whole},
 };
 
 /// The upstreams that are configured; the paths of the others lead nowhere.
