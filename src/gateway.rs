@@ -19,12 +19,12 @@ use crate::{
     issue::Issue,
     limits::Limits,
     listen::{self, Admin, Https, Plain, Redirect},
+    memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
     proxy::{Target, Total, Upstream, UpstreamKind},
     request_id::RequestIds,
     route::{Finish, Framing, Router, Upstreams},
-    sessions::Sessions,
     tls::{Tls, TlsProblem},
     workers::Workers,
 };
@@ -216,14 +216,14 @@ async fn router(
     files.compress();
     Arc::clone(&files).watch(drain);
     let limits = Arc::new(Limits::start(&plan.limits, &plan.rates, metrics, clock).await);
-    let sessions = Arc::new(Sessions::among(plan.issue.callers.len()));
+    let memory = Arc::new(Memory::among(plan.issue.callers.len()));
     let upstreams = upstreams(plan.upstreams, metrics, drain);
     let issue = Arc::new(Issue::new(
         plan.issue,
         Arc::clone(&keys),
         upstreams.server.clone(),
         Arc::clone(&limits),
-        Arc::clone(&sessions),
+        Arc::clone(&memory),
         access.audit(),
         clock.clone(),
     ));
@@ -237,7 +237,7 @@ async fn router(
             plan.design,
             Arc::clone(&issue),
             Arc::clone(&files),
-            sessions,
+            memory,
             Arc::clone(metrics),
             clock.clone(),
         ),

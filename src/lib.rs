@@ -39,7 +39,7 @@
 //! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
 //! | 12 | [`places`] | places of client connections, and who makes room when they run short |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
-//! | 12 | [`sessions`] | what is remembered of sessions between requests |
+//! | 12 | [`memory`] | what is remembered of sessions between requests |
 //! | 13 | [`context`] | who sent a request, and by which name of ours |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 13 | [`observe`] | the log, access records, audit lines, metrics |
@@ -68,6 +68,7 @@ pub mod interim;
 pub mod issue;
 pub mod limits;
 pub mod listen;
+pub mod memory;
 pub mod observe;
 pub mod places;
 pub mod proxy;
@@ -76,7 +77,6 @@ pub mod reply;
 pub mod request_id;
 pub mod route;
 pub mod secret;
-pub mod sessions;
 pub mod tls;
 pub mod token;
 pub mod upgrade;

@@ -32,7 +32,7 @@ const LAYERS: [&[&str]; 15] = [
     &["issue"],
     &["proxy"],
     &["upgrade", "files"],
-    &["token", "design", "limits", "places", "blocks", "sessions"],
+    &["token", "design", "limits", "places", "blocks", "memory"],
     &["context", "reply", "observe"],
     &[
         "addr",

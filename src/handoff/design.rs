@@ -133,7 +133,7 @@ impl Handoff {
             fields.push(format!("and {more} more"));
         }
         TakenOut {
-            caller: self.sessions.caller_of(&self.tag_of(claims)).as_deref(),
+            caller: self.memory.caller_of(&self.tag_of(claims)).as_deref(),
             room: &claims.room_id,
             user: &claims.user_id,
             client,

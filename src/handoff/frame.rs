@@ -41,7 +41,7 @@ impl Handoff {
             return self.shown(visit, session);
         }
         let patience = u32::from(self.settings.login_url.is_some());
-        if self.sessions.unanswered(tag, now) > patience {
+        if self.memory.unanswered(tag, now) > patience {
             return Err(HandoffError::CookiesBlocked.into());
         }
         Ok(self.without_session(Vec::new())?)

@@ -54,7 +54,7 @@ impl Handoff {
             if !answered && Destination::of(visit.headers) != Destination::Document {
                 return self.ask_before_leaving(visit, &running.tag);
             }
-            self.sessions.left(&running.tag, self.clock.unix());
+            self.memory.left(&running.tag, self.clock.unix());
         }
         let ended = self.ended(visit.tag)?;
         match &self.settings.login_url {

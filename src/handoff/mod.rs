@@ -61,11 +61,11 @@ use crate::{
     files::ClientFiles,
     http::no_store,
     issue::{Issue, Meeting},
+    memory::{HandedOff, Memory},
     observe::Metrics,
     query::Query,
     reply::{Body, Failure, names_pages, redirect},
     secret::Secret,
-    sessions::{HandedOff, Sessions},
     token::{BadToken, Claims, TokenKeys, Unverified, Verified},
     urls::Step,
 };
@@ -109,7 +109,7 @@ pub struct Handoff {
     design: DesignRules,
     issue: Arc<Issue>,
     files: Arc<ClientFiles>,
-    sessions: Arc<Sessions>,
+    memory: Arc<Memory>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -173,7 +173,7 @@ impl Handoff {
         design: DesignRules,
         issue: Arc<Issue>,
         files: Arc<ClientFiles>,
-        sessions: Arc<Sessions>,
+        memory: Arc<Memory>,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
@@ -183,7 +183,7 @@ impl Handoff {
             design,
             issue,
             files,
-            sessions,
+            memory,
             metrics,
             clock,
         }
@@ -290,7 +290,7 @@ impl Handoff {
         }
         let cookie = self.token_cookie(&tag, token, claims.exp, cross_site)?;
         response.headers_mut().append(header::SET_COOKIE, cookie);
-        let caller = self.sessions.handed_off(
+        let caller = self.memory.handed_off(
             &tag,
             &HandedOff {
                 framed: cross_site,

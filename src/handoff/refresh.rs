@@ -66,7 +66,7 @@ impl Handoff {
         if !response.status().is_success() {
             return;
         }
-        let Some(framed) = self.sessions.is_newest(&carried.tag, carried.exp) else {
+        let Some(framed) = self.memory.is_newest(&carried.tag, carried.exp) else {
             return;
         };
         let cookie = self.token_cookie(&carried.tag, carried.token.expose(), carried.exp, framed);

@@ -50,8 +50,8 @@ impl Handoff {
             return Err(HandoffError::Prefetch);
         }
         // A removal ends what was issued before it; a link that was issued since is welcome.
-        if self.sessions.left_after(&companion.tag, companion.entered)
-            || self.sessions.removed_after(&companion.tag, companion.begun)
+        if self.memory.left_after(&companion.tag, companion.entered)
+            || self.memory.removed_after(&companion.tag, companion.begun)
         {
             return Err(HandoffError::Left);
         }

@@ -92,7 +92,7 @@ impl Handoff {
         running: Running<'_>,
         design: Option<&Design>,
     ) -> Result<Response<Body>, Failure> {
-        self.sessions.answered(&running.tag);
+        self.memory.answered(&running.tag);
         let mut cookies = Vec::new();
         if running.strays {
             cookies = self.cleared(visit, running.framed);

@@ -57,6 +57,6 @@ impl Handoff {
         let ticket: Ticket = serde_json::from_slice(&ticket).ok()?;
         let is_good = ticket.tag == tag && self.clock.unix() <= ticket.until;
         let nonce = sealed.get(..NONCE_CHARS)?;
-        (is_good && self.sessions.first_use(nonce)).then(|| Secret::new(ticket.token))
+        (is_good && self.memory.first_use(nonce)).then(|| Secret::new(ticket.token))
     }
 }

@@ -15,10 +15,10 @@ use super::{IssueError, answer::Whole, coalesce::Ended};
 use crate::{
     context::RequestContext,
     limits::Limits,
+    memory::Memory,
     observe::{AuditLog, Decision, Outcome},
     proxy::Upstream,
     reply::Failure,
-    sessions::Sessions,
     token::{Participant, TokenKeys},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Call {
     pub(super) server: Arc<Upstream>,
     pub(super) limits: Arc<Limits>,
     pub(super) keys: Arc<TokenKeys>,
-    pub(super) sessions: Arc<Sessions>,
+    pub(super) memory: Arc<Memory>,
     pub(super) audit: Arc<AuditLog>,
     pub(super) decision: Arc<Decision>,
     /// The room that was sent.
@@ -73,7 +73,7 @@ impl Call {
                 shareable: false,
             };
         };
-        self.sessions
+        self.memory
             .issued(&self.keys.tag(&named.room_id, &named.user_id), caller);
         let is_the_sent_one = named.user_id == self.user_id;
         if !is_the_sent_one {

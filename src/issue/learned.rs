@@ -88,12 +88,12 @@ impl Issue {
         // No integrator with a key of its own is behind this token, but whoever is behind the one in the main room.
         let caller = match asked {
             Some(Person::Participant { room_id, user_id }) if door == Door::Breakout => {
-                self.sessions.caller_of(&self.keys.tag(room_id, user_id))
+                self.memory.caller_of(&self.keys.tag(room_id, user_id))
             }
             _ => Some(SERVER.into()),
         };
         if let Some(caller) = caller {
-            self.sessions.issued(&self.keys.tag(room_id, user_id), &caller);
+            self.memory.issued(&self.keys.tag(room_id, user_id), &caller);
         }
     }
 }

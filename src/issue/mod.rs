@@ -65,10 +65,10 @@ use crate::{
     clock::Clock,
     context::RequestContext,
     limits::{Limits, OverLimit},
+    memory::Memory,
     observe::{AuditLog, Decision, Outcome},
     proxy::Upstream,
     reply::{Body, Failure},
-    sessions::Sessions,
     token::TokenKeys,
     urls::Issues,
 };
@@ -105,7 +105,7 @@ pub struct Issue {
     callers: Callers,
     server: Option<Arc<Upstream>>,
     limits: Arc<Limits>,
-    sessions: Arc<Sessions>,
+    memory: Arc<Memory>,
     blocks: Blocks,
     meetings: Meetings,
     calls: Coalesce<Result<Whole, Failure>>,
@@ -121,7 +121,7 @@ impl Issue {
         keys: Arc<TokenKeys>,
         server: Option<Arc<Upstream>>,
         limits: Arc<Limits>,
-        sessions: Arc<Sessions>,
+        memory: Arc<Memory>,
         audit: AuditLog,
         clock: Clock,
     ) -> Self {
@@ -139,7 +139,7 @@ impl Issue {
             callers,
             server,
             limits,
-            sessions,
+            memory,
             blocks: Blocks::default(),
             meetings: Meetings::default(),
             calls,
@@ -203,7 +203,7 @@ impl Issue {
             .await?;
         let tag = self.keys.tag(&wanted.room_id, &wanted.user_id);
         let answer = embedded.issue(wanted)?;
-        self.sessions.issued(&tag, caller.name());
+        self.memory.issued(&tag, caller.name());
         Ok(answer)
     }
 
@@ -239,7 +239,7 @@ impl Issue {
             server,
             limits: Arc::clone(&self.limits),
             keys: Arc::clone(&self.keys),
-            sessions: Arc::clone(&self.sessions),
+            memory: Arc::clone(&self.memory),
             audit: Arc::clone(&self.audit),
             decision: Arc::clone(&decision),
             room_id: wanted.room_id,

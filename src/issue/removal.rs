@@ -91,7 +91,7 @@ impl Issue {
 
     async fn removed(&self, removal: &Removal, context: &RequestContext) {
         let tag = self.keys.tag(&removal.room_id, &removal.user_id);
-        self.sessions.removed(&tag, self.clock.unix());
+        self.memory.removed(&tag, self.clock.unix());
         if removal.block {
             let sid = match self.meeting(&removal.room_id, context).await {
                 Meeting::Running { sid, .. } => Some(sid),

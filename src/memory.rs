@@ -23,7 +23,7 @@ const TICKETS: usize = 20_000;
 const RECENT_SECS: i64 = 60;
 
 /// What is remembered of sessions, shared out by caller.
-pub struct Sessions {
+pub struct Memory {
     known: Mutex<ByCaller>,
     tickets: Mutex<Generations<()>>,
 }
@@ -98,7 +98,7 @@ impl ByCaller {
     }
 }
 
-impl Sessions {
+impl Memory {
     /// Shared out among the server's own key, so many callers with keys of theirs, and nobody.
     pub fn among(callers: usize) -> Self {
         Self {
@@ -269,69 +269,69 @@ mod tests {
 
     #[test]
     fn a_ticket_is_used_once() {
-        let sessions = Sessions::among(0);
-        assert!(sessions.first_use("a") && sessions.first_use("b"));
-        assert!(!sessions.first_use("a"));
+        let memory = Memory::among(0);
+        assert!(memory.first_use("a") && memory.first_use("b"));
+        assert!(!memory.first_use("a"));
         for at in 0..3 * TICKETS {
-            sessions.first_use(&at.to_string());
+            memory.first_use(&at.to_string());
         }
-        let tickets = sessions.tickets.lock().unwrap();
+        let tickets = memory.tickets.lock().unwrap();
         assert!(tickets.young.len() + tickets.old.len() <= 2 * TICKETS);
     }
 
     #[test]
     fn handoffs_without_a_cookie_are_counted_while_they_are_recent() {
-        let sessions = Sessions::among(0);
-        assert_eq!(sessions.unanswered("tag", NOW), 0);
-        sessions.handed_off("tag", &handed(false));
-        sessions.handed_off("tag", &handed(false));
-        assert_eq!(sessions.unanswered("tag", NOW + 60), 2);
-        assert_eq!(sessions.unanswered("tag", NOW + 61), 0);
-        sessions.answered("tag");
-        assert_eq!(sessions.unanswered("tag", NOW), 0);
+        let memory = Memory::among(0);
+        assert_eq!(memory.unanswered("tag", NOW), 0);
+        memory.handed_off("tag", &handed(false));
+        memory.handed_off("tag", &handed(false));
+        assert_eq!(memory.unanswered("tag", NOW + 60), 2);
+        assert_eq!(memory.unanswered("tag", NOW + 61), 0);
+        memory.answered("tag");
+        assert_eq!(memory.unanswered("tag", NOW), 0);
     }
 
     #[test]
     fn only_a_later_token_is_newer_and_none_is_after_leaving() {
-        let sessions = Sessions::among(0);
-        sessions.handed_off("tag", &handed(true));
-        assert_eq!(sessions.is_newest("tag", NOW + 600), None);
-        assert_eq!(sessions.is_newest("tag", NOW + 601), Some(true));
-        assert_eq!(sessions.is_newest("tag", NOW + 601), None);
-        sessions.left("tag", NOW);
-        assert!(sessions.left_after("tag", NOW) && !sessions.left_after("tag", NOW + 1));
-        assert_eq!(sessions.is_newest("tag", NOW + 700), None);
+        let memory = Memory::among(0);
+        memory.handed_off("tag", &handed(true));
+        assert_eq!(memory.is_newest("tag", NOW + 600), None);
+        assert_eq!(memory.is_newest("tag", NOW + 601), Some(true));
+        assert_eq!(memory.is_newest("tag", NOW + 601), None);
+        memory.left("tag", NOW);
+        assert!(memory.left_after("tag", NOW) && !memory.left_after("tag", NOW + 1));
+        assert_eq!(memory.is_newest("tag", NOW + 700), None);
         let later = HandedOff {
             now: NOW + 5,
             ..handed(false)
         };
-        sessions.handed_off("tag", &later);
-        assert_eq!(sessions.is_newest("tag", NOW + 700), Some(false));
+        memory.handed_off("tag", &later);
+        assert_eq!(memory.is_newest("tag", NOW + 700), Some(false));
     }
 
     #[test]
     fn who_asked_for_the_token_is_told_at_the_handoff() {
-        let sessions = Sessions::among(0);
-        assert_eq!(sessions.handed_off("tag", &handed(false)), None);
-        sessions.issued("tag", "moodle");
-        let caller = sessions.handed_off("tag", &handed(false));
+        let memory = Memory::among(0);
+        assert_eq!(memory.handed_off("tag", &handed(false)), None);
+        memory.issued("tag", "moodle");
+        let caller = memory.handed_off("tag", &handed(false));
         assert_eq!(caller.as_deref(), Some("moodle"));
     }
 
     #[test]
     fn who_came_first_keeps_a_session_and_a_flood_pushes_out_its_own_alone() {
-        let sessions = Sessions::among(1);
-        sessions.issued("ann", "moodle");
-        sessions.issued("ann", "other");
-        assert_eq!(sessions.caller_of("ann").as_deref(), Some("moodle"));
-        sessions.left("ann", NOW);
-        sessions.left("bob", NOW);
+        let memory = Memory::among(1);
+        memory.issued("ann", "moodle");
+        memory.issued("ann", "other");
+        assert_eq!(memory.caller_of("ann").as_deref(), Some("moodle"));
+        memory.left("ann", NOW);
+        memory.left("bob", NOW);
         for at in 0..3 * SESSIONS {
-            sessions.issued(&at.to_string(), "other");
+            memory.issued(&at.to_string(), "other");
         }
-        assert!(sessions.left_after("ann", NOW - 1) && sessions.left_after("bob", NOW - 1));
-        assert_eq!(sessions.caller_of("0"), None);
-        let known = sessions.known.lock().unwrap();
+        assert!(memory.left_after("ann", NOW - 1) && memory.left_after("bob", NOW - 1));
+        assert_eq!(memory.caller_of("0"), None);
+        let known = memory.known.lock().unwrap();
         let total: usize = known
             .callers
             .values()
@@ -342,11 +342,11 @@ mod tests {
 
     #[test]
     fn a_session_that_was_nobodys_is_whose_token_was_issued() {
-        let sessions = Sessions::among(1);
-        sessions.left("ann", NOW);
-        sessions.issued("ann", "moodle");
-        assert!(sessions.left_after("ann", NOW - 1));
-        assert_eq!(sessions.caller_of("ann").as_deref(), Some("moodle"));
+        let memory = Memory::among(1);
+        memory.left("ann", NOW);
+        memory.issued("ann", "moodle");
+        assert!(memory.left_after("ann", NOW - 1));
+        assert_eq!(memory.caller_of("ann").as_deref(), Some("moodle"));
     }
 
     #[test]
@@ -363,10 +363,10 @@ mod tests {
 
     #[test]
     fn asking_adds_nothing() {
-        let sessions = Sessions::among(0);
-        sessions.unanswered("tag", NOW);
-        sessions.answered("tag");
-        sessions.left_after("tag", NOW);
-        assert!(sessions.known.lock().unwrap().callers.is_empty());
+        let memory = Memory::among(0);
+        memory.unanswered("tag", NOW);
+        memory.answered("tag");
+        memory.left_after("tag", NOW);
+        assert!(memory.known.lock().unwrap().callers.is_empty());
     }
 }
