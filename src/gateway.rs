@@ -15,7 +15,6 @@ use crate::{
     conn::Conn,
     drain::Drain,
     files::ClientFiles,
-    handoff::{DesignCheck, Handoff},
     issue::Issue,
     limits::Limits,
     listen::{self, Admin, Https, Plain, Redirect},
@@ -25,6 +24,7 @@ use crate::{
     proxy::{Target, Total, Upstream, UpstreamKind},
     request_id::RequestIds,
     route::{Finish, Framing, Router, Upstreams},
+    session::{DesignCheck, Sessions},
     tls::{Tls, TlsProblem},
     workers::Workers,
 };
@@ -231,8 +231,8 @@ async fn router(
         hosts: plan.hosts,
         table: plan.table,
         design_check: DesignCheck::new(plan.design.clone(), limits, plan.design_deadline),
-        handoff: Handoff::new(
-            plan.handoff,
+        sessions: Sessions::new(
+            plan.session,
             Arc::clone(&keys),
             plan.design,
             Arc::clone(&issue),

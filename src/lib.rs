@@ -9,7 +9,7 @@
 //!
 //! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused;
 //! 2. [`urls`]: what is at this path? A row says what is done, who may come, and in which form an error is told;
-//! 3. `route::Router::act`: the room whose path it is answers. [`handoff`] takes a token out of a link and puts it into
+//! 3. `route::Router::act`: the room whose path it is answers. [`session`] takes a token out of a link and puts it into
 //!    a cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`files`] has the client's
 //!    files, [`proxy`] asks an upstream, and a WebSocket goes on as a tunnel ([`upgrade`]);
 //! 4. `route::finish`: headers that all answers have, and the access record.
@@ -29,7 +29,7 @@
 //! | 5 | [`tls`] | handshakes and certificates |
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
 //! | 7 | [`route`] | the request path |
-//! | 8 | [`handoff`] | from the token in a link to the cookie of a session |
+//! | 8 | [`session`] | from the token in a link to the cookie of a session |
 //! | 9 | [`issue`] | tokens: `getJoinToken`, and the doors of BBB, LTI and breakout rooms |
 //! | 10 | [`proxy`] | one request to an upstream and its answer back |
 //! | 11 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
@@ -62,7 +62,6 @@ pub mod design;
 pub mod drain;
 pub mod files;
 pub mod gateway;
-pub mod handoff;
 pub mod http;
 pub mod interim;
 pub mod issue;
@@ -77,6 +76,7 @@ pub mod reply;
 pub mod request_id;
 pub mod route;
 pub mod secret;
+pub mod session;
 pub mod tls;
 pub mod token;
 pub mod upgrade;

@@ -6,7 +6,7 @@
 //!
 //! INVARIANT: bounded. What is longest untouched goes first, and only who holds a genuine token adds anything.
 //!
-//! Not here: the rules (`crate::handoff`, `crate::issue`).
+//! Not here: the rules (`crate::session`, `crate::issue`).
 
 use std::{
     collections::HashMap,

@@ -28,7 +28,7 @@ const LAYERS: [&[&str]; 15] = [
     &["tls"],
     &["conn"],
     &["route"],
-    &["handoff"],
+    &["session"],
     &["issue"],
     &["proxy"],
     &["upgrade", "files"],

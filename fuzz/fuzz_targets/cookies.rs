@@ -7,7 +7,7 @@ use hyper::{
     header::{COOKIE, HeaderValue},
 };
 use libfuzzer_sys::fuzz_target;
-use plugnmeet_gateway::handoff::HandoffError;
+use plugnmeet_gateway::session::SessionError;
 
 /// What the reader names of the library.
 mod http {
@@ -15,7 +15,7 @@ mod http {
 }
 
 #[allow(dead_code, reason = "cookies are read here, and not written")]
-#[path = "../../src/handoff/cookie.rs"]
+#[path = "../../src/session/cookie.rs"]
 mod cookie;
 
 use cookie::{ACCESS, Cookies, clearing};

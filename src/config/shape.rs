@@ -15,13 +15,13 @@ use super::{
 use crate::{
     addr::Networks,
     design::{self, OnInvalid},
-    handoff::Scope,
     issue::{CallerSettings, Mode},
     limits::{LimitsSettings, RateSettings},
     observe::LogSettings,
     proxy::Target,
     route::{Csp, CspSources},
     secret::Secret,
+    session::Scope,
 };
 
 /// Everything that the file and the environment say, checked.

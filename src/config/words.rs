@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use crate::{design::OnInvalid, handoff::Scope, observe::LogFormat, route::Csp};
+use crate::{design::OnInvalid, observe::LogFormat, route::Csp, session::Scope};
 
 /// A value that is written as one of a few words.
 pub(super) trait Word: Sized + Copy + 'static {

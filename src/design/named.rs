@@ -4,7 +4,7 @@
 //! operator's own word. The client knows no names: it is sent the named design as `custom_design`, and so a design that is
 //! a named one is that one, whoever sends it (`operator`).
 //!
-//! Not here: the parameter `design` (`crate::handoff`), `[designs.NAME]` in the configuration (`crate::config`).
+//! Not here: the parameter `design` (`crate::session`), `[designs.NAME]` in the configuration (`crate::config`).
 
 use super::{
     Breach, Design, DesignRules, Field, Judged, OnInvalid, Rule, Verdict, colour,

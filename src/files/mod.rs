@@ -21,7 +21,7 @@
 //! | `media` | what a name says of a file |
 //! | `path` | the path of a request -> a name |
 //!
-//! Not here: which path is a file's (`crate::route`), the session (`crate::handoff`).
+//! Not here: which path is a file's (`crate::route`), the session (`crate::session`).
 //!
 //! Sources: docs/plugnmeet.md sections 0.2, 8, 12; RFC 9110.
 

@@ -1,7 +1,7 @@
 //! May a session go on? A renewed token is a token issued: for a caller that may still ask for one, within a limit of its
 //! own, to nobody who was removed, and in the meeting for which the first one was.
 //!
-//! Not here: the token itself (`crate::handoff`, which found it in a cookie).
+//! Not here: the token itself (`crate::session`, which found it in a cookie).
 //!
 //! Sources: docs/plugnmeet.md sections 4 and 8 (`getActiveRoomInfo`).
 

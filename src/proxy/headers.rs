@@ -125,7 +125,7 @@ fn is_refused(name: &str) -> bool {
         || CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The cookies of sessions (`crate::handoff`): the token is for the client and plugnmeet-server, the others for us alone.
+/// The cookies of sessions (`crate::session`): the token is for the client and plugnmeet-server, the others for us alone.
 const SESSION_COOKIES: [&str; 3] = [ACCESS_COOKIE, "__Secure-pnm_", "__Host-pnm_"];
 
 /// Whoever else reads cookies gets all the others, in the bytes in which they came: browsers send what a page has set,

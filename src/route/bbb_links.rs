@@ -18,8 +18,8 @@ use hyper::{
 use super::Router;
 use crate::{
     addr::ClientAddr,
-    handoff::ServerLink,
     reply::{Body, Failure},
+    session::ServerLink,
 };
 
 /// As the server writes an address: right behind its element's name.
@@ -62,7 +62,7 @@ impl Router {
     fn checked(&self, link: &ServerLink<'_>, client: ClientAddr) -> Option<String> {
         let authority = link.authority?.parse::<Authority>().ok()?;
         self.hosts.known(authority.host())?;
-        Some(self.handoff.query_in_an_answer(link, client))
+        Some(self.sessions.query_in_an_answer(link, client))
     }
 }
 

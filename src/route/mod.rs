@@ -1,6 +1,6 @@
 //! The request path: target -> route -> action -> finish. Reading `Router::act` is knowing the gateway.
 //!
-//! Where things happen: a token is checked in `crate::token`, called by `crate::handoff`; a header is taken off in
+//! Where things happen: a token is checked in `crate::token`, called by `crate::session`; a header is taken off in
 //! `crate::proxy`; a new path goes into `crate::urls`.
 
 mod answer;
@@ -45,12 +45,12 @@ use crate::{
     clock::Clock,
     context::{Peer, RequestContext},
     files::ClientFiles,
-    handoff::{DesignCheck, Handoff},
     issue::Issue,
     observe::{AccessLog, AccessRecord, redacted},
     proxy::{Upstream, Watch as BodyWatch},
     reply::{self, Body, Failure},
     request_id::RequestIds,
+    session::{DesignCheck, Sessions},
     token::TokenKeys,
     urls::{Action, Found, Guard, Leads, Step, To},
 };
@@ -77,7 +77,7 @@ pub struct Router {
     /// The URL space.
     pub table: Table,
     /// Links and sessions.
-    pub handoff: Handoff,
+    pub sessions: Sessions,
     /// Designs, before they are in a link.
     pub design_check: DesignCheck,
     /// Tokens.
@@ -153,7 +153,7 @@ impl Router {
         let response = match row.action {
             Action::Leads(leads) => Box::pin(self.lead(leads, &request, &context)).await?,
             Action::Session(step) => {
-                Box::pin(self.handoff.handle(step, found.tag(), &request, &context)).await?
+                Box::pin(self.sessions.handle(step, found.tag(), &request, &context)).await?
             }
             Action::File => self
                 .files
@@ -199,9 +199,9 @@ impl Router {
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let uri = request.uri();
-        if Handoff::is_handoff(uri.query().unwrap_or_default()) {
+        if Sessions::has_token(uri.query().unwrap_or_default()) {
             self.framing.watch(request.headers());
-            return self.handoff.handle(Step::Enter, None, request, context).await;
+            return self.sessions.handle(Step::Enter, None, request, context).await;
         }
         match leads {
             Leads::ToMount => redirect(request, StatusCode::FOUND, &format!("{}/", self.table.mount)),

@@ -10,9 +10,9 @@ use super::Router;
 use crate::{
     client_body::ClientBody,
     context::RequestContext,
-    handoff::{Carried, HandoffError, ServerLink, Visit, is_prefetch},
     proxy::below_prefix,
     reply::{Body, Failure},
+    session::{Carried, ServerLink, SessionError, Visit, is_prefetch},
     urls::Watch,
 };
 
@@ -50,7 +50,7 @@ impl Router {
         request: &Request<ClientBody>,
         context: &RequestContext,
     ) -> Result<Watched, Failure> {
-        let carried = || self.handoff.carried(request.headers(), &context.authority);
+        let carried = || self.sessions.carried(request.headers(), &context.authority);
         Ok(match watch {
             Watch::Nothing => Watched::Nothing,
             Watch::Page => {
@@ -122,13 +122,13 @@ impl Router {
             tag: None,
             context: &asked.context,
         };
-        Ok(self.handoff.finish(&visit).await?)
+        Ok(self.sessions.finish(&visit).await?)
     }
 
     /// The answer to a call of the client's, which may have shown a newer token than the cookie has.
     fn refreshed(&self, carried: Option<Carried>, mut response: Response<Body>) -> Response<Body> {
         if let Some(carried) = carried {
-            self.handoff.refresh(&carried, &mut response);
+            self.sessions.refresh(&carried, &mut response);
         }
         response
     }
@@ -138,7 +138,7 @@ impl Router {
 fn asked(request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<Asked>, Failure> {
     if is_prefetch(request.headers()) {
         // Even BBB's form says so by the status: a browser would keep anything good to show it later.
-        return Err(Failure::from(HandoffError::Prefetch).of_the_message());
+        return Err(Failure::from(SessionError::Prefetch).of_the_message());
     }
     Ok(Box::new(Asked {
         method: request.method().clone(),

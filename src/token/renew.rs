@@ -4,7 +4,7 @@
 //! renewed one (`kid`, RFC 7515 section 4.1.4, which the server does not look at): who renews it again has to know
 //! better than from its `nbf` how old the session is.
 //!
-//! Not here: whether a token may be renewed (`crate::handoff`, `crate::issue`).
+//! Not here: whether a token may be renewed (`crate::session`, `crate::issue`).
 //!
 //! Source: docs/plugnmeet.md section 4.
 

@@ -26,12 +26,12 @@ use crate::{
     conn::ConnSettings,
     design::DesignRules,
     files::ClientFiles,
-    handoff::{HandoffSettings, Scope},
     issue::{IssueSettings, Mode},
     limits::{LimitsSettings, Rates},
     listen::HttpsSettings,
     places::{Budget, PlacesSettings},
     route::{Hosts, PageHeaders, Table, Whole},
+    session::{Scope, SessionSettings},
     tls::TlsSettings,
 };
 
@@ -76,7 +76,7 @@ pub struct Plan {
     /// Likewise, of callers with keys of their own, by name.
     pub rates: Vec<(String, Rates)>,
     /// How sessions are handed off.
-    pub handoff: HandoffSettings,
+    pub session: SessionSettings,
     /// How tokens are issued.
     pub issue: IssueSettings,
     /// Who is behind us.
@@ -181,7 +181,7 @@ impl Plan {
             unframed: config.session.frame_ancestors.is_empty(),
             limits: config.limits.clone(),
             rates: rates_of_callers(config),
-            handoff: handoff(config),
+            session: session(config),
             issue: issue(config),
             upstreams: upstreams::plan(config, &budget),
             table: table(config),
@@ -235,9 +235,9 @@ fn table(config: &Config) -> Table {
     }
 }
 
-fn handoff(config: &Config) -> HandoffSettings {
+fn session(config: &Config) -> SessionSettings {
     let session = &config.session;
-    HandoffSettings {
+    SessionSettings {
         mount: config.client.mount.clone(),
         scope: session.scope,
         renew_grace: session.renew_grace,

@@ -9,14 +9,14 @@
 
 use hyper::Response;
 
-use super::{Handoff, HandoffError, Session, Visit, fetch, session::shown};
+use super::{Session, SessionError, Sessions, Visit, fetch, running::shown};
 use crate::{
     design::Design,
     reply::{Body, Failure},
     token::Unverified,
 };
 
-impl Handoff {
+impl Sessions {
     pub(super) fn without_cookie(
         &self,
         visit: &Visit<'_>,
@@ -32,7 +32,7 @@ impl Handoff {
         {
             let verified = self.keys.verify(Unverified(token.expose()), now);
             let session = Session {
-                claims: verified.map_err(HandoffError::BadToken)?.claims,
+                claims: verified.map_err(SessionError::BadToken)?.claims,
                 design: shown(design),
                 cookies: Vec::new(),
                 only_now: true,
@@ -42,7 +42,7 @@ impl Handoff {
         }
         let patience = u32::from(self.settings.login_url.is_some());
         if self.memory.unanswered(tag, now) > patience {
-            return Err(HandoffError::CookiesBlocked.into());
+            return Err(SessionError::CookiesBlocked.into());
         }
         Ok(self.without_session(Vec::new())?)
     }

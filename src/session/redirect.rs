@@ -8,7 +8,7 @@
 
 use hyper::{Response, header};
 
-use super::{Handoff, HandoffError, TOKEN_PARAMETER, Visit};
+use super::{SessionError, Sessions, TOKEN_PARAMETER, Visit};
 use crate::{
     addr::ClientAddr, design::encoded_server_query, http::exactly_one, query::Query, reply::Body,
     token::Unverified,
@@ -61,12 +61,12 @@ impl<'a> ServerLink<'a> {
     }
 }
 
-impl Handoff {
+impl Sessions {
     /// The redirect to the session, in place of the one to a link with a token.
-    pub async fn finish(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
+    pub async fn finish(&self, visit: &Visit<'_>) -> Result<Response<Body>, SessionError> {
         let query = self.mended(visit.query, visit.context.client())?;
         let token = Query(&query).only(TOKEN_PARAMETER);
-        let token = token.map_err(|_| HandoffError::TwoTokens)?;
+        let token = token.map_err(|_| SessionError::TwoTokens)?;
         let mended = Visit {
             query: &query,
             ..*visit
@@ -76,8 +76,8 @@ impl Handoff {
 
     /// The query of a link that plugnmeet-server wrote, as a browser has to write it and without bad fields in its design:
     /// whatever `design.on_invalid` says, as who joins can't mend what the server was given.
-    fn mended(&self, raw: &str, client: ClientAddr) -> Result<String, HandoffError> {
-        let mended = self.design.of_server(raw).map_err(|_| HandoffError::TwoDesigns)?;
+    fn mended(&self, raw: &str, client: ClientAddr) -> Result<String, SessionError> {
+        let mended = self.design.of_server(raw).map_err(|_| SessionError::TwoDesigns)?;
         if !mended.taken.is_empty()
             && let Ok(Some(token)) = Query(&mended.query).only(TOKEN_PARAMETER)
             && let Ok(verified) = self.keys.verify(Unverified(&token), self.clock.unix())

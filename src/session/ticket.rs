@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Handoff;
+use super::Sessions;
 use crate::{query::Query, secret::Secret};
 
 /// The redirect's parameter. `crate::files` takes it out of the page's address.
@@ -31,7 +31,7 @@ struct Ticket {
     until: i64,
 }
 
-impl Handoff {
+impl Sessions {
     /// The query with a ticket at its end, in place of any that a link brought.
     pub(super) fn with_ticket(&self, query: &str, tag: &str, token: &str) -> String {
         let ticket = Ticket {

@@ -9,7 +9,7 @@ use hyper::{
 };
 
 use super::{
-    Handoff, HandoffError, Scope, Session, Visit,
+    Scope, Session, SessionError, Sessions, Visit,
     companion::Companion,
     cookie::{self, Cookies},
     fetch::Destination,
@@ -34,13 +34,13 @@ pub(super) struct Running<'a> {
     strays: bool,
 }
 
-impl Handoff {
+impl Sessions {
     /// The session of a request. None: there are cookies, and they are all of other sessions.
     pub(super) fn running<'a>(
         &self,
         visit: &Visit<'_>,
         cookies: &Cookies<'a>,
-    ) -> Result<Option<Running<'a>>, HandoffError> {
+    ) -> Result<Option<Running<'a>>, SessionError> {
         let now = self.clock.unix();
         let companion = Companion::among(cookies, self.companion_name(), &self.keys, visit.tag);
         let of_companion = companion.as_ref().map(|companion| companion.tag.as_str());
@@ -79,7 +79,7 @@ impl Handoff {
                     strays: of_others || cookies.tokens.len() > 1,
                 }))
             }
-            (_, _, Some(bad)) if !of_others => Err(HandoffError::BadToken(bad)),
+            (_, _, Some(bad)) if !of_others => Err(SessionError::BadToken(bad)),
             _ => Ok(None),
         }
     }
@@ -102,7 +102,7 @@ impl Handoff {
         let companion = running.companion.filter(|_| at_own_path);
         let mut session = match (running.standing, companion) {
             // SECURITY: a token alone can be copied by any script of the page, and would be good for ever.
-            (Standing::Expired(_), None) => return Err(HandoffError::BadToken(BadToken::Expired).into()),
+            (Standing::Expired(_), None) => return Err(SessionError::BadToken(BadToken::Expired).into()),
             (Standing::Expired(expired), Some(companion)) => {
                 self.renew(visit, &expired, companion, cookies).await?
             }

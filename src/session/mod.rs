@@ -33,7 +33,7 @@ mod page;
 mod redirect;
 mod refresh;
 mod renewal;
-mod session;
+mod running;
 mod switch;
 mod ticket;
 
@@ -47,7 +47,7 @@ use hyper::{
 use self::{companion::Companion, cookie::Cookies, fetch::Destination};
 pub use self::{
     design_check::{DesignCheck, DesignCheckError},
-    error::HandoffError,
+    error::SessionError,
     fetch::is_prefetch,
     redirect::ServerLink,
     refresh::Carried,
@@ -87,7 +87,7 @@ pub enum Scope {
 
 /// How sessions are handed off.
 #[derive(Clone, Debug)]
-pub struct HandoffSettings {
+pub struct SessionSettings {
     /// `/conference`, or nothing for the root.
     pub mount: String,
     /// Where the cookie is valid.
@@ -102,9 +102,9 @@ pub struct HandoffSettings {
     pub framed: bool,
 }
 
-/// The running handoff.
-pub struct Handoff {
-    settings: HandoffSettings,
+/// All that a session is made of, and what its steps need.
+pub struct Sessions {
+    settings: SessionSettings,
     keys: Arc<TokenKeys>,
     design: DesignRules,
     issue: Arc<Issue>,
@@ -153,22 +153,22 @@ impl Visit<'_> {
     }
 }
 
-impl fmt::Debug for Handoff {
+impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handoff")
+        f.debug_struct("Sessions")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
 
-impl Handoff {
-    /// A handoff of tokens under these keys.
+impl Sessions {
+    /// Sessions whose tokens are under these keys.
     #[expect(
         clippy::too_many_arguments,
         reason = "each is a part that a session asks, and there is one place that has them all"
     )]
     pub fn new(
-        settings: HandoffSettings,
+        settings: SessionSettings,
         keys: Arc<TokenKeys>,
         design: DesignRules,
         issue: Arc<Issue>,
@@ -190,7 +190,7 @@ impl Handoff {
     }
 
     /// Does this query hand a token over?
-    pub fn is_handoff(query: &str) -> bool {
+    pub fn has_token(query: &str) -> bool {
         Query(query).only(TOKEN_PARAMETER) != Ok(None)
     }
 
@@ -220,30 +220,30 @@ impl Handoff {
     /// The client's page, or a redirect to it.
     async fn page(&self, visit: &Visit<'_>) -> Result<Response<Body>, Failure> {
         if visit.method != Method::GET && visit.method != Method::HEAD {
-            return Err(HandoffError::Method("GET, HEAD").into());
+            return Err(SessionError::Method("GET, HEAD").into());
         }
         let token = Query(visit.query).only(TOKEN_PARAMETER);
-        match token.map_err(|_| HandoffError::TwoTokens)? {
+        match token.map_err(|_| SessionError::TwoTokens)? {
             Some(token) => Ok(self.hand_off(visit, &token).await?),
             None => self.enter(visit).await,
         }
     }
 
     /// A link with a token: into the cookie with it.
-    async fn hand_off(&self, visit: &Visit<'_>, token: &str) -> Result<Response<Body>, HandoffError> {
+    async fn hand_off(&self, visit: &Visit<'_>, token: &str) -> Result<Response<Body>, SessionError> {
         if is_prefetch(visit.headers) {
-            return Err(HandoffError::Prefetch);
+            return Err(SessionError::Prefetch);
         }
         let token = trimmed(token);
         let verified = match self.keys.verify(Unverified(token), self.clock.unix()) {
             Ok(verified) => verified,
             // Yesterday's link is no guess.
             Err(bad @ (BadToken::Expired | BadToken::NotYetValid)) => {
-                return Err(HandoffError::BadToken(bad));
+                return Err(SessionError::BadToken(bad));
             }
             Err(bad) => {
                 self.issue.bad_link(visit.context.client()).await?;
-                return Err(HandoffError::BadToken(bad));
+                return Err(SessionError::BadToken(bad));
             }
         };
         // An empty token beside nothing is none, but it has no place in the new address either.
@@ -251,7 +251,7 @@ impl Handoff {
         let rest = match self.checked_design(visit, &rest, Some(&verified.claims)) {
             Ok((cleaned, _)) => cleaned.unwrap_or(rest),
             // The page that tells of it stands at the session's path, where the token is no longer in the address.
-            Err(HandoffError::Design(_) | HandoffError::TwoDesigns)
+            Err(SessionError::Design(_) | SessionError::TwoDesigns)
                 if names_pages(visit.headers) && fetch::may_be_navigation(visit.headers) =>
             {
                 rest
@@ -259,7 +259,7 @@ impl Handoff {
             Err(error) => return Err(error),
         };
         if Destination::of(visit.headers) == Destination::Part {
-            return Err(HandoffError::NotANavigation);
+            return Err(SessionError::NotANavigation);
         }
         if self.would_replace(visit, &verified) {
             return self.ask_before_switching(visit, token, &rest);
@@ -274,7 +274,7 @@ impl Handoff {
         token: &str,
         verified: &Verified,
         rest: &str,
-    ) -> Result<Response<Body>, HandoffError> {
+    ) -> Result<Response<Body>, SessionError> {
         let now = self.clock.unix();
         let claims = &verified.claims;
         let tag = self.tag_of(claims);
@@ -366,9 +366,9 @@ impl Handoff {
     }
 
     /// Not the client: that would be megabytes of script that could only say "token missing".
-    fn without_session(&self, cookies: Vec<HeaderValue>) -> Result<Response<Body>, HandoffError> {
+    fn without_session(&self, cookies: Vec<HeaderValue>) -> Result<Response<Body>, SessionError> {
         let Some(login) = &self.settings.login_url else {
-            return Err(HandoffError::NoSession(cookies));
+            return Err(SessionError::NoSession(cookies));
         };
         Ok(setting(redirect_to(login.clone()), cookies))
     }
@@ -387,7 +387,7 @@ fn setting(mut response: Response<Body>, cookies: Vec<HeaderValue>) -> Response<
     response
 }
 
-fn see_other(path: &str, query: &str) -> Result<Response<Body>, HandoffError> {
+fn see_other(path: &str, query: &str) -> Result<Response<Body>, SessionError> {
     let location = if query.is_empty() {
         path.to_owned()
     } else {
@@ -395,7 +395,7 @@ fn see_other(path: &str, query: &str) -> Result<Response<Body>, HandoffError> {
     };
     HeaderValue::try_from(location)
         .map(redirect_to)
-        .map_err(|_| HandoffError::Location)
+        .map_err(|_| SessionError::Location)
 }
 
 fn redirect_to(location: HeaderValue) -> Response<Body> {

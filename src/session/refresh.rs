@@ -14,7 +14,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::{Handoff, Scope, companion::Companion, cookie::Cookies, fetch};
+use super::{Scope, Sessions, companion::Companion, cookie::Cookies, fetch};
 use crate::{
     http::{exactly_one, no_store},
     reply::Body,
@@ -29,7 +29,7 @@ pub struct Carried {
     exp: i64,
 }
 
-impl Handoff {
+impl Sessions {
     /// The token that a call of a page of ours carries, unless a cookie that came along is as new.
     pub fn carried(&self, headers: &HeaderMap, authority: &HeaderValue) -> Option<Carried> {
         if !fetch::is_same_origin(headers, authority.to_str().ok()?) {

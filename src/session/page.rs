@@ -5,14 +5,14 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{HeaderMap, Response, header};
 
-use super::{Handoff, Session, Visit};
+use super::{Session, Sessions, Visit};
 use crate::{
     files::Shown,
     http::no_store,
     reply::{Body, Failure, Language, page::ClientPage},
 };
 
-impl Handoff {
+impl Sessions {
     pub(super) fn shown(&self, visit: &Visit<'_>, session: Session) -> Result<Response<Body>, Failure> {
         let shown = Shown {
             claims: &session.claims,

@@ -11,7 +11,7 @@ use hyper::{
 use maud::html;
 
 use super::{
-    Handoff, HandoffError, Scope, TOKEN_PARAMETER, Visit,
+    Scope, SessionError, Sessions, TOKEN_PARAMETER, Visit,
     confirm::{CONFIRM, Question, WAITS},
     cookie::{self, Cookies, Written},
     fetch::{self, Destination},
@@ -26,7 +26,7 @@ use crate::{
 /// The cookie in which a token waits.
 const WAITING: &str = "__Secure-pnm_waiting";
 
-impl Handoff {
+impl Sessions {
     /// Would this link take the place of another session, without a page of ours that somebody goes on from?
     pub(super) fn would_replace(&self, visit: &Visit<'_>, verified: &Verified) -> bool {
         let by_our_page = Destination::of(visit.headers) == Destination::Document
@@ -47,7 +47,7 @@ impl Handoff {
         visit: &Visit<'_>,
         token: &str,
         rest: &str,
-    ) -> Result<Response<Body>, HandoffError> {
+    ) -> Result<Response<Body>, SessionError> {
         let mut response = see_other(&self.switch_path(), rest)?;
         if visit.method != Method::HEAD {
             let waiting = self.waiting(token, WAITS, self.is_framed(visit))?;
@@ -57,7 +57,7 @@ impl Handoff {
     }
 
     /// The page that asks, and its answer.
-    pub(super) async fn switch(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
+    pub(super) async fn switch(&self, visit: &Visit<'_>) -> Result<Response<Body>, SessionError> {
         let authority = &visit.context.authority;
         let cookies = Cookies::of(visit.headers);
         let now = self.clock.unix();
@@ -69,10 +69,10 @@ impl Handoff {
         };
         if visit.method == Method::POST {
             if !fetch::is_same_origin(visit.headers, authority.to_str().unwrap_or_default()) {
-                return Err(HandoffError::FromAnotherSite);
+                return Err(SessionError::FromAnotherSite);
             }
             if !fetch::may_be_navigation(visit.headers) {
-                return Err(HandoffError::NotANavigation);
+                return Err(SessionError::NotANavigation);
             }
             // A second token would be followed without a question.
             let rest = Query(visit.query).without(TOKEN_PARAMETER);
@@ -88,13 +88,13 @@ impl Handoff {
             return Ok(response);
         }
         if visit.method != Method::GET && visit.method != Method::HEAD {
-            return Err(HandoffError::Method("GET, HEAD, POST"));
+            return Err(SessionError::Method("GET, HEAD, POST"));
         }
         let language = Language::of(visit.headers);
         let mount = &self.settings.mount;
         let confirm = self
             .confirmation(Question::Switch, token)
-            .ok_or(HandoffError::NotSigned)?;
+            .ok_or(SessionError::NotSigned)?;
         let rest = Query(visit.query).without(CONFIRM);
         let separator = if rest.is_empty() { "" } else { "&" };
         let action = format!("{}?{rest}{separator}{CONFIRM}={confirm}", self.switch_path());
@@ -136,7 +136,7 @@ impl Handoff {
         }
     }
 
-    fn waiting(&self, token: &str, lives: i64, cross_site: bool) -> Result<HeaderValue, HandoffError> {
+    fn waiting(&self, token: &str, lives: i64, cross_site: bool) -> Result<HeaderValue, SessionError> {
         cookie::write(&Written {
             name: WAITING,
             value: token,

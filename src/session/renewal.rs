@@ -10,7 +10,7 @@
 
 use hyper::header::HeaderValue;
 
-use super::{Handoff, HandoffError, Session, Visit, companion::Companion, fetch};
+use super::{Session, SessionError, Sessions, Visit, companion::Companion, fetch};
 use crate::{
     issue::GoingOn,
     token::{BadToken, Claims, Genuine},
@@ -23,7 +23,7 @@ pub(super) const VALIDITY: std::ops::RangeInclusive<i64> = 60..=24 * 3600;
 /// three minutes, and not before (docs/plugnmeet.md section 6).
 const LEFT_AT_LEAST: i64 = 240;
 
-impl Handoff {
+impl Sessions {
     /// Would the client be left with an old token before it has a new one?
     pub(super) fn is_due(&self, claims: &Claims) -> bool {
         // Without any grace, token and cookie end together.
@@ -37,29 +37,29 @@ impl Handoff {
         token: &Genuine<'_>,
         mut companion: Companion,
         mut cookies: Vec<HeaderValue>,
-    ) -> Result<Session, HandoffError> {
+    ) -> Result<Session, SessionError> {
         let now = self.clock.unix();
         let claims = &token.claims;
         let kept_until = claims
             .exp
             .saturating_add_unsigned(self.settings.renew_grace.as_secs());
         if now >= kept_until || !fetch::may_be_navigation(visit.headers) {
-            return Err(HandoffError::BadToken(BadToken::Expired));
+            return Err(SessionError::BadToken(BadToken::Expired));
         }
         if fetch::is_prefetch(visit.headers) {
-            return Err(HandoffError::Prefetch);
+            return Err(SessionError::Prefetch);
         }
         // A removal ends what was issued before it; a link that was issued since is welcome.
         if self.memory.left_after(&companion.tag, companion.entered)
             || self.memory.removed_after(&companion.tag, companion.begun)
         {
-            return Err(HandoffError::Left);
+            return Err(SessionError::Left);
         }
         let ends = companion
             .begun
             .saturating_add_unsigned(self.settings.max_age.as_secs());
         if now >= ends {
-            return Err(HandoffError::SessionOver);
+            return Err(SessionError::SessionOver);
         }
         let asks = GoingOn {
             claims,
@@ -75,7 +75,7 @@ impl Handoff {
         let renewed = self
             .keys
             .renew(token, now, exp)
-            .map_err(|_| HandoffError::NotSigned)?;
+            .map_err(|_| SessionError::NotSigned)?;
         cookies.push(self.token_cookie(&companion.tag, renewed.expose(), exp, companion.framed)?);
         cookies.push(self.companion_cookie(&companion)?);
         Ok(Session {

@@ -10,7 +10,7 @@
 //!
 //! Source: docs/plugnmeet.md section 7 (where the client looks).
 
-use super::{Handoff, HandoffError, Visit, cookie::Cookies};
+use super::{SessionError, Sessions, Visit, cookie::Cookies};
 use crate::{
     addr::ClientAddr,
     design::{Breach, DESIGN_PARAMETER, Design, OnInvalid, Verdict},
@@ -38,7 +38,7 @@ struct Found {
     taken: Vec<Breach>,
 }
 
-impl Handoff {
+impl Sessions {
     /// The query to go on with, if it has to be another one, and the design that it then holds.
     ///
     /// Read as the client's `URLSearchParams` reads it: an empty parameter is none, and of two nobody could say which is
@@ -48,7 +48,7 @@ impl Handoff {
         visit: &Visit<'_>,
         query: &str,
         claims: Option<&Claims>,
-    ) -> Result<(Option<String>, Option<Design>), HandoffError> {
+    ) -> Result<(Option<String>, Option<Design>), SessionError> {
         let on_invalid = |claims: &Claims| is_bot(claims).then_some(OnInvalid::Strip);
         let mut found = self.found_design(query, claims.and_then(on_invalid));
         let running;
@@ -60,7 +60,7 @@ impl Handoff {
             running = self.claims_of_running(visit);
             running.as_ref()
         };
-        if let (Err(HandoffError::Design(_)), Some(strip)) = (&found, claims.and_then(on_invalid)) {
+        if let (Err(SessionError::Design(_)), Some(strip)) = (&found, claims.and_then(on_invalid)) {
             found = self.found_design(query, Some(strip));
         }
         let found = found?;
@@ -71,8 +71,8 @@ impl Handoff {
         Ok((found.query, found.design))
     }
 
-    fn found_design(&self, query: &str, on_invalid: Option<OnInvalid>) -> Result<Found, HandoffError> {
-        let only = |name| Query(query).only(name).map_err(|_| HandoffError::TwoDesigns);
+    fn found_design(&self, query: &str, on_invalid: Option<OnInvalid>) -> Result<Found, SessionError> {
+        let only = |name| Query(query).only(name).map_err(|_| SessionError::TwoDesigns);
         let brought = only(DESIGN_PARAMETER)?.map_or(Verdict::Absent, |decoded| match on_invalid {
             Some(on_invalid) => self.design.check_as(&decoded, on_invalid),
             None => self.design.check(&decoded),
@@ -103,7 +103,7 @@ impl Handoff {
                 in_place_of(&rest, NAME_PARAMETER, named)
             }
             Verdict::Good(_) | Verdict::Stripped { .. } | Verdict::Refused(_) => {
-                Err(HandoffError::TwoDesigns)
+                Err(SessionError::TwoDesigns)
             }
         }
     }
@@ -149,7 +149,7 @@ fn is_bot(claims: &Claims) -> bool {
 }
 
 /// What becomes of a query by this verdict on one of its parameters.
-fn in_place_of(query: &str, parameter: &str, verdict: Verdict) -> Result<Found, HandoffError> {
+fn in_place_of(query: &str, parameter: &str, verdict: Verdict) -> Result<Found, SessionError> {
     match verdict {
         Verdict::Absent => Ok(Found::default()),
         Verdict::Good(design) => Ok(Found {
@@ -164,6 +164,6 @@ fn in_place_of(query: &str, parameter: &str, verdict: Verdict) -> Result<Found, 
             design: left,
             taken,
         }),
-        Verdict::Refused(breaches) => Err(HandoffError::Design(breaches)),
+        Verdict::Refused(breaches) => Err(SessionError::Design(breaches)),
     }
 }

@@ -15,7 +15,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::HandoffError;
+use super::SessionError;
 use crate::http::without_brackets;
 
 /// The name that the client looks for.
@@ -44,7 +44,7 @@ pub(super) struct Written<'a> {
 }
 
 /// Not encoded: the client takes its token from `document.cookie`, verbatim (docs/plugnmeet.md sections 0.10 and 6).
-pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, HandoffError> {
+pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, SessionError> {
     let mut cookie = Cookie::build((written.name, written.value))
         .path(written.path)
         .max_age(Duration::seconds(written.lives.clamp(0, MAX_LIFE_SECS)))
@@ -59,9 +59,9 @@ pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, HandoffError> 
     };
     let text = cookie.build().to_string();
     if text.len() > MAX_COOKIE_BYTES {
-        return Err(HandoffError::CookieTooLarge);
+        return Err(SessionError::CookieTooLarge);
     }
-    HeaderValue::try_from(text).map_err(|_| HandoffError::Location)
+    HeaderValue::try_from(text).map_err(|_| SessionError::Location)
 }
 
 /// What a request's cookies say of sessions.
@@ -244,7 +244,7 @@ mod tests {
             cross_site: false,
             http_only: false,
         };
-        assert!(matches!(write(&cookie), Err(HandoffError::CookieTooLarge)));
+        assert!(matches!(write(&cookie), Err(SessionError::CookieTooLarge)));
     }
 
     fn headers(lines: &[&[u8]]) -> HeaderMap {

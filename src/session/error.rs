@@ -17,7 +17,7 @@ use crate::{
 
 /// Why a session is not handed off.
 #[derive(Debug)]
-pub enum HandoffError {
+pub enum SessionError {
     /// Only these methods make sense here.
     Method(&'static str),
     /// More than one `access_token`.
@@ -56,19 +56,19 @@ pub enum HandoffError {
     Location,
 }
 
-impl From<OverLimit> for HandoffError {
+impl From<OverLimit> for SessionError {
     fn from(over: OverLimit) -> Self {
         Self::OverLimit(over)
     }
 }
 
-impl From<RenewalRefused> for HandoffError {
+impl From<RenewalRefused> for SessionError {
     fn from(refused: RenewalRefused) -> Self {
         Self::Renewal(refused)
     }
 }
 
-impl fmt::Display for HandoffError {
+impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method(allowed) => write!(f, "only {allowed} are answered here"),
@@ -104,55 +104,55 @@ impl fmt::Display for HandoffError {
     }
 }
 
-impl std::error::Error for HandoffError {}
+impl std::error::Error for SessionError {}
 
-impl From<HandoffError> for Failure {
-    fn from(error: HandoffError) -> Self {
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
         let (status, code) = match &error {
-            HandoffError::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method"),
-            HandoffError::TwoTokens => (StatusCode::BAD_REQUEST, "two_tokens"),
-            HandoffError::TwoDesigns => (StatusCode::BAD_REQUEST, "two_designs"),
-            HandoffError::NotANavigation => (StatusCode::FORBIDDEN, "not_a_navigation"),
-            HandoffError::Prefetch => (StatusCode::FORBIDDEN, "prefetch"),
+            SessionError::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method"),
+            SessionError::TwoTokens => (StatusCode::BAD_REQUEST, "two_tokens"),
+            SessionError::TwoDesigns => (StatusCode::BAD_REQUEST, "two_designs"),
+            SessionError::NotANavigation => (StatusCode::FORBIDDEN, "not_a_navigation"),
+            SessionError::Prefetch => (StatusCode::FORBIDDEN, "prefetch"),
             // Nothing is wrong with whoever types the address of the site.
-            HandoffError::NoSession(_) => (StatusCode::OK, "no_session"),
-            HandoffError::LoggedOut(_) => (StatusCode::OK, "logged_out"),
-            HandoffError::CookiesBlocked => (StatusCode::OK, "cookies_blocked"),
-            HandoffError::SessionOver => (StatusCode::UNAUTHORIZED, "session_over"),
-            HandoffError::Renewal(refused) => return Self::from(*refused),
-            HandoffError::Left => (StatusCode::UNAUTHORIZED, "session_left"),
-            HandoffError::FromAnotherSite => (StatusCode::FORBIDDEN, "from_another_site"),
-            HandoffError::NotSigned => (StatusCode::INTERNAL_SERVER_ERROR, "not_signed"),
-            HandoffError::BadToken(bad) => (StatusCode::UNAUTHORIZED, bad.code()),
-            HandoffError::OverLimit(over) => return Self::from(*over),
-            HandoffError::Design(_) => (StatusCode::BAD_REQUEST, "bad_design"),
-            HandoffError::CookieTooLarge => (StatusCode::BAD_REQUEST, "cookie_too_large"),
-            HandoffError::Location => (StatusCode::BAD_REQUEST, "bad_target"),
+            SessionError::NoSession(_) => (StatusCode::OK, "no_session"),
+            SessionError::LoggedOut(_) => (StatusCode::OK, "logged_out"),
+            SessionError::CookiesBlocked => (StatusCode::OK, "cookies_blocked"),
+            SessionError::SessionOver => (StatusCode::UNAUTHORIZED, "session_over"),
+            SessionError::Renewal(refused) => return Self::from(*refused),
+            SessionError::Left => (StatusCode::UNAUTHORIZED, "session_left"),
+            SessionError::FromAnotherSite => (StatusCode::FORBIDDEN, "from_another_site"),
+            SessionError::NotSigned => (StatusCode::INTERNAL_SERVER_ERROR, "not_signed"),
+            SessionError::BadToken(bad) => (StatusCode::UNAUTHORIZED, bad.code()),
+            SessionError::OverLimit(over) => return Self::from(*over),
+            SessionError::Design(_) => (StatusCode::BAD_REQUEST, "bad_design"),
+            SessionError::CookieTooLarge => (StatusCode::BAD_REQUEST, "cookie_too_large"),
+            SessionError::Location => (StatusCode::BAD_REQUEST, "bad_target"),
         };
         let failure = Self::new(status, code, error.to_string());
         match error {
-            HandoffError::Method(allowed) => failure.header(header::ALLOW, HeaderValue::from_static(allowed)),
-            HandoffError::NoSession(cookies) => setting(failure, cookies).about(Topic::NoSession),
-            HandoffError::LoggedOut(cookies) => setting(failure, cookies).about(Topic::Left),
-            HandoffError::CookiesBlocked => failure.about(Topic::CookiesBlocked),
-            HandoffError::BadToken(bad) => challenged(failure).about(match bad {
+            SessionError::Method(allowed) => failure.header(header::ALLOW, HeaderValue::from_static(allowed)),
+            SessionError::NoSession(cookies) => setting(failure, cookies).about(Topic::NoSession),
+            SessionError::LoggedOut(cookies) => setting(failure, cookies).about(Topic::Left),
+            SessionError::CookiesBlocked => failure.about(Topic::CookiesBlocked),
+            SessionError::BadToken(bad) => challenged(failure).about(match bad {
                 BadToken::Expired => Topic::Expired,
                 BadToken::NotYetValid => Topic::NotYetValid,
                 BadToken::Malformed | BadToken::NotGenuine | BadToken::NotAJoinToken => Topic::NotGenuine,
             }),
-            HandoffError::SessionOver => challenged(failure).about(Topic::SessionOver),
-            HandoffError::Left => challenged(failure).about(Topic::Left),
-            HandoffError::Design(_) => failure.about(Topic::BadDesign),
-            HandoffError::TwoTokens
-            | HandoffError::TwoDesigns
-            | HandoffError::NotANavigation
-            | HandoffError::Prefetch
-            | HandoffError::FromAnotherSite
-            | HandoffError::NotSigned
-            | HandoffError::Renewal(_)
-            | HandoffError::OverLimit(_)
-            | HandoffError::CookieTooLarge
-            | HandoffError::Location => failure,
+            SessionError::SessionOver => challenged(failure).about(Topic::SessionOver),
+            SessionError::Left => challenged(failure).about(Topic::Left),
+            SessionError::Design(_) => failure.about(Topic::BadDesign),
+            SessionError::TwoTokens
+            | SessionError::TwoDesigns
+            | SessionError::NotANavigation
+            | SessionError::Prefetch
+            | SessionError::FromAnotherSite
+            | SessionError::NotSigned
+            | SessionError::Renewal(_)
+            | SessionError::OverLimit(_)
+            | SessionError::CookieTooLarge
+            | SessionError::Location => failure,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Handoff;
+use super::Sessions;
 
 /// The form's parameter.
 pub(super) const CONFIRM: &str = "pnm_confirm";
@@ -37,7 +37,7 @@ impl Question {
     }
 }
 
-impl Handoff {
+impl Sessions {
     /// For the form of a question about this session or token. None only if there are no random bytes.
     pub(super) fn confirmation(&self, question: Question, about: &str) -> Option<String> {
         let sealed = Sealed {

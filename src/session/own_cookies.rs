@@ -3,13 +3,13 @@
 use hyper::header::HeaderValue;
 
 use super::{
-    Handoff, HandoffError, Scope,
+    Scope, SessionError, Sessions,
     companion::{self, Companion},
     cookie, renewal,
 };
 use crate::token::LEEWAY_SECS;
 
-impl Handoff {
+impl Sessions {
     /// The cookie that the client reads.
     pub(super) fn token_cookie(
         &self,
@@ -17,7 +17,7 @@ impl Handoff {
         token: &str,
         exp: i64,
         cross_site: bool,
-    ) -> Result<HeaderValue, HandoffError> {
+    ) -> Result<HeaderValue, SessionError> {
         cookie::write(&cookie::Written {
             name: cookie::ACCESS,
             value: token,
@@ -30,7 +30,7 @@ impl Handoff {
 
     /// The one beside it, for as long as it can be of use; the end of it, if that is over. It outlives what it allows: a
     /// token that the server renewed looks like a first one, and only the companion knows better.
-    pub(super) fn companion_cookie(&self, companion: &Companion) -> Result<HeaderValue, HandoffError> {
+    pub(super) fn companion_cookie(&self, companion: &Companion) -> Result<HeaderValue, SessionError> {
         let known_until = companion
             .begun
             .saturating_add_unsigned(self.settings.max_age.as_secs())

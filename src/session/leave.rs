@@ -10,7 +10,7 @@ use hyper::{Method, Response, StatusCode, header::HeaderValue};
 use maud::html;
 
 use super::{
-    Handoff, HandoffError, Scope, Visit,
+    Scope, SessionError, Sessions, Visit,
     confirm::{CONFIRM, Question},
     cookie::{self, Cookies, Written},
     fetch::{self, Destination},
@@ -21,21 +21,21 @@ use crate::{
     reply::{Body, Label, Language, Topic, page},
 };
 
-impl Handoff {
+impl Sessions {
     /// Ends a session, and says so.
-    pub(super) fn leave(&self, visit: &Visit<'_>) -> Result<Response<Body>, HandoffError> {
+    pub(super) fn leave(&self, visit: &Visit<'_>) -> Result<Response<Body>, SessionError> {
         let authority = visit.context.authority.to_str().unwrap_or_default();
         if visit.method != Method::GET && visit.method != Method::POST {
-            return Err(HandoffError::Method("GET, POST"));
+            return Err(SessionError::Method("GET, POST"));
         }
         if Destination::of(visit.headers) == Destination::Part {
-            return Err(HandoffError::NotANavigation);
+            return Err(SessionError::NotANavigation);
         }
         if fetch::is_of_another_site(visit.headers, authority) {
-            return Err(HandoffError::FromAnotherSite);
+            return Err(SessionError::FromAnotherSite);
         }
         if fetch::is_prefetch(visit.headers) {
-            return Err(HandoffError::Prefetch);
+            return Err(SessionError::Prefetch);
         }
         if self.settings.scope == Scope::Session && visit.tag.is_none() {
             return match self.page_that_asks(visit.headers) {
@@ -59,14 +59,14 @@ impl Handoff {
         let ended = self.ended(visit.tag)?;
         match &self.settings.login_url {
             Some(login) => Ok(setting(redirect_to(login.clone()), ended)),
-            None => Err(HandoffError::LoggedOut(ended)),
+            None => Err(SessionError::LoggedOut(ended)),
         }
     }
 
-    fn ask_before_leaving(&self, visit: &Visit<'_>, tag: &str) -> Result<Response<Body>, HandoffError> {
+    fn ask_before_leaving(&self, visit: &Visit<'_>, tag: &str) -> Result<Response<Body>, SessionError> {
         let confirm = self
             .confirmation(Question::Leave, tag)
-            .ok_or(HandoffError::NotSigned)?;
+            .ok_or(SessionError::NotSigned)?;
         let language = Language::of(visit.headers);
         let action = format!("{}?{CONFIRM}={confirm}", visit.path);
         let controls = html! {
@@ -80,7 +80,7 @@ impl Handoff {
     }
 
     /// Ends both cookies, in every form in which they are set.
-    fn ended(&self, tag: Option<&str>) -> Result<Vec<HeaderValue>, HandoffError> {
+    fn ended(&self, tag: Option<&str>) -> Result<Vec<HeaderValue>, SessionError> {
         let path = self.cookie_path(tag.unwrap_or_default());
         let companion_path = match self.settings.scope {
             Scope::Session => path.as_str(),
