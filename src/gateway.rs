@@ -14,7 +14,6 @@ use crate::{
     config::{Config, NotListening, Plan, PublicOrigin, UpstreamsPlan},
     conn::Conn,
     drain::Drain,
-    files::ClientFiles,
     issue::Issue,
     limits::Limits,
     listen::{self, Admin, Https, Plain, Redirect},
@@ -26,6 +25,7 @@ use crate::{
     route::{Finish, Framing, Router, Upstreams},
     session::{DesignCheck, Sessions},
     tls::{Tls, TlsProblem},
+    webapp::WebApp,
     workers::Workers,
 };
 
@@ -51,7 +51,7 @@ pub struct Running {
     /// What is served with which certificate.
     pub certificates: Vec<String>,
     tls: Tls,
-    files: Arc<ClientFiles>,
+    webapp: Arc<WebApp>,
     drain: Drain,
     admin_drain: Drain,
     drain_deadline: Duration,
@@ -152,7 +152,7 @@ pub async fn start(
         public_origin,
         certificates,
         tls: tls.clone(),
-        files: Arc::clone(&router.files),
+        webapp: Arc::clone(&router.webapp),
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
         drain_deadline,
@@ -180,7 +180,7 @@ impl Running {
     /// Reads certificates and the client's files again, soon; those that are there stay until others are whole.
     pub fn reload(&self) {
         self.tls.ask_for_new();
-        self.files.ask_for_new();
+        self.webapp.ask_for_new();
     }
 
     /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.
@@ -212,9 +212,9 @@ async fn router(
     hsts: Option<Duration>,
 ) -> Result<Router, StartError> {
     let keys = plan.keys.open().map_err(StartError::Secret)?;
-    let files = Arc::new(plan.files);
-    files.compress();
-    Arc::clone(&files).watch(drain);
+    let webapp = Arc::new(plan.webapp);
+    webapp.compress();
+    Arc::clone(&webapp).watch(drain);
     let limits = Arc::new(Limits::start(&plan.limits, &plan.rates, metrics, clock).await);
     let memory = Arc::new(Memory::among(plan.issue.callers.len()));
     let upstreams = upstreams(plan.upstreams, metrics, drain);
@@ -236,14 +236,14 @@ async fn router(
             Arc::clone(&keys),
             plan.design,
             Arc::clone(&issue),
-            Arc::clone(&files),
+            Arc::clone(&webapp),
             memory,
             Arc::clone(metrics),
             clock.clone(),
         ),
         issue,
         keys,
-        files,
+        webapp,
         upstreams,
         internal: plan.internal,
         finish: Finish::new(plan.pages, hsts),

@@ -10,7 +10,7 @@
 //! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused;
 //! 2. [`urls`]: what is at this path? A row says what is done, who may come, and in which form an error is told;
 //! 3. `route::Router::act`: the room whose path it is answers. [`session`] takes a token out of a link and puts it into
-//!    a cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`files`] has the client's
+//!    a cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`webapp`] has the client's
 //!    files, [`proxy`] asks an upstream, and a WebSocket goes on as a tunnel ([`upgrade`]);
 //! 4. `route::finish`: headers that all answers have, and the access record.
 //!
@@ -33,7 +33,7 @@
 //! | 9 | [`issue`] | tokens: `getJoinToken`, and the doors of BBB, LTI and breakout rooms |
 //! | 10 | [`proxy`] | one request to an upstream and its answer back |
 //! | 11 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
-//! | 11 | [`files`] | the client's files and its page |
+//! | 11 | [`webapp`] | the client's files and its page |
 //! | 12 | [`token`] | tokens and signatures, checked and made; the keys |
 //! | 12 | [`design`] | `custom_design`, checked |
 //! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
@@ -60,7 +60,6 @@ pub mod conn;
 pub mod context;
 pub mod design;
 pub mod drain;
-pub mod files;
 pub mod gateway;
 pub mod http;
 pub mod interim;
@@ -81,4 +80,5 @@ pub mod tls;
 pub mod token;
 pub mod upgrade;
 pub mod urls;
+pub mod webapp;
 pub mod workers;

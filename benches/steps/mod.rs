@@ -23,7 +23,6 @@ use plugnmeet_gateway::{
     clock::Clock,
     context::{Peer, RequestContext},
     design::{DesignRules, DesignSettings, OnInvalid},
-    files::{ClientFiles, FilesSettings},
     limits::{Limits, LimitsSettings, RateSettings, Rates, StoreSettings},
     observe::{AccessLog, AccessRecord, Flusher, Records},
     proxy::to_upstream,
@@ -31,6 +30,7 @@ use plugnmeet_gateway::{
     route::{CanonicalTarget, Hosts, Table, Whole},
     secret::Secret,
     token::{Claims, RequestKey, TokenKeys, Unverified},
+    webapp::{WebApp, WebAppSettings},
 };
 use serde_json::{Map, json};
 
@@ -135,14 +135,14 @@ fn files() -> Vec<Step> {
         )
         .unwrap();
     }
-    let mut settings = FilesSettings::new(
+    let mut settings = WebAppSettings::new(
         "https://conf.example.org".into(),
         "/conference".into(),
         Map::new(),
     )
     .unwrap();
     settings.path = Some(folder.path().to_owned());
-    let files = Arc::new(ClientFiles::load(settings).unwrap());
+    let files = Arc::new(WebApp::load(settings).unwrap());
     let of = |name, path: String, fields: &[(HeaderName, String)]| {
         let (files, fields) = (Arc::clone(&files), fields_of(fields));
         step(name, move || files.asset(&path, &Method::GET, &fields).is_ok())

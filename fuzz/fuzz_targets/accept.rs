@@ -9,17 +9,17 @@ use hyper::{
 };
 use libfuzzer_sys::fuzz_target;
 use plugnmeet_gateway::{
-    files::{ClientFiles, FilesSettings},
+    webapp::{WebApp, WebAppSettings},
     reply::Language,
 };
 
-static FILES: LazyLock<ClientFiles> = LazyLock::new(|| {
-    let settings = FilesSettings::new(
+static FILES: LazyLock<WebApp> = LazyLock::new(|| {
+    let settings = WebAppSettings::new(
         "https://a.example".into(),
         "/conference".into(),
         serde_json::Map::new(),
     );
-    ClientFiles::load(settings.expect("sound settings")).expect("nothing is read")
+    WebApp::load(settings.expect("sound settings")).expect("nothing is read")
 });
 
 fuzz_target!(|value: &[u8]| {

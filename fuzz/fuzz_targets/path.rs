@@ -6,18 +6,18 @@ use std::sync::LazyLock;
 use hyper::{HeaderMap, Method};
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::percent_decode_str;
-use plugnmeet_gateway::files::{ClientFiles, FilesSettings};
+use plugnmeet_gateway::webapp::{WebApp, WebAppSettings};
 
 /// Of this client there is one file.
 const NAME: &str = "assets/config.js";
 
-static FILES: LazyLock<ClientFiles> = LazyLock::new(|| {
-    let settings = FilesSettings::new(
+static FILES: LazyLock<WebApp> = LazyLock::new(|| {
+    let settings = WebAppSettings::new(
         "https://a.example".into(),
         "/conference".into(),
         serde_json::Map::new(),
     );
-    ClientFiles::load(settings.expect("sound settings")).expect("nothing is read")
+    WebApp::load(settings.expect("sound settings")).expect("nothing is read")
 });
 
 fuzz_target!(|path: &str| {

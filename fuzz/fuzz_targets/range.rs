@@ -9,24 +9,24 @@ use hyper::{
     header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE},
 };
 use libfuzzer_sys::fuzz_target;
-use plugnmeet_gateway::files::{ClientFiles, FilesSettings};
+use plugnmeet_gateway::webapp::{WebApp, WebAppSettings};
 use tokio::runtime::{Builder, Runtime};
 
 /// No two places of it look alike.
 static CONTENT: LazyLock<String> = LazyLock::new(|| (0..600).map(|n| format!("{n:05}")).collect());
 
-static FILES: LazyLock<ClientFiles> = LazyLock::new(|| {
+static FILES: LazyLock<WebApp> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("config.js");
     std::fs::write(&file, &*CONTENT).expect("a file");
-    let settings = FilesSettings::new(
+    let settings = WebAppSettings::new(
         "https://a.example".into(),
         "/conference".into(),
         serde_json::Map::new(),
     );
     let mut settings = settings.expect("sound settings");
     settings.config_file = Some(file);
-    ClientFiles::load(settings).expect("a readable file")
+    WebApp::load(settings).expect("a readable file")
 });
 
 static RUNTIME: LazyLock<Runtime> =

@@ -1,4 +1,4 @@
-//! `compress`: the process that compresses the client's files for a running gateway (`crate::files`). It is hidden, as
+//! `compress`: the process that compresses the client's files for a running gateway (`crate::webapp`). It is hidden, as
 //! nobody else knows what to say to it.
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::files::{CompressJob, Compressor, compress_jobs};
+use crate::webapp::{CompressJob, Compressor, compress_jobs};
 
 /// Of a core, and far more than a whole release takes; the system ends what has lost its way.
 const CPU_SECONDS: u64 = 1800;

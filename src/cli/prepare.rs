@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Refused;
-use crate::{config::Problem, files::Prepared};
+use crate::{config::Problem, webapp::Prepared};
 
 pub(super) fn answer(prepared: Result<Prepared, Problem>, took: Duration) -> Result<String, Refused> {
     match prepared {

@@ -89,7 +89,7 @@ async fn start(config: &Config, records: Records) -> Option<Running> {
         info!("{note}");
     }
     if let Some(compressor) = compress::command() {
-        plan.files.compress_by(compressor);
+        plan.webapp.compress_by(compressor);
     }
     match Box::pin(gateway::start(plan, listeners, &clock, records)).await {
         Ok(running) => Some(running),

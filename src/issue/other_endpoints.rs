@@ -133,7 +133,7 @@ impl Issue {
         context: &RequestContext,
     ) -> Result<(), Stop> {
         match endpoint {
-            Endpoint::ClientFiles | Endpoint::ActiveRooms => Ok(()),
+            Endpoint::WebApp | Endpoint::ActiveRooms => Ok(()),
             Endpoint::OneRoom => {
                 let Some(OneRoom { room_id }) = read(caller, body)? else {
                     return Ok(());

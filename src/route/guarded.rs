@@ -5,7 +5,7 @@
 //! shown all the same, it is in a sandbox: a page of nobody's origin, without scripts. A PDF is shown there as ever:
 //! Chromium's viewer (156) was seen to draw the same page with a sandbox and without.
 //!
-//! Not here: what is such a path (`crate::urls`), whether the login page is among the client's files (`crate::files`).
+//! Not here: what is such a path (`crate::urls`), whether the login page is among the client's files (`crate::webapp`).
 //!
 //! Sources: CSP level 3 section 6.4.3 (`sandbox`), Fetch standard "X-Content-Type-Options", docs/plugnmeet.md
 //! section 12 (the login page).

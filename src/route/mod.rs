@@ -44,7 +44,6 @@ use crate::{
     client_body::ClientBody,
     clock::Clock,
     context::{Peer, RequestContext},
-    files::ClientFiles,
     issue::Issue,
     observe::{AccessLog, AccessRecord, redacted},
     proxy::{Upstream, Watch as BodyWatch},
@@ -53,6 +52,7 @@ use crate::{
     session::{DesignCheck, Sessions},
     token::TokenKeys,
     urls::{Action, Found, Guard, Leads, Step, To},
+    webapp::WebApp,
 };
 
 /// The upstreams that are configured; the paths of the others lead nowhere.
@@ -85,7 +85,7 @@ pub struct Router {
     /// What tells the kinds of tokens apart.
     pub keys: Arc<TokenKeys>,
     /// The client's files.
-    pub files: Arc<ClientFiles>,
+    pub webapp: Arc<WebApp>,
     /// Who is behind us.
     pub upstreams: Upstreams,
     /// Who may reach what only plugNmeet's own parts call; open to all if empty.
@@ -156,9 +156,9 @@ impl Router {
                 Box::pin(self.sessions.handle(step, found.tag(), &request, &context)).await?
             }
             Action::File => self
-                .files
+                .webapp
                 .asset(found.file(), request.method(), request.headers())?,
-            Action::Favicon => self.files.favicon(request.method(), request.headers())?,
+            Action::Favicon => self.webapp.favicon(request.method(), request.headers())?,
             Action::DesignCheck => Box::pin(self.design_check.handle(request, peer.client)).await?,
             Action::Issue(what) => Box::pin(self.issue.handle(what, request, &context)).await?,
             Action::Forward(to) => Box::pin(self.forward(to, request, found, body_watch, &context)).await?,

@@ -15,7 +15,7 @@
 //! | `design`, `fetch`, `error` | the design in a link; what browsers say of a request; what people see |
 //!
 //! Not here: checking a token (`crate::token`) or a design (`crate::design`), which path is a session's (`crate::urls`), what
-//! a page is made of (`crate::files`), whether a session may go on (`crate::issue`).
+//! a page is made of (`crate::webapp`), whether a session may go on (`crate::issue`).
 //!
 //! Sources: docs/plugnmeet.md sections 0.10 to 0.13, 6 and 7, RFC 9110 section 15.4.4 (303).
 
@@ -58,7 +58,6 @@ use crate::{
     clock::Clock,
     context::RequestContext,
     design::DesignRules,
-    files::ClientFiles,
     http::no_store,
     issue::{Issue, Meeting},
     memory::{HandedOff, Memory},
@@ -68,6 +67,7 @@ use crate::{
     secret::Secret,
     token::{BadToken, Claims, TokenKeys, Unverified, Verified},
     urls::Step,
+    webapp::WebApp,
 };
 
 /// The parameter that carries the token (docs/plugnmeet.md section 6).
@@ -108,7 +108,7 @@ pub struct Sessions {
     keys: Arc<TokenKeys>,
     design: DesignRules,
     issue: Arc<Issue>,
-    files: Arc<ClientFiles>,
+    webapp: Arc<WebApp>,
     memory: Arc<Memory>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -172,7 +172,7 @@ impl Sessions {
         keys: Arc<TokenKeys>,
         design: DesignRules,
         issue: Arc<Issue>,
-        files: Arc<ClientFiles>,
+        webapp: Arc<WebApp>,
         memory: Arc<Memory>,
         metrics: Arc<Metrics>,
         clock: Clock,
@@ -182,7 +182,7 @@ impl Sessions {
             keys,
             design,
             issue,
-            files,
+            webapp,
             memory,
             metrics,
             clock,

@@ -1,15 +1,15 @@
 //! The client's page, for a session that a browser is in.
 //!
-//! Not here: what it is made of (`crate::files`), and its policy (`crate::route`).
+//! Not here: what it is made of (`crate::webapp`), and its policy (`crate::route`).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{HeaderMap, Response, header};
 
 use super::{Session, Sessions, Visit};
 use crate::{
-    files::Shown,
     http::no_store,
     reply::{Body, Failure, Language, page::ClientPage},
+    webapp::Shown,
 };
 
 impl Sessions {
@@ -22,12 +22,12 @@ impl Sessions {
         };
         let nonce = session.token.is_some().then(nonce);
         let mut response = if let (Some(token), Some(nonce)) = (&session.token, &nonce) {
-            self.files
+            self.webapp
                 .page_with_token(shown, visit.method, token.expose(), nonce)?
         } else if session.only_now {
-            self.files.page(shown, visit.method, &HeaderMap::new())?
+            self.webapp.page(shown, visit.method, &HeaderMap::new())?
         } else {
-            self.files.page(shown, visit.method, visit.headers)?
+            self.webapp.page(shown, visit.method, visit.headers)?
         };
         // What sets a cookie or holds a token is for this one answer, and is no part of what a cache has.
         if session.token.is_some() || session.only_now {

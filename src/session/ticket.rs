@@ -2,7 +2,7 @@
 //! replica can read it, whatever address the browser has by then.
 //!
 //! It is good for a minute, for one session's path, and once, as far as one process can know. The page takes it out of its
-//! own address before anything else runs (`crate::files`), and where a cookie came back it is good for nothing.
+//! own address before anything else runs (`crate::webapp`), and where a cookie came back it is good for nothing.
 //!
 //! SECURITY: who has it can enter the session once, within a minute. It is in no log, as no query is, and in no `Referer`, as
 //! pages of ours send none.
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Sessions;
 use crate::{query::Query, secret::Secret};
 
-/// The redirect's parameter. `crate::files` takes it out of the page's address.
+/// The redirect's parameter. `crate::webapp` takes it out of the page's address.
 pub const TICKET: &str = "pnm_ticket";
 
 /// What it is sealed for.

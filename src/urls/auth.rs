@@ -91,7 +91,7 @@ pub(super) const AUTH: Branch = Branch::api(
             &[Word("artifact"), Word("getDownloadToken")],
             Endpoint::Thing(Thing::Artifact),
         ),
-        auth(&[Word("getClientFiles")], Endpoint::ClientFiles),
+        auth(&[Word("getClientFiles")], Endpoint::WebApp),
         auth(&[Word("recorder"), Word("notify")], Endpoint::RecorderNotify).internal(),
         auth(&[Rest], Endpoint::Other),
     ],

@@ -21,7 +21,7 @@ pub enum Endpoint {
     /// `getActiveRoomsInfo`: its answer names the rooms.
     ActiveRooms,
     /// Names no room and shows nothing of any.
-    ClientFiles,
+    WebApp,
     /// Recorders report here, and nobody else.
     RecorderNotify,
     /// Any other: it may reach every room there is.

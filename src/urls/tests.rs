@@ -163,7 +163,7 @@ fn whatever_the_server_takes_for_an_endpoint_is_that_endpoint() {
             ("/auth/room", "auth", auth(Endpoint::Other), ""),
             ("/auth/room/getClientFiles", "auth", auth(Endpoint::Other), ""),
             ("/auth/recording/fetch2", "auth", auth(Endpoint::Other), ""),
-            ("/auth/getclientfiles", "auth", auth(Endpoint::ClientFiles), ""),
+            ("/auth/getclientfiles", "auth", auth(Endpoint::WebApp), ""),
             ("/auth/Room/FETCHpastrooms", "auth", auth(past_rooms), ""),
             (
                 "/Auth/room/UploadWhiteboardFile",

@@ -9,8 +9,8 @@ use super::{
     Found,
 };
 use crate::{
-    files::{ClientFiles, FilesProblem, FilesSettings, Prepared},
     secret,
+    webapp::{Prepared, WebApp, WebAppProblem, WebAppSettings},
 };
 
 const CACHE: &str = "client.cache";
@@ -18,7 +18,7 @@ const CACHE: &str = "client.cache";
 /// Group and others.
 const MAY_WRITE: u32 = 0o022;
 
-pub(super) fn plan(found: &mut Found<'_>) -> Option<ClientFiles> {
+pub(super) fn plan(found: &mut Found<'_>) -> Option<WebApp> {
     if found.config.is_refused(&[
         "public_origin",
         "client.path",
@@ -34,7 +34,7 @@ pub(super) fn plan(found: &mut Found<'_>) -> Option<ClientFiles> {
     {
         found.warn(CACHE, &format!("{} {what}", cache.display()));
     }
-    let files = settings(found.config, found.origin.to_string()).and_then(ClientFiles::load);
+    let files = settings(found.config, found.origin.to_string()).and_then(WebApp::load);
     let config = found.config;
     found.sound(files.map_err(|problem| told(config, &problem)))
 }
@@ -67,9 +67,9 @@ fn unwise_of_cache(cache: &Path) -> Option<String> {
     Some(format!("can't be written, {ANEW}: {error}"))
 }
 
-fn settings(config: &Config, origin: String) -> Result<FilesSettings, FilesProblem> {
+fn settings(config: &Config, origin: String) -> Result<WebAppSettings, WebAppProblem> {
     let client = &config.client;
-    let mut settings = FilesSettings::new(origin, client.mount.clone(), client.config.clone())?;
+    let mut settings = WebAppSettings::new(origin, client.mount.clone(), client.config.clone())?;
     settings.path.clone_from(&client.path);
     settings.cache.clone_from(&client.cache);
     settings.keep_releases = client.keep_releases;
@@ -79,7 +79,7 @@ fn settings(config: &Config, origin: String) -> Result<FilesSettings, FilesProbl
     Ok(settings)
 }
 
-fn told(config: &Config, problem: &FilesProblem) -> Problem {
+fn told(config: &Config, problem: &WebAppProblem) -> Problem {
     config.problem(problem.key(), problem.to_string(), problem.allowed())
 }
 
@@ -88,7 +88,7 @@ impl Config {
     pub fn prepare_client(&self) -> Result<Prepared, Problem> {
         let origin = self.public_origin_at(self.listen.https.port());
         settings(self, origin.to_string())
-            .and_then(ClientFiles::prepare)
+            .and_then(WebApp::prepare)
             .map_err(|problem| told(self, &problem))
     }
 }

@@ -25,7 +25,6 @@ use crate::{
     clock::Clock,
     conn::ConnSettings,
     design::DesignRules,
-    files::ClientFiles,
     issue::{IssueSettings, Mode},
     limits::{LimitsSettings, Rates},
     listen::HttpsSettings,
@@ -33,6 +32,7 @@ use crate::{
     route::{Hosts, PageHeaders, Table, Whole},
     session::{Scope, SessionSettings},
     tls::TlsSettings,
+    webapp::WebApp,
 };
 
 /// What the gateway is to do.
@@ -62,7 +62,7 @@ pub struct Plan {
     /// What tokens and requests are signed with.
     pub keys: Keys,
     /// The client's files, as they were read to find whether they can be served.
-    pub files: ClientFiles,
+    pub webapp: WebApp,
     /// What a design may be.
     pub design: DesignRules,
     /// For a design that is checked, from the end of the head.
@@ -143,7 +143,7 @@ impl Plan {
         listen::warn(&mut found, https_port);
         let tls = tls::plan(&mut found, clock);
         let keys = keys::plan(&mut found);
-        let files = client::plan(&mut found);
+        let webapp = client::plan(&mut found);
         let design = pages::design(config, &found.origin);
         let design = found.sound(design);
         let pages = design.as_ref().and_then(|design| pages::plan(&mut found, design));
@@ -153,8 +153,8 @@ impl Plan {
             warnings,
             ..
         } = found;
-        let (Some(keys), Some(files), Some(design), Some(pages), []) =
-            (keys, files, design, pages, problems.as_slice())
+        let (Some(keys), Some(webapp), Some(design), Some(pages), []) =
+            (keys, webapp, design, pages, problems.as_slice())
         else {
             return Err(NoPlan {
                 problems: in_order(config, problems),
@@ -174,7 +174,7 @@ impl Plan {
             tls,
             hsts: tls::hsts(config, &origin),
             keys,
-            files,
+            webapp,
             design,
             design_deadline: config.timeouts.header,
             pages,

@@ -13,7 +13,7 @@ use std::{
 
 use tracing::warn;
 
-use super::{FilesProblem, INDEX};
+use super::{INDEX, WebAppProblem};
 
 /// A file of the client with its name below the folder.
 pub(super) struct Found {
@@ -33,12 +33,12 @@ pub(super) const MAX_BYTES: u64 = 512 << 20;
 pub(super) const MAX_FILES: usize = 100_000;
 
 /// All files of the folder that may be served; there is an `index.html` among them.
-pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, FilesProblem> {
+pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, WebAppProblem> {
     let root = fs::canonicalize(path).map_err(unreadable(path))?;
     // Asked first, as a wrong folder may be a large one.
     fs::read_dir(&root).map_err(unreadable(path))?;
     if !root.join(INDEX).is_file() {
-        return Err(FilesProblem::NoIndex(path.to_owned()));
+        return Err(WebAppProblem::NoIndex(path.to_owned()));
     }
     let mut walk = Walk {
         root: &root,
@@ -50,13 +50,13 @@ pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, FilesProble
     walk.folder(&root, "")?;
     let files = walk.files;
     if !files.contains_key(INDEX) {
-        return Err(FilesProblem::NoIndex(path.to_owned()));
+        return Err(WebAppProblem::NoIndex(path.to_owned()));
     }
     Ok(files)
 }
 
-fn unreadable(path: &Path) -> impl Fn(io::Error) -> FilesProblem {
-    move |error| FilesProblem::Unreadable(path.to_owned(), error)
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> WebAppProblem {
+    move |error| WebAppProblem::Unreadable(path.to_owned(), error)
 }
 
 struct Walk<'a> {
@@ -70,7 +70,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// INVARIANT: `real` is canonical and within the root.
-    fn folder(&mut self, real: &Path, prefix: &str) -> Result<(), FilesProblem> {
+    fn folder(&mut self, real: &Path, prefix: &str) -> Result<(), WebAppProblem> {
         self.above.push(real.to_owned());
         for entry in fs::read_dir(real).map_err(unreadable(real))? {
             let entry = entry.map_err(unreadable(real))?;
@@ -96,7 +96,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn entry(&mut self, real: &Path, name: String) -> Result<(), FilesProblem> {
+    fn entry(&mut self, real: &Path, name: String) -> Result<(), WebAppProblem> {
         let about = fs::metadata(real).map_err(unreadable(real))?;
         if about.is_dir() {
             return self.folder(real, &format!("{name}/"));
@@ -108,9 +108,9 @@ impl Walk<'_> {
         self.left_bytes = self
             .left_bytes
             .checked_sub(about.len())
-            .ok_or_else(|| FilesProblem::TooLarge(self.root.to_owned()))?;
+            .ok_or_else(|| WebAppProblem::TooLarge(self.root.to_owned()))?;
         if self.files.len() == MAX_FILES {
-            return Err(FilesProblem::TooLarge(self.root.to_owned()));
+            return Err(WebAppProblem::TooLarge(self.root.to_owned()));
         }
         let found = Found {
             content: fs::read(real).map_err(unreadable(real))?,

@@ -56,7 +56,7 @@ pub(super) fn teach(name: &str, found: Vec<(Coding, Vec<u8>)>, content: &Content
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::folder::Found;
+    use crate::webapp::folder::Found;
 
     fn files(names: &[&str]) -> Files {
         let found = |name: &&str| Found {

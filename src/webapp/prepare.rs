@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    ClientFiles, FilesProblem, FilesSettings, cache,
+    WebApp, WebAppProblem, WebAppSettings, cache,
     making::{Effort, Making},
     snapshot::Stock,
 };
@@ -21,19 +21,19 @@ impl fmt::Display for Prepared {
 /// How often it is looked whether all is done; the end itself is not missed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-impl ClientFiles {
+impl WebApp {
     /// Makes what the cache lacks, on all cores.
-    pub fn prepare(settings: FilesSettings) -> Result<Prepared, FilesProblem> {
+    pub fn prepare(settings: WebAppSettings) -> Result<Prepared, WebAppProblem> {
         if settings.path.is_none() {
-            return Err(FilesProblem::NoClient);
+            return Err(WebAppProblem::NoClient);
         }
-        let folder = settings.cache.clone().ok_or(FilesProblem::NoCache)?;
+        let folder = settings.cache.clone().ok_or(WebAppProblem::NoCache)?;
         let files = Self::load(settings)?;
         let snapshot = files.snapshot.load();
         let making = Making::start(&snapshot, cache(&files.settings), Effort::Full, None);
         while !making.wait(PATIENCE) {}
         if making.cache_failed() {
-            return Err(FilesProblem::CacheFailed(folder));
+            return Err(WebAppProblem::CacheFailed(folder));
         }
         Ok(Prepared(snapshot.stock()))
     }

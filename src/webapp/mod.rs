@@ -78,8 +78,8 @@ pub use self::{
     compressor::{CompressJob, Compressor, compress_jobs},
     demo::Shown,
     prepare::Prepared,
-    problem::FilesProblem,
-    settings::FilesSettings,
+    problem::WebAppProblem,
+    settings::WebAppSettings,
 };
 use crate::reply::{Body, Failure};
 
@@ -87,8 +87,8 @@ const INDEX: &str = "index.html";
 const CONFIG_JS: &str = "assets/config.js";
 
 /// The client, ready to be served.
-pub struct ClientFiles {
-    settings: FilesSettings,
+pub struct WebApp {
+    settings: WebAppSettings,
     snapshot: ArcSwap<Snapshot>,
     /// What was on disk when the snapshot was read.
     read_at: AtomicU64,
@@ -105,9 +105,9 @@ pub struct ClientFiles {
 const SMALL_BYTES: usize = 64 << 10;
 const START_PATIENCE: Duration = Duration::from_millis(50);
 
-impl ClientFiles {
+impl WebApp {
     /// Reads everything into memory. Blocks.
-    pub fn load(settings: FilesSettings) -> Result<Self, FilesProblem> {
+    pub fn load(settings: WebAppSettings) -> Result<Self, WebAppProblem> {
         let read_at = source::fingerprint(&settings);
         let snapshot = Snapshot::read(&settings, &Known::new(HashMap::new(), cache(&settings)), None)?;
         Ok(Self {
@@ -210,7 +210,7 @@ fn is_small(all: &Snapshot) -> bool {
     all.bytes_to_code() <= SMALL_BYTES
 }
 
-fn cache(settings: &FilesSettings) -> Option<Cache> {
+fn cache(settings: &WebAppSettings) -> Option<Cache> {
     settings.cache.as_deref().map(Cache::at)
 }
 

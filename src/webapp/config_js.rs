@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use tracing::warn;
 
 use super::{
-    FilesProblem, FilesSettings,
+    WebAppProblem, WebAppSettings,
     folder::Found,
     settings::{SERVER_URL, STATIC_ASSETS_PATH},
 };
 
 /// The operator's file, or else ours.
-pub(super) fn load(settings: &FilesSettings) -> Result<Found, FilesProblem> {
+pub(super) fn load(settings: &WebAppSettings) -> Result<Found, WebAppProblem> {
     let Some(path) = &settings.config_file else {
         return Ok(Found {
             content: render(settings).into(),
@@ -26,14 +26,14 @@ pub(super) fn load(settings: &FilesSettings) -> Result<Found, FilesProblem> {
     if !settings.config().is_empty() {
         warn!("The keys of client.config are not used: client.config_file is served as it is");
     }
-    let unreadable = |error| FilesProblem::ConfigFile(path.clone(), error);
+    let unreadable = |error| WebAppProblem::ConfigFile(path.clone(), error);
     Ok(Found {
         content: fs::read(path).map_err(unreadable)?,
         modified: fs::metadata(path).and_then(|about| about.modified()).ok(),
     })
 }
 
-fn render(settings: &FilesSettings) -> String {
+fn render(settings: &WebAppSettings) -> String {
     let mut config = Map::new();
     config.insert(SERVER_URL.to_owned(), settings.public_origin().into());
     config.insert(
@@ -64,7 +64,7 @@ mod tests {
 
     fn rendered(mount: &str, config: &Value) -> String {
         let config = config.as_object().unwrap().clone();
-        render(&FilesSettings::new("https://a.example".to_owned(), mount.to_owned(), config).unwrap())
+        render(&WebAppSettings::new("https://a.example".to_owned(), mount.to_owned(), config).unwrap())
     }
 
     #[test]

@@ -48,16 +48,16 @@ fn write(folder: &Path, name: &str, content: &str) {
     file.set_modified(date + Duration::from_millis(700)).unwrap();
 }
 
-fn settings(path: Option<&Path>) -> FilesSettings {
+fn settings(path: Option<&Path>) -> WebAppSettings {
     let config = json!({ "enableSimulcast": true }).as_object().unwrap().clone();
     let mut settings =
-        FilesSettings::new("https://a.example".to_owned(), "/conference".to_owned(), config).unwrap();
+        WebAppSettings::new("https://a.example".to_owned(), "/conference".to_owned(), config).unwrap();
     settings.path = path.map(Into::into);
     settings
 }
 
-fn loaded() -> ClientFiles {
-    ClientFiles::load(settings(Some(client().path()))).unwrap()
+fn loaded() -> WebApp {
+    WebApp::load(settings(Some(client().path()))).unwrap()
 }
 
 fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -67,11 +67,11 @@ fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         .collect()
 }
 
-fn get(files: &ClientFiles, path: &str, fields: &[(&'static str, &'static str)]) -> Response<Body> {
+fn get(files: &WebApp, path: &str, fields: &[(&'static str, &'static str)]) -> Response<Body> {
     files.asset(path, &Method::GET, &headers(fields)).unwrap()
 }
 
-fn code(files: &ClientFiles, path: &str) -> &'static str {
+fn code(files: &WebApp, path: &str) -> &'static str {
     files
         .asset(path, &Method::GET, &HeaderMap::new())
         .err()
@@ -79,7 +79,7 @@ fn code(files: &ClientFiles, path: &str) -> &'static str {
         .code()
 }
 
-fn page(files: &ClientFiles, method: &Method, fields: &[(&'static str, &'static str)]) -> Response<Body> {
+fn page(files: &WebApp, method: &Method, fields: &[(&'static str, &'static str)]) -> Response<Body> {
     let claims = Claims {
         client_type: 0,
         exp: 600,
@@ -267,7 +267,7 @@ fn the_login_page_is_there_when_it_is_named() {
     let folder = client();
     let mut settings = settings(Some(folder.path()));
     settings.expose_login = true;
-    let files = ClientFiles::load(settings).unwrap();
+    let files = WebApp::load(settings).unwrap();
     assert_eq!(content(get(&files, "login.html", &[])), "secret?");
 }
 
@@ -322,7 +322,7 @@ fn a_config_file_takes_the_place_of_config_js() {
     let load = |file| {
         let mut settings = settings(None);
         settings.config_file = Some(file);
-        ClientFiles::load(settings)
+        WebApp::load(settings)
     };
     let files = load(own).unwrap();
     let response = get(&files, "assets/config.js", &[]);
@@ -367,7 +367,7 @@ fn the_page_knows_where_its_files_are_and_is_asked_about_every_time() {
 
 #[test]
 fn without_a_folder_there_is_a_page_of_ours_and_config_js() {
-    let files = ClientFiles::load(settings(None)).unwrap();
+    let files = WebApp::load(settings(None)).unwrap();
     let response = page(&files, &Method::GET, &[]);
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert!(String::from_utf8_lossy(&content(response)).contains("room01"));
@@ -380,7 +380,7 @@ fn an_index_without_a_head_is_refused() {
     let folder = client();
     for html in [&b"<html><header>"[..], b"<head>\xff"] {
         fs::write(folder.path().join("index.html"), html).unwrap();
-        let problem = ClientFiles::load(settings(Some(folder.path()))).err().unwrap();
+        let problem = WebApp::load(settings(Some(folder.path()))).err().unwrap();
         let expected = format!(
             "{}/index.html has no <head> that a browser would see",
             folder.path().display()
@@ -404,7 +404,7 @@ fn a_file_from_another_time_has_no_date() {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 33),
     ] {
         file.set_modified(odd).unwrap();
-        let files = ClientFiles::load(settings(Some(folder.path()))).unwrap();
+        let files = WebApp::load(settings(Some(folder.path()))).unwrap();
         let response = get(
             &files,
             HASHED,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    FilesProblem, FilesSettings, INDEX, archive,
+    INDEX, WebAppProblem, WebAppSettings, archive,
     folder::{self, Files},
 };
 
@@ -24,8 +24,8 @@ pub(super) struct Build {
 }
 
 /// All builds, the newest first; there is one at least, though it may be broken.
-pub(super) fn builds(path: &Path) -> Result<Vec<Build>, FilesProblem> {
-    let unreadable = |error| FilesProblem::Unreadable(path.to_owned(), error);
+pub(super) fn builds(path: &Path) -> Result<Vec<Build>, WebAppProblem> {
+    let unreadable = |error| WebAppProblem::Unreadable(path.to_owned(), error);
     let is_archive = fs::metadata(path).map_err(unreadable)?.is_file();
     if is_archive || path.join(INDEX).is_file() {
         let path = path.to_owned();
@@ -47,7 +47,7 @@ pub(super) fn builds(path: &Path) -> Result<Vec<Build>, FilesProblem> {
     named
         .sort_by(|(a, a_build), (b, b_build)| by_version(b, a).then_with(|| b_build.path.cmp(&a_build.path)));
     if named.is_empty() {
-        return Err(FilesProblem::NoIndex(path.to_owned()));
+        return Err(WebAppProblem::NoIndex(path.to_owned()));
     }
     Ok(named.into_iter().map(|(_, build)| build).collect())
 }
@@ -57,7 +57,7 @@ impl Build {
         &self.path
     }
 
-    pub fn read(&self, expose_login: bool) -> Result<Files, FilesProblem> {
+    pub fn read(&self, expose_login: bool) -> Result<Files, WebAppProblem> {
         if self.is_archive {
             archive::read(&self.path, expose_login)
         } else {
@@ -67,7 +67,7 @@ impl Build {
 }
 
 /// Tells one state of all that is read from another, without reading it: names, sizes and times.
-pub(super) fn fingerprint(settings: &FilesSettings) -> u64 {
+pub(super) fn fingerprint(settings: &WebAppSettings) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Some(file) = &settings.config_file {
         Marks::of(file, &mut hasher);
@@ -225,7 +225,7 @@ mod tests {
         let path = folder.path();
         let name = |build: &Build| build.path.strip_prefix(path).unwrap().display().to_string();
         let names = || builds(path).unwrap().iter().map(name).collect::<Vec<_>>();
-        assert!(matches!(builds(path), Err(FilesProblem::NoIndex(_))));
+        assert!(matches!(builds(path), Err(WebAppProblem::NoIndex(_))));
         for name in ["2.4.9", "2.4.10", ".2.5", "2.4.8.zip"] {
             fs::create_dir(path.join(name)).unwrap();
         }
@@ -252,7 +252,7 @@ mod tests {
     fn every_change_leaves_another_fingerprint() {
         let folder = TempDir::new().unwrap();
         let path = folder.path();
-        let mut settings = FilesSettings::new(
+        let mut settings = WebAppSettings::new(
             "https://a.example".to_owned(),
             String::new(),
             serde_json::Map::new(),
@@ -297,7 +297,7 @@ mod tests {
         fs::write(client.join("index.html"), "").unwrap();
         std::os::unix::fs::symlink(&outside, client.join("link")).unwrap();
         std::os::unix::fs::symlink("/", client.join("root")).unwrap();
-        let mut settings = FilesSettings::new(
+        let mut settings = WebAppSettings::new(
             "https://a.example".to_owned(),
             String::new(),
             serde_json::Map::new(),

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io, path::PathBuf};
 
 /// What is wrong, in words that follow the name of the key.
 #[derive(Debug)]
-pub enum FilesProblem {
+pub enum WebAppProblem {
     /// The mount stands in every address, and in the page's markup.
     Mount(String),
     /// The client glues paths to the origin.
@@ -26,7 +26,7 @@ pub enum FilesProblem {
     /// It was read while somebody wrote it.
     Changing,
     /// A folder of releases, of which even the newest can't be served, for this reason.
-    NoRelease(PathBuf, Box<FilesProblem>),
+    NoRelease(PathBuf, Box<WebAppProblem>),
     /// There is no client to prepare.
     NoClient,
     /// There is nowhere to keep what would be prepared.
@@ -37,7 +37,7 @@ pub enum FilesProblem {
     ConfigFile(PathBuf, io::Error),
 }
 
-impl FilesProblem {
+impl WebAppProblem {
     /// The key of the configuration that it is about.
     pub fn key(&self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl FilesProblem {
     }
 }
 
-impl FilesProblem {
+impl WebAppProblem {
     /// What the operator should write or do.
     pub fn allowed(&self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl FilesProblem {
     }
 }
 
-impl fmt::Display for FilesProblem {
+impl fmt::Display for WebAppProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mount(found) => write!(
@@ -121,4 +121,4 @@ impl fmt::Display for FilesProblem {
     }
 }
 
-impl Error for FilesProblem {}
+impl Error for WebAppProblem {}

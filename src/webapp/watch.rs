@@ -20,7 +20,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::{ClientFiles, FilesProblem, cache, making::Making, release::Known, snapshot::Snapshot, source};
+use super::{WebApp, WebAppProblem, cache, making::Making, release::Known, snapshot::Snapshot, source};
 use crate::drain::Drain;
 
 /// How long the old release stays for the sake of the new one's compressed forms. One core needs some 40 s for all of them.
@@ -43,7 +43,7 @@ enum Found {
     Withdrawn,
 }
 
-impl ClientFiles {
+impl WebApp {
     /// Reads again what is on disk, soon.
     pub fn ask_for_new(&self) {
         self.asked.notify_one();
@@ -114,7 +114,7 @@ impl ClientFiles {
                 Found::Nothing
             }
             Ok(found) => found,
-            Err(FilesProblem::Changing) => {
+            Err(WebAppProblem::Changing) => {
                 info!("The client is being written; it is taken up when that is over");
                 return (now, Found::Nothing);
             }
@@ -129,7 +129,7 @@ impl ClientFiles {
     }
 
     /// Reads the newest build whole; on an error nothing changes.
-    fn read_again(&self, now: u64, coming: Option<&Snapshot>) -> Result<Found, FilesProblem> {
+    fn read_again(&self, now: u64, coming: Option<&Snapshot>) -> Result<Found, WebAppProblem> {
         let before = self.snapshot.load();
         let mut contents = before.contents();
         contents.extend(coming.map(Snapshot::contents).unwrap_or_default());
@@ -139,7 +139,7 @@ impl ClientFiles {
             Some(&before),
         )?;
         if source::fingerprint(&self.settings) != now {
-            return Err(FilesProblem::Changing);
+            return Err(WebAppProblem::Changing);
         }
         Ok(match coming {
             Some(coming) if new.is_as(coming) => Found::Nothing,
@@ -198,18 +198,18 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::files::FilesSettings;
+    use crate::webapp::WebAppSettings;
 
-    fn files(folder: &TempDir) -> ClientFiles {
+    fn files(folder: &TempDir) -> WebApp {
         std::fs::write(folder.path().join("index.html"), "<head></head>").unwrap();
-        let mut settings = FilesSettings::new(
+        let mut settings = WebAppSettings::new(
             "https://a.example".to_owned(),
             String::new(),
             serde_json::Map::new(),
         )
         .unwrap();
         settings.path = Some(folder.path().to_owned());
-        ClientFiles::load(settings).unwrap()
+        WebApp::load(settings).unwrap()
     }
 
     #[tokio::test(start_paused = true)]

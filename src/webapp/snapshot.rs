@@ -12,7 +12,7 @@ use std::{
 use tracing::warn;
 
 use super::{
-    FilesProblem, FilesSettings,
+    WebAppProblem, WebAppSettings,
     content::{Content, Hash},
     media,
     pages::Pages,
@@ -43,10 +43,10 @@ pub(super) struct Stock {
 impl Snapshot {
     /// Reads what `client.path` leads to. Builds that are broken are told and passed over, as long as there is another.
     pub fn read(
-        settings: &FilesSettings,
+        settings: &WebAppSettings,
         known: &Known,
         before: Option<&Self>,
-    ) -> Result<Self, FilesProblem> {
+    ) -> Result<Self, WebAppProblem> {
         let Some(path) = &settings.path else {
             let none = Release::read(None, settings, known)?;
             return Ok(Self::new(none, iter::empty(), settings.keep_releases));
@@ -55,8 +55,8 @@ impl Snapshot {
         let mut newest_problem = None;
         let current = loop {
             let Some(build) = builds.next() else {
-                let problem = newest_problem.unwrap_or_else(|| FilesProblem::NoIndex(path.clone()));
-                return Err(FilesProblem::NoRelease(path.clone(), Box::new(problem)));
+                let problem = newest_problem.unwrap_or_else(|| WebAppProblem::NoIndex(path.clone()));
+                return Err(WebAppProblem::NoRelease(path.clone(), Box::new(problem)));
             };
             let release = Release::read(Some(&build), settings, known);
             match release
@@ -66,7 +66,7 @@ impl Snapshot {
                 // There is no other.
                 Err(problem) if build.path() == path => return Err(problem),
                 // No fault of this build's.
-                Err(problem @ FilesProblem::ConfigFile(..)) => return Err(problem),
+                Err(problem @ WebAppProblem::ConfigFile(..)) => return Err(problem),
                 Err(problem) => {
                     warn!("Refused a release of the client: {problem}");
                     newest_problem.get_or_insert(problem);

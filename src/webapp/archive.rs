@@ -16,7 +16,7 @@ use std::{
 use zip::ZipArchive;
 
 use super::{
-    FilesProblem, INDEX,
+    INDEX, WebAppProblem,
     folder::{Files, Found, LOGIN, MAX_BYTES},
 };
 
@@ -24,8 +24,8 @@ use super::{
 const MAX_ENTRIES: usize = 10_000;
 
 /// All files that may be served, by their path beside `index.html`.
-pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, FilesProblem> {
-    let unreadable = |error| FilesProblem::Unreadable(path.to_owned(), error);
+pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, WebAppProblem> {
+    let unreadable = |error| WebAppProblem::Unreadable(path.to_owned(), error);
     let file = File::open(path).map_err(unreadable)?;
     // Of the archive: the times in it are of no known zone.
     let modified = file.metadata().and_then(|about| about.modified()).ok();
@@ -36,8 +36,8 @@ pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, FilesProble
     .files(modified, expose_login)
 }
 
-fn unsound(path: &Path, reason: &dyn fmt::Display) -> FilesProblem {
-    FilesProblem::Archive(path.to_owned(), reason.to_string())
+fn unsound(path: &Path, reason: &dyn fmt::Display) -> WebAppProblem {
+    WebAppProblem::Archive(path.to_owned(), reason.to_string())
 }
 
 struct Archive<'a> {
@@ -46,11 +46,11 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
-    fn files(mut self, modified: Option<SystemTime>, expose_login: bool) -> Result<Files, FilesProblem> {
+    fn files(mut self, modified: Option<SystemTime>, expose_login: bool) -> Result<Files, WebAppProblem> {
         let entries = self.entries()?;
         let top = top(&entries)
             .map_err(|reason| unsound(self.path, &reason))?
-            .ok_or_else(|| FilesProblem::NoIndex(self.path.to_owned()))?;
+            .ok_or_else(|| WebAppProblem::NoIndex(self.path.to_owned()))?;
         let mut files = Files::new();
         let mut left_bytes = MAX_BYTES;
         for (nth, name) in &entries {
@@ -68,9 +68,9 @@ impl Archive<'_> {
     }
 
     /// The files in it, by their place; each name is one that can only mean one thing.
-    fn entries(&mut self) -> Result<Vec<(usize, String)>, FilesProblem> {
+    fn entries(&mut self) -> Result<Vec<(usize, String)>, WebAppProblem> {
         if self.zip.len() > MAX_ENTRIES {
-            return Err(FilesProblem::TooLarge(self.path.to_owned()));
+            return Err(WebAppProblem::TooLarge(self.path.to_owned()));
         }
         if self.zip.has_duplicate_names() {
             return Err(unsound(self.path, &"it has two files of one name"));
@@ -108,7 +108,7 @@ impl Archive<'_> {
         Ok(entries)
     }
 
-    fn content(&mut self, nth: usize, left_bytes: u64) -> Result<Vec<u8>, FilesProblem> {
+    fn content(&mut self, nth: usize, left_bytes: u64) -> Result<Vec<u8>, WebAppProblem> {
         let entry = self
             .zip
             .by_index(nth)
@@ -119,7 +119,7 @@ impl Archive<'_> {
             .read_to_end(&mut content)
             .map_err(|error| unsound(self.path, &error))?;
         if content.len() as u64 > left_bytes {
-            return Err(FilesProblem::TooLarge(self.path.to_owned()));
+            return Err(WebAppProblem::TooLarge(self.path.to_owned()));
         }
         Ok(content)
     }
@@ -275,7 +275,7 @@ mod tests {
         for len in [0, 10, good.len() / 2, good.len() - 1] {
             std::fs::write(&path, &good[..len]).unwrap();
             assert!(
-                matches!(read(&path, false), Err(FilesProblem::Archive(..))),
+                matches!(read(&path, false), Err(WebAppProblem::Archive(..))),
                 "{len}"
             );
         }
@@ -283,7 +283,7 @@ mod tests {
         let at = good.windows(4).position(|four| four == b"a.js").unwrap() + 8;
         bent[at] ^= 0xff;
         std::fs::write(&path, &bent).unwrap();
-        assert!(matches!(read(&path, false), Err(FilesProblem::Archive(..))));
+        assert!(matches!(read(&path, false), Err(WebAppProblem::Archive(..))));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 use tracing::warn;
 
 use super::{
-    CONFIG_JS, FilesProblem, FilesSettings, INDEX,
+    CONFIG_JS, INDEX, WebAppProblem, WebAppSettings,
     cache::Cache,
     config_js,
     content::{Content, Hash},
@@ -51,20 +51,20 @@ impl Release {
     /// Reads a build, or makes do without one.
     pub fn read(
         build: Option<&Build>,
-        settings: &FilesSettings,
+        settings: &WebAppSettings,
         known: &Known,
-    ) -> Result<Self, FilesProblem> {
+    ) -> Result<Self, WebAppProblem> {
         let mut html = None;
         let mut files = Files::new();
         if let Some(build) = build {
             files = build.read(settings.expose_login)?;
             let index = files
                 .remove(INDEX)
-                .ok_or_else(|| FilesProblem::NoIndex(build.path().to_owned()))?;
+                .ok_or_else(|| WebAppProblem::NoIndex(build.path().to_owned()))?;
             let with_base = str::from_utf8(&index.content)
                 .ok()
                 .and_then(|html| index::with_base(html, settings.mount()))
-                .ok_or_else(|| FilesProblem::NoHead(build.path().join(INDEX)))?;
+                .ok_or_else(|| WebAppProblem::NoHead(build.path().join(INDEX)))?;
             html = Some(with_base);
         }
         let ready_made = ready_made::split_off(&mut files);
@@ -83,11 +83,11 @@ impl Release {
     }
 
     /// Refuses what is half copied, unless there is nothing else to serve.
-    pub fn whole_or(self, build: &Build, is_all_there_is: bool) -> Result<Self, FilesProblem> {
+    pub fn whole_or(self, build: &Build, is_all_there_is: bool) -> Result<Self, WebAppProblem> {
         let Some(name) = &self.lacks else {
             return Ok(self);
         };
-        let problem = FilesProblem::Lacks(build.path().to_owned(), name.clone());
+        let problem = WebAppProblem::Lacks(build.path().to_owned(), name.clone());
         if is_all_there_is {
             warn!("The client is not whole: {problem}");
             return Ok(self);
@@ -105,7 +105,7 @@ impl Release {
     }
 
     /// Such files of a build that is no longer the newest.
-    pub fn read_hashed(build: &Build, known: &Known) -> Result<Served, FilesProblem> {
+    pub fn read_hashed(build: &Build, known: &Known) -> Result<Served, WebAppProblem> {
         let mut files = build.read(false)?;
         let mut ready_made = ready_made::split_off(&mut files);
         files.retain(|name, _| media::has_content_hash(name));

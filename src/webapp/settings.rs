@@ -5,11 +5,11 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::FilesProblem;
+use super::WebAppProblem;
 
 /// The checked settings; what can't be wrong before the folder is read is a plain field.
 #[derive(Clone, Debug)]
-pub struct FilesSettings {
+pub struct WebAppSettings {
     /// The client's folder, its archive, or a folder of several; without one a page of our own stands in its place.
     pub path: Option<PathBuf>,
     /// The folder that keeps compressed files from one start to the next.
@@ -31,19 +31,19 @@ pub struct FilesSettings {
 pub(super) const SERVER_URL: &str = "serverUrl";
 pub(super) const STATIC_ASSETS_PATH: &str = "staticAssetsPath";
 
-impl FilesSettings {
+impl WebAppSettings {
     /// Without a folder; `mount` is `/conference` or the like, or empty for the root, and `config` holds the client's
     /// own keys for `config.js`.
     pub fn new(
         public_origin: String,
         mount: String,
         config: Map<String, Value>,
-    ) -> Result<Self, FilesProblem> {
+    ) -> Result<Self, WebAppProblem> {
         if !is_origin(&public_origin) {
-            return Err(FilesProblem::Origin(public_origin));
+            return Err(WebAppProblem::Origin(public_origin));
         }
         if !is_mount(&mount) {
-            return Err(FilesProblem::Mount(mount));
+            return Err(WebAppProblem::Mount(mount));
         }
         // The files may be another origin's, a CDN's; of ours there is one place.
         let elsewhere = |path: &Value| path.as_str().is_some_and(|path| path.starts_with("https://"));
@@ -51,7 +51,7 @@ impl FilesSettings {
             if let Some(value) = config.get(key)
                 && (key == SERVER_URL || !elsewhere(value))
             {
-                return Err(FilesProblem::OwnKey(key));
+                return Err(WebAppProblem::OwnKey(key));
             }
         }
         Ok(Self {
@@ -107,7 +107,7 @@ mod tests {
 
     fn problem(origin: &str, mount: &str, config: &Value) -> String {
         let config = config.as_object().unwrap().clone();
-        match FilesSettings::new(origin.to_owned(), mount.to_owned(), config) {
+        match WebAppSettings::new(origin.to_owned(), mount.to_owned(), config) {
             Ok(_) => String::new(),
             Err(problem) => format!("{}: {problem}", problem.key()),
         }
