@@ -47,6 +47,7 @@
 //! | 14 | [`urls`] | the URL space: every path that means something, as a row of data |
 //! | 14 | [`http`] | small facts of HTTP that several modules need |
 //! | 14 | [`query`] | query strings, as browsers read them |
+//! | 14 | [`handover`] | a running gateway hands over to a new one |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
@@ -63,6 +64,7 @@ pub mod control;
 pub mod design;
 pub mod drain;
 pub mod gateway;
+pub mod handover;
 pub mod http;
 pub mod interim;
 pub mod issue;

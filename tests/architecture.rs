@@ -40,6 +40,7 @@ const LAYERS: [&[&str]; 15] = [
         "interim",
         "clock",
         "drain",
+        "handover",
         "http",
         "query",
         "request_id",

@@ -16,6 +16,7 @@ mod pair;
 mod problem;
 mod sni;
 mod store;
+mod tickets;
 mod watch;
 
 #[cfg(test)]
@@ -39,11 +40,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{conn::Protocol, http::without_brackets};
 
-use self::folder::Fingerprint;
+use self::{folder::Fingerprint, tickets::Tickets};
 pub use problem::{Fault, TlsProblem, TlsWarning};
 pub use tokio_rustls::server::TlsStream;
 
 pub use store::{CertStore, CertificateFile, CoveredNames};
+pub use tickets::TicketKeys;
 
 const H2: &[u8] = b"h2";
 const HTTP11: &[u8] = b"http/1.1";
@@ -93,6 +95,7 @@ impl TlsSettings {
 pub struct Tls {
     acceptor: TlsAcceptor,
     shared: Arc<Shared>,
+    tickets: Arc<Tickets>,
 }
 
 /// The certificates, which change while the gateway runs.
@@ -151,12 +154,30 @@ impl Tls {
             read_at,
             asked: Notify::new(),
         });
-        let config = server_config(Arc::clone(&shared) as _)
+        let tickets = Tickets::new()
+            .map(Arc::new)
+            .ok_or(rustls::Error::FailedToGetRandomBytes);
+        let (config, tickets) = tickets
+            .and_then(|tickets| {
+                let config = server_config(Arc::clone(&shared) as _, Arc::clone(&tickets))?;
+                Ok((config, tickets))
+            })
             .map_err(|error| vec![TlsProblem::new(&settings.certs, Fault::SetUp(error))])?;
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             shared,
+            tickets,
         })
+    }
+
+    /// The keys of tickets, for a new process.
+    pub fn ticket_keys(&self) -> TicketKeys {
+        self.tickets.hand_over()
+    }
+
+    /// Opens the tickets of an old process, and seals as it did.
+    pub fn take_over_tickets(&self, keys: &TicketKeys) {
+        self.tickets.take_over(keys);
     }
 
     /// Shakes hands with a client, under the deadline.
@@ -199,7 +220,10 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn server_config(certificates: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rustls::Error> {
+fn server_config(
+    certificates: Arc<dyn ResolvesServerCert>,
+    tickets: Arc<Tickets>,
+) -> Result<ServerConfig, rustls::Error> {
     // The provider has X25519MLKEM768 first among its groups and no suite without forward secrecy.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -207,7 +231,7 @@ fn server_config(certificates: Arc<dyn ResolvesServerCert>) -> Result<ServerConf
         .with_no_client_auth()
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.ticketer = tickets;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.max_early_data_size = 0;
     Ok(config)
