@@ -36,6 +36,11 @@ impl Tunnels {
         self.silence
     }
 
+    /// How many are open.
+    pub fn count(&self) -> i64 {
+        self.open.get()
+    }
+
     pub(super) fn enter(&self) -> Open {
         self.open.inc();
         Open(self.open.clone())
