@@ -25,6 +25,7 @@ use crate::{
     route::{Finish, Framing, Router, Upstreams},
     session::{DesignCheck, Sessions},
     tls::{Tls, TlsProblem},
+    upgrade::Registry,
     webapp::WebApp,
     workers::Workers,
 };
@@ -52,6 +53,7 @@ pub struct Running {
     pub certificates: Vec<String>,
     tls: Tls,
     webapp: Arc<WebApp>,
+    tunnels: Registry,
     drain: Drain,
     admin_drain: Drain,
     drain_deadline: Duration,
@@ -144,7 +146,8 @@ pub async fn start(
         (plan.conn.clone(), plan.https.clone(), plan.admin_hosts.clone());
     // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
     let hsts = plan.hsts.filter(|_| !tls.is_self_made());
-    let router = router(plan, clock, &drain, &metrics, access, hsts).await?;
+    let tunnels = Registry::default();
+    let router = router(plan, clock, &drain, &tunnels, &metrics, access, hsts).await?;
     let running = Running {
         https: https_addr,
         http: http_addr,
@@ -153,6 +156,7 @@ pub async fn start(
         certificates,
         tls: tls.clone(),
         webapp: Arc::clone(&router.webapp),
+        tunnels,
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
         drain_deadline,
@@ -183,6 +187,11 @@ impl Running {
         self.webapp.ask_for_new();
     }
 
+    /// The open WebSockets, by upstream and by room.
+    pub fn tunnels(&self) -> &Registry {
+        &self.tunnels
+    }
+
     /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.
     pub async fn stop(self, now: impl Future<Output = ()>) {
         info!(deadline_s = self.drain_deadline.as_secs(), "Draining");
@@ -207,6 +216,7 @@ async fn router(
     plan: Plan,
     clock: &Clock,
     drain: &Drain,
+    tunnels: &Registry,
     metrics: &Arc<Metrics>,
     access: AccessLog,
     hsts: Option<Duration>,
@@ -217,7 +227,7 @@ async fn router(
     Arc::clone(&webapp).watch(drain);
     let limits = Arc::new(Limits::start(&plan.limits, &plan.rates, metrics, clock).await);
     let memory = Arc::new(Memory::among(plan.issue.callers.len()));
-    let upstreams = upstreams(plan.upstreams, metrics, drain);
+    let upstreams = upstreams(plan.upstreams, tunnels, metrics, drain);
     let issue = Arc::new(Issue::new(
         plan.issue,
         Arc::clone(&keys),
@@ -255,11 +265,19 @@ async fn router(
     })
 }
 
-fn upstreams(plan: UpstreamsPlan, metrics: &Metrics, drain: &Drain) -> Upstreams {
+fn upstreams(plan: UpstreamsPlan, tunnels: &Registry, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let total = Total::new(plan.total);
     let to = |kind, targets: Vec<Target>| {
         (!targets.is_empty()).then(|| {
-            let upstream = Upstream::new(kind, targets, plan.settings, total.clone(), metrics, drain);
+            let upstream = Upstream::new(
+                kind,
+                targets,
+                plan.settings,
+                total.clone(),
+                tunnels,
+                metrics,
+                drain,
+            );
             Arc::new(upstream)
         })
     };

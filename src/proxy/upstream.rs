@@ -31,7 +31,7 @@ use crate::{
     interim::Interim,
     observe::Metrics,
     reply::{Body, BoxError, Failure, NOT_SENT},
-    upgrade::{self, BadHandshake, Tunnels, Wanted},
+    upgrade::{self, BadHandshake, Registry, Tunnels, Wanted},
 };
 
 /// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (docs/plugnmeet.md
@@ -135,6 +135,7 @@ impl Upstream {
         targets: Vec<Target>,
         settings: ProxySettings,
         total: Total,
+        registry: &Registry,
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
@@ -147,7 +148,13 @@ impl Upstream {
             kind,
             pool: Pool::new(connect, places),
             settings,
-            tunnels: Tunnels::to(kind.name(), silence, metrics),
+            tunnels: Tunnels::to(
+                kind.name(),
+                silence,
+                kind == UpstreamKind::Nats,
+                metrics,
+                registry,
+            ),
             drain: drain.clone(),
         }
     }
@@ -184,6 +191,10 @@ impl Upstream {
             None
         };
         let client_side = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
+        let whose = match &wanted {
+            Some(_) if self.kind == UpstreamKind::Livekit => upgrade::whose_livekit(&request),
+            Some(_) | None => None,
+        };
         let (mut head, body) = request.into_parts();
         headers::to_upstream(&mut head.headers, context, self.kind.reads_cookies());
         if let Some(wanted) = &wanted {
@@ -220,7 +231,7 @@ impl Upstream {
             };
             wanted.agreed(&response).map_err(ProxyError::Handshake)?;
             let upstream_side = hyper::upgrade::on(&mut response);
-            upgrade::join(client_side, upstream_side, &self.tunnels, &self.drain);
+            upgrade::join(client_side, upstream_side, &self.tunnels, whose, &self.drain);
             answer_head::to_client(response.headers_mut(), false)?;
             wanted.ask(response.headers_mut());
             return Ok(response.map(|_| Body::Empty));

@@ -19,11 +19,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
+    ear::Ear,
     frames::{Frames, GOING_AWAY, GOING_AWAY_MASKED},
-    registry::Tunnels,
+    nats::{ConnectReader, Heard},
+    registry::{Open, Tunnels},
     silence::Silence,
 };
-use crate::drain::Drain;
+use crate::{drain::Drain, token::UnverifiedParticipant};
 
 /// The size of one read.
 const READ_BYTES: usize = 16 * 1024;
@@ -40,8 +42,14 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a frame that is under way may take to end when we have to close.
 const FRAME_END: Duration = Duration::from_secs(1);
 
-/// Joins both sides once they have switched; a drain waits for the tunnel.
-pub fn join(client: OnUpgrade, upstream: OnUpgrade, tunnels: &Tunnels, drain: &Drain) {
+/// Joins both sides once they have switched; a drain waits for the tunnel. `whose` it is may show later.
+pub fn join(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    tunnels: &Tunnels,
+    whose: Option<UnverifiedParticipant>,
+    drain: &Drain,
+) {
     let (tunnels, stop) = (tunnels.clone(), drain.clone());
     drain.spawn(async move {
         let Ok(Ok((client, upstream))) =
@@ -53,14 +61,44 @@ pub fn join(client: OnUpgrade, upstream: OnUpgrade, tunnels: &Tunnels, drain: &D
             );
             return;
         };
-        let _open = tunnels.enter();
+        let open = tunnels.enter(whose);
         let silence = tunnels.silence().map(Silence::begin);
-        run(TokioIo::new(client), TokioIo::new(upstream), silence, &stop).await;
+        let connect = Ear::new(tunnels.speaks_nats().then(ConnectReader::default));
+        run(
+            TokioIo::new(client),
+            TokioIo::new(upstream),
+            silence,
+            &open,
+            &connect,
+            &stop,
+        )
+        .await;
     });
 }
 
-async fn run<C, U>(client: C, upstream: U, silence: Option<Silence>, stop: &Drain)
-where
+/// What a client of NATS says first is looked at: whose tunnel is it?
+fn overhear(connect: &Ear<ConnectReader>, bytes: &[u8], open: &Open) {
+    let token = connect.hear(|reader| match reader.hear(bytes) {
+        Heard::NotYet => None,
+        Heard::Token(token) => Some(Some(token)),
+        Heard::Nothing => Some(None),
+    });
+    if let Some(whose) = token
+        .flatten()
+        .and_then(|token| UnverifiedParticipant::of_join(&token))
+    {
+        open.is_of(whose);
+    }
+}
+
+async fn run<C, U>(
+    client: C,
+    upstream: U,
+    silence: Option<Silence>,
+    open: &Open,
+    connect: &Ear<ConnectReader>,
+    stop: &Drain,
+) where
     C: AsyncRead + AsyncWrite,
     U: AsyncRead + AsyncWrite,
 {
@@ -78,17 +116,27 @@ where
         from: from_client,
         to: to_upstream,
         going_away: GOING_AWAY_MASKED,
-        hears: |_: &[u8]| heard.into_iter().for_each(Silence::client_said),
+        hears: |bytes: &[u8]| {
+            heard.into_iter().for_each(Silence::client_said);
+            overhear(connect, bytes, open);
+        },
     };
     let over = CancellationToken::new();
     let told_to_close = async {
         tokio::select! {
             () = stop.closing() => {}
+            () = open.closing() => {}
+        }
+    };
+    let client_told_to_close = async {
+        tokio::select! {
+            () = stop.closing() => {}
+            () = open.closing() => {}
             () = silent.cancelled() => {}
         }
     };
-    let down = down.pass(told_to_close, over.cancelled());
-    let up = up.pass(stop.closing(), over.cancelled());
+    let down = down.pass(client_told_to_close, over.cancelled());
+    let up = up.pass(told_to_close, over.cancelled());
     tokio::pin!(down, up);
     let fell = async {
         match &silence {
