@@ -15,17 +15,18 @@ use crate::{
     conn::Conn,
     drain::Drain,
     issue::Issue,
+    joining::Joining,
     limits::Limits,
     listen::{self, Admin, Https, Plain, Redirect},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
-    proxy::{Target, Total, Upstream, UpstreamKind},
+    proxy::{Target, Total, Upstream, UpstreamKind, WebSockets},
     request_id::RequestIds,
     route::{Finish, Framing, Router, Upstreams},
     session::{DesignCheck, Sessions},
     tls::{Tls, TlsProblem},
-    upgrade::Registry,
+    upgrade::{NatsClients, Registry},
     webapp::WebApp,
     workers::Workers,
 };
@@ -54,6 +55,7 @@ pub struct Running {
     tls: Tls,
     webapp: Arc<WebApp>,
     tunnels: Registry,
+    joining: Joining,
     drain: Drain,
     admin_drain: Drain,
     drain_deadline: Duration,
@@ -157,6 +159,7 @@ pub async fn start(
         tls: tls.clone(),
         webapp: Arc::clone(&router.webapp),
         tunnels,
+        joining: router.joining.clone(),
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
         drain_deadline,
@@ -190,6 +193,11 @@ impl Running {
     /// The open WebSockets, by upstream and by room.
     pub fn tunnels(&self) -> &Registry {
         &self.tunnels
+    }
+
+    /// Who is on the way in, and who waits.
+    pub fn joining(&self) -> &Joining {
+        &self.joining
     }
 
     /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.
@@ -227,7 +235,15 @@ async fn router(
     Arc::clone(&webapp).watch(drain);
     let limits = Arc::new(Limits::start(&plan.limits, &plan.rates, metrics, clock).await);
     let memory = Arc::new(Memory::among(plan.issue.callers.len()));
-    let upstreams = upstreams(plan.upstreams, tunnels, metrics, drain);
+    let websockets = WebSockets {
+        registry: tunnels.clone(),
+        joining: Joining::new(plan.upstreams.joining, metrics, drain),
+        clients: NatsClients {
+            keys: Arc::clone(&keys),
+            clock: clock.clone(),
+        },
+    };
+    let upstreams = upstreams(plan.upstreams, &websockets, metrics, drain);
     let issue = Arc::new(Issue::new(
         plan.issue,
         Arc::clone(&keys),
@@ -255,6 +271,7 @@ async fn router(
         keys,
         webapp,
         upstreams,
+        joining: websockets.joining,
         internal: plan.internal,
         finish: Finish::new(plan.pages, hsts),
         framing: Framing::new(plan.unframed, Arc::clone(metrics), clock.clone()),
@@ -265,7 +282,7 @@ async fn router(
     })
 }
 
-fn upstreams(plan: UpstreamsPlan, tunnels: &Registry, metrics: &Metrics, drain: &Drain) -> Upstreams {
+fn upstreams(plan: UpstreamsPlan, websockets: &WebSockets, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let total = Total::new(plan.total);
     let to = |kind, targets: Vec<Target>| {
         (!targets.is_empty()).then(|| {
@@ -274,7 +291,7 @@ fn upstreams(plan: UpstreamsPlan, tunnels: &Registry, metrics: &Metrics, drain: 
                 targets,
                 plan.settings,
                 total.clone(),
-                tunnels,
+                websockets,
                 metrics,
                 drain,
             );

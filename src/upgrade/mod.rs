@@ -13,6 +13,7 @@ mod frames;
 mod handshake;
 mod livekit;
 mod nats;
+mod overheard;
 mod payload;
 mod registry;
 mod silence;
@@ -20,5 +21,5 @@ mod tunnel;
 
 pub use handshake::{BadHandshake, Wanted};
 pub use livekit::whose as whose_livekit;
-pub use registry::{Registry, RoomTunnels, Tunnels};
+pub use registry::{NatsClients, Registry, RoomTunnels, Tunnels};
 pub use tunnel::join;

@@ -1,4 +1,4 @@
-//! The first words of a NATS connection, read as they pass: whose it is.
+//! The first words of a NATS connection, read as they pass: whose it is, and whether NATS lets it in.
 //!
 //! The client's CONNECT carries plugNmeet's token in `auth_token`. It comes behind the server's INFO, in any letters, in
 //! one frame or several, with PING beside it.
@@ -15,6 +15,68 @@ use super::payload::Payloads;
 
 /// A CONNECT with the largest token that a cookie can hold has half of it.
 const MAX_BYTES: usize = 8 * 1024;
+
+/// Reads what NATS says until it has let a client in, or has refused it.
+#[derive(Default)]
+pub(super) struct AnswerReader {
+    frames: Payloads,
+    /// The first letters of the current line.
+    word: [u8; 3],
+    have: usize,
+    lines: usize,
+}
+
+/// What NATS has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// INFO, as the first of all.
+    Greeting,
+    /// The first of all is something else: this is not NATS.
+    Other,
+    /// PONG or +OK.
+    LetIn,
+    /// -ERR.
+    Refused,
+}
+
+impl AnswerReader {
+    /// Reads bytes that go by, frames and all. A PING of NATS' own says nothing: it comes two seconds after the upgrade,
+    /// whoever the client is.
+    pub(super) fn hear(&mut self, bytes: &[u8], mut says: impl FnMut(Said)) {
+        let Self {
+            frames,
+            word,
+            have,
+            lines,
+        } = self;
+        let passed = frames.pass(bytes, |piece| {
+            for byte in piece {
+                if *byte == b'\n' {
+                    *have = 0;
+                    *lines += 1;
+                    continue;
+                }
+                let Some(letter) = word.get_mut(*have) else {
+                    continue;
+                };
+                *letter = byte.to_ascii_uppercase();
+                *have += 1;
+                if *have == word.len() {
+                    match (&*word, *lines) {
+                        (b"INF", 0) => says(Said::Greeting),
+                        (_, 0) => says(Said::Other),
+                        (b"PON" | b"+OK", _) => says(Said::LetIn),
+                        (b"-ER", _) => says(Said::Refused),
+                        (_, _) => {}
+                    }
+                }
+            }
+        });
+        if passed.is_err() {
+            says(Said::Other);
+        }
+    }
+}
 
 /// Reads what a client says until its CONNECT has gone by.
 #[derive(Default)]
@@ -133,6 +195,31 @@ mod tests {
             "CONNECT {\"jwt\":\"a.b.c\"}\r\n",
         ] {
             assert_eq!(read([message(text)]).as_deref(), Some("a.b.c"), "{text}");
+        }
+    }
+
+    fn answers(text: &[&str], cut: usize) -> Vec<Said> {
+        let bytes: Vec<u8> = text
+            .iter()
+            .flat_map(|text| frame(0x82, text.as_bytes(), None))
+            .collect();
+        let (mut reader, mut said) = (AnswerReader::default(), Vec::new());
+        for piece in bytes.chunks(cut) {
+            reader.hear(piece, |word| said.push(word));
+        }
+        said
+    }
+
+    #[test]
+    fn knows_an_answer_of_nats_from_its_own_ping_however_it_is_cut() {
+        for cut in 1..40 {
+            let let_in = answers(&["INFO {\"a\":\"PONG\"}\r\n", "PING\r\n", "PONG\r\n"], cut);
+            assert_eq!(let_in, [Said::Greeting, Said::LetIn], "{cut}");
+            let verbose = answers(&["info {}\r\nPING\r\n+OK\r\n"], cut);
+            assert_eq!(verbose, [Said::Greeting, Said::LetIn], "{cut}");
+            let refused = answers(&["INFO {}\r\n", "-ERR 'Authorization Violation'\r\n"], cut);
+            assert_eq!(refused, [Said::Greeting, Said::Refused], "{cut}");
+            assert_eq!(answers(&["hello\r\n"], cut), [Said::Other], "{cut}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +14,11 @@ use std::{
 use prometheus_client::metrics::gauge::Gauge;
 use tokio_util::sync::CancellationToken;
 
-use crate::{observe::Metrics, token::UnverifiedParticipant};
+use crate::{
+    clock::Clock,
+    observe::Metrics,
+    token::{TokenKeys, UnverifiedParticipant},
+};
 
 /// All open tunnels; clones are the same registry.
 #[derive(Clone, Debug, Default)]
@@ -118,10 +123,23 @@ impl Registry {
 pub struct Tunnels {
     name: &'static str,
     silence: Option<Duration>,
-    /// Does its client say in a CONNECT whose it is?
-    speaks_nats: bool,
+    /// Where its client says in a CONNECT whose it is.
+    nats: Option<NatsClients>,
     open: Gauge,
     registry: Registry,
+}
+
+/// Whose token a client of NATS may show.
+#[derive(Clone)]
+pub struct NatsClients {
+    pub keys: Arc<TokenKeys>,
+    pub clock: Clock,
+}
+
+impl fmt::Debug for NatsClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsClients").finish_non_exhaustive()
+    }
 }
 
 /// One open tunnel; gone when dropped.
@@ -138,14 +156,14 @@ impl Tunnels {
     pub fn to(
         name: &'static str,
         silence: Option<Duration>,
-        speaks_nats: bool,
+        nats: Option<NatsClients>,
         metrics: &Metrics,
         registry: &Registry,
     ) -> Self {
         Self {
             name,
             silence,
-            speaks_nats,
+            nats,
             open: metrics.tunnels(name),
             registry: registry.clone(),
         }
@@ -159,8 +177,8 @@ impl Tunnels {
         self.silence
     }
 
-    pub(super) fn speaks_nats(&self) -> bool {
-        self.speaks_nats
+    pub(super) fn nats(&self) -> Option<&NatsClients> {
+        self.nats.as_ref()
     }
 
     pub(super) fn enter(&self, whose: Option<UnverifiedParticipant>) -> Open {
@@ -210,8 +228,8 @@ mod tests {
     #[tokio::test]
     async fn a_room_is_known_by_its_tunnels_and_closed_alone() {
         let (registry, metrics) = (Registry::default(), Metrics::default());
-        let livekit = Tunnels::to("livekit", None, false, &metrics, &registry);
-        let nats = Tunnels::to("nats", None, true, &metrics, &registry);
+        let livekit = Tunnels::to("livekit", None, None, &metrics, &registry);
+        let nats = Tunnels::to("nats", None, None, &metrics, &registry);
         let media = livekit.enter(Some(participant("room01", "ann")));
         let (first, other) = (nats.enter(None), nats.enter(None));
         assert_eq!(registry.rooms().len(), 1);

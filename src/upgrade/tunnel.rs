@@ -19,13 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
-    ear::Ear,
     frames::{Frames, GOING_AWAY, GOING_AWAY_MASKED},
-    nats::{ConnectReader, Heard},
+    overheard::Overheard,
     registry::{Open, Tunnels},
     silence::Silence,
 };
-use crate::{drain::Drain, token::UnverifiedParticipant};
+use crate::{drain::Drain, joining::Arrival, token::UnverifiedParticipant};
 
 /// The size of one read.
 const READ_BYTES: usize = 16 * 1024;
@@ -42,12 +41,14 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a frame that is under way may take to end when we have to close.
 const FRAME_END: Duration = Duration::from_secs(1);
 
-/// Joins both sides once they have switched; a drain waits for the tunnel. `whose` it is may show later.
+/// Joins both sides once they have switched; a drain waits for the tunnel. `whose` it is may show later; an `arrival` is over
+/// once NATS has answered.
 pub fn join(
     client: OnUpgrade,
     upstream: OnUpgrade,
     tunnels: &Tunnels,
     whose: Option<UnverifiedParticipant>,
+    arrival: Option<Arrival>,
     drain: &Drain,
 ) {
     let (tunnels, stop) = (tunnels.clone(), drain.clone());
@@ -63,32 +64,10 @@ pub fn join(
         };
         let open = tunnels.enter(whose);
         let silence = tunnels.silence().map(Silence::begin);
-        let connect = Ear::new(tunnels.speaks_nats().then(ConnectReader::default));
-        run(
-            TokioIo::new(client),
-            TokioIo::new(upstream),
-            silence,
-            &open,
-            &connect,
-            &stop,
-        )
-        .await;
+        let overheard = Overheard::of(&tunnels, &open, arrival);
+        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        run(client, upstream, silence, &open, &overheard, &stop).await;
     });
-}
-
-/// What a client of NATS says first is looked at: whose tunnel is it?
-fn overhear(connect: &Ear<ConnectReader>, bytes: &[u8], open: &Open) {
-    let token = connect.hear(|reader| match reader.hear(bytes) {
-        Heard::NotYet => None,
-        Heard::Token(token) => Some(Some(token)),
-        Heard::Nothing => Some(None),
-    });
-    if let Some(whose) = token
-        .flatten()
-        .and_then(|token| UnverifiedParticipant::of_join(&token))
-    {
-        open.is_of(whose);
-    }
 }
 
 async fn run<C, U>(
@@ -96,7 +75,7 @@ async fn run<C, U>(
     upstream: U,
     silence: Option<Silence>,
     open: &Open,
-    connect: &Ear<ConnectReader>,
+    overheard: &Overheard<'_>,
     stop: &Drain,
 ) where
     C: AsyncRead + AsyncWrite,
@@ -110,7 +89,10 @@ async fn run<C, U>(
         from: from_upstream,
         to: to_client,
         going_away: GOING_AWAY,
-        hears: |bytes: &[u8]| heard.into_iter().for_each(|silence| silence.upstream_said(bytes)),
+        hears: |bytes: &[u8]| {
+            heard.into_iter().for_each(|silence| silence.upstream_said(bytes));
+            overheard.upstream_said(bytes);
+        },
     };
     let up = Direction {
         from: from_client,
@@ -118,7 +100,7 @@ async fn run<C, U>(
         going_away: GOING_AWAY_MASKED,
         hears: |bytes: &[u8]| {
             heard.into_iter().for_each(Silence::client_said);
-            overhear(connect, bytes, open);
+            overheard.client_said(bytes);
         },
     };
     let over = CancellationToken::new();
@@ -153,6 +135,7 @@ async fn run<C, U>(
         }
     };
     tokio::select! {
+        () = overheard.watch() => {}
         ended = &mut down => { timeout(last_words(ended), up).await.ok(); }
         ended = &mut up => { timeout(last_words(ended), down).await.ok(); }
         who = fell => {
