@@ -1,15 +1,5 @@
 //! The parts that tests play with: a gateway over real sockets, upstreams that keep a record, clients that say exactly
 //! what they are told to.
-//!
-//! Each test binary uses some of it.
-#![allow(dead_code, reason = "each test binary uses some of the parts")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 pub mod binary;
 pub mod browser;
