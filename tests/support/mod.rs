@@ -24,6 +24,7 @@ use plugnmeet_gateway::{
     observe::Records,
     secret::Secret,
     token::{Claims, TokenKeys},
+    upgrade::Registry,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
@@ -193,6 +194,11 @@ impl Gateway {
     /// As after SIGHUP.
     pub fn reload(&self) {
         self.running.as_ref().unwrap().reload();
+    }
+
+    /// Its open WebSockets.
+    pub fn tunnels(&self) -> &Registry {
+        self.running.as_ref().unwrap().tunnels()
     }
 
     /// Stops in order, as after SIGTERM.

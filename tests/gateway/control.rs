@@ -2,16 +2,6 @@
 //!
 //! The program itself runs, in a folder of its own; its socket is `run/control.sock` there.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::{
     fs,
     os::unix::fs::{FileTypeExt, PermissionsExt},
@@ -19,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     binary::{ANYWHERE, Serving, run},
     client::Client,
     folder_of,
 };
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
