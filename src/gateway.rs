@@ -17,16 +17,18 @@ use crate::{
     config::{Config, NotListening, Plan, PublicOrigin, UpstreamsPlan},
     drain::Drain,
     issue::Issue,
+    joining::Joining,
     limits::Limits,
     listen::{self, Admin, Https, Redirect, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
-    proxy::{Target, Total, Upstream, UpstreamKind},
+    proxy::{Target, Total, Upstream, UpstreamKind, WebSockets},
     request_id::RequestIds,
     route::{Finish, Framing, Router, Upstreams},
     session::{DesignCheck, Sessions},
     tls::{Tls, TlsProblem},
+    upgrade::{NatsClients, Registry},
     webapp::WebApp,
     workers::Workers,
 };
@@ -61,6 +63,8 @@ pub struct Running {
     tls: Tls,
     webapp: Arc<WebApp>,
     handle: Handle,
+    tunnels: Registry,
+    joining: Joining,
     drain: Drain,
     admin_drain: Drain,
     drain_deadline: Duration,
@@ -153,8 +157,9 @@ pub async fn start(
     let admin_doors = Admin::of(&drain, Arc::clone(&metrics), plan.admin_hosts.clone());
     // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
     let hsts = plan.hsts.filter(|_| !tls.is_self_made());
-    let router = router(plan, clock, &drain, &metrics, access, hsts).await?;
-    let webapp = Arc::clone(&router.webapp);
+    let tunnels = Registry::default();
+    let router = router(plan, clock, &drain, &tunnels, &metrics, access, hsts).await?;
+    let (webapp, joining) = (Arc::clone(&router.webapp), router.joining.clone());
     let current = Current::new(Serving {
         https: https_settings,
         conn,
@@ -170,6 +175,8 @@ pub async fn start(
         certificates,
         tls: tls.clone(),
         webapp,
+        tunnels: tunnels.clone(),
+        joining,
         handle: Handle::new(Seen {
             current: current.clone(),
             clock: clock.clone(),
@@ -179,6 +186,7 @@ pub async fn start(
             admin: admin_addr,
             tls: tls.clone(),
             places: places.clone(),
+            tunnels,
         }),
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
@@ -227,6 +235,16 @@ impl Running {
         self.webapp.ask_for_new();
     }
 
+    /// The open WebSockets, by upstream and by room.
+    pub fn tunnels(&self) -> &Registry {
+        &self.tunnels
+    }
+
+    /// Who is on the way in, and who waits.
+    pub fn joining(&self) -> &Joining {
+        &self.joining
+    }
+
     /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.
     pub async fn stop(self, now: impl Future<Output = ()>) {
         info!(deadline_s = self.drain_deadline.as_secs(), "Draining");
@@ -251,6 +269,7 @@ async fn router(
     plan: Plan,
     clock: &Clock,
     drain: &Drain,
+    tunnels: &Registry,
     metrics: &Arc<Metrics>,
     access: AccessLog,
     hsts: Option<Duration>,
@@ -261,7 +280,15 @@ async fn router(
     Arc::clone(&webapp).watch(drain);
     let limits = Arc::new(Limits::start(&plan.limits, &plan.rates, metrics, clock).await);
     let memory = Arc::new(Memory::among(plan.issue.callers.len()));
-    let upstreams = upstreams(plan.upstreams, metrics, drain);
+    let websockets = WebSockets {
+        registry: tunnels.clone(),
+        joining: Joining::new(plan.upstreams.joining, metrics, drain),
+        clients: NatsClients {
+            keys: Arc::clone(&keys),
+            clock: clock.clone(),
+        },
+    };
+    let upstreams = upstreams(plan.upstreams, &websockets, metrics, drain);
     let issue = Arc::new(Issue::new(
         plan.issue,
         Arc::clone(&keys),
@@ -289,6 +316,7 @@ async fn router(
         keys,
         webapp,
         upstreams,
+        joining: websockets.joining,
         internal: plan.internal,
         finish: Finish::new(plan.pages, hsts),
         framing: Framing::new(plan.unframed, Arc::clone(metrics), clock.clone()),
@@ -299,11 +327,19 @@ async fn router(
     })
 }
 
-fn upstreams(plan: UpstreamsPlan, metrics: &Metrics, drain: &Drain) -> Upstreams {
+fn upstreams(plan: UpstreamsPlan, websockets: &WebSockets, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let total = Total::new(plan.total);
     let to = |kind, targets: Vec<Target>| {
         (!targets.is_empty()).then(|| {
-            let upstream = Upstream::new(kind, targets, plan.settings, total.clone(), metrics, drain);
+            let upstream = Upstream::new(
+                kind,
+                targets,
+                plan.settings,
+                total.clone(),
+                websockets,
+                metrics,
+                drain,
+            );
             Arc::new(upstream)
         })
     };

@@ -40,6 +40,7 @@
 //! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
 //! | 12 | [`places`] | places of client connections, and who makes room when they run short |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
+//! | 12 | [`joining`] | how many people are on their way in at once, and who waits |
 //! | 12 | [`memory`] | what is remembered of sessions between requests |
 //! | 13 | [`context`] | who sent a request, and by which name of ours |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
@@ -68,6 +69,7 @@ pub mod handover;
 pub mod http;
 pub mod interim;
 pub mod issue;
+pub mod joining;
 pub mod limits;
 pub mod listen;
 pub mod memory;

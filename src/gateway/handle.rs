@@ -11,6 +11,7 @@ use crate::{
     control::{Answer, Command, Operator},
     places::Places,
     tls::Tls,
+    upgrade::Registry,
 };
 
 /// Sees a running gateway; clones are the same.
@@ -28,6 +29,7 @@ pub(super) struct Seen {
     pub(super) admin: Option<SocketAddr>,
     pub(super) tls: Tls,
     pub(super) places: Places,
+    pub(super) tunnels: Registry,
 }
 
 impl Handle {
@@ -64,6 +66,11 @@ impl Handle {
             Some((upstream.name().to_owned(), Value::from(open)))
         });
         row("tunnels", tunnels.collect());
+        let rooms = seen.tunnels.rooms().into_iter().map(|room| {
+            let of_room = json!({ "people": room.people, "tunnels": room.tunnels });
+            (room.room_id.into_string(), of_room)
+        });
+        row("rooms", rooms.collect());
         rows
     }
 }

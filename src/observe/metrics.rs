@@ -13,6 +13,7 @@ use prometheus_client::{
 
 use super::{
     exposition::{Exposition, as_text},
+    joining_metrics::JoiningMetrics,
     upstream_metrics::{UpstreamFamilies, UpstreamMetrics},
 };
 
@@ -31,6 +32,7 @@ pub struct Metrics {
     upstreams: UpstreamFamilies,
     connections_refused: Family<ReasonLabels, Counter>,
     certificates: Family<NameLabels, Gauge>,
+    joining: JoiningMetrics,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -135,6 +137,7 @@ impl Default for Metrics {
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         let upstreams = UpstreamFamilies::registered(&mut registry);
+        let joining = JoiningMetrics::registered(&mut registry);
         Self {
             registry,
             requests,
@@ -149,6 +152,7 @@ impl Default for Metrics {
             upstreams,
             connections_refused,
             certificates,
+            joining,
         }
     }
 }
@@ -178,6 +182,11 @@ impl Metrics {
     /// The count of open tunnels to an upstream.
     pub fn tunnels(&self, upstream: &'static str) -> Gauge {
         self.tunnels.get_or_create_owned(&TunnelLabels { upstream })
+    }
+
+    /// What is counted of people who join.
+    pub fn joining(&self) -> JoiningMetrics {
+        self.joining.clone()
     }
 
     /// What is counted of an upstream.

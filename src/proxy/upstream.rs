@@ -11,6 +11,7 @@ use hyper::{
     header::{self, HeaderValue},
     http::uri::PathAndQuery,
 };
+use tokio::time::Instant;
 
 use super::{
     addresses::{Addresses, Target},
@@ -29,9 +30,10 @@ use crate::{
     context::RequestContext,
     drain::Drain,
     interim::Interim,
+    joining::{Joining, NotLetIn},
     observe::Metrics,
     reply::{Body, BoxError, Failure, NOT_SENT},
-    upgrade::{self, BadHandshake, Tunnels, Wanted},
+    upgrade::{self, BadHandshake, NatsClients, Registry, Tunnels, Wanted},
 };
 
 /// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (docs/plugnmeet.md
@@ -106,7 +108,19 @@ pub struct Upstream {
     pool: Pool,
     settings: ProxySettings,
     tunnels: Tunnels,
+    /// Of NATS alone.
+    joining: Option<Joining>,
     drain: Drain,
+}
+
+/// What WebSockets to upstreams have in common.
+pub struct WebSockets {
+    /// All that are open.
+    pub registry: Registry,
+    /// Who comes to NATS.
+    pub joining: Joining,
+    /// What its clients show.
+    pub clients: NatsClients,
 }
 
 /// Why a request got no answer from upstream.
@@ -116,6 +130,8 @@ pub enum ProxyError {
     Body(BodyError),
     /// The WebSocket handshake is not one.
     Handshake(BadHandshake),
+    /// Too many people are on their way in.
+    NotLetIn(NotLetIn),
     /// All connections that may be are in use, and none became free within the deadline.
     Full,
     /// No connection within the deadline.
@@ -135,11 +151,18 @@ impl Upstream {
         targets: Vec<Target>,
         settings: ProxySettings,
         total: Total,
+        websockets: &WebSockets,
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
         // LiveKit and Etherpad have pings of their own, and NATS' client has these.
         let silence = settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats);
+        let (joining, clients) = match kind {
+            UpstreamKind::Nats => (Some(websockets.joining.clone()), Some(websockets.clients.clone())),
+            UpstreamKind::Server | UpstreamKind::Livekit | UpstreamKind::Etherpad | UpstreamKind::Ingress => {
+                (None, None)
+            }
+        };
         let counts = metrics.upstream(kind.name());
         let places = Places::new(settings.max_connections, settings.connect, counts.clone(), total);
         let connect = Connect::new(Addresses::of(targets, counts, System));
@@ -147,7 +170,8 @@ impl Upstream {
             kind,
             pool: Pool::new(connect, places),
             settings,
-            tunnels: Tunnels::to(kind.name(), silence, metrics),
+            tunnels: Tunnels::to(kind.name(), silence, clients, metrics, &websockets.registry),
+            joining,
             drain: drain.clone(),
         }
     }
@@ -189,6 +213,18 @@ impl Upstream {
             None
         };
         let client_side = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
+        let whose = match &wanted {
+            Some(_) if self.kind == UpstreamKind::Livekit => upgrade::whose_livekit(&request),
+            Some(_) | None => None,
+        };
+        let since = Instant::now();
+        let arrival = match (&wanted, &self.joining) {
+            (Some(_), Some(joining)) => {
+                let arrival = joining.arrive(self.settings.upgrade).await;
+                Some(arrival.map_err(ProxyError::NotLetIn)?)
+            }
+            (_, _) => None,
+        };
         let (mut head, body) = request.into_parts();
         headers::to_upstream(&mut head.headers, context, self.kind.reads_cookies());
         if let Some(wanted) = &wanted {
@@ -209,7 +245,7 @@ impl Upstream {
         let request = Request::from_parts(head, body);
         let patience = Patience {
             connect: match wanted {
-                Some(_) => self.settings.upgrade,
+                Some(_) => self.settings.upgrade.saturating_sub(since.elapsed()),
                 None => self.settings.connect,
             },
             response: self.settings.response,
@@ -225,7 +261,14 @@ impl Upstream {
             };
             wanted.agreed(&response).map_err(ProxyError::Handshake)?;
             let upstream_side = hyper::upgrade::on(&mut response);
-            upgrade::join(client_side, upstream_side, &self.tunnels, &self.drain);
+            upgrade::join(
+                client_side,
+                upstream_side,
+                &self.tunnels,
+                whose,
+                arrival,
+                &self.drain,
+            );
             answer_head::to_client(response.headers_mut(), false)?;
             wanted.ask(response.headers_mut());
             return Ok(response.map(|_| Body::Empty));
@@ -347,6 +390,7 @@ impl fmt::Display for ProxyError {
         match self {
             Self::Body(error) => error.fmt(f),
             Self::Handshake(error) => error.fmt(f),
+            Self::NotLetIn(error) => error.fmt(f),
             Self::Full => f.write_str("the meeting server is too busy"),
             Self::Unreachable(_) | Self::Away(_) => f.write_str("the meeting server can't be reached"),
             Self::Silent => f.write_str("the meeting server did not answer in time"),
@@ -360,7 +404,7 @@ impl Error for ProxyError {
         match self {
             Self::Unreachable(error) | Self::Away(error) => Some(error),
             Self::Broken(error) => Some(&**error),
-            Self::Body(_) | Self::Handshake(_) | Self::Full | Self::Silent => None,
+            Self::Body(_) | Self::Handshake(_) | Self::NotLetIn(_) | Self::Full | Self::Silent => None,
         }
     }
 }
@@ -382,6 +426,7 @@ impl From<ProxyError> for Failure {
             ProxyError::Handshake(BadHandshake::UpstreamBroke) => {
                 (StatusCode::BAD_GATEWAY, "upstream_handshake")
             }
+            ProxyError::NotLetIn(_) => (StatusCode::SERVICE_UNAVAILABLE, "many_joining"),
             ProxyError::Full => (StatusCode::SERVICE_UNAVAILABLE, "upstream_full"),
             ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, NOT_SENT),
             ProxyError::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, "upstream_away"),
@@ -394,7 +439,7 @@ impl From<ProxyError> for Failure {
                 .header(header::UPGRADE, HeaderValue::from_static("websocket"))
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
             // RFC 9110 section 10.2.3: connections become free all the time, and the upstream may be there in a second.
-            "upstream_full" | "upstream_away" => {
+            "upstream_full" | "upstream_away" | "many_joining" => {
                 failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
             }
             _ => failure,
