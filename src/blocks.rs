@@ -15,11 +15,15 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
+
+use crate::handover::Part;
+
 /// Entries of each kind: some 200 bytes each.
 const ENTRIES: usize = 20_000;
 
 /// Somebody who may be blocked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Person {
     /// Known by the ids that plugnmeet-server uses.
     Participant {
@@ -37,7 +41,7 @@ pub enum Person {
 }
 
 /// A block that may still hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// The room in which it was put.
     pub room_id: String,
@@ -67,7 +71,45 @@ impl Person {
     }
 }
 
+/// All of them, as they are handed over: what is oldest comes first.
+#[derive(Serialize, Deserialize)]
+pub struct HandedBlocks {
+    blocks: Vec<(Person, Block)>,
+    came_as: Vec<(Person, Person)>,
+    parents: Vec<(String, String)>,
+}
+
+impl Part for HandedBlocks {
+    const NAME: &'static str = "blocks";
+    const VERSION: u32 = 1;
+}
+
 impl Blocks {
+    /// All of it, for a new process.
+    pub fn hand_over(&self) -> HandedBlocks {
+        self.with(|state| HandedBlocks {
+            blocks: state.blocks.oldest_first(),
+            came_as: state.came_as.oldest_first(),
+            parents: state.parents.oldest_first(),
+        })
+    }
+
+    /// Goes on with what an old process knew.
+    pub fn take_over(&self, handed: HandedBlocks) {
+        self.with(|state| {
+            let (blocks, came_as, parents) = (handed.blocks, handed.came_as, handed.parents);
+            blocks
+                .into_iter()
+                .for_each(|(person, block)| state.blocks.insert(person, block));
+            came_as
+                .into_iter()
+                .for_each(|(person, other)| state.came_as.insert(person, other));
+            parents
+                .into_iter()
+                .for_each(|(room, parent)| state.parents.insert(room, parent));
+        });
+    }
+
     /// The server has removed somebody from this meeting, to stay out.
     pub fn block(&self, room_id: &str, user_id: &str, sid: Option<&str>) {
         let block = Block {
@@ -152,6 +194,16 @@ impl<K, V> Default for Bounded<K, V> {
     }
 }
 
+impl<K: Clone + Eq + std::hash::Hash, V: Clone> Bounded<K, V> {
+    fn oldest_first(&self) -> Vec<(K, V)> {
+        let entries = self
+            .order
+            .iter()
+            .filter_map(|key| self.entries.get_key_value(key));
+        entries.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
 impl<K: Clone + Eq + std::hash::Hash, V> Bounded<K, V> {
     fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(key)
@@ -178,6 +230,37 @@ impl<K: Clone + Eq + std::hash::Hash, V> Bounded<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_process_knows_who_is_blocked() {
+        let old = Blocks::default();
+        old.came_as(
+            Person::OfPlatform {
+                meeting_id: "meeting".into(),
+                user_id: "ann@lms".into(),
+            },
+            "room",
+            "ann",
+        );
+        old.block("room", "ann", Some("SID"));
+        old.is_breakout_of("small", "room");
+        let mut parts = crate::handover::Parts::default();
+        parts.put(&old.hand_over());
+
+        let new = Blocks::default();
+        new.take_over(parts.take().unwrap());
+        let block = new.of(&Person::participant("small", "ann")).unwrap();
+        assert_eq!(
+            (block.room_id.as_str(), block.sid.as_deref()),
+            ("room", Some("SID"))
+        );
+        let as_platform = Person::OfPlatform {
+            meeting_id: "meeting".into(),
+            user_id: "ann@lms".into(),
+        };
+        assert_eq!(new.of(&as_platform), Some(block));
+        assert_eq!(new.of(&Person::participant("small", "bob")), None);
+    }
 
     const CHILD: &str = "r-123e4567-e89b-12d3-a456-426614174000";
 

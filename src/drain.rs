@@ -1,22 +1,49 @@
-//! Stopping in two steps: first nothing new is taken, then, at the deadline, what is left is closed.
+//! Stopping in steps: it is told, then nothing new is taken, then WebSockets are closed one after the other, and at the
+//! deadline what is left is closed.
+//!
+//! With a successor nobody is in a hurry: nothing new is taken, and what is there may stay for long.
 //!
 //! Every task that must not be cut off is spawned through `Drain::spawn`; whoever stops the gateway waits for them all.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Shared by everything that has to stop in order; clones are the same drain.
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
+    leaving: CancellationToken,
     draining: CancellationToken,
     closing: CancellationToken,
+    in_turn: Arc<InTurn>,
+    fault: Arc<OnceLock<String>>,
+    failed: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// Those who are closed one after the other, and not in one moment, so that they do not come back in one.
+#[derive(Debug, Default)]
+struct InTurn {
+    begun: CancellationToken,
+    /// From the first to the last.
+    window: OnceLock<Duration>,
+    next: AtomicU32,
+    handed_over: AtomicBool,
 }
 
 /// How long closing sockets may take after the deadline, for close frames to leave.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
+
+/// 2^32 divided by the golden ratio: multiples of it, cut to 32 bits, are spread evenly however many there are.
+const GOLDEN: u32 = 2_654_435_769;
 
 impl Drain {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -25,6 +52,36 @@ impl Drain {
 
     pub fn spawn_on(&self, runtime: &Handle, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(task, runtime);
+    }
+
+    /// As `spawn`, for what has to run until nothing new is taken: its end before that, or a panic, is a fault.
+    pub fn spawn_watched(&self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(self.clone().watch(what, task));
+    }
+
+    /// The same for a task that no drain waits for.
+    pub async fn watch(self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let ended = tokio::spawn(task).await;
+        if !self.is_draining() || ended.is_err_and(|error| error.is_panic()) {
+            self.fail(what);
+        }
+    }
+
+    /// Something without which the gateway serves nobody any more has ended.
+    pub fn fail(&self, what: &str) {
+        self.fault.set(what.to_owned()).ok();
+        self.failed.cancel();
+    }
+
+    /// What has ended first, if anything has.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.get().map(String::as_str)
+    }
+
+    /// Resolves when something has.
+    pub async fn failed(&self) -> &str {
+        self.failed.cancelled().await;
+        self.fault().unwrap_or_default()
     }
 
     /// Resolves when nothing new is to be taken.
@@ -37,14 +94,52 @@ impl Drain {
         self.closing.cancelled().await;
     }
 
+    /// Resolves when it is this one's turn to close, at the latest when all have to. Whoever asks has one turn.
+    pub async fn closing_in_turn(&self) {
+        let turn = async {
+            self.in_turn.begun.cancelled().await;
+            let nth = self.in_turn.next.fetch_add(1, Ordering::Relaxed);
+            let window = self.in_turn.window.get().copied().unwrap_or_default();
+            // The first to ask is the last to go: one alone has all the time there is.
+            let early = f64::from(nth.wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
+            sleep(window.saturating_sub(window.mul_f64(early))).await;
+        };
+        tokio::select! {
+            () = turn => {}
+            () = self.closing() => {}
+        }
+    }
+
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
 
+    /// Is it known that it stops?
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_cancelled()
+    }
+
+    /// Does somebody else take what is new?
+    pub fn is_handed_over(&self) -> bool {
+        self.in_turn.handed_over.load(Ordering::Relaxed)
+    }
+
+    /// Says that it stops, and goes on for now.
+    pub fn leave(&self) {
+        self.leaving.cancel();
+    }
+
     /// Takes nothing new from here on.
     pub fn begin(&self) {
+        self.leave();
         self.draining.cancel();
         self.tasks.close();
+    }
+
+    /// Takes nothing new from here on, as somebody else does.
+    pub fn hand_over(&self) {
+        self.in_turn.handed_over.store(true, Ordering::Relaxed);
+        self.begin();
     }
 
     /// Tells every task that is left to close its connection now.
@@ -53,13 +148,22 @@ impl Drain {
         self.closing.cancel();
     }
 
-    /// Waits for all tasks; at the deadline the rest is told to close. Says whether all ended by themselves.
+    /// Waits for all tasks, and closes nothing. Says whether all have ended in this time.
+    pub async fn wait(&self, deadline: Duration) -> bool {
+        self.begin();
+        tokio::time::timeout(deadline, self.tasks.wait()).await.is_ok()
+    }
+
+    /// Waits for all tasks; those that have turns close within this time, and at its end the rest is told to close. Says
+    /// whether all ended without that.
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.begin();
+        self.in_turn.window.set(deadline).ok();
+        self.in_turn.begun.cancel();
         tokio::select! {
             () = self.tasks.wait() => return true,
             () = self.closing.cancelled() => {}
-            () = tokio::time::sleep(deadline) => {}
+            () = sleep(deadline) => {}
         }
         self.close();
         // Whatever is later still goes down with the runtime.
@@ -86,6 +190,70 @@ mod tests {
         drain.spawn(async move { task.closing().await });
         let started = tokio::time::Instant::now();
         assert!(!drain.finish(Duration::from_secs(30)).await);
+        assert_eq!(started.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_what_has_to_run_is_a_fault_and_its_end_in_a_drain_is_none() {
+        let (panics, ends, stops) = (Drain::default(), Drain::default(), Drain::default());
+        panics.spawn_watched("one", async { panic!("a fault") });
+        assert_eq!(panics.failed().await, "one");
+        ends.spawn_watched("two", async {});
+        assert_eq!(ends.failed().await, "two");
+        let until = stops.clone();
+        stops.spawn_watched("three", async move { until.draining().await });
+        assert!(stops.finish(Duration::from_secs(20)).await);
+        assert_eq!(stops.fault(), None);
+    }
+
+    /// When each of so many that have turns closes, in seconds.
+    async fn closed_at(many: usize, deadline: Duration) -> Vec<u64> {
+        let (drain, (told, mut times)) = (Drain::default(), tokio::sync::mpsc::unbounded_channel());
+        let started = tokio::time::Instant::now();
+        for _ in 0..many {
+            let (task, told) = (drain.clone(), told.clone());
+            drain.spawn(async move {
+                task.closing_in_turn().await;
+                told.send(started.elapsed().as_secs()).unwrap();
+            });
+        }
+        drop(told);
+        drain.finish(deadline).await;
+        let mut all = Vec::new();
+        while let Some(at) = times.recv().await {
+            all.push(at);
+        }
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_are_spread_over_the_whole_time() {
+        let all = closed_at(300, Duration::from_secs(30)).await;
+        assert_eq!(all.len(), 300);
+        for second in 0..30 {
+            let now = all.iter().filter(|at| **at == second).count();
+            assert!((8..=12).contains(&now), "{now} close in second {second}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_alone_has_all_the_time_and_without_time_all_close_at_once() {
+        assert_eq!(closed_at(1, Duration::from_secs(30)).await, [30]);
+        assert_eq!(closed_at(3, Duration::ZERO).await, [0; 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_handover_nobody_is_told_to_close_until_the_end_of_the_wait() {
+        let drain = Drain::default();
+        drain.leave();
+        assert!(drain.is_leaving() && !drain.is_draining());
+        let task = drain.clone();
+        drain.spawn(async move { task.closing_in_turn().await });
+        drain.hand_over();
+        assert!(drain.is_draining() && drain.is_handed_over());
+        assert!(!drain.wait(Duration::from_secs(12 * 60 * 60)).await);
+        let started = tokio::time::Instant::now();
+        drain.finish(Duration::from_secs(30)).await;
         assert_eq!(started.elapsed(), Duration::from_secs(30));
     }
 }

@@ -5,21 +5,22 @@
 //! Not here: what the configuration means for each module (`crate::config::Plan`).
 
 mod handle;
+mod listeners;
 mod serving;
+mod succession;
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
-use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    config::{Config, NotListening, Plan, PublicOrigin, UpstreamsPlan},
+    config::{Plan, PublicOrigin, UpstreamsPlan},
     drain::Drain,
     issue::Issue,
     joining::Joining,
     limits::Limits,
-    listen::{self, Admin, Https, Redirect, accept},
+    listen::{Admin, Https, Redirect, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
@@ -33,20 +34,15 @@ use crate::{
     workers::Workers,
 };
 
-pub use self::handle::Handle;
+pub use self::{
+    handle::Handle,
+    listeners::{Given, Listeners},
+    succession::{Inherited, Threads},
+};
 use self::{
     handle::Seen,
     serving::{Bare, Current, Front, Serving, ToAdmin, ToRedirect},
 };
-
-/// Sockets that listen; nobody is let in before the start.
-pub struct Listeners {
-    https: TcpListener,
-    http: Option<TcpListener>,
-    admin: Option<TcpListener>,
-    /// Where HTTPS is served: the port is known by now.
-    https_addr: SocketAddr,
-}
 
 /// A gateway that takes requests.
 pub struct Running {
@@ -68,8 +64,12 @@ pub struct Running {
     drain: Drain,
     admin_drain: Drain,
     drain_deadline: Duration,
-    _workers: Arc<Workers>,
-    _acceptor: Workers,
+    drain_delay: Duration,
+    handover: Duration,
+    current: Current,
+    listening: Vec<(String, OwnedFd)>,
+    workers: Arc<Workers>,
+    acceptor: Arc<Workers>,
 }
 
 /// Why a plan that is sound is not carried out.
@@ -91,42 +91,23 @@ fn each(problems: &[TlsProblem]) -> String {
     lines.join("\n")
 }
 
-impl Listeners {
-    /// Opens all of them, or tells of each that can't be opened.
-    pub async fn open(config: &Config) -> Result<Self, Vec<NotListening>> {
-        let (mut open, mut problems) = ([None, None, None], Vec::new());
-        for ((key, addr), open) in config.listeners().into_iter().zip(&mut open) {
-            let Some(addr) = addr else { continue };
-            match listen::bind(addr).await {
-                Ok(listener) => *open = Some(listener),
-                Err(error) => problems.push(config.not_listening(key, addr, &error)),
-            }
-        }
-        let [https, http, admin] = open;
-        let https = https.and_then(|listener| Some((listener.local_addr().ok()?, listener)));
-        match https {
-            Some((https_addr, https)) if problems.is_empty() => Ok(Self {
-                https,
-                http,
-                admin,
-                https_addr,
-            }),
-            Some(_) | None => Err(problems),
-        }
-    }
-
-    /// The port of HTTPS; the system's choice where 0 was asked for.
-    pub fn https_port(&self) -> u16 {
-        self.https_addr.port()
-    }
-}
-
 /// Starts what is planned. May make a certificate and a secret, so it blocks for a moment.
 pub async fn start(
     plan: Plan,
     listeners: Listeners,
     clock: &Clock,
     records: Records,
+) -> Result<Running, StartError> {
+    start_after(plan, listeners, clock, records, &mut Inherited::default()).await
+}
+
+/// As `start`, going on with what an older gateway hands over.
+pub async fn start_after(
+    plan: Plan,
+    listeners: Listeners,
+    clock: &Clock,
+    records: Records,
+    inherited: &mut Inherited,
 ) -> Result<Running, StartError> {
     let workers = Arc::new(Workers::start("worker", plan.threads).map_err(StartError::Threads)?);
     // Accepting has a thread of its own: a busy worker, or what the main thread does besides, holds no newcomer up.
@@ -142,7 +123,9 @@ pub async fn start(
     let access = AccessLog::new(records, Arc::clone(&metrics), clock.clone());
     let tls = Tls::new(&plan.tls, clock.unix()).map_err(StartError::Certificates)?;
     tls.watch(clock.clone(), Arc::clone(&metrics), &drain);
+    inherited.early(&tls);
     let certificates = tls.certificate_files().iter().map(ToString::to_string).collect();
+    let listening = listeners.again();
     let Listeners {
         https,
         http,
@@ -152,6 +135,7 @@ pub async fn start(
     let addr = |listener: &Option<TcpListener>| listener.as_ref().and_then(|it| it.local_addr().ok());
     let (http_addr, admin_addr) = (addr(&http), addr(&admin));
     let (public_origin, drain_deadline) = (plan.public_origin.clone(), plan.drain);
+    let (drain_delay, handover) = (plan.drain_delay, plan.handover);
     let (conn, https_settings) = (Arc::new(plan.conn.clone()), Arc::new(plan.https.clone()));
     let redirect = Redirect::new(plan.hosts.clone(), plan.public_origin.port);
     let admin_doors = Admin::of(&drain, Arc::clone(&metrics), plan.admin_hosts.clone());
@@ -191,34 +175,30 @@ pub async fn start(
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
         drain_deadline,
-        _workers: Arc::clone(&workers),
-        _acceptor: acceptor,
+        drain_delay,
+        handover,
+        current: current.clone(),
+        listening,
+        workers: Arc::clone(&workers),
+        acceptor: Arc::new(acceptor),
     };
 
+    inherited.late(&current).await;
     let front = Front::new(&current, &drain, |settings, conn| {
         Https::new(settings, tls, conn, Arc::clone(&metrics))
     });
-    accepting.spawn(accept(
-        https,
-        front,
-        places.clone(),
-        drain.clone(),
-        Arc::clone(&workers),
-    ));
+    let accepts = accept(https, front, places.clone(), drain.clone(), Arc::clone(&workers));
+    accepting.spawn(drain.clone().watch("listener https", accepts));
     if let Some(listener) = http {
         let door = Bare::new(&current, ToRedirect(current.clone()), &drain);
-        accepting.spawn(accept(
-            listener,
-            door,
-            places,
-            drain.clone(),
-            Arc::clone(&workers),
-        ));
+        let accepts = accept(listener, door, places, drain.clone(), Arc::clone(&workers));
+        accepting.spawn(drain.clone().watch("listener http", accepts));
     }
     if let Some(listener) = admin {
         // It goes on telling during the drain, and so has one of its own.
         let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
-        accepting.spawn(accept(listener, door, admin_places, admin_drain, workers));
+        let accepts = accept(listener, door, admin_places, admin_drain, workers);
+        accepting.spawn(drain.watch("listener admin", accepts));
     }
     Ok(running)
 }
@@ -243,25 +223,6 @@ impl Running {
     /// Who is on the way in, and who waits.
     pub fn joining(&self) -> &Joining {
         &self.joining
-    }
-
-    /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.
-    pub async fn stop(self, now: impl Future<Output = ()>) {
-        info!(deadline_s = self.drain_deadline.as_secs(), "Draining");
-        let finished = tokio::select! {
-            finished = self.drain.finish(self.drain_deadline) => finished,
-            () = now => {
-                self.drain.close();
-                self.drain.finish(Duration::ZERO).await;
-                false
-            }
-        };
-        if !finished {
-            warn!("Closed what had not ended by itself");
-        }
-        self.admin_drain.close();
-        self.admin_drain.finish(Duration::ZERO).await;
-        info!("Stopped");
     }
 }
 

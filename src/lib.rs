@@ -49,6 +49,7 @@
 //! | 14 | [`http`] | small facts of HTTP that several modules need |
 //! | 14 | [`query`] | query strings, as browsers read them |
 //! | 14 | [`handover`] | a running gateway hands over to a new one |
+//! | 14 | [`notify`] | tells a service manager how the gateway is |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
@@ -73,6 +74,7 @@ pub mod joining;
 pub mod limits;
 pub mod listen;
 pub mod memory;
+pub mod notify;
 pub mod observe;
 pub mod places;
 pub mod proxy;

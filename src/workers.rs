@@ -11,9 +11,13 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
-use tokio::runtime::{Builder, Handle};
+use tokio::{
+    runtime::{Builder, Handle},
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Running threads; they end, with whatever is still on them, when this is dropped.
@@ -26,6 +30,7 @@ pub struct Workers {
 
 #[derive(Debug)]
 struct Worker {
+    name: String,
     runtime: Handle,
     connections: Arc<AtomicUsize>,
 }
@@ -44,13 +49,15 @@ impl Workers {
         };
         for number in 0..threads.get() {
             let runtime = Builder::new_current_thread().enable_all().build()?;
+            let name = format!("{name}-{number}");
             workers.each.push(Worker {
+                name: name.clone(),
                 runtime: runtime.handle().clone(),
                 connections: Arc::default(),
             });
             let ended = workers.ended.clone();
             thread::Builder::new()
-                .name(format!("{name}-{number}"))
+                .name(name)
                 .spawn(move || runtime.block_on(ended.cancelled()))?;
         }
         Ok(workers)
@@ -69,6 +76,22 @@ impl Workers {
 
     pub fn count(&self) -> usize {
         self.each.len()
+    }
+
+    /// The name of a thread that has not run a task within this time, and so serves nobody; none if all have.
+    pub async fn silent(&self, within: Duration) -> Option<&str> {
+        let asked: Vec<_> = self
+            .each
+            .iter()
+            .map(|worker| (worker.name.as_str(), worker.runtime.spawn(async {})))
+            .collect();
+        let until = Instant::now() + within;
+        for (name, task) in asked {
+            if !matches!(timeout_at(until, task).await, Ok(Ok(()))) {
+                return Some(name);
+            }
+        }
+        None
     }
 
     /// The first worker's runtime, for tasks that belong to no client.
@@ -91,7 +114,7 @@ impl Drop for Workers {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, time::Duration};
+    use std::{future::pending, sync::mpsc};
 
     use super::*;
 
@@ -102,6 +125,24 @@ mod tests {
     fn connections(workers: &Workers) -> Vec<usize> {
         let of = |worker: &Worker| worker.connections.load(Ordering::Relaxed);
         workers.each.iter().map(of).collect()
+    }
+
+    /// What blocks a thread, and what ends one.
+    #[tokio::test]
+    async fn a_thread_that_runs_nothing_is_seen_by_its_name() {
+        let workers = three();
+        assert_eq!(workers.silent(Duration::from_secs(20)).await, None);
+        let (release, blocked) = mpsc::channel::<()>();
+        workers.each[1].runtime.spawn(async move { blocked.recv().ok() });
+        assert_eq!(workers.silent(Duration::from_millis(200)).await, Some("test-1"));
+        drop(release);
+        assert_eq!(workers.silent(Duration::from_secs(20)).await, None);
+        workers.each[2]
+            .runtime
+            .spawn(async { panic!("a task's own affair") });
+        assert_eq!(workers.silent(Duration::from_secs(20)).await, None);
+        workers.ended.cancel();
+        assert_eq!(workers.silent(Duration::from_secs(20)).await, Some("test-0"));
     }
 
     #[test]

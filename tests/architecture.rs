@@ -44,6 +44,7 @@ const LAYERS: [&[&str]; 15] = [
         "drain",
         "handover",
         "http",
+        "notify",
         "query",
         "request_id",
         "secret",

@@ -41,6 +41,8 @@ pub(super) enum Command {
         /// The body; without it, or as "-", standard input
         file: Option<PathBuf>,
     },
+    /// Have the running gateway start the program anew and hand over to it: nothing is closed, nobody refused
+    Upgrade,
     /// What does the running gateway do?
     Status {
         /// Print it as one line of JSON

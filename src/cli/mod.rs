@@ -10,6 +10,7 @@
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
 //! | `status` | `operate` | asks the running gateway over its control socket |
+//! | `upgrade` | `operate`; `succeed` | asks it to hand over to the program as it lies there by now |
 //! | `reference` | here | prints `docs/configuration.md` |
 //!
 //! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers and the log of `serve` go to
@@ -22,6 +23,7 @@ mod ask;
 mod check;
 mod check_design;
 mod compress;
+mod health;
 mod join_link;
 mod keys;
 mod operate;
@@ -29,6 +31,7 @@ mod prepare;
 mod serve;
 mod sign;
 mod source;
+mod succeed;
 
 use std::{
     env,
@@ -105,7 +108,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
-        Some(Command::Status { .. } | Command::Reference) => Ok(config::reference()),
+        Some(Command::Status { .. } | Command::Upgrade | Command::Reference) => Ok(config::reference()),
     };
     match answer {
         Ok(text) => {

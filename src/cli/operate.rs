@@ -22,6 +22,10 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
             command: control::Command::Status,
             json: *json,
         }),
+        arguments::Command::Upgrade => Some(Asked {
+            command: control::Command::Upgrade,
+            json: false,
+        }),
         arguments::Command::Serve
         | arguments::Command::Check
         | arguments::Command::CheckDesign { .. }
@@ -61,6 +65,9 @@ fn told(answer: &Answer, asked: &Asked) -> ExitCode {
         Some(status) if asked.json => println!("{status}"),
         Some(Value::Object(rows)) => print!("{}", table(rows)),
         Some(_) | None => {}
+    }
+    if let Some(version) = answer.member("version").and_then(Value::as_str) {
+        println!("version {version} has taken over");
     }
     ExitCode::SUCCESS
 }

@@ -1,17 +1,23 @@
 //! `serve`: start, say what runs, read the client's files again on SIGHUP, and stop in order when asked to.
 
-use std::{io, mem, process::ExitCode};
+use std::{env, io, mem, process::ExitCode, sync::Arc};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::{check, compress, operate};
+use super::{
+    check, compress,
+    health::Watch,
+    operate,
+    succeed::{self, Upgrades},
+};
 use crate::{
     clock::Clock,
     config::{Config, NoPlan, Plan, Problems},
-    gateway::{self, Listeners, Running},
+    gateway::{self, Given, Inherited, Listeners, Running},
     issue::Mode,
+    notify::Notify,
     observe::{Log, Records},
 };
 
@@ -42,30 +48,74 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
             (Ok(stop), Ok(hangup)) => (stop, hangup),
             (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
-        match Box::pin(start(config, log.records())).await {
-            Some(running) => {
-                // It answers to the end of the drain.
-                let control = operate::Serving::begin(&config.control, running.handle()).await;
-                announce(config, &running, ask);
-                loop {
-                    tokio::select! {
-                        () = stop.asked() => break,
-                        _ = hangup.recv() => running.reload(),
+        // Without anybody who listens it would end the gateway.
+        let _ignored = signal(SignalKind::user_defined1());
+        let (mut upgrades, (given, mut inherited)) = match (Upgrades::listen(), succeed::given().await) {
+            (Ok(upgrades), Ok(given)) => (upgrades, given),
+            (Err(error), _) | (_, Err(error)) => return failed(&error),
+        };
+        let notify = Arc::new(Notify::to(env::var_os("NOTIFY_SOCKET").as_deref()));
+        let started = Box::pin(start(config, log.records(), given, &mut inherited)).await;
+        let Some(running) = started else {
+            return ExitCode::FAILURE;
+        };
+        if let Some(older) = inherited.from.take() {
+            older.serving().await;
+        }
+        // It answers to the end of the drain.
+        let control = operate::Serving::begin(&config.control, upgrades.beside(running.handle())).await;
+        announce(config, &running, ask);
+        notify.ready();
+        let watch = Watch::begin(running.threads(), log.has_ended(), Arc::clone(&notify));
+        let mut status = ExitCode::SUCCESS;
+        let successor = loop {
+            tokio::select! {
+                () = stop.asked() => break None,
+                what = running.failed() => {
+                    error!("Stopping, as something does not run any more: {what}");
+                    notify.status(&format!("Failed: {what} does not run any more"));
+                    status = ExitCode::FAILURE;
+                    break None;
+                }
+                _ = hangup.recv() => {
+                    notify.reloading();
+                    running.reload();
+                    notify.ready();
+                }
+                asker = upgrades.asked() => {
+                    let handed = tokio::select! {
+                        handed = upgrades.hand_over(&running, asker) => handed,
+                        () = stop.asked() => break None,
+                    };
+                    if handed.is_some() {
+                        break handed;
                     }
                 }
-                running.stop(stop.asked()).await;
-                drop(control);
-                ExitCode::SUCCESS
             }
-            None => ExitCode::FAILURE,
+        };
+        drop(watch);
+        if let Some(successor) = successor {
+            // Its place is the new one's, which waits for it.
+            drop(control);
+            running.retire(successor, async || stop.asked().await).await;
+        } else {
+            notify.stopping();
+            running.stop(stop.asked()).await;
+            drop(control);
         }
+        status
     })
 }
 
 /// None: why not has been told, in the words of `check`.
-async fn start(config: &Config, records: Records) -> Option<Running> {
+async fn start(
+    config: &Config,
+    records: Records,
+    given: Given,
+    inherited: &mut Inherited,
+) -> Option<Running> {
     let clock = Clock::system();
-    let listeners = Listeners::open(config).await;
+    let listeners = Listeners::open_with(config, given).await;
     let port = listeners
         .as_ref()
         .map_or(config.listen.https.port(), Listeners::https_port);
@@ -94,7 +144,7 @@ async fn start(config: &Config, records: Records) -> Option<Running> {
     if let Some(compressor) = compress::command() {
         plan.webapp.compress_by(compressor);
     }
-    match Box::pin(gateway::start(plan, listeners, &clock, records)).await {
+    match Box::pin(gateway::start_after(plan, listeners, &clock, records, inherited)).await {
         Ok(running) => Some(running),
         Err(error) => {
             failed(&error);

@@ -193,6 +193,8 @@ pub struct Timeouts {
     pub admission: Duration,
     pub response: Duration,
     pub drain: Duration,
+    pub drain_delay: Duration,
+    pub handover: Duration,
     /// None: never.
     pub tunnel_silence: Option<Duration>,
 }

@@ -165,6 +165,9 @@ impl<H: Handler> Conn<H> {
     /// Resolves when a connection that has not begun yet is not waited for any more.
     pub async fn too_late(&self) {
         self.drain.draining().await;
+        if self.drain.is_handed_over() {
+            self.drain.closing().await;
+        }
         sleep(GOODBYE).await;
     }
 
@@ -229,6 +232,7 @@ impl<H: Handler> Conn<H> {
             http1::UpgradeableConnection::graceful_shutdown,
             &activity,
             place,
+            Protocol::Http1,
         )
         .await;
     }
@@ -266,6 +270,7 @@ impl<H: Handler> Conn<H> {
             |batching| batching.get_mut().connection().graceful_shutdown(),
             &activity,
             place,
+            Protocol::Http2,
         )
         .await;
     }
@@ -279,6 +284,7 @@ impl<H: Handler> Conn<H> {
         finish_up: impl FnOnce(Pin<&mut C>),
         activity: &Activity,
         place: &Place,
+        protocol: Protocol,
     ) {
         tokio::pin!(connection);
         let goodbye = tokio::select! {
@@ -287,18 +293,15 @@ impl<H: Handler> Conn<H> {
             () = place.has_to_go() => SHORT_GOODBYE,
         };
         activity.finish_up();
-        // The task that runs the connection is the one that asks, and so nobody has to be woken.
-        let begun = poll_fn(|_| {
-            if activity.has_begun() {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        });
+        if goodbye == GOODBYE && self.drain.is_handed_over() {
+            self.at_leisure(connection, finish_up, activity, place, protocol)
+                .await;
+            return;
+        }
         tokio::select! {
             biased;
             _ = connection.as_mut() => return,
-            () = begun => {}
+            () = begun(activity) => {}
             () = sleep(goodbye) => {}
             () = self.drain.closing() => return,
         }
@@ -313,6 +316,34 @@ impl<H: Handler> Conn<H> {
             _ = timeout(goodbye, connection) => {}
             () = self.drain.closing() => {}
         }
+    }
+
+    /// Somebody else takes what is new, and so nobody has to hurry. On HTTP/1.1 the next answer says that it is the last: a
+    /// connection closed between two requests would fail the one that is on its way. HTTP/2 has its goodbye for that.
+    async fn at_leisure<C: Future>(
+        &self,
+        mut connection: Pin<&mut C>,
+        finish_up: impl FnOnce(Pin<&mut C>),
+        activity: &Activity,
+        place: &Place,
+        protocol: Protocol,
+    ) {
+        if protocol == Protocol::Http2 {
+            tokio::select! {
+                biased;
+                _ = connection.as_mut() => return,
+                () = begun(activity) => finish_up(connection.as_mut()),
+                () = place.has_to_go() => {}
+                () = self.drain.closing() => return,
+            }
+        }
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = place.has_to_go() => {}
+            () = self.drain.closing() => return,
+        }
+        activity.end();
+        timeout(SHORT_GOODBYE, connection).await.ok();
     }
 
     async fn answer(
@@ -359,6 +390,18 @@ impl<H: Handler> Conn<H> {
             )
         })
     }
+}
+
+/// There has been a request. The task that runs the connection is the one that asks, and so nobody has to be woken.
+async fn begun(activity: &Activity) {
+    poll_fn(|_| {
+        if activity.has_begun() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// A request whose body can be read to its end when nobody else does.

@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 pub enum Command {
     /// What runs.
     Status,
+    /// Start the program anew, and hand over to it.
+    Upgrade,
 }
 
 /// An answer: one JSON object, which says first whether it was done.

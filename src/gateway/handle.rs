@@ -79,6 +79,8 @@ impl Operator for Handle {
     async fn act(&self, command: Command) -> Answer {
         match command {
             Command::Status => Answer::done().with("status", self.status()),
+            // Whoever runs the gateway takes it before it gets here (`crate::cli`).
+            Command::Upgrade => Answer::refused("this gateway can't be upgraded"),
         }
     }
 }

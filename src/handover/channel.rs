@@ -31,7 +31,8 @@ const MAX_DESCRIPTORS: usize = 128;
 pub(super) const FORM: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "message", rename_all = "snake_case")]
+// The tag is outside, as the parts are kept as they came.
+#[serde(rename_all = "snake_case")]
 pub(super) enum Message {
     Offer {
         form: u32,
@@ -160,6 +161,40 @@ mod tests {
         assert!(listener.accept().is_ok());
         let flags = rustix::io::fcntl_getfd(&listener).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[tokio::test]
+    async fn parts_come_as_they_went() {
+        #[derive(Serialize, Deserialize)]
+        struct Names(Vec<String>);
+        impl super::super::Part for Names {
+            const NAME: &'static str = "names";
+            const VERSION: u32 = 3;
+        }
+        let (mut old, mut new) = two();
+        let (mut early, mut late) = (Parts::default(), Parts::default());
+        early.put(&Names(vec!["early".into()]));
+        // More than a socket holds, so that it comes in pieces.
+        late.put(&Names(vec!["late".into(); 100_000]));
+        let sending = tokio::spawn(async move {
+            let (form, listeners) = (FORM, Vec::new());
+            let offer = Message::Offer {
+                form,
+                listeners,
+                parts: early,
+            };
+            old.send(&offer, &[]).await.unwrap();
+            old.send(&Message::State { parts: late }, &[]).await.unwrap();
+        });
+        let (Message::Offer { mut parts, .. }, _) = new.receive().await.unwrap() else {
+            panic!("an offer");
+        };
+        assert_eq!(parts.take::<Names>().unwrap().0, ["early"]);
+        let (Message::State { mut parts }, _) = new.receive().await.unwrap() else {
+            panic!("the state");
+        };
+        assert_eq!(parts.take::<Names>().unwrap().0.len(), 100_000);
+        sending.await.unwrap();
     }
 
     #[tokio::test]

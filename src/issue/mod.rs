@@ -64,6 +64,7 @@ use crate::{
     client_body::ClientBody,
     clock::Clock,
     context::RequestContext,
+    handover::Parts,
     limits::{Limits, OverLimit},
     memory::Memory,
     observe::{AuditLog, Decision, Outcome},
@@ -146,6 +147,22 @@ impl Issue {
             owners,
             audit: Arc::new(audit),
             clock,
+        }
+    }
+
+    /// What is counted and remembered, for a new process.
+    pub fn hand_over(&self, parts: &mut Parts) {
+        parts.put(&self.memory.hand_over());
+        parts.put(&self.blocks.hand_over());
+    }
+
+    /// Goes on with what an old process counted and remembered.
+    pub fn take_over(&self, parts: &mut Parts) {
+        if let Some(remembered) = parts.take() {
+            self.memory.take_over(remembered);
+        }
+        if let Some(blocks) = parts.take() {
+            self.blocks.take_over(blocks);
         }
     }
 

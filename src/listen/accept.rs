@@ -4,7 +4,10 @@
 use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
+};
 use tracing::{error, warn};
 
 use crate::{
@@ -63,7 +66,7 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes connections until the drain begins; each runs on one of the workers in a task of its own, which the drain waits
-/// for. While no place is free they wait in the kernel's queue.
+/// for. While no place is free they wait in the kernel's queue. Those who wait there when the drain begins are served too.
 pub async fn accept(
     listener: TcpListener,
     door: impl Door,
@@ -82,25 +85,26 @@ pub async fn accept(
     if let Err(error) = prepare(&listener) {
         warn!(%error, "Connections have not the socket options that they should have");
     }
+    let serve = |(stream, ends, free): Accepted| {
+        let Some((worker, load)) = workers.least_busy() else {
+            return;
+        };
+        let (door, place) = (door.clone(), places.take(free, load));
+        drain.spawn_on(worker, async move {
+            // The worker's own runtime has to hear of the socket.
+            match TcpStream::from_std(stream) {
+                Ok(stream) => door.serve(stream, ends, place).await,
+                Err(error) => warn!(%error, "A connection could not be accepted"),
+            }
+        });
+    };
     loop {
         let accepted = tokio::select! {
             accepted = one(&listener, &places) => accepted,
-            () = drain.draining() => return,
+            () = drain.draining() => break,
         };
         match accepted {
-            Ok((stream, ends, free)) => {
-                let Some((worker, load)) = workers.least_busy() else {
-                    return;
-                };
-                let (door, place) = (door.clone(), places.take(free, load));
-                drain.spawn_on(worker, async move {
-                    // The worker's own runtime has to hear of the socket.
-                    match TcpStream::from_std(stream) {
-                        Ok(stream) => door.serve(stream, ends, place).await,
-                        Err(error) => warn!(%error, "A connection could not be accepted"),
-                    }
-                });
-            }
+            Ok(accepted) => serve(accepted),
             Err(error) => {
                 if !places.ran_out(&error) {
                     warn!(%error, "A connection could not be accepted");
@@ -109,7 +113,28 @@ pub async fn accept(
             }
         }
     }
+    // A successor takes what waits in the queue; without one it would be refused by the listener's end.
+    if drain.is_handed_over() {
+        return;
+    }
+    let Ok(listener) = listener.into_std() else { return };
+    while let Some(accepted) = waiting(&listener, &places).await {
+        serve(accepted);
+    }
 }
+
+/// The next of those who have knocked already; none if nobody has, or there is no place.
+async fn waiting(listener: &std::net::TcpListener, places: &Places) -> Option<Accepted> {
+    let free = timeout(PAUSE_AFTER_FAILURE, places.free()).await.ok()?.ok()?;
+    let (stream, peer) = listener.accept().ok()?;
+    stream.set_nonblocking(true).ok()?;
+    let local = stream.local_addr().ok()?;
+    let (peer, local) = (unmapped(peer), unmapped(local));
+    Some((stream, Ends { peer, local }, free))
+}
+
+/// A connection, its ends, and a place for it.
+type Accepted = (std::net::TcpStream, Ends, Free);
 
 /// Linux hands a listener's options down to each connection that it accepts.
 fn prepare(listener: &TcpListener) -> io::Result<()> {
@@ -120,7 +145,7 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(UNSENT_BYTES)
 }
 
-async fn one(listener: &TcpListener, places: &Places) -> io::Result<(std::net::TcpStream, Ends, Free)> {
+async fn one(listener: &TcpListener, places: &Places) -> io::Result<Accepted> {
     let free = places.free().await?;
     let (stream, peer) = listener.accept().await?;
     let local = stream.local_addr()?;

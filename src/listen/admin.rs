@@ -56,8 +56,14 @@ impl Admin {
                 TEXT,
                 "only GET and HEAD\n".to_owned(),
             ),
-            "/livez" => (StatusCode::OK, TEXT, "alive\n".to_owned()),
-            "/readyz" if self.gateway.is_draining() => {
+            "/livez" => match self.gateway.fault() {
+                None => (StatusCode::OK, TEXT, "alive\n".to_owned()),
+                Some(fault) => {
+                    let text = format!("does not run any more: {fault}\n");
+                    (StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+                }
+            },
+            "/readyz" if self.gateway.is_leaving() => {
                 (StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".to_owned())
             }
             "/readyz" => (StatusCode::OK, TEXT, "ready\n".to_owned()),

@@ -14,7 +14,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -139,6 +139,7 @@ pub struct Flusher {
     buffer: Arc<Buffer>,
     /// Closed when the thread is through.
     ended: Receiver<()>,
+    thread: Arc<JoinHandle<()>>,
 }
 
 impl Flusher {
@@ -150,15 +151,22 @@ impl Flusher {
         let buffer = Arc::new(Buffer::default());
         let (through, ended) = mpsc::channel();
         let own = Arc::clone(&buffer);
-        thread::Builder::new().name("log".into()).spawn(move || {
+        let thread = thread::Builder::new().name("log".into()).spawn(move || {
             own.write_to(out, tell);
             drop(through);
         })?;
         let flusher = Self {
             buffer: Arc::clone(&buffer),
             ended,
+            thread: Arc::new(thread),
         };
         Ok((buffer, flusher))
+    }
+
+    /// Has the thread ended, so that nothing more is written? To be asked at any time.
+    pub fn has_ended(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let thread = Arc::clone(&self.thread);
+        move || thread.is_finished()
     }
 }
 

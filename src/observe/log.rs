@@ -45,7 +45,7 @@ pub(super) const AUDIT: &str = "audit";
 /// The log of this process. Dropped, when nobody logs any more, it writes what still waits.
 pub struct Log {
     records: Records,
-    _flusher: Flusher,
+    flusher: Flusher,
 }
 
 impl Log {
@@ -86,10 +86,12 @@ impl Log {
             .with(layer.with_filter(targets))
             .try_init()
             .ok();
-        Ok(Self {
-            records,
-            _flusher: flusher,
-        })
+        Ok(Self { records, flusher })
+    }
+
+    /// Has the thread ended that writes it? To be asked at any time.
+    pub fn has_ended(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        self.flusher.has_ended()
     }
 
     pub fn records(&self) -> Records {

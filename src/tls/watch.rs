@@ -29,7 +29,7 @@ impl Tls {
     /// Looks for new certificates until the gateway stops.
     pub fn watch(&self, clock: Clock, metrics: Arc<Metrics>, drain: &Drain) {
         let (shared, stop) = (Arc::clone(&self.shared), drain.clone());
-        drain.spawn(async move {
+        drain.spawn_watched("watcher of certificates", async move {
             tokio::select! {
                 () = stop.draining() => {}
                 () = look_again_and_again(shared, clock, metrics) => {}

@@ -134,8 +134,14 @@ async fn run<C, U>(
             CLOSE_DEADLINE
         }
     };
+    let in_turn = async {
+        stop.closing_in_turn().await;
+        open.end();
+        pending::<()>().await;
+    };
     tokio::select! {
         () = overheard.watch() => {}
+        () = in_turn => {}
         ended = &mut down => { timeout(last_words(ended), up).await.ok(); }
         ended = &mut up => { timeout(last_words(ended), down).await.ok(); }
         who = fell => {

@@ -52,7 +52,7 @@ impl WebApp {
     /// Looks for new releases until the gateway stops.
     pub fn watch(self: Arc<Self>, drain: &Drain) {
         let stop = drain.clone();
-        drain.spawn(async move {
+        drain.spawn_watched("watcher of the client's files", async move {
             tokio::select! {
                 () = stop.draining() => {}
                 () = Arc::clone(&self).look_again_and_again() => {}

@@ -41,4 +41,5 @@ mod targets;
 mod tls;
 mod token_kinds;
 mod tunnels_of_rooms;
+mod upgrades;
 mod websockets;

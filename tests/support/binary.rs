@@ -31,7 +31,18 @@ pub fn program(directory: &Path, arguments: &[&str], variables: &[(&str, &str)])
     prepared(Command::new(PROGRAM), directory, arguments, variables)
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_plugnmeet-gateway");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_plugnmeet-gateway");
+
+/// Puts this program at a path, in one step, in the place of another that lies there.
+pub fn link(program: &Path, path: &Path) {
+    let beside = path.with_extension("new");
+    // Of a link to the same file, which the step leaves where it is.
+    std::fs::remove_file(&beside).ok();
+    if std::fs::hard_link(program, &beside).is_err() {
+        std::fs::copy(program, &beside).unwrap();
+    }
+    std::fs::rename(&beside, path).unwrap();
+}
 
 fn prepared(
     mut command: Command,
@@ -93,6 +104,21 @@ impl Serving {
         Self::announced(prepared(shell, directory, arguments, variables)).await
     }
 
+    /// As `start`, as the program that lies at this path: `link` has put it there.
+    pub async fn of(
+        program: &Path,
+        directory: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        Self::announced(prepared(Command::new(program), directory, arguments, variables)).await
+    }
+
+    /// As `start`, by a command of its own.
+    pub async fn by(command: Command, directory: &Path, arguments: &[&str]) -> Self {
+        Self::announced(prepared(command, directory, arguments, &[])).await
+    }
+
     async fn announced(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut serving = Self {
@@ -121,7 +147,9 @@ impl Serving {
             let Ok(Ok(Some(line))) = line else {
                 self.child.kill().await.ok();
                 let mut words = String::new();
-                self.stderr.read_to_string(&mut words).await.ok();
+                // Whoever it has started may hold that open.
+                let reading = self.stderr.read_to_string(&mut words);
+                timeout(Duration::from_secs(1), reading).await.ok();
                 panic!("never said {beginning:?}; said\n{}\n{words}", self.said);
             };
             self.said.push_str(&line);

@@ -87,6 +87,15 @@ impl Client {
 
     /// As `connect`, over a connection that is there.
     pub async fn over(&self, stream: TcpStream, alpn: &[u8]) -> TlsStream<TcpStream> {
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(self.config(alpn))
+            .connect(name, stream)
+            .await
+            .unwrap()
+    }
+
+    /// Of a client that offers this ALPN, and remembers sessions.
+    pub fn config(&self, alpn: &[u8]) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -94,11 +103,7 @@ impl Client {
             .with_root_certificates(Arc::clone(&self.roots))
             .with_no_client_auth();
         config.alpn_protocols = vec![alpn.to_vec()];
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
-            .unwrap()
+        Arc::new(config)
     }
 
     /// One request over HTTP/1.1; `Host` is the gateway's unless it is given.

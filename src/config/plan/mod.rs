@@ -47,6 +47,10 @@ pub struct Plan {
     pub threads: NonZeroUsize,
     /// For open requests at a stop.
     pub drain: Duration,
+    /// Between the word that it stops and the end of accepting.
+    pub drain_delay: Duration,
+    /// For WebSockets and requests of before a hand-over.
+    pub handover: Duration,
     /// Places of clients' connections.
     pub places: PlacesSettings,
     /// Places of the operator's.
@@ -167,6 +171,8 @@ impl Plan {
             admin_hosts: config.listen.admin_hosts.clone(),
             threads: listen::threads(config),
             drain: config.timeouts.drain,
+            drain_delay: config.timeouts.drain_delay,
+            handover: config.timeouts.handover,
             places: listen::places(config, &budget),
             admin_places: listen::admin_places(),
             https: listen::https(config),

@@ -116,7 +116,20 @@ pub(super) fn timeouts(table: &mut Table<'_>) -> Taken<Timeouts> {
             "drain",
             "30s",
             &DURATION,
-            "For open requests and meetings' WebSockets at a stop; `0s` closes them at once.",
+            "For open requests at a stop; meetings' WebSockets are closed one after the other in this time. `0s` closes all at once.",
+        )?,
+        drain_delay: table.text(
+            "drain_delay",
+            "0s",
+            &DURATION,
+            "At a stop, from `/readyz` saying 503 until no connection is taken any more. A balancer that asks `/readyz` needs time to \
+             notice: `5s` for Kubernetes.",
+        )?,
+        handover: table.text(
+            "handover",
+            "12h",
+            &DURATION,
+            "For WebSockets and requests of the old process, after an upgrade; then it stops as it would without a new one.",
         )?,
         tunnel_silence: table.text(
             "tunnel_silence",

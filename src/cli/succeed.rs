@@ -1,0 +1,228 @@
+//! One gateway after another: what a start is given, and how a running gateway starts its successor.
+//!
+//! The successor is the program that lies by now where this one was started from, with the same arguments and variables.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    io,
+    net::TcpListener,
+    path::{Path, PathBuf, absolute},
+    time::Duration,
+};
+
+use listenfd::ListenFd;
+use rustix::io::{FdFlags, fcntl_setfd};
+use tokio::{
+    process::Command,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot},
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    control::{self, Answer, Operator},
+    gateway::{Given, Inherited, Running},
+    handover::{self, Successor, Taken, Taking},
+};
+
+/// Says to a new process that an older gateway is at the other end of standard input.
+const HANDOVER: &str = "PNM_HANDOVER";
+
+/// What a service manager meant for one process alone (sd_listen_fds(3), sd_watchdog_enabled(3)). A watchdog without
+/// `WATCHDOG_PID` is everybody's.
+const OF_ONE_PROCESS: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
+
+/// For a new process to read its configuration and the client's files, which may lie far away.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Those who ask for an upgrade while one is under way.
+const WAITING: usize = 8;
+
+/// What this process was given at its start.
+pub(super) async fn given() -> io::Result<(Given, Inherited)> {
+    if env::var_os(HANDOVER).is_some() {
+        let (from, Taken { listeners, early }) = Taking::begin().await?;
+        let from = Some(from);
+        return Ok((Given::by_older(listeners), Inherited { early, from }));
+    }
+    let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let sockets = of_manager(&mut ListenFd::from_env(), &names);
+    let given = if sockets.is_empty() {
+        Given::default()
+    } else {
+        Given::by_manager(sockets)
+    };
+    Ok((given, Inherited::default()))
+}
+
+fn of_manager(passed: &mut ListenFd, names: &str) -> Vec<(String, TcpListener)> {
+    let mut names = names.split(':');
+    let mut sockets = Vec::new();
+    for nth in 0..passed.len() {
+        let name = names.next().unwrap_or_default().to_owned();
+        match passed.take_tcp_listener(nth) {
+            Ok(Some(socket)) => {
+                // What this process starts has no part in it.
+                if let Err(error) = fcntl_setfd(&socket, FdFlags::CLOEXEC) {
+                    warn!(name, %error, "A given socket is passed on to programs that the gateway starts");
+                }
+                sockets.push((name, socket));
+            }
+            Ok(None) => {}
+            Err(error) => warn!(name, %error, "A given socket is none that listens for TCP"),
+        }
+    }
+    sockets
+}
+
+/// How this process was started, remembered from its start: by its end another program may lie there.
+#[derive(Debug)]
+struct Program {
+    path: PathBuf,
+    name: OsString,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    fn of_this_process() -> io::Result<Self> {
+        let mut arguments = env::args_os();
+        let name = arguments.next().unwrap_or_default();
+        let path = path(&name, env::current_exe)?;
+        let arguments = arguments.collect();
+        Ok(Self {
+            path,
+            name,
+            arguments,
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command
+            .arg0(&self.name)
+            .args(&self.arguments)
+            .env(HANDOVER, "stdin");
+        for variable in OF_ONE_PROCESS {
+            command.env_remove(variable);
+        }
+        command
+    }
+}
+
+/// As it was called, if that says where: a link may lead to another release by now, while the system tells of the file to
+/// which it led.
+fn path(name: &OsStr, current: impl FnOnce() -> io::Result<PathBuf>) -> io::Result<PathBuf> {
+    if Path::new(name).components().count() > 1 {
+        return absolute(name);
+    }
+    current()
+}
+
+/// Who asked for an upgrade over the control socket, and waits for an answer; nobody, if it was a signal.
+pub(super) type Asker = Option<oneshot::Sender<Answer>>;
+
+/// Wishes for an upgrade.
+pub(super) struct Upgrades {
+    program: io::Result<Program>,
+    signal: Signal,
+    to_ask: mpsc::Sender<oneshot::Sender<Answer>>,
+    asked: mpsc::Receiver<oneshot::Sender<Answer>>,
+}
+
+impl Upgrades {
+    pub(super) fn listen() -> io::Result<Self> {
+        let (to_ask, asked) = mpsc::channel(WAITING);
+        Ok(Self {
+            program: Program::of_this_process(),
+            signal: signal(SignalKind::user_defined2())?,
+            to_ask,
+            asked,
+        })
+    }
+
+    /// Somebody wants one.
+    pub(super) async fn asked(&mut self) -> Asker {
+        tokio::select! {
+            _ = self.signal.recv() => None,
+            asker = self.asked.recv() => asker,
+        }
+    }
+
+    /// Who does what else is asked.
+    pub(super) fn beside<O: Operator>(&self, operator: O) -> WithUpgrades<O> {
+        WithUpgrades {
+            operator,
+            to_ask: self.to_ask.clone(),
+        }
+    }
+
+    /// Starts the program anew. None: the log says why not, and nothing has changed.
+    pub(super) async fn hand_over(&self, running: &Running, asker: Asker) -> Option<Successor> {
+        info!("Starting a new gateway");
+        let handed = match &self.program {
+            Ok(program) => {
+                let remembered = || running.remembered();
+                handover::hand_over(program.command(), running.offered(), remembered, READY_WITHIN)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+            Err(error) => Err(format!("it is not known where this program lies: {error}")),
+        };
+        let answer = match &handed {
+            Ok(successor) => Answer::done().with("version", successor.version.as_str()),
+            Err(why) => {
+                error!("No upgrade, and nothing has changed: {why}");
+                Answer::refused(format!("no upgrade, and nothing has changed: {why}"))
+            }
+        };
+        if let Some(asker) = asker {
+            asker.send(answer).ok();
+        }
+        handed.ok()
+    }
+}
+
+/// Has upgrades done by whoever runs the gateway, and all else by the operator.
+#[derive(Clone)]
+pub(super) struct WithUpgrades<O> {
+    operator: O,
+    to_ask: mpsc::Sender<oneshot::Sender<Answer>>,
+}
+
+impl<O: Operator> Operator for WithUpgrades<O> {
+    async fn act(&self, command: control::Command) -> Answer {
+        if command != control::Command::Upgrade {
+            return self.operator.act(command).await;
+        }
+        let (answer, answered) = oneshot::channel();
+        if self.to_ask.send(answer).await.is_err() {
+            return Answer::refused("this gateway stops");
+        }
+        answered
+            .await
+            .unwrap_or_else(|_| Answer::refused("this gateway stops"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_looked_for_where_it_was_called() {
+        let current = || Ok(PathBuf::from("/opt/releases/1/plugnmeet-gateway"));
+        let of = |name: &str| path(OsStr::new(name), current).unwrap();
+        assert_eq!(
+            of("/opt/now/plugnmeet-gateway"),
+            Path::new("/opt/now/plugnmeet-gateway")
+        );
+        assert_eq!(
+            of("plugnmeet-gateway"),
+            Path::new("/opt/releases/1/plugnmeet-gateway")
+        );
+        let here = env::current_dir().unwrap();
+        assert_eq!(of("./plugnmeet-gateway"), here.join("plugnmeet-gateway"));
+        assert_eq!(of("bin/plugnmeet-gateway"), here.join("bin/plugnmeet-gateway"));
+    }
+}

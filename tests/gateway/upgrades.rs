@@ -1,0 +1,498 @@
+//! One gateway after another, at the same addresses: upgrades of the running program, sockets that a service manager gives,
+//! and a start beside a gateway that drains.
+//!
+//! "Another version" is the same program in another file: what counts is that another process takes over.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::support::{
+    binary::{ANYWHERE, PROGRAM, Serving, free_port, link, run},
+    client::Client,
+    folder_of,
+    raw::{Raw, RawUpstream, header},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UnixDatagram},
+    process::Command,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tokio_rustls::client::TlsStream;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// All that runs in this folder ends with the test.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(folder_of(&[]))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn program(&self) -> PathBuf {
+        self.path().join("gateway")
+    }
+
+    /// The numbers of all processes here.
+    fn processes(&self) -> Vec<u32> {
+        let here = fs::canonicalize(self.path()).unwrap();
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let is_here = |pid: &u32| {
+            let program = fs::read_link(format!("/proc/{pid}/cwd"));
+            program.is_ok_and(|cwd| cwd == here)
+        };
+        numbers.filter(is_here).collect()
+    }
+
+    async fn status(&self) -> Value {
+        let output = run(self.path(), &["status", "--json"], &[]).await;
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    }
+
+    /// Who answers here.
+    async fn serving(&self) -> u32 {
+        u32::try_from(self.status().await["process"].as_u64().unwrap()).unwrap()
+    }
+
+    fn client(&self, serving: &Serving) -> Client {
+        Client::trusting(&self.path().join("certs/development.pem"), serving.https)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            std::process::Command::new("kill")
+                .args(["-9", &pid.to_string()])
+                .status()
+                .ok();
+        }
+    }
+}
+
+async fn kill(signal: &str, pid: u32) {
+    let sent = Command::new("kill")
+        .args(["-s", signal, &pid.to_string()])
+        .status()
+        .await;
+    assert!(sent.unwrap().success());
+}
+
+async fn started(folder: &Folder, more: &[(&str, &str)]) -> Serving {
+    link(Path::new(PROGRAM), &folder.program());
+    let variables = [&ANYWHERE[..], &[("LOG__ACCESS", "false")], more].concat();
+    Serving::of(&folder.program(), folder.path(), &["serve"], &variables).await
+}
+
+type Socket = Raw<TlsStream<TcpStream>>;
+
+/// Takes every WebSocket and sends back the bytes that come.
+async fn echo() -> RawUpstream {
+    RawUpstream::acting(|head, mut connection| async move {
+        let key = header(&head, "sec-websocket-key").unwrap();
+        let digest = aws_lc_rs::digest::digest(
+            &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+            format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
+        );
+        let accept = BASE64_STANDARD.encode(digest);
+        connection
+            .send(format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
+            ))
+            .await;
+        while let Ok(bytes) = connection.some().await {
+            if connection.try_send(bytes).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await
+}
+
+async fn open(client: &Client) -> Socket {
+    let mut socket = client.raw().await;
+    socket
+        .send(
+            "GET /livekit/rtc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .await;
+    assert_eq!(socket.answer().await.status, 101);
+    socket
+}
+
+/// A message, masked with zeros.
+const PING: [u8; 8] = [0x82, 0x82, 0, 0, 0, 0, b'h', b'i'];
+
+async fn still_there(socket: &mut Socket) {
+    socket.send(PING).await;
+    assert_eq!(socket.exactly(PING.len()).await.unwrap(), PING);
+}
+
+/// Runs until it is told to stop; counts.
+fn load<F: Future<Output = ()> + Send + 'static>(
+    stop: &Arc<AtomicBool>,
+    mut one: impl FnMut() -> F + Send + 'static,
+) -> JoinHandle<usize> {
+    let stop = Arc::clone(stop);
+    tokio::spawn(async move {
+        let mut count = 0;
+        while !stop.load(Ordering::Relaxed) {
+            one().await;
+            count += 1;
+        }
+        count
+    })
+}
+
+/// Requests over one connection for as long as it is kept, which each answer says.
+async fn kept_alive(client: Client, stop: Arc<AtomicBool>, closed: Arc<AtomicUsize>) -> usize {
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut connection = client.raw().await;
+        loop {
+            connection
+                .send("GET /conference/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .await;
+            let answer = connection.answer().await;
+            assert_eq!(answer.status, 200);
+            count += 1;
+            if answer.header("connection") == Some("close") {
+                closed.fetch_add(1, Ordering::Relaxed);
+                break;
+            }
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_upgrades_close_nothing_and_refuse_nobody() {
+    let (folder, upstream) = (Folder::new(), echo().await);
+    let url = upstream.url();
+    let mut gateway = started(&folder, &[("UPSTREAMS__LIVEKIT", &url)]).await;
+    let client = folder.client(&gateway);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut old = Vec::new();
+    for _ in 0..5 {
+        old.push(open(&client).await);
+    }
+    let of = client.clone();
+    let newcomers = load(&stop, move || {
+        let client = of.clone();
+        async move {
+            let answer = client.request("GET", "/conference/", &[], b"").await;
+            assert_eq!(answer.status, 200);
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let of = client.clone();
+    let sockets = load(&stop, move || {
+        let client = of.clone();
+        async move {
+            still_there(&mut open(&client).await).await;
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let closed = Arc::new(AtomicUsize::new(0));
+    let kept = tokio::spawn(kept_alive(client.clone(), Arc::clone(&stop), Arc::clone(&closed)));
+    let mut serving = vec![folder.serving().await];
+    // Another file with the same content.
+    let other = folder.path().join("other");
+    fs::copy(PROGRAM, &other).unwrap();
+    for nth in 0..20 {
+        let next = if nth % 2 == 0 { &other } else { Path::new(PROGRAM) };
+        link(next, &folder.program());
+        let before = *serving.last().unwrap();
+        if nth % 2 == 0 {
+            kill("USR2", before).await;
+            gateway.says("Handed over").await;
+        } else {
+            let asked = run(folder.path(), &["upgrade"], &[]).await;
+            let said = String::from_utf8(asked.stdout).unwrap();
+            assert_eq!(
+                said,
+                format!("version {} has taken over\n", env!("CARGO_PKG_VERSION"))
+            );
+        }
+        let until = Instant::now() + PATIENCE;
+        let mut now = before;
+        while now == before && Instant::now() < until {
+            sleep(Duration::from_millis(50)).await;
+            let asked = run(folder.path(), &["status", "--json"], &[]).await;
+            let status: Option<Value> = serde_json::from_slice(&asked.stdout).ok();
+            now = status.map_or(before, |status| {
+                u32::try_from(status["process"].as_u64().unwrap()).unwrap()
+            });
+        }
+        assert!(!serving.contains(&now), "upgrade {nth}");
+        serving.push(now);
+        for socket in &mut old {
+            still_there(socket).await;
+        }
+        old.push(open(&client).await);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let counts = (
+        newcomers.await.unwrap(),
+        sockets.await.unwrap(),
+        kept.await.unwrap(),
+    );
+    assert!(counts.0 > 50 && counts.1 > 50 && counts.2 > 50, "{counts:?}");
+    // Each upgrade but those that fell between two connections.
+    assert!(closed.load(Ordering::Relaxed) >= 10, "{closed:?}");
+    for socket in &mut old {
+        still_there(socket).await;
+    }
+    // Whoever has no socket any more is gone, and the rest goes with theirs.
+    drop(old);
+    let last = *serving.last().unwrap();
+    let until = Instant::now() + PATIENCE;
+    while folder.processes() != [last] {
+        assert!(
+            Instant::now() < until,
+            "{:?} run beside {last}",
+            folder.processes()
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
+    kill("TERM", last).await;
+    let (status, said) = gateway.end().await;
+    assert_eq!(status, Some(0));
+    assert!(!said.contains("\"ERROR\""), "{said}");
+}
+
+/// A script in the place of the program.
+fn script(folder: &Folder, text: &str) {
+    let beside = folder.path().join("script");
+    fs::write(&beside, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(beside, folder.program()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_program_that_is_no_good_changes_nothing() {
+    let (folder, upstream) = (Folder::new(), echo().await);
+    let url = upstream.url();
+    let mut gateway = started(&folder, &[("UPSTREAMS__LIVEKIT", &url)]).await;
+    let client = folder.client(&gateway);
+    let mut socket = open(&client).await;
+    let pid = gateway.pid();
+
+    script(&folder, "exit 3");
+    kill("USR2", pid).await;
+    assert_eq!(
+        gateway.says("No upgrade").await,
+        "No upgrade, and nothing has changed: the new one ended before it served (exit status: 3)"
+    );
+    let asked = run(folder.path(), &["upgrade"], &[]).await;
+    assert_eq!(asked.status.code(), Some(1));
+    let said = String::from_utf8(asked.stderr).unwrap();
+    assert_eq!(
+        said,
+        "no upgrade, and nothing has changed: the new one ended before it served (exit status: 3)\n"
+    );
+
+    assert!(gateway.says("No upgrade").await.ends_with("(exit status: 3)"));
+
+    // It hangs, and is killed.
+    let pid_file = folder.path().join("pid");
+    script(&folder, "echo $$ >pid.new; mv pid.new pid; exec sleep 600");
+    kill("USR2", pid).await;
+    let until = Instant::now() + PATIENCE;
+    while !pid_file.exists() {
+        assert!(Instant::now() < until);
+        sleep(Duration::from_millis(20)).await;
+    }
+    still_there(&mut socket).await;
+    assert_eq!(client.request("GET", "/conference/", &[], b"").await.status, 200);
+    kill(
+        "KILL",
+        fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap(),
+    )
+    .await;
+    assert_eq!(
+        gateway.says("No upgrade").await,
+        "No upgrade, and nothing has changed: the new one ended before it served (signal: 9 (SIGKILL))"
+    );
+
+    // The program is sound, and its configuration is not any more.
+    link(Path::new(PROGRAM), &folder.program());
+    fs::create_dir(folder.path().join("config")).unwrap();
+    fs::write(
+        folder.path().join("config/gateway.toml"),
+        "[timeouts]\ndrain = 7\n",
+    )
+    .unwrap();
+    kill("USR2", pid).await;
+    assert_eq!(
+        gateway.says("No upgrade").await,
+        "No upgrade, and nothing has changed: the new one ended before it served (exit status: 1)"
+    );
+    fs::remove_file(folder.program()).unwrap();
+    kill("USR2", pid).await;
+    let missing = "No upgrade, and nothing has changed: the new one can't be started: No such file";
+    assert!(gateway.says("No upgrade").await.starts_with(missing));
+
+    assert_eq!((folder.serving().await, folder.processes()), (pid, vec![pid]));
+    still_there(&mut socket).await;
+    assert_eq!(client.request("GET", "/conference/", &[], b"").await.status, 200);
+    fs::remove_file(folder.path().join("config/gateway.toml")).unwrap();
+    link(Path::new(PROGRAM), &folder.program());
+    kill("USR2", pid).await;
+    gateway.says("Handed over").await;
+    still_there(&mut socket).await;
+    assert_eq!(client.request("GET", "/conference/", &[], b"").await.status, 200);
+}
+
+/// The end of those who stay with the old process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_stay_with_the_old_process_for_so_long_and_then_close_as_in_a_drain() {
+    let (folder, upstream) = (Folder::new(), echo().await);
+    let url = upstream.url();
+    let variables = [
+        ("UPSTREAMS__LIVEKIT", url.as_str()),
+        ("TIMEOUTS__HANDOVER", "2s"),
+        ("TIMEOUTS__DRAIN", "1s"),
+    ];
+    let mut gateway = started(&folder, &variables).await;
+    let client = folder.client(&gateway);
+    let (mut socket, pid) = (open(&client).await, gateway.pid());
+    let began = Instant::now();
+    kill("USR2", pid).await;
+    gateway.says("Handed over").await;
+    still_there(&mut socket).await;
+    assert_eq!(socket.exactly(4).await.unwrap(), [0x88, 2, 0x03, 0xe9]);
+    assert!(began.elapsed() >= Duration::from_secs(3));
+    gateway.says("Stopped").await;
+    assert_eq!(client.request("GET", "/conference/", &[], b"").await.status, 200);
+}
+
+/// RFC 5077: a client that resumes shakes hands at half the price.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_resumes_with_the_new_process() {
+    let folder = Folder::new();
+    let mut gateway = started(&folder, &[]).await;
+    let client = folder.client(&gateway);
+    let config = client.config(b"http/1.1");
+    let addr = gateway.https;
+    let kind = async |config: &Arc<rustls::ClientConfig>| {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        let request = b"GET /conference/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.ok();
+        stream.get_ref().1.handshake_kind().unwrap()
+    };
+    assert_eq!(kind(&config).await, rustls::HandshakeKind::Full);
+    assert_eq!(kind(&config).await, rustls::HandshakeKind::Resumed);
+    kill("USR2", gateway.pid()).await;
+    gateway.says("Handed over").await;
+    assert_eq!(kind(&config).await, rustls::HandshakeKind::Resumed);
+}
+
+/// What systemd does, by its own tool where it is installed.
+#[tokio::test]
+async fn a_service_managers_socket_is_served_and_it_is_told_of_the_start_and_the_end() {
+    if Command::new("systemd-socket-activate")
+        .arg("--version")
+        .output()
+        .await
+        .is_err()
+    {
+        eprintln!("systemd-socket-activate is not installed");
+        return;
+    }
+    let (folder, port) = (Folder::new(), free_port());
+    let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    let heard = async || {
+        let mut message = [0; 512];
+        let bytes = timeout(PATIENCE, notify.recv(&mut message))
+            .await
+            .expect("a word")
+            .unwrap();
+        String::from_utf8(message[..bytes].to_vec()).unwrap()
+    };
+    let mut manager = Command::new("systemd-socket-activate");
+    manager.args(["-l", &format!("127.0.0.1:{port}"), "--fdname=https"]);
+    manager.arg(format!(
+        "--setenv=NOTIFY_SOCKET={}/notify",
+        folder.path().display()
+    ));
+    manager.arg("--setenv=WATCHDOG_USEC=2000000");
+    // The configuration names another address: the operator's socket unit is what counts.
+    for (name, value) in ANYWHERE {
+        manager.arg(format!("--setenv=PNM_GATEWAY__{name}={value}"));
+    }
+    manager.arg(PROGRAM);
+    // It starts the program when somebody knocks, who is served.
+    let knocking = tokio::spawn(async move {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match TcpStream::connect(("127.0.0.1", port)).await {
+                Ok(stream) => return stream,
+                Err(error) => assert!(Instant::now() < until, "{error}"),
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let gateway = Serving::by(manager, folder.path(), &["serve"]).await;
+    assert_eq!(gateway.https.port(), port);
+    let first = knocking.await.unwrap();
+    let client = folder.client(&gateway);
+    let mut connection = Raw::over(client.over(first, b"http/1.1").await);
+    connection
+        .send("GET /conference/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
+    assert_eq!(connection.answer().await.status, 200);
+    assert_eq!(
+        heard().await,
+        format!("READY=1\nMAINPID={}\nSTATUS=Serving", gateway.pid())
+    );
+    assert_eq!(heard().await, "WATCHDOG=1");
+    let fed = Instant::now();
+    assert_eq!(heard().await, "WATCHDOG=1");
+    assert!(fed.elapsed() < Duration::from_secs(2));
+    gateway.signal("HUP").await;
+    let mut words = Vec::new();
+    while words.len() < 2 {
+        words.extend(Some(heard().await).filter(|word| word != "WATCHDOG=1"));
+    }
+    assert_eq!(words[0], "RELOADING=1");
+    assert!(words[1].starts_with("READY=1\n"), "{words:?}");
+    // It must not end the gateway.
+    gateway.signal("USR1").await;
+    assert_eq!(client.request("GET", "/conference/", &[], b"").await.status, 200);
+    gateway.signal("TERM").await;
+    let mut word = heard().await;
+    while word == "WATCHDOG=1" {
+        word = heard().await;
+    }
+    assert_eq!(word, "STOPPING=1\nSTATUS=Draining");
+    assert_eq!(gateway.end().await.0, Some(0));
+}
