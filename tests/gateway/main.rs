@@ -39,4 +39,5 @@ mod shared_limits;
 mod targets;
 mod tls;
 mod token_kinds;
+mod tunnels_of_rooms;
 mod websockets;

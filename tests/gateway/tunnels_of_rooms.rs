@@ -1,23 +1,14 @@
 //! Which room an open WebSocket is for, read as its first words pass, and the end of one room's.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::support::{
+    Gateway,
+    raw::{Raw, RawUpstream, header},
+};
 use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
-use support::{
-    Gateway,
-    raw::{Raw, RawUpstream, header},
 };
 use tokio::{net::TcpStream, time::sleep};
 use tokio_rustls::client::TlsStream;
