@@ -4,6 +4,9 @@
 //!
 //! Not here: what the configuration means for each module (`crate::config::Plan`).
 
+mod handle;
+mod serving;
+
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
@@ -12,12 +15,11 @@ use tracing::{info, warn};
 use crate::{
     clock::Clock,
     config::{Config, NotListening, Plan, PublicOrigin, UpstreamsPlan},
-    conn::Conn,
     drain::Drain,
     issue::Issue,
     joining::Joining,
     limits::Limits,
-    listen::{self, Admin, Https, Plain, Redirect},
+    listen::{self, Admin, Https, Redirect, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
@@ -29,6 +31,12 @@ use crate::{
     upgrade::{NatsClients, Registry},
     webapp::WebApp,
     workers::Workers,
+};
+
+pub use self::handle::Handle;
+use self::{
+    handle::Seen,
+    serving::{Bare, Current, Front, Serving, ToAdmin, ToRedirect},
 };
 
 /// Sockets that listen; nobody is let in before the start.
@@ -54,6 +62,7 @@ pub struct Running {
     pub certificates: Vec<String>,
     tls: Tls,
     webapp: Arc<WebApp>,
+    handle: Handle,
     tunnels: Registry,
     joining: Joining,
     drain: Drain,
@@ -143,13 +152,21 @@ pub async fn start(
     let addr = |listener: &Option<TcpListener>| listener.as_ref().and_then(|it| it.local_addr().ok());
     let (http_addr, admin_addr) = (addr(&http), addr(&admin));
     let (public_origin, drain_deadline) = (plan.public_origin.clone(), plan.drain);
+    let (conn, https_settings) = (Arc::new(plan.conn.clone()), Arc::new(plan.https.clone()));
     let redirect = Redirect::new(plan.hosts.clone(), plan.public_origin.port);
-    let (conn, https_settings, admin_hosts) =
-        (plan.conn.clone(), plan.https.clone(), plan.admin_hosts.clone());
+    let admin_doors = Admin::of(&drain, Arc::clone(&metrics), plan.admin_hosts.clone());
     // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
     let hsts = plan.hsts.filter(|_| !tls.is_self_made());
     let tunnels = Registry::default();
     let router = router(plan, clock, &drain, &tunnels, &metrics, access, hsts).await?;
+    let (webapp, joining) = (Arc::clone(&router.webapp), router.joining.clone());
+    let current = Current::new(Serving {
+        https: https_settings,
+        conn,
+        router,
+        redirect,
+        admin: admin_doors,
+    });
     let running = Running {
         https: https_addr,
         http: http_addr,
@@ -157,9 +174,20 @@ pub async fn start(
         public_origin,
         certificates,
         tls: tls.clone(),
-        webapp: Arc::clone(&router.webapp),
-        tunnels,
-        joining: router.joining.clone(),
+        webapp,
+        tunnels: tunnels.clone(),
+        joining,
+        handle: Handle::new(Seen {
+            current: current.clone(),
+            clock: clock.clone(),
+            started: clock.steady(),
+            https: https_addr,
+            http: http_addr,
+            admin: admin_addr,
+            tls: tls.clone(),
+            places: places.clone(),
+            tunnels,
+        }),
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
         drain_deadline,
@@ -167,23 +195,40 @@ pub async fn start(
         _acceptor: acceptor,
     };
 
-    let front = Conn::new(conn.clone(), Arc::new(router), &drain);
-    let front = Https::new(https_settings, tls, front, Arc::clone(&metrics));
-    accepting.spawn(front.run(https, places.clone(), drain.clone(), Arc::clone(&workers)));
+    let front = Front::new(&current, &drain, |settings, conn| {
+        Https::new(settings, tls, conn, Arc::clone(&metrics))
+    });
+    accepting.spawn(accept(
+        https,
+        front,
+        places.clone(),
+        drain.clone(),
+        Arc::clone(&workers),
+    ));
     if let Some(listener) = http {
-        let listening = Plain::new(Conn::new(conn.clone(), Arc::new(redirect), &drain));
-        accepting.spawn(listening.run(listener, places, drain.clone(), Arc::clone(&workers)));
+        let door = Bare::new(&current, ToRedirect(current.clone()), &drain);
+        accepting.spawn(accept(
+            listener,
+            door,
+            places,
+            drain.clone(),
+            Arc::clone(&workers),
+        ));
     }
     if let Some(listener) = admin {
         // It goes on telling during the drain, and so has one of its own.
-        let admin = Admin::of(&drain, metrics, admin_hosts);
-        let listening = Plain::new(Conn::new(conn, Arc::new(admin), &admin_drain));
-        accepting.spawn(listening.run(listener, admin_places, admin_drain, workers));
+        let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
+        accepting.spawn(accept(listener, door, admin_places, admin_drain, workers));
     }
     Ok(running)
 }
 
 impl Running {
+    /// What an operator sees of it and does with it.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// Reads certificates and the client's files again, soon; those that are there stay until others are whole.
     pub fn reload(&self) {
         self.tls.ask_for_new();

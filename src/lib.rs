@@ -25,6 +25,7 @@
 //! | 1 | [`cli`] | the commands; arguments and environment |
 //! | 2 | [`gateway`] | assembly: from a plan to a running gateway; the one file that sees all modules |
 //! | 3 | [`config`] | the file and the environment -> the plan: the settings of every module, with every problem |
+//! | 4 | [`control`] | the control socket: what an operator asks a running gateway |
 //! | 4 | [`listen`] | sockets: accepting, PROXY protocol, redirect to HTTPS, admin |
 //! | 5 | [`tls`] | handshakes and certificates |
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
@@ -59,6 +60,7 @@ pub mod clock;
 pub mod config;
 pub mod conn;
 pub mod context;
+pub mod control;
 pub mod design;
 pub mod drain;
 pub mod gateway;

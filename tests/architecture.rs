@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 15] = [
     &["cli"],
     &["gateway"],
     &["config"],
-    &["listen"],
+    &["control", "listen"],
     &["tls"],
     &["conn"],
     &["route"],

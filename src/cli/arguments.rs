@@ -41,6 +41,12 @@ pub(super) enum Command {
         /// The body; without it, or as "-", standard input
         file: Option<PathBuf>,
     },
+    /// What does the running gateway do?
+    Status {
+        /// Print it as one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print every key of the configuration, as in docs/configuration.md
     #[command(hide = true)]
     Reference,

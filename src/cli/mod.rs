@@ -9,6 +9,7 @@
 //! | `compress` (hidden) | `compress` | compresses what a running gateway sends to it |
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
+//! | `status` | `operate` | asks the running gateway over its control socket |
 //! | `reference` | here | prints `docs/configuration.md` |
 //!
 //! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers and the log of `serve` go to
@@ -23,29 +24,28 @@ mod check_design;
 mod compress;
 mod join_link;
 mod keys;
+mod operate;
 mod prepare;
 mod serve;
 mod sign;
+mod source;
 
 use std::{
     env,
     ffi::OsString,
     fmt,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
 use clap::Parser;
 
-use self::arguments::{Arguments, Command};
-use crate::{
-    clock::Clock,
-    config::{self, Config, Place, Problem, Problems},
+use self::{
+    arguments::{Arguments, Command},
+    source::Source,
 };
-
-/// What is read when no file is named, if it is there.
-const DEFAULT_FILE: &str = "config/gateway.toml";
+use crate::{clock::Clock, config, control::SocketSetting};
 
 /// Runs one command.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -74,7 +74,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         print!("{}", config::reference());
         return ExitCode::SUCCESS;
     }
-    let draft = match load(arguments.config) {
+    let source = Source::of(arguments.config, env::vars_os());
+    let draft = source.and_then(|source| source.draft());
+    if let Some(command) = operate::asked(arguments.command.as_ref()) {
+        // A gateway can be asked while the file is broken.
+        let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
+        return operate::run(&socket, &command);
+    }
+    let draft = match draft {
         Ok(draft) => draft,
         Err(problems) => return failed(&problems),
     };
@@ -98,7 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
-        Some(Command::Reference) => Ok(config::reference()),
+        Some(Command::Status { .. } | Command::Reference) => Ok(config::reference()),
     };
     match answer {
         Ok(text) => {
@@ -112,46 +119,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn failed(why: &dyn fmt::Display) -> ExitCode {
     eprintln!("{why}");
     ExitCode::FAILURE
-}
-
-fn load(named: Option<PathBuf>) -> Result<Config, Problems> {
-    let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists());
-    let file = named.or_else(default);
-    Config::draft(file.as_deref(), &variables(env::vars_os())?)
-}
-
-/// What begins with it is meant for us, and may be misspelled.
-const NAME: &str = "PNM_GATEWAY";
-
-/// Kubernetes tells every container of a service `pnm-gateway` in variables of its own.
-fn is_of_kubernetes(name: &str) -> bool {
-    let own = name.strip_prefix(NAME).unwrap_or_default();
-    own == "_PORT" || own == "_SERVICE_HOST" || own.starts_with("_SERVICE_PORT") || own.starts_with("_PORT_")
-}
-
-/// Our variables, of which each has to be text.
-fn variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, Problems> {
-    let (mut ours, mut problems) = (Vec::new(), Vec::new());
-    for (name, value) in all {
-        let Ok(name) = name.into_string() else { continue };
-        if !name.starts_with(NAME) || is_of_kubernetes(&name) {
-            continue;
-        }
-        if let Ok(value) = value.into_string() {
-            ours.push((name, value));
-        } else {
-            let place = Place {
-                file: "environment".into(),
-                line: None,
-            };
-            problems.push(Problem::at(place, name, "is not UTF-8", "write UTF-8"));
-        }
-    }
-    if problems.is_empty() {
-        Ok(ours)
-    } else {
-        Err(Problems(problems))
-    }
 }
 
 /// Why a command has no answer, in a line.
@@ -172,47 +139,4 @@ fn read_or_input(file: Option<&Path>) -> Result<Vec<u8>, Refused> {
         .read_to_end(&mut bytes)
         .map_err(|error| format!("standard input cannot be read: {error}"))?;
     Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::ffi::OsStringExt;
-
-    use super::*;
-
-    fn pairs(all: &[(&str, &[u8])]) -> impl Iterator<Item = (OsString, OsString)> {
-        let pairs: Vec<_> = all
-            .iter()
-            .map(|(name, value)| (OsString::from(name), OsString::from_vec(value.to_vec())))
-            .collect();
-        pairs.into_iter()
-    }
-
-    #[test]
-    fn only_our_variables_are_read() {
-        let all: [(&str, &[u8]); 6] = [
-            ("PATH", b"\xff"),
-            ("PNM_GATEWAY__HOSTS", b"a"),
-            ("PNM_GATEWAY_X", b"b"),
-            ("PNM_GATEWAY_SERVICE_HOST", b"10.0.0.1"),
-            ("PNM_GATEWAY_PORT", b"tcp://10.0.0.1:443"),
-            ("PNM_GATEWAY_PORT_443_TCP_ADDR", b"10.0.0.1"),
-        ];
-        assert_eq!(
-            variables(pairs(&all)).unwrap(),
-            [
-                ("PNM_GATEWAY__HOSTS".into(), "a".into()),
-                ("PNM_GATEWAY_X".into(), "b".into())
-            ]
-        );
-    }
-
-    #[test]
-    fn a_variable_that_is_no_text_is_told_and_not_shown() {
-        let all: [(&str, &[u8]); 1] = [("PNM_GATEWAY__PLUGNMEET__SECRET", b"zumyyYWqv7KR\xff")];
-        assert_eq!(
-            variables(pairs(&all)).unwrap_err().to_string(),
-            "environment: PNM_GATEWAY__PLUGNMEET__SECRET: is not UTF-8; write UTF-8"
-        );
-    }
 }

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::{check, compress};
+use super::{check, compress, operate};
 use crate::{
     clock::Clock,
     config::{Config, NoPlan, Plan, Problems},
@@ -44,6 +44,8 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
         };
         match Box::pin(start(config, log.records())).await {
             Some(running) => {
+                // It answers to the end of the drain.
+                let control = operate::Serving::begin(&config.control, running.handle()).await;
                 announce(config, &running, ask);
                 loop {
                     tokio::select! {
@@ -52,6 +54,7 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
                     }
                 }
                 running.stop(stop.asked()).await;
+                drop(control);
                 ExitCode::SUCCESS
             }
             None => ExitCode::FAILURE,

@@ -5,6 +5,7 @@
 use std::{borrow::Cow, fmt::Write as _, path::PathBuf};
 
 use super::words::Word;
+use crate::control::SocketSetting;
 
 /// How one key's text is read.
 pub(super) struct Kind<T> {
@@ -61,6 +62,16 @@ pub(super) const PATH: Kind<PathBuf> = Kind::new("write a path", |text| {
         Ok(text.into())
     }
 });
+
+/// `control.socket`.
+pub(super) const CONTROL: Kind<SocketSetting> =
+    Kind::new("write a path, \"auto\", or \"\" for none", |text| {
+        Ok(match text {
+            "auto" => SocketSetting::Auto,
+            "" => SocketSetting::None,
+            path => SocketSetting::At(path.into()),
+        })
+    });
 
 /// One of a few words.
 pub(super) fn word<W: Word>() -> Kind<W> {

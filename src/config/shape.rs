@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     addr::Networks,
+    control::SocketSetting,
     design::{self, OnInvalid},
     issue::{CallerSettings, Mode},
     joining::Joins,
@@ -34,6 +35,8 @@ pub struct Config {
     pub listen: Listen,
     pub tls: Tls,
     pub log: LogSettings,
+    /// `control.socket`.
+    pub control: SocketSetting,
     pub plugnmeet: PlugNmeet,
     pub upstreams: Upstreams,
     pub client: Client,

@@ -134,6 +134,15 @@ impl<H: Handler> Conn<H> {
         }
     }
 
+    /// The same for a connection under other settings.
+    #[must_use]
+    pub fn under(&self, settings: Arc<ConnSettings>) -> Self {
+        Self {
+            settings,
+            ..self.clone()
+        }
+    }
+
     /// Serves one connection to its end. Its errors are the client's own affair: it left, or broke the protocol.
     pub async fn serve<S>(&self, stream: S, protocol: Protocol, ends: Ends, place: &Place)
     where

@@ -64,7 +64,7 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 
 /// Takes connections until the drain begins; each runs on one of the workers in a task of its own, which the drain waits
 /// for. While no place is free they wait in the kernel's queue.
-pub(super) async fn accept(
+pub async fn accept(
     listener: TcpListener,
     door: impl Door,
     places: Places,

@@ -2,24 +2,16 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tracing::{debug, warn};
 
-use super::{
-    accept::{Door, accept},
-    proxy_header,
-};
+use super::{accept::Door, proxy_header};
 use crate::{
     addr::{ClientAddr, Ends, Networks},
-    conn::{Conn, Handler, Protocol},
-    drain::Drain,
+    conn::{Conn, ConnSettings, Handler, Protocol},
     observe::{Metrics, OnceAMinute},
-    places::{Place, Places},
+    places::Place,
     tls::{HandshakeError, Tls, TlsStream},
-    workers::Workers,
 };
 
 #[derive(Clone, Debug)]
@@ -86,9 +78,14 @@ impl<H: Handler> Https<H> {
         }
     }
 
-    /// Takes connections until the drain begins.
-    pub async fn run(self, listener: TcpListener, places: Places, drain: Drain, workers: Arc<Workers>) {
-        accept(listener, self, places, drain, workers).await;
+    /// The same door for a connection under other settings.
+    #[must_use]
+    pub fn under(&self, settings: Arc<HttpsSettings>, conn: Arc<ConnSettings>) -> Self {
+        Self {
+            settings,
+            conn: self.conn.under(conn),
+            ..self.clone()
+        }
     }
 
     async fn begin(&self, mut stream: TcpStream, ends: Ends, place: &Place) -> Option<Begun> {

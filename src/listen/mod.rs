@@ -9,7 +9,7 @@ mod plain;
 mod proxy_header;
 mod redirect;
 
-pub use accept::{Door, bind};
+pub use accept::{Door, accept, bind};
 pub use admin::Admin;
 pub use https::{Https, HttpsSettings};
 pub use plain::Plain;

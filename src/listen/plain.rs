@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use super::accept::{Door, accept};
+use super::accept::Door;
 use crate::{
     addr::{ClientAddr, Ends},
-    conn::{Conn, Handler, Protocol},
-    drain::Drain,
-    places::{Place, Places},
-    workers::Workers,
+    conn::{Conn, ConnSettings, Handler, Protocol},
+    places::Place,
 };
 
 /// A door without TLS, for the redirect and for the admin listener.
@@ -28,9 +26,10 @@ impl<H: Handler> Plain<H> {
         Self(Arc::new(conn))
     }
 
-    /// Takes connections until the drain begins.
-    pub async fn run(self, listener: TcpListener, places: Places, drain: Drain, workers: Arc<Workers>) {
-        accept(listener, self, places, drain, workers).await;
+    /// The same door for a connection under other settings.
+    #[must_use]
+    pub fn under(&self, settings: Arc<ConnSettings>) -> Self {
+        Self(Arc::new(self.0.under(settings)))
     }
 }
 

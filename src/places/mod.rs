@@ -132,6 +132,11 @@ impl Places {
         }
     }
 
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.0.taken().by_key.len()
+    }
+
     /// Gives a free place to a new connection.
     pub fn take(&self, free: Free, load: Load) -> Place {
         let seen = Arc::new(Seen::new());

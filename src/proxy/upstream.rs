@@ -181,6 +181,11 @@ impl Upstream {
         self.kind.name()
     }
 
+    /// WebSockets to it that are open; none if it has no WebSockets.
+    pub fn open_tunnels(&self) -> Option<i64> {
+        self.kind.has_websockets().then(|| self.tunnels.count())
+    }
+
     /// Forwards a request, streaming its body; a WebSocket becomes a tunnel. `target` is what upstream sees.
     pub async fn forward(
         &self,

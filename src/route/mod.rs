@@ -72,6 +72,20 @@ pub struct Upstreams {
     pub ingress: Option<Arc<Upstream>>,
 }
 
+impl Upstreams {
+    /// Those that are configured.
+    pub fn each(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        let all = [
+            &self.server,
+            &self.livekit,
+            &self.nats,
+            &self.etherpad,
+            &self.ingress,
+        ];
+        all.into_iter().flatten()
+    }
+}
+
 /// Everything that a request can reach.
 pub struct Router {
     /// Our names.

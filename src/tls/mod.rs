@@ -21,7 +21,7 @@ mod watch;
 #[cfg(test)]
 mod testing;
 
-use std::{fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -178,6 +178,11 @@ impl Tls {
     /// What is served now.
     pub fn certificate_files(&self) -> Vec<CertificateFile> {
         self.shared.current.load().files()
+    }
+
+    /// When what clients of each name get ends, in seconds since 1970; `now` too.
+    pub fn ends(&self, now: i64) -> BTreeMap<String, i64> {
+        self.shared.current.load().ends(now)
     }
 
     /// Do clients of the public host get a certificate of our own making, of which browsers warn?

@@ -177,6 +177,11 @@ impl Tunnels {
         self.silence
     }
 
+    /// How many are open.
+    pub fn count(&self) -> i64 {
+        self.open.get()
+    }
+
     pub(super) fn nats(&self) -> Option<&NatsClients> {
         self.nats.as_ref()
     }

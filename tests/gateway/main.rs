@@ -21,6 +21,7 @@ mod client_load;
 mod client_releases;
 mod client_semantics;
 mod commands;
+mod control;
 mod deadlines;
 mod design;
 mod forwarding;

@@ -1,15 +1,15 @@
-//! What clients and operators see: listeners, certificates, the log, and whom we trust.
+//! What clients and operators see: listeners, certificates, the log, the control socket, and whom we trust.
 
 use std::path::PathBuf;
 
 use super::super::{
     address::{HOST, INTERNAL, PROXY, SOCKET},
-    kind::{PATH, word},
+    kind::{CONTROL, PATH, word},
     reader::{Table, Taken},
     shape::{Listen, Trust},
     units::THREADS,
 };
-use crate::{addr::Networks, observe::LogSettings};
+use crate::{addr::Networks, control::SocketSetting, observe::LogSettings};
 
 pub(super) fn listen(table: &mut Table<'_>) -> Taken<Listen> {
     Ok(Listen {
@@ -86,6 +86,17 @@ pub(super) fn log(table: &mut Table<'_>) -> Taken<LogSettings> {
             "Is there a record of each request? It never has a token or a query.",
         ),
     })
+}
+
+pub(super) fn control(table: &mut Table<'_>) -> Taken<SocketSetting> {
+    table.text(
+        "socket",
+        "auto",
+        &CONTROL,
+        "The Unix socket over which `plugnmeet-gateway status` and `reload` ask a running gateway: it answers its own user and root. \
+         `auto` is `control.sock` in systemd's `RuntimeDirectory=`, and without one `run/control.sock`; an empty text is no socket. \
+         Where another gateway answers there, this one has none.",
+    )
 }
 
 pub(super) fn trust(table: &mut Table<'_>) -> Taken<Trust> {

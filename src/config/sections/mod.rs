@@ -2,7 +2,7 @@
 //!
 //! | file | sections |
 //! | --- | --- |
-//! | `front` | listen, tls, log, trust: what clients and operators see |
+//! | `front` | listen, tls, log, control, trust: what clients and operators see |
 //! | `behind` | plugnmeet, upstreams, issuer: who is behind us, and who makes tokens |
 //! | `client` | client |
 //! | `pages` | session, design, headers |
@@ -51,6 +51,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
     let listen = root.section("listen", front::listen)?;
     let certs = root.section("tls", front::certs)?;
     let log = root.section("log", front::log)?;
+    let control = root.section("control", front::control)?;
     let plugnmeet = root.section("plugnmeet", behind::plugnmeet)?;
     let upstreams = root.section("upstreams", behind::upstreams)?;
     let client = root.section("client", client::read)?;
@@ -70,6 +71,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
         listen,
         tls: Tls { certs },
         log,
+        control,
         plugnmeet,
         upstreams,
         client,

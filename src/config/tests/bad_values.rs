@@ -78,6 +78,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ),
     ("tls.certs", "\"\"", "\"\" is no path", "write a path"),
     (
+        "control.socket",
+        "7",
+        "7 is no string",
+        "write a path, \"auto\", or \"\" for none",
+    ),
+    (
         "log.level",
         "\"INFO\"",
         "\"INFO\" is not known here",

@@ -182,8 +182,8 @@ fn an_unknown_key_is_told_with_the_one_that_was_meant() {
         let expected = format!("gateway.toml:{place}: is no key of the gateway; {allowed}");
         assert_eq!(told(text, &[]), [expected]);
     }
-    let root = "there are public_origin, hosts, callers, designs, [listen], [tls], [log], [plugnmeet], [upstreams], [client], [issuer], \
-                [session], [design], [headers], [limits], [trust], [timeouts], [sizes]";
+    let root = "there are public_origin, hosts, callers, designs, [listen], [tls], [log], [control], [plugnmeet], [upstreams], [client], \
+                [issuer], [session], [design], [headers], [limits], [trust], [timeouts], [sizes]";
     for (text, name, near) in [
         ("[limit]", "limit", "perhaps limits is meant: "),
         ("api_key = 'k'", "api_key", "perhaps plugnmeet.api_key is meant: "),

@@ -51,7 +51,7 @@ fn upstreams_are_reached_by_name() {
             .arg(IN_A_NETWORK_OF_ITS_OWN)
             .arg(folder.path())
             .arg(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", &format!("names::{test}")])
+            .args(["--ignored", "--exact", &format!("{THIS_FILE}::{test}")])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         (test, command.spawn().unwrap())
@@ -66,6 +66,9 @@ fn upstreams_are_reached_by_name() {
         );
     }
 }
+
+/// This file, as the names of its tests begin.
+const THIS_FILE: &str = "forwarding::names";
 
 /// A name server on port 53.
 #[derive(Clone, Default)]

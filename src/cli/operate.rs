@@ -1,0 +1,163 @@
+//! `status`: a running gateway is asked over its control socket. And the socket of the gateway that this process is.
+
+use std::{env, fmt::Write as _, process::ExitCode};
+
+use serde_json::{Map, Value};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::{Refused, arguments, failed};
+use crate::control::{self, Answer, Operator, Socket, SocketSetting};
+
+/// What a running gateway is asked, and how its answer is shown.
+pub(super) struct Asked {
+    command: control::Command,
+    json: bool,
+}
+
+/// Is this a command for a running gateway?
+pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
+    match command? {
+        arguments::Command::Status { json } => Some(Asked {
+            command: control::Command::Status,
+            json: *json,
+        }),
+        arguments::Command::Serve
+        | arguments::Command::Check
+        | arguments::Command::CheckDesign { .. }
+        | arguments::Command::Prepare
+        | arguments::Command::Compress
+        | arguments::Command::JoinLink(_)
+        | arguments::Command::Sign { .. }
+        | arguments::Command::Reference => None,
+    }
+}
+
+/// Asks, and prints the answer.
+pub(super) fn run(socket: &SocketSetting, asked: &Asked) -> ExitCode {
+    match answer(socket, &asked.command) {
+        Ok(answer) => told(&answer, asked),
+        Err(why) => failed(&why),
+    }
+}
+
+fn answer(socket: &SocketSetting, command: &control::Command) -> Result<Answer, Refused> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let places = socket.places(|name| env::var_os(name));
+    runtime
+        .block_on(control::ask(&places, command))
+        .map_err(|error| error.to_string())
+}
+
+fn told(answer: &Answer, asked: &Asked) -> ExitCode {
+    if !answer.is_done() {
+        for problem in answer.texts("problems") {
+            eprintln!("{problem}");
+        }
+        return failed(&answer.member("error").and_then(Value::as_str).unwrap_or_default());
+    }
+    match answer.member("status") {
+        Some(status) if asked.json => println!("{status}"),
+        Some(Value::Object(rows)) => print!("{}", table(rows)),
+        Some(_) | None => {}
+    }
+    ExitCode::SUCCESS
+}
+
+/// Rows as people read them: a name, and its value or the values below it.
+fn table(rows: &Map<String, Value>) -> String {
+    let widest = rows.keys().map(String::len).max().unwrap_or_default();
+    let mut text = String::new();
+    for (name, value) in rows {
+        let mut name = name.as_str();
+        for line in lines(value) {
+            writeln!(text, "{name:widest$}  {line}").ok();
+            name = "";
+        }
+    }
+    text
+}
+
+fn lines(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) if members.is_empty() => vec!["none".to_owned()],
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| format!("{name} {}", shown(value)))
+            .collect(),
+        Value::Array(items) if items.is_empty() => vec!["none".to_owned()],
+        Value::Array(items) => items.iter().map(shown).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => vec![shown(value)],
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".to_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Object(_) | Value::Array(_) => lines(value).join(", "),
+    }
+}
+
+/// The control socket of this process, until this is dropped.
+pub(super) struct Serving {
+    _answering: AbortOnDropHandle<()>,
+}
+
+impl Serving {
+    /// None: the setting says so, or the socket can't be had. A gateway runs without one too.
+    pub(super) async fn begin(setting: &SocketSetting, operator: impl Operator) -> Option<Self> {
+        let path = setting.path(|name| env::var_os(name))?;
+        match Socket::open(&path).await {
+            Ok(socket) => {
+                info!("Control socket: {}", path.display());
+                let answering = tokio::spawn(async move { control::serve(&socket, operator).await });
+                Some(Self {
+                    _answering: AbortOnDropHandle::new(answering),
+                })
+            }
+            // Nobody has asked for this one.
+            Err(error) if *setting == SocketSetting::Auto => {
+                info!("No control socket at {}: {error}", path.display());
+                None
+            }
+            Err(error) => {
+                warn!("No control socket at {}: {error}", path.display());
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_a_table_of_names_and_values() {
+        let rows = json!({
+            "version": "0.1.0",
+            "listeners": { "https": "127.0.0.1:8443", "http": null },
+            "tunnels": {},
+            "rooms": { "room01": { "nats": 2, "livekit": 1 } },
+            "restart": ["listen.https", "log.format"],
+        });
+        let Value::Object(rows) = rows else {
+            panic!("an object")
+        };
+        assert_eq!(
+            table(&rows),
+            "version    0.1.0\n\
+             listeners  https 127.0.0.1:8443\n\
+             \u{20}          http none\n\
+             tunnels    none\n\
+             rooms      room01 nats 2, livekit 1\n\
+             restart    listen.https\n\
+             \u{20}          log.format\n"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! What an operator can ask for, and the form of answers.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What a running gateway is asked for: `{"command":"status"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// What runs.
+    Status,
+}
+
+/// An answer: one JSON object, which says first whether it was done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer(Map<String, Value>);
+
+impl Answer {
+    /// It was done.
+    pub fn done() -> Self {
+        Self(Map::from_iter([("ok".to_owned(), true.into())]))
+    }
+
+    /// It was not done, and why.
+    pub fn refused(error: impl fmt::Display) -> Self {
+        Self(Map::from_iter([("ok".to_owned(), false.into())])).with("error", error.to_string())
+    }
+
+    /// With one more member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Was it done?
+    pub fn is_done(&self) -> bool {
+        self.member("ok").and_then(Value::as_bool) == Some(true)
+    }
+
+    /// A member of the answer.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// The texts of a member that is a list; none without it.
+    pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let list = self.member(name).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// As it was sent.
+    pub fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
+    pub(super) fn read(line: &[u8]) -> Option<Self> {
+        serde_json::from_slice(line).ok().map(Self)
+    }
+
+    pub(super) fn line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(&self.0).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_one_object_that_names_it() {
+        let line = r#"{"command":"status"}"#;
+        assert_eq!(serde_json::to_string(&Command::Status).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Command>(line).unwrap(), Command::Status);
+        for bad in [
+            "",
+            "status",
+            "\"status\"",
+            "{}",
+            r#"{"command":"stop"}"#,
+            r#"{"command":7}"#,
+            "[]",
+        ] {
+            assert!(serde_json::from_str::<Command>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_answer_says_first_whether_it_was_done() {
+        let answer = Answer::refused("no").with("problems", vec!["a", "b"]);
+        assert_eq!(
+            answer.line(),
+            b"{\"ok\":false,\"error\":\"no\",\"problems\":[\"a\",\"b\"]}\n"
+        );
+        assert!(!answer.is_done() && Answer::done().is_done());
+        assert_eq!(answer.texts("problems").collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(answer.texts("error").count(), 0);
+        assert_eq!(Answer::read(&answer.line()), Some(answer));
+    }
+}

@@ -1,0 +1,165 @@
+//! What serves requests at this moment. Another configuration takes its place in one step.
+//!
+//! A connection takes its settings when it is accepted, and each of its requests goes to the router of that moment, so that
+//! who lost access has lost it on open connections too.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use hyper::{Request, Response};
+use tokio::net::TcpStream;
+
+use crate::{
+    addr::Ends,
+    client_body::ClientBody,
+    conn::{Caller, Conn, ConnSettings, Handler},
+    drain::Drain,
+    listen::{Admin, Door, Https, HttpsSettings, Plain, Redirect},
+    places::Place,
+    reply::{Body, Failure},
+    route::{Recorded, Router},
+};
+
+/// All that one configuration says of connections and requests.
+pub(super) struct Serving {
+    pub(super) https: Arc<HttpsSettings>,
+    pub(super) conn: Arc<ConnSettings>,
+    pub(super) router: Router,
+    pub(super) redirect: Redirect,
+    pub(super) admin: Admin,
+}
+
+/// What serves now; clones are the same.
+#[derive(Clone)]
+pub(super) struct Current(Arc<ArcSwap<Serving>>);
+
+impl Current {
+    pub(super) fn new(serving: Serving) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(serving)))
+    }
+
+    /// For a look.
+    pub(super) fn load(&self) -> Guard<Arc<Serving>> {
+        self.0.load()
+    }
+
+    /// For as long as a request takes.
+    pub(super) fn take(&self) -> Arc<Serving> {
+        self.0.load_full()
+    }
+}
+
+/// The front door.
+#[derive(Clone)]
+pub(super) struct Front {
+    door: Https<ToRouter>,
+    current: Current,
+}
+
+/// A door without TLS.
+pub(super) struct Bare<H> {
+    door: Plain<H>,
+    current: Current,
+}
+
+impl<H> Clone for Bare<H> {
+    fn clone(&self) -> Self {
+        Self {
+            door: self.door.clone(),
+            current: self.current.clone(),
+        }
+    }
+}
+
+impl Front {
+    /// `open` makes the door that leads to these connections.
+    pub(super) fn new(
+        current: &Current,
+        drain: &Drain,
+        open: impl FnOnce(HttpsSettings, Conn<ToRouter>) -> Https<ToRouter>,
+    ) -> Self {
+        let now = current.load();
+        let handler = Arc::new(ToRouter(current.clone()));
+        let conn = Conn::new((*now.conn).clone(), handler, drain);
+        Self {
+            door: open((*now.https).clone(), conn),
+            current: current.clone(),
+        }
+    }
+}
+
+impl<H: Handler> Bare<H> {
+    /// A door to this handler.
+    pub(super) fn new(current: &Current, handler: H, drain: &Drain) -> Self {
+        let settings = (*current.load().conn).clone();
+        Self {
+            door: Plain::new(Conn::new(settings, Arc::new(handler), drain)),
+            current: current.clone(),
+        }
+    }
+}
+
+impl Door for Front {
+    async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
+        let door = {
+            let now = self.current.load();
+            self.door.under(Arc::clone(&now.https), Arc::clone(&now.conn))
+        };
+        door.serve(stream, ends, place).await;
+    }
+}
+
+impl<H: Handler> Door for Bare<H> {
+    async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
+        let conn = Arc::clone(&self.current.load().conn);
+        self.door.under(conn).serve(stream, ends, place).await;
+    }
+}
+
+/// Requests of the front door.
+pub(super) struct ToRouter(pub(super) Current);
+
+/// Requests over plain HTTP.
+pub(super) struct ToRedirect(pub(super) Current);
+
+/// Requests of the operator's.
+pub(super) struct ToAdmin(pub(super) Current);
+
+impl Handler for ToRouter {
+    type Body = Recorded;
+
+    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Recorded> {
+        let now = self.0.take();
+        Handler::handle(&now.router, request, caller).await
+    }
+
+    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Recorded> {
+        Handler::refuse(&self.0.load().router, request, caller, failure)
+    }
+}
+
+impl Handler for ToRedirect {
+    type Body = Body;
+
+    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Body> {
+        let now = self.0.take();
+        now.redirect.handle(request, caller).await
+    }
+
+    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Body> {
+        self.0.load().redirect.refuse(request, caller, failure)
+    }
+}
+
+impl Handler for ToAdmin {
+    type Body = Body;
+
+    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Body> {
+        let now = self.0.take();
+        now.admin.handle(request, caller).await
+    }
+
+    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Body> {
+        self.0.load().admin.refuse(request, caller, failure)
+    }
+}
