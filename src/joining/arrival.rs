@@ -112,7 +112,7 @@ impl Arrival {
         state.is_proven = true;
         state.asked = Some(Instant::now());
         match (state.place, shared.grants.claim(person)) {
-            (Held::Own, false) | (Held::None, false) => {}
+            (Held::Own | Held::None, false) => {}
             (Held::Expected, true) => state.place = Held::Own,
             // Another one is expected still, whose place this is not.
             (Held::Expected, false) => {

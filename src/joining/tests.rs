@@ -141,14 +141,18 @@ async fn the_number_of_places_finds_itself() {
     }
     sleep(Duration::from_millis(100)).await;
     arrivals.remove(0).answered();
-    assert_eq!(joining.standing().places, 25, "soon, and nearly all places taken");
+    assert_eq!(
+        joining.standing().places,
+        Some(25),
+        "soon, and nearly all places taken"
+    );
     sleep(2 * SECOND).await;
     arrivals.remove(0).answered();
     arrivals.remove(0).answered();
-    assert_eq!(joining.standing().places, 19, "late, and once a second");
+    assert_eq!(joining.standing().places, Some(19), "late, and once a second");
     sleep(SECOND).await;
     arrivals.remove(0).refused();
-    assert_eq!(joining.standing().places, 9);
+    assert_eq!(joining.standing().places, Some(9));
 }
 
 /// Whoever has no good token says nothing about NATS, and holds no place for long.
@@ -161,7 +165,10 @@ async fn a_refusal_of_a_stranger_changes_nothing() {
         stranger.client_said();
         stranger.refused();
     }
-    assert_eq!((joining.standing().places, joining.standing().joining), (24, 0));
+    assert_eq!(
+        (joining.standing().places, joining.standing().joining),
+        (Some(24), 0)
+    );
     let silent = joining.arrive(SECOND).await.unwrap();
     silent.is_greeted();
     silent.watch().await;
@@ -344,7 +351,7 @@ async fn the_number_of_places_follows_a_rate_that_changes() {
     sleep(5 * SECOND).await;
     nats.answers(10);
     sleep(15 * SECOND).await;
-    assert!(joining.standing().places < 20, "{:?}", joining.standing());
+    assert!(joining.standing().places < Some(20), "{:?}", joining.standing());
     nats.answers(100);
     let last = all.await.unwrap();
     assert_eq!(refused(&nats), 0);
@@ -372,6 +379,22 @@ async fn a_small_room_and_a_moderator_are_in_within_three_seconds() {
         "{three:?} {teacher:?}"
     );
     assert!(lecture > 19 * SECOND, "{lecture:?}");
+}
+
+/// Each tries once, as a client does that has kept its session.
+#[tokio::test(start_paused = true)]
+async fn of_140_who_come_to_the_websocket_alone_nobody_is_refused() {
+    let (joining, nats) = (paced(Joins::Auto), Nats::answering(10));
+    let people: Vec<_> = (0..140)
+        .map(|nth| {
+            let (joining, nats) = (joining.clone(), Arc::clone(&nats));
+            tokio::spawn(async move { connects(&joining, &nats, &person(&nth.to_string())).await })
+        })
+        .collect();
+    for one in people {
+        assert!(one.await.unwrap());
+    }
+    assert_eq!((refused(&nats), joining.standing().joining), (0, 0));
 }
 
 /// Each tries ten times, two seconds apart, as the client's library does.

@@ -17,7 +17,7 @@ type Socket = Raw<TlsStream<TcpStream>>;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-fn agreed(head: &str) -> String {
+pub fn agreed(head: &str) -> String {
     let key = header(head, "sec-websocket-key").unwrap();
     let digest = aws_lc_rs::digest::digest(
         &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
