@@ -2,16 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::support::{
-    Gateway,
-    raw::{Raw, RawUpstream, header},
-};
 use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use tokio::{net::TcpStream, time::sleep};
 use tokio_rustls::client::TlsStream;
+
+use crate::support::{
+    Gateway,
+    raw::{Raw, RawUpstream, header},
+};
 
 type Socket = Raw<TlsStream<TcpStream>>;
 
