@@ -9,16 +9,17 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{
-    binary::{ANYWHERE, Serving, run},
-    client::Client,
-    folder_of,
-};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     time::{Instant, sleep, timeout},
+};
+
+use crate::support::{
+    binary::{ANYWHERE, Serving, run},
+    client::Client,
+    folder_of,
 };
 
 async fn serving(directory: &Path, more: &[(&str, &str)]) -> Serving {
