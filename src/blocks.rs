@@ -97,16 +97,15 @@ impl Blocks {
     /// Goes on with what an old process knew.
     pub fn take_over(&self, handed: HandedBlocks) {
         self.with(|state| {
-            let (blocks, came_as, parents) = (handed.blocks, handed.came_as, handed.parents);
-            blocks
-                .into_iter()
-                .for_each(|(person, block)| state.blocks.insert(person, block));
-            came_as
-                .into_iter()
-                .for_each(|(person, other)| state.came_as.insert(person, other));
-            parents
-                .into_iter()
-                .for_each(|(room, parent)| state.parents.insert(room, parent));
+            for (person, block) in handed.blocks {
+                state.blocks.insert(person, block);
+            }
+            for (person, other) in handed.came_as {
+                state.came_as.insert(person, other);
+            }
+            for (room, parent) in handed.parents {
+                state.parents.insert(room, parent);
+            }
         });
     }
 

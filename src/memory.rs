@@ -63,7 +63,7 @@ impl Known {
         }
     }
 
-    fn of(handed: HandedSession, caller: Option<Arc<str>>) -> Self {
+    fn of(handed: &HandedSession, caller: Option<Arc<str>>) -> Self {
         Self {
             caller,
             newest_exp: handed.newest_exp,
@@ -170,7 +170,7 @@ impl Memory {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for (tag, session) in remembered.sessions {
             let caller: Option<Arc<str>> = session.caller.as_deref().map(Arc::from);
-            let session = Known::of(session, caller.clone());
+            let session = Known::of(&session, caller.clone());
             known.of(caller).insert(&tag, session);
         }
         drop(known);

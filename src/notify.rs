@@ -2,7 +2,7 @@
 //!
 //! Without one, and where it does not listen, nothing is told; no gateway depends on it.
 //!
-//! Source: sd_notify(3), sd_watchdog_enabled(3).
+//! Source: `sd_notify(3)`, `sd_watchdog_enabled(3)`.
 
 use std::{
     ffi::OsStr,

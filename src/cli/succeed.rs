@@ -29,7 +29,7 @@ use crate::{
 /// Says to a new process that an older gateway is at the other end of standard input.
 const HANDOVER: &str = "PNM_HANDOVER";
 
-/// What a service manager meant for one process alone (sd_listen_fds(3), sd_watchdog_enabled(3)). A watchdog without
+/// What a service manager meant for one process alone (`sd_listen_fds(3)`, `sd_watchdog_enabled(3)`). A watchdog without
 /// `WATCHDOG_PID` is everybody's.
 const OF_ONE_PROCESS: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
 
@@ -46,8 +46,8 @@ pub(super) async fn given() -> io::Result<(Given, Inherited)> {
         let from = Some(from);
         return Ok((Given::by_older(listeners), Inherited { early, from }));
     }
-    let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
-    let sockets = of_manager(&mut ListenFd::from_env(), &names);
+    let names = env::var_os("LISTEN_FDNAMES").unwrap_or_default();
+    let sockets = of_manager(&mut ListenFd::from_env(), &names.to_string_lossy());
     let given = if sockets.is_empty() {
         Given::default()
     } else {

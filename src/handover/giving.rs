@@ -28,13 +28,16 @@ pub struct Offered<'l> {
 /// Why there is no successor. The old one goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum NotHandedOver {
+    /// There is no such program, or the system starts no more.
     #[error("the new one can't be started: {0}")]
     NotStarted(#[source] io::Error),
     /// It says itself why, in its log.
     #[error("the new one ended before it served ({0})")]
     Ended(ExitStatus),
+    /// It took too long, and was killed.
     #[error("the new one was not ready within {} s", .0.as_secs())]
     Late(Duration),
+    /// It is another program, or an older one.
     #[error("the new one does not speak as a gateway does: {0}")]
     Broken(#[source] io::Error),
 }

@@ -18,7 +18,7 @@
 //! Why no descriptors by number, as in `LISTEN_FDS`: their numbers would have to be set between fork and exec. Those that a
 //! service manager passes so are taken too (`crate::cli`).
 //!
-//! Sources: unix(7) (`SCM_RIGHTS`), sd_listen_fds(3).
+//! Sources: unix(7) (`SCM_RIGHTS`), `sd_listen_fds(3)`.
 
 mod channel;
 mod giving;
