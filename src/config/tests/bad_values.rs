@@ -404,6 +404,8 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "write 720h or less",
     ),
     ("timeouts.drain", "true", "true is no string", DURATION),
+    ("timeouts.drain_delay", "true", "true is no string", DURATION),
+    ("timeouts.handover", "true", "true is no string", DURATION),
     (
         "timeouts.tunnel_silence",
         "\"999ms\"",
