@@ -1,6 +1,7 @@
-//! What the server's answer at another door tells: for whom it has issued a token, and as whom they came in.
+//! Reads in the server's answer for whom it has issued a token, at the endpoints beside `getJoinToken`, and remembers
+//! by which id that person is in the room.
 //!
-//! An answer is read where it has a token, and in the form that each door has for it. It goes on as it came.
+//! Each endpoint has the token at another place of its answer. The answer is passed to the client unchanged.
 //!
 //! Source: docs/plugnmeet.md section 5 (BBB, LTI, breakout rooms).
 
@@ -15,22 +16,22 @@ use crate::{
     token::Participant,
 };
 
-/// `BreakoutRoomRes.token`.
+/// The number of the field `BreakoutRoomRes.token`.
 const BREAKOUT_TOKEN: u64 = 3;
 
-/// Where tokens are issued beside `getJoinToken`.
+/// An endpoint that issues tokens, beside `getJoinToken`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Door {
     /// BBB's `join`.
     Bbb,
-    /// A learning platform's page.
+    /// The join of a learning platform's page.
     Lti,
-    /// A participant who goes into a breakout room.
+    /// The join of a participant in a breakout room.
     Breakout,
 }
 
 impl Door {
-    /// Its name in the audit log.
+    /// The endpoint's name in the audit log.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Bbb => "bbb",
@@ -39,7 +40,7 @@ impl Door {
         }
     }
 
-    /// The token in an answer.
+    /// The token in this endpoint's answer.
     fn token(self, answer: &Whole) -> Option<String> {
         #[derive(Deserialize)]
         struct Json {
@@ -57,7 +58,7 @@ impl Door {
 }
 
 impl Issue {
-    /// Notes for whom the server has issued a token; `asked` is who asked for one.
+    /// Remembers for whom the server has issued a token; `asked` is the person who asked for it.
     pub(super) async fn learned(
         &self,
         door: Door,
@@ -105,7 +106,7 @@ fn in_location(answer: &Whole) -> Option<String> {
     Some(token.into_owned())
 }
 
-/// `redirect=false`. A token has no byte that XML escapes.
+/// The token in the XML of a join with `redirect=false`. A token has no byte that XML escapes.
 fn in_xml(answer: &Whole) -> Option<String> {
     let text = std::str::from_utf8(answer.body()).ok()?;
     let (_, rest) = text.split_once("<session_token>")?;
