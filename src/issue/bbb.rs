@@ -6,7 +6,7 @@
 //! its first parameter renamed is a call of anything. A request passes here if the two pieces are one and the same, in
 //! the form that every client sends: `method?parameters&checksum=sum`, or all of that in a form.
 //!
-//! Not here: counting joins, reading the body (`super::doors`), what a refusal says (`super::bbb_refusal`).
+//! Not here: counting joins, reading the body (`super::joins`), what a refusal says (`super::bbb_refusal`).
 //!
 //! Sources: docs/plugnmeet.md sections 0.17, 5 and 8; plugnmeet-server 2.4.0, its BBB controller.
 

@@ -21,7 +21,7 @@ const BREAKOUT_TOKEN: u64 = 3;
 
 /// An endpoint that issues tokens, beside `getJoinToken`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum JoinEndpoint {
     /// BBB's `join`.
     Bbb,
     /// The join of a learning platform's page.
@@ -30,7 +30,7 @@ pub(super) enum Door {
     Breakout,
 }
 
-impl Door {
+impl JoinEndpoint {
     /// The endpoint's name in the audit log.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl Issue {
     /// Remembers for whom the server has issued a token; `asked` is the person who asked for it.
     pub(super) async fn learned(
         &self,
-        door: Door,
+        endpoint: JoinEndpoint,
         asked: Option<&Person>,
         response: Response<Body>,
     ) -> Result<Response<Body>, Failure> {
@@ -70,17 +70,20 @@ impl Issue {
             return Ok(response);
         }
         let answer = Whole::of(response).await?;
-        let issued = door.token(&answer).as_deref().and_then(Participant::of_issued);
+        let issued = endpoint
+            .token(&answer)
+            .as_deref()
+            .and_then(Participant::of_issued);
         if let Some(issued) = issued {
-            self.note(door, asked, &issued);
+            self.note(endpoint, asked, &issued);
         }
         Ok(answer.into_response())
     }
 
-    fn note(&self, door: Door, asked: Option<&Person>, issued: &Participant) {
+    fn note(&self, endpoint: JoinEndpoint, asked: Option<&Person>, issued: &Participant) {
         let (room_id, user_id) = (&*issued.room_id, &*issued.user_id);
-        match (door, asked) {
-            (Door::Breakout, Some(Person::Participant { room_id: parent, .. })) => {
+        match (endpoint, asked) {
+            (JoinEndpoint::Breakout, Some(Person::Participant { room_id: parent, .. })) => {
                 self.blocks.is_breakout_of(room_id, parent);
             }
             (_, Some(asked)) => self.blocks.came_as(asked.clone(), room_id, user_id),
@@ -88,7 +91,7 @@ impl Issue {
         }
         // No integrator with a key of its own is behind this token, but whoever is behind the one in the main room.
         let caller = match asked {
-            Some(Person::Participant { room_id, user_id }) if door == Door::Breakout => {
+            Some(Person::Participant { room_id, user_id }) if endpoint == JoinEndpoint::Breakout => {
                 self.memory.caller_of(&self.keys.tag(room_id, user_id))
             }
             _ => Some(SERVER.into()),

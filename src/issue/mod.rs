@@ -6,7 +6,7 @@
 //! Of requests for the other endpoints under `/auth` only the envelope is checked, and the server checks the rest.
 //! Requests of callers with keys of their own are checked whole and signed anew.
 //!
-//! The server issues tokens at other endpoints too. Their requests are checked and counted in `doors`.
+//! The server issues tokens at other endpoints too. Their requests are checked and counted in `joins`.
 //!
 //! Not here: how a request gets to the server and its answer back (`crate::proxy`).
 //!
@@ -21,10 +21,10 @@ mod breakout;
 mod call;
 mod callers;
 mod coalesce;
-mod doors;
 mod embedded;
 pub mod envelope;
 mod error;
+mod joins;
 mod learned;
 mod meeting;
 mod other_endpoints;

@@ -14,8 +14,8 @@ use hyper::{Method, Request, Response, header};
 use super::{
     Issue, IssueError,
     answer::Whole,
-    doors::{authorization, is_form},
     envelope::{self, AuthRefusal},
+    joins::{authorization, is_form},
     meeting::Meeting,
     protobuf::Message,
 };

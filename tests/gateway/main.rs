@@ -27,7 +27,7 @@ mod design;
 mod forwarding;
 mod handoff;
 mod issuing;
-mod other_doors;
+mod other_joins;
 mod page_headers;
 mod pages;
 mod places;

@@ -22,7 +22,7 @@ use super::{
     bbb_refusal::BbbRefusal,
     breakout,
     envelope::{self, AuthRefusal},
-    learned::Door,
+    learned::JoinEndpoint,
     stop::Stop,
 };
 use crate::{
@@ -40,16 +40,16 @@ use crate::{
 
 /// A join, as far as it has been checked.
 struct Joining {
-    door: Door,
+    endpoint: JoinEndpoint,
     /// The person who joins, once known.
     person: Option<Person>,
     decision: Decision,
 }
 
 impl Joining {
-    fn at(door: Door, context: &RequestContext) -> Self {
+    fn at(endpoint: JoinEndpoint, context: &RequestContext) -> Self {
         Self {
-            door,
+            endpoint,
             person: None,
             decision: Decision::begin(context.client()),
         }
@@ -68,7 +68,7 @@ impl Issue {
         let path = BbbPath::of(uri.path(), call);
         let query = uri.query().unwrap_or_default().as_bytes();
         if path.is_join() {
-            let mut joining = Joining::at(Door::Bbb, context);
+            let mut joining = Joining::at(JoinEndpoint::Bbb, context);
             let checked = self.bbb_join(request, path, query, context, &mut joining).await;
             self.join(joining, checked, context).await
         } else {
@@ -86,7 +86,7 @@ impl Issue {
         if request.method() != Method::POST {
             return self.stream(request, context).await;
         }
-        let mut joining = Joining::at(Door::Lti, context);
+        let mut joining = Joining::at(JoinEndpoint::Lti, context);
         let checked = self.lti(request, context, &mut joining).await;
         self.join(joining, checked, context).await
     }
@@ -102,7 +102,7 @@ impl Issue {
         if request.method() != Method::POST {
             return self.stream(request, context).await;
         }
-        let mut joining = Joining::at(Door::Breakout, context);
+        let mut joining = Joining::at(JoinEndpoint::Breakout, context);
         let checked = self.breakout(request, context, &mut joining).await;
         self.join(joining, checked, context).await
     }
@@ -115,7 +115,7 @@ impl Issue {
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let Joining {
-            door,
+            endpoint,
             person,
             decision,
         } = joining;
@@ -123,9 +123,9 @@ impl Issue {
             Ok(request) => request,
             Err(error) => return self.refuse(error, &decision),
         };
-        decision.end(Outcome::PassedOn, door.name(), &self.audit);
+        decision.end(Outcome::PassedOn, endpoint.name(), &self.audit);
         let response = self.send(request, context).await?;
-        self.learned(door, person.as_ref(), response).await
+        self.learned(endpoint, person.as_ref(), response).await
     }
 
     /// Handles a call that issues no token.
