@@ -14,12 +14,12 @@ use serde_json::{Map, Value};
 use super::{TokenKeys, claims::RENEWED_HEADER, verify::Genuine};
 use crate::secret::Secret;
 
-/// Why a token is not signed anew; of a genuine one only the library can be at fault.
+/// A token could not be signed anew. For a genuine token only the cryptography library can be the cause.
 #[derive(Debug)]
 pub struct NotRenewed;
 
 impl TokenKeys {
-    /// The same claims, those included that we don't know, with other ends of their time.
+    /// Signs the same claims anew, with a new beginning and end. Claims that the gateway does not know are kept too.
     pub fn renew(&self, genuine: &Genuine<'_>, nbf: i64, exp: i64) -> Result<Secret<String>, NotRenewed> {
         let payload = genuine.token.split('.').nth(1).ok_or(NotRenewed)?;
         let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|_| NotRenewed)?;
