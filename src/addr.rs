@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn one_household_is_a_v4_address_or_a_v6_64() {
+    fn an_address_block_is_a_v4_address_or_a_v6_64() {
         let prefix = |text: &str| ClientAddr(text.parse().unwrap()).prefix().to_string();
         assert_eq!(prefix("192.0.2.7"), "192.0.2.7");
         assert_eq!(prefix("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");

@@ -5,9 +5,9 @@
 //! | `user` | tokens for one user of one room of one caller | the participant, whom every new token throws out |
 //! | `room` | tokens for one room of one caller | the room from a platform that runs wild |
 //! | `caller` | tokens for one caller | plugnmeet-server |
-//! | `failures` | bad keys, signatures, checksums and links of one client prefix | the secret, from guessing; the log, from noise |
+//! | `failures` | bad keys, signatures, checksums and links of one address block (an IPv4 address or an IPv6 /64) | the secret, from guessing; the log, from noise |
 //! | `renewal` | tokens renewed for one user of one room | this gateway's key, from signing on and on |
-//! | `design` | designs that one client prefix has checked | this gateway's time |
+//! | `design` | designs that one address block has checked | this gateway's time |
 //!
 //! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
 //! good: it is asked only once something was bad.
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_count_by_household() {
+    async fn failures_count_by_address_block() {
         let limits = limits(&Clock::system()).await;
         for host in 0..20 {
             let client = ClientAddr(format!("2001:db8::{host:x}").parse().unwrap());
