@@ -34,7 +34,7 @@ impl TokenKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::{Claims, Standing, Unverified};
+    use crate::token::{Claims, TokenState, Unverified};
 
     const NOW: i64 = 1_800_000_000;
 
@@ -65,7 +65,7 @@ mod tests {
     fn a_renewed_token_says_the_same_for_another_time_and_that_it_is_renewed() {
         let keys = keys();
         let old = keys.sign(&claims()).unwrap();
-        let Ok(Standing::Expired(expired)) = keys.standing(Unverified(old.expose()), NOW) else {
+        let Ok(TokenState::Expired(expired)) = keys.state(Unverified(old.expose()), NOW) else {
             panic!("is not expired");
         };
         assert!(!expired.renewed);
@@ -95,7 +95,7 @@ mod tests {
         let old = keys
             .sign_payload(r#"{"alg":"HS256","typ":"JWT"}"#, &payload)
             .unwrap();
-        let Ok(Standing::Expired(expired)) = keys.standing(Unverified(old.expose()), NOW) else {
+        let Ok(TokenState::Expired(expired)) = keys.state(Unverified(old.expose()), NOW) else {
             panic!("is not expired");
         };
         let new = keys.renew(&expired, NOW, NOW + 600).unwrap();

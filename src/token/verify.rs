@@ -46,7 +46,7 @@ pub struct Genuine<'t> {
 }
 
 /// A genuine join token: valid, or expired.
-pub enum Standing<'t> {
+pub enum TokenState<'t> {
     /// The token is valid now.
     Valid(Genuine<'t>),
     /// The token was valid, and has expired.
@@ -133,14 +133,14 @@ impl<'de> Deserialize<'de> for NumericDate {
 impl TokenKeys {
     /// Checks a token, except for what only the server knows about the room. `now` is in seconds since 1970.
     pub fn verify(&self, token: Unverified<'_>, now: i64) -> Result<Verified, BadToken> {
-        match self.standing(token, now)? {
-            Standing::Valid(Genuine { claims, renewed, .. }) => Ok(Verified { claims, renewed }),
-            Standing::Expired(_) => Err(BadToken::Expired),
+        match self.state(token, now)? {
+            TokenState::Valid(Genuine { claims, renewed, .. }) => Ok(Verified { claims, renewed }),
+            TokenState::Expired(_) => Err(BadToken::Expired),
         }
     }
 
     /// Checks a token as `verify` does, but also accepts one that has expired.
-    pub fn standing<'t>(&self, token: Unverified<'t>, now: i64) -> Result<Standing<'t>, BadToken> {
+    pub fn state<'t>(&self, token: Unverified<'t>, now: i64) -> Result<TokenState<'t>, BadToken> {
         let (claims, renewed) = self.genuine(token)?;
         // The server's comparisons, in its order: valid up to and including the second `exp + leeway`.
         if now.saturating_add(LEEWAY_SECS) < claims.nbf {
@@ -153,9 +153,9 @@ impl TokenKeys {
             token: token.0,
         };
         Ok(if is_over {
-            Standing::Expired(genuine)
+            TokenState::Expired(genuine)
         } else {
-            Standing::Valid(genuine)
+            TokenState::Valid(genuine)
         })
     }
 
@@ -345,7 +345,7 @@ mod tests {
         let mut token = largest;
         for round in 1..4 {
             let now = NOW + round * 1000;
-            let Ok(Standing::Expired(expired)) = keys().standing(Unverified(&token), now) else {
+            let Ok(TokenState::Expired(expired)) = keys().state(Unverified(&token), now) else {
                 panic!("is not expired: {round}");
             };
             token = keys()
