@@ -47,6 +47,8 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Have the running gateway read its configuration again and take it up
+    Reload,
     /// Print every key of the configuration, as in docs/configuration.md
     #[command(hide = true)]
     Reference,

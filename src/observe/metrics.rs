@@ -31,6 +31,9 @@ pub struct Metrics {
     upstreams: UpstreamFamilies,
     connections_refused: Family<ReasonLabels, Counter>,
     certificates: Family<NameLabels, Gauge>,
+    reloads: Family<OutcomeLabels, Counter>,
+    config_taken_up: Gauge,
+    config: Family<HashLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -52,6 +55,16 @@ struct RuleLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HashLabels {
+    hash: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -132,6 +145,27 @@ impl Default for Metrics {
             "When the certificate that clients of a name get ends, in seconds since 1970",
             certificates.clone(),
         );
+        let reloads = Family::<OutcomeLabels, Counter>::default();
+        let (config_taken_up, config) = (Gauge::default(), Family::default());
+        registry.register(
+            "config_reloads",
+            "Times that the configuration was read again, by what came of it: taken or refused",
+            reloads.clone(),
+        );
+        registry.register(
+            "config_taken_up_seconds",
+            "When the configuration in use was taken up, in seconds since 1970",
+            config_taken_up.clone(),
+        );
+        registry.register(
+            "config",
+            "1, with the hash of the configuration in use",
+            config.clone(),
+        );
+        for outcome in ["taken", "refused"] {
+            // They are there from the start, so that a first one is seen as a change.
+            drop(reloads.get_or_create(&OutcomeLabels { outcome }));
+        }
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         let upstreams = UpstreamFamilies::registered(&mut registry);
@@ -149,6 +183,9 @@ impl Default for Metrics {
             upstreams,
             connections_refused,
             certificates,
+            reloads,
+            config_taken_up,
+            config,
         }
     }
 }
@@ -173,6 +210,22 @@ impl Metrics {
             let labels = NameLabels { name: name.clone() };
             self.certificates.get_or_create(&labels).set(*end);
         }
+    }
+
+    /// The configuration was read again.
+    pub fn reloaded(&self, taken: bool) {
+        let outcome = if taken { "taken" } else { "refused" };
+        self.reloads.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// A configuration is in use from now on, in seconds since 1970.
+    pub fn config(&self, hash: &str, now: i64) {
+        self.config_taken_up.set(now);
+        self.config.clear();
+        let labels = HashLabels {
+            hash: hash.to_owned(),
+        };
+        self.config.get_or_create(&labels).set(1);
     }
 
     /// The count of open tunnels to an upstream.

@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     address::{Address, AskedAt},
+    addresses::Target,
     body::{Progress, RequestBody},
     connect::Connect,
     places::{Full, Place, Places, Slot},
@@ -108,6 +109,17 @@ impl Pool {
             connect,
             places,
             resting,
+        }
+    }
+
+    /// From now on to these addresses, with so many connections. Connections that are in use stay; idle ones to other
+    /// addresses end.
+    pub(super) fn aim_at(&self, targets: &[Target], most: usize, patience: Duration) {
+        self.places.hold_to(most, patience);
+        if self.connect.addresses.aim_at(targets) {
+            for resting in self.resting.iter() {
+                resting.lock().idle.retain(Idle::is_fresh);
+            }
         }
     }
 

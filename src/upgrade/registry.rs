@@ -28,6 +28,15 @@ impl Tunnels {
         }
     }
 
+    /// The same tunnels; those that are opened from now on have this silence.
+    #[must_use]
+    pub fn again(&self, silence: Option<Duration>) -> Self {
+        Self {
+            silence,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }

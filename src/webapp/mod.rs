@@ -66,6 +66,7 @@ use std::{
 use arc_swap::ArcSwap;
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use self::{
     cache::Cache,
@@ -95,6 +96,8 @@ pub struct WebApp {
     /// What is under way; it ends with the files.
     making: Mutex<Option<Making>>,
     asked: Notify,
+    /// Others have taken the place of these.
+    replaced: CancellationToken,
     /// What compresses in the background; none: this process.
     compressor: OnceLock<Compressor>,
     /// Ours, where the client has none.
@@ -108,17 +111,43 @@ const START_PATIENCE: Duration = Duration::from_millis(50);
 impl WebApp {
     /// Reads everything into memory. Blocks.
     pub fn load(settings: WebAppSettings) -> Result<Self, WebAppProblem> {
+        Self::read(settings, None)
+    }
+
+    /// As `load`, in the place of these: what is the same is not compressed again, and a page that was opened before still
+    /// gets its parts.
+    pub fn load_after(&self, settings: WebAppSettings) -> Result<Self, WebAppProblem> {
+        let new = Self::read(settings, Some(&self.snapshot.load()))?;
+        if let Some(compressor) = self.compressor.get() {
+            new.compress_by(compressor.clone());
+        }
+        Ok(new)
+    }
+
+    fn read(settings: WebAppSettings, before: Option<&Snapshot>) -> Result<Self, WebAppProblem> {
         let read_at = source::fingerprint(&settings);
-        let snapshot = Snapshot::read(&settings, &Known::new(HashMap::new(), cache(&settings)), None)?;
+        let contents = before.map_or_else(HashMap::new, Snapshot::contents);
+        let snapshot = Snapshot::read(&settings, &Known::new(contents, cache(&settings)), before)?;
         Ok(Self {
             settings,
             snapshot: ArcSwap::from_pointee(snapshot),
             read_at: AtomicU64::new(read_at),
             making: Mutex::default(),
             asked: Notify::new(),
+            replaced: CancellationToken::new(),
             compressor: OnceLock::new(),
             favicon: favicon::own(),
         })
+    }
+
+    /// Would these settings give the same files?
+    pub fn is_as(&self, settings: &WebAppSettings) -> bool {
+        self.settings == *settings
+    }
+
+    /// Others have taken the place of these: nobody looks for new ones any more.
+    pub fn replaced(&self) {
+        self.replaced.cancel();
     }
 
     /// From now on what takes long is compressed by processes of its own.

@@ -8,7 +8,7 @@ use url::Url;
 use super::WebAppProblem;
 
 /// The checked settings; what can't be wrong before the folder is read is a plain field.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WebAppSettings {
     /// The client's folder, its archive, or a folder of several; without one a page of our own stands in its place.
     pub path: Option<PathBuf>,
