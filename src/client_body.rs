@@ -7,6 +7,7 @@
 //! Sources: RFC 9113 section 8.1 (an answer before the end of a request), RFC 9112 section 9.6.
 
 use std::{
+    collections::VecDeque,
     future::poll_fn,
     pin::Pin,
     sync::{
@@ -42,6 +43,8 @@ pub struct Rest(Arc<Shared>);
 
 struct Shared {
     body: Mutex<Incoming>,
+    /// What was read before anybody wanted it.
+    ahead: Mutex<VecDeque<Result<Frame<Bytes>, hyper::Error>>>,
     ended: AtomicBool,
 }
 
@@ -59,6 +62,31 @@ impl ClientBody {
         }
     }
 
+    /// Reads a small body before anybody wants it, who finds it as if nothing had been read. HTTP/1.1 shows that a client has
+    /// gone away only behind its request's body.
+    pub async fn read_ahead(&self, max_bytes: usize) {
+        let Some(shared) = &self.0 else { return };
+        let mut bytes = 0;
+        if shared.lock().size_hint().lower() > max_bytes as u64 {
+            return;
+        }
+        while bytes <= max_bytes && !shared.is_ended() {
+            let Some(frame) = poll_fn(|cx| shared.poll_incoming(cx)).await else {
+                return;
+            };
+            bytes += frame
+                .as_ref()
+                .ok()
+                .and_then(Frame::data_ref)
+                .map_or(0, Bytes::len);
+            let is_broken = frame.is_err();
+            shared.ahead().push_back(frame);
+            if is_broken {
+                return;
+            }
+        }
+    }
+
     /// The body, and the connection's handle on it if there is one.
     pub fn new(body: Incoming) -> (Self, Option<Rest>) {
         if body.is_end_stream() {
@@ -66,6 +94,7 @@ impl ClientBody {
         }
         let shared = Arc::new(Shared {
             body: Mutex::new(body),
+            ahead: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         (Self(Some(Arc::clone(&shared))), Some(Rest(shared)))
@@ -110,11 +139,41 @@ impl Shared {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.lock().size_hint();
+        let ahead: usize = self
+            .ahead()
+            .iter()
+            .filter_map(|frame| frame.as_ref().ok()?.data_ref())
+            .map(Bytes::len)
+            .sum();
+        if ahead > 0 {
+            let ahead = ahead as u64;
+            let upper = hint.upper().map(|upper| upper + ahead);
+            hint.set_lower(hint.lower() + ahead);
+            if let Some(upper) = upper {
+                hint.set_upper(upper);
+            }
+        }
+        hint
+    }
+
     fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed) || self.lock().is_end_stream()
     }
 
+    fn ahead(&self) -> MutexGuard<'_, VecDeque<Result<Frame<Bytes>, hyper::Error>>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(frame) = self.ahead().pop_front() {
+            return Poll::Ready(Some(frame));
+        }
+        self.poll_incoming(cx)
+    }
+
+    fn poll_incoming(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut *self.lock()).poll_frame(cx);
         if let Poll::Ready(None) = polled {
             self.ended.store(true, Ordering::Relaxed);
@@ -138,12 +197,14 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|shared| shared.is_ended())
+        self.0
+            .as_ref()
+            .is_none_or(|shared| shared.is_ended() && shared.ahead().is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Some(shared) => shared.lock().size_hint(),
+            Some(shared) => shared.size_hint(),
             None => SizeHint::with_exact(0),
         }
     }

@@ -20,6 +20,7 @@ use crate::{
     config::{Config, NotListening, Plan, PublicOrigin},
     drain::Drain,
     issue::IssueState,
+    joining::Joining,
     listen::{self, Https, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
@@ -27,6 +28,7 @@ use crate::{
     proxy::Total,
     request_id::RequestIds,
     tls::{Tls, TlsProblem},
+    upgrade::Registry,
     workers::Workers,
 };
 
@@ -155,6 +157,8 @@ pub async fn start(
         tls: tls.clone(),
         places: places.clone(),
         total: Total::new(plan.upstreams.total),
+        tunnels: Registry::default(),
+        joining: Joining::new(plan.upstreams.joining, &metrics, &drain),
         memory: Arc::new(Memory::among(plan.issue.callers.len())),
         issue: Arc::new(IssueState::new(clock)),
         ids: Arc::new(RequestIds::default()),
@@ -166,7 +170,9 @@ pub async fn start(
         .serving(plan, tls.is_self_made(), None)
         .await
         .map_err(StartError::Secret)?;
-    metrics.config(&serving.in_use.hash, serving.in_use.taken_up);
+    metrics
+        .config()
+        .in_use(&serving.in_use.hash, serving.in_use.taken_up);
     let current = Current::new(serving);
     let running = Running {
         https: https_addr,
@@ -226,6 +232,16 @@ impl Running {
     /// Reads certificates and the client's files again, soon; those that are there stay until others are whole.
     pub fn reload(&self) {
         self.handle.read_files_again();
+    }
+
+    /// The open WebSockets, by upstream and by room.
+    pub fn tunnels(&self) -> &Registry {
+        &self.handle.seen().state.tunnels
+    }
+
+    /// Who is on the way in, and who waits.
+    pub fn joining(&self) -> &Joining {
+        &self.handle.seen().state.joining
     }
 
     /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.

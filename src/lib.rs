@@ -23,7 +23,7 @@
 //! | layer | module | is there for |
 //! | --- | --- | --- |
 //! | 1 | [`cli`] | the commands; arguments and environment |
-//! | 2 | [`gateway`] | assembly: from a plan to a running gateway; the one file that sees all modules |
+//! | 2 | [`gateway`] | assembly: from a plan to a running gateway, and another plan in its place |
 //! | 3 | [`config`] | the file and the environment -> the plan: the settings of every module, with every problem |
 //! | 4 | [`control`] | the control socket: what an operator asks a running gateway |
 //! | 4 | [`listen`] | sockets: accepting, PROXY protocol, redirect to HTTPS, admin |
@@ -40,6 +40,7 @@
 //! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
 //! | 12 | [`places`] | places of client connections, and who makes room when they run short |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
+//! | 12 | [`joining`] | how many people are on their way in at once, and who waits |
 //! | 12 | [`memory`] | what is remembered of sessions between requests |
 //! | 13 | [`context`] | who sent a request, and by which name of ours |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
@@ -66,6 +67,7 @@ pub mod gateway;
 pub mod http;
 pub mod interim;
 pub mod issue;
+pub mod joining;
 pub mod limits;
 pub mod listen;
 pub mod memory;

@@ -32,7 +32,9 @@ const LAYERS: [&[&str]; 15] = [
     &["issue"],
     &["proxy"],
     &["upgrade", "webapp"],
-    &["token", "design", "limits", "places", "blocks", "memory"],
+    &[
+        "token", "design", "limits", "places", "blocks", "joining", "memory",
+    ],
     &["context", "reply", "observe"],
     &[
         "addr",

@@ -9,7 +9,7 @@
 //! | `compress` (hidden) | `compress` | compresses what a running gateway sends to it |
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
-//! | `status`, `reload` | `operate` | asks the running gateway over its control socket |
+//! | `status`, `reload`, `drain` | `operate` | asks the running gateway over its control socket |
 //! | `reference` | here | prints `docs/configuration.md` |
 //!
 //! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers and the log of `serve` go to
@@ -105,7 +105,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
-        Some(Command::Status { .. } | Command::Reload | Command::Reference) => Ok(config::reference()),
+        Some(Command::Status { .. } | Command::Reload | Command::Drain { .. } | Command::Reference) => {
+            Ok(config::reference())
+        }
     };
     match answer {
         Ok(text) => {

@@ -1,4 +1,4 @@
-//! `status` and `reload`: a running gateway is asked over its control socket. And the socket of the gateway that this process is.
+//! `status`, `reload` and `drain`: a running gateway is asked over its control socket. And the socket of the gateway that this process is.
 
 use std::{env, fmt::Write as _, process::ExitCode};
 
@@ -24,6 +24,10 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
         }),
         arguments::Command::Reload => Some(Asked {
             command: control::Command::Reload,
+            json: false,
+        }),
+        arguments::Command::Drain { room } => Some(Asked {
+            command: control::Command::Drain { room: room.clone() },
             json: false,
         }),
         arguments::Command::Serve
@@ -72,6 +76,9 @@ fn told(answer: &Answer, asked: &Asked) -> ExitCode {
         }
         let hash = reload.get("hash").map(shown).unwrap_or_default();
         println!("the configuration is taken up: {hash}");
+    }
+    if let Some(closed) = member("closed") {
+        println!("{closed} WebSockets are closed");
     }
     match member("status") {
         Some(status) if asked.json => println!("{status}"),

@@ -45,7 +45,7 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
         match Box::pin(start(config, log.records())).await {
             Some(running) => {
                 // It answers to the end of the drain.
-                let commands = Commands::new(running.handle(), move || source.draft());
+                let commands = Commands::new(running.handle(), log.level(), move || source.draft());
                 let control = operate::Serving::begin(&config.control, commands.clone()).await;
                 announce(config, &running, ask);
                 loop {

@@ -17,6 +17,7 @@ use crate::{
     control::SocketSetting,
     design::{self, OnInvalid},
     issue::{CallerSettings, Mode},
+    joining::Joins,
     limits::{LimitsSettings, RateSettings},
     observe::LogSettings,
     proxy::Target,
@@ -103,6 +104,7 @@ pub struct Upstreams {
     pub expose: Vec<Exposed>,
     /// In use at once, for each of them; tunnels count.
     pub max_connections: NonZeroUsize,
+    pub joining: Joins,
 }
 
 #[derive(Clone, Debug)]
@@ -188,6 +190,7 @@ pub struct Timeouts {
     pub idle: Duration,
     pub connect: Duration,
     pub upgrade: Duration,
+    pub admission: Duration,
     pub response: Duration,
     pub drain: Duration,
     /// None: never.

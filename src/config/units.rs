@@ -10,7 +10,10 @@ use std::{
 };
 
 use super::kind::{Kind, Refusal};
-use crate::limits::{RateProblem, RateSettings};
+use crate::{
+    joining::Joins,
+    limits::{RateProblem, RateSettings},
+};
 
 pub(super) const RATE: Kind<RateSettings> = Kind::new("write a rate such as 10/min, 1/s or 500/h", |text| {
     RateSettings::parse(text).map_err(|problem| match problem {
@@ -86,6 +89,21 @@ pub(super) const UPSTREAM_CONNECTIONS: Kind<NonZeroUsize> =
         at_most(1_000_000, text).ok_or(Refusal::new("is no number of connections"))
     })
     .or_integer();
+
+/// How many people may be on their way in.
+pub(super) const JOINS: Kind<Joins> = Kind::new(
+    "write \"auto\", how many: 1 to 100000, or 0 for everybody at once",
+    |text| match text {
+        "auto" => Ok(Joins::Auto),
+        "0" => Ok(Joins::Unpaced),
+        text => at_most(100_000, text)
+            .and_then(|places| u32::try_from(places.get()).ok())
+            .and_then(NonZeroU32::new)
+            .map(Joins::AtOnce)
+            .ok_or(Refusal::new("is no number of people")),
+    },
+)
+.or_integer();
 
 /// None is as many as there are cores.
 pub(super) const THREADS: Kind<Option<NonZeroUsize>> = Kind::new(

@@ -13,6 +13,22 @@ pub enum Command {
     Status,
     /// Read the configuration again, and take it up.
     Reload,
+    /// Close the WebSockets of one meeting room.
+    Drain {
+        /// The room's id.
+        room: String,
+    },
+}
+
+impl Command {
+    /// For the log, which has no room's id.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Reload => "reload",
+            Self::Drain { .. } => "drain",
+        }
+    }
 }
 
 /// An answer: one JSON object, which says first whether it was done.
@@ -72,6 +88,12 @@ mod tests {
         for (command, line) in [
             (Command::Status, r#"{"command":"status"}"#),
             (Command::Reload, r#"{"command":"reload"}"#),
+            (
+                Command::Drain {
+                    room: "room01".to_owned(),
+                },
+                r#"{"command":"drain","room":"room01"}"#,
+            ),
         ] {
             assert_eq!(serde_json::to_string(&command).unwrap(), line);
             assert_eq!(serde_json::from_str::<Command>(line).unwrap(), command);
@@ -83,6 +105,7 @@ mod tests {
             "{}",
             r#"{"command":"stop"}"#,
             r#"{"command":7}"#,
+            r#"{"command":"drain"}"#,
             "[]",
         ] {
             assert!(serde_json::from_str::<Command>(bad).is_err(), "{bad}");

@@ -11,16 +11,18 @@ use crate::{
     config::{Plan, UpstreamsPlan},
     drain::Drain,
     issue::{Issue, IssueState},
+    joining::Joining,
     limits::Limits,
     listen::{Admin, Redirect},
     memory::Memory,
     observe::{AccessLog, Metrics},
     places::Places,
-    proxy::{Target, Total, Upstream, UpstreamKind},
+    proxy::{Target, Total, Upstream, UpstreamKind, WebSockets},
     request_id::RequestIds,
     route::{Finish, Framing, Router, Upstreams},
     session::{DesignCheck, Sessions},
     tls::Tls,
+    upgrade::{NatsClients, Registry},
 };
 
 /// What survives a plan.
@@ -32,6 +34,8 @@ pub(super) struct State {
     pub(super) tls: Tls,
     pub(super) places: Places,
     pub(super) total: Total,
+    pub(super) tunnels: Registry,
+    pub(super) joining: Joining,
     pub(super) memory: Arc<Memory>,
     pub(super) issue: Arc<IssueState>,
     pub(super) ids: Arc<RequestIds>,
@@ -53,6 +57,7 @@ impl State {
             waiting: Vec::new(),
             callers: plan.issue.callers.len(),
             places: plan.places,
+            joining: plan.upstreams.joining,
             drain: plan.drain,
         };
         // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
@@ -63,7 +68,19 @@ impl State {
             None => Limits::start(&plan.limits, &plan.rates, &self.metrics, &self.clock).await,
         });
         let access = self.access.again(plan.access);
-        let upstreams = self.upstreams(plan.upstreams, before.map(|before| &before.router.upstreams));
+        let websockets = WebSockets {
+            registry: self.tunnels.clone(),
+            joining: self.joining.clone(),
+            clients: NatsClients {
+                keys: Arc::clone(&keys),
+                clock: self.clock.clone(),
+            },
+        };
+        let upstreams = self.upstreams(
+            plan.upstreams,
+            &websockets,
+            before.map(|before| &before.router.upstreams),
+        );
         let issue = Arc::new(Issue::new(
             plan.issue,
             Arc::clone(&keys),
@@ -92,6 +109,7 @@ impl State {
             keys,
             webapp: plan.webapp,
             upstreams,
+            joining: websockets.joining,
             internal: plan.internal,
             finish: Finish::new(plan.pages, hsts),
             framing: match before {
@@ -115,14 +133,28 @@ impl State {
     }
 
     /// An upstream that is there already keeps its connections.
-    fn upstreams(&self, plan: UpstreamsPlan, before: Option<&Upstreams>) -> Upstreams {
+    fn upstreams(
+        &self,
+        plan: UpstreamsPlan,
+        websockets: &WebSockets,
+        before: Option<&Upstreams>,
+    ) -> Upstreams {
         let to = |kind, targets: Vec<Target>, running: Option<&Arc<Upstream>>| {
             (!targets.is_empty()).then(|| {
                 let (settings, total) = (plan.settings, self.total.clone());
-                let anew =
-                    |targets| Upstream::new(kind, targets, settings, total, &self.metrics, &self.drain);
+                let anew = |targets| {
+                    Upstream::new(
+                        kind,
+                        targets,
+                        settings,
+                        total,
+                        websockets,
+                        &self.metrics,
+                        &self.drain,
+                    )
+                };
                 Arc::new(match running {
-                    Some(running) => running.again(targets, settings),
+                    Some(running) => running.again(targets, settings, websockets),
                     None => anew(targets),
                 })
             })

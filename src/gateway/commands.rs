@@ -8,6 +8,7 @@ use super::handle::Handle;
 use crate::{
     config::{Config, Problems},
     control::{Answer, Command, Operator},
+    observe::LogLevel,
 };
 
 /// Carries commands out; clones are the same.
@@ -15,14 +16,20 @@ use crate::{
 pub struct Commands {
     handle: Handle,
     read: Arc<dyn Fn() -> Result<Config, Problems> + Send + Sync>,
+    level: LogLevel,
 }
 
 impl Commands {
-    /// `read` reads the configuration that is there by now. It may block.
-    pub fn new(handle: Handle, read: impl Fn() -> Result<Config, Problems> + Send + Sync + 'static) -> Self {
+    /// `read` reads the configuration that is there by now, and may block; `level` is the log's.
+    pub fn new(
+        handle: Handle,
+        level: LogLevel,
+        read: impl Fn() -> Result<Config, Problems> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             handle,
             read: Arc::new(read),
+            level,
         }
     }
 
@@ -30,14 +37,15 @@ impl Commands {
     pub async fn reload(&self) -> Answer {
         let read = Arc::clone(&self.read);
         match self.handle.take_up(move || read()).await {
-            Ok(taken) => Answer::done().with(
-                "reload",
-                json!({
+            Ok(taken) => {
+                self.level.set(taken.level);
+                let told = json!({
                     "hash": taken.hash,
                     "waiting_for_restart": taken.waiting,
                     "warnings": taken.warnings,
-                }),
-            ),
+                });
+                Answer::done().with("reload", told)
+            }
             Err(refused) => Answer::refused("the configuration is refused, and nothing has changed")
                 .with("problems", refused.problems)
                 .with("warnings", refused.warnings),
@@ -50,6 +58,10 @@ impl Operator for Commands {
         match command {
             Command::Status => Answer::done().with("status", self.handle.status()),
             Command::Reload => self.reload().await,
+            Command::Drain { room } => match self.handle.seen().state.tunnels.close_room(&room) {
+                0 => Answer::refused("no open WebSocket is known to be of this room"),
+                closed => Answer::done().with("closed", closed),
+            },
         }
     }
 }

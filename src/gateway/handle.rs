@@ -81,6 +81,11 @@ impl Handle {
             Some((upstream.name().to_owned(), Value::from(open)))
         });
         row("tunnels", tunnels.collect());
+        let rooms = state.tunnels.rooms().into_iter().map(|room| {
+            let of_room = json!({ "people": room.people, "tunnels": room.tunnels });
+            (room.room_id.into_string(), of_room)
+        });
+        row("rooms", rooms.collect());
         rows
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
-use tracing::{error, info, warn};
+use tracing::{error, info, level_filters::LevelFilter, warn};
 
 use super::{handle::Handle, serving::Serving};
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 pub struct TakenUp {
     /// What tells it from others.
     pub hash: String,
+    /// `log.level`.
+    pub level: LevelFilter,
     /// Keys that wait for a restart.
     pub waiting: Vec<&'static str>,
     /// What is allowed and still unwise.
@@ -75,7 +77,7 @@ impl Handle {
         let outcome = self.plan_and_swap(read).await;
         // Certificates and the client's files have rules of their own, and were read again by this signal ever since.
         self.read_files_again();
-        self.seen().state.metrics.reloaded(outcome.is_ok());
+        self.seen().state.metrics.config().reloaded(outcome.is_ok());
         match &outcome {
             Ok(taken) => {
                 tell(&taken.warnings);
@@ -104,11 +106,7 @@ impl Handle {
     ) -> Result<TakenUp, Refused> {
         let seen = self.seen();
         let before = seen.current.take();
-        let Planned {
-            plan,
-            coming,
-            mut taken,
-        } = self.planned(read, &before).await?;
+        let Planned { plan, coming, taken } = self.planned(read, &before).await?;
         let mut serving = seen
             .state
             .serving(plan, coming.is_self_made(), Some(&before))
@@ -116,7 +114,6 @@ impl Handle {
             .map_err(|error| Refused::of(&[format!("plugnmeet-secret: {error}")], Vec::new()))?;
         drop(before);
         serving.in_use.waiting.clone_from(&taken.waiting);
-        taken.hash.clone_from(&serving.in_use.hash);
         seen.state.tls.take_up(coming);
         let before = seen.current.replace(serving);
         self.follow(&before);
@@ -149,6 +146,7 @@ impl Handle {
             }
             let taken = TakenUp {
                 hash: plan.hash.clone(),
+                level: config.log.level,
                 waiting,
                 warnings: std::mem::take(&mut plan.warnings),
                 notes: std::mem::take(&mut plan.notes),
@@ -169,12 +167,18 @@ impl Handle {
             upstream.aim();
         }
         state.places.hold_to(now.in_use.places.clone());
+        if now.in_use.joining != before.in_use.joining {
+            state.joining.set(now.in_use.joining);
+        }
         state.memory.share_among(now.in_use.callers);
         if !Arc::ptr_eq(&now.router.webapp, &before.router.webapp) {
             before.router.webapp.replaced();
             Arc::clone(&now.router.webapp).watch(&state.drain);
         }
-        state.metrics.config(&now.in_use.hash, now.in_use.taken_up);
+        state
+            .metrics
+            .config()
+            .in_use(&now.in_use.hash, now.in_use.taken_up);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     config::AtStart,
     conn::{Caller, Conn, ConnSettings, Handler},
     drain::Drain,
+    joining::JoiningSettings,
     limits::Limits,
     listen::{Admin, Door, Https, HttpsSettings, Plain, Redirect},
     places::{Place, PlacesSettings},
@@ -47,6 +48,7 @@ pub(super) struct InUse {
     /// How many have keys of their own.
     pub(super) callers: usize,
     pub(super) places: PlacesSettings,
+    pub(super) joining: JoiningSettings,
     /// For open requests at a stop.
     pub(super) drain: Duration,
 }

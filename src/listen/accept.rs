@@ -26,6 +26,10 @@ const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
 /// For a client to acknowledge what was sent: keep-alive does not run while something waits for that.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
+/// Bytes of a connection that the kernel holds and has not sent yet. What waits there can't be overtaken any more: with the
+/// megabytes that the kernel would take, one script was on its way before the style sheets had been asked for.
+const UNSENT_BYTES: u32 = 64 << 10;
+
 /// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: u32 = 65_535;
 
@@ -75,6 +79,9 @@ pub async fn accept(
             return;
         }
     };
+    if let Err(error) = prepare(&listener) {
+        warn!(%error, "Connections have not the socket options that they should have");
+    }
     loop {
         let accepted = tokio::select! {
             accepted = one(&listener, &places) => accepted,
@@ -104,14 +111,18 @@ pub async fn accept(
     }
 }
 
+/// Linux hands a listener's options down to each connection that it accepts.
+fn prepare(listener: &TcpListener) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEP_ALIVE)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)
+}
+
 async fn one(listener: &TcpListener, places: &Places) -> io::Result<(std::net::TcpStream, Ends, Free)> {
     let free = places.free().await?;
     let (stream, peer) = listener.accept().await?;
-    // What fails here is this connection alone, which will say so itself.
-    stream.set_nodelay(true).ok();
-    let socket = SockRef::from(&stream);
-    socket.set_tcp_keepalive(&KEEP_ALIVE).ok();
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED)).ok();
     let local = stream.local_addr()?;
     Ok((
         stream.into_std()?,
@@ -121,4 +132,22 @@ async fn one(listener: &TcpListener, places: &Places) -> io::Result<(std::net::T
         },
         free,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_have_the_options_of_their_listener() {
+        let listener = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        prepare(&listener).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_BYTES);
+    }
 }

@@ -12,7 +12,9 @@ use prometheus_client::{
 };
 
 use super::{
+    config_metrics::ConfigMetrics,
     exposition::{Exposition, as_text},
+    joining_metrics::JoiningMetrics,
     upstream_metrics::{UpstreamFamilies, UpstreamMetrics},
 };
 
@@ -31,9 +33,8 @@ pub struct Metrics {
     upstreams: UpstreamFamilies,
     connections_refused: Family<ReasonLabels, Counter>,
     certificates: Family<NameLabels, Gauge>,
-    reloads: Family<OutcomeLabels, Counter>,
-    config_taken_up: Gauge,
-    config: Family<HashLabels, Gauge>,
+    config: ConfigMetrics,
+    joining: JoiningMetrics,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -55,16 +56,6 @@ struct RuleLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct HashLabels {
-    hash: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -145,30 +136,11 @@ impl Default for Metrics {
             "When the certificate that clients of a name get ends, in seconds since 1970",
             certificates.clone(),
         );
-        let reloads = Family::<OutcomeLabels, Counter>::default();
-        let (config_taken_up, config) = (Gauge::default(), Family::default());
-        registry.register(
-            "config_reloads",
-            "Times that the configuration was read again, by what came of it: taken or refused",
-            reloads.clone(),
-        );
-        registry.register(
-            "config_taken_up_seconds",
-            "When the configuration in use was taken up, in seconds since 1970",
-            config_taken_up.clone(),
-        );
-        registry.register(
-            "config",
-            "1, with the hash of the configuration in use",
-            config.clone(),
-        );
-        for outcome in ["taken", "refused"] {
-            // They are there from the start, so that a first one is seen as a change.
-            drop(reloads.get_or_create(&OutcomeLabels { outcome }));
-        }
+        let config = ConfigMetrics::registered(&mut registry);
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         let upstreams = UpstreamFamilies::registered(&mut registry);
+        let joining = JoiningMetrics::registered(&mut registry);
         Self {
             registry,
             requests,
@@ -183,9 +155,8 @@ impl Default for Metrics {
             upstreams,
             connections_refused,
             certificates,
-            reloads,
-            config_taken_up,
             config,
+            joining,
         }
     }
 }
@@ -212,25 +183,19 @@ impl Metrics {
         }
     }
 
-    /// The configuration was read again.
-    pub fn reloaded(&self, taken: bool) {
-        let outcome = if taken { "taken" } else { "refused" };
-        self.reloads.get_or_create(&OutcomeLabels { outcome }).inc();
-    }
-
-    /// A configuration is in use from now on, in seconds since 1970.
-    pub fn config(&self, hash: &str, now: i64) {
-        self.config_taken_up.set(now);
-        self.config.clear();
-        let labels = HashLabels {
-            hash: hash.to_owned(),
-        };
-        self.config.get_or_create(&labels).set(1);
+    /// What is counted of the configuration.
+    pub fn config(&self) -> &ConfigMetrics {
+        &self.config
     }
 
     /// The count of open tunnels to an upstream.
     pub fn tunnels(&self, upstream: &'static str) -> Gauge {
         self.tunnels.get_or_create_owned(&TunnelLabels { upstream })
+    }
+
+    /// What is counted of people who join.
+    pub fn joining(&self) -> JoiningMetrics {
+        self.joining.clone()
     }
 
     /// What is counted of an upstream.

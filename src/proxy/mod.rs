@@ -30,4 +30,4 @@ pub use headers::to_upstream;
 pub use once::once;
 pub use prefix::below_prefix;
 pub use total::Total;
-pub use upstream::{ProxyError, ProxySettings, Upstream, UpstreamKind};
+pub use upstream::{ProxyError, ProxySettings, Upstream, UpstreamKind, WebSockets};

@@ -18,7 +18,11 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{address::Address, seldom::Seldom, total::Total};
+use super::{
+    address::Address,
+    seldom::Seldom,
+    total::{Total, Wanted},
+};
 use crate::observe::{UpstreamMetrics, Waiting};
 
 /// The right to use one connection.
@@ -195,7 +199,7 @@ impl Places {
     }
 
     /// Closes one connection of this upstream that rests; says whether there was one.
-    pub(super) fn closing_by(&self, closer: impl Fn() -> bool + Send + Sync + 'static) {
+    pub(super) fn closing_by(&self, closer: impl Fn(Wanted) -> Option<bool> + Send + Sync + 'static) {
         self.total.closing_by(closer);
     }
 

@@ -27,6 +27,7 @@ use super::{
     connect::Connect,
     places::{Full, Place, Places, Slot},
     shared_stream::{Glance, SharedStream},
+    total::Wanted,
 };
 
 /// How long an idle connection is kept. Some upstreams close theirs earlier (Node after 5 s), which is seen before a request
@@ -104,7 +105,10 @@ impl Pool {
     pub(super) fn new(connect: Connect, places: Places) -> Self {
         let resting = Arc::new(ThreadLocal::<Arc<Resting>>::new());
         let known = Arc::downgrade(&resting);
-        places.closing_by(move || known.upgrade().is_some_and(|resting| close_one(&resting)));
+        places.closing_by(move |wanted| {
+            let resting = known.upgrade()?;
+            Some(wanted == Wanted::Room && close_one(&resting))
+        });
         Self {
             connect,
             places,

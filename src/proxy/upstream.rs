@@ -11,6 +11,7 @@ use hyper::{
     header::{self, HeaderValue},
     http::uri::PathAndQuery,
 };
+use tokio::time::Instant;
 
 use super::{
     addresses::{Addresses, Target},
@@ -29,9 +30,10 @@ use crate::{
     context::RequestContext,
     drain::Drain,
     interim::Interim,
+    joining::{Joining, NotLetIn},
     observe::Metrics,
     reply::{Body, BoxError, Failure, NOT_SENT},
-    upgrade::{self, BadHandshake, Tunnels, Wanted},
+    upgrade::{self, BadHandshake, NatsClients, Registry, Tunnels, Wanted},
 };
 
 /// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (docs/plugnmeet.md
@@ -107,7 +109,19 @@ pub struct Upstream {
     targets: Vec<Target>,
     settings: ProxySettings,
     tunnels: Tunnels,
+    /// Of NATS alone.
+    joining: Option<Joining>,
     drain: Drain,
+}
+
+/// What WebSockets to upstreams have in common.
+pub struct WebSockets {
+    /// All that are open.
+    pub registry: Registry,
+    /// Who comes to NATS.
+    pub joining: Joining,
+    /// What its clients show.
+    pub clients: NatsClients,
 }
 
 /// Why a request got no answer from upstream.
@@ -117,6 +131,8 @@ pub enum ProxyError {
     Body(BodyError),
     /// The WebSocket handshake is not one.
     Handshake(BadHandshake),
+    /// Too many people are on their way in.
+    NotLetIn(NotLetIn),
     /// All connections that may be are in use, and none became free within the deadline.
     Full,
     /// No connection within the deadline.
@@ -136,10 +152,13 @@ impl Upstream {
         targets: Vec<Target>,
         settings: ProxySettings,
         total: Total,
+        websockets: &WebSockets,
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
         let silence = silence(kind, &settings);
+        let joining = (kind == UpstreamKind::Nats).then(|| websockets.joining.clone());
+        let clients = clients(kind, websockets);
         let counts = metrics.upstream(kind.name());
         let places = Places::new(settings.max_connections, settings.connect, counts.clone(), total);
         let connect = Connect::new(Addresses::of(&targets, counts, System));
@@ -148,20 +167,24 @@ impl Upstream {
             pool: Arc::new(Pool::new(connect, places)),
             targets,
             settings,
-            tunnels: Tunnels::to(kind.name(), silence, metrics),
+            tunnels: Tunnels::to(kind.name(), silence, clients, metrics, &websockets.registry),
+            joining,
             drain: drain.clone(),
         }
     }
 
     /// The same upstream under other settings; its connections are the same. `aim` has them lead to these targets.
     #[must_use]
-    pub fn again(&self, targets: Vec<Target>, settings: ProxySettings) -> Self {
+    pub fn again(&self, targets: Vec<Target>, settings: ProxySettings, websockets: &WebSockets) -> Self {
         Self {
             kind: self.kind,
             pool: Arc::clone(&self.pool),
             targets,
             settings,
-            tunnels: self.tunnels.again(silence(self.kind, &settings)),
+            tunnels: self
+                .tunnels
+                .again(silence(self.kind, &settings), clients(self.kind, websockets)),
+            joining: self.joining.clone(),
             drain: self.drain.clone(),
         }
     }
@@ -213,6 +236,18 @@ impl Upstream {
             None
         };
         let client_side = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
+        let whose = match &wanted {
+            Some(_) if self.kind == UpstreamKind::Livekit => upgrade::whose_livekit(&request),
+            Some(_) | None => None,
+        };
+        let since = Instant::now();
+        let arrival = match (&wanted, &self.joining) {
+            (Some(_), Some(joining)) => {
+                let arrival = joining.arrive(self.settings.upgrade).await;
+                Some(arrival.map_err(ProxyError::NotLetIn)?)
+            }
+            (_, _) => None,
+        };
         let (mut head, body) = request.into_parts();
         headers::to_upstream(&mut head.headers, context, self.kind.reads_cookies());
         if let Some(wanted) = &wanted {
@@ -233,7 +268,7 @@ impl Upstream {
         let request = Request::from_parts(head, body);
         let patience = Patience {
             connect: match wanted {
-                Some(_) => self.settings.upgrade,
+                Some(_) => self.settings.upgrade.saturating_sub(since.elapsed()),
                 None => self.settings.connect,
             },
             response: self.settings.response,
@@ -249,7 +284,14 @@ impl Upstream {
             };
             wanted.agreed(&response).map_err(ProxyError::Handshake)?;
             let upstream_side = hyper::upgrade::on(&mut response);
-            upgrade::join(client_side, upstream_side, &self.tunnels, &self.drain);
+            upgrade::join(
+                client_side,
+                upstream_side,
+                &self.tunnels,
+                whose,
+                arrival,
+                &self.drain,
+            );
             answer_head::to_client(response.headers_mut(), false)?;
             wanted.ask(response.headers_mut());
             return Ok(response.map(|_| Body::Empty));
@@ -347,6 +389,11 @@ fn silence(kind: UpstreamKind, settings: &ProxySettings) -> Option<Duration> {
     settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats)
 }
 
+/// Only NATS' clients say in a CONNECT whose they are.
+fn clients(kind: UpstreamKind, websockets: &WebSockets) -> Option<NatsClients> {
+    (kind == UpstreamKind::Nats).then(|| websockets.clients.clone())
+}
+
 impl From<BadFraming> for ProxyError {
     fn from(bad: BadFraming) -> Self {
         Self::Broken(bad.into())
@@ -376,6 +423,7 @@ impl fmt::Display for ProxyError {
         match self {
             Self::Body(error) => error.fmt(f),
             Self::Handshake(error) => error.fmt(f),
+            Self::NotLetIn(error) => error.fmt(f),
             Self::Full => f.write_str("the meeting server is too busy"),
             Self::Unreachable(_) | Self::Away(_) => f.write_str("the meeting server can't be reached"),
             Self::Silent => f.write_str("the meeting server did not answer in time"),
@@ -389,7 +437,7 @@ impl Error for ProxyError {
         match self {
             Self::Unreachable(error) | Self::Away(error) => Some(error),
             Self::Broken(error) => Some(&**error),
-            Self::Body(_) | Self::Handshake(_) | Self::Full | Self::Silent => None,
+            Self::Body(_) | Self::Handshake(_) | Self::NotLetIn(_) | Self::Full | Self::Silent => None,
         }
     }
 }
@@ -411,6 +459,7 @@ impl From<ProxyError> for Failure {
             ProxyError::Handshake(BadHandshake::UpstreamBroke) => {
                 (StatusCode::BAD_GATEWAY, "upstream_handshake")
             }
+            ProxyError::NotLetIn(_) => (StatusCode::SERVICE_UNAVAILABLE, "many_joining"),
             ProxyError::Full => (StatusCode::SERVICE_UNAVAILABLE, "upstream_full"),
             ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, NOT_SENT),
             ProxyError::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, "upstream_away"),
@@ -423,7 +472,7 @@ impl From<ProxyError> for Failure {
                 .header(header::UPGRADE, HeaderValue::from_static("websocket"))
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
             // RFC 9110 section 10.2.3: connections become free all the time, and the upstream may be there in a second.
-            "upstream_full" | "upstream_away" => {
+            "upstream_full" | "upstream_away" | "many_joining" => {
                 failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
             }
             _ => failure,

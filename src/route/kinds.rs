@@ -92,7 +92,7 @@ impl Router {
 }
 
 /// All that the server could take for the token, but for what is in a body. An empty one is none.
-fn tokens(request: &Request<ClientBody>) -> impl Iterator<Item = Cow<'_, str>> {
+pub(super) fn tokens(request: &Request<ClientBody>) -> impl Iterator<Item = Cow<'_, str>> {
     let in_fields = request.headers().get_all(header::AUTHORIZATION).iter();
     let in_query = request.uri().query().unwrap_or_default().as_bytes();
     in_fields

@@ -12,6 +12,7 @@ mod finish;
 mod format;
 mod framing;
 mod guarded;
+mod joins;
 mod kinds;
 mod method;
 mod page_settings;
@@ -45,6 +46,7 @@ use crate::{
     clock::Clock,
     context::{Peer, RequestContext},
     issue::Issue,
+    joining::Joining,
     observe::{AccessLog, AccessRecord, redacted},
     proxy::{Upstream, Watch as BodyWatch},
     reply::{self, Body, Failure},
@@ -102,6 +104,8 @@ pub struct Router {
     pub webapp: Arc<WebApp>,
     /// Who is behind us.
     pub upstreams: Upstreams,
+    /// Who is on the way in, and who waits.
+    pub joining: Joining,
     /// Who may reach what only plugNmeet's own parts call; open to all if empty.
     pub internal: Networks,
     /// What every answer gets.
@@ -202,7 +206,12 @@ impl Router {
             To::Etherpad => (&upstreams.etherpad, without_prefix()?),
         };
         let upstream = upstream.as_ref().ok_or_else(nowhere)?;
-        Ok(upstream.forward_watched(request, seen, context, watch).await?)
+        if !found.row.joins {
+            return Ok(upstream.forward_watched(request, seen, context, watch).await?);
+        }
+        let knock = self.knock(&request).await?;
+        let response = upstream.forward_watched(request, seen, context, watch).await?;
+        Ok(joins::watched(knock, response))
     }
 
     /// A link with a token is handed off; anybody else is sent on.

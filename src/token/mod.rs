@@ -5,6 +5,7 @@
 //!
 //! Sources: docs/plugnmeet.md section 4 (the JWT), RFC 7515 (JWS compact), RFC 7519 (claims).
 
+mod claimed;
 mod claims;
 pub mod development_secret;
 mod form;
@@ -16,6 +17,7 @@ mod request_key;
 mod seal;
 mod verify;
 
+pub use claimed::UnverifiedParticipant;
 pub use claims::Claims;
 pub use form::FormTokens;
 pub use keys::{KeyProblem, TokenKeys};

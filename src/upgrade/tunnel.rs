@@ -20,10 +20,11 @@ use tracing::debug;
 
 use super::{
     frames::{Frames, GOING_AWAY, GOING_AWAY_MASKED},
-    registry::Tunnels,
+    overheard::Overheard,
+    registry::{Open, Tunnels},
     silence::Silence,
 };
-use crate::drain::Drain;
+use crate::{drain::Drain, joining::Arrival, token::UnverifiedParticipant};
 
 /// The size of one read.
 const READ_BYTES: usize = 16 * 1024;
@@ -40,8 +41,16 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a frame that is under way may take to end when we have to close.
 const FRAME_END: Duration = Duration::from_secs(1);
 
-/// Joins both sides once they have switched; a drain waits for the tunnel.
-pub fn join(client: OnUpgrade, upstream: OnUpgrade, tunnels: &Tunnels, drain: &Drain) {
+/// Joins both sides once they have switched; a drain waits for the tunnel. `whose` it is may show later; an `arrival` is over
+/// once NATS has answered.
+pub fn join(
+    client: OnUpgrade,
+    upstream: OnUpgrade,
+    tunnels: &Tunnels,
+    whose: Option<UnverifiedParticipant>,
+    arrival: Option<Arrival>,
+    drain: &Drain,
+) {
     let (tunnels, stop) = (tunnels.clone(), drain.clone());
     drain.spawn(async move {
         let Ok(Ok((client, upstream))) =
@@ -53,14 +62,22 @@ pub fn join(client: OnUpgrade, upstream: OnUpgrade, tunnels: &Tunnels, drain: &D
             );
             return;
         };
-        let _open = tunnels.enter();
+        let open = tunnels.enter(whose);
         let silence = tunnels.silence().map(Silence::begin);
-        run(TokioIo::new(client), TokioIo::new(upstream), silence, &stop).await;
+        let overheard = Overheard::of(&tunnels, &open, arrival);
+        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        run(client, upstream, silence, &open, &overheard, &stop).await;
     });
 }
 
-async fn run<C, U>(client: C, upstream: U, silence: Option<Silence>, stop: &Drain)
-where
+async fn run<C, U>(
+    client: C,
+    upstream: U,
+    silence: Option<Silence>,
+    open: &Open,
+    overheard: &Overheard<'_>,
+    stop: &Drain,
+) where
     C: AsyncRead + AsyncWrite,
     U: AsyncRead + AsyncWrite,
 {
@@ -72,23 +89,36 @@ where
         from: from_upstream,
         to: to_client,
         going_away: GOING_AWAY,
-        hears: |bytes: &[u8]| heard.into_iter().for_each(|silence| silence.upstream_said(bytes)),
+        hears: |bytes: &[u8]| {
+            heard.into_iter().for_each(|silence| silence.upstream_said(bytes));
+            overheard.upstream_said(bytes);
+        },
     };
     let up = Direction {
         from: from_client,
         to: to_upstream,
         going_away: GOING_AWAY_MASKED,
-        hears: |_: &[u8]| heard.into_iter().for_each(Silence::client_said),
+        hears: |bytes: &[u8]| {
+            heard.into_iter().for_each(Silence::client_said);
+            overheard.client_said(bytes);
+        },
     };
     let over = CancellationToken::new();
     let told_to_close = async {
         tokio::select! {
             () = stop.closing() => {}
+            () = open.closing() => {}
+        }
+    };
+    let client_told_to_close = async {
+        tokio::select! {
+            () = stop.closing() => {}
+            () = open.closing() => {}
             () = silent.cancelled() => {}
         }
     };
-    let down = down.pass(told_to_close, over.cancelled());
-    let up = up.pass(stop.closing(), over.cancelled());
+    let down = down.pass(client_told_to_close, over.cancelled());
+    let up = up.pass(told_to_close, over.cancelled());
     tokio::pin!(down, up);
     let fell = async {
         match &silence {
@@ -105,6 +135,7 @@ where
         }
     };
     tokio::select! {
+        () = overheard.watch() => {}
         ended = &mut down => { timeout(last_words(ended), up).await.ok(); }
         ended = &mut up => { timeout(last_words(ended), down).await.ok(); }
         who = fell => {

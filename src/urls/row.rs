@@ -26,6 +26,8 @@ pub struct Row {
     pub watch: Watch,
     /// What the answer's fields have to keep in.
     pub content: Content,
+    /// Does a participant come in here, who may have to wait?
+    pub joins: bool,
     /// May its path have an encoded slash? One real client sends such a path (docs/plugnmeet.md section 5).
     pub encoded_slash: bool,
 }
@@ -294,6 +296,7 @@ impl Row {
             errors: Form::Machines,
             watch: Watch::Nothing,
             content: Content::Plain,
+            joins: false,
             encoded_slash: false,
         }
     }
@@ -331,6 +334,10 @@ impl Row {
 
     pub(super) const fn content(self, content: Content) -> Self {
         Self { content, ..self }
+    }
+
+    pub(super) const fn joins(self) -> Self {
+        Self { joins: true, ..self }
     }
 
     pub(super) const fn encoded_slash(self) -> Self {

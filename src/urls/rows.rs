@@ -146,6 +146,9 @@ const API: Branch = Branch::api(
             .takes(Takes::JoinInForm)
             .errors(Form::Upload)
             .watch(Watch::Upload),
+        api("api", &[Word("verifyToken")], Action::Forward(To::Server))
+            .takes(Takes::JoinInForm)
+            .joins(),
         api("api", &[Rest], Action::Forward(To::Server)).takes(Takes::JoinInForm),
     ],
 );

@@ -1,15 +1,5 @@
 //! The parts that tests play with: a gateway over real sockets, upstreams that keep a record, clients that say exactly
 //! what they are told to.
-//!
-//! Each test binary uses some of it.
-#![allow(dead_code, reason = "each test binary uses some of the parts")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 pub mod binary;
 pub mod browser;
@@ -35,6 +25,7 @@ use plugnmeet_gateway::{
     observe::Records,
     secret::Secret,
     token::{Claims, TokenKeys},
+    upgrade::Registry,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
@@ -204,6 +195,11 @@ impl Gateway {
     /// As after SIGHUP.
     pub fn reload(&self) {
         self.running.as_ref().unwrap().reload();
+    }
+
+    /// Its open WebSockets.
+    pub fn tunnels(&self) -> &Registry {
+        self.running.as_ref().unwrap().tunnels()
     }
 
     /// Stops in order, as after SIGTERM.

@@ -1,5 +1,5 @@
 //! A stand-in for plugnmeet-server 2.4.0: a small model of it that answers as the real one does, and keeps a record of what
-//! reached it. `tests/real_exchanges` holds it to what a real one answered.
+//! reached it. `tests/gateway/real_exchanges` holds it to what a real one answered.
 //!
 //! A file for each thing that the server does; they change one `State`. The secret is the tests'.
 //!
@@ -41,7 +41,6 @@ use super::{
     upstream::{AnswerBody, Seen, Upstream, text_body},
 };
 
-#[allow(unused_imports, reason = "each test binary uses some of the parts")]
 pub use self::{bbb::checksum as bbb_checksum, lti::room_id as lti_room_id, tokens::signed_payload};
 
 /// A running server.

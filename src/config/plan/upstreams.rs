@@ -2,6 +2,7 @@
 
 use super::super::Config;
 use crate::{
+    joining::JoiningSettings,
     places::Budget,
     proxy::{ProxySettings, Target},
 };
@@ -11,6 +12,8 @@ use crate::{
 pub struct UpstreamsPlan {
     /// What all upstreams share.
     pub settings: ProxySettings,
+    /// How people are let in.
+    pub joining: JoiningSettings,
     /// Connections to all of them together.
     pub total: usize,
     /// plugnmeet-server.
@@ -38,6 +41,10 @@ pub(super) fn plan(config: &Config, budget: &Budget) -> UpstreamsPlan {
             tunnel_silence: config.timeouts.tunnel_silence,
             max_body_bytes: config.sizes.body_bytes,
             least_rate: config.sizes.least_bytes_per_second,
+        },
+        joining: JoiningSettings {
+            joins: found.joining,
+            admission: config.timeouts.admission,
         },
         total: budget.upstreams,
         server: found.server.clone(),

@@ -6,7 +6,7 @@ use super::super::{
     reader::{Table, Taken},
     secrets::{self, SecretKind},
     shape::{Issuer, PlugNmeet, Upstreams},
-    units::{UPSTREAM_CONNECTIONS, VALIDITY},
+    units::{JOINS, UPSTREAM_CONNECTIONS, VALIDITY},
     words::Issuers,
 };
 use crate::issue::{EmbeddedSettings, Mode};
@@ -94,6 +94,14 @@ pub(super) fn upstreams(table: &mut Table<'_>) -> Taken<Upstreams> {
             &UPSTREAM_CONNECTIONS,
             "Connections to one upstream that may be in use at once, open WebSockets among them, from 1 to 1000000. All \
              upstreams together have half of the limit of open files. A request that finds none waits for `timeouts.connect`, then gets 503. A participant needs two WebSockets.",
+        )?,
+        joining: table.text(
+            "joining",
+            "auto",
+            &JOINS,
+            "How many people may be on their way into meetings at once, where `upstreams.nats` is there: NATS refuses, for good, \
+             whomever it can't let in within 5s. `auto` finds the number by how soon NATS answers, 8 to 512; a number is that many; \
+             0 lets everybody in at once. The others wait while their page loads, moderators first, then rooms in turn.",
         )?,
     })
 }

@@ -99,6 +99,12 @@ pub(super) fn timeouts(table: &mut Table<'_>) -> Taken<Timeouts> {
             "For an upstream that a WebSocket is meant for, while it is started again: the request waits, goes on the moment somebody \
              listens, and is 503 after this time. NATS' client gives each try 20s, LiveKit's 15s.",
         )?,
+        admission: table.text(
+            "admission",
+            "5m",
+            &DEADLINE,
+            "For somebody who waits to be let in while very many join (`upstreams.joining`); then the page says so.",
+        )?,
         response: table.text(
             "response",
             "50s",

@@ -181,6 +181,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "write how many: 1 to 1000000",
     ),
     (
+        "upstreams.joining",
+        "-1",
+        "\"-1\" is no number of people",
+        "write \"auto\", how many: 1 to 100000, or 0 for everybody at once",
+    ),
+    (
         "upstreams.expose",
         "[\"webhook\"]",
         "\"webhook\" is not known here",
@@ -385,6 +391,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     ("timeouts.idle", "\"75\"", "\"75\" is no duration", DURATION),
     ("timeouts.connect", "\"-1s\"", "\"-1s\" is no duration", DURATION),
     ("timeouts.upgrade", "12", "12 is no string", DURATION),
+    (
+        "timeouts.admission",
+        "\"0s\"",
+        "\"0s\" leaves no time at all",
+        "write 1ms or more",
+    ),
     (
         "timeouts.response",
         "\"900h\"",

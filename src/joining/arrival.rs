@@ -1,0 +1,202 @@
+//! A WebSocket that is on its way in, until NATS has answered it.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use super::{Joining, line::Person};
+use crate::observe::Counted;
+
+/// NATS speaks first, and at once.
+const NATS_GREETS: Duration = Duration::from_secs(1);
+
+/// For a client to say anything; and for anybody to, where nothing looks like NATS.
+const SAYS_SOMETHING: Duration = Duration::from_secs(5);
+
+/// For NATS to answer, since the upgrade; it gives up after half of it.
+const ANSWERS: Duration = Duration::from_secs(10);
+
+/// One WebSocket. Dropped, its place is free.
+pub struct Arrival {
+    joining: Joining,
+    state: Mutex<State>,
+    is_over: AtomicBool,
+    counted: Mutex<Option<Counted>>,
+}
+
+#[derive(Debug)]
+struct State {
+    place: Held,
+    /// It stood in line for its place.
+    has_waited: bool,
+    /// Whose it is has shown, by a token that is good.
+    is_proven: bool,
+    is_greeted: bool,
+    /// Since when an answer is due.
+    asked: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    None,
+    Own,
+    /// It was taken for somebody's who is expected.
+    Expected,
+}
+
+impl Arrival {
+    pub(super) fn without_place(joining: &Joining) -> Self {
+        Self::holding(joining, Held::None, false)
+    }
+
+    pub(super) fn expected(joining: &Joining) -> Self {
+        Self::holding(joining, Held::Expected, false)
+    }
+
+    pub(super) fn with_place(joining: &Joining, has_waited: bool) -> Self {
+        Self::holding(joining, Held::Own, has_waited)
+    }
+
+    fn holding(joining: &Joining, place: Held, has_waited: bool) -> Self {
+        Self {
+            joining: joining.clone(),
+            state: Mutex::new(State {
+                place,
+                has_waited,
+                is_proven: false,
+                is_greeted: false,
+                asked: None,
+            }),
+            is_over: AtomicBool::new(false),
+            counted: Mutex::new(Some(joining.0.metrics.arriving())),
+        }
+    }
+
+    /// The upstream has greeted it as NATS does.
+    pub fn is_greeted(&self) {
+        self.state().is_greeted = true;
+        self.joining.0.is_nats();
+    }
+
+    /// The upstream has said something that NATS would not say first.
+    pub fn is_not_nats(&self) {
+        self.joining.0.is_other();
+    }
+
+    /// The client has said something.
+    pub fn client_said(&self) {
+        self.state().asked.get_or_insert_with(Instant::now);
+    }
+
+    /// Has the client said anything?
+    pub fn is_asked(&self) -> bool {
+        self.state().asked.is_some()
+    }
+
+    /// The client has said all, and this person's token is good.
+    pub fn is_of(&self, person: &Person) {
+        let shared = &self.joining.0;
+        let mut state = self.state();
+        if self.is_over.load(SeqCst) || state.is_proven {
+            return;
+        }
+        state.is_proven = true;
+        state.asked = Some(Instant::now());
+        match (state.place, shared.grants.claim(person)) {
+            (Held::Own, false) | (Held::None, false) => {}
+            (Held::Expected, true) => state.place = Held::Own,
+            // Another one is expected still, whose place this is not.
+            (Held::Expected, false) => {
+                shared.grants.was_another();
+                shared.gate.take_anyway();
+                state.place = Held::Own;
+            }
+            // It has found another place; the one that was kept for it is free.
+            (Held::Own, true) => {
+                shared.grants.one_less();
+                shared.gate.give_back();
+            }
+            (Held::None, true) => {
+                shared.grants.one_less();
+                state.place = Held::Own;
+            }
+        }
+    }
+
+    /// NATS has let it in.
+    pub fn answered(&self) {
+        let asked = self.state().asked;
+        if let Some(asked) = asked
+            && !self.is_over.load(SeqCst)
+        {
+            self.joining.0.answered(asked.elapsed());
+        }
+        self.over();
+    }
+
+    /// NATS has refused it. Only one whose token is good says anything about NATS.
+    pub fn refused(&self) {
+        if !self.is_over.load(SeqCst) && self.state().is_proven {
+            self.joining.0.refused();
+        }
+        self.over();
+    }
+
+    /// It is not on its way in any more: its place is free.
+    pub fn over(&self) {
+        if self.is_over.swap(true, SeqCst) {
+            return;
+        }
+        drop(self.counted.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let shared = &self.joining.0;
+        let mut state = self.state();
+        if state.has_waited {
+            shared.gate.redial_was(state.is_proven);
+        }
+        match state.place {
+            Held::None => {}
+            Held::Own => shared.gate.give_back(),
+            // Whoever it was taken for comes still.
+            Held::Expected => shared.grants.was_another(),
+        }
+        state.place = Held::None;
+    }
+
+    /// Looks at the times, from the upgrade on: what never shows is over in the end.
+    pub async fn watch(&self) {
+        sleep(NATS_GREETS).await;
+        if !self.state().is_greeted {
+            self.is_not_nats();
+        }
+        sleep(SAYS_SOMETHING.saturating_sub(NATS_GREETS)).await;
+        if self.is_silent() {
+            self.over();
+            return;
+        }
+        sleep(ANSWERS.saturating_sub(SAYS_SOMETHING)).await;
+        // It counts as an answer that comes late.
+        self.answered();
+    }
+
+    /// Has one of both sides said nothing yet?
+    fn is_silent(&self) -> bool {
+        let state = self.state();
+        !state.is_greeted || state.asked.is_none()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.over();
+    }
+}

@@ -1,0 +1,226 @@
+//! Whole visits, by a clock that the tests move.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const ALL_DAY: Duration = Duration::from_secs(86_400);
+
+fn paced(joins: Joins) -> Joining {
+    let settings = JoiningSettings {
+        joins,
+        admission: 300 * SECOND,
+    };
+    Joining::new(settings, &Metrics::default(), &Drain::default())
+}
+
+fn at_once(places: u32) -> Joining {
+    paced(Joins::AtOnce(NonZeroU32::new(places).unwrap()))
+}
+
+fn person(user: &str) -> Person {
+    Person {
+        room_id: "room01".into(),
+        user_id: user.into(),
+    }
+}
+
+/// Is there no place for this one within a moment?
+async fn waits(joining: &Joining, user: &str) -> bool {
+    timeout(Duration::from_millis(1), joining.knock(person(user), false))
+        .await
+        .is_err()
+}
+
+async fn knock(joining: &Joining, user: &str) -> Knock {
+    joining.knock(person(user), false).await.unwrap().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_kept_from_verify_token_to_the_answer_of_nats() {
+    let joining = at_once(1);
+    knock(&joining, "ann").await.let_in();
+    sleep(9 * SECOND).await;
+    assert!(waits(&joining, "bob").await);
+    let arrival = joining.arrive(SECOND).await.unwrap();
+    arrival.is_greeted();
+    arrival.client_said();
+    arrival.is_of(&person("ann"));
+    sleep(2 * SECOND).await;
+    assert!(
+        waits(&joining, "bob").await,
+        "the grant's ten seconds do not count any more"
+    );
+    arrival.answered();
+    assert!(!waits(&joining, "bob").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_comes_back_where_nobody_comes() {
+    let joining = at_once(1);
+    drop(knock(&joining, "ann").await);
+    knock(&joining, "ann").await.let_in();
+    assert!(waits(&joining, "bob").await);
+    let began = Instant::now();
+    let bob = knock(&joining, "bob").await;
+    assert_eq!(began.elapsed().as_secs(), 9, "ten seconds after her answer");
+    assert!(waits(&joining, "cid").await);
+    sleep(10 * SECOND).await;
+    assert!(
+        !waits(&joining, "cid").await,
+        "the server has not answered for so long"
+    );
+    drop(bob);
+    assert_eq!(joining.standing().joining, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_has_one_place_for_all_tabs() {
+    let joining = at_once(1);
+    let first = knock(&joining, "ann").await;
+    let second = knock(&joining, "ann").await;
+    first.let_in();
+    drop(second);
+    assert_eq!(joining.standing().joining, 1);
+    assert!(waits(&joining, "bob").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redial_that_was_taken_for_a_newcomer_takes_nothing_from_her() {
+    let joining = at_once(1);
+    knock(&joining, "ann").await.let_in();
+    // Bob was in a meeting, and comes back just now.
+    let bob = joining.arrive(SECOND).await.unwrap();
+    bob.is_greeted();
+    bob.is_of(&person("bob"));
+    let ann = joining.arrive(SECOND).await.unwrap();
+    ann.is_of(&person("ann"));
+    assert_eq!(joining.standing().joining, 2);
+    bob.answered();
+    ann.answered();
+    assert_eq!(joining.standing().joining, 0);
+    // And one that says nothing at all.
+    knock(&joining, "ann").await.let_in();
+    drop(joining.arrive(SECOND).await.unwrap());
+    let ann = timeout(SECOND, joining.arrive(ALL_DAY)).await.unwrap().unwrap();
+    ann.is_of(&person("ann"));
+    ann.answered();
+    assert_eq!(joining.standing().joining, 0);
+    assert!(!joining.0.grants.comes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_by_another_place_gives_her_own_back() {
+    let joining = at_once(3);
+    let ann = knock(&joining, "ann").await;
+    let early = joining.arrive(SECOND).await.unwrap();
+    ann.let_in();
+    early.is_of(&person("ann"));
+    assert_eq!(joining.standing().joining, 1);
+    assert!(!joining.0.grants.comes());
+    early.answered();
+    assert_eq!(joining.standing().joining, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_number_of_places_finds_itself() {
+    let joining = paced(Joins::Auto);
+    let mut arrivals = Vec::new();
+    for nth in 0..24 {
+        let arrival = joining.arrive(SECOND).await.unwrap();
+        arrival.is_greeted();
+        arrival.client_said();
+        arrival.is_of(&person(&nth.to_string()));
+        arrivals.push(arrival);
+    }
+    sleep(Duration::from_millis(100)).await;
+    arrivals.remove(0).answered();
+    assert_eq!(joining.standing().places, 25, "soon, and nearly all places taken");
+    sleep(2 * SECOND).await;
+    arrivals.remove(0).answered();
+    arrivals.remove(0).answered();
+    assert_eq!(joining.standing().places, 19, "late, and once a second");
+    sleep(SECOND).await;
+    arrivals.remove(0).refused();
+    assert_eq!(joining.standing().places, 9);
+}
+
+/// Whoever has no good token says nothing about NATS, and holds no place for long.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_a_stranger_changes_nothing() {
+    let joining = paced(Joins::Auto);
+    for _ in 0..100 {
+        let stranger = joining.arrive(SECOND).await.unwrap();
+        stranger.is_greeted();
+        stranger.client_said();
+        stranger.refused();
+    }
+    assert_eq!((joining.standing().places, joining.standing().joining), (24, 0));
+    let silent = joining.arrive(SECOND).await.unwrap();
+    silent.is_greeted();
+    silent.watch().await;
+    assert_eq!(joining.standing().joining, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_looks_like_nats_nobody_waits() {
+    let joining = at_once(1);
+    let echo = joining.arrive(SECOND).await.unwrap();
+    assert!(waits(&joining, "ann").await);
+    assert!(
+        timeout(SECOND + Duration::from_millis(1), echo.watch())
+            .await
+            .is_err()
+    );
+    for nth in 0..100 {
+        drop(joining.arrive(Duration::ZERO).await.unwrap());
+        assert!(!waits(&joining, &nth.to_string()).await);
+    }
+    drop(echo);
+    // NATS is there now.
+    let first = joining.arrive(SECOND).await.unwrap();
+    first.is_greeted();
+    let _second = joining.arrive(SECOND).await.unwrap();
+    assert!(waits(&joining, "ann").await);
+    assert!(timeout(ALL_DAY, first.watch()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_waited_for_too_long_is_told() {
+    let joining = at_once(1);
+    let _ann = joining.arrive(SECOND).await.unwrap();
+    let began = Instant::now();
+    let bob = joining.knock(person("bob"), false).await;
+    assert_eq!(
+        (bob.err(), began.elapsed()),
+        (Some(NotLetIn::TooLong), 300 * SECOND)
+    );
+    assert_eq!(joining.arrive(12 * SECOND).await.err(), Some(NotLetIn::TooLong));
+    assert_eq!(began.elapsed(), 312 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_and_a_change_of_settings_let_everybody_through() {
+    let drain = Drain::default();
+    let one = JoiningSettings {
+        joins: Joins::AtOnce(NonZeroU32::MIN),
+        admission: 300 * SECOND,
+    };
+    let joining = Joining::new(one, &Metrics::default(), &drain);
+    let _ann = knock(&joining, "ann").await;
+    let mut bob = Box::pin(joining.knock(person("bob"), false));
+    assert!(timeout(SECOND, &mut bob).await.is_err());
+    joining.set(JoiningSettings {
+        joins: Joins::Unpaced,
+        ..one
+    });
+    assert!(timeout(SECOND, bob).await.unwrap().is_ok());
+    joining.set(one);
+    let mut cid = Box::pin(joining.knock(person("cid"), false));
+    assert!(timeout(SECOND, &mut cid).await.is_err());
+    drain.begin();
+    assert!(timeout(SECOND, cid).await.unwrap().unwrap().is_none());
+}

@@ -1,0 +1,118 @@
+//! What is counted of people who join.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// Up to the longest that anybody waits by default.
+const WAITS: [f64; 10] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0];
+
+/// The metrics of people who join.
+#[derive(Clone)]
+pub struct JoiningMetrics {
+    joining: Family<UpstreamLabels, Gauge>,
+    places: Gauge,
+    waiting: Gauge,
+    waits: Histogram,
+    refused: Counter,
+}
+
+/// One of what is counted; gone when dropped.
+pub struct Counted(Gauge);
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: &'static str,
+}
+
+impl JoiningMetrics {
+    pub(super) fn registered(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            joining: Family::default(),
+            places: Gauge::default(),
+            waiting: Gauge::default(),
+            waits: Histogram::new(WAITS),
+            refused: Counter::default(),
+        };
+        registry.register(
+            "joining",
+            "People on their way in: server is asked about their token, or nats has not answered yet",
+            metrics.joining.clone(),
+        );
+        registry.register(
+            "joining_places",
+            "People who may be on their way in at once; 0 while everybody may",
+            metrics.places.clone(),
+        );
+        registry.register(
+            "joining_waiting",
+            "People who wait for one of these places",
+            metrics.waiting.clone(),
+        );
+        registry.register(
+            "join_wait_seconds",
+            "How long people waited who found no place at once",
+            metrics.waits.clone(),
+        );
+        registry.register(
+            "join_refused",
+            "People with a good token whom NATS refused, as it does when it is asked by too many",
+            metrics.refused.clone(),
+        );
+        for upstream in ["server", "nats"] {
+            drop(metrics.joining.get_or_create(&UpstreamLabels { upstream }));
+        }
+        metrics
+    }
+
+    /// There are so many places.
+    pub fn places(&self, places: u32) {
+        self.places.set(places.into());
+    }
+
+    /// Somebody waits.
+    pub fn waits(&self) -> Counted {
+        Counted::of(self.waiting.clone())
+    }
+
+    /// Somebody has waited.
+    pub fn waited(&self, time: Duration) {
+        self.waits.observe(time.as_secs_f64());
+    }
+
+    /// NATS has refused somebody.
+    pub fn refused(&self) {
+        self.refused.inc();
+    }
+
+    /// The server is asked about somebody's token.
+    pub fn asking(&self) -> Counted {
+        self.joins("server")
+    }
+
+    /// A WebSocket is on its way in.
+    pub fn arriving(&self) -> Counted {
+        self.joins("nats")
+    }
+
+    fn joins(&self, upstream: &'static str) -> Counted {
+        Counted::of(self.joining.get_or_create_owned(&UpstreamLabels { upstream }))
+    }
+}
+
+impl Counted {
+    fn of(gauge: Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,98 @@
+//! What is overheard of a tunnel to NATS until its client is in: whose it is, and how soon NATS has answered.
+//!
+//! Not here: what follows from it (`crate::joining`).
+
+use super::{
+    ear::Ear,
+    nats::{AnswerReader, ConnectReader, Heard, Said},
+    registry::{Open, Tunnels},
+};
+use crate::{
+    joining::{Arrival, Person},
+    token::{Unverified, UnverifiedParticipant},
+};
+
+/// The beginning of one tunnel.
+pub(super) struct Overheard<'t> {
+    tunnels: &'t Tunnels,
+    open: &'t Open,
+    connect: Ear<ConnectReader>,
+    answers: Ear<AnswerReader>,
+    arrival: Option<Arrival>,
+}
+
+impl<'t> Overheard<'t> {
+    /// Nothing is listened to where nobody speaks NATS.
+    pub(super) fn of(tunnels: &'t Tunnels, open: &'t Open, arrival: Option<Arrival>) -> Self {
+        Self {
+            tunnels,
+            open,
+            connect: Ear::new(tunnels.nats().map(|_| ConnectReader::default())),
+            answers: Ear::new(arrival.is_some().then(AnswerReader::default)),
+            arrival,
+        }
+    }
+
+    pub(super) fn client_said(&self, bytes: &[u8]) {
+        let heard = self.connect.hear(|reader| {
+            if let Some(arrival) = &self.arrival {
+                arrival.client_said();
+            }
+            match reader.hear(bytes) {
+                Heard::NotYet => None,
+                Heard::Token(token) => Some(Some(token)),
+                Heard::Nothing => Some(None),
+            }
+        });
+        let Some(token) = heard.flatten() else { return };
+        if let (Some(arrival), Some(nats)) = (&self.arrival, self.tunnels.nats()) {
+            let genuine = nats
+                .keys
+                .participant(Unverified(&token), nats.clock.unix())
+                .filter(|person| !person.room_id.is_empty());
+            if let Some(genuine) = genuine {
+                arrival.is_of(&Person {
+                    room_id: genuine.room_id.into(),
+                    user_id: genuine.user_id.into(),
+                });
+            }
+        }
+        if let Some(whose) = UnverifiedParticipant::of_join(&token) {
+            self.open.is_of(whose);
+        }
+    }
+
+    pub(super) fn upstream_said(&self, bytes: &[u8]) {
+        let Some(arrival) = &self.arrival else { return };
+        self.answers.hear(|reader| {
+            let mut is_over = false;
+            reader.hear(bytes, |said| match said {
+                Said::Greeting => arrival.is_greeted(),
+                Said::Other => {
+                    arrival.is_not_nats();
+                    // Its first word behind the client's own counts as its answer.
+                    arrival.over();
+                    is_over = true;
+                }
+                Said::LetIn if arrival.is_asked() => {
+                    arrival.answered();
+                    is_over = true;
+                }
+                Said::Refused => {
+                    arrival.refused();
+                    is_over = true;
+                }
+                Said::LetIn => {}
+            });
+            is_over.then_some(())
+        });
+    }
+
+    /// Looks at the times; never ends.
+    pub(super) async fn watch(&self) {
+        if let Some(arrival) = &self.arrival {
+            arrival.watch().await;
+        }
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,540 @@
+//! The client's files, over real sockets, from a folder like the official one.
+
+use std::{os::unix::fs::symlink, path::Path};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Gateway, client::Answer, folder_of};
+
+const INDEX: &str =
+    "<!doctype html>\n<html lang=\"en\"><head><title>client</title></head><body></body></html>";
+const HASHED: &str = "assets/js/main-module.Cq0qsXkl.js";
+
+fn client() -> TempDir {
+    folder_of(&[
+        ("index.html", INDEX),
+        ("login.html", "<form>secret</form>"),
+        ("favicon.ico", "icon"),
+        (HASHED, "0123456789"),
+        (
+            "assets/config.js",
+            "window.plugNmeetConfig = { serverUrl: 'http://wrong' }",
+        ),
+        ("assets/locales/en/translation.json", "{}"),
+        ("assets/imgs/a b+é.png", "picture"),
+        ("assets/.secret", "hidden"),
+        (".env", "hidden"),
+        (".git/config", "hidden"),
+    ])
+}
+
+async fn gateway_with(folder: &Path, more: &str) -> Gateway {
+    Gateway::with(&format!("client.path = '{}'\n{more}", folder.display())).await
+}
+
+fn no_body(answer: &Answer, status: u16) {
+    assert_eq!(
+        (answer.status, answer.text()),
+        (status, String::new()),
+        "{answer:?}"
+    );
+}
+
+/// Neither a file nor the page: an answer that nobody takes for either.
+fn missing(answer: &Answer) {
+    assert_eq!(answer.status, 404, "{answer:?}");
+    let text = answer.text();
+    assert!(
+        !text.contains("<title>client</title>") && !text.contains("hidden"),
+        "{text}"
+    );
+}
+
+/// White for seconds, else. No script, nothing to load, and the client's first drawing takes it out.
+#[tokio::test]
+async fn who_waits_for_the_client_is_told_so_in_their_language() {
+    let folder = folder_of(&[(
+        "index.html",
+        "<!doctype html><html><head><title>client</title></head><body><div id=\"plugNmeet-app\"></div></body></html>",
+    )]);
+    let gateway = gateway_with(folder.path(), "").await;
+    let session = format!("pnm_access_token={}", gateway.token("room01", "ann"));
+    let path = format!("/conference/s/{}/", gateway.keys.tag("room01", "ann"));
+    let ask = async |more: &[(&str, &str)]| {
+        let fields = [&[("Cookie", session.as_str())], more].concat();
+        gateway.get(&path, &fields).await
+    };
+    let mut tags = std::collections::BTreeSet::new();
+    for (asked, lang, dir, line) in [
+        ("de-AT,de;q=0.9", "de", "ltr", "Wird geladen …"),
+        ("he", "he", "rtl", "בטעינה…"),
+        ("zh-TW", "zh-TW", "ltr", "正在載入…"),
+        ("sw", "en", "ltr", "Loading…"),
+        ("", "en", "ltr", "Loading…"),
+    ] {
+        let page = ask(&[("Accept-Language", asked)]).await;
+        let html = page.text();
+        let start = format!("<div id=\"plugNmeet-app\"><p lang=\"{lang}\" dir=\"{dir}\" style=\"");
+        assert_eq!(html.matches(&start).count(), 1, "{html}");
+        assert!(html.contains(&format!("\">{line}</p></div>")), "{html}");
+        assert!(!html.contains("<script"), "{html}");
+        assert_eq!(
+            (page.header("cache-control"), page.header("vary")),
+            (Some("no-cache"), Some("Accept-Encoding, Accept-Language"))
+        );
+        let etag = page.header("etag").unwrap().to_owned();
+        assert!(etag.starts_with('"'), "{etag}");
+        let again = ask(&[("Accept-Language", asked), ("If-None-Match", &etag)]).await;
+        no_body(&again, 304);
+        assert_eq!(again.header("vary"), page.header("vary"));
+        // What a browser has of one language is not what another language has.
+        let other = ask(&[("Accept-Language", "fi"), ("If-None-Match", &etag)]).await;
+        assert_eq!(other.status, 200, "{other:?}");
+        // Each form of each language has a tag of its own.
+        for coding in ["identity", "gzip", "br", "zstd"] {
+            // On a busy machine a form may be there a moment after the start.
+            let coded = loop {
+                let coded = ask(&[("Accept-Language", asked), ("Accept-Encoding", coding)]).await;
+                if coded.header("content-encoding").unwrap_or("identity") == coding {
+                    break coded;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            };
+            tags.insert(coded.header("etag").unwrap().to_owned());
+        }
+    }
+    assert_eq!(tags.len(), 4 * 4);
+}
+
+/// Browsers ask for it by themselves; the server behind us has one too (docs/plugnmeet.md section 8).
+#[tokio::test]
+async fn the_icon_is_the_clients_or_our_own() {
+    let of = |names: &[(&str, &str)]| folder_of(&[&[("index.html", INDEX)], names].concat());
+    let bare = of(&[]);
+    for (folder, mount, expected) in [
+        (client(), "/conference", Some("icon")),
+        (client(), "/", Some("icon")),
+        (
+            of(&[("assets/imgs/favicon.ico", "the client's")]),
+            "/conference",
+            Some("the client's"),
+        ),
+        (bare, "/", None),
+    ] {
+        let gateway = gateway_with(folder.path(), &format!("client.mount = '{mount}'")).await;
+        let icon = gateway.get("/favicon.ico", &[]).await;
+        assert_eq!(
+            (
+                icon.status,
+                icon.header("content-type"),
+                icon.header("cache-control")
+            ),
+            (200, Some("image/x-icon"), Some("no-cache"))
+        );
+        match expected {
+            Some(text) => assert_eq!(icon.text(), text),
+            None => assert!(icon.body.starts_with(b"\0\0\x01\0\x01\0"), "{icon:?}"),
+        }
+        let etag = icon.header("etag").unwrap();
+        let again = gateway.get("/favicon.ico", &[("If-None-Match", etag)]).await;
+        no_body(&again, 304);
+    }
+    let demo = Gateway::embedded().await;
+    let icon = demo.get("/favicon.ico", &[]).await;
+    assert_eq!(
+        (icon.status, icon.header("content-type")),
+        (200, Some("image/x-icon"))
+    );
+    let post = demo.post("/favicon.ico", &[], b"").await;
+    assert_eq!((post.status, post.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[tokio::test]
+async fn config_js_is_made_of_the_gateways_own_configuration() {
+    let folder = client();
+    let gateway = gateway_with(
+        folder.path(),
+        "[client.config]\nenableSimulcast = true\nvideoCodec = 'vp8'\n",
+    )
+    .await;
+    for path in ["/conference/assets/config.js", "/assets/config.js"] {
+        let answer = gateway.get(path, &[]).await;
+        assert_eq!(
+            (
+                answer.status,
+                answer.header("content-type"),
+                answer.header("cache-control")
+            ),
+            (200, Some("text/javascript; charset=utf-8"), Some("no-cache"))
+        );
+        let text = answer.text();
+        let config = text.strip_prefix("window.plugNmeetConfig = ").unwrap();
+        let config: Value = serde_json::from_str(config.trim_end().trim_end_matches(';')).unwrap();
+        assert_eq!(
+            config,
+            json!({"serverUrl": gateway.origin(), "staticAssetsPath": "/conference/assets",
+                   "enableSimulcast": true, "videoCodec": "vp8"})
+        );
+    }
+}
+
+#[tokio::test]
+async fn config_js_follows_the_public_origin_and_the_mount() {
+    let folder = client();
+    let gateway = gateway_with(
+        folder.path(),
+        "client.mount = '/'\npublic_origin = 'https://conf.example.org'",
+    )
+    .await;
+    let answer = gateway
+        .get("/assets/config.js", &[("Host", "conf.example.org")])
+        .await;
+    assert_eq!(
+        answer.text(),
+        "window.plugNmeetConfig = {\"serverUrl\":\"https://conf.example.org\",\"staticAssetsPath\":\"/assets\"};\n"
+    );
+}
+
+#[tokio::test]
+async fn a_config_file_of_the_operators_is_served_as_it_is() {
+    let folder = client();
+    let own = folder_of(&[("own.js", "window.plugNmeetConfig = {}\n")]);
+    let more = format!("client.config_file = '{}'", own.path().join("own.js").display());
+    let gateway = gateway_with(folder.path(), &more).await;
+    let answer = gateway.get("/conference/assets/config.js", &[]).await;
+    assert_eq!(
+        (answer.status, answer.text()),
+        (200, "window.plugNmeetConfig = {}\n".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn config_js_is_there_without_a_client_too() {
+    let gateway = Gateway::embedded().await;
+    let answer = gateway.get("/conference/assets/config.js", &[]).await;
+    assert_eq!(answer.status, 200);
+    assert!(
+        answer
+            .text()
+            .contains(&format!("\"serverUrl\":\"{}\"", gateway.origin()))
+    );
+    missing(&gateway.get("/conference/assets/js/main.js", &[]).await);
+}
+
+#[tokio::test]
+async fn the_page_of_a_session_has_its_base_first_and_is_asked_for_every_time() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "").await;
+    let session = format!("pnm_access_token={}", gateway.token("room01", "ann"));
+    let session = ("Cookie", session.as_str());
+    let path = format!("/conference/s/{}/", gateway.keys.tag("room01", "ann"));
+    let answer = gateway.get(&path, &[session]).await;
+    assert_eq!(
+        (
+            answer.status,
+            answer.header("content-type"),
+            answer.header("cache-control")
+        ),
+        (200, Some("text/html; charset=utf-8"), Some("no-cache"))
+    );
+    assert_eq!(
+        answer.text(),
+        INDEX.replace("<head>", "<head><base href=\"/conference/\">")
+    );
+    // A session's page is nobody else's to read.
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+    let etag = answer.header("etag").unwrap();
+    assert!(etag.starts_with('"'), "{etag}");
+    let answer = gateway.get(&path, &[session, ("If-None-Match", etag)]).await;
+    no_body(&answer, 304);
+    // Without the cookie there is nothing that could be unchanged.
+    let answer = gateway.get(&path, &[("If-None-Match", etag)]).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("Use your join link"));
+}
+
+#[tokio::test]
+async fn a_file_comes_with_all_that_a_browser_needs_to_keep_it() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "").await;
+    for (path, media, cache) in [
+        (
+            HASHED,
+            "text/javascript; charset=utf-8",
+            "public, max-age=31536000, immutable",
+        ),
+        (
+            "assets/locales/en/translation.json",
+            "application/json",
+            "no-cache",
+        ),
+        ("favicon.ico", "image/x-icon", "no-cache"),
+    ] {
+        let answer = gateway.get(&format!("/conference/{path}?v=1"), &[]).await;
+        assert_eq!(
+            (
+                answer.status,
+                answer.header("content-type"),
+                answer.header("cache-control")
+            ),
+            (200, Some(media), Some(cache)),
+            "{path}"
+        );
+        for (name, value) in [
+            ("accept-ranges", "bytes"),
+            ("x-content-type-options", "nosniff"),
+            ("access-control-allow-origin", "*"),
+            ("cross-origin-resource-policy", "cross-origin"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{path}");
+        }
+        assert_eq!(answer.header("set-cookie"), None);
+        assert!(answer.header("last-modified").is_some());
+        assert_eq!(answer.body, std::fs::read(folder.path().join(path)).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn what_a_browser_has_is_not_sent_again() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "").await;
+    let path = format!("/conference/{HASHED}");
+    let answer = gateway.get(&path, &[]).await;
+    let (etag, modified) = (
+        answer.header("etag").unwrap().to_owned(),
+        answer.header("last-modified").unwrap().to_owned(),
+    );
+    assert!(
+        etag.starts_with('"') && etag.ends_with('"'),
+        "{etag} is a strong one"
+    );
+    let weak = format!("W/{etag}, \"x\"");
+    for field in [
+        ("If-None-Match", etag.as_str()),
+        ("If-None-Match", weak.as_str()),
+        ("If-None-Match", "*"),
+        ("If-Modified-Since", modified.as_str()),
+    ] {
+        let answer = gateway.get(&path, &[field]).await;
+        no_body(&answer, 304);
+        assert_eq!(answer.header("etag"), Some(etag.as_str()));
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        let answer = gateway.client().request_h2("GET", &path, &[field], b"").await;
+        no_body(&answer, 304);
+    }
+    let answer = gateway.get(&path, &[("If-None-Match", "\"x\"")]).await;
+    assert_eq!((answer.status, answer.text()), (200, "0123456789".to_owned()));
+    no_body(&gateway.get(&path, &[("If-Match", "\"x\"")]).await, 412);
+}
+
+#[tokio::test]
+async fn a_part_can_be_asked_for() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "").await;
+    let path = format!("/conference/{HASHED}");
+    let etag = gateway.get(&path, &[]).await.header("etag").unwrap().to_owned();
+    for (range, content_range, text) in [
+        ("bytes=4-6", "bytes 4-6/10", "456"),
+        ("bytes=7-", "bytes 7-9/10", "789"),
+        ("bytes=-2", "bytes 8-9/10", "89"),
+        ("bytes=0-99", "bytes 0-9/10", "0123456789"),
+    ] {
+        let answer = gateway.get(&path, &[("Range", range), ("If-Range", &etag)]).await;
+        assert_eq!(
+            (answer.status, answer.header("content-range"), answer.text()),
+            (206, Some(content_range), text.to_owned())
+        );
+        assert_eq!(
+            answer.header("content-length"),
+            Some(text.len().to_string().as_str())
+        );
+    }
+    let answer = gateway.get(&path, &[("Range", "bytes=10-")]).await;
+    no_body(&answer, 416);
+    assert_eq!(answer.header("content-range"), Some("bytes */10"));
+    for whole in [
+        vec![("Range", "bytes=4-6"), ("If-Range", "\"x\"")],
+        vec![("Range", "items=4-6")],
+        vec![("Range", "bytes=6-4")],
+    ] {
+        let answer = gateway.get(&path, &whole).await;
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, "0123456789".to_owned()),
+            "{whole:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn files_are_read_and_not_written_to() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "").await;
+    let path = format!("/conference/{HASHED}");
+    let client = gateway.client();
+    let head = client.request("HEAD", &path, &[], b"").await;
+    no_body(&head, 200);
+    let mut get = gateway.get(&path, &[]).await.headers;
+    let mut head = head.headers;
+    for headers in [&mut get, &mut head] {
+        headers.remove("date");
+    }
+    assert_eq!(head, get);
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+        let answer = client.request(method, &path, &[], b"x").await;
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+    }
+    let preflight = [
+        ("Origin", "https://lms.example.org"),
+        ("Access-Control-Request-Method", "GET"),
+    ];
+    let answer = client.request("OPTIONS", &path, &preflight, b"").await;
+    no_body(&answer, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-methods"), Some("GET, HEAD"));
+}
+
+/// docs/plugnmeet.md section 12: LTI pages name `/assets` whatever the mount.
+#[tokio::test]
+async fn assets_are_at_the_root_too_and_nothing_else_is() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "").await;
+    let at_mount = gateway.get(&format!("/conference/{HASHED}"), &[]).await;
+    let at_root = gateway.get(&format!("/{HASHED}"), &[]).await;
+    assert_eq!((at_root.status, &at_root.body), (200, &at_mount.body));
+    assert_eq!(at_root.header("etag"), at_mount.header("etag"));
+    for path in ["/index.html", "/assetsx/config.js", "/Assets/config.js"] {
+        missing(&gateway.get(path, &[]).await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_is_404_and_never_the_page() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "").await;
+    let session = format!("pnm_access_token={}", gateway.token("room01", "ann"));
+    let tag = gateway.keys.tag("room01", "ann");
+    let under_session = format!("/conference/s/{tag}/{HASHED}");
+    for path in [
+        "/conference/assets/js/missing.js",
+        "/conference/assets/locales/en-US/translation.json",
+        "/conference/assets",
+        "/conference/assets/",
+        "/conference/assets/js",
+        "/conference/room01",
+        "/conference/index.htm",
+        "/conference/INDEX.HTML",
+        "/conference/assets/config.js/",
+        "/conference/assets/Config.js",
+        "/conference/s/",
+        under_session.as_str(),
+    ] {
+        for accept in ["text/html,*/*", "*/*"] {
+            let headers = [("Accept", accept), ("Cookie", session.as_str())];
+            missing(&gateway.get(path, &headers).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_hidden_and_nothing_outside_is_served() {
+    let folder = client();
+    let outside = folder_of(&[("secret.txt", "hidden"), ("deep/secret.txt", "hidden")]);
+    symlink(
+        outside.path().join("secret.txt"),
+        folder.path().join("assets/link.txt"),
+    )
+    .unwrap();
+    symlink(outside.path().join("deep"), folder.path().join("assets/deep")).unwrap();
+    symlink("imgs", folder.path().join("assets/pictures")).unwrap();
+    let gateway = gateway_with(folder.path(), "").await;
+    for path in [
+        "/conference/.env",
+        "/conference/.git/config",
+        "/conference/assets/.secret",
+        "/assets/.secret",
+        "/conference/%2eenv",
+        "/conference/assets/link.txt",
+        "/conference/assets/deep/secret.txt",
+        "/conference/login.html",
+        "/conference/Login.html",
+        "/login.html",
+        "/login",
+    ] {
+        missing(&gateway.get(path, &[]).await);
+    }
+    let answer = gateway
+        .get("/conference/assets/pictures/a%20b+%C3%A9.png", &[])
+        .await;
+    assert_eq!((answer.status, answer.text()), (200, "picture".to_owned()));
+    let outside = outside.path().join("secret.txt");
+    for path in [
+        "/conference/../Cargo.toml".to_owned(),
+        "/conference/%2e%2e/Cargo.toml".to_owned(),
+        "/conference/..%2fCargo.toml".to_owned(),
+        "/conference/%252e%252e/Cargo.toml".to_owned(),
+        "/conference/assets/..%5c..%5cCargo.toml".to_owned(),
+        "/conference/assets/config.js%00.png".to_owned(),
+        format!("/conference/{}", outside.display()),
+    ] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = gateway.client().send_raw(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{path} {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_page_is_served_only_where_it_was_asked_for() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "upstreams.expose = ['login']").await;
+    let answer = gateway.get("/conference/login.html", &[]).await;
+    assert_eq!(
+        (answer.status, answer.text()),
+        (200, "<form>secret</form>".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_name_can_be_spelled_with_escapes() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "").await;
+    for path in [
+        "/conference/assets/imgs/a%20b+%C3%A9.png",
+        "/conference/assets/imgs/a%20b%2B%c3%a9.png",
+        "/conference/%61ssets/imgs/%61%20b+%C3%A9%2Epng",
+    ] {
+        let answer = gateway.get(path, &[]).await;
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, "picture".to_owned()),
+            "{path}"
+        );
+        assert_eq!(answer.header("content-type"), Some("image/png"));
+    }
+    for path in [
+        "/conference/assets/imgs/a%20b%20%C3%A9.png",
+        "/conference/assets/imgs/a+b+%C3%A9.png",
+    ] {
+        missing(&gateway.get(path, &[]).await);
+    }
+    for path in [
+        "/conference/assets%2Fconfig.js",
+        "/conference/assets/%ff.png",
+        "/conference/assets/%zz",
+    ] {
+        assert_eq!(gateway.get(path, &[]).await.status, 400, "{path}");
+    }
+}
+
+/// No request reads a file: what changes on disk is taken up as a whole, or not at all.
+#[tokio::test]
+async fn files_are_served_as_they_were_read() {
+    let folder = client();
+    let gateway = gateway_with(folder.path(), "client.watch = '0s'").await;
+    std::fs::write(folder.path().join(HASHED), "changed").unwrap();
+    std::fs::write(folder.path().join("new.txt"), "new").unwrap();
+    let answer = gateway.get(&format!("/conference/{HASHED}"), &[]).await;
+    assert_eq!(answer.text(), "0123456789");
+    missing(&gateway.get("/conference/new.txt", &[]).await);
+}

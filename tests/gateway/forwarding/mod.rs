@@ -1,0 +1,72 @@
+//! Forwarding, over real sockets: which fields and bytes reach an upstream, how its answer comes back, and what the
+//! client is told when there is none.
+
+mod answers;
+mod auth;
+mod counts;
+mod early;
+mod failures;
+mod fields;
+mod framing;
+mod heads;
+mod interim;
+mod internal;
+mod limits;
+mod manners;
+mod messages;
+mod names;
+mod reach;
+mod refusals;
+mod streaming;
+mod upstreams;
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::support::{
+    self, Gateway,
+    h2::{H2, Outcome},
+    plugnmeet,
+    plugnmeet::bbb_target,
+    raw::{Ended, Raw, RawAnswer, RawUpstream, header},
+    upstream::{Upstream, text_body},
+};
+use hyper::{Response, header::HeaderValue};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
+
+const PROTOBUF: (&str, &str) = ("content-type", "application/protobuf");
+const SIGNED: [(&str, &str); 2] = [("api-key", "plugnmeet"), ("hash-signature", "00")];
+
+async fn to(url: &str) -> Gateway {
+    Gateway::everything_to(url, "").await
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap())
+        .collect()
+}
+
+/// An address where nobody listens.
+async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// An address that takes no connection and refuses none: its queue is full.
+async fn black_hole() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(addr)).await {
+        queued.push(stream.unwrap());
+    }
+    (addr, queued, listener)
+}

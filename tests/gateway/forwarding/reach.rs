@@ -1,0 +1,507 @@
+//! Reaching an upstream: addresses that are dead, silent or full, Unix sockets, and how many connections there may be.
+
+use tokio::net::UnixListener;
+
+use super::support::client::plain_get;
+use super::*;
+
+const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// One line of the metrics, by its name and labels.
+async fn count(gateway: &Gateway, name: &str) -> Option<i64> {
+    let text = plain_get(gateway.admin, "/metrics").await.text();
+    let begins = format!("plugnmeet_gateway_{name} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&begins))?;
+    Some(value.parse().unwrap())
+}
+
+/// Waits until a metric has this value.
+async fn until_count(gateway: &Gateway, name: &str, value: i64) {
+    let reached = async {
+        while count(gateway, name).await != Some(value) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), reached)
+        .await
+        .unwrap_or_else(|_| panic!("{name} is never {value}"));
+}
+
+/// Answers on a connection for as long as something is asked, and counts.
+async fn keep_answering<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut connection: Raw<S>) {
+    while connection.try_send(EMPTY).await.is_ok() && connection.head().await.is_ok() {}
+}
+
+#[tokio::test]
+async fn a_dead_address_is_waited_for_once_and_is_back_by_itself() {
+    let (dead, queued, listener) = black_hole().await;
+    let good = RawUpstream::content().await;
+    let gateway = Gateway::with(&format!(
+        "upstreams.server = ['http://{dead}', '{}']\ntimeouts.connect = '5s'",
+        good.url()
+    ))
+    .await;
+    let passed_over = format!("upstream_address_passed_over{{upstream=\"server\",address=\"{dead}\"}}");
+    let late =
+        format!("upstream_address_failures_total{{upstream=\"server\",address=\"{dead}\",fault=\"late\"}}");
+    assert_eq!(count(&gateway, &passed_over).await, Some(0));
+
+    let started = Instant::now();
+    assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
+    let took = started.elapsed();
+    assert!(took >= Duration::from_millis(250), "{took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    for _ in 0..6 {
+        assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
+    }
+    assert_eq!(good.heads().len(), 7);
+    assert_eq!(count(&gateway, &late).await, Some(1), "only the first went there");
+    assert_eq!(count(&gateway, &passed_over).await, Some(1));
+
+    drop(queued);
+    let server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = Raw::over(stream);
+            tokio::spawn(async move {
+                if connection.head().await.is_ok() {
+                    connection
+                        .send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                        .await;
+                }
+            });
+        }
+    });
+    until_count(&gateway, &passed_over, 0).await;
+    let served_again = async { while gateway.post("/api/x", &[], b"{}").await.status != 201 {} };
+    timeout(Duration::from_secs(10), served_again).await.unwrap();
+    server.abort();
+}
+
+/// Of all addresses one is started again, and the others are dead.
+#[tokio::test]
+async fn an_address_that_refuses_is_asked_again_beside_one_that_is_dead() {
+    let (dead, _queued, _listener) = black_hole().await;
+    let place = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = place.local_addr().unwrap();
+    drop(place);
+    let gateway = Gateway::with(&format!(
+        "upstreams.server = ['http://{addr}', 'http://{dead}']\ntimeouts.connect = '20s'"
+    ))
+    .await;
+    let server = tokio::spawn(async move {
+        sleep(Duration::from_millis(900)).await;
+        let listener = TcpListener::bind(addr).await.unwrap();
+        // A look at the address asks for nothing.
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = Raw::over(stream);
+            if connection.head().await.is_ok() {
+                connection.send(EMPTY).await;
+                return;
+            }
+        }
+    });
+    let started = Instant::now();
+    assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_answers_nothing_is_passed_over() {
+    let (mute, good) = (RawUpstream::silent().await, RawUpstream::content().await);
+    let gateway = Gateway::with(&format!(
+        "upstreams.server = ['{}', '{}']\ntimeouts.response = '1s'",
+        mute.url(),
+        good.url()
+    ))
+    .await;
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(gateway.post("/api/x", &[], b"{}").await.status);
+    }
+    assert_eq!(statuses, [504, 200, 200, 200, 200]);
+    assert_eq!((mute.heads().len(), good.heads().len()), (1, 4));
+    let addr = mute.addr;
+    assert_eq!(
+        count(
+            &gateway,
+            &format!("upstream_address_passed_over{{upstream=\"server\",address=\"{addr}\"}}")
+        )
+        .await,
+        Some(1)
+    );
+}
+
+/// A frozen server has idle connections too.
+#[tokio::test]
+async fn an_idle_connection_to_a_server_that_fell_silent_is_not_used() {
+    let freezing = RawUpstream::acting(|_, mut connection| async move {
+        connection.send(EMPTY).await;
+        connection.rest().await;
+    })
+    .await;
+    let good = RawUpstream::content().await;
+    let gateway = Gateway::with(&format!(
+        "upstreams.server = ['{}', '{}']\ntimeouts.response = '1s'\nlisten.threads = 1",
+        freezing.url(),
+        good.url()
+    ))
+    .await;
+    // Each with a connection of its own.
+    let (first, second) = tokio::join!(gateway.get("/api/x", &[]), gateway.get("/api/x", &[]));
+    assert_eq!((first.status, second.status), (200, 200));
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(gateway.post("/api/x", &[], b"{}").await.status);
+    }
+    assert_eq!(statuses, [504, 200, 200, 200]);
+}
+
+/// Clients leave before our deadline tells, and the server is passed over all the same.
+#[tokio::test]
+async fn a_silent_server_is_passed_over_though_clients_leave() {
+    let (mute, good) = (RawUpstream::silent().await, RawUpstream::content().await);
+    let gateway = Gateway::with(&format!(
+        "upstreams.server = ['{}', '{}']",
+        mute.url(),
+        good.url()
+    ))
+    .await;
+    let mut leaving = gateway.client().raw().await;
+    leaving
+        .send(format!("{}\r\n", gateway.head("GET /api/x HTTP/1.1")))
+        .await;
+    mute.arrival().await;
+    drop(leaving);
+    sleep(Duration::from_millis(5200)).await;
+    for _ in 0..4 {
+        assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
+    }
+    assert_eq!(mute.heads().len(), 1);
+}
+
+#[tokio::test]
+async fn an_upstream_may_be_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut connection = Raw::over(stream);
+                while let Ok(head) = connection.head().await {
+                    if let Some(key) = header(&head, "sec-websocket-key") {
+                        connection.send(switched(key)).await;
+                        let bytes = connection.exactly(4).await.unwrap();
+                        connection.send(bytes).await;
+                        connection.rest().await;
+                        return;
+                    }
+                    tell.send(head).unwrap();
+                    connection.send(EMPTY).await;
+                }
+            });
+        }
+    });
+    let url = format!("unix:{}", path.display());
+    let gateway = Gateway::everything_to(&url, "listen.threads = 1").await;
+    let open = format!("upstream_connections{{upstream=\"server\",address=\"{url}\"}}");
+    for _ in 0..3 {
+        assert_eq!(gateway.get("/api/x?a=b", &[]).await.status, 200);
+        let head = told.recv().await.unwrap();
+        assert!(head.starts_with("GET /api/x?a=b HTTP/1.1\r\n"), "{head}");
+        let host = format!("localhost:{}", gateway.https.port());
+        assert_eq!(header(&head, "host"), Some(host.as_str()));
+    }
+    assert_eq!(count(&gateway, &open).await, Some(1), "it is used again");
+
+    let mut socket = gateway.client().raw().await;
+    socket.send(upgrade("/livekit/rtc")).await;
+    assert_eq!(socket.answer().await.status, 101);
+    socket.send([0x82, 0x80, 0, 0]).await;
+    assert_eq!(socket.exactly(4).await.unwrap(), [0x82, 0x80, 0, 0]);
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_unix_socket_whose_server_is_started_again_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("server.sock");
+    let url = format!("unix:{}", path.display());
+    let gateway = Gateway::everything_to(&url, "timeouts.connect = '20s'").await;
+    // First there is nothing, then a file on which nobody listens.
+    let server = tokio::spawn(async move {
+        sleep(Duration::from_millis(400)).await;
+        drop(UnixListener::bind(&path).unwrap());
+        sleep(Duration::from_millis(400)).await;
+        std::fs::remove_file(&path).unwrap();
+        let listener = UnixListener::bind(&path).unwrap();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut connection = Raw::over(stream);
+            if connection.head().await.is_ok() {
+                connection.send(EMPTY).await;
+                return;
+            }
+        }
+    });
+    assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
+    server.await.unwrap();
+
+    let nobody = format!("unix:{}", folder.path().join("none.sock").display());
+    let gateway = Gateway::everything_to(&nobody, "timeouts.connect = '300ms'").await;
+    let answer = gateway.post("/api/x", &[], b"{}").await;
+    assert_eq!(
+        (answer.status, answer.json()["msg"].as_str()),
+        (502, Some("the meeting server can't be reached"))
+    );
+}
+
+/// NATS' client gives up for good after ten tries: a door that holds each of them keeps people in the meeting.
+#[tokio::test]
+async fn a_websocket_waits_for_an_upstream_that_is_started_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let toml = "timeouts.connect = '100ms'\ntimeouts.upgrade = '20s'";
+    let gateway = Gateway::everything_to(&format!("http://{addr}"), toml).await;
+    let mut sockets = Vec::new();
+    for path in ["/ws", "/livekit/rtc", "/etherpad/socket.io"] {
+        let mut socket = gateway.client().raw().await;
+        socket.send(upgrade(path)).await;
+        sockets.push(socket);
+    }
+    until_count(&gateway, "upstream_waiting{upstream=\"nats\"}", 1).await;
+    // Longer than anything else would be waited for.
+    let answer = gateway.get("/livekit/rtc/validate", &[]).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (502, None));
+
+    let listener = tokio::net::TcpListener::bind(addr).await.unwrap();
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut connection = Raw::over(stream);
+                let head = connection.head().await.unwrap();
+                let key = header(&head, "sec-websocket-key").unwrap();
+                connection.send(switched(key)).await;
+                connection.rest().await;
+            });
+        }
+    });
+    for socket in &mut sockets {
+        assert_eq!(socket.answer().await.status, 101);
+    }
+    until_count(&gateway, "upstream_waiting{upstream=\"nats\"}", 0).await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_websocket_whose_upstream_stays_away_is_told_to_come_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let toml = "timeouts.connect = '20s'\ntimeouts.upgrade = '300ms'";
+    let gateway = Gateway::everything_to(&url, toml).await;
+    for path in ["/ws", "/livekit/rtc", "/etherpad/socket.io"] {
+        let mut socket = gateway.client().raw().await;
+        socket.send(upgrade(path)).await;
+        let answer = socket.answer().await;
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (503, Some("1")),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_finds_no_free_connection_waits_and_is_then_told_in_its_own_form() {
+    let upstream = RawUpstream::silent().await;
+    let gateway = Gateway::everything_to(
+        &upstream.url(),
+        "upstreams.max_connections = 1\ntimeouts.connect = '400ms'",
+    )
+    .await;
+    let mut holder = gateway.client().raw().await;
+    holder
+        .send(format!("{}\r\n", gateway.head("GET /api/x HTTP/1.1")))
+        .await;
+    upstream.arrival().await;
+
+    let started = Instant::now();
+    let answer = gateway.post("/api/x", &[], b"{}").await;
+    assert!(started.elapsed() >= Duration::from_millis(400));
+    let refusal =
+        json!({"status": false, "msg": "the meeting server is too busy", "status_code": "INTERNAL"});
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(answer.json()["msg"], refusal["msg"]);
+    assert_eq!(answer.json()["status"], refusal["status"]);
+    let answer = gateway.post("/api/x", &[PROTOBUF], b"\x08\x01").await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (503, Some("application/protobuf"))
+    );
+    assert_eq!(answer.body[..], b"\x12\x1ethe meeting server is too busy"[..]);
+    let answer = gateway.post("/api/fileUpload", &[], b"x").await;
+    assert_eq!(
+        (answer.status, answer.json()["msg"].as_str()),
+        (400, Some("the meeting server is too busy"))
+    );
+    let page = [("accept", "text/html"), ("accept-language", "de")];
+    let answer = gateway.get("/download/recording/x", &page).await;
+    assert_eq!(answer.status, 503);
+    assert!(
+        answer
+            .text()
+            .contains("Der Besprechungsserver ist gerade überlastet."),
+        "{answer:?}"
+    );
+    assert_eq!(
+        gateway
+            .client()
+            .request_h2("GET", "/api/x", &[], b"")
+            .await
+            .status,
+        503
+    );
+
+    assert_eq!(upstream.heads().len(), 1, "nobody else got there");
+    assert_eq!(
+        count(&gateway, "upstream_full_total{upstream=\"server\"}").await,
+        Some(5)
+    );
+    assert_eq!(
+        count(&gateway, "upstream_waiting{upstream=\"server\"}").await,
+        Some(0)
+    );
+    // Another upstream has places of its own.
+    drop(gateway.client().raw().await);
+    assert_eq!(
+        count(&gateway, "upstream_full_total{upstream=\"nats\"}").await,
+        Some(0)
+    );
+
+    // The place is free when its holder has left.
+    drop(holder);
+    until_count(
+        &gateway,
+        &format!(
+            "upstream_connections{{upstream=\"server\",address=\"{}\"}}",
+            upstream.addr
+        ),
+        0,
+    )
+    .await;
+    let mut next = gateway.client().raw().await;
+    next.send(format!("{}\r\n", gateway.head("GET /api/x HTTP/1.1")))
+        .await;
+    upstream.arrival().await;
+}
+
+/// On whichever thread a request is, it uses the connections that are there.
+#[tokio::test]
+async fn those_who_wait_are_served_over_the_connections_that_become_free() {
+    let upstream = RawUpstream::acting(|_, mut connection| async move {
+        loop {
+            sleep(Duration::from_millis(10)).await;
+            if connection.try_send(EMPTY).await.is_err() || connection.head().await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let gateway = Gateway::everything_to(
+        &upstream.url(),
+        "upstreams.max_connections = 2\ntimeouts.connect = '20s'\nlisten.threads = 4",
+    )
+    .await;
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let client = gateway.client();
+        asking.spawn(async move { client.request("POST", "/api/x", &[], b"{}").await.status });
+    }
+    while let Some(status) = asking.join_next().await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    assert_eq!(upstream.heads().len(), 2, "connections, by their first heads");
+}
+
+#[tokio::test]
+async fn tunnels_have_places_too() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        connection
+            .send(switched(header(&head, "sec-websocket-key").unwrap()))
+            .await;
+        connection.rest().await;
+    })
+    .await;
+    let gateway = Gateway::everything_to(
+        &upstream.url(),
+        "upstreams.max_connections = 2\ntimeouts.connect = '300ms'",
+    )
+    .await;
+    let open = async || {
+        let mut socket = gateway.client().raw().await;
+        socket.send(upgrade("/ws")).await;
+        let status = socket.answer().await.status;
+        (status, socket)
+    };
+    let (first, second, third) = (open().await, open().await, open().await);
+    assert_eq!([first.0, second.0, third.0], [101, 101, 503]);
+    let addr = upstream.addr;
+    let connections = format!("upstream_connections{{upstream=\"nats\",address=\"{addr}\"}}");
+    assert_eq!(count(&gateway, &connections).await, Some(2));
+    assert_eq!(upstream.heads().len(), 2);
+    // LiveKit has places of its own.
+    let mut socket = gateway.client().raw().await;
+    socket.send(upgrade("/livekit/rtc")).await;
+    assert_eq!(socket.answer().await.status, 101);
+
+    drop(first);
+    until_count(&gateway, &connections, 1).await;
+    assert_eq!(open().await.0, 101);
+}
+
+/// What an idle connection holds is no place, but it is a connection: there are no more than are allowed.
+#[tokio::test]
+async fn idle_connections_are_used_before_there_are_too_many() {
+    let upstream = RawUpstream::acting(|_, connection| keep_answering(connection)).await;
+    let gateway = Gateway::everything_to(
+        &upstream.url(),
+        "upstreams.max_connections = 1\nlisten.threads = 4",
+    )
+    .await;
+    for _ in 0..12 {
+        assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
+    }
+    assert_eq!(upstream.heads().len(), 1, "connections, by their first heads");
+}
+
+fn upgrade(target: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+fn switched(key: &str) -> String {
+    let accept = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
+    );
+    let accept = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, accept);
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+}

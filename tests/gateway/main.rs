@@ -1,0 +1,45 @@
+//! The running gateway, over real sockets: everything that needs the parts of `tests/support`, in one program, so that it is
+//! linked once. `cargo test --test gateway tls::` runs one file of it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod callers;
+mod callers_rooms;
+mod check_and_serve;
+mod client_cache;
+mod client_files;
+mod client_load;
+mod client_releases;
+mod client_semantics;
+mod commands;
+mod control;
+mod deadlines;
+mod design;
+mod forwarding;
+mod handoff;
+mod issuing;
+mod other_doors;
+mod page_headers;
+mod pages;
+mod places;
+mod real_components;
+mod real_exchanges;
+mod reload;
+mod removals;
+mod sessions;
+mod sessions_in_browser;
+mod shared_limits;
+mod targets;
+mod tls;
+mod token_kinds;
+mod tunnels_of_rooms;
+mod websockets;

@@ -1,0 +1,770 @@
+//! WebSockets through the gateway, over real sockets: the handshake on both sides, the tunnel, and its end in a drain.
+
+use std::time::Duration;
+
+use crate::support::{
+    Gateway,
+    h2::H2,
+    raw::{Ended, Raw, RawAnswer, RawUpstream, header},
+    upstream::Upstream,
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+use tokio_rustls::client::TlsStream;
+
+type Socket = Raw<TlsStream<TcpStream>>;
+
+/// RFC 6455 section 1.3.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// Close, 1001, as a server sends it and as a client does, masked with zeros.
+const GOING_AWAY: [u8; 4] = [0x88, 2, 0x03, 0xe9];
+const GOING_AWAY_MASKED: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9];
+
+fn handshake(target: &str, more: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{more}\r\n"
+    )
+}
+
+/// What a server answers to this handshake.
+fn agreed(head: &str, more: &str) -> String {
+    let key = header(head, "sec-websocket-key").unwrap();
+    let digest = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
+    );
+    let accept = BASE64_STANDARD.encode(digest);
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
+    )
+}
+
+/// A frame with a binary message; a client's is masked with a key of zeros.
+fn frame(payload: &[u8], masked: bool) -> Vec<u8> {
+    let mask = if masked { 0x80 } else { 0 };
+    let mut frame = vec![0x82];
+    match payload.len() {
+        short @ 0..126 => frame.push(mask | u8::try_from(short).unwrap()),
+        middle @ 126..65_536 => {
+            frame.push(mask | 0x7e);
+            frame.extend(u16::try_from(middle).unwrap().to_be_bytes());
+        }
+        long => {
+            frame.push(mask | 0x7f);
+            frame.extend((long as u64).to_be_bytes());
+        }
+    }
+    if masked {
+        frame.extend([0; 4]);
+    }
+    frame.extend(payload);
+    frame
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap())
+        .collect()
+}
+
+/// Takes every WebSocket and sends back the bytes that come.
+async fn echo() -> RawUpstream {
+    RawUpstream::acting(|head, mut connection| async move {
+        connection.send(agreed(&head, "")).await;
+        while let Ok(bytes) = connection.some().await {
+            if connection.try_send(bytes).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await
+}
+
+/// A WebSocket to this upstream's place in LiveKit's path.
+async fn open(gateway: &Gateway) -> Socket {
+    open_at(gateway, "/livekit/rtc").await
+}
+
+async fn open_at(gateway: &Gateway, target: &str) -> Socket {
+    let mut socket = gateway.client().raw().await;
+    socket.send(handshake(target, "")).await;
+    let answer = socket.answer().await;
+    assert_eq!(answer.status, 101, "{answer:?}");
+    socket
+}
+
+async fn refusal(gateway: &Gateway, request: &str) -> RawAnswer {
+    gateway.client().ask_raw(request).await
+}
+
+#[tokio::test]
+async fn both_sides_take_part_in_the_handshake() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        connection
+            .send(agreed(&head, "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: permessage-deflate\r\nKeep-Alive: x\r\n"))
+            .await;
+        connection.rest().await;
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let mut socket = gateway.client().raw().await;
+    let more = "Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
+                Origin: https://evil.example\r\nCookie: pnm_access_token=x\r\nX-Forwarded-For: 6.6.6.6\r\n";
+    socket
+        .send(handshake("/livekit/rtc/v1?access_token=a.b.c&x=%2F", more))
+        .await;
+    let answer = socket.answer().await;
+    assert_eq!(answer.status, 101);
+    for (name, value) in [
+        ("upgrade", Some("websocket")),
+        ("connection", Some("Upgrade")),
+        ("sec-websocket-accept", Some(ACCEPT)),
+        ("sec-websocket-protocol", Some("chat")),
+        ("sec-websocket-extensions", Some("permessage-deflate")),
+        ("keep-alive", None),
+        ("set-cookie", None),
+        ("content-length", None),
+        ("transfer-encoding", None),
+    ] {
+        let seen = answer.header(name);
+        assert_eq!(
+            seen.map(str::to_ascii_lowercase),
+            value.map(str::to_ascii_lowercase),
+            "{name} {answer:?}"
+        );
+    }
+    let seen = upstream.only_head();
+    assert!(
+        seen.starts_with("GET /rtc/v1?access_token=a.b.c&x=%2F HTTP/1.1\r\n"),
+        "{seen}"
+    );
+    for (name, value) in [
+        ("upgrade", Some("websocket")),
+        ("connection", Some("Upgrade")),
+        ("host", Some("localhost")),
+        ("origin", Some("https://evil.example")),
+        ("sec-websocket-key", Some(KEY)),
+        ("sec-websocket-version", Some("13")),
+        ("sec-websocket-protocol", Some("chat, superchat")),
+        (
+            "sec-websocket-extensions",
+            Some("permessage-deflate; client_max_window_bits"),
+        ),
+        ("x-forwarded-for", Some("127.0.0.1")),
+        ("cookie", None),
+    ] {
+        assert_eq!(header(&seen, name), value, "{name} {seen}");
+    }
+}
+
+#[tokio::test]
+async fn every_upstream_but_the_server_has_websockets() {
+    let upstream = echo().await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    for target in [
+        "/ws",
+        "/ws/",
+        "/livekit/rtc",
+        "/etherpad/socket.io/?EIO=4",
+        "/whip",
+    ] {
+        let mut socket = gateway.client().raw().await;
+        socket.send(handshake(target, "")).await;
+        assert_eq!(socket.answer().await.status, 101, "{target}");
+        let ping = frame(b"ping", true);
+        socket.send(&ping).await;
+        assert_eq!(socket.exactly(ping.len()).await.unwrap(), ping, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn frames_of_any_size_pass_both_ways_unchanged() {
+    let upstream = echo().await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let mut socket = open(&gateway).await;
+    for size in [0, 1, 125, 126, 65_535, 65_536, 4 << 20] {
+        let sent = frame(&noise(size), true);
+        let (mut reader, mut writer) = tokio::io::split(socket.into_inner());
+        let writing = {
+            let sent = sent.clone();
+            async move {
+                tokio::io::AsyncWriteExt::write_all(&mut writer, &sent)
+                    .await
+                    .unwrap();
+                tokio::io::AsyncWriteExt::flush(&mut writer).await.unwrap();
+                writer
+            }
+        };
+        let reading = async {
+            let mut seen = vec![0; sent.len()];
+            tokio::io::AsyncReadExt::read_exact(&mut reader, &mut seen)
+                .await
+                .unwrap();
+            seen
+        };
+        let (writer, seen) = timeout(Duration::from_secs(20), async { tokio::join!(writing, reading) })
+            .await
+            .unwrap();
+        assert!(seen == sent, "{size}");
+        socket = Raw::over(reader.unsplit(writer));
+    }
+}
+
+/// Some clients write their first frame right behind the handshake, some servers right behind the 101.
+#[tokio::test]
+async fn what_comes_in_one_piece_with_the_handshake_is_not_lost() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        let hello = [agreed(&head, "").into_bytes(), frame(b"hello", false)].concat();
+        connection.send(hello).await;
+        let first = connection.exactly(frame(b"first", true).len()).await.unwrap();
+        connection.send(first).await;
+        connection.rest().await;
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let mut socket = gateway.client().raw().await;
+    socket
+        .send([handshake("/livekit/rtc", "").into_bytes(), frame(b"first", true)].concat())
+        .await;
+    assert_eq!(socket.answer().await.status, 101);
+    assert_eq!(socket.exactly(7).await.unwrap(), frame(b"hello", false));
+    assert_eq!(socket.exactly(11).await.unwrap(), frame(b"first", true));
+}
+
+#[tokio::test]
+async fn a_malformed_handshake_is_refused_and_reaches_nobody() {
+    let upstream = echo().await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let good = handshake("/livekit/rtc", "");
+    let without = |line: &str| {
+        assert!(good.contains(line), "{line}");
+        good.replace(line, "")
+    };
+    let malformed = "the WebSocket handshake is malformed";
+    let version = "only WebSocket version 13 is spoken here";
+    for (request, status, why) in [
+        (without(&format!("Sec-WebSocket-Key: {KEY}\r\n")), 400, malformed),
+        (good.replace(KEY, "AAAA"), 400, malformed),
+        (good.replace(KEY, "not base64 at all!!!!!=="), 400, malformed),
+        (
+            good.replace(
+                "Upgrade: websocket\r\n",
+                &format!("Upgrade: websocket\r\nSec-WebSocket-Key: {KEY}\r\n"),
+            ),
+            400,
+            malformed,
+        ),
+        (good.replace("GET", "POST"), 400, malformed),
+        (
+            format!("{}Content-Length: 1\r\n\r\nx", good.strip_suffix("\r\n").unwrap()),
+            400,
+            malformed,
+        ),
+        (good.replace("Version: 13", "Version: 8"), 426, version),
+        (without("Sec-WebSocket-Version: 13\r\n"), 426, version),
+    ] {
+        let answer = refusal(&gateway, &request).await;
+        assert_eq!(
+            (answer.status, answer.message().as_str()),
+            (status, why),
+            "{request}"
+        );
+        if status == 426 {
+            assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+        }
+    }
+    assert!(upstream.saw_nothing(), "{:?}", upstream.heads());
+}
+
+/// RFC 9110 section 7.8: a server may ignore `Upgrade`; and nothing of it is for upstream.
+#[tokio::test]
+async fn an_upgrade_to_something_else_is_a_plain_request() {
+    let upstream = RawUpstream::content().await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let good = handshake("/livekit/rtc", "");
+    for (target, request) in [
+        ("h2c", good.replace("Upgrade: websocket", "Upgrade: h2c")),
+        (
+            "not asked for",
+            good.replace("Connection: Upgrade", "Connection: keep-alive"),
+        ),
+        ("the server", good.replace("/livekit/rtc", "/api/x")),
+    ] {
+        assert_eq!(refusal(&gateway, &request).await.status, 200, "{target}");
+        let seen = upstream.heads().pop().unwrap();
+        assert_eq!(
+            (header(&seen, "upgrade"), header(&seen, "connection")),
+            (None, None),
+            "{target} {seen}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn upstreams_own_refusal_is_passed_on_and_no_tunnel_is_made() {
+    let upstream = RawUpstream::answering(
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nX-Why: room\r\nConnection: close\r\n\r\nno",
+    )
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let answer = refusal(&gateway, &handshake("/livekit/rtc", "")).await;
+    assert_eq!(
+        (answer.status, answer.text().as_str(), answer.header("x-why")),
+        (403, "no", Some("room"))
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_is_made_only_after_a_101_that_was_asked_for() {
+    let answers = [
+        // Not the answer to this key.
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAALMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        // Another protocol.
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    ];
+    for bytes in answers {
+        let upstream = RawUpstream::answering(bytes).await;
+        let gateway = Gateway::everything_to(&upstream.url(), "").await;
+        let answer = refusal(&gateway, &handshake("/livekit/rtc", "")).await;
+        assert_eq!(answer.status, 502, "{bytes} {answer:?}");
+        assert_eq!(
+            answer.message(),
+            "upstream answered a handshake that was not asked for"
+        );
+    }
+    // Nobody asked at all.
+    let upstream = RawUpstream::answering(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    )
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    for request in [
+        handshake("/livekit/rtc", "").replace("Connection: Upgrade", "Connection: keep-alive"),
+        handshake("/api/x", ""),
+        "GET /livekit/rtc HTTP/1.1\r\nHost: localhost\r\n\r\n".into(),
+    ] {
+        let answer = refusal(&gateway, &request).await;
+        assert_eq!(answer.status, 502, "{request} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_tunnel_outlives_every_timeout() {
+    let upstream = echo().await;
+    let gateway = Gateway::everything_to(
+        &upstream.url(),
+        "timeouts.idle = '200ms'\ntimeouts.header = '200ms'\ntimeouts.response = '200ms'\ntimeouts.handshake = '200ms'",
+    )
+    .await;
+    let mut socket = open(&gateway).await;
+    sleep(Duration::from_millis(900)).await;
+    let ping = frame(b"still there?", true);
+    socket.send(&ping).await;
+    assert_eq!(socket.exactly(ping.len()).await.unwrap(), ping);
+}
+
+#[tokio::test]
+async fn what_upstream_still_says_after_the_client_has_closed_arrives() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        connection.send(agreed(&head, "")).await;
+        let (heard, ended) = connection.rest().await;
+        assert_eq!((heard, ended), (GOING_AWAY_MASKED.to_vec(), Ended::Cleanly));
+        sleep(Duration::from_millis(300)).await;
+        connection.send(frame(b"goodbye", false)).await;
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let mut socket = open(&gateway).await;
+    socket.send(GOING_AWAY_MASKED).await;
+    socket.half_close().await;
+    assert_eq!(socket.rest().await, (frame(b"goodbye", false), Ended::Cleanly));
+}
+
+#[tokio::test]
+async fn what_the_client_still_says_after_upstream_has_closed_arrives() {
+    let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = RawUpstream::acting(move |head, mut connection| {
+        let tells = tells.clone();
+        async move {
+            connection.send(agreed(&head, "")).await;
+            connection.send(GOING_AWAY).await;
+            connection.half_close().await;
+            tells.send(connection.rest().await).unwrap();
+        }
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let mut socket = open(&gateway).await;
+    assert_eq!(socket.rest().await, (GOING_AWAY.to_vec(), Ended::Cleanly));
+    let words = noise(20);
+    for word in &words {
+        socket.send([*word]).await;
+        sleep(Duration::from_millis(10)).await;
+    }
+    socket.half_close().await;
+    let heard = timeout(Duration::from_secs(10), told.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(heard, (words, Ended::Cleanly));
+}
+
+#[tokio::test]
+async fn when_one_side_breaks_off_the_other_is_let_go() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        connection.send(agreed(&head, "")).await;
+        connection.exactly(1).await.unwrap();
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let mut socket = open(&gateway).await;
+    let started = Instant::now();
+    socket.send([0]).await;
+    socket.rest().await;
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// A phone that loses its network says no goodbye, and nobody waits for one.
+#[tokio::test]
+async fn a_side_that_ends_without_a_close_ends_the_other_at_once() {
+    let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = RawUpstream::acting(move |head, mut connection| {
+        let tells = tells.clone();
+        async move {
+            connection.send(agreed(&head, "")).await;
+            connection.send(frame(b"hello", false)).await;
+            connection.rest().await;
+            tells.send(()).unwrap();
+            // As if it had more to say.
+            sleep(Duration::from_secs(30)).await;
+        }
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "").await;
+    let mut socket = open(&gateway).await;
+    socket.exactly(frame(b"hello", false).len()).await.unwrap();
+    let started = Instant::now();
+    socket.half_close().await;
+    assert_eq!(socket.rest().await.0, b"");
+    told.recv().await.unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// Who has slept has lost its place on the server, and finds it again by a new connection alone.
+#[tokio::test]
+async fn a_client_of_nats_that_says_nothing_is_closed_although_upstream_talks() {
+    let talks = || {
+        RawUpstream::acting(|head, mut connection| async move {
+            connection.send(agreed(&head, "")).await;
+            for _ in 0..60 {
+                connection.send(frame(b"news", false)).await;
+                sleep(Duration::from_millis(100)).await;
+            }
+        })
+    };
+    let upstream = talks().await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.tunnel_silence = '1s'").await;
+    let mut socket = open_at(&gateway, "/ws").await;
+    let started = Instant::now();
+    for _ in 0..4 {
+        sleep(Duration::from_millis(500)).await;
+        socket.send(frame(b"PING", true)).await;
+    }
+    let (heard, ended) = socket.rest().await;
+    assert!(heard.ends_with(&GOING_AWAY), "{heard:?}");
+    assert_eq!(ended, Ended::Cleanly);
+    assert!(
+        started.elapsed() > Duration::from_millis(2900),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+
+    // LiveKit has pings of its own, and whoever says 0s wants none of this.
+    for (toml, path) in [
+        ("timeouts.tunnel_silence = '1s'", "/livekit/rtc"),
+        ("timeouts.tunnel_silence = '0s'", "/ws"),
+    ] {
+        let upstream = echo().await;
+        let gateway = Gateway::everything_to(&upstream.url(), toml).await;
+        let mut socket = open_at(&gateway, path).await;
+        sleep(Duration::from_millis(2500)).await;
+        let ping = frame(b"still there?", true);
+        socket.send(&ping).await;
+        assert_eq!(socket.exactly(ping.len()).await.unwrap(), ping, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn tunnels_and_requests_may_finish_within_a_drain() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        if header(&head, "upgrade").is_some() {
+            connection.send(agreed(&head, "")).await;
+            while let Ok(bytes) = connection.exactly(10).await {
+                connection.send(bytes).await;
+            }
+        } else {
+            sleep(Duration::from_millis(400)).await;
+            connection
+                .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
+                .await;
+        }
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.drain = '10s'").await;
+    let https = gateway.https;
+    let mut socket = open(&gateway).await;
+    upstream.arrival().await;
+    let mut request = gateway.client().raw().await;
+    request
+        .send(format!("{}\r\n", gateway.head("GET /api/x HTTP/1.1")))
+        .await;
+    upstream.arrival().await;
+    let mut idle = gateway.client().raw().await;
+    idle.send(format!("{}\r\n", gateway.head("GET /conference HTTP/1.1")))
+        .await;
+    assert_eq!(idle.answer().await.status, 308);
+    let mut fresh = gateway.client().raw().await;
+
+    let started = Instant::now();
+    let stopping = tokio::spawn(gateway.stop());
+    assert_eq!(idle.rest().await, (Vec::new(), Ended::Cleanly));
+    assert!(
+        started.elapsed() < Duration::from_millis(300),
+        "idle ones close at once: {:?}",
+        started.elapsed()
+    );
+    // One that has had no request has a second for it.
+    assert_eq!(fresh.rest().await, (Vec::new(), Ended::Cleanly));
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(TcpStream::connect(https).await.is_err(), "nothing new is taken");
+
+    let answer = request.answer().await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "last"));
+    assert_eq!(request.rest().await.1, Ended::Cleanly);
+    let ping = frame(b"pong", true);
+    socket.send(&ping).await;
+    assert_eq!(socket.exactly(10).await.unwrap(), ping);
+    assert!(!stopping.is_finished(), "the tunnel is waited for");
+    socket.half_close().await;
+    assert_eq!(socket.rest().await, (Vec::new(), Ended::Cleanly));
+    timeout(Duration::from_secs(1), stopping)
+        .await
+        .expect("nothing is left to wait for")
+        .unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn at_the_deadline_of_a_drain_both_sides_are_told_that_the_gateway_goes_away() {
+    let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = RawUpstream::acting(move |head, mut connection| {
+        let tells = tells.clone();
+        async move {
+            connection.send(agreed(&head, "")).await;
+            tells.send(connection.rest().await).unwrap();
+        }
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.drain = '300ms'").await;
+    let mut socket = open(&gateway).await;
+    let message = frame(b"message", true);
+    socket.send(&message).await;
+    let started = Instant::now();
+    let stopping = tokio::spawn(gateway.stop());
+    assert_eq!(socket.exactly(4).await.unwrap(), GOING_AWAY);
+    assert!(started.elapsed() >= Duration::from_millis(300));
+    assert_eq!(socket.rest().await, (Vec::new(), Ended::Cleanly));
+    drop(socket);
+    let heard = timeout(Duration::from_secs(5), told.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        heard,
+        ([message, GOING_AWAY_MASKED.to_vec()].concat(), Ended::Cleanly)
+    );
+    stopping.await.unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// A Close inside another frame would be taken for its payload.
+#[tokio::test]
+async fn the_close_comes_behind_a_large_frame_that_is_under_way() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        connection.send(agreed(&head, "")).await;
+        let large = frame(&noise(300_000), false);
+        for piece in large.chunks(30_000) {
+            connection.send(piece).await;
+            sleep(Duration::from_millis(80)).await;
+        }
+        // Nothing may come behind the Close, whatever upstream goes on to say.
+        let _ = connection.try_send(frame(b"too late", false)).await;
+        connection.rest().await;
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.drain = '300ms'").await;
+    let mut socket = open(&gateway).await;
+    let large = frame(&noise(300_000), false);
+    assert_eq!(socket.exactly(30_000).await.unwrap(), large[..30_000]);
+    let started = Instant::now();
+    let stopping = tokio::spawn(gateway.stop());
+    let (rest, ended) = socket.rest().await;
+    assert_eq!(rest.len(), large.len() - 30_000 + 4);
+    assert!(rest[..large.len() - 30_000] == large[30_000..]);
+    assert_eq!(
+        (&rest[large.len() - 30_000..], ended),
+        (&GOING_AWAY[..], Ended::Cleanly)
+    );
+    drop(socket);
+    stopping.await.unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// Neither a frame that never ends nor a client that neither reads nor leaves holds up the end.
+#[tokio::test]
+async fn a_stop_ends_soon_after_the_deadline_whatever_clients_do() {
+    let upstream = RawUpstream::acting(|head, mut connection| async move {
+        connection.send(agreed(&head, "")).await;
+        let large = frame(&noise(64 << 20), false);
+        let _ = connection.try_send(&large).await;
+        connection.rest().await;
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.drain = '200ms'").await;
+    let blocked = open(&gateway).await;
+    let mut half = open(&gateway).await;
+    half.send([0x82, 0xff, 0, 0]).await;
+    let mut half_head = gateway.client().raw().await;
+    half_head.send("GET /api/x HTTP/1.1\r\nHo").await;
+    let in_handshake = TcpStream::connect(gateway.https).await.unwrap();
+    let started = Instant::now();
+    timeout(Duration::from_secs(8), gateway.stop())
+        .await
+        .expect("a stop that ends");
+    assert!(
+        started.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        started.elapsed()
+    );
+    drop((blocked, half, half_head, in_handshake));
+}
+
+/// The client's data may cross our Close; what was said must still be readable.
+#[tokio::test]
+async fn a_client_that_is_talking_hears_the_close_too() {
+    let upstream = echo().await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.drain = '200ms'").await;
+    let socket = open(&gateway).await;
+    let (mut reader, mut writer) = tokio::io::split(socket.into_inner());
+    let talking = tokio::spawn(async move {
+        while tokio::io::AsyncWriteExt::write_all(&mut writer, &frame(&noise(1000), true))
+            .await
+            .is_ok()
+        {
+            let _ = tokio::io::AsyncWriteExt::flush(&mut writer).await;
+            sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let stopping = tokio::spawn(gateway.stop());
+    let mut heard = Vec::new();
+    let mut buffer = vec![0; 65_536];
+    let ended = loop {
+        match tokio::io::AsyncReadExt::read(&mut reader, &mut buffer).await {
+            Ok(0) => break Ended::Cleanly,
+            Ok(read) => heard.extend_from_slice(&buffer[..read]),
+            Err(_) => break Ended::Broken,
+        }
+    };
+    assert_eq!(
+        (&heard[heard.len() - 4..], ended),
+        (&GOING_AWAY[..], Ended::Cleanly)
+    );
+    assert_eq!(
+        (heard.len() - 4) % frame(&noise(1000), true).len(),
+        0,
+        "between two frames"
+    );
+    talking.abort();
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_large_request_under_way_may_finish_within_a_drain() {
+    let upstream = Upstream::answering("whole").await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.drain = '10s'").await;
+    let mut request = gateway.client().raw().await;
+    let head = gateway.head("POST /api/x HTTP/1.1");
+    request.send(format!("{head}Content-Length: 8\r\n\r\nhalf")).await;
+    sleep(Duration::from_millis(100)).await;
+    let stopping = tokio::spawn(gateway.stop());
+    sleep(Duration::from_millis(200)).await;
+    request.send("rest").await;
+    assert_eq!(request.answer().await.text(), "whole");
+    assert_eq!(request.rest().await.1, Ended::Cleanly);
+    assert_eq!(upstream.only_request().body, "halfrest");
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_over_http_2_may_finish_within_a_drain() {
+    let upstream = RawUpstream::acting(|_, mut connection| async move {
+        sleep(Duration::from_millis(400)).await;
+        connection
+            .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
+            .await;
+    })
+    .await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.drain = '10s'").await;
+    let client = gateway.client();
+    let mut idle = H2::connect(&client, 65_535).await;
+    let asking = tokio::spawn(async move { client.request_h2("GET", "/api/x", &[], b"").await });
+    upstream.arrival().await;
+    let started = Instant::now();
+    let stopping = tokio::spawn(gateway.stop());
+    // It has had no request, and so a second for it.
+    idle.until_closed().await;
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+    let answer = asking.await.unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (200, "last"));
+    timeout(Duration::from_secs(2), stopping)
+        .await
+        .expect("nothing is left to wait for")
+        .unwrap();
+}
