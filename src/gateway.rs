@@ -4,39 +4,43 @@
 //!
 //! Not here: what the configuration means for each module (`crate::config::Plan`).
 
+mod build;
+mod commands;
 mod handle;
+mod reload;
 mod serving;
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Mutex};
 use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
-    config::{Config, NotListening, Plan, PublicOrigin, UpstreamsPlan},
+    config::{Config, NotListening, Plan, PublicOrigin},
     drain::Drain,
-    issue::Issue,
+    issue::IssueState,
     joining::Joining,
-    limits::Limits,
-    listen::{self, Admin, Https, Redirect, accept},
+    listen::{self, Https, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
-    proxy::{Target, Total, Upstream, UpstreamKind, WebSockets},
+    proxy::Total,
     request_id::RequestIds,
-    route::{Finish, Framing, Router, Upstreams},
-    session::{DesignCheck, Sessions},
     tls::{Tls, TlsProblem},
-    upgrade::{NatsClients, Registry},
-    webapp::WebApp,
+    upgrade::Registry,
     workers::Workers,
 };
 
-pub use self::handle::Handle;
 use self::{
+    build::State,
     handle::Seen,
-    serving::{Bare, Current, Front, Serving, ToAdmin, ToRedirect},
+    serving::{Bare, Current, Front, ToAdmin, ToRedirect},
+};
+pub use self::{
+    commands::Commands,
+    handle::Handle,
+    reload::{Refused, TakenUp},
 };
 
 /// Sockets that listen; nobody is let in before the start.
@@ -60,14 +64,9 @@ pub struct Running {
     pub public_origin: PublicOrigin,
     /// What is served with which certificate.
     pub certificates: Vec<String>,
-    tls: Tls,
-    webapp: Arc<WebApp>,
     handle: Handle,
-    tunnels: Registry,
-    joining: Joining,
     drain: Drain,
     admin_drain: Drain,
-    drain_deadline: Duration,
     _workers: Arc<Workers>,
     _acceptor: Workers,
 }
@@ -139,7 +138,6 @@ pub async fn start(
     let admin_places = Places::new(plan.admin_places.clone());
     let (drain, admin_drain) = (Drain::default(), Drain::default());
     let metrics = Arc::new(Metrics::default());
-    let access = AccessLog::new(records, Arc::clone(&metrics), clock.clone());
     let tls = Tls::new(&plan.tls, clock.unix()).map_err(StartError::Certificates)?;
     tls.watch(clock.clone(), Arc::clone(&metrics), &drain);
     let certificates = tls.certificate_files().iter().map(ToString::to_string).collect();
@@ -151,46 +149,48 @@ pub async fn start(
     } = listeners;
     let addr = |listener: &Option<TcpListener>| listener.as_ref().and_then(|it| it.local_addr().ok());
     let (http_addr, admin_addr) = (addr(&http), addr(&admin));
-    let (public_origin, drain_deadline) = (plan.public_origin.clone(), plan.drain);
-    let (conn, https_settings) = (Arc::new(plan.conn.clone()), Arc::new(plan.https.clone()));
-    let redirect = Redirect::new(plan.hosts.clone(), plan.public_origin.port);
-    let admin_doors = Admin::of(&drain, Arc::clone(&metrics), plan.admin_hosts.clone());
-    // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
-    let hsts = plan.hsts.filter(|_| !tls.is_self_made());
-    let tunnels = Registry::default();
-    let router = router(plan, clock, &drain, &tunnels, &metrics, access, hsts).await?;
-    let (webapp, joining) = (Arc::clone(&router.webapp), router.joining.clone());
-    let current = Current::new(Serving {
-        https: https_settings,
-        conn,
-        router,
-        redirect,
-        admin: admin_doors,
-    });
+    let state = State {
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        drain: drain.clone(),
+        access: AccessLog::new(records, Arc::clone(&metrics), clock.clone()),
+        tls: tls.clone(),
+        places: places.clone(),
+        total: Total::new(plan.upstreams.total),
+        tunnels: Registry::default(),
+        joining: Joining::new(plan.upstreams.joining, &metrics, &drain),
+        memory: Arc::new(Memory::among(plan.issue.callers.len())),
+        issue: Arc::new(IssueState::new(clock)),
+        ids: Arc::new(RequestIds::default()),
+    };
+    let public_origin = plan.public_origin.clone();
+    plan.webapp.compress();
+    Arc::clone(&plan.webapp).watch(&drain);
+    let serving = state
+        .serving(plan, tls.is_self_made(), None)
+        .await
+        .map_err(StartError::Secret)?;
+    metrics
+        .config()
+        .in_use(&serving.in_use.hash, serving.in_use.taken_up);
+    let current = Current::new(serving);
     let running = Running {
         https: https_addr,
         http: http_addr,
         admin: admin_addr,
         public_origin,
         certificates,
-        tls: tls.clone(),
-        webapp,
-        tunnels: tunnels.clone(),
-        joining,
         handle: Handle::new(Seen {
             current: current.clone(),
-            clock: clock.clone(),
+            state,
             started: clock.steady(),
             https: https_addr,
             http: http_addr,
             admin: admin_addr,
-            tls: tls.clone(),
-            places: places.clone(),
-            tunnels,
+            turn: Mutex::default(),
         }),
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
-        drain_deadline,
         _workers: Arc::clone(&workers),
         _acceptor: acceptor,
     };
@@ -231,25 +231,25 @@ impl Running {
 
     /// Reads certificates and the client's files again, soon; those that are there stay until others are whole.
     pub fn reload(&self) {
-        self.tls.ask_for_new();
-        self.webapp.ask_for_new();
+        self.handle.read_files_again();
     }
 
     /// The open WebSockets, by upstream and by room.
     pub fn tunnels(&self) -> &Registry {
-        &self.tunnels
+        &self.handle.seen().state.tunnels
     }
 
     /// Who is on the way in, and who waits.
     pub fn joining(&self) -> &Joining {
-        &self.joining
+        &self.handle.seen().state.joining
     }
 
     /// Stops in order: nothing new, then the deadline, then WebSockets are closed. `now` cuts the waiting short.
     pub async fn stop(self, now: impl Future<Output = ()>) {
-        info!(deadline_s = self.drain_deadline.as_secs(), "Draining");
+        let deadline = self.handle.drain_deadline();
+        info!(deadline_s = deadline.as_secs(), "Draining");
         let finished = tokio::select! {
-            finished = self.drain.finish(self.drain_deadline) => finished,
+            finished = self.drain.finish(deadline) => finished,
             () = now => {
                 self.drain.close();
                 self.drain.finish(Duration::ZERO).await;
@@ -262,92 +262,5 @@ impl Running {
         self.admin_drain.close();
         self.admin_drain.finish(Duration::ZERO).await;
         info!("Stopped");
-    }
-}
-
-async fn router(
-    plan: Plan,
-    clock: &Clock,
-    drain: &Drain,
-    tunnels: &Registry,
-    metrics: &Arc<Metrics>,
-    access: AccessLog,
-    hsts: Option<Duration>,
-) -> Result<Router, StartError> {
-    let keys = plan.keys.open().map_err(StartError::Secret)?;
-    let webapp = Arc::new(plan.webapp);
-    webapp.compress();
-    Arc::clone(&webapp).watch(drain);
-    let limits = Arc::new(Limits::start(&plan.limits, &plan.rates, metrics, clock).await);
-    let memory = Arc::new(Memory::among(plan.issue.callers.len()));
-    let websockets = WebSockets {
-        registry: tunnels.clone(),
-        joining: Joining::new(plan.upstreams.joining, metrics, drain),
-        clients: NatsClients {
-            keys: Arc::clone(&keys),
-            clock: clock.clone(),
-        },
-    };
-    let upstreams = upstreams(plan.upstreams, &websockets, metrics, drain);
-    let issue = Arc::new(Issue::new(
-        plan.issue,
-        Arc::clone(&keys),
-        upstreams.server.clone(),
-        Arc::clone(&limits),
-        Arc::clone(&memory),
-        access.audit(),
-        clock.clone(),
-    ));
-    Ok(Router {
-        hosts: plan.hosts,
-        table: plan.table,
-        design_check: DesignCheck::new(plan.design.clone(), limits, plan.design_deadline),
-        sessions: Sessions::new(
-            plan.session,
-            Arc::clone(&keys),
-            plan.design,
-            Arc::clone(&issue),
-            Arc::clone(&webapp),
-            memory,
-            Arc::clone(metrics),
-            clock.clone(),
-        ),
-        issue,
-        keys,
-        webapp,
-        upstreams,
-        joining: websockets.joining,
-        internal: plan.internal,
-        finish: Finish::new(plan.pages, hsts),
-        framing: Framing::new(plan.unframed, Arc::clone(metrics), clock.clone()),
-        login_url: plan.login_url,
-        clock: clock.clone(),
-        access: Arc::new(access),
-        ids: RequestIds::default(),
-    })
-}
-
-fn upstreams(plan: UpstreamsPlan, websockets: &WebSockets, metrics: &Metrics, drain: &Drain) -> Upstreams {
-    let total = Total::new(plan.total);
-    let to = |kind, targets: Vec<Target>| {
-        (!targets.is_empty()).then(|| {
-            let upstream = Upstream::new(
-                kind,
-                targets,
-                plan.settings,
-                total.clone(),
-                websockets,
-                metrics,
-                drain,
-            );
-            Arc::new(upstream)
-        })
-    };
-    Upstreams {
-        server: to(UpstreamKind::Server, plan.server),
-        livekit: to(UpstreamKind::Livekit, plan.livekit),
-        nats: to(UpstreamKind::Nats, plan.nats),
-        etherpad: to(UpstreamKind::Etherpad, plan.etherpad),
-        ingress: to(UpstreamKind::Ingress, plan.ingress),
     }
 }

@@ -23,7 +23,7 @@
 //! | layer | module | is there for |
 //! | --- | --- | --- |
 //! | 1 | [`cli`] | the commands; arguments and environment |
-//! | 2 | [`gateway`] | assembly: from a plan to a running gateway; the one file that sees all modules |
+//! | 2 | [`gateway`] | assembly: from a plan to a running gateway, and another plan in its place |
 //! | 3 | [`config`] | the file and the environment -> the plan: the settings of every module, with every problem |
 //! | 4 | [`control`] | the control socket: what an operator asks a running gateway |
 //! | 4 | [`listen`] | sockets: accepting, PROXY protocol, redirect to HTTPS, admin |

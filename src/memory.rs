@@ -103,10 +103,20 @@ impl Memory {
     pub fn among(callers: usize) -> Self {
         Self {
             known: Mutex::new(ByCaller {
-                share: SESSIONS / callers.saturating_add(2),
+                share: share(callers),
                 callers: HashMap::new(),
             }),
             tickets: Mutex::new(Generations::of(TICKETS)),
+        }
+    }
+
+    /// As `among`, for what is known already: what is too much for a smaller share goes with its generation.
+    pub fn share_among(&self, callers: usize) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.share = share(callers);
+        let share = known.share;
+        for of_caller in known.callers.values_mut() {
+            of_caller.size = share;
         }
     }
 
@@ -203,6 +213,11 @@ impl Memory {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.find(tag).map(act)
     }
+}
+
+/// The server's own key and nobody have a share too.
+fn share(callers: usize) -> usize {
+    SESSIONS / callers.saturating_add(2)
 }
 
 /// A map that forgets: when one generation is full it becomes the old one, and the one before it goes. What is touched

@@ -1,4 +1,4 @@
-//! `serve`: start, say what runs, read the client's files again on SIGHUP, and stop in order when asked to.
+//! `serve`: start, say what runs, read the configuration again on SIGHUP, and stop in order when asked to.
 
 use std::{io, mem, process::ExitCode};
 
@@ -6,17 +6,17 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::{check, compress, operate};
+use super::{check, compress, operate, source::Source};
 use crate::{
     clock::Clock,
     config::{Config, NoPlan, Plan, Problems},
-    gateway::{self, Listeners, Running},
+    gateway::{self, Commands, Listeners, Running},
     issue::Mode,
     observe::{Log, Records},
 };
 
 /// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
-pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
+pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
     // How to log may be what is refused.
     if !config.is_sound() {
         if let Err(why) = check::answer(config, &Clock::system(), true) {
@@ -45,12 +45,16 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
         match Box::pin(start(config, log.records())).await {
             Some(running) => {
                 // It answers to the end of the drain.
-                let control = operate::Serving::begin(&config.control, running.handle()).await;
+                let commands = Commands::new(running.handle(), log.level(), move || source.draft());
+                let control = operate::Serving::begin(&config.control, commands.clone()).await;
                 announce(config, &running, ask);
                 loop {
                     tokio::select! {
                         () = stop.asked() => break,
-                        _ = hangup.recv() => running.reload(),
+                        _ = hangup.recv() => {
+                            let commands = commands.clone();
+                            tokio::spawn(async move { commands.reload().await });
+                        }
                     }
                 }
                 running.stop(stop.asked()).await;

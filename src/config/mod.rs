@@ -10,6 +10,7 @@
 //! | `kind`, `words`, `units`, `address`, `mount` | what a value may be |
 //! | `secrets`, `callers`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
 //! | `plan` | from sections to the settings of every module, with what the modules find wrong |
+//! | `restart` | what only a start reads; what tells one configuration from another |
 //! | `problem` | file, line, key, found, allowed |
 //!
 //! Not here: reading the environment (`crate::cli`), starting what is planned (`crate::gateway`).
@@ -28,6 +29,7 @@ mod plan;
 mod problem;
 mod reader;
 mod reference;
+mod restart;
 mod rows;
 mod rules;
 mod secrets;
@@ -50,6 +52,7 @@ pub use self::{
     plan::{Keys, NoPlan, NotListening, Plan, UpstreamsPlan},
     problem::{Place, Problem, Problems},
     reference::{reference, rows},
+    restart::AtStart,
     rows::{PREFIX, Row},
     shape::{
         Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, PlugNmeet, PublicOrigin,

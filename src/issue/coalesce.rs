@@ -47,31 +47,28 @@ pub(super) struct Shared<A> {
 
 /// The running calls; `A` is the type of an answer.
 pub(super) struct Coalesce<A> {
-    is_on: bool,
     calls: Arc<Calls<A>>,
+}
+
+impl<A> Default for Coalesce<A> {
+    fn default() -> Self {
+        Self {
+            calls: Arc::default(),
+        }
+    }
 }
 
 /// The sender with which each running call tells its answer.
 type Calls<A> = Mutex<HashMap<Identity, watch::Sender<Option<A>>>>;
 
 impl<A: Clone + Send + Sync + 'static> Coalesce<A> {
-    pub(super) fn new(is_on: bool) -> Self {
-        Self {
-            is_on,
-            calls: Arc::default(),
-        }
-    }
-
     /// The answer of the call that is under way for this identity, if it may be shared; else that of this one, which goes
     /// on when its client leaves. A call without an identity is shared with nobody.
     pub(super) async fn share<F>(&self, identity: Option<Identity>, call: Pin<Box<F>>) -> Shared<A>
     where
         F: Future<Output = Ended<A>> + Send + 'static,
     {
-        let leading = match identity
-            .filter(|_| self.is_on)
-            .map(|identity| self.join(identity))
-        {
+        let leading = match identity.map(|identity| self.join(identity)) {
             Some(Joined::Waiting(mut told)) => {
                 let told = told.wait_for(Option::is_some).await;
                 if let Some(answer) = told.ok().and_then(|answer| answer.clone()) {
@@ -257,7 +254,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn identical_requests_under_way_are_one_call_and_nothing_is_kept() {
-        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let (server, coalesce) = (Server::new(true), Coalesce::default());
         let (one, two, other) = tokio::join!(
             coalesce.share(Some(of("a", false)), server.call()),
             coalesce.share(Some(of("a", false)), server.call()),
@@ -276,7 +273,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waited_for_what_may_not_be_shared_calls_for_itself_once() {
-        let (server, coalesce) = (Server::new(false), Coalesce::new(true));
+        let (server, coalesce) = (Server::new(false), Coalesce::default());
         let (one, two, three) = tokio::join!(
             coalesce.share(Some(of("a", false)), server.call()),
             coalesce.share(Some(of("a", false)), server.call()),
@@ -292,12 +289,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_leaves_does_not_end_the_call() {
-        for coalesce in [Coalesce::new(true), Coalesce::new(false)] {
+        for identity in [Some(of("a", false)), None] {
+            let coalesce = Coalesce::default();
             let server = Server::new(true);
-            let left = timeout(SHORT / 2, coalesce.share(Some(of("a", false)), server.call())).await;
+            let left = timeout(SHORT / 2, coalesce.share(identity.clone(), server.call())).await;
             assert!(left.is_err());
-            let second = coalesce.share(Some(of("a", false)), server.call()).await;
-            assert_eq!(second.of_another, coalesce.is_on);
+            let second = coalesce.share(identity.clone(), server.call()).await;
+            assert_eq!(second.of_another, identity.is_some());
             sleep(SHORT).await;
             assert!(lock(&coalesce.calls).is_empty());
         }
@@ -309,7 +307,7 @@ mod tests {
             .enable_time()
             .build()
             .unwrap();
-        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let (server, coalesce) = (Server::new(true), Coalesce::default());
         let (call, calls) = (server.call(), Arc::clone(&coalesce.calls));
         runtime.spawn(async move { coalesce.share(Some(of("a", false)), call).await.answer });
         runtime.block_on(tokio::task::yield_now());
@@ -320,23 +318,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_shared_where_it_is_off_or_has_no_identity() {
-        let server = Server::new(true);
-        for (coalesce, identity) in [
-            (Coalesce::new(false), Some(of("a", false))),
-            (Coalesce::new(true), None),
-        ] {
-            let (one, two) = tokio::join!(
-                coalesce.share(identity.clone(), server.call()),
-                coalesce.share(identity, server.call())
-            );
-            assert!(one.answer != two.answer && !one.of_another && !two.of_another);
-        }
+    async fn nothing_is_shared_that_has_no_identity() {
+        let (server, coalesce) = (Server::new(true), Coalesce::default());
+        let (one, two) = tokio::join!(
+            coalesce.share(None, server.call()),
+            coalesce.share(None, server.call())
+        );
+        assert!(one.answer != two.answer && !one.of_another && !two.of_another);
     }
 
     #[tokio::test(start_paused = true)]
     async fn with_too_many_under_way_a_request_is_a_call_of_its_own() {
-        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let (server, coalesce) = (Server::new(true), Coalesce::default());
         let waiting: Vec<_> = (0..MAX_CALLS)
             .map(|at| coalesce.join(of(&at.to_string(), false)))
             .collect();

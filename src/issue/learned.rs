@@ -84,9 +84,9 @@ impl Issue {
         let (room_id, user_id) = (&*issued.room_id, &*issued.user_id);
         match (endpoint, asked) {
             (JoinEndpoint::Breakout, Some(Person::Participant { room_id: parent, .. })) => {
-                self.blocks.is_breakout_of(room_id, parent);
+                self.state.blocks.is_breakout_of(room_id, parent);
             }
-            (_, Some(asked)) => self.blocks.came_as(asked.clone(), room_id, user_id),
+            (_, Some(asked)) => self.state.blocks.came_as(asked.clone(), room_id, user_id),
             (_, None) => {}
         }
         // No integrator with a key of its own is behind this token, but whoever is behind the one in the main room.

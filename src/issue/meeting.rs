@@ -86,7 +86,7 @@ impl Issue {
         if self.embedded.is_some() {
             return Meeting::Unknown;
         }
-        let answer = self.meetings.of(room_id, self.clock.steady());
+        let answer = self.state.meetings.of(room_id, self.clock.steady());
         answer
             .get_or_init(|| self.meeting(room_id, context))
             .await

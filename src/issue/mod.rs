@@ -106,22 +106,44 @@ pub struct Issue {
     server: Option<Arc<Upstream>>,
     limits: Arc<Limits>,
     memory: Arc<Memory>,
-    blocks: Blocks,
-    meetings: Meetings,
-    calls: Coalesce<Result<Whole, Failure>>,
-    owners: Owners,
+    state: Arc<IssueState>,
     audit: Arc<AuditLog>,
     clock: Clock,
 }
 
+/// What an issuer knows by now, whatever its settings.
+pub struct IssueState {
+    blocks: Blocks,
+    meetings: Meetings,
+    calls: Coalesce<Result<Whole, Failure>>,
+    owners: Owners,
+}
+
+impl IssueState {
+    /// Nothing yet.
+    pub fn new(clock: &Clock) -> Self {
+        Self {
+            blocks: Blocks::default(),
+            meetings: Meetings::default(),
+            calls: Coalesce::default(),
+            owners: Owners::new(clock.clone()),
+        }
+    }
+}
+
 impl Issue {
     /// Makes the module. Without a server only the embedded issuer works.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part that an issuer asks, and there is one place that has them all"
+    )]
     pub fn new(
         settings: IssueSettings,
         keys: Arc<TokenKeys>,
         server: Option<Arc<Upstream>>,
         limits: Arc<Limits>,
         memory: Arc<Memory>,
+        state: Arc<IssueState>,
         audit: AuditLog,
         clock: Clock,
     ) -> Self {
@@ -130,8 +152,6 @@ impl Issue {
             Mode::Upstream => None,
         };
         let callers = Callers::new(&keys, &settings.callers);
-        let calls = Coalesce::new(settings.coalesce);
-        let owners = Owners::new(clock.clone());
         Self {
             settings,
             embedded,
@@ -140,10 +160,7 @@ impl Issue {
             server,
             limits,
             memory,
-            blocks: Blocks::default(),
-            meetings: Meetings::default(),
-            calls,
-            owners,
+            state,
             audit: Arc::new(audit),
             clock,
         }
@@ -230,7 +247,8 @@ impl Issue {
         let signature = request.headers().get(HASH_SIGNATURE);
         // The server reads nothing else of it; another spelling of the path is the same request (docs/plugnmeet.md
         // section 0.1). Without a user's id the room makes one up for each.
-        let identity = (!wanted.user_id.is_empty()).then(|| Identity {
+        let is_shared = self.settings.coalesce && !wanted.user_id.is_empty();
+        let identity = is_shared.then(|| Identity {
             caller: decision.caller_name().into(),
             signature: signature.map_or(&b""[..], HeaderValue::as_bytes).into(),
             protobuf: envelope::is_protobuf(request.headers()),
@@ -246,7 +264,7 @@ impl Issue {
             user_id: wanted.user_id,
         };
         let call = Box::pin(call.make(request, path, context.clone()));
-        let shared = self.calls.share(identity, call).await;
+        let shared = self.state.calls.share(identity, call).await;
         if shared.of_another {
             decision.end(Outcome::Issued, "shared", &self.audit);
         }

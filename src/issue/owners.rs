@@ -147,7 +147,7 @@ impl Issue {
         if asked.id().is_empty() || asked.id().len() > MAX_ID_BYTES {
             return Owner::Unsaid;
         }
-        if let Some(room_id) = self.owners.room(&asked) {
+        if let Some(room_id) = self.state.owners.room(&asked) {
             return Owner::Room(room_id);
         }
         let (path, body, place) = asked.question();
@@ -162,7 +162,7 @@ impl Issue {
         }
         match said.pointer(place).and_then(Value::as_str) {
             Some(room_id) if room_id.len() <= MAX_ID_BYTES => {
-                self.owners.keep(asked, room_id.to_owned());
+                self.state.owners.keep(asked, room_id.to_owned());
                 Owner::Room(room_id.to_owned())
             }
             Some(_) | None => Owner::Unsaid,

@@ -97,7 +97,8 @@ impl Issue {
                 Meeting::Running { sid, .. } => Some(sid),
                 Meeting::Ended | Meeting::Unknown => None,
             };
-            self.blocks
+            self.state
+                .blocks
                 .block(&removal.room_id, &removal.user_id, sid.as_deref());
         }
     }
@@ -108,7 +109,7 @@ impl Issue {
         person: &Person,
         context: &RequestContext,
     ) -> Result<(), IssueError> {
-        let Some(block) = self.blocks.of(person) else {
+        let Some(block) = self.state.blocks.of(person) else {
             return Ok(());
         };
         let over = match self.meeting(&block.room_id, context).await {
@@ -117,7 +118,7 @@ impl Issue {
             Meeting::Unknown => false,
         };
         if over {
-            self.blocks.ended(&block);
+            self.state.blocks.ended(&block);
             return Ok(());
         }
         Err(IssueError::Blocked)

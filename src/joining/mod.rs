@@ -59,7 +59,7 @@ pub enum Joins {
 }
 
 /// How people are let in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoiningSettings {
     pub joins: Joins,
     /// For one who waits at verifyToken.

@@ -7,7 +7,11 @@
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::{memory::Gcra, over::OverLimit, rate::RateSettings};
+use super::{
+    memory::{Counted, Gcra},
+    over::OverLimit,
+    rate::RateSettings,
+};
 use crate::clock::Clock;
 
 /// The number of bytes that are kept of a key's hash.
@@ -30,17 +34,20 @@ pub(super) struct Bucket<'l> {
 }
 
 impl Limit {
+    /// Goes on with what `before` has counted.
     pub(super) fn new(
         name: &'static str,
         rate: RateSettings,
         local_rate: RateSettings,
         clock: &Clock,
+        before: Option<&Self>,
     ) -> Self {
+        let counted = before.map_or_else(Counted::default, |before| before.local.counted());
         Self {
             name,
             rate,
             local_rate,
-            local: Gcra::new(local_rate.count, local_rate.window, clock),
+            local: Gcra::new(local_rate.count, local_rate.window, clock, counted),
         }
     }
 
@@ -88,7 +95,7 @@ mod tests {
 
     fn key(names: &[&str]) -> String {
         let rate = RateSettings::parse("10/min").unwrap();
-        Limit::new("user", rate, rate, &Clock::system())
+        Limit::new("user", rate, rate, &Clock::system(), None)
             .bucket(names)
             .key()
     }

@@ -41,32 +41,45 @@ type Keyed = RateLimiter<u64, Store, Steady, NoOpMiddleware<Nanos>>;
 /// A rate limiter by the generic cell rate algorithm (GCRA), for any hashable key.
 pub(super) struct Gcra {
     limiter: Keyed,
-    store: Store,
+    counted: Counted,
     /// The time between two requests at the sustained rate.
     interval: Duration,
     clock: Steady,
-    hash: RandomState,
     checks: AtomicU32,
     full: AtomicBool,
 }
 
+/// What has been counted, whatever the rate; clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Counted {
+    store: Store,
+    hash: RandomState,
+}
+
 impl Gcra {
-    pub(super) fn new(count: NonZeroU32, window: Duration, clock: &Clock) -> Self {
-        let clock = Steady(clock.clone());
+    /// Goes on with what has been counted. What is kept of a key is when it will be full again, and so another rate
+    /// goes on from there.
+    pub(super) fn new(count: NonZeroU32, window: Duration, clock: &Clock, counted: Counted) -> Self {
+        let clock = Steady::new(clock);
         let interval = window / count.get();
-        let store = Store::default();
         let quota = Quota::with_period(interval)
             .unwrap_or_else(|| Quota::per_second(count))
             .allow_burst(count);
+        let limiter = RateLimiter::new(quota, counted.store.clone(), clock.clone());
+        clock.begin();
         Self {
-            limiter: RateLimiter::new(quota, store.clone(), clock.clone()),
-            store,
+            limiter,
+            counted,
             interval,
             clock,
-            hash: RandomState::new(),
             checks: AtomicU32::new(0),
             full: AtomicBool::new(false),
         }
+    }
+
+    /// What has been counted so far, and will be.
+    pub(super) fn counted(&self) -> Counted {
+        self.counted.clone()
     }
 
     /// Takes one from the key's bucket. The error is the time until there is one.
@@ -89,11 +102,14 @@ impl Gcra {
         let interval = Nanos::from(self.interval);
         let earlier = |full: Option<Nanos>| full.map(|full| ((), full.saturating_sub(interval))).ok_or(());
         // Of a key that was forgotten there is nothing to give back.
-        self.store.measure_and_replace(&self.place_of(key), earlier).ok();
+        self.counted
+            .store
+            .measure_and_replace(&self.place_of(key), earlier)
+            .ok();
     }
 
     fn place_of(&self, key: &impl Hash) -> u64 {
-        let key = self.hash.hash_one(key);
+        let key = self.counted.hash.hash_one(key);
         if self.full.load(Ordering::Relaxed) {
             key % SHARED_BUCKETS
         } else {
@@ -140,13 +156,33 @@ impl ShrinkableKeyedStateStore<u64> for Store {
 
 /// The gateway's clock, in the form that governor needs.
 #[derive(Clone)]
-struct Steady(Clock);
+struct Steady {
+    clock: Clock,
+    runs: Arc<AtomicBool>,
+}
+
+impl Steady {
+    fn new(clock: &Clock) -> Self {
+        Self {
+            clock: clock.clone(),
+            runs: Arc::default(),
+        }
+    }
+
+    fn begin(&self) {
+        self.runs.store(true, Ordering::Relaxed);
+    }
+}
 
 impl GovernorClock for Steady {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        self.0.steady().into()
+        if self.runs.load(Ordering::Relaxed) {
+            self.clock.steady().into()
+        } else {
+            Nanos::default()
+        }
     }
 }
 
@@ -156,7 +192,12 @@ mod tests {
 
     #[test]
     fn a_million_keys_stay_under_the_ceiling() {
-        let gcra = Gcra::new(NonZeroU32::MIN, Duration::from_secs(60), &Clock::system());
+        let gcra = Gcra::new(
+            NonZeroU32::MIN,
+            Duration::from_secs(60),
+            &Clock::system(),
+            Counted::default(),
+        );
         for key in 0..1_000_000 {
             gcra.check(&key).ok();
         }
@@ -167,7 +208,12 @@ mod tests {
     #[test]
     fn what_is_given_back_can_be_taken_again_and_makes_nothing_better_than_full() {
         let clock = Clock::system();
-        let gcra = Gcra::new(NonZeroU32::new(3).unwrap(), Duration::from_secs(60), &clock);
+        let gcra = Gcra::new(
+            NonZeroU32::new(3).unwrap(),
+            Duration::from_secs(60),
+            &clock,
+            Counted::default(),
+        );
         let takes = || (0..10).take_while(|_| gcra.check(&"ann").is_ok()).count();
         assert_eq!(takes(), 3);
         gcra.give_back(&"ann");
@@ -183,9 +229,46 @@ mod tests {
     }
 
     #[test]
+    fn another_rate_goes_on_where_the_one_before_was() {
+        let clock = Clock::system();
+        clock.advance(Duration::from_secs(36_000));
+        let per_minute = |count, counted| {
+            Gcra::new(
+                NonZeroU32::new(count).unwrap(),
+                Duration::from_secs(60),
+                &clock,
+                counted,
+            )
+        };
+        let takes = |gcra: &Gcra| (0..100).take_while(|_| gcra.check(&"ann").is_ok()).count();
+        let ten = per_minute(10, Counted::default());
+        assert_eq!(takes(&ten), 10);
+        clock.advance(Duration::from_secs(36_000));
+        assert_eq!(takes(&ten), 10);
+        // The same again: nothing is given away, and nobody waits for longer.
+        let same = per_minute(10, ten.counted());
+        assert_eq!(takes(&same), 0);
+        assert!(same.check(&"bob").is_ok());
+        clock.advance(Duration::from_secs(6));
+        assert_eq!(takes(&same), 1);
+        // Twice as often: what is used up is used up, and comes back twice as fast.
+        let twenty = per_minute(20, same.counted());
+        assert_eq!(takes(&twenty), 0);
+        clock.advance(Duration::from_secs(6));
+        assert_eq!(takes(&twenty), 2);
+        clock.advance(Duration::from_secs(600));
+        assert_eq!(takes(&twenty), 20);
+    }
+
+    #[test]
     fn keys_whose_time_is_over_are_forgotten() {
         let clock = Clock::system();
-        let gcra = Gcra::new(NonZeroU32::MIN, Duration::from_secs(60), &clock);
+        let gcra = Gcra::new(
+            NonZeroU32::MIN,
+            Duration::from_secs(60),
+            &clock,
+            Counted::default(),
+        );
         for key in 0..MAX_KEYS {
             gcra.check(&key).ok();
         }

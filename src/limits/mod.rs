@@ -87,7 +87,9 @@ pub struct Limits {
     failures: Limit,
     renewal: Limit,
     design: Limit,
-    redis: Option<Redis>,
+    redis: Option<Arc<Redis>>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
 }
 
 /// The limits of one `[[callers]]` entry.
@@ -113,27 +115,66 @@ impl Limits {
         metrics: &Arc<Metrics>,
         clock: &Clock,
     ) -> Self {
+        Self::made(settings, callers, metrics, clock, None).await
+    }
+
+    /// The same counts under other settings: each limit of a caller goes on where it is, by the caller's name. The link to
+    /// Redis stays, if it is to the same one.
+    pub async fn again(&self, settings: &LimitsSettings, callers: &[(String, Rates)]) -> Self {
+        Self::made(settings, callers, &self.metrics, &self.clock, Some(self)).await
+    }
+
+    async fn made(
+        settings: &LimitsSettings,
+        callers: &[(String, Rates)],
+        metrics: &Arc<Metrics>,
+        clock: &Clock,
+        before: Option<&Self>,
+    ) -> Self {
         let (replicas, redis) = match &settings.store {
             StoreSettings::Memory => (NonZeroU32::MIN, None),
-            StoreSettings::Redis(redis) => (redis.replicas, Some(Redis::start(redis, metrics).await)),
+            StoreSettings::Redis(settings) => {
+                let linked = before.and_then(|before| before.redis.as_ref());
+                let redis = match linked.filter(|redis| redis.is_as(settings)) {
+                    Some(redis) => Arc::clone(redis),
+                    None => Arc::new(Redis::start(settings, metrics).await),
+                };
+                (settings.replicas, Some(redis))
+            }
         };
-        let limit = |name, rate: RateSettings| Limit::new(name, rate, rate.divided_by(replicas), clock);
+        let limit = |name, rate: RateSettings, before: Option<&Limit>| {
+            Limit::new(name, rate, rate.divided_by(replicas), clock, before)
+        };
         // A set for each, so that no caller can fill the memory of another's; there are as many as are configured.
-        let of = |rates: &Rates| CallerLimits {
-            user: limit("user", rates.user),
-            room: limit("room", rates.room),
-            caller: limit("caller", rates.caller),
+        let of = |rates: &Rates, before: Option<&CallerLimits>| CallerLimits {
+            user: limit("user", rates.user, before.map(|limits| &limits.user)),
+            room: limit("room", rates.room, before.map(|limits| &limits.room)),
+            caller: limit("caller", rates.caller, before.map(|limits| &limits.caller)),
         };
+        let of_caller = |name: &String| before.and_then(|before| before.callers.get(name));
         Self {
-            defaults: of(&settings.rates),
+            defaults: of(&settings.rates, before.map(|before| &before.defaults)),
             callers: callers
                 .iter()
-                .map(|(name, rates)| (name.clone(), of(rates)))
+                .map(|(name, rates)| (name.clone(), of(rates, of_caller(name))))
                 .collect(),
-            failures: limit("failures", settings.failures),
-            renewal: limit("renewal", settings.renewal),
-            design: limit("design", settings.design),
+            failures: limit(
+                "failures",
+                settings.failures,
+                before.map(|before| &before.failures),
+            ),
+            renewal: limit("renewal", settings.renewal, before.map(|before| &before.renewal)),
+            design: limit("design", settings.design, before.map(|before| &before.design)),
             redis,
+            metrics: Arc::clone(metrics),
+            clock: clock.clone(),
+        }
+    }
+
+    /// These are the limits from now on.
+    pub fn take_over(&self) {
+        if self.redis.is_none() {
+            self.metrics.limits_shared(false);
         }
     }
 
@@ -295,6 +336,35 @@ mod tests {
         assert_eq!(over("slow", "s", "u").await, Ok(()));
         assert_eq!(over("slow", "t", "u").await, Err("caller"));
         assert_eq!(over("c", "r", "u").await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_has_used_up_a_limit_has_done_so_under_other_settings_too() {
+        let clock = Clock::system();
+        let limits = limits(&clock).await;
+        let settings = LimitsSettings {
+            rates: rates("10/min", "40/min", "100/min"),
+            failures: rate("20/min"),
+            renewal: rate("30/min"),
+            design: rate("60/min"),
+            store: StoreSettings::Memory,
+        };
+        for _ in 0..10 {
+            assert_eq!(limits.issue("c", "r", "u").await, COUNTED);
+        }
+        assert_eq!(limits.issue("slow", "r", "u").await, COUNTED);
+        let slow = ("slow".to_owned(), rates("1/min", "2/min", "3/min"));
+        let new = ("new".to_owned(), rates("1/min", "2/min", "3/min"));
+        let again = limits.again(&settings, &[new, slow]).await;
+        assert_eq!(again.issue("c", "r", "u").await.unwrap_err().limit, "user");
+        assert_eq!(again.issue("slow", "r", "u").await.unwrap_err().limit, "user");
+        assert_eq!(again.issue("new", "r", "u").await, COUNTED);
+        // What is still under way by the old ones counts too.
+        assert_eq!(limits.issue("c", "r", "v").await, COUNTED);
+        for _ in 0..9 {
+            assert_eq!(again.issue("c", "r", "v").await, COUNTED);
+        }
+        assert!(again.issue("c", "r", "v").await.is_err());
     }
 
     #[tokio::test]

@@ -106,6 +106,11 @@ impl Redis {
         }
     }
 
+    /// Is this the link that these settings ask for?
+    pub(super) fn is_as(&self, settings: &RedisSettings) -> bool {
+        self.shared.address == settings.address && self.shared.timeout == settings.timeout
+    }
+
     /// Takes one from each of the buckets, or from none if one is empty. `None`: Redis does not answer.
     pub(super) async fn take(&self, buckets: &[Bucket<'_>]) -> Option<Result<(), OverLimit>> {
         let link = self.shared.link.borrow().clone();

@@ -46,6 +46,19 @@ impl AccessLog {
         }
     }
 
+    /// As this one; `access` says whether records are written.
+    #[must_use]
+    pub fn again(&self, access: bool) -> Self {
+        Self {
+            records: Records {
+                access,
+                ..self.records.clone()
+            },
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// The audit log that writes to the same place.
     pub fn audit(&self) -> AuditLog {
         AuditLog::new(

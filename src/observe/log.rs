@@ -9,7 +9,7 @@ use std::{
 
 use tracing::{Level, Metadata, error, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry::LookupSpan,
+    Layer, Registry, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry::LookupSpan, reload,
     util::SubscriberInitExt,
 };
 
@@ -45,6 +45,7 @@ pub(super) const AUDIT: &str = "audit";
 /// The log of this process. Dropped, when nobody logs any more, it writes what still waits.
 pub struct Log {
     records: Records,
+    level: LogLevel,
     _flusher: Flusher,
 }
 
@@ -64,12 +65,7 @@ impl Log {
             json: json.then(|| Arc::clone(&buffer)),
             access: settings.access,
         };
-        // Libraries log of their own connections; warnings of theirs are enough.
-        let targets = Targets::new()
-            .with_default(settings.level.min(LevelFilter::WARN))
-            .with_target("plugnmeet_gateway", settings.level)
-            .with_target(AUDIT, LevelFilter::INFO)
-            .with_target(ACCESS, LevelFilter::INFO);
+        let (filter, handle) = reload::Layer::new(targets(settings.level));
         let out = Out(buffer);
         let layer = if json {
             self::json(out).boxed()
@@ -83,18 +79,44 @@ impl Log {
             }
         };
         tracing_subscriber::registry()
-            .with(layer.with_filter(targets))
+            .with(layer.with_filter(filter))
             .try_init()
             .ok();
         Ok(Self {
             records,
+            level: LogLevel(handle),
             _flusher: flusher,
         })
+    }
+
+    pub fn level(&self) -> LogLevel {
+        self.level.clone()
     }
 
     pub fn records(&self) -> Records {
         self.records.clone()
     }
+}
+
+/// The least important level that is shown, which changes while the log runs.
+#[derive(Clone)]
+pub struct LogLevel(reload::Handle<Targets, Registry>);
+
+impl LogLevel {
+    /// From now on.
+    pub fn set(&self, level: LevelFilter) {
+        // Nobody logs any more if this fails.
+        self.0.reload(targets(level)).ok();
+    }
+}
+
+/// Libraries log of their own connections; warnings of theirs are enough.
+fn targets(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("plugnmeet_gateway", level)
+        .with_target(AUDIT, LevelFilter::INFO)
+        .with_target(ACCESS, LevelFilter::INFO)
 }
 
 /// One JSON object a line. Access records and audit lines look the same, without this.

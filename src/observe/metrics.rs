@@ -12,6 +12,7 @@ use prometheus_client::{
 };
 
 use super::{
+    config_metrics::ConfigMetrics,
     exposition::{Exposition, as_text},
     joining_metrics::JoiningMetrics,
     upstream_metrics::{UpstreamFamilies, UpstreamMetrics},
@@ -32,6 +33,7 @@ pub struct Metrics {
     upstreams: UpstreamFamilies,
     connections_refused: Family<ReasonLabels, Counter>,
     certificates: Family<NameLabels, Gauge>,
+    config: ConfigMetrics,
     joining: JoiningMetrics,
 }
 
@@ -134,6 +136,7 @@ impl Default for Metrics {
             "When the certificate that clients of a name get ends, in seconds since 1970",
             certificates.clone(),
         );
+        let config = ConfigMetrics::registered(&mut registry);
         let tunnels = Family::default();
         registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
         let upstreams = UpstreamFamilies::registered(&mut registry);
@@ -152,6 +155,7 @@ impl Default for Metrics {
             upstreams,
             connections_refused,
             certificates,
+            config,
             joining,
         }
     }
@@ -177,6 +181,11 @@ impl Metrics {
             let labels = NameLabels { name: name.clone() };
             self.certificates.get_or_create(&labels).set(*end);
         }
+    }
+
+    /// What is counted of the configuration.
+    pub fn config(&self) -> &ConfigMetrics {
+        &self.config
     }
 
     /// The gauge of open tunnels to an upstream.

@@ -28,7 +28,7 @@ pub struct Framing {
     /// Does `session.frame_ancestors` name no site?
     nobody_may: bool,
     /// The time of the last warning about each site, in seconds since 1970.
-    told: Mutex<HashMap<String, i64>>,
+    told: Arc<Mutex<HashMap<String, i64>>>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -38,9 +38,20 @@ impl Framing {
     pub fn new(nobody_may: bool, metrics: Arc<Metrics>, clock: Clock) -> Self {
         Self {
             nobody_may,
-            told: Mutex::default(),
+            told: Arc::default(),
             metrics,
             clock,
+        }
+    }
+
+    /// Under another setting, with what has been told.
+    #[must_use]
+    pub fn again(&self, nobody_may: bool) -> Self {
+        Self {
+            nobody_may,
+            told: Arc::clone(&self.told),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock.clone(),
         }
     }
 

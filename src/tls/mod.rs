@@ -21,7 +21,9 @@ mod watch;
 #[cfg(test)]
 mod testing;
 
-use std::{collections::BTreeMap, fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, io, net::IpAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -36,6 +38,7 @@ use tokio::{
     sync::Notify,
 };
 use tokio_rustls::TlsAcceptor;
+use tracing::info;
 
 use crate::{conn::Protocol, http::without_brackets};
 
@@ -97,12 +100,61 @@ pub struct Tls {
 
 /// The certificates, which change while the gateway runs.
 struct Shared {
-    current: ArcSwap<CertStore>,
+    current: ArcSwap<Served>,
+    asked: Notify,
+}
+
+/// What is served, and by which settings.
+struct Served {
+    store: Arc<CertStore>,
     settings: TlsSettings,
     names: CoveredNames,
-    /// The folder as it was just before `current` was read.
+    /// The folder as it was just before it was read for these settings.
     read_at: Arc<Fingerprint>,
-    asked: Notify,
+}
+
+impl Deref for Served {
+    type Target = CertStore;
+
+    fn deref(&self) -> &CertStore {
+        &self.store
+    }
+}
+
+impl Served {
+    /// Reads the folder, after making a certificate if there is none; what is served already is better than a file that is
+    /// worse.
+    fn read(settings: &TlsSettings, before: Option<&Self>, now: i64) -> Result<Self, Vec<TlsProblem>> {
+        let names = settings.names();
+        development::ensure(&settings.certs, &names, settings.make_anywhere, now)
+            .map_err(|problem| vec![problem])?;
+        let read_at = Arc::new(folder::fingerprint(&settings.certs));
+        let store = match before.filter(|before| before.settings.certs == settings.certs) {
+            Some(before) => before.next(&settings.certs, &names, now)?.0,
+            None => CertStore::load(&settings.certs, &names, now)?,
+        };
+        Ok(Self {
+            store: Arc::new(store),
+            settings: settings.clone(),
+            names,
+            read_at,
+        })
+    }
+}
+
+/// Certificates for other settings, ready to be served.
+pub struct Coming {
+    settings: TlsSettings,
+    /// None: those that are served.
+    read: Option<Served>,
+    is_self_made: bool,
+}
+
+impl Coming {
+    /// As `Tls::is_self_made`.
+    pub fn is_self_made(&self) -> bool {
+        self.is_self_made
+    }
 }
 
 impl ResolvesServerCert for Shared {
@@ -113,7 +165,7 @@ impl ResolvesServerCert for Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.current.load().fmt(f)
+        self.current.load().store.fmt(f)
     }
 }
 
@@ -139,16 +191,8 @@ impl std::error::Error for HandshakeError {}
 impl Tls {
     /// Loads the certificates, after making one if there is none; `now` is in seconds since 1970.
     pub fn new(settings: &TlsSettings, now: i64) -> Result<Self, Vec<TlsProblem>> {
-        let names = settings.names();
-        development::ensure(&settings.certs, &names, settings.make_anywhere, now)
-            .map_err(|problem| vec![problem])?;
-        let read_at = Arc::new(folder::fingerprint(&settings.certs));
-        let store = CertStore::load(&settings.certs, &names, now)?;
         let shared = Arc::new(Shared {
-            current: ArcSwap::from_pointee(store),
-            settings: settings.clone(),
-            names,
-            read_at,
+            current: ArcSwap::from_pointee(Served::read(settings, None, now)?),
             asked: Notify::new(),
         });
         let config = server_config(Arc::clone(&shared) as _)
@@ -164,7 +208,8 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = tokio::time::timeout(self.shared.settings.handshake, self.acceptor.accept(stream))
+        let within = self.shared.current.load().settings.handshake;
+        let stream = tokio::time::timeout(within, self.acceptor.accept(stream))
             .await
             .map_err(|_| HandshakeError::Deadline)?
             .map_err(HandshakeError::Tls)?;
@@ -173,6 +218,41 @@ impl Tls {
             Some(_) | None => Protocol::Http1,
         };
         Ok((stream, alpn))
+    }
+
+    /// What would be served by other settings. Reads the folder if it is another, or for other names. Blocks.
+    pub fn coming(&self, settings: &TlsSettings, now: i64) -> Result<Coming, Vec<TlsProblem>> {
+        let served = self.shared.current.load_full();
+        let is_as_served = settings.certs == served.settings.certs && settings.names() == served.names;
+        let read = if is_as_served {
+            None
+        } else {
+            Some(Served::read(settings, Some(&served), now)?)
+        };
+        Ok(Coming {
+            settings: settings.clone(),
+            is_self_made: read.as_ref().unwrap_or(&served).is_self_made(),
+            read,
+        })
+    }
+
+    /// Serves it from now on. No connection ends, and tickets of sessions stay good.
+    pub fn take_up(&self, coming: Coming) {
+        let Coming { settings, read, .. } = coming;
+        let Some(read) = read else {
+            // Others may have been found in the folder meanwhile.
+            self.shared.current.rcu(|served| Served {
+                store: Arc::clone(&served.store),
+                settings: settings.clone(),
+                names: served.names.clone(),
+                read_at: Arc::clone(&served.read_at),
+            });
+            return;
+        };
+        for file in read.files() {
+            info!("Serving a certificate: {file}");
+        }
+        self.shared.current.store(Arc::new(read));
     }
 
     /// What is served now.

@@ -55,6 +55,7 @@ impl WebApp {
         drain.spawn(async move {
             tokio::select! {
                 () = stop.draining() => {}
+                () = self.replaced.cancelled() => {}
                 () = Arc::clone(&self).look_again_and_again() => {}
             }
             self.stop_making();

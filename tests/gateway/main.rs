@@ -34,6 +34,7 @@ mod pages;
 mod places;
 mod real_components;
 mod real_exchanges;
+mod reload;
 mod removals;
 mod sessions;
 mod sessions_in_browser;

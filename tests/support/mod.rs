@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod browser;
 pub mod client;
+pub mod configured;
 pub mod h2;
 pub mod nats;
 pub mod node;

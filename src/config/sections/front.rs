@@ -93,7 +93,7 @@ pub(super) fn control(table: &mut Table<'_>) -> Taken<SocketSetting> {
         "socket",
         "auto",
         &CONTROL,
-        "The Unix socket over which `plugnmeet-gateway status` and `reload` ask a running gateway: it answers its own user and root. \
+        "The Unix socket over which `plugnmeet-gateway status`, `reload` and `drain` ask a running gateway: it answers its own user and root. \
          `auto` is `control.sock` in systemd's `RuntimeDirectory=`, and without one `run/control.sock`; an empty text is no socket. \
          Where another gateway answers there, this one has none.",
     )
