@@ -140,21 +140,19 @@ impl Shared {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.lock().size_hint();
+        let left = self.lock().size_hint();
         let ahead: usize = self
             .ahead()
             .iter()
             .filter_map(|frame| frame.as_ref().ok()?.data_ref())
             .map(Bytes::len)
             .sum();
-        if ahead > 0 {
-            let ahead = ahead as u64;
-            let upper = hint.upper().map(|upper| upper + ahead);
-            hint.set_lower(hint.lower() + ahead);
-            if let Some(upper) = upper {
-                hint.set_upper(upper);
-            }
+        let ahead = ahead as u64;
+        let mut hint = SizeHint::new();
+        if let Some(upper) = left.upper() {
+            hint.set_upper(upper.saturating_add(ahead));
         }
+        hint.set_lower(left.lower().saturating_add(ahead));
         hint
     }
 

@@ -12,6 +12,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use hyper::{
@@ -23,8 +24,10 @@ use plugnmeet_gateway::{
     clock::Clock,
     context::{Peer, RequestContext},
     design::{DesignRules, DesignSettings, OnInvalid},
+    drain::Drain,
+    joining::{Joining, JoiningSettings, Joins},
     limits::{Limits, LimitsSettings, RateSettings, Rates, StoreSettings},
-    observe::{AccessLog, AccessRecord, Flusher, Records},
+    observe::{AccessLog, AccessRecord, Flusher, Metrics, Records},
     proxy::to_upstream,
     request_id::RequestIds,
     route::{CanonicalTarget, Hosts, Table, Whole},
@@ -47,6 +50,7 @@ pub fn all() -> Vec<Step> {
         signatures(),
         designs(),
         limits(),
+        joins(),
         headers(),
         records(),
     ]
@@ -251,6 +255,24 @@ fn designs() -> Vec<Step> {
         ),
         of("design/hostile: too long", "{".repeat(30_000)),
     ]
+}
+
+/// Somebody's WebSocket comes while few do, and is in.
+fn joins() -> Vec<Step> {
+    let settings = |joins| JoiningSettings {
+        joins,
+        admission: Duration::from_secs(300),
+    };
+    [("idle door", Joins::Auto), ("no places", Joins::Unpaced)]
+        .map(|(name, joins)| {
+            let joining = Joining::new(settings(joins), &Metrics::default(), &Drain::default());
+            step(&format!("joining/{name}"), move || {
+                let mut arrival = pin!(joining.arrive(Duration::ZERO));
+                let polled = arrival.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                polled.is_ready()
+            })
+        })
+        .into()
 }
 
 /// Limit.

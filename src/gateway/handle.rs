@@ -86,6 +86,16 @@ impl Handle {
             (room.room_id.into_string(), of_room)
         });
         row("rooms", rooms.collect());
+        let standing = current.router.joining.standing();
+        row(
+            "joining",
+            json!({
+                "places": standing.places,
+                "taken": standing.joining,
+                "waiting": standing.waiting,
+                "longest_wait_s": standing.longest.as_secs(),
+            }),
+        );
         rows
     }
 }

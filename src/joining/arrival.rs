@@ -22,6 +22,9 @@ const SAYS_SOMETHING: Duration = Duration::from_secs(5);
 /// For NATS to answer, since the upgrade; it gives up after half of it.
 const ANSWERS: Duration = Duration::from_secs(10);
 
+/// A refusal that comes later is one for want of an answer.
+const GAVE_UP: Duration = Duration::from_millis(1500);
+
 /// One WebSocket. Dropped, its place is free.
 pub struct Arrival {
     joining: Joining,
@@ -109,7 +112,7 @@ impl Arrival {
         state.is_proven = true;
         state.asked = Some(Instant::now());
         match (state.place, shared.grants.claim(person)) {
-            (Held::Own, false) | (Held::None, false) => {}
+            (Held::Own | Held::None, false) => {}
             (Held::Expected, true) => state.place = Held::Own,
             // Another one is expected still, whose place this is not.
             (Held::Expected, false) => {
@@ -144,8 +147,27 @@ impl Arrival {
     pub fn refused(&self) {
         if !self.is_over.load(SeqCst) && self.state().is_proven {
             self.joining.0.refused();
+            self.lingers();
         }
         self.over();
+    }
+
+    /// NATS did not wait for the server's answer any longer, and the server works on it still: the place stays taken for as
+    /// long again, or those who come next are refused as well.
+    fn lingers(&self) {
+        let mut state = self.state();
+        let waited = state.asked.map(|asked| asked.elapsed());
+        let Some(waited) = waited.filter(|waited| *waited >= GAVE_UP) else {
+            return;
+        };
+        if state.place == Held::Own {
+            state.place = Held::None;
+            let joining = self.joining.clone();
+            tokio::spawn(async move {
+                sleep(waited.min(ANSWERS)).await;
+                joining.0.gate.give_back();
+            });
+        }
     }
 
     /// It is not on its way in any more: its place is free.

@@ -15,8 +15,10 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::line::{Id, Line, Person};
 
-/// Who waits at once; each has some hundred bytes. A flood is kept out by this and lets nobody in.
+/// How many may wait at once, and how many of them at the WebSocket, where nobody has shown a token yet: a flood there leaves
+/// newcomers their part. Each takes some hundred bytes.
 const MOST_IN_LINE: usize = 20_000;
+const MOST_REDIALS: usize = 10_000;
 
 /// Redials in a row that turned out to be nobody, after which newcomers go first.
 const DOUBTFUL: u32 = 8;
@@ -92,9 +94,10 @@ impl Gate {
     pub(super) fn waiting(&self) -> (usize, Duration) {
         let standing = self.lock();
         let longest = standing
-            .since
-            .first_key_value()
-            .map_or(Duration::ZERO, |(_, since)| since.elapsed());
+            .line
+            .longest()
+            .and_then(|id| standing.since.get(&id))
+            .map_or(Duration::ZERO, Instant::elapsed);
         (standing.line.len(), longest)
     }
 
@@ -145,6 +148,9 @@ impl Gate {
 
     /// Waits at the WebSocket. Dropped, it leaves the line, and gives back a place that it has just got.
     pub(super) async fn redial(&self) -> Result<(), NoTurn> {
+        if self.lock().line.redials() >= MOST_REDIALS {
+            return Err(NoTurn::TooMany);
+        }
         self.wait(|line, wakes| (line.redial(wakes), None)).await
     }
 
@@ -320,9 +326,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_kept_out() {
         let gate = Arc::new(Gate::new(0));
-        for _ in 0..MOST_IN_LINE {
+        for _ in 0..MOST_REDIALS {
             let gate = Arc::clone(&gate);
             tokio::spawn(async move { gate.redial().await });
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(gate.redial().await, Err(NoTurn::TooMany));
+        for nth in MOST_REDIALS..MOST_IN_LINE {
+            let gate = Arc::clone(&gate);
+            tokio::spawn(async move { gate.knock(&person(&nth.to_string()), false).await });
         }
         sleep(Duration::from_secs(1)).await;
         assert_eq!(gate.knock(&person("ann"), false).await, Err(NoTurn::TooMany));

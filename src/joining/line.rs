@@ -3,13 +3,24 @@
 //! A redial belongs to somebody who is in a meeting. Rooms in turn, so that a lecture of a thousand doesn't lock a meeting
 //! of three out. Nothing here knows of time or of tasks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 /// Somebody in a room, as a token that was checked says.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// SECURITY: `Debug` shows neither; a log has no room ids.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Person {
     pub room_id: Box<str>,
     pub user_id: Box<str>,
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Person").finish_non_exhaustive()
+    }
 }
 
 /// Requests of one person that wait at once: tabs, and pages that were loaded again. One that is over waits no longer.
@@ -87,6 +98,11 @@ impl<W> Line<W> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.spots.is_empty()
+    }
+
+    /// How many of them wait at the WebSocket.
+    pub(super) fn redials(&self) -> usize {
+        self.redials.len()
     }
 
     /// The one who has waited longest.

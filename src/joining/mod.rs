@@ -119,7 +119,8 @@ impl From<NotLetIn> for Failure {
 /// How it stands, for `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    pub places: u32,
+    /// How many people may be on the way in at once; none for everybody.
+    pub places: Option<u32>,
     /// Places that are taken: people who are on the way in.
     pub joining: u32,
     pub waiting: usize,
@@ -167,7 +168,7 @@ impl Joining {
         let gate = &self.0.gate;
         let (waiting, longest) = gate.waiting();
         Standing {
-            places: self.0.pace().places(),
+            places: (!self.0.is_open()).then(|| self.0.pace().places()),
             joining: gate.taken(),
             waiting,
             longest,
@@ -207,10 +208,14 @@ impl Joining {
         if shared.gate.take() {
             return Ok(Arrival::with_place(self, false));
         }
-        if shared.wait(shared.gate.redial(), within).await? {
-            Ok(Arrival::with_place(self, true))
-        } else {
-            Ok(Arrival::without_place(self))
+        match shared.wait(shared.gate.redial(), within).await {
+            Ok(true) => Ok(Arrival::with_place(self, true)),
+            Ok(false) => Ok(Arrival::without_place(self)),
+            Err(NotLetIn::TooLong) if shared.has_room_in_need() => {
+                shared.gate.take_anyway();
+                Ok(Arrival::with_place(self, true))
+            }
+            Err(refused) => Err(refused),
         }
     }
 }
@@ -219,6 +224,13 @@ impl Shared {
     /// Is everybody let in?
     fn is_open(&self) -> bool {
         !self.is_paced.load(SeqCst) || self.upstream.load(SeqCst) == OTHER
+    }
+
+    /// Whoever can wait no longer may still get in: twice as many are answered in twice the time, and that is known to be
+    /// `LATE` at most. Not where the operator has said how many.
+    fn has_room_in_need(&self) -> bool {
+        let pace = self.pace();
+        !pace.is_fixed() && self.gate.taken() < pace.places().saturating_mul(2)
     }
 
     /// Waits for a place. False: there is none, and nobody is to wait any more.

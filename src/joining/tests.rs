@@ -1,6 +1,9 @@
-//! Whole visits, by a clock that the tests move.
+//! Whole visits, and whole mornings, by a clock that the tests move.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, AtomicU64 as Number},
+    time::Duration,
+};
 
 use tokio::time::{sleep, timeout};
 
@@ -138,14 +141,18 @@ async fn the_number_of_places_finds_itself() {
     }
     sleep(Duration::from_millis(100)).await;
     arrivals.remove(0).answered();
-    assert_eq!(joining.standing().places, 25, "soon, and nearly all places taken");
+    assert_eq!(
+        joining.standing().places,
+        Some(25),
+        "soon, and nearly all places taken"
+    );
     sleep(2 * SECOND).await;
     arrivals.remove(0).answered();
     arrivals.remove(0).answered();
-    assert_eq!(joining.standing().places, 19, "late, and once a second");
+    assert_eq!(joining.standing().places, Some(19), "late, and once a second");
     sleep(SECOND).await;
     arrivals.remove(0).refused();
-    assert_eq!(joining.standing().places, 9);
+    assert_eq!(joining.standing().places, Some(9));
 }
 
 /// Whoever has no good token says nothing about NATS, and holds no place for long.
@@ -158,7 +165,10 @@ async fn a_refusal_of_a_stranger_changes_nothing() {
         stranger.client_said();
         stranger.refused();
     }
-    assert_eq!((joining.standing().places, joining.standing().joining), (24, 0));
+    assert_eq!(
+        (joining.standing().places, joining.standing().joining),
+        (Some(24), 0)
+    );
     let silent = joining.arrive(SECOND).await.unwrap();
     silent.is_greeted();
     silent.watch().await;
@@ -223,4 +233,193 @@ async fn a_drain_and_a_change_of_settings_let_everybody_through() {
     assert!(timeout(SECOND, &mut cid).await.is_err());
     drain.begin();
     assert!(timeout(SECOND, cid).await.unwrap().unwrap().is_none());
+}
+
+/// NATS and the server behind it: it answers one after the other, and whoever was not answered in five seconds is refused,
+/// while the server works on.
+struct Nats {
+    turn: tokio::sync::Mutex<()>,
+    millis_each: Number,
+    refused: AtomicU32,
+}
+
+impl Nats {
+    fn answering(a_second: u64) -> Arc<Self> {
+        Arc::new(Self {
+            turn: tokio::sync::Mutex::new(()),
+            millis_each: Number::new(1000 / a_second),
+            refused: AtomicU32::new(0),
+        })
+    }
+
+    fn answers(&self, a_second: u64) {
+        self.millis_each.store(1000 / a_second, SeqCst);
+    }
+
+    async fn lets_in(self: Arc<Self>) -> bool {
+        let server = Arc::clone(&self);
+        let answer = tokio::spawn(async move {
+            let _turn = server.turn.lock().await;
+            sleep(Duration::from_millis(server.millis_each.load(SeqCst))).await;
+        });
+        let is_in = timeout(5 * SECOND, answer).await.is_ok();
+        if !is_in {
+            self.refused.fetch_add(1, SeqCst);
+        }
+        is_in
+    }
+}
+
+/// The WebSocket of one who is here.
+async fn connects(joining: &Joining, nats: &Arc<Nats>, person: &Person) -> bool {
+    let Ok(arrival) = joining.arrive(12 * SECOND).await else {
+        return false;
+    };
+    arrival.is_greeted();
+    sleep(Duration::from_millis(40)).await;
+    arrival.client_said();
+    arrival.is_of(person);
+    let is_in = Arc::clone(nats).lets_in().await;
+    if is_in {
+        arrival.answered();
+    } else {
+        arrival.refused();
+    }
+    is_in
+}
+
+async fn joins(joining: Joining, nats: Arc<Nats>, person: Person, is_moderator: bool) -> Duration {
+    let knock = joining.knock(person.clone(), is_moderator).await.unwrap();
+    sleep(Duration::from_millis(50)).await;
+    if let Some(knock) = knock {
+        knock.let_in();
+    }
+    sleep(Duration::from_millis(40)).await;
+    connects(&joining, &nats, &person).await;
+    joining.0.began.elapsed()
+}
+
+/// So many come to this room at once: when the last was in, or refused.
+async fn all_join(
+    joining: &Joining,
+    nats: &Arc<Nats>,
+    room: &str,
+    count: usize,
+    is_moderator: bool,
+) -> Duration {
+    let people: Vec<_> = (0..count)
+        .map(|nth| {
+            let person = Person {
+                room_id: room.into(),
+                user_id: format!("{room}-{nth}").into(),
+            };
+            tokio::spawn(joins(joining.clone(), Arc::clone(nats), person, is_moderator))
+        })
+        .collect();
+    let mut last = Duration::ZERO;
+    for one in people {
+        last = last.max(one.await.unwrap());
+    }
+    last
+}
+
+fn refused(nats: &Nats) -> u32 {
+    nats.refused.load(SeqCst)
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_300_at_ten_in_a_second_nobody_is_refused() {
+    let nats = Nats::answering(10);
+    let unpaced = paced(Joins::Unpaced);
+    all_join(&unpaced, &nats, "room01", 300, false).await;
+    assert!(refused(&nats) > 240, "{}", refused(&nats));
+
+    let (joining, nats) = (paced(Joins::Auto), Nats::answering(10));
+    let last = all_join(&joining, &nats, "room01", 300, false).await;
+    assert_eq!(refused(&nats), 0);
+    assert!(last < 33 * SECOND, "{last:?}");
+    assert_eq!(joining.standing().joining, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_number_of_places_follows_a_rate_that_changes() {
+    let (joining, nats) = (paced(Joins::Auto), Nats::answering(20));
+    let all = tokio::spawn({
+        let (joining, nats) = (joining.clone(), Arc::clone(&nats));
+        async move { all_join(&joining, &nats, "room01", 1250, false).await }
+    });
+    sleep(5 * SECOND).await;
+    nats.answers(10);
+    sleep(15 * SECOND).await;
+    assert!(joining.standing().places < Some(20), "{:?}", joining.standing());
+    nats.answers(100);
+    let last = all.await.unwrap();
+    assert_eq!(refused(&nats), 0);
+    // 100, then 150, then 1,000 within ten seconds.
+    assert!(last < 36 * SECOND, "{last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_room_and_a_moderator_are_in_within_three_seconds() {
+    let (joining, nats) = (paced(Joins::Auto), Nats::answering(10));
+    let (lecture, three, teacher) = tokio::join!(
+        all_join(&joining, &nats, "lecture", 200, false),
+        async {
+            sleep(2 * SECOND).await;
+            all_join(&joining, &nats, "three", 3, false).await
+        },
+        async {
+            sleep(5 * SECOND).await;
+            all_join(&joining, &nats, "lecture", 1, true).await
+        },
+    );
+    assert_eq!(refused(&nats), 0);
+    assert!(
+        three < 5 * SECOND && teacher < 8 * SECOND,
+        "{three:?} {teacher:?}"
+    );
+    assert!(lecture > 19 * SECOND, "{lecture:?}");
+}
+
+/// Each tries once, as a client does that has kept its session.
+#[tokio::test(start_paused = true)]
+async fn of_140_who_come_to_the_websocket_alone_nobody_is_refused() {
+    let (joining, nats) = (paced(Joins::Auto), Nats::answering(10));
+    let people: Vec<_> = (0..140)
+        .map(|nth| {
+            let (joining, nats) = (joining.clone(), Arc::clone(&nats));
+            tokio::spawn(async move { connects(&joining, &nats, &person(&nth.to_string())).await })
+        })
+        .collect();
+    for one in people {
+        assert!(one.await.unwrap());
+    }
+    assert_eq!((refused(&nats), joining.standing().joining), (0, 0));
+}
+
+/// Each tries ten times, two seconds apart, as the client's library does.
+#[tokio::test(start_paused = true)]
+async fn five_hundred_redials_are_in_again_while_a_hundred_knock() {
+    let (joining, nats) = (paced(Joins::Auto), Nats::answering(20));
+    let redials: Vec<_> = (0..500)
+        .map(|nth| {
+            let (joining, nats) = (joining.clone(), Arc::clone(&nats));
+            tokio::spawn(async move {
+                let person = person(&format!("in-{nth}"));
+                for _ in 0..10 {
+                    if connects(&joining, &nats, &person).await {
+                        return true;
+                    }
+                    sleep(2 * SECOND).await;
+                }
+                false
+            })
+        })
+        .collect();
+    all_join(&joining, &nats, "room02", 100, false).await;
+    for redial in redials {
+        assert!(redial.await.unwrap());
+    }
+    assert_eq!(refused(&nats), 0);
+    assert_eq!(joining.standing().joining, 0);
 }

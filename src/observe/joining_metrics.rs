@@ -14,7 +14,8 @@ const WAITS: [f64; 10] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.
 /// The metrics of people who join.
 #[derive(Clone)]
 pub struct JoiningMetrics {
-    joining: Family<UpstreamLabels, Gauge>,
+    server: Gauge,
+    nats: Gauge,
     places: Gauge,
     waiting: Gauge,
     waits: Histogram,
@@ -31,8 +32,11 @@ struct UpstreamLabels {
 
 impl JoiningMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
+        let joining = Family::<UpstreamLabels, Gauge>::default();
+        let at = |upstream| joining.get_or_create_owned(&UpstreamLabels { upstream });
         let metrics = Self {
-            joining: Family::default(),
+            server: at("server"),
+            nats: at("nats"),
             places: Gauge::default(),
             waiting: Gauge::default(),
             waits: Histogram::new(WAITS),
@@ -41,7 +45,7 @@ impl JoiningMetrics {
         registry.register(
             "joining",
             "People on their way in: server is asked about their token, or nats has not answered yet",
-            metrics.joining.clone(),
+            joining,
         );
         registry.register(
             "joining_places",
@@ -63,9 +67,6 @@ impl JoiningMetrics {
             "People with a good token whom NATS refused, as it does when it is asked by too many",
             metrics.refused.clone(),
         );
-        for upstream in ["server", "nats"] {
-            drop(metrics.joining.get_or_create(&UpstreamLabels { upstream }));
-        }
         metrics
     }
 
@@ -91,16 +92,12 @@ impl JoiningMetrics {
 
     /// The server is asked about somebody's token.
     pub fn asking(&self) -> Counted {
-        self.joins("server")
+        Counted::of(self.server.clone())
     }
 
     /// A WebSocket is on its way in.
     pub fn arriving(&self) -> Counted {
-        self.joins("nats")
-    }
-
-    fn joins(&self, upstream: &'static str) -> Counted {
-        Counted::of(self.joining.get_or_create_owned(&UpstreamLabels { upstream }))
+        Counted::of(self.nats.clone())
     }
 }
 

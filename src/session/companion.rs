@@ -1,38 +1,41 @@
-//! The companion: the gateway's own cookie beside the client's, sealed and out of every script's reach. It says what the
-//! token can't: when the session began, in which meeting, and who asked for it.
+//! The companion: the gateway's own cookie beside the client's, sealed, and hidden from scripts. It holds what the
+//! token doesn't: when the session began, in which meeting, and who asked for its token.
 //!
-//! SECURITY: its name has a prefix with which browsers let no other host set it (RFC 6265bis section 4.1.3). Where all
-//! sessions share one path it is also what tells the running session's token from one that somebody slipped in.
+//! SECURITY: its name has a prefix with which browsers accept it from no other host (RFC 6265bis section 4.1.3). Where
+//! all sessions share one path, the companion also tells the running session's token from a token that somebody
+//! planted.
 
 use serde::{Deserialize, Serialize};
 
 use super::cookie::Cookies;
 use crate::token::TokenKeys;
 
-/// Its name at a session's own path.
+/// The companion's name if its session has a path of its own.
 pub(super) const OF_SESSION: &str = "__Secure-pnm_session";
 
-/// Its name where one path is for all: no subdomain can set it, at the price of `Path=/`.
+/// The companion's name if all sessions share one path. No subdomain can set such a cookie; in return its path must be
+/// `/`.
 pub(super) const OF_MOUNT: &str = "__Host-pnm_session";
 
-/// What it is sealed for.
+/// The purpose under which the companion is sealed (`TokenKeys::seal`).
 const PURPOSE: &str = "session";
 
-/// What it says.
+/// The content of the companion cookie.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(super) struct Companion {
-    /// The session's.
+    /// The session's tag.
     pub tag: String,
-    /// When the first token was issued, since 1970: from here `session.max_age` counts.
+    /// The time at which the first token was issued, in seconds since 1970. `session.max_age` counts from it.
     pub begun: i64,
-    /// When the link was opened, since 1970: who left before has come back since.
+    /// The time at which the link was opened, in seconds since 1970. A participant who left before it has come back
+    /// since.
     pub entered: i64,
-    /// Who asked for the token, if that is known.
+    /// The caller who asked for the token, if the gateway knows it.
     pub caller: Option<String>,
-    /// The meeting that ran in the room then, by the server's id for it, if that was to be had.
+    /// The server's id of the meeting that ran in the room at `entered`, if the server told it.
     #[serde(default)]
     pub meeting: Option<String>,
-    /// Was it opened in another site's frame? A reload of the frame does not say so.
+    /// Was the link opened in another site's frame? A reload of the frame does not tell.
     pub framed: bool,
 }
 
@@ -41,7 +44,7 @@ impl Companion {
         keys.seal(PURPOSE, &serde_json::to_vec(self).ok()?)
     }
 
-    /// The first that was sealed here, of this session if it is said of which.
+    /// The first companion that this gateway's key has sealed; only one of session `tag` if a tag is given.
     pub(super) fn among(
         cookies: &Cookies<'_>,
         name: &'static str,

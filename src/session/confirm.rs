@@ -1,24 +1,24 @@
-//! The answer to a question that a page of ours asks before a session is ended or replaced: what its form carries.
+//! The sealed answer in the form of a page that asks before a session is ended or replaced.
 //!
-//! Sealed for one question about one thing, so that a form of another time, another session or another link answers
-//! nothing, and a page that only sends people somewhere can't answer for them.
+//! It is sealed for one question about one session or link, and for a short time. So an older form, or a form for
+//! another session, answers nothing, and a page of another site can't answer in the person's name.
 
 use serde::{Deserialize, Serialize};
 
 use super::Sessions;
 
-/// The form's parameter.
+/// The parameter of the form that carries the sealed answer.
 pub(super) const CONFIRM: &str = "pnm_confirm";
 
-/// Seconds to make up one's mind.
+/// The seconds within which the person must answer.
 pub(super) const WAITS: i64 = 300;
 
-/// What is asked.
+/// A question that a page of the gateway's asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Question {
-    /// Is this session to end?
+    /// Shall this session end?
     Leave,
-    /// Is the session of this token to take the other's place?
+    /// Shall the session of this token replace the running one?
     Switch,
 }
 
@@ -38,7 +38,8 @@ impl Question {
 }
 
 impl Sessions {
-    /// For the form of a question about this session or token. None only if there are no random bytes.
+    /// Seals the answer for the form of a question. `about` is a session's tag or a token. None only if there are no
+    /// random bytes.
     pub(super) fn confirmation(&self, question: Question, about: &str) -> Option<String> {
         let sealed = Sealed {
             about: about.to_owned(),
@@ -48,7 +49,7 @@ impl Sessions {
             .seal(question.purpose(), &serde_json::to_vec(&sealed).ok()?)
     }
 
-    /// Was this very question answered, a moment ago?
+    /// Is `given` the answer to this question about this thing, at most `WAITS` seconds old?
     pub(super) fn is_confirmed(&self, question: Question, about: &str, given: Option<&str>) -> bool {
         let sealed = given.and_then(|given| self.keys.open(question.purpose(), given));
         sealed

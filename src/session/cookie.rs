@@ -1,8 +1,9 @@
 //! The cookies of a session: `pnm_access_token`, written for the client to read by script and read as the client reads
 //! it, and the gateway's own companion beside it, which no script sees.
 //!
-//! A site nearby may have set a cookie of the same name: for the parent domain, for another path, under a name that a
-//! lenient parser takes for ours. The client would take the first that it finds, so they are told from ours and cleared.
+//! A site on a related domain may have set a cookie that could be taken for ours: for the parent domain, for another
+//! path, or under a name that a lenient parser reads as ours. The client takes the first that it finds, so the gateway
+//! recognises such cookies and clears them.
 //!
 //! Sources: docs/plugnmeet.md section 6; RFC 6265 sections 4.1.2, 5.4 and 6.1; RFC 6265bis section 5.7 (nameless
 //! cookies).
@@ -21,25 +22,25 @@ use crate::http::without_brackets;
 /// The name that the client looks for.
 pub(super) use crate::http::ACCESS_COOKIE as ACCESS;
 
-/// RFC 6265 section 6.1: browsers keep this much, and silently drop what is larger.
+/// The largest size of a cookie. Browsers drop a larger one without a message (RFC 6265 section 6.1).
 const MAX_COOKIE_BYTES: usize = 4096;
 
-/// RFC 6265bis section 5.6.2: browsers keep none for longer than 400 days.
+/// The longest lifetime of a cookie, in seconds: browsers keep none longer than 400 days (RFC 6265bis section 5.6.2).
 const MAX_LIFE_SECS: i64 = 400 * 24 * 3600;
 
-/// As many tokens of one request are looked at; nobody has more by accident.
+/// The largest number of tokens of one request that are looked at. No request has more by accident.
 const MAX_TOKENS: usize = 8;
 
-/// A cookie to be set.
+/// A cookie that the gateway sets.
 pub(super) struct Written<'a> {
     pub name: &'static str,
     pub value: &'a str,
     pub path: &'a str,
-    /// Seconds.
+    /// The lifetime in seconds.
     pub lives: i64,
-    /// For a frame in another site's page.
+    /// Is it sent in another site's frame (`SameSite=None; Partitioned`)?
     pub cross_site: bool,
-    /// Only for us.
+    /// Is it hidden from scripts (`HttpOnly`)?
     pub http_only: bool,
 }
 
@@ -64,9 +65,9 @@ pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, SessionError> 
     HeaderValue::try_from(text).map_err(|_| SessionError::Location)
 }
 
-/// What a request's cookies say of sessions.
+/// The cookies of a request that concern sessions.
 pub(super) struct Cookies<'a> {
-    /// Each token once, in the order in which the client would find them.
+    /// The tokens, each once, in the order in which the client would find them.
     pub tokens: Vec<&'a str>,
     /// Is there a name that is ours but for blanks, a value beside the tokens that can be none, or more tokens than are
     /// looked at?
@@ -102,7 +103,7 @@ impl<'a> Cookies<'a> {
         cookies
     }
 
-    /// All values under a name.
+    /// The values of all cookies with this name, at most `MAX_TOKENS`.
     pub(super) fn named(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
         pairs(self.headers)
             .filter(move |(found, _)| *found == name.as_bytes())
@@ -111,7 +112,7 @@ impl<'a> Cookies<'a> {
     }
 }
 
-/// As the client reads them: split at `;`, blanks before a name dropped, the rest verbatim.
+/// The names and values as the client reads them: split at `;`, without blanks before a name, all else unchanged.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers
         .get_all(header::COOKIE)
@@ -126,7 +127,7 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
         })
 }
 
-/// Would a lenient parser take it for ours?
+/// Would a lenient parser take this name for `pnm_access_token`?
 fn looks_like_ours(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name);
     name.trim_matches(|c: char| {
@@ -165,7 +166,7 @@ pub(super) fn clearing(host: &str, page: &str, own_path: &str, cross_site: bool)
     cleared
 }
 
-/// Every `Path` that matches requests for this path (RFC 6265 section 5.1.4).
+/// Every cookie `Path` that matches requests for this path (RFC 6265 section 5.1.4).
 fn paths_to(path: &str) -> impl Iterator<Item = &str> {
     path.char_indices()
         .filter(|(_, c)| *c == '/')

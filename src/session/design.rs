@@ -3,8 +3,8 @@
 //! The client knows no names and reads `custom_design` alone. So a name is answered with a redirect to the same address
 //! with the design in its place; the link that people see and send on stays short.
 //!
-//! A recorder is never refused for a design: nobody reads a page there, and the recording would not begin. What is taken
-//! out of anybody's is told to the operator: in the log, in the audit log and in a count.
+//! A recorder is never refused for a design: nobody reads a page there, and the recording would not begin. What is
+//! taken out of anybody's is told to the operator: in the log, in the audit log and in a count.
 //!
 //! Not here: what a design may be (`crate::design`).
 //!
@@ -19,20 +19,20 @@ use crate::{
     token::{Claims, Standing},
 };
 
-/// The parameter that names one of the operator's.
+/// The parameter that names one of the operator's designs.
 const NAME_PARAMETER: &str = "design";
 
 /// Who records and streams, by names that no person has (docs/plugnmeet.md section 3); the server alone makes such a
 /// token hidden.
 const BOTS: [&str; 2] = ["RECORDER_BOT", "RTMP_BOT"];
 
-/// How many fields a line in the log names.
+/// The largest number of fields that a log line names.
 const MAX_TOLD: usize = 8;
 
-/// The design of a query, and what becomes of the query.
+/// The design that a query brings, and the query that is left.
 #[derive(Default)]
 struct Found {
-    /// The query to go on with, if it has to be another one.
+    /// The query to redirect to, if it must differ from the request's.
     query: Option<String>,
     design: Option<Design>,
     taken: Vec<Breach>,
@@ -116,7 +116,7 @@ impl Sessions {
         }
     }
 
-    /// Tells the operator which fields went, and by which rules, so that the integrator can be told.
+    /// Tells the operator which fields were taken out and by which rules, so that the operator can tell the integrator.
     pub(super) fn tell_taken(&self, taken: &[Breach], claims: &Claims, client: ClientAddr) {
         if taken.is_empty() {
             return;
@@ -148,7 +148,7 @@ fn is_bot(claims: &Claims) -> bool {
     claims.is_hidden && BOTS.contains(&claims.user_id.as_str())
 }
 
-/// What becomes of a query by this verdict on one of its parameters.
+/// The design and the query that follow from the verdict on one of the query's parameters.
 fn in_place_of(query: &str, parameter: &str, verdict: Verdict) -> Result<Found, SessionError> {
     match verdict {
         Verdict::Absent => Ok(Found::default()),

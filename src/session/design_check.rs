@@ -1,11 +1,11 @@
 //! `POST {mount}/design/check`: an integrator asks whether a design can go into a link.
 //!
 //! The answer is 200 for a bad design too, as the question has been answered; only a request that can't be read is an
-//! error. `canonical` is what would be left of the design, and how each colour is written. A key that the client doesn't
-//! know is a warning: it is taken out, and nobody is refused for it.
+//! error. `canonical` is what would be left of the design, and how each colour is written. A key that the client
+//! doesn't know is a warning: it is taken out, and nobody is refused for it.
 //!
-//! It needs no key, as it tells nothing but the rules, and so it is limited by the client's address. What is asked about is
-//! not logged, and is shown shortened and with invisible characters escaped (`crate::design::Breach`).
+//! It needs no key, as it tells nothing but the rules, and so it is limited by the client's address. What is asked
+//! about is not logged, and is shown shortened and with invisible characters escaped (`crate::design::Breach`).
 //!
 //! Not here: what a design may be (`crate::design`).
 
@@ -26,7 +26,7 @@ use crate::{
     reply::{Body, Failure},
 };
 
-/// The door.
+/// The endpoint at which designs are checked.
 #[derive(Clone)]
 pub struct DesignCheck {
     rules: DesignRules,
@@ -34,23 +34,23 @@ pub struct DesignCheck {
     deadline: Duration,
 }
 
-/// Why a question about a design is not answered.
+/// Why the endpoint does not check a design.
 #[derive(Debug)]
 pub enum DesignCheckError {
-    /// A design is sent, not fetched.
+    /// The method is not `POST`.
     Method,
-    /// Too many questions from one household.
+    /// Too many requests from one address block (an IPv4 address or an IPv6 /64).
     OverLimit(OverLimit),
-    /// No design is that large.
+    /// The body is larger than any design.
     BodyTooLarge,
-    /// Not there in time.
+    /// The body did not arrive within the deadline.
     BodyTooSlow,
-    /// The client left in the middle.
+    /// The client left before the body was complete.
     BodyBroken,
 }
 
 impl DesignCheck {
-    /// By these rules; `deadline` is for the whole body.
+    /// Makes the endpoint. `deadline` is the time for the whole body.
     pub fn new(rules: DesignRules, limits: Arc<Limits>, deadline: Duration) -> Self {
         Self {
             rules,
@@ -59,7 +59,7 @@ impl DesignCheck {
         }
     }
 
-    /// Answers one question.
+    /// Answers one request.
     pub async fn handle(
         &self,
         request: Request<ClientBody>,

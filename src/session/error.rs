@@ -1,4 +1,4 @@
-//! Why a session is not handed off, and what the client sees of it.
+//! The errors of sessions, and the answer that the client gets for each.
 
 use std::fmt;
 
@@ -18,41 +18,42 @@ use crate::{
 /// Why a session is not handed off.
 #[derive(Debug)]
 pub enum SessionError {
-    /// Only these methods make sense here.
+    /// The method is none of these.
     Method(&'static str),
-    /// More than one `access_token`.
+    /// The query has more than one `access_token`.
     TwoTokens,
-    /// More than one `custom_design` or `design`.
+    /// The query has more than one `custom_design` or `design`.
     TwoDesigns,
-    /// An image or a script of some page asks for what only somebody who goes there may.
+    /// An image, a script or the like asks for what only a page visit may get.
     NotANavigation,
-    /// A browser that is guessing must not use the link up.
+    /// The browser only prefetches the page. A prefetch must not use the link up.
     Prefetch,
-    /// There is no token, neither in the link nor in a cookie of this session; what else there was is cleared.
+    /// There is no token, neither in the link nor in a cookie of this session. These `Set-Cookie` fields clear what
+    /// other cookies there were.
     NoSession(Vec<HeaderValue>),
-    /// The session has been left just now; its cookies end with this.
+    /// The participant has just left the session. These `Set-Cookie` fields end its cookies.
     LoggedOut(Vec<HeaderValue>),
-    /// The link was opened a moment ago, and its cookie did not come back.
+    /// The link was opened a moment ago, and the browser did not send its cookie back.
     CookiesBlocked,
-    /// The token is not believed.
+    /// The token does not pass the checks.
     BadToken(BadToken),
-    /// It has been renewed for as long as one may be.
+    /// The session has reached `session.max_age`.
     SessionOver,
-    /// It may not go on.
+    /// The token may not be renewed.
     Renewal(RenewalRefused),
-    /// The participant has left it.
+    /// The participant has left the session.
     Left,
-    /// Another site's page asks for what only a page of ours may.
+    /// Another site's page asks for what only the gateway's own page may.
     FromAnotherSite,
-    /// The library did not sign.
+    /// The cryptography library could not sign the token.
     NotSigned,
-    /// Too many bad tokens from one household.
+    /// Too many bad tokens from one address block (an IPv4 address or an IPv6 /64).
     OverLimit(OverLimit),
-    /// The design breaks rules.
+    /// The design breaks these rules.
     Design(Vec<Breach>),
-    /// The browser would drop the cookie without a word.
+    /// The cookie is so large that the browser would drop it without a message.
     CookieTooLarge,
-    /// The kept parameters have bytes that no header may have.
+    /// The query has bytes that can't stand in a `Location` field.
     Location,
 }
 
@@ -163,7 +164,7 @@ fn setting(failure: Failure, cookies: Vec<HeaderValue>) -> Failure {
     })
 }
 
-/// RFC 9110 section 15.5.2 asks for a challenge with every 401; RFC 6750 section 3 has the one for tokens.
+/// Adds the challenge that RFC 9110 section 15.5.2 requires with every 401, in the form of RFC 6750 section 3.
 fn challenged(failure: Failure) -> Failure {
     failure.header(
         header::WWW_AUTHENTICATE,

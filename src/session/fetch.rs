@@ -1,7 +1,7 @@
-//! What a browser says of a request beside its target: why it asks, for what, and on whose behalf.
+//! The request fields with which a browser says what it will do with the answer, and whose page sent the request.
 //!
-//! SECURITY: scripts can't set these fields, but anybody who is no browser can. So they only ever decide what is good for
-//! the one who sent them.
+//! SECURITY: scripts can't set these fields, but a client that is no browser can. So they only decide what protects the
+//! client that sends them.
 //!
 //! Sources: W3C Fetch Metadata Request Headers; RFC 6454 section 7 (`Origin`).
 
@@ -12,19 +12,19 @@ use hyper::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What of a page shows a document that somebody goes to.
+/// The values of `Sec-Fetch-Dest` for a document within a page.
 const FRAMES: [&str; 5] = ["iframe", "frame", "object", "embed", "fencedframe"];
 
-/// For what a browser asks.
+/// What the browser will do with the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
-    /// A page that somebody goes to.
+    /// Show it as a page that somebody visits.
     Document,
-    /// The document of a frame.
+    /// Show it as the document of a frame.
     Frame,
-    /// An image, a style sheet, a script or what a script fetches: nobody goes anywhere.
+    /// Use it within a page: as an image, a style sheet, a script, or as data for a script.
     Part,
-    /// Nothing is said of it: no browser, or an old one.
+    /// Unknown: the client is an old browser or no browser.
     Unsaid,
 }
 
@@ -41,7 +41,8 @@ impl Destination {
     }
 }
 
-/// Is a browser only guessing that this page will be wanted? Old and new names of the same announcement.
+/// Does the browser prefetch this page, without knowing that somebody wants it? Checks the current and the older
+/// fields.
 pub fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-purpose", "x-moz"]
         .iter()
@@ -57,19 +58,19 @@ pub fn is_prefetch(headers: &HeaderMap) -> bool {
         })
 }
 
-/// A page that somebody goes to, as far as anything is said of it: scripts and older browsers say nothing.
+/// May this be a page visit? Also true for clients that do not tell, such as scripts and older browsers.
 pub(super) fn may_be_navigation(headers: &HeaderMap) -> bool {
     Destination::of(headers) != Destination::Part
 }
 
-/// A page that somebody goes to with a browser.
+/// Does the browser say that this is a page visit?
 pub(super) fn is_navigation(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-mode")
         .is_some_and(|mode| mode == "navigate")
 }
 
-/// Did a page of this very origin ask for it? Not so where nothing is said.
+/// Did a page of this origin send the request? False if the client does not tell.
 pub(super) fn is_same_origin(headers: &HeaderMap, authority: &str) -> bool {
     match headers.get(SEC_FETCH_SITE) {
         Some(site) => site == "same-origin",
@@ -80,7 +81,7 @@ pub(super) fn is_same_origin(headers: &HeaderMap, authority: &str) -> bool {
     }
 }
 
-/// Does a browser say that another site asked for it?
+/// Does the browser say that another site's page sent the request?
 pub(super) fn is_of_another_site(headers: &HeaderMap, authority: &str) -> bool {
     match headers.get(SEC_FETCH_SITE) {
         Some(site) => site != "same-origin" && site != "none",

@@ -1,11 +1,11 @@
-//! A page at a session's path whose browser sent no cookie.
+//! Answers a page request at a session's path without a cookie.
 //!
-//! In another site's frame there are browsers that keep none at all. The redirect has brought a ticket then (`super::ticket`),
-//! and the token goes into the page itself, where the client finds it in `document.cookie` as ever: never in an address
-//! that stays, never stored, and once.
+//! Some browsers store no cookies at all in another site's frame. There the redirect has added a ticket to the address
+//! (`super::ticket`), and the token is put into the page itself, where the client finds it in `document.cookie` as
+//! usual. The token is never in an address that stays, is never stored, and is given out once.
 //!
-//! INVARIANT: no loop. Whoever comes back from `session.login_url` with a new link and again without a cookie is told
-//! that cookies are blocked.
+//! INVARIANT: no loop. A person who comes back from `session.login_url` with a new link, and again without a cookie, is
+//! told that cookies are blocked.
 
 use hyper::Response;
 

@@ -1,10 +1,11 @@
-//! Leaving: `logout` below a session's page ends the session in this browser, and for all copies of its cookie. `logout`
-//! below the mount is the same for whoever comes from such a page, so that a room can have one address to end at.
+//! Leaving: `logout` below a session's page ends the session in this browser, and for all copies of its cookie.
+//! `logout` below the mount does the same for a person who comes from such a page, so that a room's logout address can
+//! be the same for all participants.
 //!
-//! A token that is still valid stays so, as the server has no way to take one back; none is renewed any more.
+//! A token that is still valid stays valid, because the server can't revoke one. It is not renewed any more.
 //!
-//! SECURITY: another site's link or form can't end a session, nor can an image, a script or a frame of a page of ours. Only
-//! somebody who goes there with a browser does so at once; everybody else is asked.
+//! SECURITY: another site's link or form can't end a session, nor can an image, a script or a frame in one of our
+//! pages. The session ends at once only if a person visits the address; in all other cases the person is asked first.
 
 use hyper::{Method, Response, StatusCode, header::HeaderValue};
 use maud::html;
@@ -22,7 +23,7 @@ use crate::{
 };
 
 impl Sessions {
-    /// Ends a session, and says so.
+    /// Ends a session and answers with a page that says so.
     pub(super) fn leave(&self, visit: &Visit<'_>) -> Result<Response<Body>, SessionError> {
         let authority = visit.context.authority.to_str().unwrap_or_default();
         if visit.method != Method::GET && visit.method != Method::POST {
@@ -79,7 +80,7 @@ impl Sessions {
         Ok(page)
     }
 
-    /// Ends both cookies, in every form in which they are set.
+    /// The `Set-Cookie` fields that end both cookies, in every form in which they can have been set.
     fn ended(&self, tag: Option<&str>) -> Result<Vec<HeaderValue>, SessionError> {
         let path = self.cookie_path(tag.unwrap_or_default());
         let companion_path = match self.settings.scope {

@@ -1,21 +1,22 @@
-//! Session handoff: a join link carries a token, and this moves it into the cookie that the client reads.
+//! Session handoff: a join link carries a token, and this module moves it into the cookie that the client reads.
 //!
-//! Left in the address bar the token would end up in history, logs and `Referer`. Each participation gets a path of its
-//! own, and with it a cookie of its own, so that a breakout room in a second tab never takes over the first.
+//! A token that stays in the address bar would be stored in the browser's history, in logs and in `Referer` fields.
+//! Each participation gets a path of its own, and with it a cookie of its own, so that a breakout room in a second tab
+//! never replaces the session in the first tab.
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `session` | which session a browser is in, by its cookies |
+//! | `running` | which session a browser is in, by its cookies |
 //! | `own_cookies`, `companion`, `cookie` | the cookies that a session has; cookies as such |
 //! | `renewal`, `refresh` | a newer token for the cookie: signed here at a reload, or seen on its way to the server |
 //! | `page` | the client's page, for a session |
 //! | `frame`, `ticket` | a page in another site's frame whose browser keeps no cookie |
 //! | `redirect` | links that plugnmeet-server makes |
-//! | `switch`, `leave`, `confirm` | another session on the path that is there for all; the end of one; questions before either |
+//! | `switch`, `leave`, `confirm` | replacing the session on a path that all sessions share; ending a session; the questions before both |
 //! | `design`, `fetch`, `error` | the design in a link; what browsers say of a request; what people see |
 //!
-//! Not here: checking a token (`crate::token`) or a design (`crate::design`), which path is a session's (`crate::urls`), what
-//! a page is made of (`crate::webapp`), whether a session may go on (`crate::issue`).
+//! Not here: checking a token (`crate::token`) or a design (`crate::design`), which path is a session's
+//! (`crate::urls`), what a page is made of (`crate::webapp`), whether a session may go on (`crate::issue`).
 //!
 //! Sources: docs/plugnmeet.md sections 0.10 to 0.13, 6 and 7, RFC 9110 section 15.4.4 (303).
 
@@ -73,36 +74,36 @@ use crate::{
 /// The parameter that carries the token (docs/plugnmeet.md section 6).
 pub const TOKEN_PARAMETER: &str = "access_token";
 
-/// No meeting of the server's has this id.
+/// Stands for the meeting of a token that was issued before the running meeting began. No meeting of the server's has this id.
 const EARLIER_MEETING: &str = "an earlier one";
 
-/// Where a session's cookie is valid.
+/// The path for which a session's cookie is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// On a path of its own: tabs don't meet.
+    /// A path of the session's own: sessions in several tabs don't meet.
     Session,
-    /// Under the whole mount: one session a browser.
+    /// The whole mount: a browser has one session at a time.
     Mount,
 }
 
-/// How sessions are handed off.
+/// The settings of sessions.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
-    /// `/conference`, or nothing for the root.
+    /// The path below which the client is, such as `/conference`; empty for the root.
     pub mount: String,
-    /// Where the cookie is valid.
+    /// The path for which a session's cookie is valid.
     pub scope: Scope,
-    /// How long after its token's end a cookie is kept, and may be renewed.
+    /// How long after its token's end a cookie is kept, and its token may be renewed.
     pub renew_grace: Duration,
-    /// How long after its first token a session may be renewed.
+    /// How long after its first token's issue a session may be renewed.
     pub max_age: Duration,
-    /// Where people without a session go, if not to a page that explains.
+    /// The address to which people without a session are redirected. Without one they get a page that explains.
     pub login_url: Option<HeaderValue>,
     /// May anyone frame the conference? Then a frame's cookie has to be a cross-site one.
     pub framed: bool,
 }
 
-/// All that a session is made of, and what its steps need.
+/// The running module: handles every step of a session.
 pub struct Sessions {
     settings: SessionSettings,
     keys: Arc<TokenKeys>,
@@ -114,32 +115,30 @@ pub struct Sessions {
     clock: Clock,
 }
 
-/// A request for the client's page, or for what belongs to a session.
+/// A request for the client's page, or for another step of a session.
 #[derive(Clone, Copy)]
 pub struct Visit<'a> {
-    /// Its method.
     pub method: &'a Method,
-    /// Its fields.
     pub headers: &'a HeaderMap,
-    /// Its path, as it came.
+    /// The request's path, as it was sent.
     pub path: &'a str,
-    /// Its query, as it came.
+    /// The request's query, as it was sent.
     pub query: &'a str,
-    /// The session's tag in the path; none at the mount.
+    /// The session's tag in the path; none below the mount itself.
     pub tag: Option<&'a str>,
-    /// Who asks, and by which name of ours.
+    /// Who sent the request, and by which of the gateway's names.
     pub context: &'a RequestContext,
 }
 
-/// A session that a browser is in.
+/// The session of a browser, as its page is about to be answered.
 struct Session {
-    /// What its token says.
+    /// The claims of its token.
     pub claims: Claims,
-    /// Its design, checked.
+    /// The names and checked values of its design's fields.
     pub design: Vec<(&'static str, String)>,
-    /// `Set-Cookie` fields for the page.
+    /// The values of the `Set-Cookie` fields for the page.
     pub cookies: Vec<HeaderValue>,
-    /// Is the page for this one answer, and not for a cache?
+    /// Must the page not be stored in a cache?
     pub only_now: bool,
     /// The token, where the browser may keep no cookie that the client could find it in.
     pub token: Option<Secret<String>>,
@@ -162,7 +161,7 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Sessions whose tokens are under these keys.
+    /// Makes the module. `keys` are those that sign the tokens.
     #[expect(
         clippy::too_many_arguments,
         reason = "each is a part that a session asks, and there is one place that has them all"
@@ -189,12 +188,12 @@ impl Sessions {
         }
     }
 
-    /// Does this query hand a token over?
+    /// Does this query carry a token?
     pub fn has_token(query: &str) -> bool {
         Query(query).only(TOKEN_PARAMETER) != Ok(None)
     }
 
-    /// A step of the session at this path.
+    /// Handles one step of a session.
     pub async fn handle(
         &self,
         step: Step,
@@ -217,7 +216,7 @@ impl Sessions {
         }
     }
 
-    /// The client's page, or a redirect to it.
+    /// Answers with the client's page, or with a redirect to it.
     async fn page(&self, visit: &Visit<'_>) -> Result<Response<Body>, Failure> {
         if visit.method != Method::GET && visit.method != Method::HEAD {
             return Err(SessionError::Method("GET, HEAD").into());
@@ -229,7 +228,7 @@ impl Sessions {
         }
     }
 
-    /// A link with a token: into the cookie with it.
+    /// Handles a link with a token: checks the token, puts it into a cookie and redirects to the session's page.
     async fn hand_off(&self, visit: &Visit<'_>, token: &str) -> Result<Response<Body>, SessionError> {
         if is_prefetch(visit.headers) {
             return Err(SessionError::Prefetch);
@@ -267,7 +266,7 @@ impl Sessions {
         self.admit(visit, token, &verified, &rest).await
     }
 
-    /// The redirect to the session, with its cookies.
+    /// Redirects to the session's page and sets the session's cookies.
     pub(super) async fn admit(
         &self,
         visit: &Visit<'_>,
@@ -329,7 +328,7 @@ impl Sessions {
         }
     }
 
-    /// A page without a token in its address: the cookie has to say whose it is.
+    /// Answers a page request without a token in its address: the session is found by its cookie.
     async fn enter(&self, visit: &Visit<'_>) -> Result<Response<Body>, Failure> {
         let (cleaned, design) = self.checked_design(visit, visit.query, None)?;
         let cookies = Cookies::of(visit.headers);
@@ -380,7 +379,7 @@ fn trimmed(token: &str) -> &str {
     token.trim_end_matches([' ', '\t', '\r', '\n', '\u{200b}'])
 }
 
-/// An answer that sets these cookies too.
+/// Adds `Set-Cookie` fields to an answer.
 fn setting(mut response: Response<Body>, cookies: Vec<HeaderValue>) -> Response<Body> {
     let cookies = cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie));
     response.headers_mut().extend(cookies);

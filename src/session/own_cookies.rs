@@ -1,4 +1,4 @@
-//! The cookies that a session has: what is in them, for how long, and where they are valid.
+//! The two cookies of a session: their content, their lifetime, and the path for which they are valid.
 
 use hyper::header::HeaderValue;
 
@@ -10,7 +10,7 @@ use super::{
 use crate::token::LEEWAY_SECS;
 
 impl Sessions {
-    /// The cookie that the client reads.
+    /// The cookie with the token, which the client reads.
     pub(super) fn token_cookie(
         &self,
         tag: &str,
@@ -68,7 +68,7 @@ impl Sessions {
         }
     }
 
-    /// Where a session's page is.
+    /// The path of a session's page.
     pub(super) fn page_of(&self, tag: &str) -> String {
         let mount = &self.settings.mount;
         match self.settings.scope {
@@ -77,7 +77,8 @@ impl Sessions {
         }
     }
 
-    /// Where its cookie is valid: in the plain form on the mount without its slash too.
+    /// The path for which a session's cookie is valid. If all sessions share the mount, the cookie is valid without the
+    /// slash at its end too.
     pub(super) fn cookie_path(&self, tag: &str) -> String {
         match self.settings.scope {
             Scope::Session => self.page_of(tag),

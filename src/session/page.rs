@@ -1,6 +1,6 @@
-//! The client's page, for a session that a browser is in.
+//! Answers with the client's page for a running session.
 //!
-//! Not here: what it is made of (`crate::webapp`), and its policy (`crate::route`).
+//! Not here: what the page is made of (`crate::webapp`), and its content security policy (`crate::route`).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{HeaderMap, Response, header};

@@ -1,8 +1,8 @@
-//! Links that plugnmeet-server makes itself, finished in one hop: what it says in `Location` goes into the cookie before
-//! any browser sees it.
+//! Join links in plugnmeet-server's redirects: the gateway puts the token of such a link into the cookie, so that no
+//! browser sees it in `Location`.
 //!
-//! BBB's `join` writes the design behind the token as raw JSON (`crate::design` mends that), and without `bbb_join_host` an
-//! address that begins with `HTTP/1.1://`.
+//! BBB's `join` writes the design behind the token as raw JSON (`crate::design` encodes it). Without `bbb_join_host`
+//! the server's address begins with `HTTP/1.1://`.
 //!
 //! Sources: docs/plugnmeet.md sections 0.19, 5 and 7.
 
@@ -14,9 +14,9 @@ use crate::{
     token::Unverified,
 };
 
-/// Where a redirect of the server's leads.
+/// The target of a redirect that the server sends.
 pub struct ServerLink<'a> {
-    /// Host and port; none if it is relative.
+    /// The host and port; none if the target is relative.
     pub authority: Option<&'a str>,
     /// The path; empty for the root.
     pub path: &'a str,
@@ -24,7 +24,7 @@ pub struct ServerLink<'a> {
 }
 
 impl<'a> ServerLink<'a> {
-    /// The link in an answer's `Location`, if it has a token.
+    /// The target of an answer's `Location`, if its query has a token.
     pub fn of<B>(response: &'a Response<B>) -> Option<Self> {
         if !response.status().is_redirection() {
             return None;
@@ -33,7 +33,7 @@ impl<'a> ServerLink<'a> {
         Self::in_text(str::from_utf8(location.as_bytes()).ok()?)
     }
 
-    /// The link that this text is, if it has a token.
+    /// The link in this text, if its query has a token.
     pub fn in_text(location: &'a str) -> Option<Self> {
         let (address, query) = location.split_once('?')?;
         if Query(query).only(TOKEN_PARAMETER) == Ok(None) {
@@ -55,14 +55,14 @@ impl<'a> ServerLink<'a> {
         })
     }
 
-    /// The query as a browser would have to write it.
+    /// The query, encoded as a browser would have to send it.
     pub fn query(&self) -> String {
         encoded_server_query(self.query)
     }
 }
 
 impl Sessions {
-    /// The redirect to the session, in place of the one to a link with a token.
+    /// Answers with the redirect to the session's page, in place of the server's redirect to a link with a token.
     pub async fn finish(&self, visit: &Visit<'_>) -> Result<Response<Body>, SessionError> {
         let query = self.mended(visit.query, visit.context.client())?;
         let token = Query(&query).only(TOKEN_PARAMETER);

@@ -1,11 +1,11 @@
-//! Refresh: the client's calls to the server carry its newest token, so the cookie may as well have it.
+//! Refresh: the client's calls to the server carry its newest token, and the gateway puts that token into the cookie.
 //!
-//! The cookie itself is not sent there, as its path is the session's. What the newest token of a session is, is
-//! remembered; where it is not, as after a restart, any valid one is taken, and the next newer one mends it. A page has
-//! no say about other sessions than its own.
+//! Such a call does not carry the cookie, because the cookie's path is the session's. The gateway remembers how new a
+//! session's newest token is (`crate::memory`). If it does not know, as after a restart, it accepts any valid token,
+//! and the next newer one replaces it. A page can refresh its own session's cookie alone.
 //!
-//! SECURITY: only for calls of pages of our own origin. From elsewhere nobody can make a browser send `Authorization`,
-//! and what was asked by no page has no cookie to refresh.
+//! SECURITY: only calls of pages of our own origin count. No other page can make a browser send `Authorization`, and a
+//! client that is no page has no cookie to refresh.
 //!
 //! Sources: docs/plugnmeet.md sections 0.11 and 5.
 
@@ -22,7 +22,7 @@ use crate::{
     token::Unverified,
 };
 
-/// A valid token on its way to the server.
+/// A valid token that a request carries to the server.
 pub struct Carried {
     token: Secret<String>,
     tag: String,

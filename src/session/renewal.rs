@@ -1,10 +1,10 @@
-//! Renewal: a reload in the second hour. The cookie's token is past its end or near it, as the client keeps newer ones in
-//! memory alone (docs/plugnmeet.md section 0.11), so it is signed anew here.
+//! Renewal: when a page is reloaded in its second hour, the cookie's token has ended or is about to, because the client
+//! keeps newer tokens in memory alone (docs/plugnmeet.md section 0.11). So the gateway signs the token anew.
 //!
-//! SECURITY: a token that is renewed once could be renewed for ever. So it is only ever the cookie's, at the session's own
-//! path, with the sealed companion beside it, which no script can read; on a page that somebody goes to, within
-//! `session.renew_grace` of the token's end and `session.max_age` of the first token; not after the participant has left or
-//! was removed; and only in the meeting for which it was.
+//! SECURITY: a token that can be renewed once could be renewed for ever. So all of these must hold: the token comes
+//! from the cookie at the session's own path; the sealed companion, which no script can read, comes with it; a person
+//! visits a page; the time is within `session.renew_grace` of the token's end and within `session.max_age` of the first
+//! token; the participant has not left and was not removed; the meeting is the one for which the token was issued.
 //!
 //! Not here: who asked for the token, limits, blocks and the meeting (`crate::issue`).
 
@@ -24,7 +24,7 @@ pub(super) const VALIDITY: std::ops::RangeInclusive<i64> = 60..=24 * 3600;
 const LEFT_AT_LEAST: i64 = 240;
 
 impl Sessions {
-    /// Would the client be left with an old token before it has a new one?
+    /// Would the token end before the client has it renewed by the server?
     pub(super) fn is_due(&self, claims: &Claims) -> bool {
         // Without any grace, token and cookie end together.
         !self.settings.renew_grace.is_zero() && claims.exp.saturating_sub(self.clock.unix()) < LEFT_AT_LEAST

@@ -1,7 +1,8 @@
-//! Which session a browser is in, of all that its cookies say.
+//! Finds the running session among the tokens in a request's cookies.
 //!
-//! At a session's own path it can only be that session's. Where one path is for all, the companion says which is the
-//! running one, and without a companion it is the first that is genuine, as the client takes the first.
+//! At a session's own path only a token of that session counts. Where all sessions share one path, the companion says
+//! which session runs. Without a companion it is the session of the first genuine token, because the client takes the
+//! first too.
 
 use hyper::{
     HeaderMap, Response,
@@ -22,15 +23,15 @@ use crate::{
     urls::is_tag,
 };
 
-/// The session of a request.
+/// The session that a request belongs to.
 pub(super) struct Running<'a> {
     pub standing: Standing<'a>,
     pub tag: String,
     token: &'a str,
     pub companion: Option<Companion>,
-    /// Is it in another site's frame?
+    /// Does the session run in another site's frame?
     framed: bool,
-    /// Did other cookies come that could pass for this one?
+    /// Did the request also have cookies that could be taken for the session's?
     strays: bool,
 }
 
@@ -166,13 +167,14 @@ impl Sessions {
         tag.filter(|tag| is_tag(tag))
     }
 
-    /// Is this the document of a frame that cookies have to be made for?
+    /// Does the browser load this page in a frame, where `session.frame_ancestors` allows it? Then the session needs
+    /// cross-site cookies.
     pub(super) fn is_framed(&self, visit: &Visit<'_>) -> bool {
         self.settings.framed && Destination::of(visit.headers) == Destination::Frame
     }
 }
 
-/// A design, as a page shows it.
+/// The fields of a design as names and values, for a page.
 pub(super) fn shown(design: Option<&Design>) -> Vec<(&'static str, String)> {
     design
         .into_iter()

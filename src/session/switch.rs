@@ -1,8 +1,8 @@
-//! Where one path is for all sessions, a link takes the place of the session that runs. If that is another, and no page of
-//! ours led to it, the person is asked first: it may be a trap.
+//! Switching: where all sessions share one path, a link replaces the running session. If the link is for another
+//! session and was not opened from one of our pages, the person is asked first, because the link may be a trap.
 //!
-//! The token waits in a cookie of its own, out of every script's reach, so that the page that asks has no token in its
-//! address.
+//! Meanwhile the new token is kept in a cookie of its own that no script can read, so that the page that asks has no
+//! token in its address.
 
 use hyper::{
     Method, Response, StatusCode,
@@ -23,7 +23,7 @@ use crate::{
     token::{Claims, Standing, Unverified, Verified},
 };
 
-/// The cookie in which a token waits.
+/// The cookie that keeps the new link's token while the page asks.
 const WAITING: &str = "__Secure-pnm_waiting";
 
 impl Sessions {
@@ -41,7 +41,7 @@ impl Sessions {
                 .is_some_and(|running| self.tag_of(&running) != self.tag_of(&verified.claims))
     }
 
-    /// To the page that asks; `rest` is the link without its token.
+    /// Redirects to the page that asks. `rest` is the link's query without its token.
     pub(super) fn ask_before_switching(
         &self,
         visit: &Visit<'_>,
@@ -56,7 +56,7 @@ impl Sessions {
         Ok(response)
     }
 
-    /// The page that asks, and its answer.
+    /// Shows the page that asks, and handles its form.
     pub(super) async fn switch(&self, visit: &Visit<'_>) -> Result<Response<Body>, SessionError> {
         let authority = &visit.context.authority;
         let cookies = Cookies::of(visit.headers);
@@ -121,7 +121,7 @@ impl Sessions {
         ))
     }
 
-    /// The session that runs, or can be renewed.
+    /// The claims of the running session, if its token is valid or can still be renewed.
     fn runs(&self, visit: &Visit<'_>) -> Option<Claims> {
         let cookies = Cookies::of(visit.headers);
         match self.running(visit, &cookies).ok()??.standing {
@@ -152,7 +152,7 @@ impl Sessions {
     }
 }
 
-/// Room and name, as far as there are any.
+/// The name and the room, or the room alone if there is no name.
 fn who(claims: &Claims) -> String {
     match claims.name.as_str() {
         "" => claims.room_id.clone(),

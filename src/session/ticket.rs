@@ -1,27 +1,28 @@
-//! A ticket for a frame whose browser keeps no cookie: the redirect carries the token to the page, sealed, so that any
-//! replica can read it, whatever address the browser has by then.
+//! A ticket for a frame whose browser stores no cookie: the redirect carries the sealed token to the page. Any replica
+//! can open the seal, even if the browser's address has changed by then.
 //!
-//! It is good for a minute, for one session's path, and once, as far as one process can know. The page takes it out of its
-//! own address before anything else runs (`crate::webapp`), and where a cookie came back it is good for nothing.
+//! A ticket is valid for a minute, for one session's path, and once; each process remembers only the tickets that it
+//! has seen. The page removes the ticket from its own address before anything else runs (`crate::webapp`). A request
+//! that has a cookie needs no ticket.
 //!
-//! SECURITY: who has it can enter the session once, within a minute. It is in no log, as no query is, and in no `Referer`, as
-//! pages of ours send none.
+//! SECURITY: whoever has a ticket can enter the session once within its minute. No log has it, because no query is
+//! logged, and no `Referer` has it, because our pages send none.
 
 use serde::{Deserialize, Serialize};
 
 use super::Sessions;
 use crate::{query::Query, secret::Secret};
 
-/// The redirect's parameter. `crate::webapp` takes it out of the page's address.
+/// The parameter with which the redirect carries the ticket. `crate::webapp` removes it from the page's address.
 pub const TICKET: &str = "pnm_ticket";
 
-/// What it is sealed for.
+/// The purpose under which a ticket is sealed (`TokenKeys::seal`).
 const PURPOSE: &str = "ticket";
 
-/// Seconds for which a ticket is good.
+/// The seconds for which a ticket is valid.
 const VALID_SECS: i64 = 60;
 
-/// Base64url of the seal's nonce: no two tickets have the same.
+/// The length of the seal's nonce in base64url. No two tickets have the same nonce.
 const NONCE_CHARS: usize = 16;
 
 #[derive(Serialize, Deserialize)]
@@ -32,7 +33,7 @@ struct Ticket {
 }
 
 impl Sessions {
-    /// The query with a ticket at its end, in place of any that a link brought.
+    /// The query with a ticket at its end. Tickets that the link itself brought are removed.
     pub(super) fn with_ticket(&self, query: &str, tag: &str, token: &str) -> String {
         let ticket = Ticket {
             tag: tag.to_owned(),
@@ -50,7 +51,7 @@ impl Sessions {
         }
     }
 
-    /// The token of a query's ticket for this session, the first time.
+    /// The token in the query's ticket for this session. A ticket can be claimed once.
     pub(super) fn claimed(&self, query: &str, tag: &str) -> Option<Secret<String>> {
         let sealed = Query(query).only(TICKET).ok()??;
         let ticket = self.keys.open(PURPOSE, &sealed)?;

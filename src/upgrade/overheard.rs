@@ -2,6 +2,8 @@
 //!
 //! Not here: what follows from it (`crate::joining`).
 
+use std::future::pending;
+
 use super::{
     ear::Ear,
     nats::{AnswerReader, ConnectReader, Heard, Said},
@@ -93,6 +95,6 @@ impl<'t> Overheard<'t> {
         if let Some(arrival) = &self.arrival {
             arrival.watch().await;
         }
-        std::future::pending().await
+        pending::<()>().await;
     }
 }

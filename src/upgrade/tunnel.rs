@@ -90,7 +90,9 @@ async fn run<C, U>(
         to: to_client,
         going_away: GOING_AWAY,
         hears: |bytes: &[u8]| {
-            heard.into_iter().for_each(|silence| silence.upstream_said(bytes));
+            if let Some(silence) = heard {
+                silence.upstream_said(bytes);
+            }
             overheard.upstream_said(bytes);
         },
     };
@@ -99,7 +101,9 @@ async fn run<C, U>(
         to: to_upstream,
         going_away: GOING_AWAY_MASKED,
         hears: |bytes: &[u8]| {
-            heard.into_iter().for_each(Silence::client_said);
+            if let Some(silence) = heard {
+                silence.client_said();
+            }
             overheard.client_said(bytes);
         },
     };

@@ -1,51 +1,51 @@
-//! The endpoints under `/auth`, by what says whose room a call is about.
+//! The endpoints under `/auth`, classed by where a call names its room.
 //!
-//! A new endpoint of the server's is `Other` until it stands here: a caller that is held to rooms can't use it.
+//! An endpoint that a new server adds is `Other` until it is listed here. A caller that may use certain rooms alone
+//! can't use it.
 //!
 //! Source: docs/plugnmeet.md section 8, and plugnmeet-protocol's messages of these calls.
 
-/// An endpoint under `/auth`, by what a caller with a key of its own may do there.
+/// An endpoint under `/auth`, classed by what a caller with a key of its own may do there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `uploadWhiteboardFile`, the one that takes multipart bodies; its room is signed in a header.
     Upload,
-    /// What its body's `room_id` alone selects.
+    /// The room that the body's `room_id` names is all that the call reaches.
     OneRoom,
-    /// A list of what `room_ids` name; of all rooms if they name none. Where a `room_sid` is given too, the server looks
-    /// at it alone.
+    /// A list for the rooms that `room_ids` names, or for all rooms if it names none. If `room_sid` is given too, the
+    /// server looks at it alone.
     List(Listed),
-    /// One thing that belongs to a room, by its id.
+    /// The call is about one thing, named by its id, which belongs to a room.
     Thing(Thing),
     /// `mergeRecordings`: all recordings of a session, or several by their ids.
     Merge,
-    /// `getActiveRoomsInfo`: its answer names the rooms.
+    /// `getActiveRoomsInfo`: the request names no room, but the answer names every running one.
     ActiveRooms,
-    /// Names no room and shows nothing of any.
+    /// The call names no room and its answer shows nothing of any room.
     WebApp,
-    /// Recorders report here, and nobody else.
+    /// Recorders report here. No other caller may use it.
     RecorderNotify,
-    /// Any other: it may reach every room there is.
+    /// Every endpoint that is not listed above: the gateway assumes that it may reach every room.
     Other,
 }
 
-/// What a list is of.
+/// The kind of things that a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
     /// Meetings that have ended.
     PastRooms,
-    /// Recordings.
     Recordings,
-    /// Artifacts, and analytics, which are artifacts.
+    /// Artifacts, and analytics, which the server keeps as artifacts.
     Artifacts,
 }
 
-/// What is kept of a room.
+/// A thing that the server keeps and that belongs to one room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Thing {
-    /// Named by `record_id`.
+    /// A recording, named by `record_id`.
     Recording,
-    /// Named by `artifact_id`.
+    /// An artifact, named by `artifact_id`.
     Artifact,
-    /// An artifact that is named by `file_id`.
+    /// Analytics: an artifact that is named by `file_id`.
     Analytics,
 }

@@ -1,4 +1,4 @@
-//! A path for every row, so that tests can walk them all.
+//! An example path for every row, so that tests can try all rows.
 
 use super::{
     pattern::Segment,
@@ -7,10 +7,10 @@ use super::{
     {Table, Whole},
 };
 
-/// Stands in every secret segment of an example.
+/// The text of every secret segment in the examples.
 pub(crate) const SECRET: &str = "SECRET";
 
-/// Every row with a path of its own, where the client is mounted at `mount`.
+/// One example path for every row that has a path of its own. The client is mounted at `mount`.
 pub(crate) fn examples(mount: &str) -> Vec<(String, &'static Row)> {
     let in_branch = |branch: &'static Branch| {
         let first = match branch.first {
@@ -31,7 +31,7 @@ pub(crate) fn examples(mount: &str) -> Vec<(String, &'static Row)> {
     branches.chain(below_mount).chain(others).collect()
 }
 
-/// Configurations that together have every row.
+/// Configurations of which every row is in at least one.
 pub(crate) fn configurations() -> impl Iterator<Item = Table> {
     [(true, true), (true, false), (false, true), (false, false)]
         .into_iter()

@@ -1,13 +1,14 @@
-//! The URL space, once: every path that means something here is a row of data, and whoever has to know a path asks a row.
+//! The URL space: every path that the gateway knows is a row of data. A module that has to know something about a path
+//! asks the path's row.
 //!
-//! | who asks | what a row tells |
+//! | module | what it takes from a row |
 //! | --- | --- |
-//! | `crate::route` | what is done, who may come, in which form an error is told, what is looked at in the answer |
-//! | `crate::observe` | the name in records and metrics; which segments are secret in the log |
-//! | `crate::config` | which paths no client can be mounted at |
+//! | `crate::route` | the action, who may send requests, the form of errors, what is looked for in the answer |
+//! | `crate::observe` | the name in records and metrics; the segments that logs hide |
+//! | `crate::config` | the paths at which no client can be mounted |
 //!
-//! A new path is a new row in `rows`. What can be seen of a path before it is checked is told too: a refused request is
-//! answered in its form, and is logged.
+//! A new path is a new row in `rows`. A row is found before the path is checked, because a request that is refused for
+//! its path is answered in the row's form and logged too.
 //!
 //! Not here: what is done at a path (`crate::route`).
 //!
@@ -40,7 +41,8 @@ use self::{
     rows::{BELOW_MOUNT, BRANCHES, MISPLACED, MISPLACED_BBB, MISSPELT, NOWHERE, ROOT},
 };
 
-/// Upstreams that have more behind their prefix than meetings need: `upstreams.expose`.
+/// The upstreams that the gateway serves whole, by `upstreams.expose`: also what lies behind their prefix and no
+/// meeting needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Whole {
     /// NATS, below `/ws/`.
@@ -51,7 +53,7 @@ pub struct Whole {
     pub etherpad: bool,
 }
 
-/// The URL space, as far as the configuration changes it.
+/// The URL space for one configuration.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// `/conference`, or nothing for the root.
@@ -62,24 +64,24 @@ pub struct Table {
     pub login: bool,
     /// Is the server's `/metrics` served?
     pub metrics: bool,
-    /// Of which upstreams is everything served, not only what meetings need?
+    /// The upstreams that are served whole, not only with what meetings need.
     pub whole: Whole,
 }
 
-/// The row of a path, and what the path says beside it.
+/// The row that matches a path, and the parts of that path which the row does not fix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
-    /// The row.
     pub row: &'static Row,
-    /// The segment that is not known beforehand: a session's tag, a download's token, an API key. Empty if there is none.
+    /// The segment that the pattern does not fix: a session's tag, a download's token, or an API key. Empty if there is
+    /// none.
     pub variable: &'a str,
-    /// What follows the first segment, or the mount: nothing, or a path that begins with a slash. The whole path where it
+    /// The path behind the first segment, or behind the mount: empty, or beginning with a slash. The whole path if it
     /// is below neither.
     pub rest: &'a str,
 }
 
 impl Table {
-    /// What is at this path. It need not be a canonical one.
+    /// Finds the row of a path. The path need not be canonical.
     pub fn find<'a>(&self, path: &'a str) -> Found<'a> {
         in_branches(path, |branch, row| {
             self.has(row.when)
@@ -139,28 +141,28 @@ impl Table {
 }
 
 impl<'a> Found<'a> {
-    /// What an upstream sees whose prefix is taken off.
+    /// The path without the upstream's prefix, as the upstream sees it; `/` if nothing is left.
     pub fn without_prefix(&self) -> &'a str {
         if self.rest.is_empty() { "/" } else { self.rest }
     }
 
-    /// The session's tag, if the path is one of a session's own.
+    /// The session's tag, if the path belongs to one session.
     pub fn tag(&self) -> Option<&'a str> {
         (!self.variable.is_empty()).then_some(self.variable)
     }
 
-    /// The path of a client's file below its folder.
+    /// The path of a client's file below the client's folder.
     pub fn file(&self) -> &'a str {
         self.rest.trim_start_matches('/')
     }
 }
 
-/// May this path have an encoded slash?
+/// May this path contain an encoded slash?
 pub fn takes_encoded_slash(path: &str) -> bool {
     in_branches(path, |_, row| row.encoded_slash).is_some()
 }
 
-/// Is this first segment, or the second behind it, taken whatever the client is mounted at?
+/// Is a path that begins with these segments taken by a row, so that no client can be mounted there?
 pub fn is_taken(first: &str, second: Option<&str>) -> bool {
     BRANCHES.iter().any(|branch| match branch.first {
         First::Word(word) => first.eq_ignore_ascii_case(word),
@@ -169,7 +171,7 @@ pub fn is_taken(first: &str, second: Option<&str>) -> bool {
     })
 }
 
-/// The first row that matches, of those that count.
+/// The first row that matches the path and that `counts` accepts.
 fn in_branches(path: &str, counts: impl Fn(&Branch, &Row) -> bool) -> Option<(&'static Branch, Found<'_>)> {
     let exactly = path.strip_prefix('/')?;
     // Slashes that are too many are refused elsewhere, but not before anybody asks what was meant.

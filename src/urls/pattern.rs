@@ -9,33 +9,33 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// One segment of a pattern, or all that are left.
+/// One segment of a pattern; `Rest` and `SecretRest` stand for all segments that are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segment {
-    /// This word.
+    /// Exactly this word, compared as the branch says (`Compared`).
     Word(&'static str),
-    /// One of these words.
+    /// One of these words, compared as the branch says (`Compared`).
     OneOf(&'static [&'static str]),
     /// One of these words in any case, encoded or not: some programs decode a path before they look at it.
     Decoded(&'static [&'static str]),
-    /// What begins with this word in any case, encoded or not.
+    /// A segment that begins with this word, in any case, percent-encoded or not.
     Begins(&'static str),
-    /// A session's tag.
+    /// A segment that has the form of a session's tag (`is_tag`).
     Tag,
-    /// Anything.
+    /// Any one segment.
     Any,
-    /// Anything, and a secret.
+    /// Any one segment, which is a secret: logs hide it.
     Secret,
-    /// Whatever follows, if anything does. The last of its pattern.
+    /// All segments that are left, also none. Only the last segment of a pattern can be this.
     Rest,
-    /// Whatever follows, all of it secret. The last of its pattern.
+    /// All segments that are left, also none; logs hide all of them. Only the last segment of a pattern can be this.
     SecretRest,
 }
 
-/// How a branch of the URL space is compared.
+/// How the segments of a branch are compared with those of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compared {
-    /// In these very bytes.
+    /// Byte for byte.
     Exactly,
     /// As plugnmeet-server's router does: undecoded, in any case, with or without a slash at the end.
     AsServer,
@@ -43,10 +43,10 @@ pub enum Compared {
     AsSigned,
 }
 
-/// A session's tag: 16 bytes in base64url.
+/// The length of a session's tag in characters: 16 bytes in base64url.
 const TAG_CHARS: usize = 22;
 
-/// Could this segment be a session's tag?
+/// Does this segment have the form of a session's tag?
 pub fn is_tag(segment: &str) -> bool {
     segment.len() == TAG_CHARS
         && segment
@@ -54,10 +54,11 @@ pub fn is_tag(segment: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// What is left of a path: its next segment, and what follows that one's slash.
+/// The part of a path that is not matched yet: its next segment, and what follows the slash behind it, if there is a
+/// slash.
 pub(super) type Segments<'a> = (&'a str, Option<&'a str>);
 
-/// Does the path go on like this? Found is the segment that is not known beforehand; it is empty if the pattern has none.
+/// Matches a path with a pattern. Returns the segment that the pattern does not fix, or an empty text if there is none.
 #[inline]
 pub(super) fn matched<'a>(
     pattern: &[Segment],
@@ -112,7 +113,7 @@ pub(super) fn is(segment: &str, word: &str, compared: Compared) -> bool {
     }
 }
 
-/// The first segment, and what follows its slash.
+/// Splits a text at its first slash into the first segment and what follows the slash.
 pub(super) fn split(text: &str) -> Segments<'_> {
     match text.bytes().position(|byte| byte == b'/') {
         Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
@@ -120,19 +121,19 @@ pub(super) fn split(text: &str) -> Segments<'_> {
     }
 }
 
-/// Does it begin with this word, in any case?
+/// Does the text begin with this word, in any case?
 pub(super) fn starts(text: &str, word: &str) -> bool {
     text.get(..word.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
-/// What follows a prefix of whole segments: nothing, or a path that begins with a slash.
+/// The part of a path behind a prefix of whole segments: empty, or beginning with a slash.
 pub(super) fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix)
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// As often as any program behind us might do it.
+/// The segment, percent-decoded until nothing changes: some upstreams decode a path more than once.
 fn decoded(segment: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(segment);
     while text.contains('%') {

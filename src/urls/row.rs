@@ -1,139 +1,141 @@
-//! What is known of a path: a row of the URL space. It names what is done there and says nothing of how.
+//! The types of which a row of the URL space is made. A row names what is done at a path.
+//!
+//! Not here: the rows themselves (`rows`), how they match a path (`pattern`), how a request is answered
+//! (`crate::route`).
 
 use super::{
     endpoint::Endpoint,
     pattern::{Compared, Segment},
 };
 
-/// All that is known of the paths of one pattern.
+/// All that the gateway knows about the paths that match one pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// In access records and metrics.
+    /// The name of the row in access records and metrics.
     pub name: &'static str,
-    /// The segments behind the branch's first, or below the mount; secret ones are hidden in the log.
+    /// The segments behind the branch's first segment, or below the mount. Logs hide the secret ones.
     pub pattern: &'static [Segment],
-    /// What is done.
+    /// What the gateway does with a request for such a path.
     pub action: Action,
-    /// Which configuration has this row.
+    /// The configurations in which this row exists.
     pub when: When,
-    /// Who may come here.
+    /// Which clients may send requests here.
     pub guard: Guard,
-    /// For what the token has to be, where one comes along.
+    /// The kind of token that a request here may carry, if it carries one.
     pub takes: Takes,
-    /// In which form an error is told.
+    /// The form in which errors are answered here.
     pub errors: Form,
-    /// What is looked at in the answer.
+    /// What the gateway looks for in the answer.
     pub watch: Watch,
-    /// What the answer's fields have to keep in.
+    /// The kind of content in the answer, which decides about protective header fields.
     pub content: Content,
-    /// Does a participant come in here, who may have to wait?
+    /// Do participants enter a meeting here? Then a request may have to wait for a place.
     pub joins: bool,
-    /// May its path have an encoded slash? One real client sends such a path (docs/plugnmeet.md section 5).
+    /// May the path contain an encoded slash? One real client sends such a path (docs/plugnmeet.md section 5).
     pub encoded_slash: bool,
 }
 
-/// Rows that begin with the same segment.
+/// Rows whose paths begin with the same segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Branch {
-    /// That segment; with an API key the next one too.
+    /// The first segment; if it is an API key, also the word behind the key.
     pub first: First,
-    /// How it and its rows are compared.
+    /// How this segment and the rows' segments are compared.
     pub compared: Compared,
-    /// Is it an API that callers may look for below the mount?
+    /// Is this an API that callers may look for below the mount by mistake?
     pub is_api: bool,
-    /// In the order in which they count.
+    /// The rows, in the order in which they are tried: the first match wins.
     pub rows: &'static [Row],
-    /// Has any of them a secret segment?
+    /// Has one of the rows a secret segment?
     pub has_secrets: bool,
 }
 
-/// The first segment of a path.
+/// The first segment of a branch's paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// This word.
+    /// Exactly this word, compared as the branch says.
     Word(&'static str),
-    /// What begins with this word.
+    /// A segment that begins with this word.
     Begins(&'static str),
-    /// An API key, which may be any word but the mount's, with this word behind it. The key is hidden in the log.
+    /// An API key, followed by this word. The key may be any word but the mount's, and logs hide it.
     KeyOf(&'static str),
 }
 
-/// What is done at a path.
+/// What the gateway does at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A link with a token is handed off; anybody else is sent on.
+    /// No page is at this path: a link with a token is handed off, every other request is redirected.
     Leads(Leads),
-    /// A step of a session.
+    /// A step in a session's life.
     Session(Step),
-    /// A file of the client's.
+    /// A file of the web client is served.
     File,
-    /// `/favicon.ico`, which browsers ask for by themselves.
+    /// `/favicon.ico`, for which browsers ask on their own.
     Favicon,
-    /// An integrator has a design checked.
+    /// The design check: an integrator asks whether a design would be accepted.
     DesignCheck,
-    /// Tokens, and the API under `/auth`.
+    /// A request that issues a token or is about one, and the API under `/auth`.
     Issue(Issues),
-    /// To an upstream, and nothing else.
+    /// The request is forwarded to an upstream, without anything else.
     Forward(To),
-    /// The API is looked for below the mount: says where it is.
+    /// The request looks for an API below the mount; the error says where the API is.
     Misplaced,
-    /// Nothing is here.
+    /// Nothing is served at this path.
     Nowhere,
 }
 
-/// Where people without a token are sent.
+/// Where a request without a token is redirected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leads {
-    /// To the mount.
+    /// To the web client's mount.
     ToMount,
-    /// To the same path with a slash behind it.
+    /// To the same path with a slash at its end.
     ToSlash,
 }
 
-/// A step of a session.
+/// A step in a session's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The client's page: a link is handed off, a session goes on.
+    /// The client's page: a link with a token is handed off, and a running session goes on.
     Enter,
-    /// A session ends.
+    /// The session ends.
     Leave,
-    /// Where one path is for all sessions: may this one take the other's place?
+    /// The page that asks whether the link's session may replace the running one. It exists only where all sessions
+    /// share one path.
     Switch,
 }
 
-/// What has to do with tokens that are issued.
+/// A request that issues a token, or that must be judged by the rules for tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Issues {
-    /// `getJoinToken`.
+    /// `getJoinToken`: a token is asked for.
     Token,
-    /// Another endpoint under `/auth`.
+    /// Any other endpoint under `/auth`.
     Auth(Endpoint),
     /// A call of BBB's API.
     Bbb(BbbCall),
-    /// A learning platform's page asks for a token.
+    /// A learning platform's page asks for a join token.
     LtiJoin,
     /// A participant asks for a token for a breakout room.
     BreakoutJoin,
-    /// An admin takes somebody out of the room.
+    /// An admin removes a participant from the room.
     RemoveParticipant,
 }
 
-/// A call of BBB's API, by what is looked at.
+/// A call of BBB's API, classed by what the gateway checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BbbCall {
-    /// Nothing but the API itself: the server answers with its version, whatever else is in the request.
+    /// The API's own path without a method: the server answers with its version, whatever the request says.
     Bare,
-    /// May come with a list of slides.
+    /// `create`, which may carry a list of slides in its body.
     Create,
-    /// Issues a token.
+    /// `join`, which issues a token.
     Join,
-    /// Any other.
+    /// Any other call.
     Other,
 }
 
-/// An upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the upstreams' own")]
 pub enum To {
     Server,
     Livekit,
@@ -142,117 +144,118 @@ pub enum To {
     Ingress,
 }
 
-/// Which configuration has a row.
+/// The configurations in which a row exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Every one.
+    /// Every configuration.
     Always,
-    /// One with `upstreams.expose` of this.
+    /// Configurations whose `upstreams.expose` names this.
     Exposed(Exposed),
-    /// One in which sessions have paths of their own.
+    /// Configurations in which each session has a path of its own.
     SessionPaths,
-    /// One in which all sessions share a path.
+    /// Configurations in which all sessions share one path.
     OnePath,
 }
 
-/// What is hidden unless `upstreams.expose` names it.
+/// What is hidden by default, and is served if `upstreams.expose` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposed {
     /// The server's login page, which asks for the API secret.
     Login,
     /// The server's metrics.
     Metrics,
-    /// What NATS has beside its WebSocket.
+    /// What NATS serves beside its WebSocket.
     Nats,
-    /// What LiveKit has beside what meetings ask for.
+    /// What LiveKit serves beside what meetings need.
     Livekit,
-    /// Etherpad's pages for its operator.
+    /// Etherpad's admin pages.
     EtherpadAdmin,
 }
 
-/// Who may come.
+/// Which clients may send requests to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Everybody.
+    /// Every client.
     Open,
-    /// Those of `trust.internal`, if it names any.
+    /// Clients in `trust.internal`; every client if `trust.internal` names none.
     Internal,
 }
 
-/// What a token has to be for, where one comes along.
+/// The kind of token that a request may carry. A request without a token passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// Nothing is looked at.
+    /// Tokens are not looked at.
     Any,
-    /// To be in a room.
+    /// A join token.
     Join,
-    /// To be in a room; the server looks in a form as well.
+    /// A join token, also in a form field, as the server looks there too.
     JoinInForm,
-    /// For a learning platform's page.
+    /// A token for a learning platform's page.
     Lti,
-    /// For a learning platform's page; the server looks in a form as well.
+    /// A token for a learning platform's page, also in a form field, as the server looks there too.
     LtiInForm,
-    /// For a download, in the path.
+    /// A token for a download, in the path.
     Download,
 }
 
-/// In which form errors are told.
+/// How the form of an error answer is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// The server's JSON, or protobuf if that was sent.
+    /// The server's JSON, or protobuf if the request was protobuf.
     Auth,
-    /// As `Auth`, with a status that the client does not hang at.
+    /// As `Auth`, with a status at which the client does not hang.
     Api,
     /// As `Api`, with a status that the uploader takes for final.
     Upload,
     /// BBB's XML.
     Bbb,
-    /// The server's JSON, whoever asks.
+    /// The server's JSON for every caller.
     ServersJson,
-    /// JSON, whoever asks.
+    /// The gateway's JSON for every caller.
     Json,
-    /// A page, unless JSON is asked for, or an API called.
+    /// A page; JSON for callers that prefer it, and the server's JSON for requests that look like an API call.
     People,
-    /// A page of ours sends a form here: a page, unless JSON is asked for.
+    /// A page, or JSON for callers that prefer it. Forms on the gateway's own pages are sent here, so a form is no API
+    /// call.
     OwnForm,
-    /// A page for whoever names pages, the server's JSON for all others; BBB's callers excepted.
+    /// A page for callers that accept pages, the server's JSON for all others. BBB's API has a row of its own (`Bbb`).
     Misplaced,
-    /// JSON, unless pages are named.
+    /// The gateway's JSON; a page for callers that name pages in `Accept`, and the server's JSON for requests that look
+    /// like an API call.
     Machines,
 }
 
-/// What is looked at in an answer.
+/// What the gateway looks for in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watch {
-    /// Nothing.
     Nothing,
-    /// Whether it is the client's page, which has a policy.
+    /// The client's page, which gets the client's content security policy.
     Page,
-    /// A redirect to a link of ours.
+    /// A redirect to a link of this gateway that carries a token.
     Link,
-    /// A redirect to a link of ours, or links in BBB's XML.
+    /// As `Link`, and links of this gateway in BBB's XML.
     LinksInXml,
-    /// Whether the server took a token that is newer than the cookie's.
+    /// The sign that the server accepted a token newer than the one in the cookie.
     NewerToken,
-    /// As `NewerToken`; and a status that the uploader would try again.
+    /// As `NewerToken`, and statuses at which the uploader would try again.
     Upload,
-    /// What names the upstream's own paths.
+    /// The upstream's own paths in the answer, which get this prefix.
     Prefix(&'static str),
 }
 
-/// What an answer shows.
+/// The kind of content that an answer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Nothing to guard against.
+    /// Content that needs no guard.
     Plain,
-    /// What was uploaded or recorded.
+    /// Content that somebody uploaded or recorded.
     Download,
     /// The server's login page.
     Login,
 }
 
 impl Action {
-    /// Is it plugnmeet-server's, which lets scripts of any origin ask?
+    /// Does plugnmeet-server answer here? It allows scripts of any origin.
     pub fn is_servers(self) -> bool {
         match self {
             Self::Issue(_) | Self::Forward(To::Server) => true,
@@ -283,7 +286,6 @@ impl Action {
     }
 }
 
-/// How the rows are written down.
 impl Row {
     pub(super) const fn new(name: &'static str, pattern: &'static [Segment], action: Action) -> Self {
         Self {

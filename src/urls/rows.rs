@@ -1,6 +1,7 @@
 //! The rows of the URL space, in the order in which they count.
 //!
-//! What is on no row is nowhere. `Rest` at a branch's end says what is known of everything else below its first segment.
+//! A path that matches no row is not served (`NOWHERE`). A row with `Rest` at the end of a branch is for all other
+//! paths below the branch's first segment.
 //!
 //! Source: docs/plugnmeet.md sections 5, 8 and 9.
 
@@ -16,7 +17,8 @@ use super::{
     },
 };
 
-/// The upstreams' paths, and the client's own beside its mount, wherever that is.
+/// The branches that are matched before the mount: those of upstreams, and the web client's paths that do not depend on
+/// the mount.
 pub(super) const BRANCHES: &[Branch] = &[
     NATS,
     LIVEKIT,
@@ -51,8 +53,8 @@ const fn livekit(pattern: &'static [Segment]) -> Row {
     Row::new("livekit", pattern, Action::Forward(To::Livekit)).watch(Watch::Prefix("/livekit"))
 }
 
-/// Beside what meetings ask for are LiveKit's metrics, profiles and debug pages. Its own API is guarded in any spelling that
-/// LiveKit would take for it.
+/// LiveKit also has metrics, profiles and debug pages, which no meeting needs. Its own API is guarded in every spelling
+/// that LiveKit would accept.
 const LIVEKIT: Branch = Branch::new(
     First::Word("livekit"),
     Exactly,
@@ -71,7 +73,7 @@ const fn etherpad(pattern: &'static [Segment]) -> Row {
     Row::new("etherpad", pattern, Action::Forward(To::Etherpad)).watch(Watch::Prefix("/etherpad"))
 }
 
-/// Etherpad's pages for its operator, and where they log in. It decodes a path before it looks at it.
+/// Etherpad's admin pages and their login. `Decoded`, because Etherpad decodes a path before it compares it.
 const ETHERPAD_ADMIN: &[Segment] = &[Decoded(&["admin", "admin-auth"]), Rest];
 
 const ETHERPAD: Branch = Branch::new(
@@ -84,7 +86,8 @@ const ETHERPAD: Branch = Branch::new(
     ],
 );
 
-/// A stream key, and the resource that the ingress has made of it.
+/// The ingress takes streams here. The path holds a stream key and the resource that the ingress made for it: both are
+/// secret.
 const INGRESS: Branch = Branch::new(
     First::Word("whip"),
     Exactly,
@@ -110,7 +113,7 @@ const BBB: Branch = Branch::api(
     ],
 );
 
-/// LiveKit reports to the server.
+/// LiveKit reports events to the server here.
 const WEBHOOK: Branch = Branch::api(
     First::Word("webhook"),
     AsServer,
@@ -153,7 +156,7 @@ const API: Branch = Branch::api(
     ],
 );
 
-/// Learning platforms: their page, and what it asks for.
+/// The page for learning platforms, and the API that this page calls.
 const LTI: Branch = Branch::api(
     First::Word("lti"),
     AsServer,
@@ -180,11 +183,11 @@ const fn download(name: &'static str, pattern: &'static [Segment]) -> Row {
     Row::new(name, pattern, Action::Forward(To::Server)).content(Content::Download)
 }
 
-/// What a token in the path is for.
+/// The kinds of downloads whose path holds a token.
 const BY_TOKEN: Segment = OneOf(&["recording", "analytics", "artifact"]);
 
-/// The room's session id is all that guards an uploaded file (docs/plugnmeet.md section 5). What is in no known place may be
-/// a key too.
+/// Downloads. The room's session id is all that guards an uploaded file (docs/plugnmeet.md section 5), and a segment at
+/// an unknown place may be such an id too.
 const DOWNLOAD: Branch = Branch::api(
     First::Word("download"),
     AsServer,
@@ -208,7 +211,7 @@ const METRICS: Branch = Branch::new(
     &[Row::new("server", &[], Action::Forward(To::Server)).exposed(Exposed::Metrics)],
 );
 
-/// The server's own route is `/login*`.
+/// The server's login page. The server's own route is `/login*`.
 const LOGIN: Branch = Branch::new(
     First::Begins("login"),
     AsServer,
@@ -229,7 +232,7 @@ const ASSETS: Branch = Branch::new(
     &[Row::new("asset", &[Rest], Action::File)],
 );
 
-/// `/`, if the client is not mounted there.
+/// The path `/`, where the client is mounted elsewhere.
 pub(super) const ROOT: Row =
     Row::new("root", &[Word("")], Action::Leads(Leads::ToMount)).errors(Form::People);
 
@@ -244,7 +247,7 @@ const fn page(pattern: &'static [Segment]) -> Row {
 const LEAVE: Action = Action::Session(Step::Leave);
 const TO_SLASH: Action = Action::Leads(Leads::ToSlash);
 
-/// Below the mount, compared exactly.
+/// The rows below the mount, all compared byte for byte.
 pub(super) const BELOW_MOUNT: &[Row] = &[
     client("slash", &[], TO_SLASH),
     page(&[Word("")]),
@@ -278,14 +281,15 @@ pub(super) const BELOW_MOUNT: &[Row] = &[
     client("asset", &[Rest], Action::File),
 ];
 
-/// An API below the mount.
+/// A path of an API below the mount, where the API is not.
 pub(super) const MISPLACED: Row = Row::new("misplaced", &[Rest], Action::Misplaced).errors(Form::Misplaced);
 
-/// BBB's API below the mount.
+/// A path of BBB's API below the mount, where the API is not.
 pub(super) const MISPLACED_BBB: Row = Row::new("misplaced", &[Rest], Action::Misplaced).errors(Form::Bbb);
 
-/// The mount, but in other letters: nothing is there, and people may have typed it.
+/// The mount in other upper or lower case: nothing is served there, but a person may have typed it, so the error is for
+/// people.
 pub(super) const MISSPELT: Row = Row::nowhere(&[Rest]).errors(Form::People);
 
-/// On no row.
+/// The row of every path that no other row matches.
 pub(super) const NOWHERE: Row = Row::nowhere(&[Rest]);

@@ -1,7 +1,7 @@
 //! Which words of a path are secret, as the rows say.
 //!
-//! The log asks, and it logs paths that are refused for their spelling too. So it asks for words, decoded and in any case,
-//! and the words may begin anywhere in a path.
+//! The log asks, and it logs paths that are refused for their spelling too. So it asks for words, decoded and in any
+//! case, and the words may begin anywhere in a path.
 //!
 //! Not here: how a path is shortened and written (`crate::observe`).
 
@@ -13,7 +13,7 @@ use super::{
     rows::BRANCHES,
 };
 
-/// Which of these words are secret, if a path with secrets begins with them.
+/// The range of the secret words, if a path with secrets begins with these words.
 pub fn secret_words<W: AsRef<str>>(words: &[W]) -> Option<Range<usize>> {
     let (first, others) = words.split_first()?;
     let is = |word: &W, name: &str| word.as_ref().eq_ignore_ascii_case(name);
@@ -27,7 +27,7 @@ pub fn secret_words<W: AsRef<str>>(words: &[W]) -> Option<Range<usize>> {
     })
 }
 
-/// The words by which paths with secrets are known: their first, or the one behind an API key.
+/// The words by which a path with secrets is recognised: its first segment, or the segment behind an API key.
 pub fn words_beside_secrets() -> impl Iterator<Item = &'static str> {
     branches().map(|branch| match branch.first {
         First::Word(word) | First::Begins(word) | First::KeyOf(word) => word,
@@ -38,7 +38,7 @@ fn branches() -> impl Iterator<Item = &'static Branch> {
     BRANCHES.iter().filter(|branch| branch.has_secrets)
 }
 
-/// Which are secret of the words behind the first; counted from the first.
+/// The range of the secret words in a path, counted from the first segment. `words` are those behind the first segment.
 fn hidden<W: AsRef<str>>(row: &Row, words: &[W]) -> Option<Range<usize>> {
     let to_the_end = matches!(row.pattern.last(), Some(Segment::Rest | Segment::SecretRest));
     if !to_the_end && words.len() > row.pattern.len() {

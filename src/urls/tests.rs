@@ -41,7 +41,7 @@ const fn bbb(call: BbbCall) -> Action {
     Action::Issue(Issues::Bbb(call))
 }
 
-/// A path, the name of its row, what is done, and the segment that is not known beforehand.
+/// A path, and what is expected for it: the row's name, the action, and the segment that the pattern does not fix.
 type Expected<'a> = (&'a str, &'a str, Action, &'a str);
 
 fn check(table: &Table, rows: &[Expected<'_>]) {

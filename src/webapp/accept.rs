@@ -1,4 +1,4 @@
-//! `Accept-Encoding`: how welcome each coding is.
+//! `Accept-Encoding`: the weight of each content coding.
 //!
 //! Source: RFC 9110 sections 12.4.2 (weights), 12.5.3, 8.4.1.3 (`x-gzip`).
 
@@ -6,7 +6,7 @@ use hyper::{HeaderMap, header::ACCEPT_ENCODING};
 
 use super::coding::Coding;
 
-/// How welcome each form of a file is, in thousandths; 0 is not at all.
+/// The weight of each form of a file by `Accept-Encoding`, from 0 (not acceptable) to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
     codings: [u16; 3],
@@ -15,7 +15,7 @@ pub(super) struct Accepted {
 
 /// The weight of a coding that names none, in thousandths (RFC 9110 section 12.4.2).
 const FULL: u16 = 1000;
-/// Of `identity` where nobody speaks of it: it is acceptable, and anything that was asked for is better.
+/// The weight of `identity` if the field does not name it: acceptable, but less than any coding that is named.
 const UNMENTIONED: u16 = 1;
 
 impl Accepted {
@@ -45,17 +45,17 @@ impl Accepted {
         }
     }
 
-    /// In thousandths; 0 means not acceptable.
+    /// The weight of this coding, from 0 (not acceptable) to 1000.
     pub fn weight(self, coding: Coding) -> u16 {
         self.codings.get(coding.index()).copied().unwrap_or(0)
     }
 
-    /// 0: not acceptable, as far as there is anything else.
+    /// The weight of the uncoded form. With 0 it is not acceptable, as long as another form is.
     pub fn identity(self) -> u16 {
         self.identity
     }
 
-    /// May the answer be coded at all?
+    /// Does the client accept any coding at all?
     pub fn any_coding(self) -> bool {
         self.codings.iter().any(|weight| *weight > 0)
     }
@@ -70,7 +70,7 @@ fn coding(name: &str) -> Option<Coding> {
     }
 }
 
-/// `name` or `name;q=0.5`, with blanks around each part.
+/// Parses `name` or `name;q=0.5`, with blanks around each part, into the name and the weight.
 fn member(text: &str) -> Option<(&str, u16)> {
     let mut parts = text.split(';').map(|part| part.trim_matches([' ', '\t']));
     let name = parts.next().filter(|name| !name.is_empty())?;
@@ -84,7 +84,7 @@ fn member(text: &str) -> Option<(&str, u16)> {
     Some((name, weight(value)?))
 }
 
-/// `0` to `1` with up to three decimals.
+/// Parses a weight from `0` to `1` with at most three decimals, into thousandths.
 fn weight(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if decimals.len() > 3 || !decimals.bytes().all(|b| b.is_ascii_digit()) {

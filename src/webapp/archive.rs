@@ -1,8 +1,8 @@
 //! Reads the client out of its archive, as it is published: `client.zip`, with the build a folder or two below its top.
 //!
-//! SECURITY: nothing is unpacked: a name is a key in a map and never a path. An archive with a name that leads out of it,
-//! or with a link, was not made by the client's build, so all of it is refused. What is read is counted as it comes, as an
-//! archive of a kilobyte can say of itself what it likes.
+//! SECURITY: nothing is unpacked: a name is a key in a map and never a path. An archive with a name that leads out of
+//! it, or with a link, was not made by the client's build, so all of it is refused. What is read is counted as it
+//! comes, as an archive of a kilobyte can say of itself what it likes.
 
 use std::{
     collections::HashSet,
@@ -20,10 +20,10 @@ use super::{
     folder::{Files, Found, LOGIN, MAX_BYTES},
 };
 
-/// The client 2.4 has about a hundred.
+/// The largest number of entries in an archive. The archive of client 2.4 has about a hundred.
 const MAX_ENTRIES: usize = 10_000;
 
-/// All files that may be served, by their path beside `index.html`.
+/// Reads all files that may be served, by their path relative to `index.html`.
 pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, WebAppProblem> {
     let unreadable = |error| WebAppProblem::Unreadable(path.to_owned(), error);
     let file = File::open(path).map_err(unreadable)?;
@@ -67,7 +67,7 @@ impl Archive<'_> {
         Ok(files)
     }
 
-    /// The files in it, by their place; each name is one that can only mean one thing.
+    /// The files in the archive by their index. A name that can mean more than one path is refused.
     fn entries(&mut self) -> Result<Vec<(usize, String)>, WebAppProblem> {
         if self.zip.len() > MAX_ENTRIES {
             return Err(WebAppProblem::TooLarge(self.path.to_owned()));
@@ -125,7 +125,7 @@ impl Archive<'_> {
     }
 }
 
-/// The folder of the `index.html` that is nearest to the top, with its slash.
+/// The folder of the `index.html` nearest to the archive's top, with a slash at its end.
 fn top(entries: &[(usize, String)]) -> Result<Option<String>, &'static str> {
     let folder = |name: &str| {
         let folder = name.strip_suffix(INDEX)?;

@@ -1,9 +1,10 @@
-//! The folder that keeps codings from one start to the next, by the hash of what they are of.
+//! The folder that keeps compressed forms (codings) of the client's files from one start to the next.
 //!
-//! A name says both hashes, `PLAIN.CODED.br`: what the file would be used for, and what has to be in it. Half a file,
-//! or another under its name, is found out when it is read. An empty one says that the coding isn't worth it.
+//! A file's name holds two hashes, `PLAIN.CODED.br`: that of the content that was compressed, and that of the
+//! compressed form. So a file that is incomplete, or was exchanged, is recognised when it is read. An empty file says
+//! that the coding isn't worth it.
 //!
-//! It may be shared, deleted, or made elsewhere and mounted read-only: nothing in it is needed.
+//! The folder may be shared, deleted, or made elsewhere and mounted read-only: the gateway makes again what is missing.
 
 use std::{
     collections::HashMap,
@@ -24,16 +25,16 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// What no gateway has asked for in this time is an old release's.
+/// An entry that no gateway has used for this time belongs to an old release and is removed.
 const KEPT_UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Marking a use more often says no more.
+/// The least time between two marks of an entry's use: more marks would add nothing.
 const MARKED_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// A folder of codings, as it was when it was looked at.
+/// The folder of codings, with its entries as they were when the gateway listed it.
 pub(super) struct Cache {
     folder: PathBuf,
     entries: HashMap<(Hash, Coding), Entry>,
-    /// One warning is enough.
+    /// Has a write failed? The operator is warned of the first failure alone.
     failed: AtomicBool,
 }
 
@@ -43,7 +44,7 @@ struct Entry {
 }
 
 impl Cache {
-    /// Looks into the folder, which may be missing.
+    /// Lists the folder. A folder that does not exist is an empty one.
     pub fn at(folder: &Path) -> Self {
         let mut entries = HashMap::new();
         match fs::read_dir(folder) {
@@ -70,7 +71,7 @@ impl Cache {
         }
     }
 
-    /// Tells the content what is known of it.
+    /// Gives the content each of its codings that the cache has.
     pub fn teach(&self, content: &Content) {
         for coding in Coding::ALL {
             if content.lacks(coding)
@@ -98,7 +99,7 @@ impl Cache {
         }
     }
 
-    /// Could something not be written?
+    /// Has a coding failed to be written?
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
@@ -124,7 +125,8 @@ impl Cache {
         written
     }
 
-    /// Removes what nobody has used for long, but for what is `in_use`, and what was never finished.
+    /// Removes entries that nobody has used for `KEPT_UNUSED`, unless they are `in_use`, and files that were never
+    /// finished.
     pub fn tidy(&self, in_use: impl Fn(Hash) -> bool) {
         let Ok(listing) = fs::read_dir(&self.folder) else {
             return;

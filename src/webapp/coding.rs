@@ -1,7 +1,8 @@
-//! Content codings: which there are, how they are written, and whether what somebody else wrote is right.
+//! Content codings: which there are, how a file is compressed, and whether a form that somebody else compressed is
+//! right.
 //!
-//! They are written once and read a thousand times, so each at its highest quality. Windows are as large as every
-//! browser has to take, and no larger: what needs more would fail in some of them.
+//! A form is made once and sent a thousand times, so each is made at the highest quality. Windows are as large as every
+//! browser must support, and no larger: a larger window would fail in some browsers.
 //!
 //! Sources: RFC 9110 section 8.4.1; RFC 7932 section 9.1 (brotli: windows up to 2^24); RFC 8878 and RFC 9659 (zstd:
 //! windows up to 8 MiB in a content coding); RFC 1952 (gzip).
@@ -15,7 +16,7 @@ use flate2::{
 };
 use zstd::{bulk::Compressor, stream::read::Decoder, zstd_safe::CParameter};
 
-/// How the bytes of a file can be written, other than as they are.
+/// A content coding: a compressed form of a file's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Coding {
     Brotli,
@@ -27,15 +28,15 @@ const BROTLI_QUALITY: i32 = 11;
 const BROTLI_WINDOW_LOG: u32 = 24;
 const ZSTD_LEVEL: i32 = 22;
 const ZSTD_WINDOW_LOG: u32 = 23;
-/// The least window that brotli has.
+/// The smallest window that brotli allows, as a power of two.
 const LEAST_WINDOW_LOG: u32 = 10;
 const CHUNK_BYTES: usize = 64 << 10;
 
 impl Coding {
-    /// In the order in which `index` counts.
+    /// All codings, in the order of `index`.
     pub const ALL: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
 
-    /// Its place where there is one for each.
+    /// The position of this coding in an array with one element for each coding.
     pub fn index(self) -> usize {
         match self {
             Self::Brotli => 0,
@@ -44,7 +45,7 @@ impl Coding {
         }
     }
 
-    /// As `Content-Encoding` has it.
+    /// The coding's name in `Content-Encoding`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Brotli => "br",
@@ -53,7 +54,7 @@ impl Coding {
         }
     }
 
-    /// What a file's name ends with that holds another file in this coding.
+    /// The end of the name of a file that holds another file in this coding.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Brotli => ".br",
@@ -62,7 +63,7 @@ impl Coding {
         }
     }
 
-    /// The smallest form of these bytes; brotli takes seconds for a megabyte.
+    /// Compresses these bytes at the highest quality. Brotli takes seconds for a megabyte.
     pub fn encode(self, plain: &[u8]) -> io::Result<Vec<u8>> {
         let mut coded = Vec::new();
         match self {
@@ -117,14 +118,15 @@ fn has_large_window(coded: &[u8]) -> bool {
     coded.first().is_some_and(|first| first & 0x7f == 0b001_0001)
 }
 
-/// A window that holds all of it, if that is allowed: more would be memory for nothing, on both sides.
+/// The smallest window that holds the whole content, at most `most`: a larger one would only cost memory on both sides.
 fn window_log(len: usize, most: u32) -> u32 {
     let holds_all = usize::BITS - len.saturating_sub(1).leading_zeros();
     // Brotli keeps 16 bytes of its window for itself.
     (holds_all + 1).clamp(LEAST_WINDOW_LOG, most)
 }
 
-/// Read piece by piece, so that a bomb is no more than a piece.
+/// Does the decoder yield exactly these bytes? It is read in pieces, so that a compression bomb costs one piece of
+/// memory.
 fn yields(decoder: &mut dyn Read, plain: &[u8]) -> bool {
     let mut rest = plain;
     let mut piece = vec![0; CHUNK_BYTES];

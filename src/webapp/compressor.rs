@@ -1,11 +1,12 @@
-//! Compressing in a process of its own: what it used is given back when it ends, where an allocator keeps most of it.
+//! Compressing in processes of their own. A process gives all its memory back when it ends; within the gateway the
+//! allocator would keep most of it.
 //!
-//! Jobs go to it, and compressed forms come back, over a socket: it needs no configuration, no secret and no folder. Its end
-//! of the socket is its standard input and output. It ends when the other end closes, so none outlives its gateway, however
-//! that ends.
+//! The process gets jobs and returns compressed forms over a socket, which is its standard input and output. It needs
+//! no configuration, no secret and no folder. It ends when the gateway's end of the socket closes, so no process
+//! outlives its gateway, however the gateway ends.
 //!
-//! Which program it is, the command line says (`crate::cli`). Where it says nothing, and where no such process works, the
-//! gateway compresses by itself.
+//! `crate::cli` says which program is started. Without one, and where no such process works, the gateway's own process
+//! compresses.
 //!
 //! Not here: what is to be compressed, and when (`making`).
 
@@ -31,25 +32,27 @@ use tracing::warn;
 
 use super::coding::Coding;
 
-/// For one form of one file. The largest takes a core some 15 s, and this process comes after all others.
+/// The time for one coding of one file. The largest takes some 15 s on a free core, and this process has the lowest
+/// priority.
 const JOB_PATIENCE: Duration = Duration::from_secs(600);
 
-/// A gateway that ends often ends this process first, as a service manager sends its signal to both.
+/// The wait before a process that ended early is replaced. A service manager often signals it before the gateway, which
+/// then ends too.
 const BEFORE_TRYING_AGAIN: Duration = Duration::from_secs(1);
 
-/// A job that this many processes have died of is left alone.
+/// The number of processes that may die of one job before the job is given up.
 const TRIES: usize = 2;
 
 /// How to start a process that compresses.
 #[derive(Clone, Debug)]
 pub struct Compressor {
-    /// The program: this very one, as nothing else knows what comes over the socket.
+    /// The path of the gateway's own program: no other program speaks the protocol on the socket.
     pub program: PathBuf,
-    /// With which it does `compress_jobs`.
+    /// The arguments with which the program runs `compress_jobs`.
     pub arguments: Vec<OsString>,
 }
 
-/// The processes of one release; they end with it.
+/// The processes that compress one release. They end when this is dropped.
 pub(super) struct Outside {
     compressor: Compressor,
     running: Mutex<Running>,
@@ -59,12 +62,12 @@ pub(super) struct Outside {
 
 #[derive(Default)]
 struct Running {
-    /// By the number of the worker whose process it is.
+    /// The socket to each worker's process, by the worker's number.
     talks: HashMap<usize, UnixStream>,
     ended: bool,
 }
 
-/// What one worker compresses with: a process, or this one.
+/// The means by which one worker compresses: a process of its own, or the gateway's process.
 pub(super) struct Encoder<'a> {
     outside: Option<&'a Outside>,
     worker: usize,
@@ -87,7 +90,7 @@ impl Outside {
         }
     }
 
-    /// Ends all processes, and starts no others.
+    /// Ends all processes and starts no new ones.
     pub(super) fn end(&self) {
         let mut running = self.lock();
         running.ended = true;
@@ -111,7 +114,7 @@ impl Outside {
         self.lock().talks.remove(&worker);
     }
 
-    /// Waits for a moment; says whether all ends.
+    /// Waits for `BEFORE_TRYING_AGAIN` or until `end` is called. Returns whether `end` was called.
     fn is_ending(&self) -> bool {
         let goes_on = |running: &mut Running| !running.ended;
         let waited = self
@@ -135,7 +138,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// The smallest form of these bytes. An error if there is no memory for it, or if all ends.
+    /// Compresses these bytes. An error means that there is no memory for it, or that `end` was called.
     pub(super) fn encode(&mut self, coding: Coding, plain: &[u8]) -> io::Result<Vec<u8>> {
         let mut lost = None;
         for _ in 0..TRIES {
@@ -174,7 +177,8 @@ impl<'a> Encoder<'a> {
         )
     }
 
-    /// One that has never answered is no use; one that has may have been ended from outside.
+    /// Decides what follows a process' failure. A process that has answered before may have been ended from outside and
+    /// is replaced; one that has never answered is not.
     fn failed(&mut self, outside: &Outside, error: &io::Error) {
         let tell = !outside.told.swap(true, Ordering::Relaxed);
         if self.has_answered {
@@ -203,7 +207,7 @@ impl Drop for Encoder<'_> {
 }
 
 impl Process {
-    /// SECURITY: nothing of the gateway's environment, where its secrets may be.
+    /// Starts a process. SECURITY: it gets nothing of the gateway's environment, which may hold secrets.
     fn start(compressor: &Compressor) -> io::Result<Self> {
         let (talk, theirs) = UnixStream::pair()?;
         talk.set_read_timeout(Some(JOB_PATIENCE))?;
@@ -230,7 +234,7 @@ impl Drop for Process {
     }
 }
 
-/// The process' side: takes jobs one after the other, until there are no more. An error if what comes is no job.
+/// Runs in the process that compresses: does jobs until there are no more. An error means that the input is no job.
 pub fn compress_jobs(
     mut next: impl FnMut() -> io::Result<Option<CompressJob>>,
     mut output: impl Write,
@@ -245,7 +249,7 @@ pub fn compress_jobs(
     Ok(())
 }
 
-/// Bytes, and what is to be made of them.
+/// One job: bytes, and the coding in which they are wanted.
 #[derive(Debug)]
 pub struct CompressJob {
     coding: Coding,
@@ -253,7 +257,7 @@ pub struct CompressJob {
 }
 
 impl CompressJob {
-    /// The next one; none at the end.
+    /// Reads the next job; none at the end of the input.
     pub fn read(input: &mut impl Read) -> io::Result<Option<Self>> {
         let mut index = [0];
         if input.read(&mut index)? == 0 {

@@ -1,4 +1,5 @@
-//! Conditional requests: does the client have this file already, or does it ask for another than ours?
+//! Conditional requests: does the client have this file already, or does it want the file only in another state than
+//! ours?
 //!
 //! Source: RFC 9110 sections 8.8.3.2 (comparison), 13.1 (the fields), 13.2.2 (their precedence).
 
@@ -11,30 +12,30 @@ use hyper::{
     },
 };
 
-/// What tells one state of a file from another.
+/// The validators of a file: what distinguishes one state of it from another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validators<'a> {
-    /// The strong entity tag with its quotes.
+    /// The strong entity tag, with its quotes.
     pub etag: &'a HeaderValue,
-    /// In whole seconds, as HTTP dates are.
+    /// The time of the last change, in whole seconds, as in HTTP dates.
     pub modified: Option<SystemTime>,
-    /// Could the same request have been answered in another coding at another time?
+    /// Can the same request get another coding at another time?
     pub several_forms: bool,
 }
 
-/// What the preconditions of a `GET` or `HEAD` come to.
+/// The result of the preconditions of a `GET` or `HEAD` request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Answer as if there were none.
+    /// Answer as if there were no preconditions.
     Proceed,
-    /// The answer is 304.
+    /// Answer 304 (Not Modified).
     NotModified,
-    /// The answer is 412.
+    /// Answer 412 (Precondition Failed).
     Failed,
 }
 
 impl Validators<'_> {
-    /// Section 13.2.2, steps 1 to 4.
+    /// Evaluates the preconditions in the order of RFC 9110 section 13.2.2, steps 1 to 4.
     pub fn verdict(&self, asked: &HeaderMap) -> Verdict {
         if asked.contains_key(IF_MATCH) {
             if !self.is_named(asked, &IF_MATCH, Comparison::Strong) {
@@ -82,21 +83,21 @@ impl Validators<'_> {
         })
     }
 
-    /// `None` when there is nothing to compare: no date of ours, or no single valid one in the field.
+    /// Is our file newer than the field's date? `None` if one of the two dates is missing, repeated or invalid.
     fn is_modified_since(&self, asked: &HeaderMap, field: &HeaderName) -> Option<bool> {
         let since = date(only(asked, field)?)?;
         Some(self.modified? > since)
     }
 }
 
-/// Section 8.8.3.2; our own tags are strong.
+/// How two entity tags are compared (RFC 9110 section 8.8.3.2). Our own tags are strong.
 #[derive(Clone, Copy)]
 enum Comparison {
     Strong,
     Weak,
 }
 
-/// The value of a field that isn't a list.
+/// The value of a field that is no list; none if the field is missing or repeated.
 pub(super) fn only<'a>(asked: &'a HeaderMap, field: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = asked.get_all(field).iter();
     values.next().filter(|_| values.next().is_none())

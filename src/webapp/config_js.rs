@@ -1,6 +1,7 @@
-//! `assets/config.js`: where the client learns its server and the place of its files.
+//! `assets/config.js`: the script that tells the client the address of its server and the place of its files.
 //!
-//! The client's own default for the latter is `/assets`, so under a mount all translations would be lost.
+//! The client's default for the place of its files is `/assets`. Below a mount this would be wrong, and no translation
+//! would be found.
 //!
 //! Sources: docs/plugnmeet.md sections 0.2 and 12.
 
@@ -15,7 +16,7 @@ use super::{
     settings::{SERVER_URL, STATIC_ASSETS_PATH},
 };
 
-/// The operator's file, or else ours.
+/// Loads the operator's file, or makes one from the settings if there is none.
 pub(super) fn load(settings: &WebAppSettings) -> Result<Found, WebAppProblem> {
     let Some(path) = &settings.config_file else {
         return Ok(Found {

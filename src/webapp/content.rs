@@ -1,6 +1,6 @@
-//! What a file holds, as it is and in each coding that has been made of it.
+//! The content of a file: its bytes, uncoded and in each coding that has been made.
 //!
-//! Codings come while the gateway runs, each once. Reading takes no lock and copies nothing: whoever answers shares the
+//! Codings are added while the gateway runs, each once. Reading takes no lock and copies nothing: answers share the
 //! bytes.
 
 use std::{
@@ -15,7 +15,7 @@ use hyper::header::HeaderValue;
 
 use super::{accept::Accepted, coding::Coding};
 
-/// Half of a SHA-256 tells any two contents apart.
+/// The first half of a SHA-256, which is enough to tell any two contents apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Hash([u8; 16]);
 
@@ -29,31 +29,31 @@ impl Hash {
         Self(half)
     }
 
-    /// 22 characters that mean nothing in a header or in a path.
+    /// The hash as 22 characters that are safe in a header and in a path.
     pub fn text(self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// Parses an entity tag that `text` has written.
+    /// Parses an entity tag that was made from `text`.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)
     }
 }
 
-/// One way to send a content.
+/// One form of a content: its bytes in one coding, or uncoded.
 pub(super) struct Form {
     pub coding: Option<Coding>,
     pub bytes: Bytes,
-    /// Strong: each form has its own (RFC 9110 section 8.8.3.3).
+    /// The entity tag. It is strong, and each form has its own (RFC 9110 section 8.8.3.3).
     pub etag: HeaderValue,
 }
 
-/// The content with all its forms.
+/// The content of a file with all its forms.
 pub(super) struct Content {
     pub hash: Hash,
     plain: Form,
-    /// Empty inside: it was tried, and saves too little.
+    /// The coded forms by `Coding::index`. `None` inside the cell: the coding was tried and saves too little.
     coded: [OnceLock<Option<Form>>; 3],
 }
 
@@ -71,7 +71,7 @@ impl Content {
         &self.plain
     }
 
-    /// The most welcome form that is there, and of several the smallest.
+    /// The form with the highest weight; of several with the same weight the smallest.
     pub fn best(&self, accepted: Accepted) -> &Form {
         let plain = (accepted.identity(), &self.plain);
         self.forms()
@@ -87,17 +87,18 @@ impl Content {
         self.forms().chain([&self.plain]).find(|form| form.etag == etag)
     }
 
-    /// All forms that there are besides the plain one.
+    /// All coded forms that exist by now.
     pub fn forms(&self) -> impl Iterator<Item = &Form> {
         self.coded.iter().filter_map(|form| form.get()?.as_ref())
     }
 
-    /// Is it still unknown whether this coding is worth it?
+    /// Has this coding not been tried yet?
     pub fn lacks(&self, coding: Coding) -> bool {
         self.slot(coding).is_some_and(|slot| slot.get().is_none())
     }
 
-    /// The content in this coding, which is right; or that it isn't worth it. The first word stands.
+    /// Stores the content's form in this coding, or `None` if the coding saves too little. `coded` must be right. Only
+    /// the first call for a coding counts.
     pub fn learn(&self, coding: Coding, coded: Option<Bytes>) {
         if let Some(slot) = self.slot(coding) {
             slot.get_or_init(|| coded.map(|bytes| form(self.hash, Some(coding), bytes)));

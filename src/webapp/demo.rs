@@ -1,5 +1,5 @@
-//! The page in the client's place: it shows the session that the client would have been handed, so that a newcomer sees
-//! the whole way work before installing anything.
+//! The page that is served where no client is configured. It shows the session that the client would have got, so that
+//! a newcomer sees the whole way work before installing anything.
 //!
 //! INVARIANT: the token itself is not shown.
 
@@ -12,16 +12,16 @@ use crate::{
     token::Claims,
 };
 
-/// What the page shows: a session whose token was verified, and a design that was checked.
+/// The data of the page: a session with a verified token and a checked design.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a> {
-    /// Who, where and for how long.
+    /// The token's claims: who may enter which room, and until when.
     pub claims: &'a Claims,
     /// The time of the request, in seconds since 1970.
     pub now: i64,
-    /// The reader's; the page in the client's place is English.
+    /// The reader's language, in which the client's page waits. The page in the client's place is always English.
     pub language: Language,
-    /// The design's keys and checked values.
+    /// The names and checked values of the design's fields.
     pub design: &'a [(&'static str, String)],
 }
 
@@ -77,7 +77,7 @@ fn role(claims: &Claims) -> &'static str {
     }
 }
 
-/// The colour as an attribute of its own: the policy of these pages allows no style but theirs.
+/// A sample of a colour, as an attribute: the policy of these pages allows no inline style.
 fn swatch(color: &str) -> Markup {
     html! {
         svg width="14" height="14" aria-hidden="true" { rect width="14" height="14" rx="3" fill=(color) {} }
@@ -89,7 +89,7 @@ fn time_of_day(unix: i64) -> String {
     format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 
-/// Nothing below zero: a token lives on for the server's leeway.
+/// The time until the token's end, and zero after it: the server accepts a token for some leeway longer.
 fn left(exp: i64, now: i64) -> String {
     let seconds = exp.saturating_sub(now).max(0);
     format!("{} min {} s", seconds / 60, seconds % 60)

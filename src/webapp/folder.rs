@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::{INDEX, WebAppProblem};
 
-/// A file of the client with its name below the folder.
+/// A file of the client: its bytes and the time of its last change.
 pub(super) struct Found {
     pub content: Vec<u8>,
     pub modified: Option<SystemTime>,
@@ -26,13 +26,14 @@ pub(super) type Files = HashMap<Box<str>, Found>;
 
 pub(super) const LOGIN: &str = "login.html";
 
-/// The whole client 2.4 has 30 MB; a folder far above that is some other folder.
+/// The largest total size of the client's files. Client 2.4 has 30 MB, so a folder far above that is most likely
+/// another folder.
 pub(super) const MAX_BYTES: u64 = 512 << 20;
 
-/// Links between folders could show few files under names without number.
+/// The largest number of files. Links between folders could show a few files under countless names.
 pub(super) const MAX_FILES: usize = 100_000;
 
-/// All files of the folder that may be served; there is an `index.html` among them.
+/// Reads all files of the folder that may be served. An `index.html` is always among them.
 pub(super) fn read(path: &Path, expose_login: bool) -> Result<Files, WebAppProblem> {
     let root = fs::canonicalize(path).map_err(unreadable(path))?;
     // Asked first, as a wrong folder may be a large one.
@@ -63,7 +64,8 @@ struct Walk<'a> {
     root: &'a Path,
     expose_login: bool,
     left_bytes: u64,
-    /// The real folders on the way down to here, so that no link leads round in a circle.
+    /// The canonical paths of the folders that are being read, from the top down to this one: no link may lead back to
+    /// one of them.
     above: Vec<PathBuf>,
     files: Files,
 }
@@ -130,7 +132,7 @@ pub(super) fn within(link: &Path, root: &Path, above: &[PathBuf]) -> Option<Path
         .filter(|target| target.file_name().is_none_or(|name| servable(name).is_some()))
 }
 
-/// A name that a path of a request can spell, and that isn't hidden.
+/// The name as text, if a request's path can contain it and it is not hidden.
 pub(super) fn servable(name: &OsStr) -> Option<&str> {
     name.to_str().filter(|name| !name.starts_with('.'))
 }

@@ -1,9 +1,8 @@
-//! The page: told where the client's files are, so that it can stand at the path of any session, and not white until they
-//! are there.
+//! Changes the client's page in two ways: it gets a `base` element and a line to read while the client loads.
 //!
-//! The client's build is relative. A `base` before everything else in the head points all of it at the mount, whatever
-//! the page's own path. The element that the client fills when all its scripts have run is empty until then: a line stands
-//! in it, in the reader's language, which the client's first drawing takes out.
+//! The build's addresses are relative. A `base` before everything else in the head resolves them at the mount, so that
+//! the page works at the path of any session. The client fills its root element only when all its scripts have run.
+//! Until then a line in the reader's language stands in it, which the client's first rendering replaces.
 //!
 //! Source: WHATWG HTML, sections 13.2.6.4.1 to 13.2.6.4.3: what a browser makes of the text before a head.
 
@@ -12,14 +11,14 @@ use maud::html;
 
 use crate::reply::{Label, Language};
 
-/// The element that the client fills.
+/// The id of the element that the client's script fills.
 const ROOT_ID: &[u8] = b"plugNmeet-app";
 
-/// In the middle of the window, legible on white (4.7 to 1), and nothing that has to be loaded.
+/// The style of the line: in the middle of the window, legible on white (contrast 4.7 to 1), without anything to load.
 const LINE_STYLE: &str = "position:fixed;inset:0;margin:0;display:grid;place-items:center;font:1.1rem/1.5 system-ui,sans-serif;\
                           color:#6b737b";
 
-/// The page with its `base`, unless a browser would see no `<head>` tag in it.
+/// The page with a `base` element, or none if a browser would see no `<head>` tag in it.
 pub(super) fn with_base(html: &str, mount: &str) -> Option<String> {
     let rest = after_head_tag(html)?;
     let before = html.strip_suffix(rest)?;
@@ -49,7 +48,7 @@ pub(super) fn place_of_line(html: &str) -> Option<usize> {
     None
 }
 
-/// The page with the line in one language.
+/// The page with the line in this language, put in at byte `at`.
 pub(super) fn with_line(html: &str, at: usize, language: Language) -> Option<String> {
     let (before, rest) = html.split_at_checked(at)?;
     let line = html! {
@@ -78,7 +77,7 @@ fn after_head_tag(html: &str) -> Option<&str> {
     }
 }
 
-/// The name of the tag at the beginning, and what follows the tag.
+/// The name of the tag at the start of the text, and the text behind that tag.
 fn tag(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix('<')?;
     let name_end = inner.find(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/'))?;

@@ -26,7 +26,7 @@ use super::{
     snapshot::Snapshot,
 };
 
-/// From what is quick and known to all to what is small.
+/// The order of the codings: first the one that is made quickly and that every client accepts, last the smallest.
 const STAGES: [Coding; 3] = [Coding::Gzip, Coding::Zstd, Coding::Brotli];
 
 /// Requests come first: this is the lowest priority there is. A process has that of the thread that starts it.
@@ -36,31 +36,31 @@ const NICE: i32 = 19;
 /// memory of its own.
 const MOST_PROCESSES: usize = 4;
 
-/// A coding that is to be made, unless the file is gone by then.
+/// A coding that is to be made. The job is skipped if its content is dropped before.
 struct Job {
     content: Weak<Content>,
     coding: Coding,
 }
 
-/// How much of the machine it may take.
+/// The share of the machine that compressing may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effort {
-    /// A core stays free, and the rest is taken only while nobody else wants it.
+    /// One core is left free, and the work has the lowest priority on the others.
     Background,
-    /// All there is, for what somebody waits for.
+    /// All cores at normal priority: somebody waits for the result.
     Full,
 }
 
-/// Jobs under way; they end with it.
+/// The running jobs. They stop when this is dropped.
 pub(super) struct Making {
     shared: Arc<Shared>,
-    /// Says nothing, and ends with the last worker.
+    /// A channel without messages that closes when the last worker ends; for callers that block.
     working: Receiver<()>,
-    /// The same, for who does not block.
+    /// The same as `working`, for callers that do not block.
     at_work: AtWork<()>,
 }
 
-/// A worker is there as long as this is.
+/// Held by each worker. The channels close when the last copy is dropped.
 #[derive(Clone)]
 struct Presence {
     _blocking: Sender<()>,
@@ -71,17 +71,17 @@ struct Shared {
     jobs: Vec<Job>,
     next: AtomicUsize,
     stopped: AtomicBool,
-    /// Jobs that are over, one way or another.
+    /// The number of jobs that have ended, with or without a result.
     done: AtomicUsize,
     cache: Option<Cache>,
-    /// None: all is made in this process.
+    /// The processes that compress. None: the gateway's own process compresses.
     outside: Option<Outside>,
-    /// To know what is in use when all is made.
+    /// The snapshot that is compressed: its contents are in use when the cache is tidied at the end.
     snapshot: Weak<Snapshot>,
 }
 
 impl Making {
-    /// Begins with what is lacking.
+    /// Starts making every coding that the snapshot lacks.
     pub fn start(
         snapshot: &Arc<Snapshot>,
         cache: Option<Cache>,
@@ -138,7 +138,7 @@ impl Making {
         }
     }
 
-    /// Nothing to do, and a worker who does it for as long as the second value is there.
+    /// A value without jobs that counts as running until the second value is dropped.
     #[cfg(test)]
     pub fn endless(snapshot: &Arc<Snapshot>) -> (Self, impl Sized + use<>) {
         let mut making = Self::start(snapshot, None, Effort::Full, None);
@@ -148,17 +148,17 @@ impl Making {
         (making, worker)
     }
 
-    /// Was there something that the cache could not take?
+    /// Could a coding not be written to the cache?
     pub fn cache_failed(&self) -> bool {
         self.shared.cache.as_ref().is_some_and(Cache::has_failed)
     }
 
-    /// Until all is made.
+    /// Waits until all jobs have ended.
     pub async fn ended(&mut self) {
         self.at_work.recv().await;
     }
 
-    /// Waits until all is made, no longer than this. Says whether it is.
+    /// Waits at most `patience` for all jobs to end. Returns whether they have ended.
     pub fn wait(&self, patience: Duration) -> bool {
         self.working.recv_timeout(patience) != Err(RecvTimeoutError::Timeout)
     }
@@ -234,7 +234,7 @@ impl Effort {
     }
 }
 
-/// A tenth at least: less is not worth another copy in memory and the browser's work.
+/// Does the coding save at least a tenth? Less is not worth another copy in memory and the browser's work.
 fn is_worth_it(coded: usize, plain: usize) -> bool {
     coded <= plain - plain / 10
 }

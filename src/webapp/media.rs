@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hyper::header::HeaderValue;
 
-/// Module scripts and streaming WebAssembly are refused under any other type than these.
+/// The media type of a file by its name. Browsers refuse module scripts and streaming WebAssembly under any other type.
 pub(super) fn content_type(name: &str) -> HeaderValue {
     let ending = Path::new(name)
         .extension()
@@ -36,7 +36,7 @@ fn guessed(name: &str) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("application/octet-stream"))
 }
 
-/// Not what is compressed already: pictures, sound, film, web fonts, archives.
+/// Is a file of this type worth compressing? Pictures, sound, film, web fonts and archives are compressed already.
 pub(super) fn is_compressible(content_type: &HeaderValue) -> bool {
     let text = content_type.to_str().unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim_end();
@@ -57,7 +57,7 @@ pub(super) fn is_compressible(content_type: &HeaderValue) -> bool {
     }
 }
 
-/// What runs, and what it runs on: no browser draws it.
+/// Is this a script or WebAssembly, which a browser runs and does not display?
 pub(super) fn is_script(content_type: &HeaderValue) -> bool {
     let text = content_type.to_str().unwrap_or_default();
     text.starts_with("text/javascript") || text == "application/wasm" || text == "application/octet-stream"
@@ -73,7 +73,7 @@ pub(super) fn cache_control(name: &str) -> HeaderValue {
     })
 }
 
-/// The bundler's own folders, and in them `name.HASH.ext`.
+/// Does the name hold a hash of the content? Only the bundler's folders have such names, of the form `name.HASH.ext`.
 pub(super) fn has_content_hash(name: &str) -> bool {
     let Some((folder, file)) = name.rsplit_once('/') else {
         return false;

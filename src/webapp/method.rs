@@ -12,7 +12,7 @@ use crate::reply::{Body, Failure};
 
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
-/// A method that has an answer.
+/// A method that files can be asked with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     Get,
@@ -35,7 +35,7 @@ impl Verb {
         }
     }
 
-    /// The response to `GET`, or what `HEAD` sees of it: the length stays, the body goes.
+    /// The response to `GET`; for `HEAD` the same without its body, with the length kept.
     pub fn answer_with(self, mut response: Response<Body>) -> Response<Body> {
         if let Some(len) = response.body().size_hint().exact() {
             response.headers_mut().insert(CONTENT_LENGTH, len.into());

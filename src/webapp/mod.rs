@@ -1,8 +1,9 @@
 //! The client's files: read as a whole, answered from memory, with the page that holds a session.
 //!
 //! A request looks a name up and shares the bytes under it; no path of a request ever reaches the file system. A new
-//! release is read beside the old one and takes its place at once, or is refused. The page is not one of the names: it is
-//! shown at a session's path, which `crate::route` knows, and without a folder a small page of our own stands in its place.
+//! release is read beside the old one and takes its place at once, or is refused. The page is not one of the names: it
+//! is shown at a session's path, which `crate::route` knows, and without a folder a small page of our own stands in its
+//! place.
 //!
 //! | file | is there for |
 //! | --- | --- |
@@ -87,29 +88,30 @@ use crate::reply::{Body, Failure};
 const INDEX: &str = "index.html";
 const CONFIG_JS: &str = "assets/config.js";
 
-/// The client, ready to be served.
+/// The client's files in memory, with the settings that say where they come from.
 pub struct WebApp {
     settings: WebAppSettings,
     snapshot: ArcSwap<Snapshot>,
-    /// What was on disk when the snapshot was read.
+    /// The fingerprint of what was on disk when the snapshot was read.
     read_at: AtomicU64,
-    /// What is under way; it ends with the files.
+    /// The compressing of the current snapshot. It stops when this is dropped.
     making: Mutex<Option<Making>>,
     asked: Notify,
     /// Others have taken the place of these.
     replaced: CancellationToken,
-    /// What compresses in the background; none: this process.
+    /// How to start a process that compresses in the background. Without one the gateway's own process compresses.
     compressor: OnceLock<Compressor>,
-    /// Ours, where the client has none.
+    /// The gateway's icon, for a client without one.
     favicon: Stored,
 }
 
-/// Clients up to this size are compressed at once, within `START_PATIENCE`; for others waiting would be in vain.
+/// The largest size of a client whose start waits up to `START_PATIENCE` for its compressed forms. A larger one takes
+/// too long anyway.
 const SMALL_BYTES: usize = 64 << 10;
 const START_PATIENCE: Duration = Duration::from_millis(50);
 
 impl WebApp {
-    /// Reads everything into memory. Blocks.
+    /// Reads all files into memory. Blocks the thread.
     pub fn load(settings: WebAppSettings) -> Result<Self, WebAppProblem> {
         Self::read(settings, None)
     }
@@ -150,12 +152,12 @@ impl WebApp {
         self.replaced.cancel();
     }
 
-    /// From now on what takes long is compressed by processes of its own.
+    /// Sets how processes that compress in the background are started. Only the first call counts.
     pub fn compress_by(&self, compressor: Compressor) {
         self.compressor.set(compressor).ok();
     }
 
-    /// Compresses them in the background. Blocks for a moment, if that is enough for all.
+    /// Starts to compress all files in the background. Blocks up to `START_PATIENCE` if the client is small.
     pub fn compress(&self) {
         let all = self.snapshot.load();
         let making = self.start_making(&all);
@@ -176,7 +178,7 @@ impl WebApp {
         Making::start(all, cache(&self.settings), effort, compressor)
     }
 
-    /// Compresses nothing more.
+    /// Stops compressing.
     fn stop_making(&self) {
         self.making.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -196,7 +198,7 @@ impl WebApp {
         }
     }
 
-    /// The page of a session whose browser keeps no cookie.
+    /// The page for a session whose browser keeps no cookie, with the token in it.
     pub fn page_with_token(
         &self,
         shown: Shown<'_>,
@@ -224,7 +226,7 @@ impl WebApp {
             .map_err(stored::shared)
     }
 
-    /// The client's icon, or our own.
+    /// The client's icon, or the gateway's if the client has none.
     pub fn favicon(&self, method: &Method, headers: &HeaderMap) -> Result<Response<Body>, Failure> {
         let current = self.snapshot.load();
         let of_client = favicon::NAMES.iter().find_map(|name| current.asset(name));

@@ -16,7 +16,7 @@ use hyper::header::HeaderValue;
 use super::content::Hash;
 use crate::reply::BoxError;
 
-/// The parts with their heads, ready to be sent.
+/// A body of type `multipart/byteranges`: the parts that are still to be sent, each with its header.
 #[derive(Debug)]
 pub(super) struct Multipart {
     pieces: VecDeque<Bytes>,
@@ -24,7 +24,7 @@ pub(super) struct Multipart {
 }
 
 impl Multipart {
-    /// `content_type` is the file's own.
+    /// Makes the body for these ranges; `content_type` is that of the file.
     pub fn new(content: &Bytes, hash: Hash, content_type: &HeaderValue, parts: &[Range<usize>]) -> Self {
         // Nothing holds its own hash.
         let boundary = hash.text();
@@ -45,7 +45,7 @@ impl Multipart {
         Self { pieces, boundary }
     }
 
-    /// Bytes that are left to send.
+    /// The number of bytes that are still to be sent.
     pub fn len(&self) -> usize {
         self.pieces.iter().map(Bytes::len).sum()
     }

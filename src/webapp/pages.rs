@@ -1,18 +1,19 @@
 //! The client's page, in each language in which somebody may wait for it.
 //!
-//! The pages differ in one line and have a kilobyte each. All are made at the load, as their forms are: then a reader of
-//! any language gets a page that is compressed, with a strong `ETag` of its own.
+//! The pages differ in one line and have a kilobyte each. All are made at the load, as their forms are: then a reader
+//! of any language gets a page that is compressed, with a strong `ETag` of its own.
 
 use hyper::header::HeaderValue;
 
 use super::{index, release::Known, stored::Stored};
 use crate::reply::Language;
 
-/// One page for each language, or one for all.
+/// One page for each language, or a single page for all.
 pub(super) struct Pages(Vec<Stored>);
 
 impl Pages {
-    /// Of the page as the client's build has it; `link` is what it needs first.
+    /// Makes the pages from the build's `index.html`. `link` is the `Link` field that names the files that the page
+    /// needs first.
     pub fn of(html: &str, link: Option<&HeaderValue>, known: &Known) -> Self {
         let stored =
             |html: String, languages| Stored::page(known.content(html.into()), link.cloned(), languages);
@@ -33,7 +34,7 @@ impl Pages {
         self.0.get(language as usize).or(self.0.first())
     }
 
-    /// All of them, in no order that matters.
+    /// All pages, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Stored> {
         self.0.iter()
     }

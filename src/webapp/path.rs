@@ -8,7 +8,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::reply::Failure;
 
-/// Decodes once (RFC 3986 section 2.4), with or without the slash after the mount.
+/// The name of the file for a path below the mount, with or without a slash at its start. Decodes it once (RFC 3986
+/// section 2.4).
 pub(super) fn file_name(raw_path: &str) -> Result<Cow<'_, str>, Failure> {
     let raw_path = raw_path.strip_prefix('/').unwrap_or(raw_path);
     let refused = || Failure::new(StatusCode::BAD_REQUEST, "bad_path", "the path is badly encoded");

@@ -1,11 +1,11 @@
 //! A large script, sent so that what the browser draws first gets past it.
 //!
 //! A browser draws nothing before the style sheets of the head are there, and asks for them together with megabytes of
-//! script. HTTP/2's streams take turns by frames: a script that begins with small ones leaves most of the line to the style
-//! sheets for as long as they need it. Over HTTP/1 each has a connection of its own, and nothing changes.
+//! script. HTTP/2's streams take turns by frames: a script that begins with small ones leaves most of the line to the
+//! style sheets for as long as they need it. Over HTTP/1 each has a connection of its own, and nothing changes.
 //!
-//! Source: RFC 9113 section 5.3 (who goes first is the server's to decide); `h2` sends one frame of a stream after one of
-//! another.
+//! Source: RFC 9113 section 5.3 (who goes first is the server's to decide); `h2` sends one frame of a stream after one
+//! of another.
 
 use std::{
     pin::Pin,
@@ -17,14 +17,15 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::reply::BoxError;
 
-/// A script that is smaller is through as soon as the style sheets.
+/// The least size of a script that is sent this way. A smaller one delays the style sheets too little to matter.
 pub(super) const LEAST_BYTES: usize = 48 << 10;
 
-/// The client's largest style sheet needs seven frames of 16 KiB.
+/// The number of small frames at the start. The client's largest style sheet needs seven frames of 16 KiB in the same
+/// time.
 const SMALL_FRAMES: usize = 16;
 const SMALL_BYTES: usize = 1 << 10;
 
-/// A body that begins with small pieces; what is left of it.
+/// A body that begins with small frames; holds the bytes that are still to be sent.
 #[derive(Debug)]
 pub(super) struct Patient {
     rest: Bytes,

@@ -19,20 +19,20 @@ use super::media;
 pub(super) struct Needed {
     pub names: Vec<String>,
     pub link: Option<HeaderValue>,
-    /// One of the build's own files that the page names and that is not there.
+    /// A file of the build's that the page names and that does not exist.
     pub lacks: Option<String>,
 }
 
-/// The client 2.4 has eleven.
+/// The largest number of links. The page of client 2.4 has eleven.
 const MAX_LINKS: usize = 24;
 
-/// Some proxies take no header above 8 KiB, with everything else that is in it.
+/// The largest size of all links. Some proxies accept at most 8 KiB for all header fields together.
 const MAX_LINK_BYTES: usize = 4 << 10;
 
-/// What stands in for our origin: paths are all that is said.
+/// An origin for resolving addresses. Only the paths of the results are used.
 const SOMEWHERE: &str = "https://gateway.invalid";
 
-/// Reads the head of the page; `is_ours` knows the names of files.
+/// Finds what the page's head needs; `is_ours` says whether the build has a file of this name.
 pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) -> Needed {
     let mut needed = Needed::default();
     let Ok(base) = Url::parse(&format!("{SOMEWHERE}{mount}/")) else {
@@ -63,7 +63,7 @@ pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) ->
     needed
 }
 
-/// Up to the end of the head, without what is for browsers that run no scripts.
+/// The tags up to the end of the head, without the content of `noscript`.
 fn tags_in_head(html: &str) -> impl Iterator<Item = StartTag<()>> {
     let mut emitter = DefaultEmitter::default();
     emitter.naively_switch_states(true);
@@ -87,7 +87,7 @@ fn tags_in_head(html: &str) -> impl Iterator<Item = StartTag<()>> {
         })
 }
 
-/// The address that a tag names, and how to say beforehand that it will be asked for.
+/// The address that a tag names, and the attributes of the `Link` that announces it.
 fn hint(tag: &StartTag<()>) -> Option<(String, String)> {
     let attribute = |name: &str| {
         let value = tag.attributes.get(name.as_bytes())?;
@@ -122,7 +122,7 @@ fn hint(tag: &StartTag<()>) -> Option<(String, String)> {
     Some((href, format!("{rel}{credentials}")))
 }
 
-/// The path of a file under the mount, and its name.
+/// The path of a file under the mount, and the file's name.
 fn resolved(base: &Url, href: &str) -> Option<(String, String)> {
     let url = base.join(href).ok().filter(|url| url.origin() == base.origin())?;
     let name = url.path().strip_prefix(base.path())?;

@@ -8,7 +8,7 @@ use super::{
     snapshot::Stock,
 };
 
-/// What there is when all is made.
+/// The result: what the release holds when every coding has been made.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared(Stock);
 
@@ -18,11 +18,11 @@ impl fmt::Display for Prepared {
     }
 }
 
-/// How often it is looked whether all is done; the end itself is not missed.
+/// How often the loop wakes while it waits for the end. It wakes at the end in any case.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl WebApp {
-    /// Makes what the cache lacks, on all cores.
+    /// Makes all codings that the cache lacks, on all cores.
     pub fn prepare(settings: WebAppSettings) -> Result<Prepared, WebAppProblem> {
         if settings.path.is_none() {
             return Err(WebAppProblem::NoClient);

@@ -2,43 +2,43 @@
 
 use std::{error::Error, fmt, io, path::PathBuf};
 
-/// What is wrong, in words that follow the name of the key.
+/// Why the client's files can't be served. The text of each follows the name of the configuration's key.
 #[derive(Debug)]
 pub enum WebAppProblem {
-    /// The mount stands in every address, and in the page's markup.
+    /// The mount has characters that can't stand in an address and in the page's markup.
     Mount(String),
-    /// The client glues paths to the origin.
+    /// The public origin is not a bare origin. The client appends paths to it as text.
     Origin(String),
     /// A second opinion on what the gateway knows; a wrong one loses all translations (docs/plugnmeet.md section 0.2).
     OwnKey(&'static str),
-    /// The folder, or something in it, can't be read.
+    /// The folder, or a file in it, can't be read.
     Unreadable(PathBuf, io::Error),
-    /// Most likely not the client's folder.
+    /// There is no `index.html`: this is most likely not the client's folder.
     NoIndex(PathBuf),
-    /// The page names a file of the build's that is not there: half a copy.
+    /// The page names a file of the build that does not exist: the copy is most likely incomplete.
     Lacks(PathBuf, String),
-    /// There is nowhere to say where the client's files are.
+    /// The page has no `<head>` tag, so there is no place for the `base` element.
     NoHead(PathBuf),
-    /// Everything is held in memory.
+    /// The files are too large to be held in memory.
     TooLarge(PathBuf),
-    /// An archive that is broken, or was not made by the client's build.
+    /// The archive is broken, or was not made by the client's build.
     Archive(PathBuf, String),
-    /// It was read while somebody wrote it.
+    /// The files were changed while the gateway read them.
     Changing,
-    /// A folder of releases, of which even the newest can't be served, for this reason.
+    /// Not even the newest release in a folder of releases can be served, for this reason.
     NoRelease(PathBuf, Box<WebAppProblem>),
-    /// There is no client to prepare.
+    /// No client is configured, so that there is nothing to prepare.
     NoClient,
-    /// There is nowhere to keep what would be prepared.
+    /// No cache is configured, so that there is no place for what is prepared.
     NoCache,
-    /// What was prepared could not be kept.
+    /// A prepared form could not be written to the cache.
     CacheFailed(PathBuf),
-    /// The file to serve in the place of `config.js` can't be read.
+    /// The file that replaces `config.js` can't be read.
     ConfigFile(PathBuf, io::Error),
 }
 
 impl WebAppProblem {
-    /// The key of the configuration that it is about.
+    /// The configuration's key that the problem is about.
     pub fn key(&self) -> &'static str {
         match self {
             Self::Mount(_) => "client.mount",
@@ -60,7 +60,7 @@ impl WebAppProblem {
 }
 
 impl WebAppProblem {
-    /// What the operator should write or do.
+    /// What the operator should change, as text for the message.
     pub fn allowed(&self) -> &'static str {
         match self {
             Self::NoCache | Self::CacheFailed(_) => "name a folder that can be written",

@@ -9,23 +9,24 @@ use std::ops::Range;
 
 use hyper::header::HeaderValue;
 
-/// What part of the file is sent.
+/// The part of a file that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// Everything: no range, or none that counts.
+    /// The whole file: the request has no range, or none that counts.
     Whole,
-    /// INVARIANT: not empty, and within the file.
+    /// One range. INVARIANT: it is not empty, and lies within the file.
     Part(Range<usize>),
-    /// INVARIANT: two or more as above that don't overlap, in the order in which they were asked for.
+    /// Several ranges, in the order of the request. INVARIANT: at least two, none is empty, all lie within the file,
+    /// and no two overlap.
     Parts(Vec<Range<usize>>),
-    /// All ranges lie outside of the file.
+    /// No range lies within the file.
     Unsatisfiable,
 }
 
-/// More than any reader of documents or player asks for at once.
+/// The largest number of ranges. No document reader or player asks for more at once.
 const MAX_RANGES: usize = 16;
 
-/// Reads the value of `Range` for a file of this length.
+/// Parses the value of `Range` for a file of `len` bytes.
 pub(super) fn asked(value: &HeaderValue, len: usize) -> Asked {
     value
         .to_str()
@@ -64,7 +65,7 @@ fn ranges(value: &str, len: usize) -> Option<Asked> {
     })
 }
 
-/// One member of the list, as far as it is within the file; none if it is invalid.
+/// The part of one range that lies within the file; none if the range is invalid.
 fn range(member: &str, len: usize) -> Option<Range<usize>> {
     let (first, last) = member.split_once('-')?;
     if first.is_empty() {
@@ -80,7 +81,8 @@ fn range(member: &str, len: usize) -> Option<Range<usize>> {
     (first <= last).then(|| first.min(len)..last.saturating_add(1).min(len))
 }
 
-/// Section 14.1.2: a suffix longer than the file is the whole of it; a suffix of nothing can't be satisfied.
+/// The range for the last bytes (RFC 9110 section 14.1.2). A suffix longer than the file is the whole file; a suffix of
+/// 0 bytes can't be satisfied.
 fn last_bytes(suffix: &str, len: usize) -> Option<Range<usize>> {
     let suffix = number(suffix)?;
     // An empty part has no `Content-Range`: an empty file is sent whole.
@@ -91,7 +93,7 @@ fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.start.max(b.start) < a.end.min(b.end)
 }
 
-/// Digits alone; a number beyond any file is as good as the largest.
+/// Parses a text of digits alone. A number that is too large becomes the largest.
 fn number(digits: &str) -> Option<usize> {
     let valid = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     valid.then(|| digits.parse().unwrap_or(usize::MAX))

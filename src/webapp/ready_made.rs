@@ -1,7 +1,7 @@
 //! Codings that lie beside a file already, as a build makes them: `x.js.br`, `x.js.zst`, `x.js.gz`.
 //!
-//! They are that file's and no files of their own. What is not exactly that file is not used: a build that forgot to make
-//! them anew would serve yesterday's script under today's name.
+//! They are forms of that file and are not served under their own names. A form that does not decode to exactly that
+//! file is not used: after a build that forgot to make them anew, an old script would be served under a new name.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use tracing::warn;
 
 use super::{CONFIG_JS, INDEX, coding::Coding, content::Content, folder::Files};
 
-/// The codings that were found of each file, by its name.
+/// The codings that were found for each file, by the file's name.
 pub(super) type ReadyMade = HashMap<Box<str>, Vec<(Coding, Vec<u8>)>>;
 
-/// Takes them out of the files.
+/// Removes the ready-made codings from the files and returns them.
 pub(super) fn split_off(files: &mut Files) -> ReadyMade {
     let names: Vec<(Box<str>, Box<str>, Coding)> = files
         .keys()
@@ -39,7 +39,7 @@ fn whose(name: &str) -> Option<(&str, Coding)> {
         .find_map(|coding| Some((name.strip_suffix(coding.suffix())?, coding)))
 }
 
-/// Tells the content those that are right.
+/// Gives the content those of its ready-made codings that decode to exactly its bytes.
 pub(super) fn teach(name: &str, found: Vec<(Coding, Vec<u8>)>, content: &Content) {
     for (coding, coded) in found {
         if coding.decodes_to(&coded, &content.plain().bytes) {

@@ -1,6 +1,6 @@
-//! One build of the client, from its files to what is served of it.
+//! One release: a build of the client, read from its files and prepared for serving.
 //!
-//! All of it is read and judged before any of it is served: a build that is broken is refused as a whole.
+//! A release is read and checked whole before any file of it is served: a broken build is refused as a whole.
 
 use std::{
     collections::HashMap,
@@ -26,17 +26,17 @@ use super::{
     stored::Stored,
 };
 
-/// Files by the name under which they are asked for.
+/// Files by the name under which they are served.
 pub(super) type Served = HashMap<Box<str>, Arc<Stored>>;
 
-/// A build with everything that follows from the configuration.
+/// One build of the client, with what the configuration adds to it.
 pub(super) struct Release {
-    /// None: our own, in the client's place.
+    /// The client's pages. None: there is no client, and the gateway shows a page of its own.
     pub pages: Option<Pages>,
     pub files: Served,
-    /// The names of files that the page asks for at once.
+    /// The names of the files that the page needs first.
     pub first: Vec<String>,
-    /// A file that the page can't do without, and that is not there.
+    /// A file that the page needs and that does not exist.
     pub lacks: Option<String>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Known {
 }
 
 impl Release {
-    /// Reads a build, or makes do without one.
+    /// Reads a build. Without a build the release has no page.
     pub fn read(
         build: Option<&Build>,
         settings: &WebAppSettings,
@@ -82,7 +82,7 @@ impl Release {
         })
     }
 
-    /// Refuses what is half copied, unless there is nothing else to serve.
+    /// Refuses a release that lacks a file, unless there is no other to serve.
     pub fn whole_or(self, build: &Build, is_all_there_is: bool) -> Result<Self, WebAppProblem> {
         let Some(name) = &self.lacks else {
             return Ok(self);
@@ -95,7 +95,7 @@ impl Release {
         Err(problem)
     }
 
-    /// The files whose names say their content: what a page that was opened before may still ask for.
+    /// The files with a content hash in their names: a page that was opened before an update may still ask for them.
     pub fn hashed(&self) -> Served {
         let files = self.files.iter();
         files
@@ -104,7 +104,7 @@ impl Release {
             .collect()
     }
 
-    /// Such files of a build that is no longer the newest.
+    /// Reads the files with a content hash in their names from a build that is no longer the newest.
     pub fn read_hashed(build: &Build, known: &Known) -> Result<Served, WebAppProblem> {
         let mut files = build.read(false)?;
         let mut ready_made = ready_made::split_off(&mut files);
@@ -122,7 +122,7 @@ impl Known {
         }
     }
 
-    /// The one content that these bytes are.
+    /// The content of these bytes. Equal bytes share one content.
     pub fn content(&self, bytes: Vec<u8>) -> Arc<Content> {
         let new = Content::new(bytes);
         let content = {
@@ -135,7 +135,7 @@ impl Known {
         content
     }
 
-    /// On all cores: a start waits for it.
+    /// Makes the served form of all files, on all cores, as a start waits for it.
     fn stored(&self, files: Files, mut ready_made: ReadyMade) -> Served {
         let mut files: Vec<_> = files
             .into_iter()

@@ -1,4 +1,4 @@
-//! What the operator says of the client's files.
+//! The settings of the client's files.
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -7,27 +7,29 @@ use url::Url;
 
 use super::WebAppProblem;
 
-/// The checked settings; what can't be wrong before the folder is read is a plain field.
+/// The checked settings of the client's files. A value that can be wrong only once the folder is read is a public
+/// field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WebAppSettings {
-    /// The client's folder, its archive, or a folder of several; without one a page of our own stands in its place.
+    /// The client's folder, its archive, or a folder of several releases. Without a path the gateway shows a page of
+    /// its own.
     pub path: Option<PathBuf>,
     /// The folder that keeps compressed files from one start to the next.
     pub cache: Option<PathBuf>,
-    /// How many releases' files with a hash in their names are served.
+    /// The number of releases whose files with a content hash in their names are served.
     pub keep_releases: NonZeroUsize,
-    /// How often it is looked for a new release; none: only when asked.
+    /// The interval between two checks for a new release. None: it is checked for on request alone.
     pub watch: Option<Duration>,
-    /// A file to serve in the place of `assets/config.js`.
+    /// The file that is served in place of `assets/config.js`.
     pub config_file: Option<PathBuf>,
-    /// Serve `login.html`, which asks for the API secret in a page?
+    /// Is `login.html` served? It asks for the API secret in a page.
     pub expose_login: bool,
     public_origin: String,
     mount: String,
     config: Map<String, Value>,
 }
 
-/// Keys of the client that follow from the origin and the mount.
+/// The keys of the client's configuration that follow from the origin and the mount.
 pub(super) const SERVER_URL: &str = "serverUrl";
 pub(super) const STATIC_ASSETS_PATH: &str = "staticAssetsPath";
 
@@ -80,7 +82,7 @@ impl WebAppSettings {
     }
 }
 
-/// A scheme and an authority, and not even the slash after them.
+/// Is the text a scheme and an authority, without even a slash behind them?
 fn is_origin(text: &str) -> bool {
     let authority = text
         .strip_prefix("https://")
@@ -89,7 +91,7 @@ fn is_origin(text: &str) -> bool {
         && Url::parse(text).is_ok_and(|url| url.has_host())
 }
 
-/// SECURITY: these characters need no escape in a path, in an attribute or in a script.
+/// Is the text a valid mount? SECURITY: it has only characters that need no escape in a path, an attribute or a script.
 fn is_mount(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     let segment = |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(plain);

@@ -1,5 +1,5 @@
-//! Everything that is served at one moment: the newest release, and of those before it what an open page may still ask
-//! for.
+//! A snapshot: everything that is served at one moment. It has the newest release whole, and of earlier releases the
+//! files that a page opened before may still ask for.
 
 use std::{
     cmp::Reverse,
@@ -21,17 +21,17 @@ use super::{
     stored::Stored,
 };
 
-/// A page and its files; never changed, but for codings that are learned.
+/// A page and its files. Nothing in it changes, except that codings are added.
 pub(super) struct Snapshot {
     pub pages: Option<Pages>,
     assets: Served,
-    /// The names of files that the page asks for at once.
+    /// The names of the files that the page needs first.
     first: Vec<String>,
-    /// For each release, the newest first, the files whose names say their content.
+    /// For each release, the newest first: its files with a content hash in their names.
     generations: Vec<Arc<Served>>,
 }
 
-/// What there is in a snapshot, in numbers.
+/// How much a snapshot holds, for the log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stock {
     files: usize,
@@ -123,7 +123,7 @@ impl Snapshot {
         self.pages.iter().flat_map(Pages::iter)
     }
 
-    /// Would nobody see a difference?
+    /// Does the other snapshot serve the same?
     pub fn is_as(&self, other: &Self) -> bool {
         let pages = |snapshot: &Self| {
             snapshot
@@ -134,7 +134,7 @@ impl Snapshot {
         pages(self) == pages(other) && is_same(&self.assets, &other.assets)
     }
 
-    /// Everything that can be coded, the most important first.
+    /// All contents that can be compressed, the most important first.
     pub fn to_code(&self) -> Vec<Arc<Content>> {
         let current = self.generations.first();
         let is_old = |name: &str| {
@@ -158,7 +158,7 @@ impl Snapshot {
         contents.iter().map(|content| content.plain().bytes.len()).sum()
     }
 
-    /// All contents, for a later snapshot that has some of them too.
+    /// All contents, so that a later snapshot can share those that it has too.
     pub fn contents(&self) -> HashMap<Hash, Arc<Content>> {
         let files = self.assets.values().map(|file| &**file);
         files

@@ -1,8 +1,8 @@
 //! What `client.path` leads to: a build, the archive of one, or a folder of several, of which the newest is served.
 //!
-//! Newest is by name, as versions are counted: 2.4.10 comes after 2.4.9, and 2.5.0-rc.1 before 2.5.0. A time would say
-//! when something was copied. Whatever begins with a dot is not looked at, so a release can be brought under such a name
-//! and then be given its own.
+//! The newest is found by name, in the order of versions: 2.4.10 comes after 2.4.9, and 2.5.0-rc.1 before 2.5.0. A
+//! file's time would only say when it was copied. Names that begin with a dot are ignored, so a release can be copied
+//! under such a name and renamed when it is complete.
 
 use std::{
     cmp::Ordering,
@@ -16,14 +16,14 @@ use super::{
     folder::{self, Files},
 };
 
-/// A build that may be there.
+/// The place of a build. It may be broken.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Build {
     path: PathBuf,
     is_archive: bool,
 }
 
-/// All builds, the newest first; there is one at least, though it may be broken.
+/// All builds, the newest first. There is always one at least, but it may be broken.
 pub(super) fn builds(path: &Path) -> Result<Vec<Build>, WebAppProblem> {
     let unreadable = |error| WebAppProblem::Unreadable(path.to_owned(), error);
     let is_archive = fs::metadata(path).map_err(unreadable)?.is_file();
@@ -66,7 +66,8 @@ impl Build {
     }
 }
 
-/// Tells one state of all that is read from another, without reading it: names, sizes and times.
+/// A number that changes when anything that is read changes. It is made of names, sizes and times, without reading
+/// files.
 pub(super) fn fingerprint(settings: &WebAppSettings) -> u64 {
     let mut hasher = DefaultHasher::new();
     if let Some(file) = &settings.config_file {
@@ -93,7 +94,7 @@ pub(super) fn fingerprint(settings: &WebAppSettings) -> u64 {
 /// root of the file system, would lead to no end.
 struct Marks<'a> {
     root: PathBuf,
-    /// As in `folder`: no link leads round in a circle.
+    /// The canonical paths of the folders that are being looked at, so that no link leads round in a circle.
     above: Vec<PathBuf>,
     left: usize,
     hasher: &'a mut DefaultHasher,
@@ -113,7 +114,7 @@ impl<'a> Marks<'a> {
         marks.mark(root);
     }
 
-    /// Remembers a build; `real` is its canonical path.
+    /// Adds a build to the fingerprint; `real` is its canonical path.
     fn mark(&mut self, real: PathBuf) {
         let Ok(about) = fs::metadata(&real) else {
             return real.hash(self.hasher);
@@ -149,13 +150,13 @@ impl<'a> Marks<'a> {
     }
 }
 
-/// A part of a name, in the order in which versions are counted.
+/// A part of a name. The order of the variants and values is the order of versions.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Piece<'a> {
-    /// The dash before a letter, as in `-rc.1`: such a version comes before the one it leads to.
+    /// The dash before a letter, as in `-rc.1`: such a version comes before the release of that number.
     Before,
     End,
-    /// How many digits, and which, without zeros in front.
+    /// A number: how many digits it has without leading zeros, and these digits.
     Number(usize, &'a str),
     Other(char),
 }

@@ -36,30 +36,30 @@ use crate::{
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Leave for pages of other origins, to read and to embed.
+/// Fields that let pages of other origins read and embed an answer.
 const SHARED: [(HeaderName, HeaderValue); 2] = [
     (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     (CORP, HeaderValue::from_static("cross-origin")),
 ];
-/// Less than this is one packet, whatever is done to it.
+/// The least size at which compressing is worth it. A smaller answer is one packet in any case.
 const LEAST_CODED_BYTES: usize = 256;
 
-/// Content that is shared by all its answers.
+/// A file that is served. All answers share its content.
 pub(super) struct Stored {
     content: Arc<Content>,
-    /// Has it, or will it have, more than one form?
+    /// Can the file be served in more than one coding?
     varies: bool,
-    /// Is there another for readers of another language?
+    /// Is there another version of the file for readers of other languages?
     languages: bool,
     modified: Option<SystemTime>,
-    /// The headers of a full answer, whatever its form.
+    /// The header fields of a full answer in any coding.
     headers: HeaderMap,
-    /// May pages of other origins use it?
+    /// May pages of other origins use the file?
     shared: bool,
 }
 
 impl Stored {
-    /// A file of the client. Plugins embed the client from other origins, and nothing in a file is anybody's own.
+    /// A file of the client. Plugins embed the client from other origins, and no file holds anything personal.
     pub fn asset(name: &str, content: Arc<Content>, modified: Option<SystemTime>) -> Self {
         let content_type = media::content_type(name);
         Self::new(content, modified, content_type, media::cache_control(name), true)
@@ -117,12 +117,12 @@ impl Stored {
         &self.content
     }
 
-    /// What it holds, if codings of it should be made.
+    /// The content, if it is worth compressing.
     pub fn to_code(&self) -> Option<&Arc<Content>> {
         self.varies.then_some(&self.content)
     }
 
-    /// The answer to a request, in the order of RFC 9110 section 13.2.2.
+    /// Answers a request, in the order of RFC 9110 section 13.2.2.
     pub fn answer(&self, method: &Method, asked: &HeaderMap) -> Result<Response<Body>, Failure> {
         let verb = Verb::of(method)?;
         if verb == Verb::Options {
@@ -182,7 +182,8 @@ impl Stored {
             .unwrap_or_else(|| self.content.best(accepted))
     }
 
-    /// As `full`; what is large and not drawn lets the rest of the page's files pass.
+    /// The whole file with all its fields. A large script is sent in small frames first, so that the page's other files
+    /// arrive earlier.
     fn whole(&self, form: &Form) -> Response<Body> {
         let mut response = self.full(form);
         let is_script = self.headers.get(CONTENT_TYPE).is_some_and(media::is_script);
@@ -219,7 +220,7 @@ impl Stored {
         response
     }
 
-    /// RFC 9110 section 15.4.5: what a cache needs to renew what it has, and no more.
+    /// The answer 304, with the fields that a cache needs to renew its copy, and no others (RFC 9110 section 15.4.5).
     fn not_modified(&self, form: &Form) -> Response<Body> {
         let mut response = self.bare(StatusCode::NOT_MODIFIED);
         let headers = response.headers_mut();
@@ -230,7 +231,7 @@ impl Stored {
         response
     }
 
-    /// Without content, and without leave to keep it.
+    /// An answer without content that no cache may keep.
     fn bare(&self, status: StatusCode) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = status;
@@ -238,7 +239,7 @@ impl Stored {
         response
     }
 
-    /// For caches and for pages of other origins, on every answer.
+    /// Adds the fields that every answer needs for caches and for pages of other origins.
     fn mark(&self, headers: &mut HeaderMap) {
         let vary = match (self.varies, self.languages) {
             (true, true) => Some("Accept-Encoding, Accept-Language"),
@@ -254,7 +255,7 @@ impl Stored {
         }
     }
 
-    /// Scripts of other origins ask first when their request is out of the ordinary.
+    /// Answers `OPTIONS`, and with it the preflight request of a script of another origin.
     fn options(&self, asked: &HeaderMap) -> Response<Body> {
         let mut response = method::options();
         let is_preflight = asked.contains_key(ORIGIN) && asked.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -275,14 +276,14 @@ fn share(headers: &mut HeaderMap) {
     headers.extend(SHARED);
 }
 
-/// Scripts of other origins read too why there is no file.
+/// Lets scripts of other origins read why there is no file.
 pub(super) fn shared(failure: Failure) -> Failure {
     SHARED
         .into_iter()
         .fold(failure, |failure, (name, value)| failure.header(name, value))
 }
 
-/// RFC 9110 section 14.2: `Range` is for `GET` alone, and there is one or none.
+/// The range, if there is exactly one `Range` field and the method is `GET` (RFC 9110 section 14.2).
 fn range_of(verb: Verb, asked: &HeaderMap) -> Option<&HeaderValue> {
     conditional::only(asked, &RANGE).filter(|_| verb == Verb::Get)
 }

@@ -1,4 +1,4 @@
-//! The room as a whole: from a folder to answers.
+//! The module as a whole: from a folder to answers.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 const HASHED: &str = "assets/js/main-module.Cq0qsXkl.js";
-/// Of "0123456789": the first half of its SHA-256.
+/// The first half of the SHA-256 of "0123456789", in quotes.
 const ETAG: &str = "\"hNiYd_DUBB77a_kaFvAkjw\"";
 
 fn client() -> TempDir {

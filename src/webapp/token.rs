@@ -1,9 +1,9 @@
-//! The page for a frame whose browser may keep no cookie, or show scripts none: it carries the token itself, where the
-//! client will look for it. Where the cookie is to be seen the page leaves it alone.
+//! The page for a frame whose browser may store no cookie, or hide it from scripts. The page carries the token itself,
+//! where the client looks for it. If the cookie can be read, the page's script changes nothing.
 //!
-//! The client reads `document.cookie` (docs/plugnmeet.md section 6), so that is what answers: nothing of the token is
-//! in an address, in storage, or anywhere that outlives the page. The ticket that brought it leaves the address here
-//! too.
+//! The client reads `document.cookie` (docs/plugnmeet.md section 6), so the script in the page answers in its place.
+//! The token is never in an address, in storage, or anywhere that outlives the page. The script also removes the ticket
+//! from the address.
 //!
 //! SECURITY: a token is of base64url and dots alone (`crate::token`), so it can end neither the text nor the script.
 
@@ -11,7 +11,7 @@ use hyper::{Response, header};
 
 use crate::reply::Body;
 
-/// Puts the token into a page, before all that could look for it. `nonce` is what the page's policy allows.
+/// Puts the token into a page, before any script that could look for it. The page's policy must allow `nonce`.
 pub(super) fn into_page(response: Response<Body>, token: &str, nonce: &str) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let body = match body {
@@ -33,7 +33,7 @@ pub(super) fn into_page(response: Response<Body>, token: &str, nonce: &str) -> R
     Response::from_parts(head, body)
 }
 
-/// The page is cut behind our own `base`, which is the first thing in its head.
+/// Splits the page behind the gateway's `base` element, which is the first element of the head.
 fn after_base(html: &str) -> Option<(&str, &str)> {
     let base = html.find("<base href=\"")?;
     let end = html.get(base..)?.find('>')?;

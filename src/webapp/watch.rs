@@ -1,11 +1,11 @@
-//! A new release takes the place of the old one while the gateway runs.
+//! Replaces the release that is served by a newer one while the gateway runs.
 //!
-//! Looked for by names, sizes and times, every few seconds: that works on any file system, network and container mounts
-//! included, where notifications do not. What changes is left alone until it has rested from one look to the next, so
-//! that no copy is taken half; whoever asks by a signal says that it is whole.
+//! Names, sizes and times on disk are compared every few seconds. This works on every file system, also on network and
+//! container mounts, where notifications do not. A change is read only if nothing changed from one check to the next,
+//! so that no half copy is read. An operator who asks for a check by a signal says that the copy is complete.
 //!
-//! The old release stays until the new one is compressed: sent as they are, its files would take four times as long to
-//! everybody who comes in its first minute.
+//! The old release is served until the new one is compressed: uncompressed files would take four times as long for
+//! everybody who comes in the first minute.
 
 use std::{
     future,
@@ -26,25 +26,25 @@ use crate::drain::Drain;
 /// How long the old release stays for the sake of the new one's compressed forms. One core needs some 40 s for all of them.
 const FORMS_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A release that is read and is not served yet.
+/// A release that has been read and is not served yet.
 struct Coming {
     snapshot: Arc<Snapshot>,
     making: Making,
     at_the_latest: Pin<Box<Sleep>>,
 }
 
-/// What is on disk, compared with what is served.
+/// The result of comparing what is on disk with what is served.
 enum Found {
-    /// What is served, or what is coming already.
+    /// Nothing new: it is served already, or about to be served.
     Nothing,
-    /// A new release.
+    /// A release that is neither served nor about to be served.
     New(Arc<Snapshot>),
-    /// What is served, while something else was coming.
+    /// The release that is served: another one was about to replace it, and is gone.
     Withdrawn,
 }
 
 impl WebApp {
-    /// Reads again what is on disk, soon.
+    /// Asks for a check of what is on disk, soon.
     pub fn ask_for_new(&self) {
         self.asked.notify_one();
     }
@@ -102,7 +102,8 @@ impl WebApp {
         }
     }
 
-    /// Reads what is there, if it is new and has rested. Says what was seen. Blocks.
+    /// Checks what is on disk. Reads it if it is new and did not change since the last check, or if somebody asked.
+    /// Returns its fingerprint and the result. Blocks the thread.
     fn look(&self, seen: u64, is_asked: bool, coming: Option<&Snapshot>) -> (u64, Found) {
         let now = source::fingerprint(&self.settings);
         let is_new = now != self.read_at.load(Ordering::Relaxed);
@@ -129,7 +130,7 @@ impl WebApp {
         (now, found)
     }
 
-    /// Reads the newest build whole; on an error nothing changes.
+    /// Reads the newest build whole. An error changes nothing that is served.
     fn read_again(&self, now: u64, coming: Option<&Snapshot>) -> Result<Found, WebAppProblem> {
         let before = self.snapshot.load();
         let mut contents = before.contents();
@@ -150,7 +151,7 @@ impl WebApp {
         })
     }
 
-    /// Begins with the forms of a new release; those of the old one are no longer worth the work.
+    /// Starts compressing a new release, and stops compressing the old one.
     fn prepare_for(&self, release: Arc<Snapshot>) -> Coming {
         info!("Found a new client; it is served when it is compressed");
         self.stop_making();
@@ -168,7 +169,7 @@ impl WebApp {
     }
 }
 
-/// Until what is coming is compressed, or has waited long enough.
+/// Waits until the release that is about to be served is compressed, or until `FORMS_PATIENCE` has passed.
 async fn ready(coming: &mut Option<Coming>) {
     match coming {
         Some(Coming {

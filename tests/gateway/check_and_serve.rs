@@ -10,12 +10,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
 use crate::support::{
     SECRET,
     binary::{ANYWHERE, free_port, program, run},
 };
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 /// What both have to say: nothing, a warning with these words, or problems with each of these words.
 enum Said {

@@ -9,19 +9,20 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{
-    binary::{ANYWHERE, Serving, run},
-    client::Client,
-    configured::agreed,
-    folder_of,
-    raw::RawUpstream,
-};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     time::{Instant, sleep, timeout},
+};
+
+use crate::support::{
+    binary::{ANYWHERE, Serving, run},
+    client::Client,
+    configured::agreed,
+    folder_of,
+    raw::RawUpstream,
 };
 
 async fn serving(directory: &Path, more: &[(&str, &str)]) -> Serving {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::{Instant, sleep, timeout},
+};
+
 use crate::support::{
     self, Gateway,
     h2::{H2, Outcome},
     raw::{Raw, RawUpstream},
-};
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::{Instant, sleep, timeout},
 };
 
 const SHORT: &str = "timeouts.header = '400ms'\ntimeouts.idle = '800ms'\ntimeouts.handshake = '400ms'\n";

@@ -27,6 +27,7 @@ mod design;
 mod forwarding;
 mod handoff;
 mod issuing;
+mod joining;
 mod other_doors;
 mod page_headers;
 mod pages;

@@ -3,13 +3,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use crate::support::{
-    Gateway,
-    binary::{ANYWHERE, Serving},
-    client::Client,
-    h2::{H2, Outcome},
-    raw::{Ended, Raw, RawUpstream, header},
-};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use tokio::{
     io::AsyncWriteExt,
@@ -18,6 +11,14 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_rustls::client::TlsStream;
+
+use crate::support::{
+    Gateway,
+    binary::{ANYWHERE, Serving},
+    client::Client,
+    h2::{H2, Outcome},
+    raw::{Ended, Raw, RawUpstream, header},
+};
 
 /// What a busy machine may take for what costs nothing.
 const AT_ONCE: Duration = Duration::from_secs(3);

@@ -3,11 +3,6 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
-use crate::support::{
-    Gateway,
-    binary::{ANYWHERE, Serving},
-    raw::{Ended, Raw, RawUpstream, header},
-};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     ClientConfig, NamedGroup, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
@@ -18,6 +13,12 @@ use rustls::{
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
 use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::support::{
+    Gateway,
+    binary::{ANYWHERE, Serving},
+    raw::{Ended, Raw, RawUpstream, header},
+};
 
 /// Writes `NAME.pem` and `NAME.key` for these names.
 fn write_certificate(certs: &Path, name: &str, hosts: &[&str]) {

@@ -2,10 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::support::{
-    Gateway,
-    raw::{Raw, RawUpstream, header},
-};
 use base64::{
     Engine,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
@@ -13,11 +9,16 @@ use base64::{
 use tokio::{net::TcpStream, time::sleep};
 use tokio_rustls::client::TlsStream;
 
+use crate::support::{
+    Gateway,
+    raw::{Raw, RawUpstream, header},
+};
+
 type Socket = Raw<TlsStream<TcpStream>>;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-fn agreed(head: &str) -> String {
+pub fn agreed(head: &str) -> String {
     let key = header(head, "sec-websocket-key").unwrap();
     let digest = aws_lc_rs::digest::digest(
         &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,

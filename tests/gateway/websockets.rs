@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use crate::support::{
-    Gateway,
-    h2::H2,
-    raw::{Ended, Raw, RawAnswer, RawUpstream, header},
-    upstream::Upstream,
-};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
 use tokio_rustls::client::TlsStream;
+
+use crate::support::{
+    Gateway,
+    h2::H2,
+    raw::{Ended, Raw, RawAnswer, RawUpstream, header},
+    upstream::Upstream,
+};
 
 type Socket = Raw<TlsStream<TcpStream>>;
 

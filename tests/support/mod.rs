@@ -22,6 +22,7 @@ use plugnmeet_gateway::{
     clock::Clock,
     config::{Config, Plan},
     gateway::{self, Listeners, Running},
+    joining::Joining,
     observe::Records,
     secret::Secret,
     token::{Claims, TokenKeys},
@@ -200,6 +201,11 @@ impl Gateway {
     /// Its open WebSockets.
     pub fn tunnels(&self) -> &Registry {
         self.running.as_ref().unwrap().tunnels()
+    }
+
+    /// Who is on the way in.
+    pub fn joining(&self) -> &Joining {
+        self.running.as_ref().unwrap().joining()
     }
 
     /// Stops in order, as after SIGTERM.

@@ -20,6 +20,8 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/.venv/bin/nats-server");
+/// Whose signature is believed of those who may come in; the key is in `tests/node/callout.mjs`.
+const ISSUER: &str = "AAIPBLABMBRHP54WDULCHZTBBS4D5ETFB6NOCP33ZYWLG7XWNLNYQFKZ";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Gone when dropped.
@@ -43,6 +45,17 @@ impl NatsServer {
         .await
     }
 
+    /// Asks a service on NATS about each connection (`tests/node/callout.mjs`), as plugNmeet's own configuration has it, and
+    /// gives up after so many seconds.
+    pub async fn with_callout(seconds: u32) -> Self {
+        Self::with(&format!(
+            "accounts {{ AUTH {{ users: [ {{ user: callout, password: callout }} ] }}, APP {{}} }}\n\
+             authorization {{\n  timeout: {seconds}\n  \
+             auth_callout {{ issuer: {ISSUER}, auth_users: [ callout ], account: AUTH }}\n}}\n"
+        ))
+        .await
+    }
+
     async fn with(authorization: &str) -> Self {
         assert!(
             Path::new(PROGRAM).exists(),
@@ -60,17 +73,7 @@ impl NatsServer {
             folder.path().display()
         );
         fs::write(&config, text).expect("the configuration can be written");
-        let mut process = Command::new(PROGRAM)
-            .arg("--config")
-            .arg(&config)
-            .arg("--log")
-            .arg(folder.path().join("log"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("nats-server starts");
+        let mut process = run(folder.path());
         let Ok(websocket) = timeout(PATIENCE, accepting_websocket(&mut process, folder.path())).await else {
             panic!("nats-server does not listen; its log:\n{}", log_in(folder.path()));
         };
@@ -96,10 +99,44 @@ impl NatsServer {
         log_in(self.folder.path())
     }
 
+    /// Ends it as a crash would, and starts it again after this time, at the same address.
+    pub async fn restart(&mut self, after: Duration) {
+        self.process.kill().await.expect("nats-server can be killed");
+        sleep(after).await;
+        let config = self.folder.path().join("nats.conf");
+        let text = fs::read_to_string(&config).expect("the configuration can be read");
+        let port = format!("port: {}", self.websocket.port());
+        fs::write(&config, text.replace("port: -1", &port)).expect("the configuration can be written");
+        if let Some(file) = ports_file(self.folder.path()) {
+            fs::remove_file(file).expect("what the last one wrote can be removed");
+        }
+        self.process = run(self.folder.path());
+        timeout(
+            PATIENCE,
+            accepting_websocket(&mut self.process, self.folder.path()),
+        )
+        .await
+        .expect("nats-server listens again");
+    }
+
     /// Ends it as a crash would: no close frame, no goodbye.
     pub async fn kill(mut self) {
         self.process.kill().await.expect("nats-server can be killed");
     }
+}
+
+fn run(folder: &Path) -> Child {
+    Command::new(PROGRAM)
+        .arg("--config")
+        .arg(folder.join("nats.conf"))
+        .arg("--log")
+        .arg(folder.join("log"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("nats-server starts")
 }
 
 async fn accepting_websocket(process: &mut Child, folder: &Path) -> SocketAddr {

@@ -22,14 +22,6 @@ mod upstreams;
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::support::{
-    self, Gateway,
-    h2::{H2, Outcome},
-    plugnmeet,
-    plugnmeet::bbb_target,
-    raw::{Ended, Raw, RawAnswer, RawUpstream, header},
-    upstream::{Upstream, text_body},
-};
 use hyper::{Response, header::HeaderValue};
 use serde_json::json;
 use tokio::{
@@ -37,6 +29,15 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
     time::{Instant, sleep, timeout},
+};
+
+use crate::support::{
+    self, Gateway,
+    h2::{H2, Outcome},
+    plugnmeet,
+    plugnmeet::bbb_target,
+    raw::{Ended, Raw, RawAnswer, RawUpstream, header},
+    upstream::{Upstream, text_body},
 };
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/protobuf");

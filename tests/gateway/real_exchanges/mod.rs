@@ -16,13 +16,12 @@ use hyper_util::rt::TokioIo;
 use plugnmeet_gateway::clock::Clock;
 use tokio::net::TcpStream;
 
-use crate::support;
-
 use self::{
     compare::differences,
     play::{ORIGIN, Play, Request},
     support::{client::Answer, plugnmeet::PlugNmeet},
 };
+use crate::support;
 
 /// A server as the recorded one was: with one meeting of the room behind it.
 async fn server(clock: &Clock) -> PlugNmeet {

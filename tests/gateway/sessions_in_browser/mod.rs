@@ -4,7 +4,7 @@
 //! The client is a small page (`tests/client`) that finds its token, renews it and opens breakout rooms as
 //! docs/plugnmeet.md says the real one does. plugnmeet-server is `support::plugnmeet`.
 //!
-//! Not here: single answers, field by field (`tests/gateway/handoff.rs`, `tests/gateway/pages.rs`, `tests/gateway/page_headers.rs`).
+//! Not here: single answers, field by field (`tests/gateway/handoff`, `tests/gateway/pages.rs`, `tests/gateway/page_headers`).
 
 mod frames;
 mod headers;

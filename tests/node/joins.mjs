@@ -1,0 +1,61 @@
+// People who join as plugNmeet's client does: verifyToken, without a time limit, then NATS by its own library with the
+// client's options. A first connection is not tried again.
+//
+// In:  {origin, people: [{name, token, after?, leaves?, direct?}], hold?}; times in ms. One who "leaves" breaks its request
+//      off so long after it knocked; one who is "direct" comes to NATS without asking.
+// Out: {people: {NAME: {verified?, in?, error?}}}, times in ms since the beginning, once everybody is in, refused or gone.
+//      With "hold" all stay, and when stdin ends {closed, reconnects}: how many are closed for good, and how often anybody
+//      came back.
+
+import { once } from "node:events";
+import { tokenAuthenticator, wsconnect } from "@nats-io/nats-core";
+import { drive, message, tell } from "./driver.mjs";
+
+const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
+
+await drive(900, async ({ origin, people, hold = false }) => {
+  const began = performance.now();
+  const since = () => Math.round(performance.now() - began);
+  const connections = [];
+  let [closed, reconnects] = [0, 0];
+
+  const join = async ({ token, after = 0, leaves, direct = false }) => {
+    await sleep(after);
+    const seen = {};
+    try {
+      if (!direct) {
+        const answer = await fetch(`${origin}/api/verifyToken`, {
+          method: "POST",
+          headers: { Authorization: token, "Content-Type": "application/protobuf" },
+          body: new Uint8Array([8, 1]),
+          signal: leaves === undefined ? undefined : AbortSignal.timeout(leaves),
+        });
+        const body = new Uint8Array(await answer.arrayBuffer());
+        if (answer.status !== 200 || body[0] !== 8 || body[1] !== 1) {
+          return { error: `verifyToken: ${answer.status} ${Buffer.from(body)}` };
+        }
+        seen.verified = since();
+      }
+      const connection = await wsconnect({
+        servers: `${origin.replace("http", "ws")}/ws`, authenticator: tokenAuthenticator(token), pingInterval: 10_000,
+      });
+      connections.push(connection);
+      watch(connection);
+      return { ...seen, in: since() };
+    } catch (error) {
+      return { ...seen, error: message(error) };
+    }
+  };
+  const watch = async (connection) => {
+    connection.closed().then(() => { closed += 1; });
+    for await (const { type } of connection.status()) if (type === "reconnect") reconnects += 1;
+  };
+
+  const seen = await Promise.all(people.map(async (person) => [person.name, await join(person)]));
+  const report = { people: Object.fromEntries(seen) };
+  if (!hold) return report;
+  tell(report);
+  process.stdin.resume();
+  await once(process.stdin, "end");
+  return { closed, reconnects };
+});
