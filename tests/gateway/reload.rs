@@ -2,6 +2,16 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
+use hyper::Response;
+use plugnmeet_gateway::{
+    clock::Clock,
+    config::{Config, Plan},
+    secret::Secret,
+    token::RequestKey,
+};
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+
 use crate::support::{
     SECRET,
     binary::run,
@@ -12,15 +22,6 @@ use crate::support::{
     token_request,
     upstream::{Upstream, text_body},
 };
-use hyper::Response;
-use plugnmeet_gateway::{
-    clock::Clock,
-    config::{Config, Plan},
-    secret::Secret,
-    token::RequestKey,
-};
-use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
 
 /// Takes every WebSocket and sends back what comes.
 async fn echo() -> RawUpstream {
