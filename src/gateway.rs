@@ -4,6 +4,8 @@
 //!
 //! Not here: what the configuration means for each module (`crate::config::Plan`).
 
+mod port;
+
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
@@ -33,7 +35,10 @@ use crate::{
 pub struct Listeners {
     https: TcpListener,
     http: Option<TcpListener>,
+    plain: Option<TcpListener>,
     admin: Option<TcpListener>,
+    /// Those of `[[tcp]]`, in their order.
+    tcp: Vec<TcpListener>,
     /// Where HTTPS is served: the port is known by now.
     https_addr: SocketAddr,
 }
@@ -44,8 +49,12 @@ pub struct Running {
     pub https: SocketAddr,
     /// Where plain HTTP leads to HTTPS.
     pub http: Option<SocketAddr>,
+    /// Where balancers that end TLS call.
+    pub plain: Option<SocketAddr>,
     /// Where the operator asks.
     pub admin: Option<SocketAddr>,
+    /// Where connections go on as they are.
+    pub tcp: Vec<SocketAddr>,
     /// What clients see.
     pub public_origin: PublicOrigin,
     /// What is served with which certificate.
@@ -81,7 +90,7 @@ fn each(problems: &[TlsProblem]) -> String {
 impl Listeners {
     /// Opens all of them, or tells of each that can't be opened.
     pub async fn open(config: &Config) -> Result<Self, Vec<NotListening>> {
-        let (mut open, mut problems) = ([None, None, None], Vec::new());
+        let (mut open, mut problems) = ([None, None, None, None], Vec::new());
         for ((key, addr), open) in config.listeners().into_iter().zip(&mut open) {
             let Some(addr) = addr else { continue };
             match listen::bind(addr).await {
@@ -89,13 +98,22 @@ impl Listeners {
                 Err(error) => problems.push(config.not_listening(key, addr, &error)),
             }
         }
-        let [https, http, admin] = open;
+        let mut tcp = Vec::new();
+        for (nth, addr) in config.tcp_listeners().enumerate() {
+            match listen::bind(addr).await {
+                Ok(listener) => tcp.push(listener),
+                Err(error) => problems.extend(config.tcp_not_listening(nth, &error)),
+            }
+        }
+        let [https, http, plain, admin] = open;
         let https = https.and_then(|listener| Some((listener.local_addr().ok()?, listener)));
         match https {
             Some((https_addr, https)) if problems.is_empty() => Ok(Self {
                 https,
                 http,
+                plain,
                 admin,
+                tcp,
                 https_addr,
             }),
             Some(_) | None => Err(problems),
@@ -133,22 +151,29 @@ pub async fn start(
     let Listeners {
         https,
         http,
+        plain,
         admin,
+        tcp,
         https_addr,
     } = listeners;
     let addr = |listener: &Option<TcpListener>| listener.as_ref().and_then(|it| it.local_addr().ok());
     let (http_addr, admin_addr) = (addr(&http), addr(&admin));
     let (public_origin, drain_deadline) = (plan.public_origin.clone(), plan.drain);
+    let total = Total::new(plan.upstreams.total);
+    let beside = port::beside(&plan.port, &metrics, &total, &drain);
+    let tcp_doors = port::tcp(&plan.port, &metrics, &total, &drain);
     let redirect = Redirect::new(plan.hosts.clone(), plan.public_origin.port);
     let (conn, https_settings, admin_hosts) =
         (plan.conn.clone(), plan.https.clone(), plan.admin_hosts.clone());
     // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
     let hsts = plan.hsts.filter(|_| !tls.is_self_made());
-    let router = router(plan, clock, &drain, &metrics, access, hsts).await?;
+    let router = router(plan, clock, &drain, &metrics, access, hsts, &total).await?;
     let running = Running {
         https: https_addr,
         http: http_addr,
+        plain: addr(&plain),
         admin: admin_addr,
+        tcp: tcp.iter().filter_map(|it| it.local_addr().ok()).collect(),
         public_origin,
         certificates,
         tls: tls.clone(),
@@ -161,7 +186,19 @@ pub async fn start(
     };
 
     let front = Conn::new(conn.clone(), Arc::new(router), &drain);
+    if let Some(listener) = plain {
+        let behind = Plain::new(front.clone()).behind(https_settings.proxies.clone());
+        accepting.spawn(behind.run(listener, places.clone(), drain.clone(), Arc::clone(&workers)));
+    }
     let front = Https::new(https_settings, tls, front, Arc::clone(&metrics));
+    let front = match beside {
+        Some(beside) => front.shared_with(beside),
+        None => front,
+    };
+    for (listener, door) in tcp.into_iter().zip(tcp_doors) {
+        let (places, drain, workers) = (places.clone(), drain.clone(), Arc::clone(&workers));
+        accepting.spawn(door.run(listener, places, drain, workers));
+    }
     accepting.spawn(front.run(https, places.clone(), drain.clone(), Arc::clone(&workers)));
     if let Some(listener) = http {
         let listening = Plain::new(Conn::new(conn.clone(), Arc::new(redirect), &drain));
@@ -210,6 +247,7 @@ async fn router(
     metrics: &Arc<Metrics>,
     access: AccessLog,
     hsts: Option<Duration>,
+    total: &Total,
 ) -> Result<Router, StartError> {
     let keys = plan.keys.open().map_err(StartError::Secret)?;
     let webapp = Arc::new(plan.webapp);
@@ -217,7 +255,7 @@ async fn router(
     Arc::clone(&webapp).watch(drain);
     let limits = Arc::new(Limits::start(&plan.limits, &plan.rates, metrics, clock).await);
     let memory = Arc::new(Memory::among(plan.issue.callers.len()));
-    let upstreams = upstreams(plan.upstreams, metrics, drain);
+    let upstreams = upstreams(plan.upstreams, total, metrics, drain);
     let issue = Arc::new(Issue::new(
         plan.issue,
         Arc::clone(&keys),
@@ -255,8 +293,7 @@ async fn router(
     })
 }
 
-fn upstreams(plan: UpstreamsPlan, metrics: &Metrics, drain: &Drain) -> Upstreams {
-    let total = Total::new(plan.total);
+fn upstreams(plan: UpstreamsPlan, total: &Total, metrics: &Metrics, drain: &Drain) -> Upstreams {
     let to = |kind, targets: Vec<Target>| {
         (!targets.is_empty()).then(|| {
             let upstream = Upstream::new(kind, targets, plan.settings, total.clone(), metrics, drain);

@@ -31,6 +31,7 @@ pub struct Metrics {
     upstreams: UpstreamFamilies,
     connections_refused: Family<ReasonLabels, Counter>,
     certificates: Family<NameLabels, Gauge>,
+    tls_handshakes: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -52,6 +53,11 @@ struct RuleLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -132,8 +138,18 @@ impl Default for Metrics {
             "When the certificate that clients of a name get ends, in seconds since 1970",
             certificates.clone(),
         );
+        let tls_handshakes = Family::default();
+        registry.register(
+            "tls_handshakes",
+            "Handshakes of TLS, by how they ended: done, or why they failed",
+            tls_handshakes.clone(),
+        );
         let tunnels = Family::default();
-        registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
+        registry.register(
+            "tunnels",
+            "WebSockets and relays of other protocols open, by upstream",
+            tunnels.clone(),
+        );
         let upstreams = UpstreamFamilies::registered(&mut registry);
         Self {
             registry,
@@ -149,6 +165,7 @@ impl Default for Metrics {
             upstreams,
             connections_refused,
             certificates,
+            tls_handshakes,
         }
     }
 }
@@ -224,6 +241,13 @@ impl Metrics {
     pub fn connection_refused(&self, reason: &'static str) {
         self.connections_refused
             .get_or_create(&ReasonLabels { reason })
+            .inc();
+    }
+
+    /// A handshake of TLS has ended.
+    pub fn tls_handshake(&self, outcome: &'static str) {
+        self.tls_handshakes
+            .get_or_create(&OutcomeLabels { outcome })
             .inc();
     }
 

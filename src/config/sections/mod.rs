@@ -19,8 +19,8 @@ use super::{
     callers, designs,
     problem::Places,
     reader::{Table, Taken},
-    secrets,
-    shape::{Config, PublicOrigin, Tls},
+    relays, secrets,
+    shape::{Config, PublicOrigin},
 };
 
 /// Reads every key there is.
@@ -49,7 +49,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
          Loopback names are known while HTTPS is on a loopback address.",
     )?;
     let listen = root.section("listen", front::listen)?;
-    let certs = root.section("tls", front::certs)?;
+    let tls = root.section("tls", front::tls)?;
     let log = root.section("log", front::log)?;
     let plugnmeet = root.section("plugnmeet", behind::plugnmeet)?;
     let upstreams = root.section("upstreams", behind::upstreams)?;
@@ -64,11 +64,14 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
     let trust = root.section("trust", front::trust)?;
     let timeouts = root.section("timeouts", bounds::timeouts)?;
     let sizes = root.section("sizes", bounds::sizes)?;
+    let turn = root.section("turn", relays::turn)?;
+    let passthrough = relays::passthrough(root);
+    let tcp = relays::tcp(root);
     Ok(Config {
         public_origin,
         hosts,
         listen,
-        tls: Tls { certs },
+        tls,
         log,
         plugnmeet,
         upstreams,
@@ -84,6 +87,9 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
         trust,
         timeouts,
         sizes,
+        turn,
+        passthrough,
+        tcp,
         warnings: Vec::new(),
         refused: Vec::new(),
         places: Places::new(),
