@@ -266,6 +266,11 @@ async fn a_message_in_pieces_is_one_and_what_only_looks_like_one_is_none() {
         stream.flush().await.unwrap();
     }
     assert_eq!(answer(&mut stream).await, own);
+    // And many at once are as many.
+    stream.write_all(&BINDING.repeat(2000)).await.unwrap();
+    for _ in 0..2000 {
+        assert_eq!(answer(&mut stream).await, own);
+    }
     let (mut stream, _) = over_tls(&gateway, "localhost", &[]).await;
     let mut odd = BINDING;
     odd[7] ^= 1;
