@@ -7,6 +7,7 @@
 mod build;
 mod commands;
 mod handle;
+mod port;
 mod reload;
 mod serving;
 
@@ -47,7 +48,10 @@ pub use self::{
 pub struct Listeners {
     https: TcpListener,
     http: Option<TcpListener>,
+    plain: Option<TcpListener>,
     admin: Option<TcpListener>,
+    /// Those of `[[tcp]]`, in their order.
+    tcp: Vec<TcpListener>,
     /// Where HTTPS is served: the port is known by now.
     https_addr: SocketAddr,
 }
@@ -58,8 +62,12 @@ pub struct Running {
     pub https: SocketAddr,
     /// Where plain HTTP leads to HTTPS.
     pub http: Option<SocketAddr>,
+    /// Where balancers that end TLS call.
+    pub plain: Option<SocketAddr>,
     /// Where the operator asks.
     pub admin: Option<SocketAddr>,
+    /// Where connections go on as they are.
+    pub tcp: Vec<SocketAddr>,
     /// What clients see.
     pub public_origin: PublicOrigin,
     /// What is served with which certificate.
@@ -93,7 +101,7 @@ fn each(problems: &[TlsProblem]) -> String {
 impl Listeners {
     /// Opens all of them, or tells of each that can't be opened.
     pub async fn open(config: &Config) -> Result<Self, Vec<NotListening>> {
-        let (mut open, mut problems) = ([None, None, None], Vec::new());
+        let (mut open, mut problems) = ([None, None, None, None], Vec::new());
         for ((key, addr), open) in config.listeners().into_iter().zip(&mut open) {
             let Some(addr) = addr else { continue };
             match listen::bind(addr).await {
@@ -101,13 +109,22 @@ impl Listeners {
                 Err(error) => problems.push(config.not_listening(key, addr, &error)),
             }
         }
-        let [https, http, admin] = open;
+        let mut tcp = Vec::new();
+        for (nth, addr) in config.tcp_listeners().enumerate() {
+            match listen::bind(addr).await {
+                Ok(listener) => tcp.push(listener),
+                Err(error) => problems.extend(config.tcp_not_listening(nth, &error)),
+            }
+        }
+        let [https, http, plain, admin] = open;
         let https = https.and_then(|listener| Some((listener.local_addr().ok()?, listener)));
         match https {
             Some((https_addr, https)) if problems.is_empty() => Ok(Self {
                 https,
                 http,
+                plain,
                 admin,
+                tcp,
                 https_addr,
             }),
             Some(_) | None => Err(problems),
@@ -144,7 +161,9 @@ pub async fn start(
     let Listeners {
         https,
         http,
+        plain,
         admin,
+        tcp,
         https_addr,
     } = listeners;
     let addr = |listener: &Option<TcpListener>| listener.as_ref().and_then(|it| it.local_addr().ok());
@@ -163,6 +182,8 @@ pub async fn start(
         issue: Arc::new(IssueState::new(clock)),
         ids: Arc::new(RequestIds::default()),
     };
+    let beside = port::beside(&plan.port, &metrics, &state.total, &drain);
+    let tcp_doors = port::tcp(&plan.port, &metrics, &state.total, &drain);
     let public_origin = plan.public_origin.clone();
     plan.webapp.compress();
     Arc::clone(&plan.webapp).watch(&drain);
@@ -177,7 +198,9 @@ pub async fn start(
     let running = Running {
         https: https_addr,
         http: http_addr,
+        plain: addr(&plain),
         admin: admin_addr,
+        tcp: tcp.iter().filter_map(|it| it.local_addr().ok()).collect(),
         public_origin,
         certificates,
         handle: Handle::new(Seen {
@@ -196,7 +219,11 @@ pub async fn start(
     };
 
     let front = Front::new(&current, &drain, |settings, conn| {
-        Https::new(settings, tls, conn, Arc::clone(&metrics))
+        let https = Https::new(settings, tls, conn, Arc::clone(&metrics));
+        match beside {
+            Some(beside) => https.shared_with(beside),
+            None => https,
+        }
     });
     accepting.spawn(accept(
         https,
@@ -205,6 +232,25 @@ pub async fn start(
         drain.clone(),
         Arc::clone(&workers),
     ));
+    if let Some(listener) = plain {
+        let door = Bare::behind_balancers(&current, &drain);
+        accepting.spawn(accept(
+            listener,
+            door,
+            places.clone(),
+            drain.clone(),
+            Arc::clone(&workers),
+        ));
+    }
+    for (listener, door) in tcp.into_iter().zip(tcp_doors) {
+        accepting.spawn(accept(
+            listener,
+            door,
+            places.clone(),
+            drain.clone(),
+            Arc::clone(&workers),
+        ));
+    }
     if let Some(listener) = http {
         let door = Bare::new(&current, ToRedirect(current.clone()), &drain);
         accepting.spawn(accept(

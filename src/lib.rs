@@ -32,8 +32,10 @@
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`session`] | from the token in a link to the cookie of a session |
 //! | 9 | [`issue`] | tokens: `getJoinToken`, and the joins of BBB, LTI and breakout rooms |
+//! | 9 | [`turn`] | TURN beside HTTPS: which connections are its, and how `LiveKit` wants them |
 //! | 10 | [`proxy`] | one request to an upstream and its answer back |
 //! | 11 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
+//! | 11 | [`relay`] | bytes of other protocols than HTTP, from a client to an upstream and back |
 //! | 11 | [`webapp`] | the client's files and its page |
 //! | 12 | [`token`] | tokens and signatures, checked and made; the keys |
 //! | 12 | [`design`] | `custom_design`, checked |
@@ -75,6 +77,7 @@ pub mod observe;
 pub mod places;
 pub mod proxy;
 pub mod query;
+pub mod relay;
 pub mod reply;
 pub mod request_id;
 pub mod route;
@@ -82,6 +85,7 @@ pub mod secret;
 pub mod session;
 pub mod tls;
 pub mod token;
+pub mod turn;
 pub mod upgrade;
 pub mod urls;
 pub mod webapp;

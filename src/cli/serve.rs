@@ -158,8 +158,14 @@ fn announce(config: &Config, running: &Running, ask: &str) {
     if let Some(http) = running.http {
         info!("HTTP on {http}, redirecting to HTTPS");
     }
+    if let Some(plain) = running.plain {
+        info!("Plain HTTP on {plain}, for balancers of trust.proxies that end TLS");
+    }
     if let Some(admin) = running.admin {
         info!("Admin on {admin}: /livez, /readyz, /metrics");
+    }
+    for tcp in &running.tcp {
+        info!("TCP on {tcp}, going on as it is");
     }
     for certificate in &running.certificates {
         info!("Certificate: {certificate}");

@@ -6,18 +6,23 @@ use std::{net::SocketAddr, num::NonZeroUsize};
 
 use aws_lc_rs::digest;
 
-use super::Config;
+use super::{Config, MinVersion, Passthrough, Tcp, Turn};
 use crate::{control::SocketSetting, observe::LogFormat};
 
 /// What only a start reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AtStart {
     https: SocketAddr,
     http: Option<SocketAddr>,
+    plain: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     threads: Option<NonZeroUsize>,
     format: LogFormat,
     control: SocketSetting,
+    min_version: MinVersion,
+    turn: Option<Turn>,
+    passthrough: Vec<Passthrough>,
+    tcp: Vec<Tcp>,
 }
 
 impl Config {
@@ -26,10 +31,15 @@ impl Config {
         AtStart {
             https: self.listen.https,
             http: self.listen.http,
+            plain: self.listen.plain,
             admin: self.listen.admin,
             threads: self.listen.threads,
             format: self.log.format,
             control: self.control.clone(),
+            min_version: self.tls.min_version,
+            turn: self.turn.clone(),
+            passthrough: self.passthrough.clone(),
+            tcp: self.tcp.clone(),
         }
     }
 
@@ -39,6 +49,7 @@ impl Config {
         let listen = &mut self.listen;
         kept("listen.https", &mut listen.https, &started.https, &mut waiting);
         kept("listen.http", &mut listen.http, &started.http, &mut waiting);
+        kept("listen.plain", &mut listen.plain, &started.plain, &mut waiting);
         kept("listen.admin", &mut listen.admin, &started.admin, &mut waiting);
         kept(
             "listen.threads",
@@ -53,6 +64,21 @@ impl Config {
             &started.control,
             &mut waiting,
         );
+        let tls = &mut self.tls;
+        kept(
+            "tls.min_version",
+            &mut tls.min_version,
+            &started.min_version,
+            &mut waiting,
+        );
+        kept("turn", &mut self.turn, &started.turn, &mut waiting);
+        kept(
+            "passthrough",
+            &mut self.passthrough,
+            &started.passthrough,
+            &mut waiting,
+        );
+        kept("tcp", &mut self.tcp, &started.tcp, &mut waiting);
         waiting
     }
 

@@ -151,6 +151,18 @@ impl<H: Handler> Bare<H> {
     }
 }
 
+impl Bare<ToRouter> {
+    /// A door for balancers alone, which end TLS.
+    pub(super) fn behind_balancers(current: &Current, drain: &Drain) -> Self {
+        let Self { door, current } = Self::new(current, ToRouter(current.clone()), drain);
+        let proxies = current.load().https.proxies.clone();
+        Self {
+            door: door.behind(proxies),
+            current,
+        }
+    }
+}
+
 impl Door for Front {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
         let door = {
@@ -163,8 +175,11 @@ impl Door for Front {
 
 impl<H: Handler> Door for Bare<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
-        let conn = Arc::clone(&self.current.load().conn);
-        self.door.under(conn).serve(stream, ends, place).await;
+        let door = {
+            let now = self.current.load();
+            self.door.under(Arc::clone(&now.conn), &now.https.proxies)
+        };
+        door.serve(stream, ends, place).await;
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Metrics {
     certificates: Family<NameLabels, Gauge>,
     config: ConfigMetrics,
     joining: JoiningMetrics,
+    tls_handshakes: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -56,6 +57,11 @@ struct RuleLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -137,8 +143,18 @@ impl Default for Metrics {
             certificates.clone(),
         );
         let config = ConfigMetrics::registered(&mut registry);
+        let tls_handshakes = Family::default();
+        registry.register(
+            "tls_handshakes",
+            "Handshakes of TLS, by how they ended: done, or why they failed",
+            tls_handshakes.clone(),
+        );
         let tunnels = Family::default();
-        registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
+        registry.register(
+            "tunnels",
+            "WebSockets and relays of other protocols open, by upstream",
+            tunnels.clone(),
+        );
         let upstreams = UpstreamFamilies::registered(&mut registry);
         let joining = JoiningMetrics::registered(&mut registry);
         Self {
@@ -157,6 +173,7 @@ impl Default for Metrics {
             certificates,
             config,
             joining,
+            tls_handshakes,
         }
     }
 }
@@ -242,6 +259,13 @@ impl Metrics {
     pub fn connection_refused(&self, reason: &'static str) {
         self.connections_refused
             .get_or_create(&ReasonLabels { reason })
+            .inc();
+    }
+
+    /// A handshake of TLS has ended.
+    pub fn tls_handshake(&self, outcome: &'static str) {
+        self.tls_handshakes
+            .get_or_create(&OutcomeLabels { outcome })
             .inc();
     }
 

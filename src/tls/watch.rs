@@ -194,6 +194,8 @@ mod tests {
                 hosts: Vec::new(),
                 handshake: Duration::from_secs(10),
                 make_anywhere: true,
+                turn: false,
+                only_tls13: false,
             };
             let tls = Tls::new(&settings, now).unwrap();
             let (metrics, drain) = (Arc::new(Metrics::default()), Drain::default());

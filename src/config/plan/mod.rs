@@ -11,6 +11,7 @@ mod client;
 mod keys;
 mod listen;
 mod pages;
+mod port;
 mod tls;
 mod upstreams;
 
@@ -18,7 +19,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
-pub use self::{keys::Keys, listen::NotListening, upstreams::UpstreamsPlan};
+pub use self::{keys::Keys, listen::NotListening, port::PortPlan, upstreams::UpstreamsPlan};
 use super::{AtStart, Caller, CallerRates, Config, Exposed, Problem, PublicOrigin};
 use crate::{
     addr::Networks,
@@ -87,6 +88,8 @@ pub struct Plan {
     pub issue: IssueSettings,
     /// Who is behind us.
     pub upstreams: UpstreamsPlan,
+    /// What goes on to others as it is.
+    pub port: PortPlan,
     /// The URL space.
     pub table: Table,
     /// Who may call internal endpoints; empty for everyone.
@@ -166,6 +169,7 @@ impl Plan {
             warnings: config.warnings.clone(),
         };
         listen::warn(&mut found, https_port);
+        port::warn(&mut found);
         let tls = tls::plan(&mut found, clock);
         let keys = keys::plan(&mut found);
         let webapp = client::plan(&mut found, served);
@@ -212,6 +216,7 @@ impl Plan {
             session: session(config),
             issue: issue(config),
             upstreams: upstreams::plan(config, &budget),
+            port: port::plan(config),
             table: table(config),
             internal: config.trust.internal.clone(),
             login_url: config.session.login_url.as_ref().map(ToString::to_string),
