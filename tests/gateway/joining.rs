@@ -20,6 +20,10 @@ use crate::support::{
 };
 use crate::tunnels_of_rooms::agreed;
 
+/// The rest of a head that asks for a WebSocket.
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 /// They measure time, and have the machine one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
@@ -65,7 +69,7 @@ impl Site {
         }
     }
 
-    fn comer(&self, room: &str, name: &str, more: Value) -> Comer {
+    fn comer(&self, room: &str, name: &str, more: &Value) -> Comer {
         let token = self.gateway.token(room, name);
         let mut comer = json!({"name": name, "token": token});
         comer
@@ -77,7 +81,7 @@ impl Site {
 
     fn comers(&self, room: &str, count: usize, more: &Value) -> Vec<Comer> {
         (0..count)
-            .map(|nth| self.comer(room, &format!("{room}-{nth}"), more.clone()))
+            .map(|nth| self.comer(room, &format!("{room}-{nth}"), more))
             .collect()
     }
 
@@ -187,7 +191,8 @@ async fn who_comes_to_the_websocket_alone_waits_there() {
 
 #[tokio::test]
 async fn a_small_room_and_a_moderator_are_in_before_a_large_room() {
-    let site = Site::with(5, 15, "").await;
+    // A number of its own: the order is what matters, however busy the machine is.
+    let site = Site::with(5, 15, "upstreams.joining = 10").await;
     let mut people = site.comers("lecture", 150, &json!({}));
     people.extend(site.comers("three", 3, &json!({"after": 500})));
     let moderator = site.gateway.sign(|claims| {
@@ -370,6 +375,17 @@ async fn who_goes_away_leaves_the_line_at_once() {
     is_waiting(1).await;
     over_http_2.abort();
     is_waiting(0).await;
+    // The first WebSocket has Ann's place; the second waits for one.
+    let upgrade = format!("{}{UPGRADE}", site.gateway.head("GET /ws HTTP/1.1"));
+    let mut first = site.gateway.client().raw().await;
+    first.send(&upgrade).await;
+    assert_eq!(first.answer().await.status, 101);
+    let mut second = site.gateway.client().raw().await;
+    second.send(&upgrade).await;
+    is_waiting(1).await;
+    drop(second);
+    is_waiting(0).await;
+    assert_eq!(site.gateway.tunnels().by_upstream().get("nats"), Some(&1));
     assert_eq!(site.server.requests().len(), 1);
 }
 
@@ -386,11 +402,7 @@ async fn where_nothing_looks_like_nats_websockets_are_open_by_the_hundred() {
     for _ in 0..200 {
         let mut socket = gateway.client().raw().await;
         socket
-            .send(format!(
-                "{}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                gateway.head("GET /ws HTTP/1.1")
-            ))
+            .send(format!("{}{UPGRADE}", gateway.head("GET /ws HTTP/1.1")))
             .await;
         assert_eq!(socket.answer().await.status, 101);
         open.push(socket);
