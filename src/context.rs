@@ -18,7 +18,7 @@ pub struct Peer {
     pub client: ClientAddr,
     /// The gateway's address to which the client connected.
     pub local: SocketAddr,
-    /// Has a proxy that we trust sent the request on? Then what that one says of the scheme counts (`trust.proxies`).
+    /// Did a trusted proxy send the request? Then the scheme that it tells counts (`trust.proxies`).
     pub via_proxy: bool,
 }
 

@@ -76,8 +76,8 @@ fn spelled_as_visited(written: &str, host: &str) -> Result<(), Rule> {
     }
 }
 
-/// SECURITY: within `url("…")` a quote, a backslash or a line break would end the string or what it means; the others
-/// guard readers that leave out the quotes, and HTML.
+/// May a URL with this byte be pasted? SECURITY: within `url("…")` a quote, a backslash or a line break would end the
+/// string or change it. The other bytes protect readers that leave out the quotes, and HTML.
 fn may_be_pasted(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"\\()<>`{}^|".contains(&byte)
 }

@@ -39,8 +39,9 @@ const MAX_ROOMS_BYTES: usize = 16 * 1024 * 1024;
 const MAX_MERGED: usize = 50;
 
 impl Issue {
-    /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only
-    /// what it could be talked round with, and who has a key of ours in place of the server's.
+    /// Handles a request for another endpoint under `/auth`. The server checks its own key's signatures itself. Here
+    /// only the parts are checked with which the server could be deceived, and requests of callers with keys of their
+    /// own.
     pub(super) async fn auth(
         &self,
         request: Request<ClientBody>,

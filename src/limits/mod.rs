@@ -137,8 +137,8 @@ impl Limits {
         }
     }
 
-    /// May this caller have a token for this user of this room? The narrowest limit comes first, so that one user who
-    /// hammers takes nothing from the room or the caller.
+    /// Counts a token for this user of this room and caller, or refuses it. The narrowest limit comes first, so that a
+    /// user who asks all the time takes nothing from the room or the caller.
     pub async fn issue(&self, caller: &str, room_id: &str, user_id: &str) -> Result<Counted, OverLimit> {
         let limits = self.callers.get(caller).unwrap_or(&self.defaults);
         let of_user = limits.user.bucket(&[caller, room_id, user_id]);

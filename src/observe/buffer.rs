@@ -117,7 +117,8 @@ impl Buffer {
     }
 }
 
-/// As `Write::write_all`, also where nobody waits for room: what was not written comes with the error.
+/// Writes all lines, as `Write::write_all` does, also to an output that does not block. An error comes with the lines
+/// that were not written.
 fn write_all<'l>(out: &mut impl Write, mut lines: &'l [u8]) -> Result<(), (io::Error, &'l [u8])> {
     while !lines.is_empty() {
         match out.write(lines) {

@@ -16,8 +16,8 @@ use super::{
     source::can_stand,
 };
 
-/// Where the client's files of another origin are used, a CDN's. The client makes a worker there of a `blob:`, which has the
-/// page's policy and imports from the CDN and from `data:`.
+/// The sources that the client needs if its files are at another origin, such as a CDN. The client makes a worker of a
+/// `blob:`, which has the page's policy and imports from the CDN and from `data:`.
 const OTHER_ASSETS: [&str; 6] = [
     "script-src",
     "worker-src",

@@ -38,8 +38,8 @@ pub(super) fn of<B>(request: &Request<B>, row: &Row) -> Format {
     }
 }
 
-/// Who calls an API gets the server's JSON, wherever the call went: a program can't read a page, and shows it as it is.
-/// A form that a person sends is none: LTI begins with one, and pages of ours have some.
+/// Is this an API call? Its caller gets the server's JSON at any path, because a program can't read a page. A form that
+/// a person sends is no API call: a launch by LTI begins with one, and pages of ours have forms.
 fn is_for_an_api(method: &Method, headers: &HeaderMap) -> bool {
     let media = headers
         .get(header::CONTENT_TYPE)

@@ -12,8 +12,8 @@ use hyper::{
 
 use crate::reply::Failure;
 
-/// HTTP's own methods but `TRACE`; whoever invents another is told which there are. What has no tunnel refuses `CONNECT`
-/// by its target.
+/// Refuses every method that is not one of HTTP's own, and `TRACE`. The answer lists the allowed methods. `CONNECT` is
+/// refused for its target elsewhere.
 pub fn known(method: &Method) -> Result<(), Failure> {
     const KNOWN: [Method; 8] = [
         Method::GET,

@@ -26,8 +26,9 @@ use crate::reply::page::{OwnPage, POLICY};
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// What is opened to the client, and to whoever may frame it; a frame inside the page still has to be given it by the
-/// page. What the client uses beside, as autoplay, clipboard and wake lock, is its by default and so not named.
+/// The features that the client's page, and a site that frames it, may use. The framing page must still give each of
+/// them to its frame. Others that the client uses, such as autoplay, clipboard and wake lock, are allowed by default
+/// and not named.
 const DEVICES: [&str; 4] = ["camera", "microphone", "display-capture", "speaker-selection"];
 
 /// The header fields of pages, made once at the start.

@@ -63,7 +63,8 @@ impl FormTokens {
         Some(Self { reading })
     }
 
-    /// More of the form. False: there is a token of another kind in it, or so much where one could be that nobody can tell.
+    /// Reads more of the form. Returns false if it has a token of another kind, or is so large where a token could be
+    /// that it can't be checked.
     pub fn may_go_on(&mut self, more: &[u8], keys: &TokenKeys, wanted: Kind, now: i64) -> bool {
         let is_fine = |value: &[u8]| {
             let text = String::from_utf8_lossy(value);

@@ -36,9 +36,9 @@ const TOLERANT: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl Participant {
-    /// For whom the server has just issued this token. It is read and not checked.
+    /// The participant for whom the server has just issued this token. The token is read and not checked.
     ///
-    /// SECURITY: for the server's own answer alone, never for what a client sent.
+    /// SECURITY: only for tokens in the server's own answers, never for those that a client sent.
     pub fn of_issued(token: &str) -> Option<Self> {
         serde_json::from_slice(&payload(token)?).ok()
     }
