@@ -1,4 +1,4 @@
-//! Addresses by the part they play, so that none can be taken for another.
+//! Types for addresses by their part in a connection, so that none can be mistaken for another.
 //!
 //! Not here: deciding who the client is (`crate::conn::caller`).
 

@@ -1,4 +1,4 @@
-//! How often what may happen, and whom each limit protects.
+//! Rate limits: what each counts, and what it protects.
 //!
 //! | limit | counts | protects |
 //! | --- | --- | --- |
@@ -9,8 +9,8 @@
 //! | `renewal` | tokens renewed for one user of one room | this gateway's key, from signing on and on |
 //! | `design` | designs that one address block has checked | this gateway's time |
 //!
-//! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
-//! good: it is asked only once something was bad.
+//! Many users share a caller's address, so no limit on good requests counts by address. `failures` never refuses a good
+//! request: it is only asked after something was wrong.
 //!
 //! | file | holds |
 //! | --- | --- |

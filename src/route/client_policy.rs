@@ -1,6 +1,6 @@
 //! The content security policy of the client's page.
 //!
-//! It is made once; what is of one answer, the name that was asked for and the nonce of a script, is put into its place.
+//! The policy is made once, with placeholders. Each answer puts in the name in the request and the nonce of a script.
 //!
 //! Not here: what it is made of (`super::page_settings`), the other headers of pages (`super::policy`).
 //!

@@ -1,4 +1,4 @@
-//! The last step of every request: the headers that all answers get, and the record of what was answered.
+//! The last step of every request: adds the header fields that all answers get, and writes the access record.
 
 use std::{
     pin::Pin,

@@ -1,5 +1,5 @@
-//! In which form a caller wants to be told of an error: known from the target and the fields alone, before anything is
-//! checked, so that even a refused target is answered in it.
+//! Chooses the form in which a caller can read an error. It follows from the request's row and fields alone, before
+//! anything is checked, so that a refused target is answered in this form too.
 //!
 //! Sources: RFC 9110 section 12.5.1 (`Accept`), docs/plugnmeet.md section 13.
 

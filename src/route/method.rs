@@ -1,7 +1,7 @@
-//! Which methods are taken at all.
+//! Refuses unknown methods.
 //!
-//! Some program behind us may give an unknown method a meaning of its own, and `TRACE` shows a script the fields that it
-//! may not see, cookies among them.
+//! An upstream may give an unknown method a meaning of its own. `TRACE` would show a script the fields that it may not
+//! see, cookies among them.
 //!
 //! Sources: RFC 9110 section 9 (the methods; 405 in section 15.5.6), RFC 5789 (`PATCH`).
 

@@ -1,8 +1,8 @@
-//! The canonical target: decided once, before any rule looks at it, and never changed afterwards.
+//! The canonical target: checked once, before any rule looks at it, and never changed afterwards.
 //!
-//! Whoever reads a target in two ways can be talked round one of them. So everything that some program would read in
-//! another way than we do is refused here: dot segments in any spelling, empty segments, backslashes, encoded slashes,
-//! control bytes. What passes is forwarded in the bytes in which it came.
+//! If two programs read a target in different ways, an attacker can get past the checks of one of them. So every target
+//! that some upstream would read otherwise than the gateway is refused: dot segments in any spelling, empty segments,
+//! backslashes, encoded slashes, control bytes. A target that passes is forwarded byte for byte.
 //!
 //! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
 //! 5.

@@ -1,4 +1,5 @@
-//! Join tokens: JWTs of plugNmeet's own form, checked before anything is believed and signed exactly as the server does.
+//! Join tokens: JWTs of plugNmeet's own form, checked before anything is believed and signed exactly as the server
+//! does.
 //!
 //! Text from outside is `Unverified`; only `TokenKeys::verify` makes a `Verified` of it, and only `TokenKeys::state` a
 //! `Genuine`, which can be renewed.
