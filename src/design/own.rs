@@ -1,4 +1,4 @@
-//! Our own origin, and what a design may name there: the client's files alone.
+//! The gateway's own origin. A design may name only the client's files there.
 
 use url::Url;
 
