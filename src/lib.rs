@@ -7,12 +7,12 @@
 //! HTTP/2 on it under deadlines, finds out who the client really is, and hands each request to [`route`], where it goes
 //! one way:
 //!
-//! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused; 2.
-//! [`urls`]: what is at this path? A row says what is done, who may come, and in which form an error is told; 3.
-//! `route::Router::act`: the room whose path it is answers. [`session`] takes a token out of a link and puts it into a
-//! cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`webapp`] has the client's
-//! files, [`proxy`] asks an upstream, and a WebSocket goes on as a tunnel ([`upgrade`]); 4. `route::finish`: headers
-//! that all answers have, and the access record.
+//! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused;
+//! 2. [`urls`]: what is at this path? A row says what is done, who may come, and in which form an error is told;
+//! 3. `route::Router::act`: the room whose path it is answers. [`session`] takes a token out of a link and puts it into
+//!    a cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`webapp`] has the client's
+//!    files, [`proxy`] asks an upstream, and a WebSocket goes on as a tunnel ([`upgrade`]);
+//! 4. `route::finish`: headers that all answers have, and the access record.
 //!
 //! What goes wrong on the way is a [`reply::Failure`], which is written once, in the form that the caller can read.
 //!

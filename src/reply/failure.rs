@@ -1,4 +1,4 @@
-//! A failure on its way to the client, and the forms in which callers can read it.
+//! An error for the client, and the forms in which callers can read it.
 //!
 //! INVARIANT: a failure's message is ours or the server's wording; it never holds a token, a signature or a secret.
 

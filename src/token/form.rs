@@ -1,7 +1,7 @@
-//! A token in a form: the server takes one from a field `Authorization` where there is no header of that name, so
-//! whoever asks which kind a token is has to look there too, while the form goes by.
+//! Finds tokens in a form while its body passes. Without a header `Authorization` the server takes the token from a
+//! form's field of that name, so the kind of a token in a form must be checked too.
 //!
-//! Read more widely than the server reads it: every field whose name could be taken for that one is looked at.
+//! More fields are looked at than the server reads: every field whose name could be taken for `Authorization`.
 //!
 //! Source: docs/plugnmeet.md section 4.
 
