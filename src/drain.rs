@@ -54,7 +54,8 @@ impl Drain {
         self.closing.cancel();
     }
 
-    /// Waits for all tasks; at the deadline the rest is told to close. Says whether all ended by themselves.
+    /// Waits for all tasks. At the deadline the remaining ones are told to close. Returns whether all ended by
+    /// themselves.
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.begin();
         tokio::select! {

@@ -111,8 +111,8 @@ impl Memory {
         }
     }
 
-    /// A token for this session was issued to a caller. Who came first keeps it: another can't make it its own by asking
-    /// for the same user.
+    /// Notes that a token for this session was issued to a caller. The first caller keeps the session: another can't
+    /// take it over by asking for the same user.
     pub fn issued(&self, tag: &str, caller: &str) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.issued(tag, caller);

@@ -77,7 +77,7 @@ impl Issue {
         }
     }
 
-    /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
+    /// Handles `POST /lti/v1/api/room/join`. The token names the room and the user; the body names neither.
     pub(super) async fn lti_join(
         &self,
         request: Request<ClientBody>,

@@ -172,7 +172,8 @@ impl Limits {
         self.take(&[of_client]).await.map(drop)
     }
 
-    /// May this session have another token? It counts nowhere else, so that nobody's reloads use up what joining needs.
+    /// Counts a renewal for this user of this room, or refuses it. Renewals count apart, so that reloads use up nothing
+    /// that joining needs.
     pub async fn renewal(&self, room_id: &str, user_id: &str) -> Result<(), OverLimit> {
         let of_session = self.renewal.bucket(&[room_id, user_id]);
         self.take(&[of_session]).await.map(drop)

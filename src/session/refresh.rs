@@ -61,7 +61,7 @@ impl Sessions {
         })
     }
 
-    /// The server has answered: if it took the token, and it is newer than what the cookie has, the cookie gets it.
+    /// Puts the token into the cookie, if the server accepted it and it is newer than the cookie's.
     pub fn refresh(&self, carried: &Carried, response: &mut Response<Body>) {
         if !response.status().is_success() {
             return;
