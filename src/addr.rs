@@ -1,4 +1,4 @@
-//! Addresses by the part they play, so that none can be taken for another.
+//! Types for addresses by their part in a connection, so that none can be mistaken for another.
 //!
 //! Not here: deciding who the client is (`crate::conn::caller`).
 
@@ -23,7 +23,8 @@ impl ClientAddr {
         }
     }
 
-    /// Adds it as it is shown; standard formatting takes several times as long with what most addresses are.
+    /// Appends the address as text. For IPv4, which most addresses are, this is several times faster than standard
+    /// formatting.
     pub fn append_to(self, text: &mut Vec<u8>) {
         let IpAddr::V4(v4) = self.0 else {
             // A vector takes everything.
@@ -99,8 +100,8 @@ impl Networks {
         self.nets.iter().any(|net| net.contains(&ip))
     }
 
-    /// As `contains`, and with `self` also loopback and whoever calls us from the address on which we were called: a
-    /// machine that calls a public address of its own has that address at both ends.
+    /// Is this client in a listed network? With `self`, also if it is a loopback address, or the same address as the
+    /// one that it called: a machine that calls its own public address has it at both ends.
     pub fn contains_client(&self, client: ClientAddr, local: SocketAddr) -> bool {
         self.contains(client.0) || (self.own && (client.0.is_loopback() || client.0 == local.ip()))
     }

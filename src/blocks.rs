@@ -1,12 +1,13 @@
-//! Who was removed from a meeting and blocked in it, as far as that went by here.
+//! The users who were removed from a meeting and blocked in it, as far as this process has seen it.
 //!
-//! The server asks its own list at two of its doors alone, and one of the others takes a block away (docs/plugnmeet.md
-//! section 4). So it is remembered here too, until that meeting has ended.
+//! The server checks its own list at two of its endpoints alone, and another endpoint lifts a block (docs/plugnmeet.md
+//! section 4). So the gateway remembers blocks too, until the meeting has ended.
 //!
-//! A user is known by what the platform calls them as well, where a door makes up a new id at each join: a block on the
-//! one is a block on the other. And who is blocked in a room is blocked in its breakout rooms.
+//! Some endpoints make up a new id for the user at each join. There the user is also known by the platform's id, and a
+//! block of the one is a block of the other. A user who is blocked in a room is also blocked in its breakout rooms.
 //!
-//! INVARIANT: bounded; what is oldest goes first. Only what the server has agreed to adds anything.
+//! INVARIANT: bounded; the oldest entry is dropped first. Only a removal or a join that the server has confirmed adds
+//! an entry.
 //!
 //! Not here: whether the meeting still runs (`crate::issue`).
 

@@ -1,8 +1,10 @@
-//! A request's body on its way to whoever reads it, and what is left of it when nobody does.
+//! The body of a request: its reader, and a second handle that reads what is left of it when there is no reader any
+//! more.
 //!
-//! An answer may be there before the body is. A client that is cut off at once then may lose the answer: over HTTP/2 some
-//! take the reset of the stream for the answer's end (libcurl before 8.0), over HTTP/1.1 the connection breaks. So the
-//! connection keeps a handle on each body, and takes what is left at its own pace.
+//! An answer may be complete before the request's body is. If the connection were then closed at once, the client could
+//! lose the answer: over HTTP/2 some clients take the reset of the stream for the answer's end (libcurl before 8.0),
+//! and over HTTP/1.1 the connection breaks. So the connection keeps a handle on each body, and reads the rest at its
+//! own pace.
 //!
 //! Sources: RFC 9113 section 8.1 (an answer before the end of a request), RFC 9112 section 9.6.
 

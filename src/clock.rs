@@ -1,6 +1,6 @@
 //! The time: seconds since 1970 for tokens, a steady clock for limits and durations.
 //!
-//! Handed to every module that needs it, so that a test can move both hands without waiting.
+//! Every module that needs the time gets a clock, so that a test can move both times forward without waiting.
 
 use std::{
     sync::{

@@ -1,7 +1,7 @@
-//! What is known of a request beside its head: who sent it, and by which name of ours.
+//! The context of a request: who sent it, and for which of the gateway's names.
 //!
-//! Made once, by `crate::route`, when the target has been found to be one that everybody reads alike. Whoever works on the
-//! request has this and nothing else of where it came from.
+//! `crate::route` makes it once, when the target has been checked. Every module that handles the request takes the
+//! client and the name from it, and from nowhere else.
 //!
 //! Not here: who the client is (`crate::conn`), which names are ours (`crate::route`).
 
@@ -18,7 +18,7 @@ pub struct Peer {
     pub client: ClientAddr,
     /// The gateway's address to which the client connected.
     pub local: SocketAddr,
-    /// Has a proxy that we trust sent the request on? Then what that one says of the scheme counts (`trust.proxies`).
+    /// Did a trusted proxy send the request? Then the scheme that it tells counts (`trust.proxies`).
     pub via_proxy: bool,
 }
 

@@ -1,6 +1,7 @@
-//! Stopping in two steps: first nothing new is taken, then, at the deadline, what is left is closed.
+//! Stopping in two steps: first nothing new is accepted; then, at the deadline, everything that is left is closed.
 //!
-//! Every task that must not be cut off is spawned through `Drain::spawn`; whoever stops the gateway waits for them all.
+//! Every task that must not be cut off is spawned through `Drain::spawn`. The gateway waits for all of them before it
+//! ends.
 
 use std::{future::Future, time::Duration};
 
@@ -53,7 +54,8 @@ impl Drain {
         self.closing.cancel();
     }
 
-    /// Waits for all tasks; at the deadline the rest is told to close. Says whether all ended by themselves.
+    /// Waits for all tasks. At the deadline the remaining ones are told to close. Returns whether all ended by
+    /// themselves.
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.begin();
         tokio::select! {

@@ -1,5 +1,5 @@
-//! Small facts of HTTP that several modules need: a field that may be there once, an answer that nobody keeps, a host in
-//! brackets, the name of the session's cookie.
+//! Small parts of HTTP that several modules need: fields that may occur once, answers that no cache keeps, hosts in
+//! brackets, and the name of the session's cookie.
 //!
 //! Sources: RFC 9110 section 5.3 (fields that are there once), RFC 9111 section 5.2.2.5 (`no-store`), RFC 3986
 //! section 3.2.2 (brackets).

@@ -1,9 +1,9 @@
 //! Interim answers (1xx) on their way to the client of a request that has no answer yet.
 //!
-//! hyper's server can't say them. Whoever has one leaves it here, and the connection writes it where nothing of an answer
-//! is under way.
+//! hyper's server can't send interim answers. So they are kept here, and the connection writes them at a moment when it
+//! is writing no other answer.
 //!
-//! INVARIANT: what is left here for one request goes out before its answer begins, or never.
+//! INVARIANT: an interim answer to a request is written before that request's answer begins, or never.
 //!
 //! Sources: RFC 9110 section 15.2 (a proxy must forward them), RFC 8297 (103).
 

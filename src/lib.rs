@@ -7,10 +7,10 @@
 //! HTTP/2 on it under deadlines, finds out who the client really is, and hands each request to [`route`], where it goes
 //! one way:
 //!
-//! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused;
-//! 2. [`urls`]: what is at this path? A row says what is done, who may come, and in which form an error is told;
-//! 3. `route::Router::act`: the room whose path it is answers. [`session`] takes a token out of a link and puts it into
-//!    a cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`webapp`] has the client's
+//! 1. `route::target`: a target that some program would read otherwise, or at none of our names, is refused;
+//! 2. [`urls`]: the row of the path says what is done, who may send requests, and in which form errors are answered;
+//! 3. `route::Router::act`: the module of the path answers. [`session`] takes a token out of a link and puts it into
+//!    a cookie, [`issue`] answers `getJoinToken` and counts requests for tokens elsewhere, [`webapp`] has the client's
 //!    files, [`proxy`] asks an upstream, and a WebSocket goes on as a tunnel ([`upgrade`]);
 //! 4. `route::finish`: headers that all answers have, and the access record.
 //!
@@ -39,7 +39,7 @@
 //! | 11 | [`webapp`] | the client's files and its page |
 //! | 12 | [`token`] | tokens and signatures, checked and made; the keys |
 //! | 12 | [`design`] | `custom_design`, checked |
-//! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
+//! | 12 | [`limits`] | rate limits, counted in memory or in Redis |
 //! | 12 | [`places`] | places of client connections, and who makes room when they run short |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
 //! | 12 | [`joining`] | how many people are on their way in at once, and who waits |

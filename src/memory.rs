@@ -1,10 +1,11 @@
-//! What the gateway remembers of sessions from one request to the next, by the tag of their path.
+//! What the gateway remembers of sessions from one request to the next, by the session's tag.
 //!
-//! Nothing here is needed for a session to work: cookies carry it, and any replica serves it. It is what cookies can't
-//! say: which integrator asked for the token before there was a browser, that a session was left, which token is the
-//! newest where the cookie is not sent, and which tickets were used.
+//! A session works without it: cookies carry the session, and any replica serves it. The memory holds what cookies
+//! can't: which integrator asked for the token before there was a browser, whether the participant has left, which
+//! token is the newest where the cookie is not sent, and which tickets were used.
 //!
-//! INVARIANT: bounded. What is longest untouched goes first, and only who holds a genuine token adds anything.
+//! INVARIANT: bounded. The entry that was not used for longest is dropped first, and only a request with a genuine
+//! token adds an entry.
 //!
 //! Not here: the rules (`crate::session`, `crate::issue`).
 
@@ -120,8 +121,8 @@ impl Memory {
         }
     }
 
-    /// A token for this session was issued to a caller. Who came first keeps it: another can't make it its own by asking
-    /// for the same user.
+    /// Notes that a token for this session was issued to a caller. The first caller keeps the session: another can't
+    /// take it over by asking for the same user.
     pub fn issued(&self, tag: &str, caller: &str) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.issued(tag, caller);

@@ -2,7 +2,7 @@
 //!
 //! The client takes its token and its design from `location.search` through `URLSearchParams` (docs/plugnmeet.md
 //! section 6), so a name spelled `access%5Ftoken` counts, `+` is a blank, and bytes that are no UTF-8 become U+FFFD.
-//! What is kept is kept byte for byte and in order.
+//! The parameters that stay keep their bytes and their order.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
-//! The name of a request: a person reads it on a page and quotes it, and the operator finds it in the access record.
+//! The id of a request. A person reads it on a page and quotes it, and the operator finds the access record by it.
 //!
-//! It is no secret and opens nothing. Its first part is the process', so that replicas don't name alike and nobody
-//! guesses a name that they have not been told.
+//! The id is no secret, and gives access to nothing. Its first part identifies the process, so that replicas don't make
+//! the same ids, and nobody can guess an id that they have not seen.
 
 use std::{
     fmt,

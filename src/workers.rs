@@ -1,7 +1,7 @@
-//! Threads that each have a runtime of their own. A connection stays on one of them with all that is done for it: what
-//! nobody shares needs no lock and wakes nobody else.
+//! Worker threads, each with a runtime of its own. A connection stays on one of them with all its tasks, so that these
+//! share nothing with other threads, need no locks and wake no other thread.
 //!
-//! Nothing on them may block, as all that is on the same thread would wait.
+//! No task may block, because all other tasks on the same thread would wait.
 
 use std::{
     io,

@@ -1,12 +1,14 @@
 //! Which hosts are not on the public internet.
 //!
-//! The browsers of all participants would be sent there: into their own networks, on the word of whoever made the link.
+//! A design with such a host would make the browsers of all participants send requests into their own networks, for the
+//! author of a link.
 //! IPv4 is judged by what is not public, IPv6 by what is: of it only `2000::/3` has been given out.
 //!
-//! Not here: names that resolve to such an address; the gateway does not resolve, the browser does, each in its own way.
+//! Not here: names that resolve to such an address; the gateway does not resolve, the browser does, each in its own
+//! way.
 //!
-//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 6761 section 6.3 (`localhost`),
-//! RFC 6762 section 3 and appendix G (`local` and what home and office networks use), RFC 8375 (`home.arpa`), ICANN board
+//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 6761 section 6.3 (`localhost`), RFC
+//! 6762 section 3 and appendix G (`local` and what home and office networks use), RFC 8375 (`home.arpa`), ICANN board
 //! resolution 2024.07.29.06 (`internal`), RFC 6052 (NAT64), RFC 3056 (6to4), RFC 4291 section 2.5.5 (IPv4-mapped).
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,7 +1,8 @@
-//! What is wrong with a design, said so that its author can mend it.
+//! The rules that a design can break, and messages by which its author can mend it.
 //!
-//! Not here: escaping for HTML, which is the page's affair. What is made visible here is what could hide or reorder
-//! text on a page and in a log line.
+//! Characters that could hide or reorder text on a page or in a log line are made visible here.
+//!
+//! Not here: escaping for HTML (`crate::reply`).
 
 use std::fmt;
 

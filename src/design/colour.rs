@@ -1,9 +1,11 @@
 //! Is this text a CSS colour, and nothing but that?
 //!
-//! A colour parser judges; but the client pastes the text, not the colour. So only the characters of a plain colour are
-//! let through to it: none that could begin a comment, an escape, a string, a `url()` or the next declaration.
+//! A colour parser decides, but the client pastes the text and not the parsed colour. So the text may only have the
+//! characters of a plain colour, and none that could begin a comment, an escape, a string, a `url()` or the next
+//! declaration.
 //!
-//! Sources: CSS Color 4 (`<color>`; section 15: how one is written), CSS Syntax 3 section 4 (tokens; 4.3.4 and 5.4.9: the end of input closes a function).
+//! Sources: CSS Color 4 (`<color>`; section 15: how one is written), CSS Syntax 3 section 4 (tokens; 4.3.4 and 5.4.9:
+//! the end of input closes a function).
 
 use cssparser::{Parser, ToCss};
 use cssparser_color::Color;

@@ -1,9 +1,9 @@
 //! Can the text of a design be read on its background?
 //!
-//! Only what the client really puts together is compared, and only advised about: a colour that is hard to read harms
-//! nobody else. What a design leaves out is the client's own colour. Nothing is said where both sides are the client's,
-//! of `currentcolor`, of pictures, of the footer (all in it has the background of its icons), and of the dark theme, which
-//! no design touches.
+//! Only colours that the client really combines are compared. The result is advice, because a colour that is hard to
+//! read harms nobody else. For a colour that the design does not set, the client's own counts. There is no advice if
+//! both colours are the client's, and none about `currentcolor`, pictures, the footer (all in it has the background of
+//! its icons), and the dark theme, which no design changes.
 //!
 //! Sources: WCAG 2.2 sections 1.4.3 (text), 1.4.11 (icons) and "contrast ratio"; plugNmeet-client 9f0706f3
 //! `useClientCustomization.tsx` (which colours meet), the classes of its buttons, header and panels (its own colours).

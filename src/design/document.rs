@@ -1,6 +1,6 @@
 //! Reads the document strictly: JSON, an object, every member in its place.
 //!
-//! A map would let the last of two equal keys win without a word, so members are collected as a list.
+//! In a map the last of two equal keys would silently replace the first, so members are collected as a list.
 //!
 //! Source: RFC 8259 (sections 2 for white space, 4 for repeated names).
 

@@ -1,7 +1,7 @@
 //! The keys that a design may have, and what each value is.
 //!
-//! The two of the camera column are compared with the client's own words and pasted nowhere; a word that it does not know
-//! it ignores.
+//! The two keys of the camera column hold words. The client compares them with its own words and pastes them nowhere.
+//! It ignores a word that it does not know.
 //!
 //! Sources: docs/plugnmeet.md section 7; the deprecated two are in the protocol's `CustomDesignParams`;
 //! plugNmeet-client `useClientCustomization.tsx` and `roomSettings.ts` (the words of the camera column).

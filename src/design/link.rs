@@ -1,13 +1,14 @@
 //! URLs of images and style sheets: is it https, to a public host on the list, and can the text be pasted?
 //!
-//! The WHATWG parser forgives much: backslashes, tabs, numbers for addresses, encoded hosts. A browser would go where
-//! the parser says, so the parser judges; but a text that it had to mend is refused, as other readers may mend it
-//! otherwise.
+//! The WHATWG parser accepts much: backslashes, tabs, numbers for addresses, encoded hosts. A browser visits the
+//! address that this parser finds, so the parser decides. But a text that it had to correct is refused, because other
+//! readers may correct it differently.
 //!
-//! Percent-encoding is left as it is, once or twice: neither CSS nor the client decodes it, so that `%22` never becomes a
+//! Percent-encoding is not decoded, not even once: neither CSS nor the client decodes it, so `%22` never becomes a
 //! quote on the page.
 //!
-//! Not here: the lists (`hosts`), what a design may name here (`own`), which addresses are private (`address`), which names imitate others (`lookalike`).
+//! Not here: the lists (`hosts`), what a design may name here (`own`), which addresses are private (`address`), which
+//! names imitate others (`lookalike`).
 //!
 //! Sources: WHATWG URL sections 3.5 and 4.4; CSS Syntax 3 section 4.3.5 (what ends a string).
 
@@ -76,8 +77,8 @@ fn spelled_as_visited(written: &str, host: &str) -> Result<(), Rule> {
     }
 }
 
-/// SECURITY: within `url("…")` a quote, a backslash or a line break would end the string or what it means; the others
-/// guard readers that leave out the quotes, and HTML.
+/// May a URL with this byte be pasted? SECURITY: within `url("…")` a quote, a backslash or a line break would end the
+/// string or change it. The other bytes protect readers that leave out the quotes, and HTML.
 fn may_be_pasted(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"\\()<>`{}^|".contains(&byte)
 }

@@ -1,8 +1,8 @@
-//! Designs that the operator has given names, so that links stay short and need bring none.
+//! Named designs: the operator gives a design a name, so that links stay short and need no design of their own.
 //!
-//! Their values are held to the same rules where a value could leave its place on the page; which hosts they name is the
-//! operator's own word. The client knows no names: it is sent the named design as `custom_design`, and so a design that is
-//! a named one is that one, whoever sends it (`operator`).
+//! The rules that keep a value in its place on the page apply to named designs too, but they may name any hosts. The
+//! client knows no names: it gets the named design as `custom_design`. So a design that equals a named one is treated
+//! as that one, wherever it comes from (`operator`).
 //!
 //! Not here: the parameter `design` (`crate::session`), `[designs.NAME]` in the configuration (`crate::config`).
 

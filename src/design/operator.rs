@@ -1,10 +1,10 @@
-//! The operator's own words, `[designs.NAME]` and `designCustomization` in `[client.config]`: known again wherever they come
-//! back, and their hosts opened in the page's policy.
+//! The operator's own designs, `[designs.NAME]` and `designCustomization` in `[client.config]`: they are recognised
+//! when a link brings them back, and their hosts are allowed in the page's policy.
 //!
-//! They come back with a recorder: the client sends the design of the admin's page on, with all white space taken out,
-//! within values too (`rgb(0 77 144)` becomes `rgb(077144)`), or, of an object, as it is. Either passes byte for byte. White
-//! space in other places makes it no other design either, but then the operator's own text takes its place, as white space
-//! within a value may mean something.
+//! A recorder's link brings them back. The client passes on the design of the admin's page either as it is, if it is an
+//! object, or without any white space, also within values (`rgb(0 77 144)` becomes `rgb(077144)`). Both forms are
+//! accepted byte for byte. With white space in other places it is still the same design, but the operator's own text
+//! replaces it, because white space within a value may have a meaning.
 //!
 //! Source: docs/plugnmeet.md section 7 (what recorders bring).
 

@@ -1,9 +1,9 @@
-//! The judge of the promise behind all rules: does a value stay where the client pastes it?
+//! Checks the promise behind all rules: a value stays where the client pastes it.
 //!
-//! A CSS tokenizer reads the pasted text and must see the declarations and rules that stood around the value, no more and
-//! no fewer. It knows nothing of how values are checked.
+//! A CSS tokenizer reads the pasted text and must see the declarations and rules that stood around the value, no more
+//! and no fewer. It knows nothing of how values are checked.
 //!
-//! For tests alone; the fuzz target of the design includes this file, so it uses nothing of the house.
+//! For tests alone. The design's fuzz target includes this file, so it uses no other module.
 //!
 //! Source: docs/plugnmeet.md section 7 (where each value goes).
 

@@ -1,6 +1,8 @@
 //! Tests the promise behind all rules: no accepted value leaves the place that the client pastes it into.
 //!
-//! Not here: the judge (`outline`). What is generated are near-misses: good values bent by what could break out.
+//! The generated values are near-misses: good values, changed by characters that could break out.
+//!
+//! Not here: the check itself (`outline`).
 
 use proptest::prelude::*;
 

@@ -1,8 +1,8 @@
-//! The query of a link that plugnmeet-server wrote: in BBB's `join`, its redirect and its XML have the design behind the
-//! token as raw JSON, with no byte of it escaped.
+//! Mends the query of a link that plugnmeet-server wrote. The redirect and the XML of BBB's `join` have the design
+//! behind the token as raw JSON, without any escapes.
 //!
-//! Who made the meeting gave the design to the server, and who joins can't mend it: bad fields go, whatever
-//! `design.on_invalid` says.
+//! The meeting's creator gave the design to the server, and the person who joins can't mend it. So bad fields are taken
+//! out under either value of `design.on_invalid`.
 //!
 //! Sources: docs/plugnmeet.md sections 0.19 and 7.
 

@@ -1,5 +1,5 @@
-//! What the operator decides about designs: which hosts may serve style sheets and images, what a breach leads to, and
-//! which designs have names.
+//! The settings of designs: which hosts may serve style sheets and images, what happens to a design that breaks a rule,
+//! and which designs have names.
 //!
 //! Not here: the keys' names and defaults in the configuration file.
 

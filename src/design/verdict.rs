@@ -1,4 +1,5 @@
-//! What becomes of a design, what there is to say of it, and what is left of it.
+//! The results of checking a design: the verdict on a link's parameter, the report for its author, and the fields that
+//! are left.
 
 use serde_json::Value;
 

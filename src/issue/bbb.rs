@@ -135,7 +135,8 @@ fn split(data: &[u8]) -> Result<(&[u8], &[u8]), BbbRefusal> {
 /// The meeting and the user of a join, by the platform's ids.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Joining {
-    /// The server makes a room id of it, the same one if it can be one (a hash if not): one meeting is one room.
+    /// The platform's id of the meeting. The server makes the room's id from it: the same id if it is valid, else a
+    /// hash. So one meeting is one room.
     pub meeting_id: String,
     /// The platform's id for the user; may be empty. In the room the user gets another id.
     pub user_id: String,

@@ -87,8 +87,8 @@ impl Callers {
         found.filter(|caller| caller.enabled)
     }
 
-    /// May a session in this room go on that this caller asked for? One of which nobody knows who asked for it is the
-    /// server's own: that one caller is cut off says nothing of it.
+    /// May a session in this room that this caller asked for be renewed? A session without a known caller belongs to
+    /// the server's own key, and is not affected when another caller is cut off.
     pub(super) fn may_go_on(&self, name: Option<&str>, room_id: &str) -> bool {
         let name = name.unwrap_or(SERVER);
         self.all

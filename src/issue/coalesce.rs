@@ -144,7 +144,8 @@ impl<A> Drop for Leading<A> {
     }
 }
 
-/// A call of our own. It is a part of whoever waits for it; dropped before its end, it becomes a task of its own.
+/// A request's own call. It runs as a part of the request that waits for it. If it is dropped before its end it goes on
+/// as a task of its own.
 struct GoesOn<A, F>
 where
     A: Clone + Send + Sync + 'static,

@@ -97,8 +97,8 @@ pub(super) const API_KEY: HeaderName = HeaderName::from_static("api-key");
 pub(super) const HASH_SIGNATURE: HeaderName = HeaderName::from_static("hash-signature");
 const ROOM_ID: HeaderName = HeaderName::from_static("room-id");
 
-/// In the server's order (docs/plugnmeet.md section 1), after what the server can't be trusted with. Says who calls;
-/// what is signed is still to be checked.
+/// Checks a request's key, in the server's order (docs/plugnmeet.md section 1), after the parts about which the server
+/// can be deceived. Returns the caller. The signature is not checked yet.
 pub(super) fn check<'a>(
     headers: &HeaderMap,
     multipart_allowed: bool,

@@ -77,7 +77,7 @@ impl Issue {
         }
     }
 
-    /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
+    /// Handles `POST /lti/v1/api/room/join`. The token names the room and the user; the body names neither.
     pub(super) async fn lti_join(
         &self,
         request: Request<ClientBody>,
@@ -91,9 +91,9 @@ impl Issue {
         self.join(joining, checked, context).await
     }
 
-    /// `POST /api/breakoutRoom/join`: for whom the token is, and for nobody else, though the server would issue for whoever
-    /// stands in the body. It counts in the token's own room: by the breakout room, which nobody has signed, one participant
-    /// could use the room's and the caller's limits up.
+    /// `POST /api/breakoutRoom/join`: the token's own user may join and nobody else, although the server would issue a
+    /// token for any user in the body. The join counts in the token's own room. Nobody has signed the breakout room's
+    /// id, and counting by it one participant could use up the room's and the caller's limits.
     pub(super) async fn breakout_join(
         &self,
         request: Request<ClientBody>,
@@ -314,7 +314,7 @@ pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<&str>, IssueEr
         .filter(|value| !value.is_empty()))
 }
 
-/// From such a body the server would take the token, and the message from the same bytes.
+/// Is this the type of a form? The server would read the token from such a body, and the message from the same bytes.
 pub(super) fn is_form(media_type: &HeaderValue) -> bool {
     const FORM: &[u8] = b"x-www-form-urlencoded";
     media_type

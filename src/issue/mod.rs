@@ -333,7 +333,7 @@ impl Issue {
         })
     }
 
-    /// A request whose body is here. What issues a token is read whole before any of it goes on.
+    /// Reads the whole body of a request. A request that issues a token is read whole before any of it is forwarded.
     async fn whole(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
         let (head, body) = request.into_parts();
         let body = body

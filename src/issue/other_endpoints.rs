@@ -39,8 +39,9 @@ const MAX_ROOMS_BYTES: usize = 16 * 1024 * 1024;
 const MAX_MERGED: usize = 50;
 
 impl Issue {
-    /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only
-    /// what it could be talked round with, and who has a key of ours in place of the server's.
+    /// Handles a request for another endpoint under `/auth`. The server checks its own key's signatures itself. Here
+    /// only the parts are checked with which the server could be deceived, and requests of callers with keys of their
+    /// own.
     pub(super) async fn auth(
         &self,
         request: Request<ClientBody>,
@@ -124,7 +125,7 @@ impl Issue {
         Ok(response)
     }
 
-    /// May this caller do this? Of one that may use every room only the ids of rooms are looked at.
+    /// May this caller make this call? For a caller that may use every room only the form of the rooms' ids is checked.
     async fn judge(
         &self,
         caller: &Caller,
@@ -258,7 +259,7 @@ fn read<M: named::Field>(caller: &Caller, body: &[u8]) -> Result<Option<M>, Held
     }
 }
 
-/// May it use this room? Any room's id has to be one that the server takes: under our signature nothing else goes out.
+/// May the caller use this room? Its id must also be one that the server accepts, as the gateway signs nothing else.
 fn may_use(caller: &Caller, room_id: &str) -> Result<(), IssueError> {
     match room_id {
         "" if caller.may_use_all_rooms() => Ok(()),

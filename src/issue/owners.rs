@@ -72,7 +72,7 @@ impl Asked {
         }
     }
 
-    /// Where the server is asked, with which body, and where in its answer the room's id stands.
+    /// The endpoint to ask, the request's body, and the place of the room's id in the answer.
     fn question(&self) -> (&'static str, Value, &'static str) {
         match self {
             Self::Thing(Thing::Recording, id) => (

@@ -5,7 +5,8 @@
 //! redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT],…/NAME[/DB]    the one that Sentinels know as NAME
 //! ```
 //!
-//! Both with `rediss` for TLS. No URL parser takes a list of hosts, and one that forgives would let a password with an odd character become a host.
+//! Both with `rediss` for TLS. No URL parser takes a list of hosts, and one that forgives would let a password with an
+//! odd character become a host.
 //!
 //! INVARIANT: no problem and no text made of an address holds the password.
 //!

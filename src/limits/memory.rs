@@ -96,8 +96,8 @@ impl Gcra {
             .map_err(|refused: NotUntil<Nanos>| refused.wait_time_from(self.clock.now()))
     }
 
-    /// Gives one of the key's back. What is kept of it is when it will be full again, and a time that is over counts as
-    /// now: nothing gets better than full.
+    /// Gives one back to the key's bucket. The store keeps the time at which the bucket will be full again, and a time
+    /// in the past counts as now, so a bucket never holds more than its size.
     pub(super) fn give_back(&self, key: &impl Hash) {
         let interval = Nanos::from(self.interval);
         let earlier = |full: Option<Nanos>| full.map(|full| ((), full.saturating_sub(interval))).ok_or(());

@@ -1,4 +1,4 @@
-//! How often what may happen, and whom each limit protects.
+//! Rate limits: what each counts, and what it protects.
 //!
 //! | limit | counts | protects |
 //! | --- | --- | --- |
@@ -9,8 +9,8 @@
 //! | `renewal` | tokens renewed for one user of one room | this gateway's key, from signing on and on |
 //! | `design` | designs that one address block has checked | this gateway's time |
 //!
-//! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
-//! good: it is asked only once something was bad.
+//! Many users share a caller's address, so no limit on good requests counts by address. `failures` never refuses a good
+//! request: it is only asked after something was wrong.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -178,8 +178,8 @@ impl Limits {
         }
     }
 
-    /// May this caller have a token for this user of this room? The narrowest limit comes first, so that one user who
-    /// hammers takes nothing from the room or the caller.
+    /// Counts a token for this user of this room and caller, or refuses it. The narrowest limit comes first, so that a
+    /// user who asks all the time takes nothing from the room or the caller.
     pub async fn issue(&self, caller: &str, room_id: &str, user_id: &str) -> Result<Counted, OverLimit> {
         let limits = self.callers.get(caller).unwrap_or(&self.defaults);
         let of_user = limits.user.bucket(&[caller, room_id, user_id]);
@@ -213,7 +213,8 @@ impl Limits {
         self.take(&[of_client]).await.map(drop)
     }
 
-    /// May this session have another token? It counts nowhere else, so that nobody's reloads use up what joining needs.
+    /// Counts a renewal for this user of this room, or refuses it. Renewals count apart, so that reloads use up nothing
+    /// that joining needs.
     pub async fn renewal(&self, room_id: &str, user_id: &str) -> Result<(), OverLimit> {
         let of_session = self.renewal.bucket(&[room_id, user_id]);
         self.take(&[of_session]).await.map(drop)

@@ -1,6 +1,6 @@
-//! One record for each request, written when its last byte is gone.
+//! The access record of each request, written when the last byte of its answer has been sent.
 //!
-//! There is one for each request, so that JSON is written by hand, straight into the log's buffer; text, which is for
+//! Because every request has a record, its JSON is written by hand, straight into the log's buffer. Text, which is for
 //! people, goes through tracing as all other lines do.
 
 use std::{

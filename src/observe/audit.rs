@@ -43,7 +43,7 @@ pub enum Outcome {
     Refused,
     /// plugnmeet-server refused.
     RefusedByServer,
-    /// The gateway let it by, and the server's answer is not one that the gateway reads.
+    /// The request was forwarded, and the gateway does not read in the server's answer whether a token was issued.
     PassedOn,
     /// The outcome is unknown: the server could not be asked, or its answer was lost.
     Failed,
@@ -94,7 +94,7 @@ impl Decision {
         self.admin = admin;
     }
 
-    /// It has ended: writes the line, and counts it. `reason` is our stable word for why.
+    /// Ends the decision: writes the line and counts it. `reason` is the stable word for the cause.
     pub fn end(&self, outcome: Outcome, reason: &'static str, log: &AuditLog) {
         let caller = self.caller.as_deref().unwrap_or("unknown");
         log.metrics.decided(caller, outcome.name(), reason);

@@ -1,11 +1,11 @@
-//! Between those who log and standard output: lines gather in a buffer, and one thread writes what has gathered.
+//! The buffer before standard output: lines are collected in it, and one thread writes them.
 //!
-//! A write for each line costs more than all else that is done for a request's record, and its lock makes workers wait
-//! for each other. And standard output may take nothing for a while: then nobody waits but that thread, and what there is
-//! no room for is counted and told.
+//! To write each line by itself would cost more than the rest of a request's record, and its lock would make workers
+//! wait for each other. Standard output may also accept nothing for a while. Then only the writing thread waits, and
+//! lines for which the buffer has no space are counted, and the count is logged.
 //!
-//! `tracing-appender` has a writer like this, which allocates each line, sends it through a channel, writes it by itself,
-//! and keeps what it lost to itself.
+//! `tracing-appender` has a writer like this, which allocates each line, sends it through a channel, writes it by
+//! itself, and keeps what it lost to itself.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -117,7 +117,8 @@ impl Buffer {
     }
 }
 
-/// As `Write::write_all`, also where nobody waits for room: what was not written comes with the error.
+/// Writes all lines, as `Write::write_all` does, also to an output that does not block. An error comes with the lines
+/// that were not written.
 fn write_all<'l>(out: &mut impl Write, mut lines: &'l [u8]) -> Result<(), (io::Error, &'l [u8])> {
     while !lines.is_empty() {
         match out.write(lines) {

@@ -1,7 +1,7 @@
 //! The two text formats in which Prometheus reads metrics, and which of them is asked for.
 //!
-//! OpenMetrics names a counter without the `_total` of its sample, which the older format does not know: read as that, each
-//! counter is one without type and help.
+//! OpenMetrics names a counter without the `_total` of its sample, which the older format does not know: read as that,
+//! each counter is one without type and help.
 //!
 //! Sources: OpenMetrics 1.0 "Text format"; Prometheus "Exposition formats", version 0.0.4.
 

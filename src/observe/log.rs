@@ -1,4 +1,4 @@
-//! Setting the log up: text for a terminal, JSON for everything that collects logs.
+//! Sets up the log: text for a terminal, JSON for programs that collect logs.
 
 use std::{
     fs::File,

@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus to fetch from the admin listener.
+//! The metrics, which Prometheus fetches from the admin listener.
 //!
 //! Labels come from short lists (routes, statuses, names in the configuration, our own words), so their number is
 //! bounded whatever clients send.

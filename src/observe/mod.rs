@@ -1,5 +1,5 @@
-//! What the operator sees: the log, one access record for each request, one audit line for each token, and what is
-//! counted.
+//! What the operator sees: the log, an access record for each request, an audit line for each decision on a token, and
+//! the metrics.
 //!
 //! SECURITY: no query string and no secret part of a path is ever written (`redact`).
 

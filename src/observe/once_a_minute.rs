@@ -1,5 +1,5 @@
-//! A warning about something that may happen thousands of times: told soon after the first, and then once a minute, with
-//! how many there were.
+//! A warning about an event that may happen thousands of times. It is logged soon after the first event, and then once
+//! a minute with the number of events.
 
 use std::{
     fmt,

@@ -1,11 +1,12 @@
-//! Taking secrets out of a path before it is logged.
+//! Takes secrets out of a path before it is logged.
 //!
-//! Some of plugNmeet's paths are keys: download tokens, WHIP's stream keys, BBB's API key, and the room's session id, which
-//! is all that guards an uploaded file (docs/plugnmeet.md section 5). Which segments they are, the rows of `crate::urls` say.
-//! Queries are never logged at all.
+//! Some of plugNmeet's paths hold secrets: download tokens, WHIP's stream keys, BBB's API key, and the room's session
+//! id, which is all that guards an uploaded file (docs/plugnmeet.md section 5). The rows of `crate::urls` say which
+//! segments are secret. Queries are never logged.
 //!
-//! SECURITY: a path that is refused for its spelling (`//download/…`, `/%64ownload/…`) is logged too, and so is one below a
-//! prefix that is none. So words are found at any place and in any spelling, and what is hidden by mistake is no loss.
+//! SECURITY: a path that is refused for its spelling (`//download/…`, `/%64ownload/…`) is logged too, and so is a known
+//! path below an unknown prefix. So words are found at any place and in any spelling. A segment that is hidden by
+//! mistake is no loss.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
-//! Fields that were taken out of a design: a warning for the operator, and a line in the audit log, so that whoever made
-//! the link can be told.
+//! Tells the operator which fields were taken out of a design, by a warning and a line in the audit log, so that the
+//! operator can tell the link's author.
 //!
-//! SECURITY: which field and by which rule, never its value.
+//! SECURITY: the log has the field and the rule, and never the value.
 
 use tracing::{info, warn};
 

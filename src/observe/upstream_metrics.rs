@@ -1,6 +1,7 @@
-//! What is counted of upstreams and their addresses.
+//! The metrics of upstreams and of their addresses.
 //!
-//! An address that nothing leads to any more is forgotten, so that names whose addresses change do not fill the memory.
+//! The metrics of an address that is no longer used are removed, so that names whose addresses change do not fill the
+//! memory.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,

@@ -1,4 +1,4 @@
-//! What is welcome to whoever asks: a page, or JSON.
+//! Reads in `Accept` whether a client prefers a page or JSON.
 //!
 //! Source: RFC 9110 section 12.5.1 (`Accept`).
 

@@ -1,4 +1,4 @@
-//! The body of a response: nothing, bytes that are there, or a stream from upstream.
+//! The body of a response: empty, bytes in memory, or a stream.
 
 use std::{
     error::Error,

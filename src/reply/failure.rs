@@ -1,4 +1,4 @@
-//! A failure on its way to the client, and the forms in which callers can read it.
+//! An error for the client, and the forms in which callers can read it.
 //!
 //! INVARIANT: a failure's message is ours or the server's wording; it never holds a token, a signature or a secret.
 
@@ -232,7 +232,8 @@ impl Told {
         server_json(false, &self.message, self.server_code).into()
     }
 
-    /// For scripts that follow join links: as the server's JSON, with our own word, which tells expired from forged.
+    /// The body for scripts that follow join links: the server's JSON with our own code added, which tells expired from
+    /// forged.
     fn page_json(&self, reader: &Reader<'_>) -> Body {
         let request = reader.request.map(|id| ("request_id", id.to_string().into()));
         let login = reader.login_url.map(|url| ("login_url", url.into()));

@@ -1,4 +1,4 @@
-//! The language in which a page is written: the reader's, if it is one of ours.
+//! Chooses the language of a page: the reader's, if the gateway has it, else English.
 //!
 //! Sources: RFC 9110 sections 12.4.2 (weights) and 12.5.4 (`Accept-Language`); RFC 5646 section 2.1 (subtags).
 

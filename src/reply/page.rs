@@ -92,8 +92,8 @@ pub fn message(status: StatusCode, topic: Topic, told: Told<'_>, reader: &Reader
     own(status, language, words.title, &content)
 }
 
-/// A page that leaves the reader a choice: below the advice stand details, then links and buttons, which may send forms
-/// to ourselves.
+/// A page with a choice: below the advice are details, and then links and buttons. The buttons may send forms to our
+/// own origin.
 pub fn choice(
     status: StatusCode,
     language: Language,

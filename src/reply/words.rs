@@ -1,11 +1,11 @@
-//! What our pages say, in each language that they speak.
+//! The texts of the gateway's pages, in each language.
 //!
-//! The words stand in `words/`, one file a language, for translators to edit. A key that is new goes into `Topic` or `Label`,
-//! or is the code of a failure, and into every file: a test names what is missing where. What stands in braces is put in
-//! when the page is written.
+//! The words stand in `words/`, one file a language, for translators to edit. A key that is new goes into `Topic` or
+//! `Label`, or is the code of a failure, and into every file: a test names what is missing where. What stands in braces
+//! is put in when the page is written.
 //!
-//! An English page says a failure's own message, which is the most exact; `details` of `words/en.json` are what translators
-//! translate. A code without a sentence is told in English, marked as such.
+//! An English page shows a failure's own message, which is the most exact text. `details` of `words/en.json` are for
+//! translators alone. For a code without a sentence the English message is shown, marked as English.
 
 use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
 

@@ -1,4 +1,4 @@
-//! What has to be known of a request to answer it in its form, when the request itself is gone.
+//! Answers a request with an error in the request's form, also when the request itself has been consumed.
 
 use hyper::{
     Method, Request, Response,

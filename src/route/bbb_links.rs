@@ -1,9 +1,10 @@
-//! Links in BBB's XML: what plugnmeet-server writes there, made into what a client can follow.
+//! Mends the links in BBB's XML, which clients can't follow as plugnmeet-server writes them.
 //!
-//! Where a scheme belongs, `getRecordings` and a `join` with `redirect=false` have `HTTP/1.1`. A join's link has its design
-//! as raw JSON too, which a `#` in a colour would cut: it is encoded and checked as that of a redirect is.
+//! In the answers to `getRecordings` and to a `join` with `redirect=false`, links begin with `HTTP/1.1` in place of a
+//! scheme. A join's link also has its design as raw JSON, which a `#` in a colour would cut off. So the design is
+//! encoded, and checked like that of a redirect.
 //!
-//! Nothing else of an answer is touched, and no answer that is compressed, long, or no XML.
+//! Nothing else in an answer changes. An answer that is compressed, too long, or no XML is passed on as it is.
 //!
 //! Sources: docs/plugnmeet.md sections 0.19, 5 and 7; plugnmeet-server 2.4.0, its BBB controller.
 

@@ -1,6 +1,6 @@
 //! The content security policy of the client's page.
 //!
-//! It is made once; what is of one answer, the name that was asked for and the nonce of a script, is put into its place.
+//! The policy is made once, with placeholders. Each answer puts in the name in the request and the nonce of a script.
 //!
 //! Not here: what it is made of (`super::page_settings`), the other headers of pages (`super::policy`).
 //!
@@ -16,8 +16,8 @@ use super::{
     source::can_stand,
 };
 
-/// Where the client's files of another origin are used, a CDN's. The client makes a worker there of a `blob:`, which has the
-/// page's policy and imports from the CDN and from `data:`.
+/// The sources that the client needs if its files are at another origin, such as a CDN. The client makes a worker of a
+/// `blob:`, which has the page's policy and imports from the CDN and from `data:`.
 const OTHER_ASSETS: [&str; 6] = [
     "script-src",
     "worker-src",

@@ -1,4 +1,4 @@
-//! The last step of every request: the headers that all answers get, and the record of what was answered.
+//! The last step of every request: adds the header fields that all answers get, and writes the access record.
 
 use std::{
     pin::Pin,
@@ -43,9 +43,9 @@ impl Finish {
         }
     }
 
-    /// For the client's page alone: nobody else's framing is ours to judge. With a nonce, a script that stands in the
-    /// page under it runs; such a page is for one answer, and must not be kept by a cache.
-    /// `asked`: the authority by which the page was asked for.
+    /// Adds the fields of a page, if the answer is the client's page. The framing of other servers' pages is not ours
+    /// to decide. A page with a nonce has a script of its own; it is for one answer, so no cache may keep it. `asked`
+    /// is the authority in the request.
     pub(super) fn as_page(&self, response: &mut Response<Body>, asked: Option<&str>) {
         let page = response.extensions_mut().remove::<ClientPage>();
         let is_own = response.extensions().get::<OwnPage>().is_some();

@@ -1,5 +1,5 @@
-//! Tells the operator of a site that shows the client in a frame while nobody may: the person there sees a blank frame, and
-//! no browser says why to anybody.
+//! Warns the operator of a site that shows the client in a frame although no site may. The person there sees a blank
+//! frame, and the browser does not say why.
 //!
 //! Sources: W3C Fetch Metadata Request Headers; CSP level 3 section 6.4.2 (`frame-ancestors`).
 

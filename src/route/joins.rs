@@ -1,7 +1,7 @@
-//! Somebody joins: `verifyToken` waits for its turn (`crate::joining`), and its answer says whether the person's WebSocket
-//! comes next.
+//! Lets joining people wait: a `verifyToken` request waits for its turn (`crate::joining`), and the server's answer
+//! says whether the person's WebSocket will follow.
 //!
-//! A token that is not good has no turn to wait for: the server refuses it in its own words, at once.
+//! A request without a valid token does not wait: the server refuses it at once.
 //!
 //! Source: docs/plugnmeet.md section 5 (`verifyToken`, and the answer's field 1, `status`).
 

@@ -1,9 +1,10 @@
-//! Which kinds of tokens a route takes. The server takes any of its own anywhere (`crate::token::Kind`): a participant's
-//! would fetch other rooms' recordings from the API of learning platforms.
+//! Refuses tokens of a kind that the row does not take. The server accepts each of its tokens everywhere
+//! (`crate::token::Kind`): with a participant's token one could fetch other rooms' recordings from the API of learning
+//! platforms.
 //!
-//! A genuine token of another kind is 401, wherever the server would find it: `Authorization`, a parameter of that name, a
-//! field of a form, the path of a download. None at all, and one that can't be read, goes on: the server refuses it in its
-//! own words.
+//! A genuine token of another kind is answered with 401, wherever the server would find it: in `Authorization`, in a
+//! parameter of that name, in a field of a form, or in the path of a download. A request without a token, or with one
+//! that can't be read, is forwarded, and the server refuses it in its own words.
 //!
 //! Source: docs/plugnmeet.md section 4.
 

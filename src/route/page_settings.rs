@@ -1,4 +1,4 @@
-//! What the configuration says of pages, and what the client can't do without.
+//! The settings of pages' header fields, and the sources that the client needs.
 //!
 //! Not here: the headers themselves (`super::policy`), the client's policy (`super::client_policy`).
 //!

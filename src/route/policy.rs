@@ -1,10 +1,11 @@
 //! What pages may do: what the client's page may load and use, and who may put it, or a page of ours, into a frame.
 //!
 //! No `Cross-Origin-Opener-Policy`: the learning platform's window opens the client and hears that it was closed, and a
-//! breakout room is opened by the page of its room. No `Cross-Origin-Embedder-Policy`: logos, pictures, style sheets and
-//! embedded players come from hosts that never agreed to it (docs/plugnmeet.md section 12).
+//! breakout room is opened by the page of its room. No `Cross-Origin-Embedder-Policy`: logos, pictures, style sheets
+//! and embedded players come from hosts that never agreed to it (docs/plugnmeet.md section 12).
 //!
-//! Not here: the client's content security policy (`super::client_policy`), the headers of files (`crate::webapp`), of what comes from upstreams, which are the upstreams' own.
+//! Not here: the client's content security policy (`super::client_policy`), the headers of files (`crate::webapp`), of
+//! what comes from upstreams, which are the upstreams' own.
 //!
 //! Sources: docs/plugnmeet.md sections 7 (the policy under which the client was seen to load), 8 (CORS) and 12;
 //! CSP level 3; Permissions Policy section 5; Fetch standard, "Cross-Origin-Resource-Policy header".
@@ -26,8 +27,9 @@ use crate::reply::page::{OwnPage, POLICY};
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// What is opened to the client, and to whoever may frame it; a frame inside the page still has to be given it by the
-/// page. What the client uses beside, as autoplay, clipboard and wake lock, is its by default and so not named.
+/// The features that the client's page, and a site that frames it, may use. The framing page must still give each of
+/// them to its frame. Others that the client uses, such as autoplay, clipboard and wake lock, are allowed by default
+/// and not named.
 const DEVICES: [&str; 4] = ["camera", "microphone", "display-capture", "speaker-selection"];
 
 /// The header fields of pages, made once at the start.

@@ -1,4 +1,4 @@
-//! One source of a content security policy, as an operator may add it: nothing that is taken here can end the directive
+//! A source that an operator adds to a content security policy. No source that is accepted here can end the directive
 //! that it is put into.
 //!
 //! Source: CSP level 3 sections 2.3.1 (source lists) and 6.7.2.8 (paths).

@@ -1,8 +1,8 @@
-//! The canonical target: decided once, before any rule looks at it, and never changed afterwards.
+//! The canonical target: checked once, before any rule looks at it, and never changed afterwards.
 //!
-//! Whoever reads a target in two ways can be talked round one of them. So everything that some program would read in
-//! another way than we do is refused here: dot segments in any spelling, empty segments, backslashes, encoded slashes,
-//! control bytes. What passes is forwarded in the bytes in which it came.
+//! If two programs read a target in different ways, an attacker can get past the checks of one of them. So every target
+//! that some upstream would read otherwise than the gateway is refused: dot segments in any spelling, empty segments,
+//! backslashes, encoded slashes, control bytes. A target that passes is forwarded byte for byte.
 //!
 //! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
 //! 5.
@@ -128,8 +128,8 @@ impl Hosts {
         self
     }
 
-    /// Our own spelling of a name of ours; ports don't count, nor does the dot at the end of a name that is written in
-    /// full (RFC 3986 section 3.2.2).
+    /// Our spelling of this host, if it is one of our names. Ports and the dot at the end of a full name don't count
+    /// (RFC 3986 section 3.2.2).
     pub fn known(&self, host: &str) -> Option<&str> {
         self.own_name(host).map(|name| &**name)
     }
@@ -209,8 +209,8 @@ fn name_of(authority: &Authority) -> Result<&str, BadTarget> {
     Ok(host)
 }
 
-/// What a proxy says of the authority that its client used, if it says one thing, and that is a name of ours: many pass
-/// on whatever their client claims.
+/// The authority in `X-Forwarded-Host`, if there is exactly one and it is one of our names: many proxies pass on
+/// whatever their client claims.
 fn forwarded_host(headers: &HeaderMap, hosts: &Hosts) -> Option<HeaderValue> {
     let value = exactly_one(headers, "x-forwarded-host")?;
     let authority: Authority = value.to_str().ok()?.parse().ok()?;

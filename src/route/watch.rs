@@ -1,6 +1,8 @@
-//! What is looked at in an answer before it goes to the client, and what of the request has to be kept for that.
+//! Looks at an upstream's answer before the client gets it, and keeps the parts of the request that are needed for
+//! that.
 //!
-//! Tokens pass by here: in links that plugnmeet-server makes, and in calls of the client's that it has answered.
+//! Answers can concern tokens: plugnmeet-server makes links with tokens, and its answer to a call shows whether it
+//! accepted the token of the call.
 //!
 //! Source: docs/plugnmeet.md sections 0.11, 0.19, 5 and 7.
 

@@ -36,7 +36,7 @@ pub(super) struct Running<'a> {
 }
 
 impl Sessions {
-    /// The session of a request. None: there are cookies, and they are all of other sessions.
+    /// The session of a request. None: the request has tokens in cookies, and all are of other sessions.
     pub(super) fn running<'a>(
         &self,
         visit: &Visit<'_>,
@@ -142,7 +142,8 @@ impl Sessions {
         self.is_framed(visit).then(|| Secret::new(token.to_owned()))
     }
 
-    /// Ends all that could pass for the session's cookie, and counts that there was something.
+    /// The `Set-Cookie` fields that end every cookie that could be taken for the session's. Counts that there were
+    /// some.
     pub(super) fn cleared(&self, visit: &Visit<'_>, framed: bool) -> Vec<HeaderValue> {
         if !visit.takes_effect() {
             return Vec::new();

@@ -27,7 +27,7 @@ use crate::{
 const WAITING: &str = "__Secure-pnm_waiting";
 
 impl Sessions {
-    /// Would this link take the place of another session, without a page of ours that somebody goes on from?
+    /// Would this link replace another session, without being opened from one of our pages?
     pub(super) fn would_replace(&self, visit: &Visit<'_>, verified: &Verified) -> bool {
         let by_our_page = Destination::of(visit.headers) == Destination::Document
             && visit

@@ -1,6 +1,7 @@
-//! For whom a token says that it is, read and not checked: to know whose WebSocket this is, and for nothing else.
+//! Reads the room and the user that a token claims, without checking the token. The result only says whose WebSocket
+//! this is.
 //!
-//! Whoever takes the token checks it: LiveKit before it agrees to a WebSocket, NATS before it passes a message on.
+//! The upstream checks the token: LiveKit before it accepts a WebSocket, NATS before it passes a message on.
 //!
 //! Not here: believing a token (`verify`).
 //!

@@ -1,7 +1,7 @@
-//! A token in a form: the server takes one from a field `Authorization` where there is no header of that name, so
-//! whoever asks which kind a token is has to look there too, while the form goes by.
+//! Finds tokens in a form while its body passes. Without a header `Authorization` the server takes the token from a
+//! form's field of that name, so the kind of a token in a form must be checked too.
 //!
-//! Read more widely than the server reads it: every field whose name could be taken for that one is looked at.
+//! More fields are looked at than the server reads: every field whose name could be taken for `Authorization`.
 //!
 //! Source: docs/plugnmeet.md section 4.
 
@@ -63,7 +63,8 @@ impl FormTokens {
         Some(Self { reading })
     }
 
-    /// More of the form. False: there is a token of another kind in it, or so much where one could be that nobody can tell.
+    /// Reads more of the form. Returns false if it has a token of another kind, or is so large where a token could be
+    /// that it can't be checked.
     pub fn may_go_on(&mut self, more: &[u8], keys: &TokenKeys, wanted: Kind, now: i64) -> bool {
         let is_fine = |value: &[u8]| {
             let text = String::from_utf8_lossy(value);

@@ -1,7 +1,8 @@
 //! The server's API key and secret, and the keys derived from them.
 //!
-//! SECURITY: the secret also signs what others choose, the bodies of requests, so no derived key may be a signature under
-//! it. In the first step of HKDF (RFC 5869 section 2.2) the secret is not the key but what is hashed under a key of ours.
+//! SECURITY: the secret also signs the bodies of requests, which others choose. So no derived key may equal a signature
+//! by the secret. In the first step of HKDF (RFC 5869 section 2.2) the secret is the message that is hashed, and the
+//! key is our own.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
-//! What a token is for. The server signs three kinds with one secret and tells them apart by nothing: any of them opens
-//! any of its APIs. So this gateway tells them apart, by their claims, and says at each address which kind it takes.
+//! The kinds of tokens. The server signs three kinds with one secret and does not distinguish them: each of its APIs
+//! accepts each kind. So the gateway distinguishes them by their claims, and each row of the URL space says which kind
+//! it takes.
 //!
 //! Source: docs/plugnmeet.md section 4 (claims of each kind).
 

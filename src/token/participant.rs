@@ -1,9 +1,11 @@
-//! For whom a token speaks, read as tolerantly as the server reads it: to count, and for nothing else.
+//! Reads for which room and user a token speaks, as tolerantly as the server does. The result is for counting, and for
+//! nothing else.
 //!
-//! A door that takes a token and gives another has to count for whoever the server would give it to. A reader stricter
-//! than the server would let through uncounted what the server takes: its decoder overlooks line breaks and the spare
-//! bits at the end of each part, so that one signature has many spellings, and it takes tokens without `exp`, and any
-//! token of its own at any of these doors. What it refuses, nobody is counted for.
+//! An endpoint that takes a token and issues another has to count for the user to whom the server would issue it. A
+//! reader stricter than the server would not count some tokens that the server accepts. The server's decoder ignores
+//! line breaks and the spare bits at the end of each part, so that one signature has many spellings. It also accepts
+//! tokens without `exp`, and any token of its own at any of these endpoints. A token that the server refuses counts for
+//! nobody.
 //!
 //! Not here: believing a token (`verify`).
 //!
@@ -36,9 +38,9 @@ const TOLERANT: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl Participant {
-    /// For whom the server has just issued this token. It is read and not checked.
+    /// The participant for whom the server has just issued this token. The token is read and not checked.
     ///
-    /// SECURITY: for the server's own answer alone, never for what a client sent.
+    /// SECURITY: only for tokens in the server's own answers, never for those that a client sent.
     pub fn of_issued(token: &str) -> Option<Self> {
         serde_json::from_slice(&payload(token)?).ok()
     }

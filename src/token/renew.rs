@@ -1,8 +1,8 @@
 //! Renewal: a genuine token signed anew with the same claims, for another time.
 //!
-//! SECURITY: a renewed token looks new, and what counts is when the first one was issued. So its header says that it is a
-//! renewed one (`kid`, RFC 7515 section 4.1.4, which the server does not look at): who renews it again has to know
-//! better than from its `nbf` how old the session is.
+//! SECURITY: a renewed token looks new, but the time of the first token counts. So the header of a renewed token says
+//! that it is one (`kid`, RFC 7515 section 4.1.4, which the server ignores). Before such a token is renewed again, the
+//! age of the session must be known from another source than its `nbf`.
 //!
 //! Not here: whether a token may be renewed (`crate::session`, `crate::issue`).
 //!

@@ -218,8 +218,8 @@ impl TokenKeys {
     }
 }
 
-/// Three parts of base64url (RFC 7515 section 7.1), of a size that a cookie can hold; how much of it is allowed depends on
-/// who signed.
+/// Does the token have three parts of base64url (RFC 7515 section 7.1), and a length that fits into a cookie? The
+/// length that is allowed depends on who signed the token.
 fn is_compact_jwt(token: &str) -> bool {
     token.len() <= MAX_TOKEN_BYTES + RENEWED_BYTES
         && token.split('.').count() == 3
