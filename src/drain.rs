@@ -7,7 +7,7 @@ use std::{future::Future, time::Duration};
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Shared by everything that has to stop in order; clones are the same drain.
+/// The shared state of an orderly stop. Clones are the same drain.
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     draining: CancellationToken,
@@ -15,7 +15,7 @@ pub struct Drain {
     tasks: TaskTracker,
 }
 
-/// How long closing sockets may take after the deadline, for close frames to leave.
+/// The time for sockets to close after the deadline, so that close frames can be sent.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
 
 impl Drain {
@@ -27,12 +27,12 @@ impl Drain {
         self.tasks.spawn_on(task, runtime);
     }
 
-    /// Resolves when nothing new is to be taken.
+    /// Resolves when nothing new may be accepted.
     pub async fn draining(&self) {
         self.draining.cancelled().await;
     }
 
-    /// Resolves when what is left has to close.
+    /// Resolves when everything has to close.
     pub async fn closing(&self) {
         self.closing.cancelled().await;
     }
@@ -41,13 +41,13 @@ impl Drain {
         self.draining.is_cancelled()
     }
 
-    /// Takes nothing new from here on.
+    /// Begins the drain: nothing new is accepted.
     pub fn begin(&self) {
         self.draining.cancel();
         self.tasks.close();
     }
 
-    /// Tells every task that is left to close its connection now.
+    /// Tells all tasks that are left to close their connections now.
     pub fn close(&self) {
         self.begin();
         self.closing.cancel();

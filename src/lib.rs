@@ -31,7 +31,7 @@
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`session`] | from the token in a link to the cookie of a session |
-//! | 9 | [`issue`] | tokens: `getJoinToken`, and the doors of BBB, LTI and breakout rooms |
+//! | 9 | [`issue`] | tokens: `getJoinToken`, and the joins of BBB, LTI and breakout rooms |
 //! | 10 | [`proxy`] | one request to an upstream and its answer back |
 //! | 11 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
 //! | 11 | [`webapp`] | the client's files and its page |

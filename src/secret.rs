@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use file::{Exposed, SecretFile, SecretFileError, can_make_in, read_file, trimmed};
 
-/// A value that prints as `***`.
+/// A value that is shown as `***` in every kind of output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
 

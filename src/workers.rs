@@ -16,7 +16,7 @@ use std::{
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
-/// Running threads; they end, with whatever is still on them, when this is dropped.
+/// The running worker threads. They end, with all their tasks, when this is dropped.
 #[derive(Debug)]
 pub struct Workers {
     each: Vec<Worker>,
@@ -30,12 +30,12 @@ struct Worker {
     connections: Arc<AtomicUsize>,
 }
 
-/// One client connection or WebSocket on a worker; no longer counted when dropped.
+/// Counts one client connection or WebSocket on a worker until it is dropped.
 #[derive(Debug)]
 pub struct Load(Arc<AtomicUsize>);
 
 impl Workers {
-    /// Starts this many threads; the name is theirs in the system's lists.
+    /// Starts the threads. The system lists them under this name.
     pub fn start(name: &str, threads: NonZeroUsize) -> io::Result<Self> {
         let mut workers = Self {
             each: Vec::with_capacity(threads.get()),

@@ -10,10 +10,10 @@ use cssparser_color::Color;
 
 use super::Rule;
 
-/// More than a colour function needs, even with generous decimals.
+/// The longest colour that is checked: more than a colour function with generous decimals needs.
 pub(super) const MAX_BYTES: usize = 128;
 
-/// Blanks around the colour are left to CSS, which ignores them wherever the client pastes it.
+/// Checks a colour. Blanks around it are accepted, because CSS ignores them wherever the client pastes the colour.
 pub(super) fn check(text: &str) -> Result<(), Rule> {
     if text.len() > MAX_BYTES {
         return Err(Rule::ColourTooLong);
@@ -57,7 +57,7 @@ pub(super) fn canonical(text: &str) -> String {
         .unwrap_or_else(|| text.trim_matches(' ').to_owned())
 }
 
-/// None for numbers so large that nobody could say which colour that is.
+/// The colour in CSS; none if its numbers are so large that no colour can be named.
 fn in_css(text: &str) -> Option<String> {
     let colour = parsed(text)?;
     let hue = match colour {

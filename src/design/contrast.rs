@@ -14,12 +14,12 @@ use color::{AlphaColor, OpaqueColor, Srgb, parse_color};
 
 use super::{Design, Field};
 
-/// What has to be read, where it stands, and what is there when the design says nothing.
+/// A text, its background, and the colours that the client uses for both when the design sets none.
 struct Pair {
     front: &'static [Field],
     own_front: OpaqueColor<Srgb>,
     back: &'static [Field],
-    /// None: without a background of the design's the client leaves both as they are.
+    /// The background's colour without a design. None: the client then sets neither of the two.
     own_back: Option<OpaqueColor<Srgb>>,
     least: f32,
 }
@@ -70,7 +70,7 @@ const PAIRS: [Pair; 5] = [
     },
 ];
 
-/// Something that is allowed and hard to read.
+/// A combination of colours that is allowed but hard to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warning {
     /// The key whose value should change.
@@ -135,14 +135,14 @@ impl Pair {
     }
 }
 
-/// The client takes the first of these that is there.
+/// The first of these fields that the design has, with its value: the one that the client uses.
 fn first<'d>(design: &'d Design, fields: &[Field]) -> Option<(Field, &'d str)> {
     fields
         .iter()
         .find_map(|&field| design.value(field).map(|value| (field, value)))
 }
 
-/// None for a value such as `inherit`, which is no colour by itself.
+/// The colour of a value; none for a value such as `inherit`, which names no colour.
 fn parsed(text: &str) -> Option<AlphaColor<Srgb>> {
     let colour = parse_color(text.trim_matches(' ')).ok()?.to_alpha_color::<Srgb>();
     // What a screen can't show it shows as the nearest that it can.

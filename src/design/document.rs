@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::Rule;
 
-/// Of the document as it is after the link's percent-encoding and before JSON's escapes are undone, in UTF-8. Room for
-/// every field, with URLs of ordinary length; also what bounds the work and the answer.
+/// The largest document in bytes, after percent-decoding and before JSON's escapes are decoded. It has room for every field
+/// with URLs of ordinary length, and bounds the work and the answer.
 pub const MAX_BYTES: usize = 4096;
 
-/// The object's members as they are given; none if there is no document or the object is empty.
+/// The members of the object in their order; none if the text is empty, or the object has no members.
 pub(super) fn read(decoded: &str) -> Result<Vec<(String, Value)>, Rule> {
     if decoded.len() > MAX_BYTES {
         return Err(Rule::DocumentTooLong);

@@ -22,7 +22,7 @@ use super::own::OwnOrigin;
 pub(super) const MAX_BYTES: usize = 2048;
 const SCHEME: &str = "https://";
 
-/// A link's: `foreign` is the rule to name when the host is not on the list.
+/// Checks the URL of a link's design. `foreign` is the rule that is broken if the host is not on the list.
 pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule) -> Result<(), Rule> {
     let (url, written) = parsed(text)?;
     let host = url.host().ok_or(Rule::NotAUrl)?;
@@ -44,7 +44,7 @@ pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule
     }
 }
 
-/// The operator's own: which host it is, is the operator's affair.
+/// Checks a URL of the operator's own design. It may be on any host.
 pub(super) fn check_of_operator(text: &str) -> Result<(), Rule> {
     let (url, written) = parsed(text)?;
     spelled_as_visited(written, url.host_str().ok_or(Rule::NotAUrl)?)
@@ -66,7 +66,8 @@ fn parsed(text: &str) -> Result<(Url, &str), Rule> {
     Ok((url, without_port(authority)))
 }
 
-/// SECURITY: the text is compared and shown, the parsed host is visited; they must not differ.
+/// Refuses a host that is written otherwise than it is visited. SECURITY: the text is compared and shown, but the
+/// parsed host is visited.
 fn spelled_as_visited(written: &str, host: &str) -> Result<(), Rule> {
     if written.eq_ignore_ascii_case(host) {
         Ok(())
@@ -81,7 +82,7 @@ fn may_be_pasted(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"\\()<>`{}^|".contains(&byte)
 }
 
-/// What stands between `https://` and the path, as it is written.
+/// The text between `https://` and the path, as it is written.
 fn unverified_authority(text: &str) -> Result<&str, Rule> {
     let rest = match text.split_at_checked(SCHEME.len()) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,

@@ -10,7 +10,7 @@
 
 use unicode_security::{RestrictionLevel, RestrictionLevelDetection, confusable_detection::skeleton};
 
-/// `host` and `known` in lower case and punycode, as the URL parser leaves them.
+/// Does `host` imitate one of the `known` names? Both are in lower case and punycode, as the URL parser writes them.
 pub(super) fn imitates<'a>(host: &str, known: &(impl Iterator<Item = &'a str> + Clone)) -> bool {
     host.split('.')
         .filter(|label| label.starts_with("xn--"))

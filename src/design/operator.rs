@@ -16,7 +16,7 @@ use super::{
     link,
 };
 
-/// A design of the operator's, and the two forms in which it may come back.
+/// A design of the operator's in the two texts in which a link may bring it back.
 #[derive(Debug, Clone)]
 pub(super) struct OwnWords {
     design: Design,
@@ -24,12 +24,12 @@ pub(super) struct OwnWords {
     bare: Map<String, Value>,
 }
 
-/// Hosts that the operator's designs name, as a content security policy has them.
+/// The hosts that the operator's designs name, as sources of a content security policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OperatorSources {
-    /// Origins of style sheets.
+    /// The origins of style sheets.
     pub styles: Vec<String>,
-    /// Origins of images.
+    /// The origins of images.
     pub images: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl OwnWords {
     }
 }
 
-/// `designCustomization` is an object, or the text of one; of anything else the client makes nothing.
+/// The object in `designCustomization`, which is an object or the text of one. The client ignores anything else.
 fn object_of(customization: &Value) -> Option<Map<String, Value>> {
     let object = match customization {
         Value::Object(object) => object.clone(),
@@ -92,14 +92,14 @@ fn bare_value(value: &Value) -> Value {
     }
 }
 
-/// As the client's `replace(/\s/g, '')`.
+/// The text without white space, as the client's `replace(/\s/g, '')` makes it.
 fn without_white_space(text: &str) -> String {
     let is_white = |c: char| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}';
     text.chars().filter(|&c| !is_white(c)).collect()
 }
 
 impl DesignRules {
-    /// What becomes of a design that is one of the operator's.
+    /// The verdict on a link's design that is one of the operator's in one of its two texts; none for any other design.
     pub(super) fn of_operator(&self, decoded: &str) -> Option<Verdict> {
         if self.own_words.is_empty() {
             return None;
@@ -117,7 +117,7 @@ impl DesignRules {
         })
     }
 
-    /// Where the operator's own designs lead, beside our own host.
+    /// The hosts that the operator's own designs name, without the gateway's own host.
     pub fn operator_sources(&self) -> OperatorSources {
         let mut sources = OperatorSources::default();
         for (field, value) in self.own_words.iter().flat_map(|words| &words.design.fields) {

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// Where the client's files are at the root.
+/// The path of the client's files if the client is at the root.
 const ASSETS: &str = "/assets/";
 
 /// Host and port that the gateway is reached by; it may be on a private network, and then its own URLs may be too.
@@ -10,9 +10,9 @@ const ASSETS: &str = "/assets/";
 pub(super) struct OwnOrigin {
     host: String,
     port: Option<u16>,
-    /// Other names that lead here.
+    /// Other names that lead to the gateway.
     others: Vec<String>,
-    /// Below these paths a design may name what is here.
+    /// The paths on the gateway's own host below which a design may name files.
     folders: Vec<String>,
 }
 

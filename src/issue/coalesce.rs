@@ -1,11 +1,11 @@
 //! Identical signed requests that are under way at the same moment share one call to the server.
 //!
-//! A second token for a user who is online throws them out of the room, so a double click must not become a second call
-//! (docs/plugnmeet.md section 3). Nothing is kept after the answer: what the server would say a moment later is the
-//! server's to say. An answer that may not be shared, a failure above all, is its own client's alone: whoever waited
-//! for it makes a call of its own then, and that once.
+//! A second token for a user who is online removes them from the room, so a double click must not become a second call
+//! (docs/plugnmeet.md section 3). No answer is kept after the call, because the server may answer differently a moment
+//! later. An answer that may not be shared, such as a failure, goes to its own client alone: each request that waited
+//! for it then makes a call of its own, once.
 //!
-//! Shared within this process: two replicas behind one balancer make two calls.
+//! Calls are shared within a process: two replicas behind one balancer make two calls.
 
 use std::{
     collections::HashMap,
@@ -24,28 +24,28 @@ const MAX_CALLS: usize = 10_000;
 /// What makes two requests the same: everything on which the server's answer depends, and who is to count for it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
-    /// Who asks, by the name under which it is limited.
+    /// The caller's name, under which the request is limited.
     pub(super) caller: Box<str>,
-    /// The server's own, over the body, and checked.
+    /// The signature over the body, by the server's own key. It has been checked.
     pub(super) signature: Box<[u8]>,
-    /// Is the answer to be protobuf?
+    /// Must the answer be protobuf?
     pub(super) protobuf: bool,
 }
 
-/// How a call ended.
+/// The result of a call.
 pub(super) struct Ended<A> {
     pub(super) answer: A,
-    /// Is it right for everybody who asked the same?
+    /// Is the answer right for every identical request?
     pub(super) shareable: bool,
 }
 
-/// An answer, and whether it is that of another's call.
+/// An answer, and whether it came from another request's call.
 pub(super) struct Shared<A> {
     pub(super) answer: A,
     pub(super) of_another: bool,
 }
 
-/// The calls that are under way; `A` is an answer.
+/// The running calls; `A` is the type of an answer.
 pub(super) struct Coalesce<A> {
     calls: Arc<Calls<A>>,
 }
@@ -58,7 +58,7 @@ impl<A> Default for Coalesce<A> {
     }
 }
 
-/// Where each call tells its answer.
+/// The sender with which each running call tells its answer.
 type Calls<A> = Mutex<HashMap<Identity, watch::Sender<Option<A>>>>;
 
 impl<A: Clone + Send + Sync + 'static> Coalesce<A> {
@@ -111,18 +111,18 @@ impl<A: Clone + Send + Sync + 'static> Coalesce<A> {
     }
 }
 
-/// What a request is to those that ask the same.
+/// The part that a request has among identical ones.
 enum Joined<A> {
     Waiting(watch::Receiver<Option<A>>),
     Leading(Leading<A>),
     NoRoom,
 }
 
-/// A call that others may join, until this is dropped.
+/// A running call that other requests can join until this is dropped.
 struct Leading<A> {
     identity: Identity,
     tell: watch::Sender<Option<A>>,
-    /// What those who wait are told at the end.
+    /// The answer that the waiting requests get when this is dropped.
     answer: Option<A>,
     calls: Arc<Calls<A>>,
 }
@@ -154,7 +154,7 @@ where
     leading: Option<Leading<A>>,
 }
 
-/// The call has a place of its own, and nothing else is pinned.
+/// The call is pinned in a box of its own, and no other field is pinned.
 impl<A, F> Unpin for GoesOn<A, F>
 where
     A: Clone + Send + Sync + 'static,

@@ -1,12 +1,12 @@
 //! Token issuing: `POST /auth/room/getJoinToken`, indistinguishable on the wire from plugnmeet-server.
 //!
-//! The order of checks is the server's: envelope, size, signature, method, body, limits. What passes is signed here
-//! (`embedded`) or goes to the server untouched (`upstream`), once.
+//! The order of checks is the server's: envelope, size, signature, method, body, limits. For a request that passes, the
+//! gateway signs the token itself (`embedded`), or the request is sent to the server unchanged (`upstream`), once.
 //!
-//! The other endpoints under `/auth` are the server's own affair, but for the envelope, and for callers with keys of
-//! their own, whose requests are checked and signed anew.
+//! Of requests for the other endpoints under `/auth` only the envelope is checked, and the server checks the rest.
+//! Requests of callers with keys of their own are checked whole and signed anew.
 //!
-//! The server issues tokens at other doors too, whose requests are checked and counted here (`doors`).
+//! The server issues tokens at other endpoints too. Their requests are checked and counted in `joins`.
 //!
 //! Not here: how a request gets to the server and its answer back (`crate::proxy`).
 //!
@@ -21,10 +21,10 @@ mod breakout;
 mod call;
 mod callers;
 mod coalesce;
-mod doors;
 mod embedded;
 pub mod envelope;
 mod error;
+mod joins;
 mod learned;
 mod meeting;
 mod other_endpoints;
@@ -73,7 +73,7 @@ use crate::{
     urls::Issues,
 };
 
-/// Who makes the tokens.
+/// The issuer of the tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Mode {
     /// This gateway: for development, demonstrations and tests.
@@ -82,22 +82,22 @@ pub enum Mode {
     Upstream,
 }
 
-/// How tokens are issued.
+/// The settings of token issuing.
 #[derive(Clone, Debug)]
 pub struct IssueSettings {
-    /// Who makes them.
+    /// The issuer of the tokens.
     pub mode: Mode,
-    /// The body of any request that is read before it goes on, in bytes.
+    /// The largest body that is read whole, in bytes.
     pub max_body_bytes: usize,
-    /// For such a body, from the end of the head.
+    /// The time for such a body, from the end of the request's head.
     pub body_deadline: Duration,
-    /// Do identical requests that are under way share one call to the server?
+    /// Do identical requests at the same moment share one call to the server?
     pub coalesce: bool,
-    /// Who may ask beside the server's own key.
+    /// The callers beside the server's own key.
     pub callers: Vec<CallerSettings>,
 }
 
-/// The running issuer.
+/// The running module.
 pub struct Issue {
     settings: IssueSettings,
     embedded: Option<Embedded>,
@@ -132,7 +132,7 @@ impl IssueState {
 }
 
 impl Issue {
-    /// An issuer under these keys and limits; without a server it can only sign itself.
+    /// Makes the module. Without a server only the embedded issuer works.
     #[expect(
         clippy::too_many_arguments,
         reason = "each is a part that an issuer asks, and there is one place that has them all"
@@ -166,7 +166,7 @@ impl Issue {
         }
     }
 
-    /// Answers what has to do with tokens that are issued, and the API under `/auth`.
+    /// Handles a request that issues a token, or is for the API under `/auth`.
     pub async fn handle(
         &self,
         what: Issues,
@@ -183,7 +183,7 @@ impl Issue {
         }
     }
 
-    /// A request for a token.
+    /// Handles a request for a token.
     async fn token(
         &self,
         request: Request<ClientBody>,
@@ -271,12 +271,12 @@ impl Issue {
         shared.answer.map(Whole::into_response)
     }
 
-    /// A link whose token is not genuine: a guess, like a wrong signature.
+    /// Counts a link with a token that is not genuine: a guess, like a wrong signature.
     pub async fn bad_link(&self, client: ClientAddr) -> Result<(), OverLimit> {
         self.limits.failure(client).await
     }
 
-    /// To the server as it comes.
+    /// Forwards a request to the server while its body arrives.
     async fn stream(
         &self,
         request: Request<ClientBody>,
@@ -286,7 +286,7 @@ impl Issue {
         Ok(Box::pin(self.server()?.forward(request, unchanged, context)).await?)
     }
 
-    /// To the server when all of it is here, once.
+    /// Sends a request to the server once, when its body has been read whole.
     async fn send(
         &self,
         request: Request<Bytes>,
@@ -300,7 +300,7 @@ impl Issue {
         self.server.as_ref().ok_or(IssueError::NoRoute)
     }
 
-    /// All that is checked of a request for a token, in the server's order.
+    /// Checks a request for a token, in the server's order.
     async fn check(
         &self,
         request: Request<ClientBody>,
@@ -371,7 +371,7 @@ impl Issue {
         }
     }
 
-    /// From here on it is the server's own request.
+    /// Replaces the caller's key and signature by those of the server's own key.
     fn sign_anew(&self, headers: &mut hyper::HeaderMap, signed: &[u8]) {
         let signature = self.keys.requests().signature(signed);
         if let (Ok(key), Ok(signature)) = (

@@ -14,20 +14,20 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// Bytes of a hash that are kept.
+/// The number of bytes that are kept of a key's hash.
 const KEY_BYTES: usize = 16;
 
-/// One limit with the name it has in headers and keys.
+/// One limit, with its name in headers and in keys.
 pub(super) struct Limit {
     pub(super) name: &'static str,
-    /// What all replicas let through together.
+    /// The rate for all replicas together.
     pub(super) rate: RateSettings,
-    /// What this one lets through when it counts for itself.
+    /// The rate for this replica while it counts for itself.
     local_rate: RateSettings,
     local: Gcra,
 }
 
-/// What one decision takes one from.
+/// A counter from which one decision takes one.
 pub(super) struct Bucket<'l> {
     pub(super) limit: &'l Limit,
     key: [u8; KEY_BYTES],
@@ -83,7 +83,7 @@ impl Bucket<'_> {
         })
     }
 
-    /// Puts one back where `take_locally` took it.
+    /// Puts one back that `take_locally` took.
     pub(super) fn give_back_locally(&self) {
         self.limit.local.give_back(&self.key);
     }

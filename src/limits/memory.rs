@@ -27,22 +27,22 @@ use governor::{
 
 use crate::clock::Clock;
 
-/// Keys remembered before new ones have to share: some 10 MiB.
+/// The largest number of keys that are remembered, some 10 MiB. Further keys share buckets.
 const MAX_KEYS: usize = 100_000;
 
-/// Buckets that new keys share while the limit is full.
+/// The number of buckets that new keys share while the limit holds its largest number of keys.
 const SHARED_BUCKETS: u64 = 4096;
 
-/// Checks between two looks at how many keys there are; the ceiling can be overshot by as much.
+/// The number of checks between two counts of the keys. The largest number can be exceeded by as much.
 const SWEEP_EVERY: u32 = 1024;
 
 type Keyed = RateLimiter<u64, Store, Steady, NoOpMiddleware<Nanos>>;
 
-/// GCRA over any hashable key.
+/// A rate limiter by the generic cell rate algorithm (GCRA), for any hashable key.
 pub(super) struct Gcra {
     limiter: Keyed,
     counted: Counted,
-    /// The time between two, at the sustained rate.
+    /// The time between two requests at the sustained rate.
     interval: Duration,
     clock: Steady,
     checks: AtomicU32,
@@ -82,7 +82,7 @@ impl Gcra {
         self.counted.clone()
     }
 
-    /// Takes one of the key's; if there is none, says how long until there is.
+    /// Takes one from the key's bucket. The error is the time until there is one.
     pub(super) fn check(&self, key: &impl Hash) -> Result<(), Duration> {
         if self
             .checks
@@ -125,7 +125,7 @@ impl Gcra {
     }
 }
 
-/// governor's own store, held by its limiter and by us, who give back.
+/// governor's own store, shared by its limiter and by this module, which puts takings back.
 #[derive(Clone, Default)]
 struct Store(Arc<DashMapStateStore<u64>>);
 

@@ -5,9 +5,9 @@
 //! | `user` | tokens for one user of one room of one caller | the participant, whom every new token throws out |
 //! | `room` | tokens for one room of one caller | the room from a platform that runs wild |
 //! | `caller` | tokens for one caller | plugnmeet-server |
-//! | `failures` | bad keys, signatures, checksums and links of one client prefix | the secret, from guessing; the log, from noise |
+//! | `failures` | bad keys, signatures, checksums and links of one address block (an IPv4 address or an IPv6 /64) | the secret, from guessing; the log, from noise |
 //! | `renewal` | tokens renewed for one user of one room | this gateway's key, from signing on and on |
-//! | `design` | designs that one client prefix has checked | this gateway's time |
+//! | `design` | designs that one address block has checked | this gateway's time |
 //!
 //! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
 //! good: it is asked only once something was bad.
@@ -39,7 +39,7 @@ use self::{
 };
 use crate::{addr::ClientAddr, clock::Clock, observe::Metrics};
 
-/// How often one caller may have tokens.
+/// The rates at which one caller may get tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
     pub user: RateSettings,
@@ -47,40 +47,40 @@ pub struct Rates {
     pub caller: RateSettings,
 }
 
-/// All limits, and where they are counted.
+/// The settings of all limits, and the place where they are counted.
 #[derive(Clone, Debug)]
 pub struct LimitsSettings {
-    /// Those of a caller without any of its own.
+    /// The rates of a caller that has no rates of its own.
     pub rates: Rates,
-    /// See the table above.
+    /// The rate of failures of a client (the table at the top of this file).
     pub failures: RateSettings,
-    /// See the table above.
+    /// The rate of renewals (the table at the top of this file).
     pub renewal: RateSettings,
-    /// See the table above.
+    /// The rate of design checks (the table at the top of this file).
     pub design: RateSettings,
-    /// Where it is counted.
+    /// The place where limits are counted.
     pub store: StoreSettings,
 }
 
-/// Where limits are counted.
+/// The place where limits are counted.
 #[derive(Clone, Debug)]
 pub enum StoreSettings {
     Memory,
     Redis(RedisSettings),
 }
 
-/// How limits are shared.
+/// The settings of limits that replicas share by Redis.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
-    /// Where Redis is.
+    /// The address of Redis.
     pub address: RedisAddress,
-    /// How long a decision may wait for it.
+    /// The longest time for which a decision waits for Redis.
     pub timeout: Duration,
-    /// How many gateways share the limits, and so what each may let through while Redis does not answer.
+    /// The number of gateways that share the limits. While Redis does not answer each allows its share of a limit.
     pub replicas: NonZeroU32,
 }
 
-/// Counts, and refuses who is over a limit.
+/// The running limits.
 pub struct Limits {
     defaults: CallerLimits,
     callers: HashMap<String, CallerLimits>,
@@ -99,7 +99,7 @@ struct CallerLimits {
     caller: Limit,
 }
 
-/// Where a token was counted: there it is given back.
+/// The place where a token was counted, so that it can be given back there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     Locally,
@@ -207,7 +207,7 @@ impl Limits {
         }
     }
 
-    /// Something of this client's was bad: has it been too often?
+    /// Counts a failure of this client, and refuses the client if it has had too many.
     pub async fn failure(&self, client: ClientAddr) -> Result<(), OverLimit> {
         let of_client = self.failures.bucket(&[&client.prefix().to_string()]);
         self.take(&[of_client]).await.map(drop)
@@ -219,7 +219,7 @@ impl Limits {
         self.take(&[of_session]).await.map(drop)
     }
 
-    /// May this client have another design checked?
+    /// Counts a design check of this client, and refuses it if there were too many.
     pub async fn design_check(&self, client: ClientAddr) -> Result<(), OverLimit> {
         let of_client = self.design.bucket(&[&client.prefix().to_string()]);
         self.take(&[of_client]).await.map(drop)
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_count_by_household() {
+    async fn failures_count_by_address_block() {
         let limits = limits(&Clock::system()).await;
         for host in 0..20 {
             let client = ClientAddr(format!("2001:db8::{host:x}").parse().unwrap());

@@ -18,19 +18,20 @@ use std::{
     time::Duration,
 };
 
-/// How long a line waits at most for others to be written with it.
+/// The longest time that a line waits for others to be written with it.
 const MOST_DELAY: Duration = Duration::from_millis(100);
 
-/// So much is written at once, whether or not it has waited.
+/// The number of bytes that are written at once, before the time is over.
 const ENOUGH_BYTES: usize = 64 << 10;
 
-/// More does not wait: what comes then is lost. As much again may be under way.
+/// The largest number of bytes that wait; further lines are lost. As many may be on their way to the output at the same
+/// time.
 const MOST_BYTES: usize = 8 << 20;
 
-/// How long the process' end waits for the last lines to be taken.
+/// The time that the process waits at its end for the last lines to be written.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Where lines wait to be written.
+/// The buffer in which lines wait to be written.
 #[derive(Default)]
 pub struct Buffer {
     waiting: Mutex<Waiting>,
@@ -40,11 +41,11 @@ pub struct Buffer {
 #[derive(Default)]
 struct Waiting {
     lines: Vec<u8>,
-    /// Lines that there was no room for, behind those that wait.
+    /// The number of lines that were lost since the last line that waits.
     lost: u64,
-    /// One of the lines is not to wait for others.
+    /// Must one of the lines be written at once?
     urgent: bool,
-    /// No further lines will come.
+    /// Will no further lines come?
     closing: bool,
 }
 
@@ -137,7 +138,7 @@ fn ends_of_lines(lines: &[u8]) -> u64 {
 /// The thread that writes. Dropped, it writes what waits, as long as somebody takes it.
 pub struct Flusher {
     buffer: Arc<Buffer>,
-    /// Closed when the thread is through.
+    /// A channel that closes when the writing thread has ended.
     ended: Receiver<()>,
 }
 

@@ -20,26 +20,26 @@ use super::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Text on a terminal, else JSON.
+    /// Text if the output is a terminal, JSON otherwise.
     Auto,
     Text,
     Json,
 }
 
-/// What is logged, and how.
+/// The settings of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogSettings {
-    /// The least important level that is shown.
+    /// The least important level that is logged.
     pub level: LevelFilter,
     pub format: LogFormat,
-    /// One line for each request.
+    /// Is a line written for each request?
     pub access: bool,
 }
 
-/// Target of the access records.
+/// The target of access records.
 pub(super) const ACCESS: &str = "access";
 
-/// Target of the audit log, which is always on.
+/// The target of the audit log, which is always on.
 pub(super) const AUDIT: &str = "audit";
 
 /// The log of this process. Dropped, when nobody logs any more, it writes what still waits.
@@ -131,10 +131,10 @@ where
         .with_writer(out)
 }
 
-/// Where tracing's layers write.
+/// The writer that tracing's layers write to.
 struct Out(Arc<Buffer>);
 
-/// Gathers one line, and hands it to the buffer whole.
+/// Collects one line, and puts it into the buffer whole.
 struct LineOut<'b> {
     buffer: &'b Buffer,
     urgent: bool,
@@ -159,7 +159,7 @@ impl<'b> MakeWriter<'b> for Out {
 }
 
 impl Write for LineOut<'_> {
-    /// The layers write each line at once, with its end.
+    /// Takes a piece of a line. The layers write each line with one call, with its end.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.buffer
             .append(self.urgent, |lines| lines.extend_from_slice(line));

@@ -18,7 +18,7 @@ use super::{
     upstream_metrics::{UpstreamFamilies, UpstreamMetrics},
 };
 
-/// All counters of one gateway.
+/// All metrics of one gateway.
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
@@ -162,14 +162,14 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A request has been answered.
+    /// Counts an answered request.
     pub(super) fn answered(&self, route: &'static str, status: u16) {
         self.requests
             .get_or_create(&RequestLabels { route, status })
             .inc();
     }
 
-    /// An answer did not come to its end.
+    /// Counts an answer that was broken off.
     pub(super) fn aborted(&self, by: &'static str) {
         self.aborted.get_or_create(&AbortLabels { by }).inc();
     }
@@ -188,22 +188,22 @@ impl Metrics {
         &self.config
     }
 
-    /// The count of open tunnels to an upstream.
+    /// The gauge of open tunnels to an upstream.
     pub fn tunnels(&self, upstream: &'static str) -> Gauge {
         self.tunnels.get_or_create_owned(&TunnelLabels { upstream })
     }
 
-    /// What is counted of people who join.
+    /// The metrics of people who join.
     pub fn joining(&self) -> JoiningMetrics {
         self.joining.clone()
     }
 
-    /// What is counted of an upstream.
+    /// The metrics of an upstream.
     pub fn upstream(&self, upstream: &'static str) -> UpstreamMetrics {
         self.upstreams.of(upstream)
     }
 
-    /// A token has been issued or not.
+    /// Counts a decision on a token.
     pub(super) fn decided(&self, caller: &str, outcome: &'static str, reason: &'static str) {
         let labels = DecisionLabels {
             caller: caller.to_owned(),
@@ -213,32 +213,32 @@ impl Metrics {
         self.decisions.get_or_create(&labels).inc();
     }
 
-    /// Limits are counted in Redis from now on, or no more.
+    /// Sets whether limits are counted in Redis.
     pub fn limits_shared(&self, shared: bool) {
         self.limits_shared.set(shared.into());
     }
 
-    /// A limit was to be asked for in Redis and was asked for here.
+    /// Counts a decision that should have been made in Redis and was made in this process.
     pub fn limited_locally(&self) {
         self.limits_local.inc();
     }
 
-    /// Cookies came that could pass for a session's, and were none.
+    /// Counts a request with cookies that could be taken for a session's.
     pub fn stray_cookies(&self) {
         self.stray_cookies.inc();
     }
 
-    /// A field has been taken out of a design.
+    /// Counts a field that was taken out of a design by this rule.
     pub fn design_field_taken_out(&self, rule: &'static str) {
         self.design_fields.get_or_create(&RuleLabels { rule }).inc();
     }
 
-    /// Another site has asked for a page in a frame that browsers will leave blank.
+    /// Counts a page that another site asked for in a frame, and that browsers leave blank.
     pub fn frame_refused(&self) {
         self.frames_refused.inc();
     }
 
-    /// A connection has ended before a request could be read.
+    /// Counts a connection that ended before a request could be read.
     pub fn connection_refused(&self, reason: &'static str) {
         self.connections_refused
             .get_or_create(&ReasonLabels { reason })

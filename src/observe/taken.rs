@@ -8,17 +8,17 @@ use tracing::{info, warn};
 use super::log::AUDIT;
 use crate::addr::ClientAddr;
 
-/// What was taken out of one design.
+/// The fields that were taken out of one design.
 pub struct TakenOut<'a> {
-    /// Who asked for the token, if that is known.
+    /// The caller who asked for the token, if known.
     pub caller: Option<&'a str>,
     pub room: &'a str,
     /// The user of the token in the link.
     pub user: &'a str,
     pub client: ClientAddr,
-    /// Is it a recorder?
+    /// Is the user a recorder?
     pub bot: bool,
-    /// Each field with its rule, as text.
+    /// Each field with the rule that it broke, as text.
     pub fields: &'a str,
 }
 

@@ -24,16 +24,17 @@ use crate::{
     urls::Content,
 };
 
-/// What every answer gets.
+/// Adds to every answer the header fields that all answers have.
 pub struct Finish {
-    /// Of pages, the client's and ours.
+    /// The header fields of pages, both the client's and the gateway's.
     pages: PageHeaders,
-    /// `Strict-Transport-Security`, where the public name is one that a browser may remember.
+    /// The value of `Strict-Transport-Security`; none if the public name is not one that a browser may remember.
     strict_transport: Option<HeaderValue>,
 }
 
 impl Finish {
-    /// Headers of pages, and for how long browsers are held to HTTPS, if at all (RFC 6797 section 6.1.1).
+    /// Makes it from the headers of pages, and the time for which browsers must use HTTPS, if any (RFC 6797 section
+    /// 6.1.1).
     pub fn new(pages: PageHeaders, strict_transport: Option<Duration>) -> Self {
         Self {
             pages,
@@ -81,7 +82,7 @@ pub(super) fn take_body_off(response: &mut Response<Body>) {
     }
 }
 
-/// A body whose bytes are counted; its record is written when it is gone.
+/// A body whose bytes are counted. The access record is written when this is dropped.
 pub struct Recorded {
     body: Body,
     record: AccessRecord,

@@ -10,10 +10,10 @@ use crate::{
     urls::{Form, Row},
 };
 
-/// The server's JSON, and nothing else.
+/// The server's JSON.
 const SERVERS: Format = Format::Auth { protobuf: false };
 
-/// The form for a request at this row.
+/// The form of errors for a request that this row matches.
 pub(super) fn of<B>(request: &Request<B>, row: &Row) -> Format {
     let headers = request.headers();
     let protobuf = || {

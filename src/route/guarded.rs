@@ -22,7 +22,7 @@ use crate::{
 
 const LOGIN_POLICY: &str = "connect-src 'self'; form-action 'self'; frame-ancestors 'none'";
 
-/// Adds the fields that keep this content in.
+/// Adds the header fields that keep this content from acting in our origin.
 pub(super) fn apply(content: Content, headers: &mut HeaderMap) {
     match content {
         Content::Plain => {}

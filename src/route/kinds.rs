@@ -51,7 +51,7 @@ impl Router {
         Ok(())
     }
 
-    /// With a watch over the body if the server would look for a token in it.
+    /// Watches the body of a form, if the server would look for a token in it.
     fn takes_in_form(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<Option<Watch>, Failure> {
         self.takes_in_head(wanted, request)?;
         if tokens(request).next().is_some() {
@@ -91,7 +91,7 @@ impl Router {
     }
 }
 
-/// All that the server could take for the token, but for what is in a body. An empty one is none.
+/// All tokens that the server could read from the request, except those in its body. An empty one does not count.
 pub(super) fn tokens(request: &Request<ClientBody>) -> impl Iterator<Item = Cow<'_, str>> {
     let in_fields = request.headers().get_all(header::AUTHORIZATION).iter();
     let in_query = request.uri().query().unwrap_or_default().as_bytes();
@@ -106,7 +106,7 @@ pub(super) fn tokens(request: &Request<ClientBody>) -> impl Iterator<Item = Cow<
         .filter(|token| !token.is_empty())
 }
 
-/// RFC 9110 section 15.5.2 asks for a challenge.
+/// The refusal of a token of another kind, with the challenge that RFC 9110 section 15.5.2 requires.
 fn of_another_kind() -> Failure {
     Failure::new(
         StatusCode::UNAUTHORIZED,

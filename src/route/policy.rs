@@ -30,12 +30,13 @@ const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 /// page. What the client uses beside, as autoplay, clipboard and wake lock, is its by default and so not named.
 const DEVICES: [&str; 4] = ["camera", "microphone", "display-capture", "speaker-selection"];
 
-/// The headers of pages, ready to be sent.
+/// The header fields of pages, made once at the start.
 #[derive(Debug)]
 pub struct PageHeaders {
     own: HeaderValue,
     own_with_forms: HeaderValue,
-    /// Beside a policy that is only reported, or is none: who may frame the page works enforced alone.
+    /// The policy that says which sites may frame the page, if the main policy is only reported or not sent: it works
+    /// only when enforced.
     ancestors: Option<HeaderValue>,
     policy: Option<(HeaderName, ClientPolicy)>,
     permissions: HeaderValue,
@@ -43,7 +44,7 @@ pub struct PageHeaders {
 }
 
 impl PageHeaders {
-    /// All of them, made once.
+    /// Makes all header fields.
     pub fn new(settings: &PageSettings) -> Result<Self, PageProblem> {
         let framed = &settings.frame_ancestors;
         let ancestors = if framed.is_empty() {
@@ -77,7 +78,8 @@ impl PageHeaders {
         })
     }
 
-    /// Of the client's page at this authority; a script that stands in the page itself runs by this nonce.
+    /// Adds the fields for the client's page at the authority `asked`. A script in the page may run if it has this
+    /// nonce.
     pub(super) fn of_client(&self, headers: &mut HeaderMap, asked: Option<&str>, nonce: Option<&str>) {
         if let Some(ancestors) = &self.ancestors {
             headers.insert(CONTENT_SECURITY_POLICY, ancestors.clone());
@@ -94,7 +96,7 @@ impl PageHeaders {
         self.of_any(headers);
     }
 
-    /// Of a page of ours.
+    /// Adds the fields for a page of the gateway's own.
     pub(super) fn of_own(&self, headers: &mut HeaderMap, page: OwnPage) {
         let policy = if page.forms {
             &self.own_with_forms
@@ -114,7 +116,7 @@ impl PageHeaders {
     }
 }
 
-/// A structured field (RFC 8941): a list of the page itself and of origins in quotes.
+/// An allowlist as a structured field (RFC 8941): the page itself, and these origins in quotes.
 fn permissions(origins: &[&String]) -> Result<HeaderValue, PageProblem> {
     let origins: String = origins.iter().flat_map(|origin| [" \"", origin, "\""]).collect();
     let mut policy: Vec<String> = DEVICES

@@ -12,7 +12,7 @@ use hyper::{
 
 use crate::reply::Body;
 
-/// The answer, if this is a preflight: both fields have to be there and to say something.
+/// The answer to a preflight request; none if the request is none. A preflight has both fields, and neither is empty.
 pub(super) fn answer(method: &Method, asked: &HeaderMap) -> Option<Response<Body>> {
     let given = |name: HeaderName| asked.get(name).filter(|value| !value.is_empty());
     if method != Method::OPTIONS {

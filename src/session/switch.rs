@@ -20,7 +20,7 @@ use super::{
 use crate::{
     query::Query,
     reply::{Body, Label, Language, Topic, page},
-    token::{Claims, Standing, Unverified, Verified},
+    token::{Claims, TokenState, Unverified, Verified},
 };
 
 /// The cookie that keeps the new link's token while the page asks.
@@ -124,9 +124,9 @@ impl Sessions {
     /// The claims of the running session, if its token is valid or can still be renewed.
     fn runs(&self, visit: &Visit<'_>) -> Option<Claims> {
         let cookies = Cookies::of(visit.headers);
-        match self.running(visit, &cookies).ok()??.standing {
-            Standing::Valid(verified) => Some(verified.claims),
-            Standing::Expired(expired) => {
+        match self.running(visit, &cookies).ok()??.state {
+            TokenState::Valid(verified) => Some(verified.claims),
+            TokenState::Expired(expired) => {
                 let over = expired
                     .claims
                     .exp

@@ -19,15 +19,15 @@ use serde_json::Value;
 
 use super::{TokenKeys, Unverified, request_key::hex, verify::LEEWAY_SECS};
 
-/// The room and the user of a token, read without checking it.
+/// The room and the user of a token that was read but not checked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Participant {
-    /// The room; empty in a token that is for none.
+    /// The room's id; empty in a token that is for no room.
     pub room_id: String,
     pub user_id: String,
 }
 
-/// As Go's `RawURLEncoding` decodes.
+/// Base64 as Go's `RawURLEncoding` decodes it.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
     GeneralPurposeConfig::new()
@@ -44,7 +44,7 @@ impl Participant {
     }
 }
 
-/// What a token says, read and not checked.
+/// The payload of a token, read but not checked.
 pub(super) fn payload(token: &str) -> Option<Vec<u8>> {
     let payload = token.split('.').nth(1)?;
     if payload.contains(['\r', '\n']) {
@@ -54,7 +54,7 @@ pub(super) fn payload(token: &str) -> Option<Vec<u8>> {
 }
 
 impl TokenKeys {
-    /// For whom does this token speak, if the server would take it?
+    /// The participant for whom this token speaks; none if the server would refuse the token.
     pub fn participant(&self, token: Unverified<'_>, now: i64) -> Option<Participant> {
         let payload = self.genuine_payload(token.0)?;
         let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -9,7 +9,8 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use super::TokenKeys;
 
 impl TokenKeys {
-    /// Base64url of nonce and sealed content. None only if the library has no random bytes.
+    /// Encrypts the content for this purpose: base64url of nonce and ciphertext. None only if the library has no random
+    /// bytes.
     pub fn seal(&self, purpose: &str, content: &[u8]) -> Option<String> {
         let mut sealed = content.to_vec();
         let nonce = self
@@ -21,7 +22,7 @@ impl TokenKeys {
         Some(BASE64_URL_SAFE_NO_PAD.encode(whole))
     }
 
-    /// The content, if it was sealed here for this purpose.
+    /// The content, if it was sealed with this key and for this purpose.
     pub fn open(&self, purpose: &str, unverified: &str) -> Option<Vec<u8>> {
         let whole = BASE64_URL_SAFE_NO_PAD.decode(unverified).ok()?;
         let (nonce, sealed) = whole.split_first_chunk::<NONCE_LEN>()?;

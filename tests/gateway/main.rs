@@ -28,7 +28,7 @@ mod forwarding;
 mod handoff;
 mod issuing;
 mod joining;
-mod other_doors;
+mod other_joins;
 mod page_headers;
 mod pages;
 mod places;
