@@ -13,7 +13,7 @@ mod serving;
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Mutex};
+use tokio::{net::TcpListener, runtime, sync::Mutex};
 use tracing::{info, warn};
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     drain::Drain,
     issue::IssueState,
     joining::Joining,
-    listen::{self, Https, accept},
+    listen::{self, Door, Https, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
@@ -225,48 +225,42 @@ pub async fn start(
             None => https,
         }
     });
-    accepting.spawn(accept(
-        https,
-        front,
-        places.clone(),
-        drain.clone(),
-        Arc::clone(&workers),
-    ));
+    let accepting = Accepting {
+        runtime: accepting,
+        workers,
+    };
+    accepting.begin(https, front, &places, &drain);
     if let Some(listener) = plain {
         let door = Bare::behind_balancers(&current, &drain);
-        accepting.spawn(accept(
-            listener,
-            door,
-            places.clone(),
-            drain.clone(),
-            Arc::clone(&workers),
-        ));
+        accepting.begin(listener, door, &places, &drain);
     }
     for (listener, door) in tcp.into_iter().zip(tcp_doors) {
-        accepting.spawn(accept(
-            listener,
-            door,
-            places.clone(),
-            drain.clone(),
-            Arc::clone(&workers),
-        ));
+        accepting.begin(listener, door, &places, &drain);
     }
     if let Some(listener) = http {
         let door = Bare::new(&current, ToRedirect(current.clone()), &drain);
-        accepting.spawn(accept(
-            listener,
-            door,
-            places,
-            drain.clone(),
-            Arc::clone(&workers),
-        ));
+        accepting.begin(listener, door, &places, &drain);
     }
     if let Some(listener) = admin {
         // It goes on telling during the drain, and so has one of its own.
         let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
-        accepting.spawn(accept(listener, door, admin_places, admin_drain, workers));
+        accepting.begin(listener, door, &admin_places, &admin_drain);
     }
     Ok(running)
+}
+
+/// Where connections are accepted, and which threads serve them.
+struct Accepting {
+    runtime: runtime::Handle,
+    workers: Arc<Workers>,
+}
+
+impl Accepting {
+    fn begin(&self, listener: TcpListener, door: impl Door, places: &Places, drain: &Drain) {
+        let workers = Arc::clone(&self.workers);
+        self.runtime
+            .spawn(accept(listener, door, places.clone(), drain.clone(), workers));
+    }
 }
 
 impl Running {

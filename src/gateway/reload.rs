@@ -74,9 +74,16 @@ impl Handle {
         read: impl FnOnce() -> Result<Config, Problems> + Send + 'static,
     ) -> Result<TakenUp, Refused> {
         let _turn = self.seen().turn.lock().await;
+        let served = Arc::clone(&self.seen().current.load().router.webapp);
         let outcome = self.plan_and_swap(read).await;
-        // Certificates and the client's files have rules of their own, and were read again by this signal ever since.
-        self.read_files_again();
+        // Certificates and the client's files have rules of their own: what is whole of them is taken up, whatever became of
+        // the configuration. A client that was read just now has all there is.
+        let state = &self.seen().state;
+        state.tls.ask_for_new();
+        let serving = self.seen().current.take();
+        if Arc::ptr_eq(&served, &serving.router.webapp) {
+            served.ask_for_new();
+        }
         self.seen().state.metrics.config().reloaded(outcome.is_ok());
         match &outcome {
             Ok(taken) => {

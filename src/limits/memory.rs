@@ -154,7 +154,8 @@ impl ShrinkableKeyedStateStore<u64> for Store {
     }
 }
 
-/// The gateway's clock, in the form that governor needs.
+/// The gateway's clock, in the form that governor needs. A limiter keeps times since it was made; until then this clock stands
+/// at zero, so that a time means the same to all limiters, and one can go on with another's counts.
 #[derive(Clone)]
 struct Steady {
     clock: Clock,
