@@ -36,7 +36,8 @@ use crate::{
 use self::{
     build::State,
     handle::Seen,
-    serving::{Bare, Current, Front, ToAdmin, ToRedirect},
+    port::Port,
+    serving::{Bare, Current, Front, ToAdmin, ToRedirect, ToRouter},
 };
 pub use self::{
     commands::Commands,
@@ -138,6 +139,7 @@ impl Listeners {
 }
 
 /// Starts what is planned. May make a certificate and a secret, so it blocks for a moment.
+#[expect(clippy::too_many_lines, reason = "what is assembled, in its order")]
 pub async fn start(
     plan: Plan,
     listeners: Listeners,
@@ -182,8 +184,7 @@ pub async fn start(
         issue: Arc::new(IssueState::new(clock)),
         ids: Arc::new(RequestIds::default()),
     };
-    let beside = port::beside(&plan.port, &metrics, &state.total, &drain);
-    let tcp_doors = port::tcp(&plan.port, &metrics, &state.total, &drain);
+    let port = Port::start(&plan.port, &metrics, &state.total, &drain);
     let public_origin = plan.public_origin.clone();
     plan.webapp.compress();
     Arc::clone(&plan.webapp).watch(&drain);
@@ -210,6 +211,7 @@ pub async fn start(
             https: https_addr,
             http: http_addr,
             admin: admin_addr,
+            port: port.seen,
             turn: Mutex::default(),
         }),
         drain: drain.clone(),
@@ -220,7 +222,7 @@ pub async fn start(
 
     let front = Front::new(&current, &drain, |settings, conn| {
         let https = Https::new(settings, tls, conn, Arc::clone(&metrics));
-        match beside {
+        match port.beside {
             Some(beside) => https.shared_with(beside),
             None => https,
         }
@@ -231,10 +233,10 @@ pub async fn start(
     };
     accepting.begin(https, front, &places, &drain);
     if let Some(listener) = plain {
-        let door = Bare::behind_balancers(&current, &drain);
+        let door = Bare::new(&current, ToRouter(current.clone()), &drain).behind_balancers();
         accepting.begin(listener, door, &places, &drain);
     }
-    for (listener, door) in tcp.into_iter().zip(tcp_doors) {
+    for (listener, door) in tcp.into_iter().zip(port.tcp) {
         accepting.begin(listener, door, &places, &drain);
     }
     if let Some(listener) = http {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use super::{build::State, serving::Current};
+use super::{build::State, port, serving::Current};
 
 /// Sees a running gateway, and changes it; clones are the same.
 #[derive(Clone)]
@@ -21,6 +21,7 @@ pub(super) struct Seen {
     pub(super) https: SocketAddr,
     pub(super) http: Option<SocketAddr>,
     pub(super) admin: Option<SocketAddr>,
+    pub(super) port: port::Seen,
     /// Reloads come one after the other.
     pub(super) turn: Mutex<()>,
 }
@@ -80,7 +81,12 @@ impl Handle {
             let open = upstream.open_tunnels()?;
             Some((upstream.name().to_owned(), Value::from(open)))
         });
-        row("tunnels", tunnels.collect());
+        let relays = seen.port.tunnels().filter(|(_, open)| *open > 0);
+        let relays = relays.map(|(name, open)| (name.to_owned(), Value::from(open)));
+        row("tunnels", tunnels.chain(relays).collect());
+        if let Some(found) = seen.port.turn() {
+            row("turn", found.into());
+        }
         let rooms = state.tunnels.rooms().into_iter().map(|room| {
             let of_room = json!({ "people": room.people, "tunnels": room.tunnels });
             (room.room_id.into_string(), of_room)

@@ -151,14 +151,12 @@ impl<H: Handler> Bare<H> {
     }
 }
 
-impl Bare<ToRouter> {
-    /// A door for balancers alone, which end TLS.
-    pub(super) fn behind_balancers(current: &Current, drain: &Drain) -> Self {
-        let Self { door, current } = Self::new(current, ToRouter(current.clone()), drain);
-        let proxies = current.load().https.proxies.clone();
+impl<H: Handler> Bare<H> {
+    /// The same door for trusted proxies alone, which end TLS.
+    pub(super) fn behind_balancers(self) -> Self {
         Self {
-            door: door.behind(proxies),
-            current,
+            door: self.door.behind_balancers(),
+            current: self.current,
         }
     }
 }
@@ -175,11 +173,8 @@ impl Door for Front {
 
 impl<H: Handler> Door for Bare<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
-        let door = {
-            let now = self.current.load();
-            self.door.under(Arc::clone(&now.conn), &now.https.proxies)
-        };
-        door.serve(stream, ends, place).await;
+        let conn = Arc::clone(&self.current.load().conn);
+        self.door.under(conn).serve(stream, ends, place).await;
     }
 }
 

@@ -59,6 +59,16 @@ impl Relays {
         }
     }
 
+    /// How many are open.
+    pub fn open(&self) -> i64 {
+        self.open.get()
+    }
+
+    /// The upstream's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Relays between the two to their end, or until what is left at a stop is closed. Says whether upstream has said
     /// anything.
     pub async fn run<C, U>(&self, mut client: C, mut upstream: U) -> bool

@@ -49,11 +49,11 @@ pub(super) async fn keep_looking(state: Weak<State>, host: String, port: u16) {
         };
         if told.replace(finding) != Some(finding) {
             tell(finding, &host, port);
-            match way {
-                Some((at, kind)) => turn.goes(target(at), kind, own.unwrap_or(Ipv4Addr::LOCALHOST)),
-                None => {
-                    turn.way.send_replace(None);
-                }
+            if let Some((at, kind)) = way {
+                turn.goes(target(at), kind, own.unwrap_or(Ipv4Addr::LOCALHOST));
+            } else {
+                turn.way.send_replace(None);
+                turn.found.send_replace(finding.word());
             }
         }
         let lost = Arc::clone(&turn.lost);

@@ -69,6 +69,8 @@ struct State {
     settings: TurnSettings,
     /// None: not found yet, or `LiveKit` is away.
     way: watch::Sender<Option<Arc<Way>>>,
+    /// How `LiveKit` takes connections, in a word.
+    found: watch::Sender<&'static str>,
     /// A connection did not come about.
     lost: Arc<Notify>,
     relays: Relays,
@@ -93,6 +95,16 @@ enum Kind {
     TlsInside,
 }
 
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Headers => "proxy_header",
+            Self::TlsInside => "tls_inside",
+        }
+    }
+}
+
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Turn").field(&self.0.settings).finish()
@@ -106,6 +118,7 @@ impl Turn {
         let state = Arc::new(State {
             settings,
             way: watch::Sender::new(None),
+            found: watch::Sender::new("unknown"),
             lost: Arc::default(),
             relays: Relays::to(NAME, metrics, drain),
             metrics: metrics.upstream(NAME),
@@ -145,6 +158,16 @@ impl Turn {
             .names
             .iter()
             .any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// How `LiveKit` takes connections, in a word: `proxy_header`, `plain`, `tls_inside`, `not_trusted`, `unknown` or `away`.
+    pub fn found(&self) -> &'static str {
+        *self.0.found.borrow()
+    }
+
+    /// How many relays are open.
+    pub fn open(&self) -> i64 {
+        self.0.relays.open()
     }
 
     /// Does `LiveKit` end TLS itself, so that connections to names of TURN's own have to be passed on as they are?
@@ -188,6 +211,7 @@ impl Turn {
 
 impl State {
     fn goes(&self, to: Target, kind: Kind, own: Ipv4Addr) {
+        self.found.send_replace(kind.word());
         let dial = Dial::new(to, self.settings.dial, self.metrics.clone(), self.total.clone());
         self.way.send_replace(Some(Arc::new(Way { dial, kind, own })));
     }

@@ -22,7 +22,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::stun::{binding_request, length, mapped_address};
+use super::{
+    Kind,
+    stun::{binding_request, length, mapped_address},
+};
 use crate::{addr::Ends, relay::proxy_header};
 
 /// For one try.
@@ -82,6 +85,18 @@ pub(super) enum Finding {
 }
 
 impl Finding {
+    /// In a word, for the operator.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Headers(_) => Kind::Headers.word(),
+            Self::Plain(_) => Kind::Plain.word(),
+            Self::TlsInside(_) => Kind::TlsInside.word(),
+            Self::NotTrusted => "not_trusted",
+            Self::Unknown => "unknown",
+            Self::Away => "away",
+        }
+    }
+
     fn of(tries: &[Try]) -> Self {
         let ended = |header: bool, ended: fn(Answer) -> bool| {
             tries

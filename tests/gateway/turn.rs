@@ -21,7 +21,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{
     Gateway,
-    binary::{ANYWHERE, Serving},
+    binary::{ANYWHERE, Serving, run},
     client::plain_get,
     peer::Peer,
     raw::Raw,
@@ -383,28 +383,32 @@ async fn a_livekit_that_comes_back_otherwise_is_asked_again() {
 /// What is found is told once, as LiveKit says nothing about it.
 #[tokio::test]
 async fn the_log_says_how_livekit_takes_connections() {
-    for (wants, addr, expected) in [
+    for (wants, addr, word, expected) in [
         (
             Wants::Header,
             "127.0.0.1:0",
+            "proxy_header",
             "LiveKit reads PROXY headers, and so knows",
         ),
         (
             Wants::Plain,
             "127.0.0.1:0",
+            "plain",
             "LiveKit reads no PROXY header and is reached over loopback",
         ),
         (
             Wants::Plain,
             "0.0.0.0:0",
+            "plain",
             "LiveKit reads no PROXY header, and so takes this machine",
         ),
         (
             Wants::HeaderOfOthers,
             "127.0.0.1:0",
+            "not_trusted",
             "LiveKit reads PROXY headers, and not from this machine",
         ),
-        (Wants::Tls, "127.0.0.1:0", "LiveKit ends TLS itself"),
+        (Wants::Tls, "127.0.0.1:0", "tls_inside", "LiveKit ends TLS itself"),
     ] {
         let livekit = LiveKit::at(addr, wants).await;
         let upstream = format!("127.0.0.1:{}", livekit.peer.addr.port());
@@ -413,9 +417,13 @@ async fn the_log_says_how_livekit_takes_connections() {
         let mut serving = Serving::start(folder.path(), &["serve"], &variables).await;
         serving.says("TURN: ").await;
         sleep(Duration::from_millis(2500)).await;
+        let told = run(folder.path(), &["status", "--json"], &[]).await;
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        let status = told["turn"].as_str().unwrap().to_owned();
         serving.signal("TERM").await;
         let (_, said) = serving.end().await;
         assert!(said.contains(expected), "{wants:?}: {said}");
+        assert_eq!(status, word, "{wants:?}");
         assert_eq!(said.matches("TURN: ").count(), 1, "{said}");
     }
 }
