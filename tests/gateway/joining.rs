@@ -7,7 +7,7 @@ use hyper::Response;
 use serde_json::{Value, json};
 use tokio::{
     sync::{Mutex, MutexGuard},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::support::{
@@ -218,7 +218,9 @@ async fn forty_who_go_away_take_no_place_with_them() {
     people.extend(site.comers("gone", 40, &json!({"after": 300, "leaves": 300})));
     people.extend(site.comers("others", 30, &json!({"after": 400})));
     let seen = site.come(&people).await;
-    assert_eq!(seen.refused.len(), 40, "{seen:?}");
+    // The first of them may find a place that is free by then.
+    let gone = seen.refused.len();
+    assert!((30..=40).contains(&gone), "{seen:?}");
     assert!(
         seen.refused.keys().all(|name| name.starts_with("gone")),
         "{seen:?}"
@@ -226,8 +228,17 @@ async fn forty_who_go_away_take_no_place_with_them() {
     // Forty at ten in a second; a place that is lost comes back after ten seconds.
     assert!(seen.last() < 14_000, "{seen:?}");
     let asked = site.server.requests().len();
-    assert!((40..50).contains(&asked), "{asked}");
-    assert_eq!(site.gateway.joining().standing().joining, 0);
+    assert!((80 - gone..90 - gone).contains(&asked), "{asked} {gone}");
+    // Who went away behind the server's answer keeps a place for ten seconds.
+    let started = Instant::now();
+    while site.gateway.joining().standing().joining > 0 {
+        assert!(
+            started.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            site.gateway.joining().standing()
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]
