@@ -1,4 +1,4 @@
-//! Addresses by the part they play, so that none can be taken for another.
+//! Types for addresses by their part in a connection, so that none can be mistaken for another.
 //!
 //! Not here: deciding who the client is (`crate::conn::caller`).
 
@@ -10,12 +10,12 @@ use std::{
 
 use ipnet::IpNet;
 
-/// Who the request really comes from, once `crate::conn::caller` has decided.
+/// The client's address, as `crate::conn::caller` has decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddr(pub IpAddr);
 
 impl ClientAddr {
-    /// What one household or server has: an IPv4 address, or an IPv6 /64.
+    /// The address block of one client: an IPv4 address, or an IPv6 /64, which one household or server has.
     pub fn prefix(self) -> IpAddr {
         match self.0 {
             IpAddr::V4(_) => self.0,
@@ -23,7 +23,8 @@ impl ClientAddr {
         }
     }
 
-    /// Adds it as it is shown; standard formatting takes several times as long with what most addresses are.
+    /// Appends the address as text. For IPv4, which most addresses are, this is several times faster than standard
+    /// formatting.
     pub fn append_to(self, text: &mut Vec<u8>) {
         let IpAddr::V4(v4) = self.0 else {
             // A vector takes everything.
@@ -51,7 +52,7 @@ impl fmt::Display for ClientAddr {
     }
 }
 
-/// Both ends of an accepted connection: as the socket has them, or as a trusted PROXY header says.
+/// Both ends of an accepted connection, by the socket or by a trusted PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
     /// The address of the client's side of the TCP connection.
@@ -60,12 +61,12 @@ pub struct Ends {
     pub local: SocketAddr,
 }
 
-/// An IPv4 address that came in over a dual-stack socket is an IPv4 address.
+/// The address with an IPv4-mapped IPv6 address, as from a dual-stack socket, turned into IPv4.
 pub fn unmapped(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
-/// A list of networks, and `self` for this machine's own addresses.
+/// A list of networks, which may include this machine's own addresses (`self`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
     nets: Vec<IpNet>,
@@ -73,7 +74,7 @@ pub struct Networks {
 }
 
 impl Networks {
-    /// From `192.0.2.0/24`, `192.0.2.7`, `2001:db8::/32` and, where `own_allowed`, the word `self`.
+    /// Parses entries such as `192.0.2.0/24`, `192.0.2.7` and `2001:db8::/32`, and the word `self` if `own_allowed`.
     pub fn parse(entries: &[String], own_allowed: bool) -> Result<Self, BadNetwork> {
         let mut networks = Self::default();
         for entry in entries {
@@ -94,13 +95,13 @@ impl Networks {
         self.nets.is_empty() && !self.own
     }
 
-    /// Is this address in a listed network? `self` is not asked here.
+    /// Is this address in a listed network? `self` is not considered.
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.nets.iter().any(|net| net.contains(&ip))
     }
 
-    /// As `contains`, and with `self` also loopback and whoever calls us from the address on which we were called: a
-    /// machine that calls a public address of its own has that address at both ends.
+    /// Is this client in a listed network? With `self`, also if it is a loopback address, or the same address as the
+    /// one that it called: a machine that calls its own public address has it at both ends.
     pub fn contains_client(&self, client: ClientAddr, local: SocketAddr) -> bool {
         self.contains(client.0) || (self.own && (client.0.is_loopback() || client.0 == local.ip()))
     }
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn one_household_is_a_v4_address_or_a_v6_64() {
+    fn an_address_block_is_a_v4_address_or_a_v6_64() {
         let prefix = |text: &str| ClientAddr(text.parse().unwrap()).prefix().to_string();
         assert_eq!(prefix("192.0.2.7"), "192.0.2.7");
         assert_eq!(prefix("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");

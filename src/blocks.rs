@@ -1,12 +1,13 @@
-//! Who was removed from a meeting and blocked in it, as far as that went by here.
+//! The users who were removed from a meeting and blocked in it, as far as this process has seen it.
 //!
-//! The server asks its own list at two of its doors alone, and one of the others takes a block away (docs/plugnmeet.md
-//! section 4). So it is remembered here too, until that meeting has ended.
+//! The server checks its own list at two of its endpoints alone, and another endpoint lifts a block (docs/plugnmeet.md
+//! section 4). So the gateway remembers blocks too, until the meeting has ended.
 //!
-//! A user is known by what the platform calls them as well, where a door makes up a new id at each join: a block on the
-//! one is a block on the other. And who is blocked in a room is blocked in its breakout rooms.
+//! Some endpoints make up a new id for the user at each join. There the user is also known by the platform's id, and a
+//! block of the one is a block of the other. A user who is blocked in a room is also blocked in its breakout rooms.
 //!
-//! INVARIANT: bounded; what is oldest goes first. Only what the server has agreed to adds anything.
+//! INVARIANT: bounded; the oldest entry is dropped first. Only a removal or a join that the server has confirmed adds
+//! an entry.
 //!
 //! Not here: whether the meeting still runs (`crate::issue`).
 
@@ -19,23 +20,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::handover::Part;
 
-/// Entries of each kind: some 200 bytes each.
+/// The largest number of entries of each kind, of some 200 bytes each.
 const ENTRIES: usize = 20_000;
 
-/// Somebody who may be blocked.
+/// A person who may be blocked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Person {
-    /// Known by the ids that plugnmeet-server uses.
+    /// A participant, by the ids of plugnmeet-server.
     Participant {
         room_id: String,
-        /// The user, as the room knows them.
+        /// The user's id in the room.
         user_id: String,
     },
-    /// By what a platform calls them, where the room makes up ids of its own.
+    /// A user by the platform's ids, for rooms that make up ids of their own.
     OfPlatform {
-        /// The meeting, as the platform calls it.
+        /// The platform's id of the meeting.
         meeting_id: String,
-        /// The user, as the platform calls them.
+        /// The platform's id of the user.
         user_id: String,
     },
 }
@@ -43,22 +44,22 @@ pub enum Person {
 /// A block that may still hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// The room in which it was put.
+    /// The room in which the user was blocked.
     pub room_id: String,
-    /// The meeting, by the server's id for it; none if that was not to be had.
+    /// The server's id of the meeting in which the user was blocked; none if the server did not tell it.
     pub sid: Option<String>,
 }
 
-/// Who was blocked where. In memory, at most `ENTRIES` of each kind.
+/// The blocks that this process has seen. They are in memory, at most `ENTRIES` of each kind.
 #[derive(Default)]
 pub struct Blocks(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     blocks: Bounded<Person, Block>,
-    /// The platform's ids of a participant, by the ids in the room.
+    /// The platform's ids of each participant, by the participant's ids in the room.
     came_as: Bounded<Person, Person>,
-    /// Breakout rooms, and the room to which they belong.
+    /// The main room of each breakout room.
     parents: Bounded<String, String>,
 }
 
@@ -109,7 +110,7 @@ impl Blocks {
         });
     }
 
-    /// The server has removed somebody from this meeting, to stay out.
+    /// Notes that the server has removed and blocked this user.
     pub fn block(&self, room_id: &str, user_id: &str, sid: Option<&str>) {
         let block = Block {
             room_id: room_id.to_owned(),
@@ -124,7 +125,7 @@ impl Blocks {
         });
     }
 
-    /// Somebody got a token for a room under an id that the room made up.
+    /// Notes under which id in the room this person got a token.
     pub fn came_as(&self, person: Person, room_id: &str, user_id: &str) {
         let participant = Person::participant(room_id, user_id);
         if person != participant {
@@ -132,14 +133,14 @@ impl Blocks {
         }
     }
 
-    /// Somebody in a room got a token for one of its breakout rooms.
+    /// Notes that a token was issued for a breakout room of `parent`.
     pub fn is_breakout_of(&self, room_id: &str, parent: &str) {
         if room_id != parent {
             self.with(|state| state.parents.insert(room_id.to_owned(), parent.to_owned()));
         }
     }
 
-    /// The block that may stand against this person, in the room or in the one to which it belongs.
+    /// The block against this person, in the room or in the main room to which it belongs. It may no longer hold.
     pub fn of(&self, person: &Person) -> Option<Block> {
         self.with(|state| {
             if let Some(block) = state.blocks.get(person) {
@@ -155,7 +156,7 @@ impl Blocks {
         })
     }
 
-    /// The meeting is over, and with it all blocks that were put in it.
+    /// Removes all blocks of a meeting that has ended.
     pub fn ended(&self, block: &Block) {
         self.with(|state| state.blocks.retain(|other| other != block));
     }
@@ -178,7 +179,7 @@ pub fn parent_of(room_id: &str) -> Option<&str> {
     (is_uuid && !parent.is_empty()).then_some(parent)
 }
 
-/// A map that forgets what was put into it first.
+/// A map that drops its oldest entry when it is full.
 struct Bounded<K, V> {
     entries: HashMap<K, V>,
     order: VecDeque<K>,

@@ -1,8 +1,10 @@
-//! A request's body on its way to whoever reads it, and what is left of it when nobody does.
+//! The body of a request: its reader, and a second handle that reads what is left of it when there is no reader any
+//! more.
 //!
-//! An answer may be there before the body is. A client that is cut off at once then may lose the answer: over HTTP/2 some
-//! take the reset of the stream for the answer's end (libcurl before 8.0), over HTTP/1.1 the connection breaks. So the
-//! connection keeps a handle on each body, and takes what is left at its own pace.
+//! An answer may be complete before the request's body is. If the connection were then closed at once, the client could
+//! lose the answer: over HTTP/2 some clients take the reset of the stream for the answer's end (libcurl before 8.0),
+//! and over HTTP/1.1 the connection breaks. So the connection keeps a handle on each body, and reads the rest at its
+//! own pace.
 //!
 //! Sources: RFC 9113 section 8.1 (an answer before the end of a request), RFC 9112 section 9.6.
 
@@ -24,32 +26,32 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-/// The body of a request; nothing, if it has none.
+/// The body of a request, or no body.
 pub struct ClientBody(Option<Arc<Shared>>);
 
 /// Why a body could not be read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unread {
-    /// It is longer than it may be.
+    /// The body is larger than the limit.
     TooLarge,
-    /// It was not there in time.
+    /// The body did not arrive in time.
     TooSlow,
-    /// The client left in the middle.
+    /// The client left before the body was complete.
     Broken,
 }
 
-/// What nobody has read of a body.
+/// The connection's handle on a request's body, for what nobody reads of it.
 pub struct Rest(Arc<Shared>);
 
 struct Shared {
     body: Mutex<Incoming>,
-    /// What was read before anybody wanted it.
+    /// The frames that were read before the body's reader asked for them.
     ahead: Mutex<VecDeque<Result<Frame<Bytes>, hyper::Error>>>,
     ended: AtomicBool,
 }
 
 impl ClientBody {
-    /// All of it; nothing at all is read of one that says it is too large.
+    /// Reads the whole body. If `Content-Length` exceeds the limit nothing is read.
     pub async fn whole(self, max_bytes: usize, deadline: Duration) -> Result<Bytes, Unread> {
         if self.size_hint().lower() > max_bytes as u64 {
             return Err(Unread::TooLarge);
@@ -87,7 +89,7 @@ impl ClientBody {
         }
     }
 
-    /// The body, and the connection's handle on it if there is one.
+    /// The body, and the connection's handle on it if it has one.
     pub fn new(body: Incoming) -> (Self, Option<Rest>) {
         if body.is_end_stream() {
             return (Self(None), None);
@@ -102,22 +104,22 @@ impl ClientBody {
 }
 
 impl Rest {
-    /// Has all of the body been read?
+    /// Has the whole body been read?
     pub fn is_ended(&self) -> bool {
         self.0.is_ended()
     }
 
-    /// Is the reading half still held by somebody?
+    /// Does the body still have a reader?
     pub fn has_reader(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// How many bytes are still to come at least.
+    /// The least number of bytes that are still to come.
     pub fn announced_bytes(&self) -> u64 {
         self.0.lock().size_hint().lower()
     }
 
-    /// Reads on, to the end or until there was more than this. Says whether the end came.
+    /// Reads and drops the body until its end, or until more than `max_bytes` came. Returns whether the end came.
     pub async fn drain(&self, max_bytes: u64) -> bool {
         let mut bytes = 0;
         while bytes <= max_bytes {

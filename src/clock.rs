@@ -1,6 +1,6 @@
 //! The time: seconds since 1970 for tokens, a steady clock for limits and durations.
 //!
-//! Handed to every module that needs it, so that a test can move both hands without waiting.
+//! Every module that needs the time gets a clock, so that a test can move both times forward without waiting.
 
 use std::{
     sync::{
@@ -10,11 +10,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// A clock; clones tell the same time.
+/// A clock. Clones show the same time.
 #[derive(Clone, Debug)]
 pub struct Clock {
     started: Instant,
-    /// Milliseconds by which a test has moved this clock forward.
+    /// The milliseconds by which a test has moved the clock forward.
     moved: Arc<AtomicU64>,
 }
 
@@ -47,12 +47,12 @@ impl Clock {
         SystemTime::now() + self.moved()
     }
 
-    /// Time since this clock was made; never goes back.
+    /// The time since this clock was made. It never goes back.
     pub fn steady(&self) -> Duration {
         self.started.elapsed() + self.moved()
     }
 
-    /// Moves this clock, and all its clones, forward.
+    /// Moves this clock and all its clones forward, in tests.
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.moved.fetch_add(millis, Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! What is known of a request beside its head: who sent it, and by which name of ours.
+//! The context of a request: who sent it, and for which of the gateway's names.
 //!
-//! Made once, by `crate::route`, when the target has been found to be one that everybody reads alike. Whoever works on the
-//! request has this and nothing else of where it came from.
+//! `crate::route` makes it once, when the target has been checked. Every module that handles the request takes the
+//! client and the name from it, and from nowhere else.
 //!
 //! Not here: who the client is (`crate::conn`), which names are ours (`crate::route`).
 
@@ -11,32 +11,32 @@ use hyper::header::HeaderValue;
 
 use crate::addr::ClientAddr;
 
-/// Who sent a request.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// The client.
+    /// The client's address.
     pub client: ClientAddr,
-    /// The address of ours that was called.
+    /// The gateway's address to which the client connected.
     pub local: SocketAddr,
-    /// Has a proxy that we trust sent the request on? Then what that one says of the scheme counts (`trust.proxies`).
+    /// Did a trusted proxy send the request? Then the scheme that it tells counts (`trust.proxies`).
     pub via_proxy: bool,
 }
 
-/// What is known of a request.
+/// What all modules need to know about a request.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// Who sent it.
+    /// The sender of the request.
     pub peer: Peer,
-    /// The name of ours that was asked for, in our own spelling and without a port.
+    /// The gateway's name that the request is for, in the configuration's spelling and without a port.
     pub our_name: Arc<str>,
-    /// The authority that the client used, as it came. Upstreams see it as `Host`.
+    /// The authority in the request, as it was sent. Upstreams see it as `Host`.
     pub authority: HeaderValue,
     /// What a proxy that we trust says of the authority that its own client used, where that is one of our names.
     pub forwarded_host: Option<HeaderValue>,
 }
 
 impl RequestContext {
-    /// The client.
+    /// The client's address.
     pub fn client(&self) -> ClientAddr {
         self.peer.client
     }

@@ -3,7 +3,8 @@
 //!
 //! With a successor nobody is in a hurry: nothing new is taken, and what is there may stay for long.
 //!
-//! Every task that must not be cut off is spawned through `Drain::spawn`; whoever stops the gateway waits for them all.
+//! Every task that must not be cut off is spawned through `Drain::spawn`. The gateway waits for all of them before it
+//! ends.
 
 use std::{
     future::Future,
@@ -14,10 +15,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{runtime::Handle, task::JoinError, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Shared by everything that has to stop in order; clones are the same drain.
+/// The shared state of an orderly stop. Clones are the same drain.
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     leaving: CancellationToken,
@@ -39,7 +40,7 @@ struct InTurn {
     handed_over: AtomicBool,
 }
 
-/// How long closing sockets may take after the deadline, for close frames to leave.
+/// The time for sockets to close after the deadline, so that close frames can be sent.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
 
 /// 2^32 divided by the golden ratio: multiples of it, cut to 32 bits, are spread evenly however many there are.
@@ -59,10 +60,29 @@ impl Drain {
         self.tasks.spawn(self.clone().watch(what, task));
     }
 
+    /// As `spawn_watched`, for what another may have taken the place of by its end, which is no fault then.
+    pub fn spawn_watched_until(
+        &self,
+        what: &'static str,
+        replaced: CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let drain = self.clone();
+        self.tasks.spawn(async move {
+            let ended = tokio::spawn(task).await;
+            drain.judge(what, &ended, replaced.is_cancelled());
+        });
+    }
+
     /// The same for a task that no drain waits for.
     pub async fn watch(self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let ended = tokio::spawn(task).await;
-        if !self.is_draining() || ended.is_err_and(|error| error.is_panic()) {
+        self.judge(what, &ended, false);
+    }
+
+    fn judge(&self, what: &str, ended: &Result<(), JoinError>, is_replaced: bool) {
+        let may_end = is_replaced || self.is_draining();
+        if !may_end || ended.as_ref().is_err_and(JoinError::is_panic) {
             self.fail(what);
         }
     }
@@ -84,12 +104,12 @@ impl Drain {
         self.fault().unwrap_or_default()
     }
 
-    /// Resolves when nothing new is to be taken.
+    /// Resolves when nothing new may be accepted.
     pub async fn draining(&self) {
         self.draining.cancelled().await;
     }
 
-    /// Resolves when what is left has to close.
+    /// Resolves when everything has to close.
     pub async fn closing(&self) {
         self.closing.cancelled().await;
     }
@@ -129,7 +149,7 @@ impl Drain {
         self.leaving.cancel();
     }
 
-    /// Takes nothing new from here on.
+    /// Begins the drain: nothing new is accepted.
     pub fn begin(&self) {
         self.leave();
         self.draining.cancel();
@@ -142,7 +162,7 @@ impl Drain {
         self.begin();
     }
 
-    /// Tells every task that is left to close its connection now.
+    /// Tells all tasks that are left to close their connections now.
     pub fn close(&self) {
         self.begin();
         self.closing.cancel();
@@ -154,8 +174,8 @@ impl Drain {
         tokio::time::timeout(deadline, self.tasks.wait()).await.is_ok()
     }
 
-    /// Waits for all tasks; those that have turns close within this time, and at its end the rest is told to close. Says
-    /// whether all ended without that.
+    /// Waits for all tasks. Those that have turns close until the deadline, and then the remaining ones are told to close.
+    /// Returns whether all ended by themselves.
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.begin();
         self.in_turn.window.set(deadline).ok();
@@ -204,6 +224,21 @@ mod tests {
         stops.spawn_watched("three", async move { until.draining().await });
         assert!(stops.finish(Duration::from_secs(20)).await);
         assert_eq!(stops.fault(), None);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_what_another_has_replaced_is_no_fault_and_its_panic_is_one() {
+        let (drain, replaced) = (Drain::default(), CancellationToken::new());
+        let until = replaced.clone();
+        drain.spawn_watched_until("one", replaced.clone(), async move { until.cancelled().await });
+        replaced.cancel();
+        assert!(drain.finish(Duration::from_secs(20)).await);
+        assert_eq!(drain.fault(), None);
+        drain.spawn_watched_until("two", replaced, async { panic!("a fault") });
+        assert_eq!(drain.failed().await, "two");
+        let ends = Drain::default();
+        ends.spawn_watched_until("three", CancellationToken::new(), async {});
+        assert_eq!(ends.failed().await, "three");
     }
 
     /// When each of so many that have turns closes, in seconds.

@@ -4,44 +4,48 @@
 //!
 //! Not here: what the configuration means for each module (`crate::config::Plan`).
 
+mod build;
+mod commands;
 mod handle;
 mod listeners;
+mod port;
+mod reload;
 mod serving;
 mod succession;
 
-use std::{io, net::SocketAddr, num::NonZeroUsize, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroUsize, os::fd::OwnedFd, sync::Arc};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime, sync::Mutex};
 
 use crate::{
     clock::Clock,
-    config::{Plan, PublicOrigin, UpstreamsPlan},
+    config::{Plan, PublicOrigin},
     drain::Drain,
-    issue::Issue,
+    issue::IssueState,
     joining::Joining,
-    limits::Limits,
-    listen::{Admin, Https, Redirect, accept},
+    listen::{Door, Https, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
-    proxy::{Target, Total, Upstream, UpstreamKind, WebSockets},
+    proxy::Total,
     request_id::RequestIds,
-    route::{Finish, Framing, Router, Upstreams},
-    session::{DesignCheck, Sessions},
     tls::{Tls, TlsProblem},
-    upgrade::{NatsClients, Registry},
-    webapp::WebApp,
+    upgrade::Registry,
     workers::Workers,
 };
 
+use self::{
+    build::State,
+    handle::Seen,
+    port::Port,
+    serving::{Bare, Current, Front, ToAdmin, ToRedirect, ToRouter},
+};
 pub use self::{
+    commands::Commands,
     handle::Handle,
     listeners::{Given, Listeners},
+    reload::{Refused, TakenUp},
     succession::{Inherited, Threads},
-};
-use self::{
-    handle::Seen,
-    serving::{Bare, Current, Front, Serving, ToAdmin, ToRedirect},
 };
 
 /// A gateway that takes requests.
@@ -50,23 +54,20 @@ pub struct Running {
     pub https: SocketAddr,
     /// Where plain HTTP leads to HTTPS.
     pub http: Option<SocketAddr>,
+    /// Where balancers that end TLS call.
+    pub plain: Option<SocketAddr>,
     /// Where the operator asks.
     pub admin: Option<SocketAddr>,
+    /// Where connections go on as they are.
+    pub tcp: Vec<SocketAddr>,
     /// What clients see.
     pub public_origin: PublicOrigin,
     /// What is served with which certificate.
     pub certificates: Vec<String>,
-    tls: Tls,
-    webapp: Arc<WebApp>,
     handle: Handle,
-    tunnels: Registry,
-    joining: Joining,
     drain: Drain,
     admin_drain: Drain,
-    drain_deadline: Duration,
-    drain_delay: Duration,
-    handover: Duration,
-    current: Current,
+    /// The sockets that listen, for a process that comes after this one.
     listening: Vec<(String, OwnedFd)>,
     workers: Arc<Workers>,
     acceptor: Arc<Workers>,
@@ -102,6 +103,7 @@ pub async fn start(
 }
 
 /// As `start`, going on with what an older gateway hands over.
+#[expect(clippy::too_many_lines, reason = "what is assembled, in its order")]
 pub async fn start_after(
     plan: Plan,
     listeners: Listeners,
@@ -120,7 +122,6 @@ pub async fn start_after(
     let admin_places = Places::new(plan.admin_places.clone());
     let (drain, admin_drain) = (Drain::default(), Drain::default());
     let metrics = Arc::new(Metrics::default());
-    let access = AccessLog::new(records, Arc::clone(&metrics), clock.clone());
     let tls = Tls::new(&plan.tls, clock.unix()).map_err(StartError::Certificates)?;
     tls.watch(clock.clone(), Arc::clone(&metrics), &drain);
     inherited.early(&tls);
@@ -129,55 +130,59 @@ pub async fn start_after(
     let Listeners {
         https,
         http,
+        plain,
         admin,
+        tcp,
         https_addr,
     } = listeners;
     let addr = |listener: &Option<TcpListener>| listener.as_ref().and_then(|it| it.local_addr().ok());
     let (http_addr, admin_addr) = (addr(&http), addr(&admin));
-    let (public_origin, drain_deadline) = (plan.public_origin.clone(), plan.drain);
-    let (drain_delay, handover) = (plan.drain_delay, plan.handover);
-    let (conn, https_settings) = (Arc::new(plan.conn.clone()), Arc::new(plan.https.clone()));
-    let redirect = Redirect::new(plan.hosts.clone(), plan.public_origin.port);
-    let admin_doors = Admin::of(&drain, Arc::clone(&metrics), plan.admin_hosts.clone());
-    // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
-    let hsts = plan.hsts.filter(|_| !tls.is_self_made());
-    let tunnels = Registry::default();
-    let router = router(plan, clock, &drain, &tunnels, &metrics, access, hsts).await?;
-    let (webapp, joining) = (Arc::clone(&router.webapp), router.joining.clone());
-    let current = Current::new(Serving {
-        https: https_settings,
-        conn,
-        router,
-        redirect,
-        admin: admin_doors,
-    });
+    let state = State {
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        drain: drain.clone(),
+        access: AccessLog::new(records, Arc::clone(&metrics), clock.clone()),
+        tls: tls.clone(),
+        places: places.clone(),
+        total: Total::new(plan.upstreams.total),
+        tunnels: Registry::default(),
+        joining: Joining::new(plan.upstreams.joining, &metrics, &drain),
+        memory: Arc::new(Memory::among(plan.issue.callers.len())),
+        issue: Arc::new(IssueState::new(clock)),
+        ids: Arc::new(RequestIds::default()),
+    };
+    let port = Port::start(&plan.port, &metrics, &state.total, &drain);
+    let public_origin = plan.public_origin.clone();
+    plan.webapp.compress();
+    Arc::clone(&plan.webapp).watch(&drain);
+    let serving = state
+        .serving(plan, tls.is_self_made(), None)
+        .await
+        .map_err(StartError::Secret)?;
+    metrics
+        .config()
+        .in_use(&serving.in_use.hash, serving.in_use.taken_up);
+    let current = Current::new(serving);
     let running = Running {
         https: https_addr,
         http: http_addr,
+        plain: addr(&plain),
         admin: admin_addr,
+        tcp: tcp.iter().filter_map(|it| it.local_addr().ok()).collect(),
         public_origin,
         certificates,
-        tls: tls.clone(),
-        webapp,
-        tunnels: tunnels.clone(),
-        joining,
         handle: Handle::new(Seen {
             current: current.clone(),
-            clock: clock.clone(),
+            state,
             started: clock.steady(),
             https: https_addr,
             http: http_addr,
             admin: admin_addr,
-            tls: tls.clone(),
-            places: places.clone(),
-            tunnels,
+            port: port.seen,
+            turn: Mutex::default(),
         }),
         drain: drain.clone(),
         admin_drain: admin_drain.clone(),
-        drain_deadline,
-        drain_delay,
-        handover,
-        current: current.clone(),
         listening,
         workers: Arc::clone(&workers),
         acceptor: Arc::new(acceptor),
@@ -185,22 +190,58 @@ pub async fn start_after(
 
     inherited.late(&current).await;
     let front = Front::new(&current, &drain, |settings, conn| {
-        Https::new(settings, tls, conn, Arc::clone(&metrics))
+        let https = Https::new(settings, tls, conn, Arc::clone(&metrics));
+        match port.beside {
+            Some(beside) => https.shared_with(beside),
+            None => https,
+        }
     });
-    let accepts = accept(https, front, places.clone(), drain.clone(), Arc::clone(&workers));
-    accepting.spawn(drain.clone().watch("listener https", accepts));
+    let accepting = Accepting {
+        runtime: accepting,
+        workers,
+        faults: drain.clone(),
+    };
+    accepting.begin("listener https", https, front, &places, &drain);
+    if let Some(listener) = plain {
+        let door = Bare::new(&current, ToRouter(current.clone()), &drain).behind_balancers();
+        accepting.begin("listener plain", listener, door, &places, &drain);
+    }
+    for (listener, door) in tcp.into_iter().zip(port.tcp) {
+        accepting.begin("listener tcp", listener, door, &places, &drain);
+    }
     if let Some(listener) = http {
         let door = Bare::new(&current, ToRedirect(current.clone()), &drain);
-        let accepts = accept(listener, door, places, drain.clone(), Arc::clone(&workers));
-        accepting.spawn(drain.clone().watch("listener http", accepts));
+        accepting.begin("listener http", listener, door, &places, &drain);
     }
     if let Some(listener) = admin {
         // It goes on telling during the drain, and so has one of its own.
         let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
-        let accepts = accept(listener, door, admin_places, admin_drain, workers);
-        accepting.spawn(drain.watch("listener admin", accepts));
+        accepting.begin("listener admin", listener, door, &admin_places, &admin_drain);
     }
     Ok(running)
+}
+
+/// Where connections are accepted, and which threads serve them.
+struct Accepting {
+    runtime: runtime::Handle,
+    workers: Arc<Workers>,
+    /// Told when a listener's loop ends too early.
+    faults: Drain,
+}
+
+impl Accepting {
+    fn begin(
+        &self,
+        what: &'static str,
+        listener: TcpListener,
+        door: impl Door,
+        places: &Places,
+        drain: &Drain,
+    ) {
+        let workers = Arc::clone(&self.workers);
+        let accepts = accept(listener, door, places.clone(), drain.clone(), workers);
+        self.runtime.spawn(self.faults.clone().watch(what, accepts));
+    }
 }
 
 impl Running {
@@ -211,104 +252,16 @@ impl Running {
 
     /// Reads certificates and the client's files again, soon; those that are there stay until others are whole.
     pub fn reload(&self) {
-        self.tls.ask_for_new();
-        self.webapp.ask_for_new();
+        self.handle.read_files_again();
     }
 
     /// The open WebSockets, by upstream and by room.
     pub fn tunnels(&self) -> &Registry {
-        &self.tunnels
+        &self.handle.seen().state.tunnels
     }
 
     /// Who is on the way in, and who waits.
     pub fn joining(&self) -> &Joining {
-        &self.joining
-    }
-}
-
-async fn router(
-    plan: Plan,
-    clock: &Clock,
-    drain: &Drain,
-    tunnels: &Registry,
-    metrics: &Arc<Metrics>,
-    access: AccessLog,
-    hsts: Option<Duration>,
-) -> Result<Router, StartError> {
-    let keys = plan.keys.open().map_err(StartError::Secret)?;
-    let webapp = Arc::new(plan.webapp);
-    webapp.compress();
-    Arc::clone(&webapp).watch(drain);
-    let limits = Arc::new(Limits::start(&plan.limits, &plan.rates, metrics, clock).await);
-    let memory = Arc::new(Memory::among(plan.issue.callers.len()));
-    let websockets = WebSockets {
-        registry: tunnels.clone(),
-        joining: Joining::new(plan.upstreams.joining, metrics, drain),
-        clients: NatsClients {
-            keys: Arc::clone(&keys),
-            clock: clock.clone(),
-        },
-    };
-    let upstreams = upstreams(plan.upstreams, &websockets, metrics, drain);
-    let issue = Arc::new(Issue::new(
-        plan.issue,
-        Arc::clone(&keys),
-        upstreams.server.clone(),
-        Arc::clone(&limits),
-        Arc::clone(&memory),
-        access.audit(),
-        clock.clone(),
-    ));
-    Ok(Router {
-        hosts: plan.hosts,
-        table: plan.table,
-        design_check: DesignCheck::new(plan.design.clone(), limits, plan.design_deadline),
-        sessions: Sessions::new(
-            plan.session,
-            Arc::clone(&keys),
-            plan.design,
-            Arc::clone(&issue),
-            Arc::clone(&webapp),
-            memory,
-            Arc::clone(metrics),
-            clock.clone(),
-        ),
-        issue,
-        keys,
-        webapp,
-        upstreams,
-        joining: websockets.joining,
-        internal: plan.internal,
-        finish: Finish::new(plan.pages, hsts),
-        framing: Framing::new(plan.unframed, Arc::clone(metrics), clock.clone()),
-        login_url: plan.login_url,
-        clock: clock.clone(),
-        access: Arc::new(access),
-        ids: RequestIds::default(),
-    })
-}
-
-fn upstreams(plan: UpstreamsPlan, websockets: &WebSockets, metrics: &Metrics, drain: &Drain) -> Upstreams {
-    let total = Total::new(plan.total);
-    let to = |kind, targets: Vec<Target>| {
-        (!targets.is_empty()).then(|| {
-            let upstream = Upstream::new(
-                kind,
-                targets,
-                plan.settings,
-                total.clone(),
-                websockets,
-                metrics,
-                drain,
-            );
-            Arc::new(upstream)
-        })
-    };
-    Upstreams {
-        server: to(UpstreamKind::Server, plan.server),
-        livekit: to(UpstreamKind::Livekit, plan.livekit),
-        nats: to(UpstreamKind::Nats, plan.nats),
-        etherpad: to(UpstreamKind::Etherpad, plan.etherpad),
-        ingress: to(UpstreamKind::Ingress, plan.ingress),
+        &self.handle.seen().state.joining
     }
 }

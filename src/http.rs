@@ -1,5 +1,5 @@
-//! Small facts of HTTP that several modules need: a field that may be there once, an answer that nobody keeps, a host in
-//! brackets, the name of the session's cookie.
+//! Small parts of HTTP that several modules need: fields that may occur once, answers that no cache keeps, hosts in
+//! brackets, and the name of the session's cookie.
 //!
 //! Sources: RFC 9110 section 5.3 (fields that are there once), RFC 9111 section 5.2.2.5 (`no-store`), RFC 3986
 //! section 3.2.2 (brackets).
@@ -11,14 +11,14 @@ use hyper::{
     header::{self, AsHeaderName, HeaderValue},
 };
 
-/// The cookie in which the client looks for its token (docs/plugnmeet.md section 6).
+/// The name of the cookie in which the client looks for its token (docs/plugnmeet.md section 6).
 pub const ACCESS_COOKIE: &str = "pnm_access_token";
 
-/// A field that may be there once is there more often. Another program may read the other value.
+/// A field that may occur once occurs more often. Another program may use another of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
 
-/// The value of a field that may be there once at most.
+/// The value of a field that may occur at most once.
 pub fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Result<Option<&HeaderValue>, Repeated> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -27,29 +27,29 @@ pub fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Result<Option<&Head
     }
 }
 
-/// The value of a field that is there exactly once.
+/// The value of a field, if it occurs exactly once.
 pub fn exactly_one(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
     only(headers, name).ok().flatten()
 }
 
-/// This answer is for who asked, now, and for no cache.
+/// Forbids caches to store the answer.
 pub fn no_store(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// The address that is asked for from here is told to nobody.
+/// Tells the browser to send no `Referer` from this answer's page or redirect.
 pub fn no_referrer(headers: &mut HeaderMap) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
-/// A host without the brackets that an IPv6 address has in an authority.
+/// The host without the brackets that enclose an IPv6 address in an authority.
 pub fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host)
 }
 
-/// A host as it stands in an authority.
+/// The host as it is written in an authority, with brackets around an IPv6 address.
 pub fn with_brackets(host: &str) -> Cow<'_, str> {
     if host.contains(':') && !host.starts_with('[') {
         Cow::Owned(format!("[{host}]"))

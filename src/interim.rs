@@ -1,9 +1,9 @@
 //! Interim answers (1xx) on their way to the client of a request that has no answer yet.
 //!
-//! hyper's server can't say them. Whoever has one leaves it here, and the connection writes it where nothing of an answer
-//! is under way.
+//! hyper's server can't send interim answers. So they are kept here, and the connection writes them at a moment when it
+//! is writing no other answer.
 //!
-//! INVARIANT: what is left here for one request goes out before its answer begins, or never.
+//! INVARIANT: an interim answer to a request is written before that request's answer begins, or never.
 //!
 //! Sources: RFC 9110 section 15.2 (a proxy must forward them), RFC 8297 (103).
 
@@ -16,10 +16,10 @@ use std::{
 use hyper::{HeaderMap, StatusCode};
 use tokio::task::yield_now;
 
-/// Interim answers to one request; a program that sends more is stuck.
+/// The largest number of interim answers to one request. An upstream that sends more is faulty.
 const MAX_HEADS: usize = 16;
 
-/// Bytes of them that wait for the client.
+/// The largest number of bytes of interim answers that wait for the client.
 const MAX_BYTES: usize = 16 * 1024;
 
 /// The interim answers of one connection.
@@ -28,14 +28,14 @@ pub struct Interims(Arc<Mutex<Waiting>>);
 
 #[derive(Default)]
 struct Waiting {
-    /// Which request they are for.
+    /// The number of the request to which they belong.
     request: u64,
-    /// How many there have been.
+    /// The number of interim answers to this request.
     heads: usize,
     bytes: Vec<u8>,
 }
 
-/// Where the interim answers to one request go.
+/// The place where the interim answers to one request are put.
 #[derive(Clone)]
 pub struct Interim {
     interims: Interims,
@@ -44,7 +44,7 @@ pub struct Interim {
 }
 
 impl Interims {
-    /// For a request that begins now.
+    /// The place for the next request of this connection.
     pub async fn of_next_request(&self) -> Interim {
         let connection = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
         let mut waiting = self.lock();
@@ -57,7 +57,7 @@ impl Interims {
         }
     }
 
-    /// What is to be written now.
+    /// Takes the bytes that are to be written now.
     pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.lock().bytes)
     }
@@ -68,7 +68,7 @@ impl Interims {
 }
 
 impl Interim {
-    /// Leaves one for the client. Its fields are the client's to see.
+    /// Keeps an interim answer for the client, with its fields as they are.
     pub fn pass_on(&self, status: StatusCode, headers: &HeaderMap) {
         let mut head = format!(
             "HTTP/1.1 {} {}\r\n",
@@ -94,7 +94,8 @@ impl Interim {
         self.connection.wake_by_ref();
     }
 
-    /// The answer is there: what came just before it has one chance to go out, and nothing has later.
+    /// Notes that the final answer has come. Interim answers that came just before get one chance to be written; later
+    /// ones are dropped.
     pub async fn answered(&self) {
         if !self.interims.lock().bytes.is_empty() {
             yield_now().await;

@@ -7,10 +7,10 @@
 //! HTTP/2 on it under deadlines, finds out who the client really is, and hands each request to [`route`], where it goes
 //! one way:
 //!
-//! 1. `route::target`: the target is one that everybody reads alike, at one of our names, or it is refused;
-//! 2. [`urls`]: what is at this path? A row says what is done, who may come, and in which form an error is told;
-//! 3. `route::Router::act`: the room whose path it is answers. [`session`] takes a token out of a link and puts it into
-//!    a cookie, [`issue`] answers `getJoinToken` and counts what asks for a token elsewhere, [`webapp`] has the client's
+//! 1. `route::target`: a target that some program would read otherwise, or at none of our names, is refused;
+//! 2. [`urls`]: the row of the path says what is done, who may send requests, and in which form errors are answered;
+//! 3. `route::Router::act`: the module of the path answers. [`session`] takes a token out of a link and puts it into
+//!    a cookie, [`issue`] answers `getJoinToken` and counts requests for tokens elsewhere, [`webapp`] has the client's
 //!    files, [`proxy`] asks an upstream, and a WebSocket goes on as a tunnel ([`upgrade`]);
 //! 4. `route::finish`: headers that all answers have, and the access record.
 //!
@@ -23,7 +23,7 @@
 //! | layer | module | is there for |
 //! | --- | --- | --- |
 //! | 1 | [`cli`] | the commands; arguments and environment |
-//! | 2 | [`gateway`] | assembly: from a plan to a running gateway; the one file that sees all modules |
+//! | 2 | [`gateway`] | assembly: from a plan to a running gateway, and another plan in its place |
 //! | 3 | [`config`] | the file and the environment -> the plan: the settings of every module, with every problem |
 //! | 4 | [`control`] | the control socket: what an operator asks a running gateway |
 //! | 4 | [`listen`] | sockets: accepting, PROXY protocol, redirect to HTTPS, admin |
@@ -31,13 +31,15 @@
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`session`] | from the token in a link to the cookie of a session |
-//! | 9 | [`issue`] | tokens: `getJoinToken`, and the doors of BBB, LTI and breakout rooms |
+//! | 9 | [`issue`] | tokens: `getJoinToken`, and the joins of BBB, LTI and breakout rooms |
+//! | 9 | [`turn`] | TURN beside HTTPS: which connections are its, and how `LiveKit` wants them |
 //! | 10 | [`proxy`] | one request to an upstream and its answer back |
 //! | 11 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
+//! | 11 | [`relay`] | bytes of other protocols than HTTP, from a client to an upstream and back |
 //! | 11 | [`webapp`] | the client's files and its page |
 //! | 12 | [`token`] | tokens and signatures, checked and made; the keys |
 //! | 12 | [`design`] | `custom_design`, checked |
-//! | 12 | [`limits`] | how often what may happen, counted in memory or in Redis |
+//! | 12 | [`limits`] | rate limits, counted in memory or in Redis |
 //! | 12 | [`places`] | places of client connections, and who makes room when they run short |
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
 //! | 12 | [`joining`] | how many people are on their way in at once, and who waits |
@@ -79,6 +81,7 @@ pub mod observe;
 pub mod places;
 pub mod proxy;
 pub mod query;
+pub mod relay;
 pub mod reply;
 pub mod request_id;
 pub mod route;
@@ -86,6 +89,7 @@ pub mod secret;
 pub mod session;
 pub mod tls;
 pub mod token;
+pub mod turn;
 pub mod upgrade;
 pub mod urls;
 pub mod webapp;

@@ -1,10 +1,11 @@
-//! What the gateway remembers of sessions from one request to the next, by the tag of their path.
+//! What the gateway remembers of sessions from one request to the next, by the session's tag.
 //!
-//! Nothing here is needed for a session to work: cookies carry it, and any replica serves it. It is what cookies can't
-//! say: which integrator asked for the token before there was a browser, that a session was left, which token is the
-//! newest where the cookie is not sent, and which tickets were used.
+//! A session works without it: cookies carry the session, and any replica serves it. The memory holds what cookies
+//! can't: which integrator asked for the token before there was a browser, whether the participant has left, which
+//! token is the newest where the cookie is not sent, and which tickets were used.
 //!
-//! INVARIANT: bounded. What is longest untouched goes first, and only who holds a genuine token adds anything.
+//! INVARIANT: bounded. The entry that was not used for longest is dropped first, and only a request with a genuine
+//! token adds an entry.
 //!
 //! Not here: the rules (`crate::session`, `crate::issue`).
 
@@ -17,16 +18,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::handover::Part;
 
-/// Sessions of all callers in each of the two generations: some 100 bytes each.
+/// The number of sessions, of all callers together, in each of the two generations: some 100 bytes each.
 const SESSIONS: usize = 50_000;
 
-/// Tickets in each of the two generations, by their names of 16 bytes. They are good for a minute.
+/// The number of tickets in each of the two generations, 16 bytes each. A ticket is valid for a minute.
 const TICKETS: usize = 20_000;
 
-/// Seconds for which a handoff is a recent one.
+/// The seconds for which a handoff counts as recent.
 const RECENT_SECS: i64 = 60;
 
-/// What is remembered of sessions, shared out by caller.
+/// What the gateway remembers of sessions. Each caller has a share of its own.
 pub struct Memory {
     known: Mutex<ByCaller>,
     tickets: Mutex<Generations<()>>,
@@ -36,17 +37,17 @@ pub struct Memory {
 struct Known {
     /// The caller who asked for the session's first token.
     caller: Option<Arc<str>>,
-    /// The end of its newest token, since 1970.
+    /// The end of the session's newest token, in seconds since 1970.
     newest_exp: i64,
-    /// Was it handed to a frame in another site's page?
+    /// Is the session in another site's frame?
     framed: bool,
-    /// When the link was opened last, in seconds since 1970; 0 for never.
+    /// The time at which the link was last opened, in seconds since 1970; 0 if it never was.
     handed_off: i64,
-    /// When the participant left, in seconds since 1970; 0 if they did not.
+    /// The time at which the participant left, in seconds since 1970; 0 if they did not.
     left: i64,
-    /// When an admin removed the participant, in seconds since 1970; 0 if nobody did.
+    /// The time at which an admin removed the participant, in seconds since 1970; 0 if nobody did.
     removed: i64,
-    /// Handoffs in a row after which no cookie came back.
+    /// The number of handoffs since a cookie last came back.
     unanswered: u32,
 }
 
@@ -76,9 +77,9 @@ impl Known {
     }
 }
 
-/// A token has been put into a cookie.
+/// A handoff: a token was put into a cookie.
 pub struct HandedOff {
-    /// For a frame in another site's page?
+    /// Is the session in another site's frame?
     pub framed: bool,
     /// The token's end, in seconds since 1970.
     pub exp: i64,
@@ -88,7 +89,7 @@ pub struct HandedOff {
 
 /// What is known of sessions, by who asked for their tokens: a caller that issues without end pushes out its own alone.
 struct ByCaller {
-    /// Sessions in a generation of one caller's.
+    /// The number of sessions of one caller in a generation.
     share: usize,
     callers: HashMap<Option<Arc<str>>, Generations<Known>>,
 }
@@ -114,7 +115,7 @@ impl ByCaller {
         self.of(Some(caller)).insert(tag, known);
     }
 
-    /// The session; nobody's, if it was not known.
+    /// The entry of a session. A session that was unknown gets one without a caller.
     fn entry(&mut self, tag: &str) -> &mut Known {
         let caller = self.find(tag).and_then(|known| known.caller.clone());
         self.of(caller).entry(tag)
@@ -180,30 +181,40 @@ impl Memory {
         }
     }
 
-    /// Shared out among the server's own key, so many callers with keys of theirs, and nobody.
+    /// Makes the memory. The server's own key, each of the `callers`, and sessions without a caller get equal shares.
     pub fn among(callers: usize) -> Self {
         Self {
             known: Mutex::new(ByCaller {
-                share: SESSIONS / callers.saturating_add(2),
+                share: share(callers),
                 callers: HashMap::new(),
             }),
             tickets: Mutex::new(Generations::of(TICKETS)),
         }
     }
 
-    /// A token for this session was issued to a caller. Who came first keeps it: another can't make it its own by asking
-    /// for the same user.
+    /// As `among`, for what is known already: what is too much for a smaller share goes with its generation.
+    pub fn share_among(&self, callers: usize) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.share = share(callers);
+        let share = known.share;
+        for of_caller in known.callers.values_mut() {
+            of_caller.size = share;
+        }
+    }
+
+    /// Notes that a token for this session was issued to a caller. The first caller keeps the session: another can't
+    /// take it over by asking for the same user.
     pub fn issued(&self, tag: &str, caller: &str) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.issued(tag, caller);
     }
 
-    /// Which caller had asked for this session's token.
+    /// The caller who asked for this session's token.
     pub fn caller_of(&self, tag: &str) -> Option<Arc<str>> {
         self.known_of(tag, |known| known.caller.clone()).flatten()
     }
 
-    /// A link of this session was opened. Tells which caller had asked for the token.
+    /// Notes a handoff. Returns the caller who asked for the token.
     pub fn handed_off(&self, tag: &str, handed: &HandedOff) -> Option<Arc<str>> {
         self.with(tag, |known| {
             known.newest_exp = handed.exp;
@@ -214,12 +225,12 @@ impl Memory {
         })
     }
 
-    /// The session's cookie came back.
+    /// Notes that the session's cookie came back.
     pub fn answered(&self, tag: &str) {
         self.known_of(tag, |known| known.unanswered = 0);
     }
 
-    /// How many handoffs in a row, the last of them just now, brought no cookie back?
+    /// The number of handoffs without a returned cookie, if the last one is recent; 0 otherwise.
     pub fn unanswered(&self, tag: &str, now: i64) -> u32 {
         let unanswered = self.known_of(tag, |known| {
             let recent = now.saturating_sub(known.handed_off) <= RECENT_SECS;
@@ -228,7 +239,7 @@ impl Memory {
         unanswered.unwrap_or(0)
     }
 
-    /// Is a ticket with this name used for the first time?
+    /// Is this the first use of the ticket with this name?
     pub fn first_use(&self, name: &str) -> bool {
         let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
         let first = tickets.find(name).is_none();
@@ -250,7 +261,7 @@ impl Memory {
         })
     }
 
-    /// The participant has left, with a genuine token in the cookie.
+    /// Notes that the participant has left. The request carried a genuine token.
     pub fn left(&self, tag: &str, now: i64) {
         // A second is all that a time here tells, and one can come and go in one.
         self.with(tag, |known| {
@@ -258,32 +269,37 @@ impl Memory {
         });
     }
 
-    /// An admin has removed the participant.
+    /// Notes that an admin has removed the participant.
     pub fn removed(&self, tag: &str, now: i64) {
         self.with(tag, |known| known.removed = now);
     }
 
-    /// Was the participant removed after that time?
+    /// Was the participant removed after this time?
     pub fn removed_after(&self, tag: &str, since: i64) -> bool {
         self.known_of(tag, |known| known.removed > since) == Some(true)
     }
 
-    /// Has the participant left after that time?
+    /// Has the participant left after this time?
     pub fn left_after(&self, tag: &str, since: i64) -> bool {
         self.known_of(tag, |known| known.left > since) == Some(true)
     }
 
-    /// For who holds a genuine token.
+    /// Changes a session's entry, adding one if there is none. Only for requests with a genuine token.
     fn with<T>(&self, tag: &str, act: impl FnOnce(&mut Known) -> T) -> T {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         act(known.entry(tag))
     }
 
-    /// For anybody: adds nothing.
+    /// Changes a session's entry if there is one. It adds none, so any request may cause it.
     fn known_of<T>(&self, tag: &str, act: impl FnOnce(&mut Known) -> T) -> Option<T> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.find(tag).map(act)
     }
+}
+
+/// The server's own key and nobody have a share too.
+fn share(callers: usize) -> usize {
+    SESSIONS / callers.saturating_add(2)
 }
 
 /// A map that forgets: when one generation is full it becomes the old one, and the one before it goes. What is touched

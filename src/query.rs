@@ -2,7 +2,7 @@
 //!
 //! The client takes its token and its design from `location.search` through `URLSearchParams` (docs/plugnmeet.md
 //! section 6), so a name spelled `access%5Ftoken` counts, `+` is a blank, and bytes that are no UTF-8 become U+FFFD.
-//! What is kept is kept byte for byte and in order.
+//! The parameters that stay keep their bytes and their order.
 
 use std::borrow::Cow;
 
@@ -10,12 +10,12 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a>(pub &'a str);
 
-/// A parameter that may be there once is there twice.
+/// A parameter that may occur once occurs twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
 
 impl<'a> Query<'a> {
-    /// The decoded value of a parameter that may be there once at most; an empty value is none.
+    /// The decoded value of a parameter that may occur at most once. An empty value counts as none.
     pub fn only(self, name: &str) -> Result<Option<Cow<'a, str>>, Repeated> {
         let mut found = None;
         for piece in self.pieces() {
@@ -29,12 +29,12 @@ impl<'a> Query<'a> {
         Ok(found.filter(|value| !value.is_empty()))
     }
 
-    /// Is there a parameter of this name, whatever its value?
+    /// Does the query have a parameter of this name, with any value?
     pub fn has(self, name: &str) -> bool {
         self.pieces().any(|piece| is_named(piece, name))
     }
 
-    /// The query without all parameters of this name.
+    /// The query without the parameters of this name.
     pub fn without(self, name: &str) -> String {
         self.pieces()
             .filter(|piece| !is_named(piece, name))
@@ -42,12 +42,12 @@ impl<'a> Query<'a> {
             .join("&")
     }
 
-    /// The query with the parameters of this name given another value, which is encoded here.
+    /// The query with another value for the parameters of this name. The value is encoded here.
     pub fn with(self, name: &str, value: &str) -> String {
         self.with_in_place_of(name, name, value)
     }
 
-    /// The query with another parameter where those of this name are; its value is encoded here.
+    /// The query with the parameters of this name replaced by parameter `other`. Its value is encoded here.
     pub fn with_in_place_of(self, name: &str, other: &str, value: &str) -> String {
         let encoded: String = form_urlencoded::Serializer::new(String::new())
             .append_pair(other, value)

@@ -1,7 +1,7 @@
-//! The name of a request: a person reads it on a page and quotes it, and the operator finds it in the access record.
+//! The id of a request. A person reads it on a page and quotes it, and the operator finds the access record by it.
 //!
-//! It is no secret and opens nothing. Its first part is the process', so that replicas don't name alike and nobody
-//! guesses a name that they have not been told.
+//! The id is no secret, and gives access to nothing. Its first part identifies the process, so that replicas don't make
+//! the same ids, and nobody can guess an id that they have not seen.
 
 use std::{
     fmt,
@@ -9,17 +9,17 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Bits of the process' part: twelve digits.
+/// The number of random bits that identify the process: twelve digits.
 const PROCESS_BITS: u32 = 48;
 
-/// One request's name: twenty digits from `0-9a-f`.
+/// The id of one request: twenty digits from `0-9a-f`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId {
     process: u64,
     nth: u64,
 }
 
-/// Gives each request an id that is unique among replicas and restarts.
+/// Makes ids for requests. They are unique among replicas and restarts.
 #[derive(Debug)]
 pub struct RequestIds {
     process: u64,
@@ -37,7 +37,7 @@ impl Default for RequestIds {
 }
 
 impl RequestIds {
-    /// A name that no other request of this process has.
+    /// An id that no other request of this process has.
     pub fn next(&self) -> RequestId {
         RequestId {
             process: self.process,
@@ -46,11 +46,11 @@ impl RequestIds {
     }
 }
 
-/// The least number of digits of the request's count.
+/// The smallest number of digits for the request's number.
 const NTH_DIGITS: u32 = 8;
 
 impl RequestId {
-    /// Adds it as it is shown; standard formatting takes several times as long.
+    /// Appends the id as text. This is several times faster than standard formatting.
     pub fn append_to(self, text: &mut Vec<u8>) {
         let digits = (u64::BITS - self.nth.leading_zeros()).div_ceil(4);
         for (number, digits) in [

@@ -1,7 +1,7 @@
 //! A value that must not be printed: keys, secrets, tokens.
 //!
-//! `Debug` and `Display` show `***`, so a secret can't reach a log or an error by way of a format string; whoever
-//! needs the value has to write `expose`, which is easy to search for.
+//! `Debug` and `Display` show `***`, so a secret can't get into a log or an error by a format string. Code that needs
+//! the value has to call `expose`, which is easy to search for.
 
 mod file;
 
@@ -9,7 +9,7 @@ use std::fmt;
 
 pub use file::{Exposed, SecretFile, SecretFileError, can_make_in, read_file, trimmed};
 
-/// A value that prints as `***`.
+/// A value that is shown as `***` in every kind of output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T>(T);
 

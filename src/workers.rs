@@ -1,7 +1,7 @@
-//! Threads that each have a runtime of their own. A connection stays on one of them with all that is done for it: what
-//! nobody shares needs no lock and wakes nobody else.
+//! Worker threads, each with a runtime of its own. A connection stays on one of them with all its tasks, so that these
+//! share nothing with other threads, need no locks and wake no other thread.
 //!
-//! Nothing on them may block, as all that is on the same thread would wait.
+//! No task may block, because all other tasks on the same thread would wait.
 
 use std::{
     io,
@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Running threads; they end, with whatever is still on them, when this is dropped.
+/// The running worker threads. They end, with all their tasks, when this is dropped.
 #[derive(Debug)]
 pub struct Workers {
     each: Vec<Worker>,
@@ -35,12 +35,12 @@ struct Worker {
     connections: Arc<AtomicUsize>,
 }
 
-/// One client connection or WebSocket on a worker; no longer counted when dropped.
+/// Counts one client connection or WebSocket on a worker until it is dropped.
 #[derive(Debug)]
 pub struct Load(Arc<AtomicUsize>);
 
 impl Workers {
-    /// Starts this many threads; the name is theirs in the system's lists.
+    /// Starts the threads. The system lists them under this name.
     pub fn start(name: &str, threads: NonZeroUsize) -> io::Result<Self> {
         let mut workers = Self {
             each: Vec::with_capacity(threads.get()),

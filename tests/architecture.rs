@@ -29,9 +29,9 @@ const LAYERS: [&[&str]; 15] = [
     &["conn"],
     &["route"],
     &["session"],
-    &["issue"],
+    &["issue", "turn"],
     &["proxy"],
-    &["upgrade", "webapp"],
+    &["upgrade", "relay", "webapp"],
     &[
         "token", "design", "limits", "places", "blocks", "joining", "memory",
     ],

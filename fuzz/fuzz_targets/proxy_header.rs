@@ -11,6 +11,7 @@ mod addr {
     pub use plugnmeet_gateway::addr::{Ends, unmapped};
 }
 
+#[allow(dead_code, reason = "the listener uses all of it")]
 #[path = "../../src/listen/proxy_header.rs"]
 mod proxy_header;
 

@@ -49,6 +49,14 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Have the running gateway read its configuration again and take it up
+    Reload,
+    /// Close the WebSockets of one meeting room; whoever may, comes back at once
+    Drain {
+        /// The room's id
+        #[arg(long, value_name = "ROOM")]
+        room: String,
+    },
     /// Print every key of the configuration, as in docs/configuration.md
     #[command(hide = true)]
     Reference,

@@ -9,7 +9,7 @@
 //! | `compress` (hidden) | `compress` | compresses what a running gateway sends to it |
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
-//! | `status` | `operate` | asks the running gateway over its control socket |
+//! | `status`, `reload`, `drain` | `operate` | asks the running gateway over its control socket |
 //! | `upgrade` | `operate`; `succeed` | asks it to hand over to the program as it lies there by now |
 //! | `reference` | here | prints `docs/configuration.md` |
 //!
@@ -78,15 +78,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let source = Source::of(arguments.config, env::vars_os());
-    let draft = source.and_then(|source| source.draft());
+    let draft = source.as_ref().map_err(Clone::clone).and_then(Source::draft);
     if let Some(command) = operate::asked(arguments.command.as_ref()) {
         // A gateway can be asked while the file is broken.
         let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
         return operate::run(&socket, &command);
     }
-    let draft = match draft {
-        Ok(draft) => draft,
-        Err(problems) => return failed(&problems),
+    let (source, draft) = match (source, draft) {
+        (Ok(source), Ok(draft)) => (source, draft),
+        (_, Err(problems)) | (Err(problems), _) => return failed(&problems),
     };
     let config = match arguments.command {
         // They tell what is refused together with what else is wrong.
@@ -97,7 +97,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
     };
     let answer = match arguments.command {
-        None | Some(Command::Serve) => return serve::run(&config, &ask),
+        None | Some(Command::Serve) => return serve::run(&config, source, &ask),
         Some(Command::Compress) => return compress::run(),
         Some(Command::Check) => check::answer(&config, &Clock::system(), false),
         Some(Command::CheckDesign { file, canonical }) => check_design::answer(&config, &file, canonical),
@@ -108,7 +108,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
-        Some(Command::Status { .. } | Command::Upgrade | Command::Reference) => Ok(config::reference()),
+        Some(
+            Command::Status { .. }
+            | Command::Reload
+            | Command::Drain { .. }
+            | Command::Upgrade
+            | Command::Reference,
+        ) => Ok(config::reference()),
     };
     match answer {
         Ok(text) => {

@@ -1,4 +1,5 @@
-//! `status`: a running gateway is asked over its control socket. And the socket of the gateway that this process is.
+//! `status`, `reload`, `drain` and `upgrade`: a running gateway is asked over its control socket. And the socket of the
+//! gateway that this process is.
 
 use std::{env, fmt::Write as _, process::ExitCode};
 
@@ -24,6 +25,14 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
         }),
         arguments::Command::Upgrade => Some(Asked {
             command: control::Command::Upgrade,
+            json: false,
+        }),
+        arguments::Command::Reload => Some(Asked {
+            command: control::Command::Reload,
+            json: false,
+        }),
+        arguments::Command::Drain { room } => Some(Asked {
+            command: control::Command::Drain { room: room.clone() },
             json: false,
         }),
         arguments::Command::Serve
@@ -55,13 +64,28 @@ fn answer(socket: &SocketSetting, command: &control::Command) -> Result<Answer, 
 }
 
 fn told(answer: &Answer, asked: &Asked) -> ExitCode {
+    let member = |name| answer.member(name);
+    let warnings = member("reload").and_then(|reload| reload.get("warnings"));
+    for warning in texts(warnings.or_else(|| member("warnings"))) {
+        eprintln!("warning: {warning}");
+    }
     if !answer.is_done() {
-        for problem in answer.texts("problems") {
+        for problem in texts(member("problems")) {
             eprintln!("{problem}");
         }
-        return failed(&answer.member("error").and_then(Value::as_str).unwrap_or_default());
+        return failed(&member("error").and_then(Value::as_str).unwrap_or_default());
     }
-    match answer.member("status") {
+    if let Some(reload) = member("reload") {
+        for key in texts(reload.get("waiting_for_restart")) {
+            println!("{key} waits for a restart");
+        }
+        let hash = reload.get("hash").map(shown).unwrap_or_default();
+        println!("the configuration is taken up: {hash}");
+    }
+    if let Some(closed) = member("closed") {
+        println!("{closed} WebSockets are closed");
+    }
+    match member("status") {
         Some(status) if asked.json => println!("{status}"),
         Some(Value::Object(rows)) => print!("{}", table(rows)),
         Some(_) | None => {}
@@ -70,6 +94,12 @@ fn told(answer: &Answer, asked: &Asked) -> ExitCode {
         println!("version {version} has taken over");
     }
     ExitCode::SUCCESS
+}
+
+/// The texts of a list; none of anything else.
+fn texts(list: Option<&Value>) -> impl Iterator<Item = &str> {
+    let list = list.and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Rows as people read them: a name, and its value or the values below it.

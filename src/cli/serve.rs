@@ -1,4 +1,4 @@
-//! `serve`: start, say what runs, read the client's files again on SIGHUP, and stop in order when asked to.
+//! `serve`: start, say what runs, read the configuration again on SIGHUP, and stop in order when asked to.
 
 use std::{env, io, mem, process::ExitCode, sync::Arc};
 
@@ -10,19 +10,20 @@ use super::{
     check, compress,
     health::Watch,
     operate,
+    source::Source,
     succeed::{self, Upgrades},
 };
 use crate::{
     clock::Clock,
     config::{Config, NoPlan, Plan, Problems},
-    gateway::{self, Given, Inherited, Listeners, Running},
+    gateway::{self, Commands, Given, Inherited, Listeners, Running},
     issue::Mode,
     notify::Notify,
     observe::{Log, Records},
 };
 
 /// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
-pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
+pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
     // How to log may be what is refused.
     if !config.is_sound() {
         if let Err(why) = check::answer(config, &Clock::system(), true) {
@@ -63,7 +64,8 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
             older.serving().await;
         }
         // It answers to the end of the drain.
-        let control = operate::Serving::begin(&config.control, upgrades.beside(running.handle())).await;
+        let commands = Commands::new(running.handle(), log.level(), move || source.draft());
+        let control = operate::Serving::begin(&config.control, upgrades.beside(commands.clone())).await;
         announce(config, &running, ask);
         notify.ready();
         let watch = Watch::begin(running.threads(), log.has_ended(), Arc::clone(&notify));
@@ -79,8 +81,12 @@ pub(super) fn run(config: &Config, ask: &str) -> ExitCode {
                 }
                 _ = hangup.recv() => {
                     notify.reloading();
-                    running.reload();
-                    notify.ready();
+                    let commands = commands.clone();
+                    let reload = tokio::spawn(async move { commands.reload().await });
+                    tokio::select! {
+                        _ = reload => notify.ready(),
+                        () = stop.asked() => break None,
+                    }
                 }
                 asker = upgrades.asked() => {
                     let handed = tokio::select! {
@@ -204,8 +210,14 @@ fn announce(config: &Config, running: &Running, ask: &str) {
     if let Some(http) = running.http {
         info!("HTTP on {http}, redirecting to HTTPS");
     }
+    if let Some(plain) = running.plain {
+        info!("Plain HTTP on {plain}, for balancers of trust.proxies that end TLS");
+    }
     if let Some(admin) = running.admin {
         info!("Admin on {admin}: /livez, /readyz, /metrics");
+    }
+    for tcp in &running.tcp {
+        info!("TCP on {tcp}, going on as it is");
     }
     for certificate in &running.certificates {
         info!("Certificate: {certificate}");

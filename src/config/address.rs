@@ -66,6 +66,45 @@ pub(super) const UPSTREAM: Kind<Target> = Kind::new(
     },
 );
 
+/// Of what is not HTTP.
+pub(super) const TCP_UPSTREAM: Kind<Target> = Kind::new(
+    "write HOST:PORT, such as 127.0.0.1:1936, or unix:PATH for a Unix socket",
+    |text| {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return unix_socket(path).map(Target::Unix);
+        }
+        let (named, port) = text.rsplit_once(':').ok_or(Refusal::new("has no port"))?;
+        let port = match port.parse() {
+            Ok(0) | Err(_) => return Err(Refusal::new("has a port that nobody can call")),
+            Ok(port) => port,
+        };
+        // An IPv6 address without brackets would end in its port.
+        if named.contains(':') && !named.starts_with('[') {
+            return Err(Refusal::new("is no host with a port"));
+        }
+        Ok(Target::Tcp {
+            host: host(named)?,
+            port,
+        })
+    },
+);
+
+/// A name in a TLS hello, which is never an address; or all names one level below another.
+pub(super) const SERVER_NAME: Kind<String> = Kind::new(
+    "write a host name, such as other.example.org or *.example.org",
+    |text| {
+        let (wildcard, plain) = match text.strip_prefix("*.") {
+            Some(plain) => ("*.", plain),
+            None => ("", text),
+        };
+        let name = host(plain)?;
+        if name.parse::<std::net::IpAddr>().is_ok() {
+            return Err(Refusal::new("is an address, and a hello names none"));
+        }
+        Ok(format!("{wildcard}{name}"))
+    },
+);
+
 pub(super) const LOGIN_URL: Kind<Url> = Kind::new(
     "write an https or http address, such as https://lms.example.org/login",
     |text| {

@@ -8,8 +8,9 @@
 //! | `reader`, `unknown` | reading tables of any depth; what is left |
 //! | `rows`, `reference` | every key as data; `docs/configuration.md` |
 //! | `kind`, `words`, `units`, `address`, `mount` | what a value may be |
-//! | `secrets`, `callers`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
+//! | `secrets`, `callers`, `relays`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
 //! | `plan` | from sections to the settings of every module, with what the modules find wrong |
+//! | `restart` | what only a start reads; what tells one configuration from another |
 //! | `problem` | file, line, key, found, allowed |
 //!
 //! Not here: reading the environment (`crate::cli`), starting what is planned (`crate::gateway`).
@@ -28,6 +29,8 @@ mod plan;
 mod problem;
 mod reader;
 mod reference;
+mod relays;
+mod restart;
 mod rows;
 mod rules;
 mod secrets;
@@ -47,15 +50,16 @@ use std::path::Path;
 
 use self::reader::{Findings, NO_FILE, Table};
 pub use self::{
-    plan::{Keys, NoPlan, NotListening, Plan, UpstreamsPlan},
+    plan::{Keys, NoPlan, NotListening, Plan, PortPlan, UpstreamsPlan},
     problem::{Place, Problem, Problems},
     reference::{reference, rows},
+    restart::AtStart,
     rows::{PREFIX, Row},
     shape::{
-        Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, PlugNmeet, PublicOrigin,
-        Session, Sizes, Timeouts, Tls, Trust, Upstreams,
+        Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, Passthrough, PlugNmeet,
+        PublicOrigin, Session, Sizes, Tcp, Timeouts, Tls, Trust, Turn, Upstreams,
     },
-    words::Exposed,
+    words::{Exposed, MinVersion},
 };
 
 /// A megabyte of configuration is another file by mistake.

@@ -10,8 +10,8 @@ use super::{
 
 /// All there are, in the order of the documentation.
 pub fn rows() -> Vec<Row> {
-    // A caller and a design, so that their keys are asked for.
-    let text = "[[callers]]\n[designs.NAME]\n";
+    // One table of each list, and a design, so that their keys are asked for.
+    let text = "[[callers]]\n[[passthrough]]\n[[tcp]]\n[designs.NAME]\n";
     let found = Findings::new("");
     if let Ok(keys) = tree::parse(text, "") {
         let mut root = Table::root(&found, keys);

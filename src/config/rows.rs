@@ -22,7 +22,7 @@ pub struct Row {
 }
 
 /// Tables of which there are many: in the environment each has its number.
-pub(super) const LISTS: [&str; 1] = ["callers"];
+pub(super) const LISTS: [&str; 3] = ["callers", "passthrough", "tcp"];
 
 impl Row {
     /// Keeps a row, once for each key.

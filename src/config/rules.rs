@@ -15,13 +15,21 @@ pub(super) fn check(config: &Config, found: &Findings) {
     let sound = |keys: &[&str]| keys.iter().all(|key| !found.is_refused(key));
     let upstream = matches!(config.issuer.mode, Mode::Upstream);
     let no_secret = config.plugnmeet.secret.is_none();
-    let rules: [(bool, Breach); 4] = [
+    let rules: [(bool, Breach); 5] = [
         (
             config.listen.proxy_protocol && config.trust.proxies.is_empty() && sound(&["trust.proxies"]),
             (
                 "listen.proxy_protocol",
                 "true needs to know whose header counts",
                 "write the balancer's network into trust.proxies",
+            ),
+        ),
+        (
+            config.listen.plain.is_some() && config.trust.proxies.is_empty() && sound(&["trust.proxies"]),
+            (
+                "listen.plain",
+                "needs to know which balancers end TLS",
+                "write the balancers' network into trust.proxies",
             ),
         ),
         (
@@ -71,8 +79,10 @@ fn listeners(config: &Config, found: &Findings) {
     let all = [
         ("listen.https", Some(config.listen.https)),
         ("listen.http", config.listen.http),
+        ("listen.plain", config.listen.plain),
         ("listen.admin", config.listen.admin),
     ];
+    let tcp = config.tcp.iter().map(|tcp| ("tcp.listen", tcp.listen));
     let sound: Vec<_> = all
         .into_iter()
         .filter_map(|(key, addr)| {
@@ -81,6 +91,7 @@ fn listeners(config: &Config, found: &Findings) {
                 addr.filter(|addr| addr.port() != 0 && !found.is_refused(key))?,
             ))
         })
+        .chain(tcp.filter(|(_, addr)| addr.port() != 0))
         .collect();
     for (nth, (key, addr)) in sound.iter().enumerate() {
         if let Some((other, _)) = sound.iter().take(nth).find(|(_, other)| other == addr) {

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    problem::{Places, Problem},
-    words::Exposed,
+    problem::{Place, Places, Problem},
+    words::{Exposed, MinVersion},
 };
 use crate::{
     addr::Networks,
@@ -24,6 +24,7 @@ use crate::{
     route::{Csp, CspSources},
     secret::Secret,
     session::Scope,
+    turn::TurnHeader,
 };
 
 /// Everything that the file and the environment say, checked.
@@ -53,6 +54,10 @@ pub struct Config {
     pub trust: Trust,
     pub timeouts: Timeouts,
     pub sizes: Sizes,
+    /// None: TURN is not served here.
+    pub turn: Option<Turn>,
+    pub passthrough: Vec<Passthrough>,
+    pub tcp: Vec<Tcp>,
     /// What is allowed and still unwise; told at every start.
     pub warnings: Vec<String>,
     /// What was refused; in its place stands the default.
@@ -73,6 +78,8 @@ pub struct PublicOrigin {
 pub struct Listen {
     pub https: SocketAddr,
     pub http: Option<SocketAddr>,
+    /// For balancers that end TLS.
+    pub plain: Option<SocketAddr>,
     pub admin: Option<SocketAddr>,
     /// Lower case, beside addresses and `localhost`.
     pub admin_hosts: Vec<String>,
@@ -84,6 +91,7 @@ pub struct Listen {
 #[derive(Clone, Debug)]
 pub struct Tls {
     pub certs: PathBuf,
+    pub min_version: MinVersion,
 }
 
 #[derive(Clone, Debug)]
@@ -205,6 +213,40 @@ pub struct Sizes {
     pub token_body_bytes: usize,
     pub body_bytes: u64,
     pub least_bytes_per_second: u64,
+}
+
+/// TURN beside HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    pub upstream: Target,
+    /// Names of TURN's own; lower case.
+    pub names: Vec<String>,
+    pub proxy_protocol: TurnHeader,
+}
+
+/// Names whose TLS is not ended here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passthrough {
+    /// Lower case; some begin with `*.`.
+    pub names: Vec<String>,
+    pub upstream: Target,
+    pub proxy_protocol: bool,
+}
+
+/// A port that leads to an upstream as it is.
+#[derive(Clone, Debug)]
+pub struct Tcp {
+    pub listen: SocketAddr,
+    pub upstream: Target,
+    /// Where `listen` stands.
+    pub(super) place: Place,
+}
+
+/// Where it stands in a file makes no difference.
+impl PartialEq for Tcp {
+    fn eq(&self, other: &Self) -> bool {
+        (self.listen, &self.upstream) == (other.listen, &other.upstream)
+    }
 }
 
 impl PublicOrigin {

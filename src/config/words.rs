@@ -2,7 +2,7 @@
 
 use tracing::level_filters::LevelFilter;
 
-use crate::{design::OnInvalid, observe::LogFormat, route::Csp, session::Scope};
+use crate::{design::OnInvalid, observe::LogFormat, route::Csp, session::Scope, turn::TurnHeader};
 
 /// A value that is written as one of a few words.
 pub(super) trait Word: Sized + Copy + 'static {
@@ -40,6 +40,11 @@ impl Word for Csp {
     ];
 }
 
+impl Word for TurnHeader {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("v2", Self::V2), ("off", Self::Off)];
+}
+
 /// `issuer.mode`; what belongs to the embedded issuer stands at another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Issuers {
@@ -50,6 +55,19 @@ pub(super) enum Issuers {
 impl Word for Issuers {
     const WORDS: &'static [(&'static str, Self)] =
         &[("embedded", Self::Embedded), ("upstream", Self::Upstream)];
+}
+
+/// `tls.min_version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MinVersion {
+    /// TLS 1.2.
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+impl Word for MinVersion {
+    const WORDS: &'static [(&'static str, Self)] = &[("1.2", Self::Tls12), ("1.3", Self::Tls13)];
 }
 
 /// What of an upstream is 404 unless it is named in `upstreams.expose`.

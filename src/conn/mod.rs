@@ -18,7 +18,9 @@ mod streams;
 mod tracked;
 mod wire;
 
-use std::{convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    convert::Infallible, future::poll_fn, net::IpAddr, pin::Pin, sync::Arc, task::Poll, time::Duration,
+};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
@@ -141,6 +143,11 @@ impl<H: Handler> Conn<H> {
             settings,
             ..self.clone()
         }
+    }
+
+    /// Is this the address of a trusted proxy?
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.settings.proxies.contains(peer)
     }
 
     /// Serves one connection to its end. Its errors are the client's own affair: it left, or broke the protocol.

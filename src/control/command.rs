@@ -13,6 +13,25 @@ pub enum Command {
     Status,
     /// Start the program anew, and hand over to it.
     Upgrade,
+    /// Read the configuration again, and take it up.
+    Reload,
+    /// Close the WebSockets of one meeting room.
+    Drain {
+        /// The room's id.
+        room: String,
+    },
+}
+
+impl Command {
+    /// For the log, which has no room's id.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Upgrade => "upgrade",
+            Self::Reload => "reload",
+            Self::Drain { .. } => "drain",
+        }
+    }
 }
 
 /// An answer: one JSON object, which says first whether it was done.
@@ -47,12 +66,6 @@ impl Answer {
         self.0.get(name)
     }
 
-    /// The texts of a member that is a list; none without it.
-    pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
-        let list = self.member(name).and_then(Value::as_array);
-        list.into_iter().flatten().filter_map(Value::as_str)
-    }
-
     /// As it was sent.
     pub fn into_value(self) -> Value {
         Value::Object(self.0)
@@ -75,9 +88,19 @@ mod tests {
 
     #[test]
     fn a_command_is_one_object_that_names_it() {
-        let line = r#"{"command":"status"}"#;
-        assert_eq!(serde_json::to_string(&Command::Status).unwrap(), line);
-        assert_eq!(serde_json::from_str::<Command>(line).unwrap(), Command::Status);
+        for (command, line) in [
+            (Command::Status, r#"{"command":"status"}"#),
+            (Command::Reload, r#"{"command":"reload"}"#),
+            (
+                Command::Drain {
+                    room: "room01".to_owned(),
+                },
+                r#"{"command":"drain","room":"room01"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&command).unwrap(), line);
+            assert_eq!(serde_json::from_str::<Command>(line).unwrap(), command);
+        }
         for bad in [
             "",
             "status",
@@ -85,6 +108,7 @@ mod tests {
             "{}",
             r#"{"command":"stop"}"#,
             r#"{"command":7}"#,
+            r#"{"command":"drain"}"#,
             "[]",
         ] {
             assert!(serde_json::from_str::<Command>(bad).is_err(), "{bad}");
@@ -99,8 +123,6 @@ mod tests {
             b"{\"ok\":false,\"error\":\"no\",\"problems\":[\"a\",\"b\"]}\n"
         );
         assert!(!answer.is_done() && Answer::done().is_done());
-        assert_eq!(answer.texts("problems").collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(answer.texts("error").count(), 0);
         assert_eq!(Answer::read(&answer.line()), Some(answer));
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! {"command":"status"}    {"ok":true,"status":{…}}
-//! {"command":"away"}      {"ok":false,"error":"that is no command; …"}
+//! {"command":"reload"}    {"ok":false,"error":"…","problems":["…"]}
 //! ```
 //!
 //! SECURITY: the file is the gateway's user's alone (0600), and whoever connects has to be that user or root, by what the

@@ -61,7 +61,7 @@ pub async fn serve(socket: &Socket, operator: impl Operator) {
 async fn converse(mut stream: UnixStream, operator: impl Operator) -> io::Result<()> {
     let answer = match asked(&mut stream).await {
         Ok(command) => {
-            info!(?command, "Asked over the control socket");
+            info!(command = command.name(), "Asked over the control socket");
             operator.act(command).await
         }
         Err(refusal) => Answer::refused(refusal),

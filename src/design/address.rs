@@ -1,12 +1,14 @@
 //! Which hosts are not on the public internet.
 //!
-//! The browsers of all participants would be sent there: into their own networks, on the word of whoever made the link.
+//! A design with such a host would make the browsers of all participants send requests into their own networks, for the
+//! author of a link.
 //! IPv4 is judged by what is not public, IPv6 by what is: of it only `2000::/3` has been given out.
 //!
-//! Not here: names that resolve to such an address; the gateway does not resolve, the browser does, each in its own way.
+//! Not here: names that resolve to such an address; the gateway does not resolve, the browser does, each in its own
+//! way.
 //!
-//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 6761 section 6.3 (`localhost`),
-//! RFC 6762 section 3 and appendix G (`local` and what home and office networks use), RFC 8375 (`home.arpa`), ICANN board
+//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 6761 section 6.3 (`localhost`), RFC
+//! 6762 section 3 and appendix G (`local` and what home and office networks use), RFC 8375 (`home.arpa`), ICANN board
 //! resolution 2024.07.29.06 (`internal`), RFC 6052 (NAT64), RFC 3056 (6to4), RFC 4291 section 2.5.5 (IPv4-mapped).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -21,7 +23,7 @@ pub(super) fn is_private(host: &Host<&str>) -> bool {
     }
 }
 
-/// Names that mean something in one network alone, and all below them.
+/// Host names that have a meaning only within one network. All names below them are refused too.
 const NOT_PUBLIC_NAMES: &[&str] = &[
     "localhost",
     "local",
@@ -45,7 +47,7 @@ fn is_private_name(name: &str) -> bool {
     !name.contains('.') || NOT_PUBLIC_NAMES.iter().any(within)
 }
 
-/// Network and length of its prefix, which is never 0.
+/// IPv4 networks that are not public, each with the length of its prefix, which is never 0.
 const NOT_PUBLIC_V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::UNSPECIFIED, 8),           // this host, this network
     (Ipv4Addr::new(10, 0, 0, 0), 8),      // private
@@ -71,7 +73,8 @@ fn is_private_v4(ip: Ipv4Addr) -> bool {
 
 const GIVEN_OUT_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Within `2000::/3`; loopback, unique local, link-local, site-local and multicast are outside of it.
+/// Networks within `2000::/3` that are not public. Loopback, unique local, link-local, site-local and multicast
+/// addresses are outside of it.
 const NOT_PUBLIC_V6: &[(Ipv6Addr, u32)] = &[
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments, Teredo
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
@@ -87,7 +90,7 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
     !within(&GIVEN_OUT_V6) || NOT_PUBLIC_V6.iter().any(within)
 }
 
-/// The IPv4 address behind a mapped, NAT64 or 6to4 one.
+/// The IPv4 address that a mapped, NAT64 or 6to4 address contains.
 fn carried_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let from = |high: u16, low: u16| Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));
     match ip.segments() {

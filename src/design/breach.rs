@@ -1,7 +1,8 @@
-//! What is wrong with a design, said so that its author can mend it.
+//! The rules that a design can break, and messages by which its author can mend it.
 //!
-//! Not here: escaping for HTML, which is the page's affair. What is made visible here is what could hide or reorder
-//! text on a page and in a log line.
+//! Characters that could hide or reorder text on a page or in a log line are made visible here.
+//!
+//! Not here: escaping for HTML (`crate::reply`).
 
 use std::fmt;
 
@@ -9,15 +10,16 @@ use serde_json::Value;
 
 use super::{colour, document, link};
 
-/// Long enough to recognise a value, short enough that a page of breaches stays readable.
+/// The largest number of characters that are shown of a value: enough to recognise it, and a page of breaches stays
+/// readable.
 const MAX_SHOWN_CHARS: usize = 64;
 
-/// One rule broken in one place.
+/// One rule that a design breaks in one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
     /// The key, shortened and with invisible characters escaped; `custom_design` if it is about the whole document.
     pub field: String,
-    /// The value, shortened and with invisible characters escaped; empty if it is about the whole document.
+    /// The value, shortened and with invisible characters escaped. Empty if the rule is about the whole document.
     pub value: String,
     pub rule: Rule,
 }
@@ -52,7 +54,7 @@ impl Breach {
 }
 
 impl Breach {
-    /// Value and rule, for where the field stands already.
+    /// The value and the rule, without the field's name.
     pub fn told(&self) -> String {
         if self.value.is_empty() {
             self.rule.to_string()
@@ -68,57 +70,57 @@ impl fmt::Display for Breach {
     }
 }
 
-/// A rule that a design can break; its text continues a sentence that begins with the field.
+/// A rule that a design can break. Its text continues a sentence that begins with the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     DocumentTooLong,
     NotJson,
     NotAnObject,
-    /// The client has no such key.
+    /// The client knows no such key.
     UnknownKey,
-    /// The key stands in the document twice.
+    /// The document has the key more than once.
     Repeated,
-    /// The value is of another JSON type.
+    /// The value is of another JSON type than text.
     NotText,
     Empty,
-    /// Not a colour, or one that could leave its place in the style sheet.
+    /// The value is not a colour, or one that could end its declaration in the style sheet.
     NotAColour,
-    /// Longer than any real colour.
+    /// The colour is longer than any real one.
     ColourTooLong,
-    /// Longer than browsers and servers reliably take.
+    /// The URL is longer than browsers and servers reliably accept.
     UrlTooLong,
-    /// Not ASCII, or a character that could leave its place in the style sheet.
+    /// The URL has a character that is not ASCII, or that could end its declaration in the style sheet.
     UrlCharacter,
     /// The URL's scheme is not https, or it has none.
     NotHttps,
-    /// The URL standard's parser refuses it.
+    /// The URL standard's parser refuses the value.
     NotAUrl,
-    /// A user name or password, even an empty one.
+    /// The URL has a user name or a password, even an empty one.
     Credentials,
-    /// The host reads otherwise than it is written.
+    /// The host is written in another way than the URL parser reads it.
     HostSpelling,
-    /// An address or name that is not on the public internet.
+    /// The host is an address or a name that is not on the public internet.
     PrivateAddress,
-    /// Its letters imitate another name's.
+    /// The host's letters imitate another host's name.
     LookAlike,
-    /// Not on the list for style sheets.
+    /// The host is not on the list for style sheets.
     ForeignStylesheet,
-    /// Not on the list for images.
+    /// The host is not on the list for images.
     ForeignImage,
-    /// On our own host, and not below the folders of the client's files.
+    /// The URL is on the gateway's own host, and not below the folders of the client's files.
     OwnPath,
-    /// More than letters and digits.
+    /// The value has other characters than those of a word.
     NotAWord,
-    /// A word that the client does not know, and so ignores.
+    /// The client does not know this word in this field, and ignores it.
     UnknownWord,
-    /// The whole document: links bring none here (`design.from_links`).
+    /// Links may bring no designs of their own (`design.from_links`).
     NotFromLinks,
     /// The operator has no design of this name.
     UnknownDesign,
 }
 
 impl Rule {
-    /// The name of the rule in answers, logs and metrics; it stays the same from version to version.
+    /// The rule's name in answers, logs and metrics. It never changes.
     pub const fn code(self) -> &'static str {
         match self {
             Self::DocumentTooLong => "document_too_long",
@@ -181,7 +183,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Escapes control, formatting and other invisible characters, and shortens.
+/// Escapes control, formatting and other invisible characters, and shortens the text.
 fn visible(text: &str) -> String {
     let mut chars = text.chars().flat_map(|char| {
         // `escape_debug` also escapes what delimits a Rust literal; these are plain to see.

@@ -1,19 +1,21 @@
 //! Is this text a CSS colour, and nothing but that?
 //!
-//! A colour parser judges; but the client pastes the text, not the colour. So only the characters of a plain colour are
-//! let through to it: none that could begin a comment, an escape, a string, a `url()` or the next declaration.
+//! A colour parser decides, but the client pastes the text and not the parsed colour. So the text may only have the
+//! characters of a plain colour, and none that could begin a comment, an escape, a string, a `url()` or the next
+//! declaration.
 //!
-//! Sources: CSS Color 4 (`<color>`; section 15: how one is written), CSS Syntax 3 section 4 (tokens; 4.3.4 and 5.4.9: the end of input closes a function).
+//! Sources: CSS Color 4 (`<color>`; section 15: how one is written), CSS Syntax 3 section 4 (tokens; 4.3.4 and 5.4.9:
+//! the end of input closes a function).
 
 use cssparser::{Parser, ToCss};
 use cssparser_color::Color;
 
 use super::Rule;
 
-/// More than a colour function needs, even with generous decimals.
+/// The longest colour that is checked: more than a colour function with generous decimals needs.
 pub(super) const MAX_BYTES: usize = 128;
 
-/// Blanks around the colour are left to CSS, which ignores them wherever the client pastes it.
+/// Checks a colour. Blanks around it are accepted, because CSS ignores them wherever the client pastes the colour.
 pub(super) fn check(text: &str) -> Result<(), Rule> {
     if text.len() > MAX_BYTES {
         return Err(Rule::ColourTooLong);
@@ -57,7 +59,7 @@ pub(super) fn canonical(text: &str) -> String {
         .unwrap_or_else(|| text.trim_matches(' ').to_owned())
 }
 
-/// None for numbers so large that nobody could say which colour that is.
+/// The colour in CSS; none if its numbers are so large that no colour can be named.
 fn in_css(text: &str) -> Option<String> {
     let colour = parsed(text)?;
     let hue = match colour {

@@ -1,9 +1,9 @@
 //! Can the text of a design be read on its background?
 //!
-//! Only what the client really puts together is compared, and only advised about: a colour that is hard to read harms
-//! nobody else. What a design leaves out is the client's own colour. Nothing is said where both sides are the client's,
-//! of `currentcolor`, of pictures, of the footer (all in it has the background of its icons), and of the dark theme, which
-//! no design touches.
+//! Only colours that the client really combines are compared. The result is advice, because a colour that is hard to
+//! read harms nobody else. For a colour that the design does not set, the client's own counts. There is no advice if
+//! both colours are the client's, and none about `currentcolor`, pictures, the footer (all in it has the background of
+//! its icons), and the dark theme, which no design changes.
 //!
 //! Sources: WCAG 2.2 sections 1.4.3 (text), 1.4.11 (icons) and "contrast ratio"; plugNmeet-client 9f0706f3
 //! `useClientCustomization.tsx` (which colours meet), the classes of its buttons, header and panels (its own colours).
@@ -14,12 +14,12 @@ use color::{AlphaColor, OpaqueColor, Srgb, parse_color};
 
 use super::{Design, Field};
 
-/// What has to be read, where it stands, and what is there when the design says nothing.
+/// A text, its background, and the colours that the client uses for both when the design sets none.
 struct Pair {
     front: &'static [Field],
     own_front: OpaqueColor<Srgb>,
     back: &'static [Field],
-    /// None: without a background of the design's the client leaves both as they are.
+    /// The background's colour without a design. None: the client then sets neither of the two.
     own_back: Option<OpaqueColor<Srgb>>,
     least: f32,
 }
@@ -70,7 +70,7 @@ const PAIRS: [Pair; 5] = [
     },
 ];
 
-/// Something that is allowed and hard to read.
+/// A combination of colours that is allowed but hard to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warning {
     /// The key whose value should change.
@@ -135,14 +135,14 @@ impl Pair {
     }
 }
 
-/// The client takes the first of these that is there.
+/// The first of these fields that the design has, with its value: the one that the client uses.
 fn first<'d>(design: &'d Design, fields: &[Field]) -> Option<(Field, &'d str)> {
     fields
         .iter()
         .find_map(|&field| design.value(field).map(|value| (field, value)))
 }
 
-/// None for a value such as `inherit`, which is no colour by itself.
+/// The colour of a value; none for a value such as `inherit`, which names no colour.
 fn parsed(text: &str) -> Option<AlphaColor<Srgb>> {
     let colour = parse_color(text.trim_matches(' ')).ok()?.to_alpha_color::<Srgb>();
     // What a screen can't show it shows as the nearest that it can.

@@ -1,6 +1,6 @@
 //! Reads the document strictly: JSON, an object, every member in its place.
 //!
-//! A map would let the last of two equal keys win without a word, so members are collected as a list.
+//! In a map the last of two equal keys would silently replace the first, so members are collected as a list.
 //!
 //! Source: RFC 8259 (sections 2 for white space, 4 for repeated names).
 
@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::Rule;
 
-/// Of the document as it is after the link's percent-encoding and before JSON's escapes are undone, in UTF-8. Room for
-/// every field, with URLs of ordinary length; also what bounds the work and the answer.
+/// The largest document in bytes, after percent-decoding and before JSON's escapes are decoded. It has room for every field
+/// with URLs of ordinary length, and bounds the work and the answer.
 pub const MAX_BYTES: usize = 4096;
 
-/// The object's members as they are given; none if there is no document or the object is empty.
+/// The members of the object in their order; none if the text is empty, or the object has no members.
 pub(super) fn read(decoded: &str) -> Result<Vec<(String, Value)>, Rule> {
     if decoded.len() > MAX_BYTES {
         return Err(Rule::DocumentTooLong);

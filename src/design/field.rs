@@ -1,12 +1,12 @@
 //! The keys that a design may have, and what each value is.
 //!
-//! The two of the camera column are compared with the client's own words and pasted nowhere; a word that it does not know
-//! it ignores.
+//! The two keys of the camera column hold words. The client compares them with its own words and pastes them nowhere.
+//! It ignores a word that it does not know.
 //!
 //! Sources: docs/plugnmeet.md section 7; the deprecated two are in the protocol's `CustomDesignParams`;
 //! plugNmeet-client `useClientCustomization.tsx` and `roomSettings.ts` (the words of the camera column).
 
-/// What a field's value is, and with it how it is checked.
+/// The kind of a field's value. It decides how the value is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Colour,
@@ -17,17 +17,17 @@ pub(super) enum Kind {
 
 macro_rules! fields {
     ($($field:ident $name:literal $kind:ident)+) => {
-        /// A key that the client knows.
+        /// A key of a design that the client knows.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Field {
             $(#[doc = concat!("`", $name, "`")] $field,)+
         }
 
         impl Field {
-            /// All of them, in the order of the client's own list.
+            /// All fields, in the order of the client's own list.
             pub const ALL: &[Self] = &[$(Self::$field),+];
 
-            /// The field of exactly this name.
+            /// The field with exactly this name.
             pub fn named(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$field),)+
@@ -35,7 +35,7 @@ macro_rules! fields {
                 }
             }
 
-            /// The key in the JSON document.
+            /// The field's key in the JSON document.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$field => $name,)+
@@ -73,21 +73,21 @@ fields! {
     CameraPosition "column_camera_position" Word
 }
 
-/// The words that the client knows, by field.
+/// The words that the client knows in each field for words.
 const WORDS: [(Field, &[&str]); 2] = [
     (Field::CameraWidth, &["full", "medium", "small"]),
     (Field::CameraPosition, &["left", "top", "bottom"]),
 ];
 
 impl Field {
-    /// The words that the client knows here; none where no word is meant.
+    /// The words that the client knows in this field; empty if the field is not for words.
     pub fn words(self) -> &'static [&'static str] {
         let words = WORDS.iter().find(|(field, _)| *field == self);
         words.map_or(&[], |(_, words)| words)
     }
 }
 
-/// Letters, digits, `-` and `_`, at most 32 of them: nothing that could mean more than itself.
+/// Is the text a word? A word has 1 to 32 letters, digits, `-` and `_`, so that it can mean nothing else.
 pub(super) fn is_word(text: &str) -> bool {
     (1..=MAX_WORD_BYTES).contains(&text.len())
         && text

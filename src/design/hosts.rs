@@ -14,12 +14,12 @@ pub(super) struct HostList(Vec<Pattern>);
 enum Pattern {
     Any,
     Exactly(String),
-    /// Any depth below this name, which itself is not meant.
+    /// All hosts at any depth below this name, but not the name itself.
     Below(String),
 }
 
 impl HostList {
-    /// An empty list is `own` alone. The error is the entry that can't be read.
+    /// Makes a list. An empty list means `own` alone. The error is the entry that is not valid.
     pub(super) fn new(entries: &[String], own: &str) -> Result<Self, String> {
         if entries.is_empty() {
             return Ok(Self(vec![Pattern::Exactly(own.to_owned())]));
@@ -31,7 +31,7 @@ impl HostList {
             .map(Self)
     }
 
-    /// The same hosts as a policy has them, `own` apart.
+    /// The hosts as sources of a content security policy, without `own`.
     pub(super) fn csp_sources(&self, own: &str) -> Vec<String> {
         let foreign = self.0.iter().filter_map(|pattern| match pattern {
             Pattern::Any => Some("https:".to_owned()),
@@ -41,7 +41,7 @@ impl HostList {
         foreign.collect()
     }
 
-    /// The names on the list, those below which others may be included.
+    /// The names on the list, including those that stand for the hosts below them.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.iter().filter_map(|pattern| match pattern {
             Pattern::Any => None,
@@ -49,7 +49,7 @@ impl HostList {
         })
     }
 
-    /// `host` as the URL parser spells it.
+    /// Is this host on the list? `host` is spelled as the URL parser spells it.
     pub(super) fn holds(&self, host: &str) -> bool {
         self.0.iter().any(|pattern| match pattern {
             Pattern::Any => true,
@@ -76,7 +76,7 @@ impl Pattern {
     }
 }
 
-/// A host as an operator may write it: no second wildcard, no percent-encoding, no dot at either end.
+/// Parses a host as an operator may write it: without a second wildcard, percent-encoding, or a dot at either end.
 fn listed_host(entry: &str) -> Option<Host> {
     let host = Host::parse(entry).ok().filter(|_| !entry.contains(['*', '%']))?;
     match &host {

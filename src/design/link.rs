@@ -1,13 +1,14 @@
 //! URLs of images and style sheets: is it https, to a public host on the list, and can the text be pasted?
 //!
-//! The WHATWG parser forgives much: backslashes, tabs, numbers for addresses, encoded hosts. A browser would go where
-//! the parser says, so the parser judges; but a text that it had to mend is refused, as other readers may mend it
-//! otherwise.
+//! The WHATWG parser accepts much: backslashes, tabs, numbers for addresses, encoded hosts. A browser visits the
+//! address that this parser finds, so the parser decides. But a text that it had to correct is refused, because other
+//! readers may correct it differently.
 //!
-//! Percent-encoding is left as it is, once or twice: neither CSS nor the client decodes it, so that `%22` never becomes a
+//! Percent-encoding is not decoded, not even once: neither CSS nor the client decodes it, so `%22` never becomes a
 //! quote on the page.
 //!
-//! Not here: the lists (`hosts`), what a design may name here (`own`), which addresses are private (`address`), which names imitate others (`lookalike`).
+//! Not here: the lists (`hosts`), what a design may name here (`own`), which addresses are private (`address`), which
+//! names imitate others (`lookalike`).
 //!
 //! Sources: WHATWG URL sections 3.5 and 4.4; CSS Syntax 3 section 4.3.5 (what ends a string).
 
@@ -22,7 +23,7 @@ use super::own::OwnOrigin;
 pub(super) const MAX_BYTES: usize = 2048;
 const SCHEME: &str = "https://";
 
-/// A link's: `foreign` is the rule to name when the host is not on the list.
+/// Checks the URL of a link's design. `foreign` is the rule that is broken if the host is not on the list.
 pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule) -> Result<(), Rule> {
     let (url, written) = parsed(text)?;
     let host = url.host().ok_or(Rule::NotAUrl)?;
@@ -44,7 +45,7 @@ pub(super) fn check(text: &str, own: &OwnOrigin, hosts: &HostList, foreign: Rule
     }
 }
 
-/// The operator's own: which host it is, is the operator's affair.
+/// Checks a URL of the operator's own design. It may be on any host.
 pub(super) fn check_of_operator(text: &str) -> Result<(), Rule> {
     let (url, written) = parsed(text)?;
     spelled_as_visited(written, url.host_str().ok_or(Rule::NotAUrl)?)
@@ -66,7 +67,8 @@ fn parsed(text: &str) -> Result<(Url, &str), Rule> {
     Ok((url, without_port(authority)))
 }
 
-/// SECURITY: the text is compared and shown, the parsed host is visited; they must not differ.
+/// Refuses a host that is written otherwise than it is visited. SECURITY: the text is compared and shown, but the
+/// parsed host is visited.
 fn spelled_as_visited(written: &str, host: &str) -> Result<(), Rule> {
     if written.eq_ignore_ascii_case(host) {
         Ok(())
@@ -75,13 +77,13 @@ fn spelled_as_visited(written: &str, host: &str) -> Result<(), Rule> {
     }
 }
 
-/// SECURITY: within `url("…")` a quote, a backslash or a line break would end the string or what it means; the others
-/// guard readers that leave out the quotes, and HTML.
+/// May a URL with this byte be pasted? SECURITY: within `url("…")` a quote, a backslash or a line break would end the
+/// string or change it. The other bytes protect readers that leave out the quotes, and HTML.
 fn may_be_pasted(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"\\()<>`{}^|".contains(&byte)
 }
 
-/// What stands between `https://` and the path, as it is written.
+/// The text between `https://` and the path, as it is written.
 fn unverified_authority(text: &str) -> Result<&str, Rule> {
     let rest = match text.split_at_checked(SCHEME.len()) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest,

@@ -1,8 +1,8 @@
 //! Does an international name imitate another one?
 //!
-//! Whoever reads a link, a log or a page should not take one host for another: `аpple.example` with a Cyrillic `а` is not
-//! `apple.example`. Within a label, scripts may be mixed as far as browsers let them be shown; and no label may look
-//! exactly like one of the names that the operator has written down.
+//! A person who reads a link, a log or a page must not mistake one host for another: `аpple.example` with a Cyrillic
+//! `а` is not `apple.example`. Within a label, scripts may be mixed as far as browsers let them be shown; and no label
+//! may look exactly like one of the names that the operator has written down.
 //!
 //! Not here: look-alikes within ASCII (`rn` for `m`), which nobody can tell from names.
 //!
@@ -10,7 +10,7 @@
 
 use unicode_security::{RestrictionLevel, RestrictionLevelDetection, confusable_detection::skeleton};
 
-/// `host` and `known` in lower case and punycode, as the URL parser leaves them.
+/// Does `host` imitate one of the `known` names? Both are in lower case and punycode, as the URL parser writes them.
 pub(super) fn imitates<'a>(host: &str, known: &(impl Iterator<Item = &'a str> + Clone)) -> bool {
     host.split('.')
         .filter(|label| label.starts_with("xn--"))

@@ -1,19 +1,19 @@
 //! Checks `custom_design`, the colours and pictures that a link may bring along.
 //!
-//! The client pastes these values unescaped into a style sheet and a `<link>`, so whoever writes the link could restyle
-//! the page, have it call home, or blank it with `null`. The parameter is therefore read here as strictly as the client
-//! reads it loosely: a flat object of known keys, each value a colour or a URL that can't leave its place.
+//! The client pastes these values unescaped into a style sheet and a `<link>`. So the author of a link could restyle
+//! the page, make it send requests elsewhere, or leave it blank with `null`. Therefore the parameter is read strictly
+//! here: it must be a flat object of known keys, each with a colour or a URL that can't leave its place.
 //!
-//! Keys that the client doesn't know are taken out, and nobody is refused for them. The operator may give designs names
-//! (`named`); a link then names one and needs to bring none. What the operator has written passes whole.
+//! Keys that the client doesn't know are taken out, and no request is refused for them. The operator may give designs
+//! names (`named`), and a link can then name one. The operator's own designs are accepted whole.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `document`, `field` | the JSON object; which keys there are |
 //! | `colour`; `link`, `hosts`, `own`, `address`, `lookalike` | a value that is a colour; one that is a URL, and where it leads |
-//! | `breach`, `contrast` | what is wrong; what can't be read |
-//! | `verdict` | what becomes of a design; what there is to say of it |
-//! | `settings`, `named`, `operator` | what the operator decides; the operator's own designs, and how they are known again |
+//! | `breach`, `contrast` | broken rules; colours that are hard to read |
+//! | `verdict` | the results of a check |
+//! | `settings`, `named`, `operator` | the settings; the operator's own designs, and how they are recognised |
 //! | `server_link` | the query of a link that plugnmeet-server wrote |
 //! | `paste`, `outline` | tests: does a value stay where it is pasted? |
 //!

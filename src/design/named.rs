@@ -1,8 +1,8 @@
-//! Designs that the operator has given names, so that links stay short and need bring none.
+//! Named designs: the operator gives a design a name, so that links stay short and need no design of their own.
 //!
-//! Their values are held to the same rules where a value could leave its place on the page; which hosts they name is the
-//! operator's own word. The client knows no names: it is sent the named design as `custom_design`, and so a design that is
-//! a named one is that one, whoever sends it (`operator`).
+//! The rules that keep a value in its place on the page apply to named designs too, but they may name any hosts. The
+//! client knows no names: it gets the named design as `custom_design`. So a design that equals a named one is treated
+//! as that one, wherever it comes from (`operator`).
 //!
 //! Not here: the parameter `design` (`crate::session`), `[designs.NAME]` in the configuration (`crate::config`).
 
@@ -12,12 +12,12 @@ use super::{
     link,
 };
 
-/// A key and its value, by the operator's word.
+/// A key and a value of an operator's design. Hosts in it are not checked against the lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry(Field, String);
 
 impl Entry {
-    /// Checks one key of a named design.
+    /// Checks one key of an operator's design.
     pub fn new(name: &str, value: &str) -> Result<Self, Rule> {
         let field = Field::named(name).ok_or(Rule::UnknownKey)?;
         if value.is_empty() {
@@ -35,7 +35,7 @@ impl Entry {
 }
 
 impl Design {
-    /// A design of the operator's, each key once.
+    /// Makes an operator's design. Each key may occur once.
     pub fn of(entries: Vec<Entry>) -> Result<Self, Rule> {
         if entries.is_empty() {
             return Err(Rule::Empty);
@@ -58,7 +58,7 @@ impl DesignRules {
         !self.settings.named.is_empty()
     }
 
-    /// What becomes of a link that names a design; `on_invalid`, if not as the settings say.
+    /// The verdict on a link that names a design. `on_invalid` replaces the settings' value, if given.
     pub fn named(&self, name: &str, on_invalid: Option<OnInvalid>) -> Verdict {
         if let Some(design) = self.settings.named.get(name) {
             return Verdict::Good(design.clone());

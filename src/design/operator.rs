@@ -1,10 +1,10 @@
-//! The operator's own words, `[designs.NAME]` and `designCustomization` in `[client.config]`: known again wherever they come
-//! back, and their hosts opened in the page's policy.
+//! The operator's own designs, `[designs.NAME]` and `designCustomization` in `[client.config]`: they are recognised
+//! when a link brings them back, and their hosts are allowed in the page's policy.
 //!
-//! They come back with a recorder: the client sends the design of the admin's page on, with all white space taken out,
-//! within values too (`rgb(0 77 144)` becomes `rgb(077144)`), or, of an object, as it is. Either passes byte for byte. White
-//! space in other places makes it no other design either, but then the operator's own text takes its place, as white space
-//! within a value may mean something.
+//! A recorder's link brings them back. The client passes on the design of the admin's page either as it is, if it is an
+//! object, or without any white space, also within values (`rgb(0 77 144)` becomes `rgb(077144)`). Both forms are
+//! accepted byte for byte. With white space in other places it is still the same design, but the operator's own text
+//! replaces it, because white space within a value may have a meaning.
 //!
 //! Source: docs/plugnmeet.md section 7 (what recorders bring).
 
@@ -16,7 +16,7 @@ use super::{
     link,
 };
 
-/// A design of the operator's, and the two forms in which it may come back.
+/// A design of the operator's in the two texts in which a link may bring it back.
 #[derive(Debug, Clone)]
 pub(super) struct OwnWords {
     design: Design,
@@ -24,12 +24,12 @@ pub(super) struct OwnWords {
     bare: Map<String, Value>,
 }
 
-/// Hosts that the operator's designs name, as a content security policy has them.
+/// The hosts that the operator's designs name, as sources of a content security policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OperatorSources {
-    /// Origins of style sheets.
+    /// The origins of style sheets.
     pub styles: Vec<String>,
-    /// Origins of images.
+    /// The origins of images.
     pub images: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl OwnWords {
     }
 }
 
-/// `designCustomization` is an object, or the text of one; of anything else the client makes nothing.
+/// The object in `designCustomization`, which is an object or the text of one. The client ignores anything else.
 fn object_of(customization: &Value) -> Option<Map<String, Value>> {
     let object = match customization {
         Value::Object(object) => object.clone(),
@@ -92,14 +92,14 @@ fn bare_value(value: &Value) -> Value {
     }
 }
 
-/// As the client's `replace(/\s/g, '')`.
+/// The text without white space, as the client's `replace(/\s/g, '')` makes it.
 fn without_white_space(text: &str) -> String {
     let is_white = |c: char| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}';
     text.chars().filter(|&c| !is_white(c)).collect()
 }
 
 impl DesignRules {
-    /// What becomes of a design that is one of the operator's.
+    /// The verdict on a link's design that is one of the operator's in one of its two texts; none for any other design.
     pub(super) fn of_operator(&self, decoded: &str) -> Option<Verdict> {
         if self.own_words.is_empty() {
             return None;
@@ -117,7 +117,7 @@ impl DesignRules {
         })
     }
 
-    /// Where the operator's own designs lead, beside our own host.
+    /// The hosts that the operator's own designs name, without the gateway's own host.
     pub fn operator_sources(&self) -> OperatorSources {
         let mut sources = OperatorSources::default();
         for (field, value) in self.own_words.iter().flat_map(|words| &words.design.fields) {

@@ -1,9 +1,9 @@
-//! The judge of the promise behind all rules: does a value stay where the client pastes it?
+//! Checks the promise behind all rules: a value stays where the client pastes it.
 //!
-//! A CSS tokenizer reads the pasted text and must see the declarations and rules that stood around the value, no more and
-//! no fewer. It knows nothing of how values are checked.
+//! A CSS tokenizer reads the pasted text and must see the declarations and rules that stood around the value, no more
+//! and no fewer. It knows nothing of how values are checked.
 //!
-//! For tests alone; the fuzz target of the design includes this file, so it uses nothing of the house.
+//! For tests alone. The design's fuzz target includes this file, so it uses no other module.
 //!
 //! Source: docs/plugnmeet.md section 7 (where each value goes).
 
@@ -16,7 +16,7 @@ const COLOURS: [&str; 10] = [
     "rgb", "rgba", "hsl", "hsla", "hwb", "lab", "lch", "oklab", "oklch", "color",
 ];
 
-/// What is seen of a style sheet: a letter for each token, blocks in brackets.
+/// The structure of a style sheet: a letter for each token, and blocks in brackets.
 fn outline(css: &str) -> String {
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -101,7 +101,8 @@ pub(crate) fn url_stays_in_place(value: &str) -> bool {
         && (value.contains('\'') || outline(&bare) == "i{i:?;i:i.i{i:i.")
 }
 
-/// All fields in one style sheet, so that what one leaves open swallows the next.
+/// Do all values stay in their declarations? All are pasted into one style sheet, so that an open one would swallow the
+/// next.
 pub(crate) fn design_stays_in_place<'d>(fields: impl Iterator<Item = (&'static str, &'d str)>) -> bool {
     let (mut css, mut expected) = (String::new(), String::new());
     for (name, value) in fields {

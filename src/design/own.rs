@@ -1,8 +1,8 @@
-//! Our own origin, and what a design may name there: the client's files alone.
+//! The gateway's own origin. A design may name only the client's files there.
 
 use url::Url;
 
-/// Where the client's files are at the root.
+/// The path of the client's files if the client is at the root.
 const ASSETS: &str = "/assets/";
 
 /// Host and port that the gateway is reached by; it may be on a private network, and then its own URLs may be too.
@@ -10,9 +10,9 @@ const ASSETS: &str = "/assets/";
 pub(super) struct OwnOrigin {
     host: String,
     port: Option<u16>,
-    /// Other names that lead here.
+    /// Other names that lead to the gateway.
     others: Vec<String>,
-    /// Below these paths a design may name what is here.
+    /// The paths on the gateway's own host below which a design may name files.
     folders: Vec<String>,
 }
 
@@ -35,8 +35,9 @@ impl OwnOrigin {
         url.host_str() == Some(&self.host) && url.port_or_known_default() == self.port
     }
 
-    /// SECURITY: whoever sees a design asks for what it names, with their cookies. Beside the client's files there are
-    /// addresses here that end a session, or begin another. Cookies know no ports, so the port is no matter.
+    /// May a design name this URL on our own host? SECURITY: everybody who sees a design requests what it names, with
+    /// their cookies. Beside the client's files there are addresses here that end a session or begin another. The port
+    /// is ignored, because cookies ignore it too.
     pub(super) fn keeps(&self, url: &Url, host: &str) -> bool {
         let host = host.trim_end_matches('.');
         let is_here = |name: &String| name.eq_ignore_ascii_case(host);

@@ -1,6 +1,8 @@
 //! Tests the promise behind all rules: no accepted value leaves the place that the client pastes it into.
 //!
-//! Not here: the judge (`outline`). What is generated are near-misses: good values bent by what could break out.
+//! The generated values are near-misses: good values, changed by characters that could break out.
+//!
+//! Not here: the check itself (`outline`).
 
 use proptest::prelude::*;
 
@@ -78,7 +80,7 @@ const BREAKERS: &[&str] = &[
     "\\u0022",
 ];
 
-/// A good value with a few pieces put in, cut off or doubled: near enough to be accepted now and then.
+/// A good value with a few pieces put in, cut off or doubled: similar enough to be accepted now and then.
 fn bent(good: &'static [&'static str]) -> impl Strategy<Value = String> {
     let bend = (
         any::<prop::sample::Index>(),
@@ -112,7 +114,7 @@ fn urls() -> impl Strategy<Value = String> {
     prop_oneof![4 => bent(link::tests::GOOD), 2 => near, 1 => any::<String>()]
 }
 
-/// Members of a document, of which most are good.
+/// Members of a document, most of them good.
 fn members() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     const COLOURS: &[&str] = &["primary_color", "header_bg_color", "footer_icon_color"];
     const URLS: &[&str] = &["background_image", "custom_logo", "custom_css_url"];
@@ -162,7 +164,8 @@ proptest! {
         }
     }
 
-    /// What is left of a design, whatever came with it, is good by itself and stays where it is pasted.
+    /// Every field that is left of a design is good by itself and stays where it is pasted, whatever other fields came
+    /// with it.
     #[test]
     fn no_field_of_an_accepted_design_reaches_another(members in members()) {
         rules().inspect(document(&members).as_bytes());
@@ -200,7 +203,7 @@ fn every_good_value_stays_in_place() {
     }
 }
 
-/// Or else the property above would prove nothing.
+/// The property above would prove nothing if no value that leaves its place were noticed.
 #[test]
 fn sees_a_value_that_leaves_its_place() {
     for value in [

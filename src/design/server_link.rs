@@ -1,8 +1,8 @@
-//! The query of a link that plugnmeet-server wrote: in BBB's `join`, its redirect and its XML have the design behind the
-//! token as raw JSON, with no byte of it escaped.
+//! Mends the query of a link that plugnmeet-server wrote. The redirect and the XML of BBB's `join` have the design
+//! behind the token as raw JSON, without any escapes.
 //!
-//! Who made the meeting gave the design to the server, and who joins can't mend it: bad fields go, whatever
-//! `design.on_invalid` says.
+//! The meeting's creator gave the design to the server, and the person who joins can't mend it. So bad fields are taken
+//! out under either value of `design.on_invalid`.
 //!
 //! Sources: docs/plugnmeet.md sections 0.19 and 7.
 
@@ -11,20 +11,21 @@ use serde_json::{Deserializer, value::RawValue};
 use super::{Breach, DESIGN_PARAMETER, DesignRules, OnInvalid, Verdict};
 use crate::query::{Query, Repeated};
 
-/// Before a design as the server writes it.
+/// The text before a design in a link of the server's.
 const RAW_DESIGN: &str = "&custom_design={";
 
-/// A query as a browser would have to write it, with no bad field in its design.
+/// The query of a server's link, encoded as a browser would send it, without bad fields in its design.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerQuery {
     /// The link's query, with the design percent-encoded.
     pub query: String,
-    /// What was taken out of its design, and why.
+    /// The breaches for which fields were taken out of the design.
     pub taken: Vec<Breach>,
 }
 
 impl DesignRules {
-    /// Mends the query of a link of the server's; two designs are for nobody to mend.
+    /// Encodes the query of a server's link and takes bad fields out of its design. A query with two designs is
+    /// refused.
     pub fn of_server(&self, raw: &str) -> Result<ServerQuery, Repeated> {
         let query = encoded(raw);
         let Some(design) = Query(&query).only(DESIGN_PARAMETER)? else {
@@ -45,7 +46,7 @@ impl DesignRules {
     }
 }
 
-/// The query as a browser would have to write it: the design encoded, and no fragment.
+/// The query encoded as a browser would send it: with the design percent-encoded, and without a fragment.
 pub fn encoded(raw: &str) -> String {
     let Some((before, design)) = raw.split_once(RAW_DESIGN) else {
         return without_fragment(raw).to_owned();
@@ -61,7 +62,7 @@ pub fn encoded(raw: &str) -> String {
     format!("{before}&{parameter}{}", without_fragment(rest))
 }
 
-/// No fragment belongs to a join link, and behind a token it would be taken for a part of it.
+/// The query without a fragment. No join link has one, and behind a token it would be read as a part of the token.
 fn without_fragment(query: &str) -> &str {
     query.split_once('#').map_or(query, |(query, _)| query)
 }

@@ -1,5 +1,5 @@
-//! What the operator decides about designs: which hosts may serve style sheets and images, what a breach leads to, and
-//! which designs have names.
+//! The settings of designs: which hosts may serve style sheets and images, what happens to a design that breaks a rule,
+//! and which designs have names.
 //!
 //! Not here: the keys' names and defaults in the configuration file.
 
@@ -12,23 +12,23 @@ use super::Design;
 use super::hosts::HostList;
 use super::own::OwnOrigin;
 
-/// What to do with a design that breaks a rule (`design.on_invalid`).
+/// What happens to a design that breaks a rule (`design.on_invalid`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnInvalid {
-    /// Refuse the request and say why.
+    /// The request is refused, and the answer says why.
     Reject,
-    /// Take the bad fields out and go on with the rest.
+    /// The bad fields are taken out, and the rest is used.
     Strip,
 }
 
-/// Settings of `[design]` and `[designs]`, checked.
+/// The checked settings of `[design]` and `[designs]`.
 #[derive(Debug, Clone)]
 pub struct DesignSettings {
     /// May a link bring a design of its own? If not, it can only name one of the operator's.
     pub from_links: bool,
     /// The operator's designs, by name.
     pub named: BTreeMap<String, Design>,
-    /// `designCustomization` of the client's own configuration: an object, or its text.
+    /// `designCustomization` of the client's configuration: an object, or the text of one.
     pub customization: Option<Value>,
     pub(super) on_invalid: OnInvalid,
     pub(super) css_hosts: HostList,
@@ -60,7 +60,7 @@ impl DesignSettings {
         })
     }
 
-    /// The other names that we answer to, and the path below which the client is.
+    /// Adds the gateway's other names, and the path below which the client is.
     #[must_use]
     pub fn serving(mut self, hosts: &[String], mount: &str) -> Self {
         self.own.serve(hosts, mount);
@@ -71,14 +71,14 @@ impl DesignSettings {
 /// Why the settings are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DesignProblem {
-    /// An entry of a list is none of the three forms.
+    /// An entry of a list is none of the three valid forms.
     NotAHost {
-        /// The list's name under `[design]`.
+        /// The list's key under `[design]`.
         key: &'static str,
-        /// The entry as it was found.
+        /// The entry as it is in the file.
         entry: String,
     },
-    /// The public origin has no host, so that nothing could be "own".
+    /// The public origin has no host, so that the entry `own` would mean nothing.
     NoOwnHost,
 }
 

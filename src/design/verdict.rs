@@ -1,29 +1,30 @@
-//! What becomes of a design, what there is to say of it, and what is left of it.
+//! The results of checking a design: the verdict on a link's parameter, the report for its author, and the fields that
+//! are left.
 
 use serde_json::Value;
 
 use super::{Breach, Field, Judged, OnInvalid, Rule, Warning, colour, field::Kind};
 
-/// What becomes of the parameter.
+/// What happens to the parameter with a design.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Empty, or an object without a key: as if it were not there.
+    /// There is no design: the parameter is empty, or an object without keys.
     Absent,
-    /// Nothing to object to: the parameter goes on byte for byte.
+    /// The design breaks no rule: the parameter stays as it is, byte for byte.
     Good(Design),
-    /// Another design goes on in its place.
+    /// The parameter gets another value.
     Stripped {
-        /// This is left, if anything is.
+        /// The remaining design; none if no field is left.
         left: Option<Design>,
         /// The fields that were taken out, each with its rule.
         taken: Vec<Breach>,
     },
-    /// Every breach that was found, at least one.
+    /// The design is refused for these breaches, at least one.
     Refused(Vec<Breach>),
 }
 
 impl Verdict {
-    /// Keys that the client doesn't know go, whatever becomes of what it does know.
+    /// Decides by the setting. A key that the client doesn't know is taken out under either value of the setting.
     pub(super) fn of(judged: Judged, on_invalid: OnInvalid) -> Self {
         let Judged {
             good,
@@ -43,27 +44,27 @@ impl Verdict {
     }
 }
 
-/// What there is to say of a design.
+/// All that the check found in a design.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Every rule that is broken; with none the design can be used.
+    /// The rules that are broken. If there are none the design can be used.
     pub breaches: Vec<Breach>,
     /// Keys that the client doesn't know, which are taken out, and words that it doesn't know, which it ignores.
     pub unheeded: Vec<Breach>,
-    /// What is allowed and hard to read.
+    /// Combinations of colours that are allowed but hard to read.
     pub warnings: Vec<Warning>,
     /// The fields that broke no rule.
     pub left: Design,
 }
 
-/// A design that broke no rule, or is the operator's own; made in this module alone.
+/// A design that broke no rule, or is the operator's own. Only this module makes one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Design {
     pub(super) fields: Vec<(Field, String)>,
 }
 
 impl Design {
-    /// Name and value of each field, in the order in which they were given.
+    /// The name and the value of each field, in the order of the document.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.fields
             .iter()
@@ -76,7 +77,7 @@ impl Design {
             .find_map(|(field, value)| (*field == wanted).then_some(value.as_str()))
     }
 
-    /// Words that the client does not know where they stand.
+    /// A breach for each word that the client does not know in its field.
     pub(super) fn unknown_words(&self) -> impl Iterator<Item = Breach> {
         let unknown = self
             .fields
@@ -87,7 +88,7 @@ impl Design {
         })
     }
 
-    /// The same design with each colour in its one canonical spelling.
+    /// The same design with each colour in its canonical spelling.
     #[must_use]
     pub fn canonical(&self) -> Self {
         let spelled = |(field, value): &(Field, String)| match field.kind() {

@@ -1,40 +1,60 @@
-//! The operator's handle on a running gateway: what the control socket's commands do.
+//! The operator's handle on a running gateway: what there is to see.
 
 use std::{net::SocketAddr, process, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
+use tokio::sync::Mutex;
 
-use super::serving::Current;
-use crate::{
-    clock::Clock,
-    control::{Answer, Command, Operator},
-    places::Places,
-    tls::Tls,
-    upgrade::Registry,
-};
+use super::{build::State, port, serving::Current};
 
-/// Sees a running gateway; clones are the same.
+/// Sees a running gateway, and changes it; clones are the same.
 #[derive(Clone)]
 pub struct Handle(Arc<Seen>);
 
 /// What a handle sees.
 pub(super) struct Seen {
     pub(super) current: Current,
-    pub(super) clock: Clock,
+    pub(super) state: State,
     /// By the steady clock.
     pub(super) started: Duration,
     pub(super) https: SocketAddr,
     pub(super) http: Option<SocketAddr>,
     pub(super) admin: Option<SocketAddr>,
-    pub(super) tls: Tls,
-    pub(super) places: Places,
-    pub(super) tunnels: Registry,
+    pub(super) port: port::Seen,
+    /// Reloads come one after the other.
+    pub(super) turn: Mutex<()>,
 }
 
 impl Handle {
     pub(super) fn new(seen: Seen) -> Self {
         Self(Arc::new(seen))
+    }
+
+    /// What is there.
+    pub(super) fn seen(&self) -> &Seen {
+        &self.0
+    }
+
+    /// For open requests at a stop.
+    pub(super) fn drain_deadline(&self) -> Duration {
+        self.0.current.load().in_use.drain
+    }
+
+    /// Between the word that the gateway stops and the end of accepting.
+    pub(super) fn drain_delay(&self) -> Duration {
+        self.0.current.load().in_use.drain_delay
+    }
+
+    /// For those who stay when another process has taken over.
+    pub(super) fn handover(&self) -> Duration {
+        self.0.current.load().in_use.handover
+    }
+
+    /// Reads certificates and the client's files again, soon.
+    pub(super) fn read_files_again(&self) {
+        self.0.state.tls.ask_for_new();
+        self.0.current.load().router.webapp.ask_for_new();
     }
 
     /// What runs, by name. Room ids stand here alone, in clear.
@@ -43,15 +63,20 @@ impl Handle {
     pub fn status(&self) -> Map<String, Value> {
         let seen = &self.0;
         let current = seen.current.load();
-        let uptime = seen.clock.steady().saturating_sub(seen.started);
+        let (state, in_use) = (&seen.state, &current.in_use);
+        let uptime = state.clock.steady().saturating_sub(seen.started);
         let mut rows = Map::new();
         let mut row = |name: &str, value: Value| rows.insert(name.to_owned(), value);
         row("version", env!("CARGO_PKG_VERSION").into());
         row("process", process::id().into());
         row("uptime_s", uptime.as_secs().into());
+        row(
+            "configuration",
+            json!({ "hash": in_use.hash, "taken_up": at(in_use.taken_up), "waiting_for_restart": in_use.waiting }),
+        );
         let listeners = json!({ "https": seen.https, "http": seen.http, "admin": seen.admin });
         row("listeners", listeners);
-        let certificates = seen.tls.ends(seen.clock.unix());
+        let certificates = state.tls.ends(state.clock.unix());
         row(
             "certificates",
             certificates
@@ -59,14 +84,20 @@ impl Handle {
                 .map(|(name, end)| (name, at(end)))
                 .collect(),
         );
-        row("connections", seen.places.taken().into());
+        row("connections", state.places.taken().into());
+        row("requests", seen.current.requests().into());
         let upstreams = current.router.upstreams.each();
         let tunnels = upstreams.filter_map(|upstream| {
             let open = upstream.open_tunnels()?;
             Some((upstream.name().to_owned(), Value::from(open)))
         });
-        row("tunnels", tunnels.collect());
-        let rooms = seen.tunnels.rooms().into_iter().map(|room| {
+        let relays = seen.port.tunnels().filter(|(_, open)| *open > 0);
+        let relays = relays.map(|(name, open)| (name.to_owned(), Value::from(open)));
+        row("tunnels", tunnels.chain(relays).collect());
+        if let Some(found) = seen.port.turn() {
+            row("turn", found.into());
+        }
+        let rooms = state.tunnels.rooms().into_iter().map(|room| {
             let of_room = json!({ "people": room.people, "tunnels": room.tunnels });
             (room.room_id.into_string(), of_room)
         });
@@ -82,16 +113,6 @@ impl Handle {
             }),
         );
         rows
-    }
-}
-
-impl Operator for Handle {
-    async fn act(&self, command: Command) -> Answer {
-        match command {
-            Command::Status => Answer::done().with("status", self.status()),
-            // Whoever runs the gateway takes it before it gets here (`crate::cli`).
-            Command::Upgrade => Answer::refused("this gateway can't be upgraded"),
-        }
     }
 }
 

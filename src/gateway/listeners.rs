@@ -17,7 +17,10 @@ use crate::{
 pub struct Listeners {
     pub(super) https: TcpListener,
     pub(super) http: Option<TcpListener>,
+    pub(super) plain: Option<TcpListener>,
     pub(super) admin: Option<TcpListener>,
+    /// Those of `[[tcp]]`, in their order.
+    pub(super) tcp: Vec<TcpListener>,
     /// Where HTTPS is served: the port is known by now.
     pub(super) https_addr: SocketAddr,
 }
@@ -50,15 +53,7 @@ impl Given {
     /// gateway's counts if that is where the configuration, which may be another by now, wants it.
     fn take(&mut self, key: &str, addr: SocketAddr) -> Option<TcpListener> {
         let name = key.strip_prefix("listen.").unwrap_or(key);
-        let fits = |socket: &net::TcpListener| {
-            socket.local_addr().is_ok_and(|local| {
-                (local.port() == addr.port() || addr.port() == 0)
-                    && (local.ip() == addr.ip()
-                        || (self.is_from_manager
-                            && local.ip().is_unspecified()
-                            && addr.ip().is_unspecified()))
-            })
-        };
+        let fits = |socket: &net::TcpListener| self.fits(socket, addr);
         let named = self.sockets.iter().position(|(its, _)| its == name);
         let found = match named {
             Some(at) if self.is_from_manager => Some(at),
@@ -82,12 +77,30 @@ impl Given {
                 "{key} is another address than that of the socket which the service manager gave for it, and which is used"
             );
         }
-        let listener = socket
-            .set_nonblocking(true)
-            .and_then(|()| TcpListener::from_std(socket));
-        listener
-            .inspect_err(|error| warn!(%error, "The socket given for {key} can't be used"))
-            .ok()
+        usable(socket, key)
+    }
+
+    /// The one of `[[tcp]]` at this address, which is all that tells it from others.
+    fn take_tcp(&mut self, addr: SocketAddr) -> Option<TcpListener> {
+        let found = self.sockets.iter().position(|(name, socket)| {
+            let may_be = if self.is_from_manager {
+                !NAMES.contains(&name.as_str())
+            } else {
+                name.starts_with(TCP)
+            };
+            may_be && self.fits(socket, addr)
+        })?;
+        let (_, socket) = self.sockets.remove(found);
+        usable(socket, "tcp.listen")
+    }
+
+    /// Does it listen there?
+    fn fits(&self, socket: &net::TcpListener, addr: SocketAddr) -> bool {
+        socket.local_addr().is_ok_and(|local| {
+            let is_anywhere = local.ip().is_unspecified() && addr.ip().is_unspecified();
+            (local.port() == addr.port() || addr.port() == 0)
+                && (local.ip() == addr.ip() || (self.is_from_manager && is_anywhere))
+        })
     }
 
     /// What nobody wanted is closed, which its operator has to know.
@@ -101,8 +114,8 @@ impl Given {
                 warn!(
                     name,
                     addr,
-                    "A socket was given that nothing listens on: name it https, http or admin (FileDescriptorName=), or \
-                     give it the address of a listen.* key"
+                    "A socket was given that nothing listens on: name it https, http, plain or admin \
+                     (FileDescriptorName=), or give it the address of a listen.* key or of [[tcp]]"
                 );
             } else {
                 info!(name, addr, "Listens there no more");
@@ -112,7 +125,19 @@ impl Given {
 }
 
 /// The names of sockets: the keys below `listen`.
-const NAMES: [&str; 3] = ["https", "http", "admin"];
+const NAMES: [&str; 4] = ["https", "http", "plain", "admin"];
+
+/// How the names of those of `[[tcp]]` begin; a number follows.
+const TCP: &str = "tcp-";
+
+fn usable(socket: net::TcpListener, key: &str) -> Option<TcpListener> {
+    let listener = socket
+        .set_nonblocking(true)
+        .and_then(|()| TcpListener::from_std(socket));
+    listener
+        .inspect_err(|error| warn!(%error, "The socket given for {key} can't be used"))
+        .ok()
+}
 
 impl Listeners {
     /// Opens all of them, or tells of each that can't be opened.
@@ -122,7 +147,7 @@ impl Listeners {
 
     /// As `open`, for those that are not given.
     pub async fn open_with(config: &Config, mut given: Given) -> Result<Self, Vec<NotListening>> {
-        let (mut open, mut problems) = ([None, None, None], Vec::new());
+        let (mut open, mut problems) = ([None, None, None, None], Vec::new());
         for ((key, addr), open) in config.listeners().into_iter().zip(&mut open) {
             let Some(addr) = addr else { continue };
             if let Some(listener) = given.take(key, addr) {
@@ -134,14 +159,27 @@ impl Listeners {
                 Err(error) => problems.push(config.not_listening(key, addr, &error)),
             }
         }
+        let mut tcp = Vec::new();
+        for (nth, addr) in config.tcp_listeners().enumerate() {
+            if let Some(listener) = given.take_tcp(addr) {
+                tcp.push(listener);
+                continue;
+            }
+            match listen::bind(addr).await {
+                Ok(listener) => tcp.push(listener),
+                Err(error) => problems.extend(config.tcp_not_listening(nth, &error)),
+            }
+        }
         given.close();
-        let [https, http, admin] = open;
+        let [https, http, plain, admin] = open;
         let https = https.and_then(|listener| Some((listener.local_addr().ok()?, listener)));
         match https {
             Some((https_addr, https)) if problems.is_empty() => Ok(Self {
                 https,
                 http,
+                plain,
                 admin,
+                tcp,
                 https_addr,
             }),
             Some(_) | None => Err(problems),
@@ -156,14 +194,14 @@ impl Listeners {
     /// Descriptors of the same sockets, by name, for a process that comes after this one. While there is any, a socket
     /// listens.
     pub(super) fn again(&self) -> Vec<(String, OwnedFd)> {
-        let all = [Some(&self.https), self.http.as_ref(), self.admin.as_ref()];
-        NAMES
-            .iter()
-            .zip(all)
-            .filter_map(|(name, listener)| {
-                let again = listener?.as_fd().try_clone_to_owned().ok()?;
-                Some(((*name).to_owned(), again))
-            })
+        let (http, plain, admin) = (self.http.as_ref(), self.plain.as_ref(), self.admin.as_ref());
+        let named = NAMES.map(str::to_owned);
+        let named = named.into_iter().zip([Some(&self.https), http, plain, admin]);
+        let tcp = self.tcp.iter().enumerate();
+        let tcp = tcp.map(|(nth, listener)| (format!("{TCP}{nth}"), Some(listener)));
+        named
+            .chain(tcp)
+            .filter_map(|(name, listener)| Some((name, listener?.as_fd().try_clone_to_owned().ok()?)))
             .collect()
     }
 }
@@ -214,5 +252,25 @@ mod tests {
             Some(of_http)
         );
         assert_eq!(taken(&mut given, "listen.https", of_https), Some(of_https));
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_tcp_is_known_by_its_address_alone() {
+        let (https, first, second) = (socket("https"), socket("tcp-0"), socket("tcp-1"));
+        let (of_https, of_first, of_second) = (at(&https), at(&first), at(&second));
+        let tcp = |given: &mut Given, addr| {
+            let taken = given.take_tcp(addr);
+            taken.map(|listener| listener.local_addr().unwrap())
+        };
+        let mut given = Given::by_older(vec![https, first, second]);
+        assert_eq!(tcp(&mut given, of_https), None);
+        assert_eq!(tcp(&mut given, of_second), Some(of_second));
+        assert_eq!(tcp(&mut given, of_first), Some(of_first));
+        let (plain, unnamed) = (socket("plain"), socket("plugnmeet-gateway.socket"));
+        let (of_plain, of_unnamed) = (at(&plain), at(&unnamed));
+        let mut given = Given::by_manager(vec![plain, unnamed]);
+        assert_eq!(tcp(&mut given, of_plain), None);
+        assert_eq!(tcp(&mut given, of_unnamed), Some(of_unnamed));
+        assert_eq!(taken(&mut given, "listen.plain", of_plain), Some(of_plain));
     }
 }

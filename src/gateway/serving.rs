@@ -3,7 +3,10 @@
 //! A connection takes its settings when it is accepted, and each of its requests goes to the router of that moment, so that
 //! who lost access has lost it on open connections too.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
 
 use arc_swap::{ArcSwap, Guard};
 use hyper::{Request, Response};
@@ -12,10 +15,13 @@ use tokio::net::TcpStream;
 use crate::{
     addr::Ends,
     client_body::ClientBody,
+    config::AtStart,
     conn::{Caller, Conn, ConnSettings, Handler},
     drain::Drain,
+    joining::JoiningSettings,
+    limits::Limits,
     listen::{Admin, Door, Https, HttpsSettings, Plain, Redirect},
-    places::Place,
+    places::{Place, PlacesSettings},
     reply::{Body, Failure},
     route::{Recorded, Router},
 };
@@ -27,25 +33,74 @@ pub(super) struct Serving {
     pub(super) router: Router,
     pub(super) redirect: Redirect,
     pub(super) admin: Admin,
+    pub(super) limits: Arc<Limits>,
+    pub(super) in_use: InUse,
+}
+
+/// Which configuration that is, and what of it is for others than requests.
+pub(super) struct InUse {
+    pub(super) hash: String,
+    /// In seconds since 1970.
+    pub(super) taken_up: i64,
+    pub(super) at_start: AtStart,
+    /// Keys that wait for a restart.
+    pub(super) waiting: Vec<&'static str>,
+    /// How many have keys of their own.
+    pub(super) callers: usize,
+    pub(super) places: PlacesSettings,
+    pub(super) joining: JoiningSettings,
+    /// For open requests at a stop.
+    pub(super) drain: Duration,
+    pub(super) drain_delay: Duration,
+    /// For those who stay when another process has taken over.
+    pub(super) handover: Duration,
 }
 
 /// What serves now; clones are the same.
 #[derive(Clone)]
-pub(super) struct Current(Arc<ArcSwap<Serving>>);
+pub(super) struct Current {
+    now: Arc<ArcSwap<Serving>>,
+    /// Those before, as long as a request is on its way by one of them.
+    before: Arc<Mutex<Vec<Weak<Serving>>>>,
+}
 
 impl Current {
     pub(super) fn new(serving: Serving) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(serving)))
+        Self {
+            now: Arc::new(ArcSwap::from_pointee(serving)),
+            before: Arc::default(),
+        }
     }
 
     /// For a look.
     pub(super) fn load(&self) -> Guard<Arc<Serving>> {
-        self.0.load()
+        self.now.load()
     }
 
     /// For as long as a request takes.
     pub(super) fn take(&self) -> Arc<Serving> {
-        self.0.load_full()
+        self.now.load_full()
+    }
+
+    /// This serves from now on; what did so before is given back.
+    pub(super) fn replace(&self, serving: Serving) -> Arc<Serving> {
+        let old = self.now.swap(Arc::new(serving));
+        let mut before = self.before();
+        before.retain(|older| older.strong_count() > 0);
+        before.push(Arc::downgrade(&old));
+        old
+    }
+
+    /// Requests that have no answer yet: each has what serves in its hands, and nobody else has for long.
+    pub(super) fn requests(&self) -> usize {
+        let now = self.now.load_full();
+        let before: usize = self.before().iter().map(Weak::strong_count).sum();
+        // Its own place, and the one that looks.
+        before + Arc::strong_count(&now).saturating_sub(2)
+    }
+
+    fn before(&self) -> MutexGuard<'_, Vec<Weak<Serving>>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,6 +150,16 @@ impl<H: Handler> Bare<H> {
         Self {
             door: Plain::new(Conn::new(settings, Arc::new(handler), drain)),
             current: current.clone(),
+        }
+    }
+}
+
+impl<H: Handler> Bare<H> {
+    /// The same door for trusted proxies alone, which end TLS.
+    pub(super) fn behind_balancers(self) -> Self {
+        Self {
+            door: self.door.behind_balancers(),
+            current: self.current,
         }
     }
 }

@@ -79,7 +79,7 @@ impl Running {
     /// What a new process needs to start.
     pub fn offered(&self) -> Offered<'_> {
         let mut early = Parts::default();
-        early.put(&self.tls.ticket_keys());
+        early.put(&self.handle.seen().state.tls.ticket_keys());
         let descriptors = self.listening.iter();
         Offered {
             listeners: descriptors
@@ -89,28 +89,35 @@ impl Running {
         }
     }
 
-    /// What is counted and remembered by now.
+    /// What is remembered by now.
     pub fn remembered(&self) -> Parts {
         let mut parts = Parts::default();
-        self.current.load().router.issue.hand_over(&mut parts);
+        self.handle
+            .seen()
+            .current
+            .load()
+            .router
+            .issue
+            .hand_over(&mut parts);
         parts
     }
 
-    /// Takes nothing new any more, as a new process does. Stays for those who are here, for `timeouts.handover` at most, and then stops as without a successor. `asked` resolves
-    /// each time that it is to go sooner: first it closes WebSockets in turn, then everything at once.
+    /// Takes nothing new any more, as a new process does. Stays for those who are here, for `timeouts.handover` at most,
+    /// and then stops as without a successor. `asked` resolves each time that it is to go sooner: first it closes
+    /// WebSockets in turn, then everything at once.
     pub async fn retire(mut self, successor: Successor, mut asked: impl AsyncFnMut()) {
         self.listening.clear();
         self.drain.hand_over();
         self.admin_drain.hand_over();
         // What it ends with is its own affair.
         tokio::spawn(successor.release());
-        let deadline_s = self.handover.as_secs();
+        let handover = self.handle.handover();
         info!(
-            deadline_s,
+            deadline_s = handover.as_secs(),
             "Handed over; WebSockets and requests stay until they end"
         );
         let ended = tokio::select! {
-            ended = self.drain.wait(self.handover) => ended,
+            ended = self.drain.wait(handover) => ended,
             () = asked() => false,
         };
         if ended {
@@ -125,13 +132,11 @@ impl Running {
     pub async fn stop(mut self, now: impl Future<Output = ()>) {
         self.drain.leave();
         tokio::pin!(now);
-        if !self.drain_delay.is_zero() {
-            info!(
-                delay_s = self.drain_delay.as_secs(),
-                "Stopping; connections are still taken"
-            );
+        let delay = self.handle.drain_delay();
+        if !delay.is_zero() {
+            info!(delay_s = delay.as_secs(), "Stopping; connections are still taken");
             let hurry = tokio::select! {
-                () = tokio::time::sleep(self.drain_delay) => false,
+                () = tokio::time::sleep(delay) => false,
                 () = &mut now => true,
             };
             if hurry {
@@ -144,9 +149,10 @@ impl Running {
     }
 
     async fn end(self, now: impl Future<Output = ()>) {
-        info!(deadline_s = self.drain_deadline.as_secs(), "Draining");
+        let deadline = self.handle.drain_deadline();
+        info!(deadline_s = deadline.as_secs(), "Draining");
         let finished = tokio::select! {
-            finished = self.drain.finish(self.drain_deadline) => finished,
+            finished = self.drain.finish(deadline) => finished,
             () = now => {
                 self.drain.close();
                 self.drain.finish(Duration::ZERO).await;

@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | old | `Offer` | the listeners' descriptors (`SCM_RIGHTS`), and what a start needs already |
 //! | new | `Prepared` | it has read and checked all, and could serve |
-//! | old | `State` | what is counted and remembered, as it is at this moment |
+//! | old | `State` | what is remembered, as it is at this moment |
 //! | new | `Serving` | it accepts |
 //! | old | `Released` | the old one accepts no more, and its control socket is gone |
 //!

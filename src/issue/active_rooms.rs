@@ -1,6 +1,6 @@
-//! The server's list of active rooms, cut down to a caller's own.
+//! Removes from the server's list of active rooms those that a caller may not use.
 //!
-//! What stays is the server's text, field by field: an SDK may throw at anything else (docs/plugnmeet.md section 0.4).
+//! The remaining fields keep the server's text, because an SDK may fail at any other (docs/plugnmeet.md section 0.4).
 //!
 //! Source: docs/plugnmeet.md section 8 and the recorded answers of `getActiveRoomsInfo`.
 
@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// What the server says where there is no room.
+/// The server's answer if no room is active.
 const NO_ROOM: &str = r#"{"status":false,"msg":"no active room found","status_code":"NOT_FOUND","rooms":[]}"#;
 
 /// The answer without the rooms that are not `own`; none if the answer is not of the form that we know.
@@ -44,7 +44,7 @@ pub(super) fn only<'a>(answer: &'a [u8], own: impl Fn(&str) -> bool) -> Option<S
     Some(format!("{{{}}}", members?.join(",")))
 }
 
-/// The room's id; none if there is none.
+/// The id of the room in this element of the list; none if the element has no id.
 fn id_of(room: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Room {
@@ -58,7 +58,7 @@ fn id_of(room: &str) -> Option<String> {
     Some(room.room_info.room_id)
 }
 
-/// An object's members in their order, each value as it is written.
+/// The members of an object in their order, each with its value as the text in the server's answer.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

@@ -11,10 +11,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::IssueError;
 use crate::reply::{Body, Failure, ServerCode, server_json};
 
-/// Far more than a token and a message.
+/// The largest answer that is read: far more than a token and a message need.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
-/// The server's answer, all of it.
+/// The server's answer, read whole.
 #[derive(Clone)]
 pub(super) struct Whole {
     status: StatusCode,
@@ -67,18 +67,18 @@ impl Whole {
         answer.status.then_some(answer.token)
     }
 
-    /// What a good answer says.
+    /// The answer's JSON, if its status is 200.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         let good = self.status == StatusCode::OK;
         good.then(|| serde_json::from_slice(&self.body).ok()).flatten()
     }
 
-    /// Its bytes, unless they are encoded.
+    /// The body, unless it has a content coding.
     pub(super) fn body_if_plain(&self) -> Option<&[u8]> {
         (!self.headers.contains_key(header::CONTENT_ENCODING)).then_some(&self.body)
     }
 
-    /// The same answer with other bytes.
+    /// The same answer with another body.
     pub(super) fn with_body(mut self, body: Bytes) -> Self {
         self.headers.remove(header::CONTENT_LENGTH);
         self.body = body;

@@ -1,4 +1,4 @@
-//! A question of our own to plugnmeet-server, under its own key.
+//! A request that the gateway itself sends to plugnmeet-server, signed with the server's own key.
 //!
 //! Not here: what is asked, and what follows from the answer (`super::owners`, `super::renewal`).
 
@@ -16,11 +16,11 @@ use tokio::time::timeout;
 use super::{Issue, answer::Whole};
 use crate::context::RequestContext;
 
-/// What the server says of a room names everybody in it: some 1 KiB each.
+/// The largest answer that is read. The server's answer about a room names every participant, with some 1 KiB for each.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 impl Issue {
-    /// The server's answer to this, whatever it is; none if there was none within `patience`.
+    /// The server's answer to this request, with any status; none if no answer came within `patience`.
     pub(super) async fn ask(
         &self,
         path: &'static str,

@@ -6,7 +6,7 @@
 //! its first parameter renamed is a call of anything. A request passes here if the two pieces are one and the same, in
 //! the form that every client sends: `method?parameters&checksum=sum`, or all of that in a form.
 //!
-//! Not here: counting joins, reading the body (`super::doors`), what a refusal says (`super::bbb_refusal`).
+//! Not here: counting joins, reading the body (`super::joins`), what a refusal says (`super::bbb_refusal`).
 //!
 //! Sources: docs/plugnmeet.md sections 0.17, 5 and 8; plugnmeet-server 2.4.0, its BBB controller.
 
@@ -20,18 +20,18 @@ use percent_encoding::percent_decode;
 use super::bbb_refusal::BbbRefusal;
 use crate::{token::TokenKeys, urls::BbbCall};
 
-/// A call's path, as the server reads it.
+/// The path of a call, taken apart as the server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BbbPath<'a> {
     /// The API key; not a secret.
     pub key: &'a str,
-    /// What is signed as the method: what follows the last slash.
+    /// The method that the checksum covers: what follows the last slash.
     method: &'a str,
     call: BbbCall,
 }
 
 impl<'a> BbbPath<'a> {
-    /// The path of such a call (`crate::urls`).
+    /// Takes the path of a call apart; `call` is what the path's row says.
     pub(super) fn of(path: &'a str, call: BbbCall) -> Self {
         let mut segments = path.trim_start_matches('/').split('/');
         Self {
@@ -41,7 +41,7 @@ impl<'a> BbbPath<'a> {
         }
     }
 
-    /// Nothing but the API itself?
+    /// Is this the API's own path, without a method?
     pub(super) fn is_bare(self) -> bool {
         self.call == BbbCall::Bare
     }
@@ -68,7 +68,7 @@ impl<'a> BbbPath<'a> {
         self.call == BbbCall::Join
     }
 
-    /// The method as the server signs it.
+    /// The method that the checksum covers. A path that ends in a slash has none, and is refused.
     fn method(self) -> Result<&'a str, BbbRefusal> {
         match self.method {
             "" => Err(BbbRefusal::NoMethod),
@@ -132,12 +132,13 @@ fn split(data: &[u8]) -> Result<(&[u8], &[u8]), BbbRefusal> {
     Ok((parameters, checksum))
 }
 
-/// Whom a join is for: the meeting and the user that the platform names.
+/// The meeting and the user of a join, by the platform's ids.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Joining {
-    /// The server makes a room id of it, the same one if it can be one (a hash if not): one meeting is one room.
+    /// The platform's id of the meeting. The server makes the room's id from it: the same id if it is valid, else a
+    /// hash. So one meeting is one room.
     pub meeting_id: String,
-    /// The platform's id for the user, who gets another in the room; may be empty.
+    /// The platform's id for the user; may be empty. In the room the user gets another id.
     pub user_id: String,
 }
 

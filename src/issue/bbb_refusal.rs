@@ -13,32 +13,32 @@ use crate::reply::Failure;
 /// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BbbRefusal {
-    /// The path ends in a slash, so no method is signed.
+    /// The path ends in a slash, so that the checksum covers no method.
     NoMethod,
-    /// Not the server's API key.
+    /// The key in the path is not the server's API key.
     WrongKey,
-    /// Neither GET nor POST.
+    /// The request's method is neither GET nor POST.
     Method,
-    /// A body where the server reads none.
+    /// The request has a body where the server reads none.
     Body,
-    /// A second `?`: what follows it is not signed.
+    /// The target has a second `?`. What follows it is not signed.
     TwoQueries,
-    /// A query beside a form: it is not signed.
+    /// The request has a form and also a query. The query is not signed.
     QueryBesideForm,
-    /// No `checksum` at all.
+    /// There is no `checksum`.
     NoChecksum,
-    /// More than one, in whatever spelling.
+    /// There is more than one `checksum`, in any spelling.
     TwoChecksums,
-    /// Something follows the checksum, or it is the end of another name.
+    /// The checksum is not the last parameter, or `checksum=` is the end of another name.
     OddChecksum,
-    /// Not the checksum of this call.
+    /// The checksum is not that of this call.
     WrongChecksum,
-    /// A parameter is there twice that may be there once.
+    /// A parameter that may occur once occurs more often.
     Repeated,
 }
 
 impl BbbRefusal {
-    /// Could this be somebody who is trying out keys?
+    /// Can the caller be guessing a key or a checksum? Guesses count as failures.
     pub(super) fn is_guess(self) -> bool {
         matches!(self, Self::WrongKey | Self::WrongChecksum)
     }

@@ -1,7 +1,8 @@
-//! The body of a breakout join: for whom it asks.
+//! The body of a breakout join: the user for whom it asks.
 //!
-//! The server issues for the user in the body, with that user's name and rights, whoever's token the request has. So the
-//! body is read as protobuf, as the server reads it, and refused if another reader could see another user in it.
+//! The server issues a token for the user in the body, with that user's name and rights, even if the request carries
+//! another user's token. So the body is read as protobuf, as the server reads it, and refused if another reader could
+//! find another user in it.
 //!
 //! Sources: docs/plugnmeet.md section 5; `JoinBreakoutRoomReq` of `plugnmeet_breakout_room.proto`: 1
 //! `breakout_room_id`, 2 `user_id`, 3 `room_id`, which the server takes from the token.

@@ -1,8 +1,8 @@
-//! One call to the server for a token: counted, made, and judged by whose token came back.
+//! One call to the server for a token: counts it against the limits, makes it, and checks for whom a token came back.
 //!
-//! It goes on when its client has left, so it owns all that it needs.
+//! A call goes on when its client has left, so it owns all that it needs.
 //!
-//! Not here: who else gets its answer (`super::coalesce`).
+//! Not here: which other requests get its answer (`super::coalesce`).
 //!
 //! Sources: docs/plugnmeet.md sections 0.6 and 3.
 
@@ -22,7 +22,7 @@ use crate::{
     token::{Participant, TokenKeys},
 };
 
-/// A call that is to be made.
+/// One call to the server for a token, with all that it needs: it goes on when its client has left.
 pub(super) struct Call {
     pub(super) server: Arc<Upstream>,
     pub(super) limits: Arc<Limits>,
@@ -30,14 +30,14 @@ pub(super) struct Call {
     pub(super) memory: Arc<Memory>,
     pub(super) audit: Arc<AuditLog>,
     pub(super) decision: Arc<Decision>,
-    /// The room that was sent.
+    /// The room's id in the request.
     pub(super) room_id: String,
-    /// The user that was sent; may be empty.
+    /// The user's id in the request; may be empty.
     pub(super) user_id: String,
 }
 
 impl Call {
-    /// Makes it, once.
+    /// Makes the call, once.
     pub(super) async fn make(
         self,
         request: Request<Bytes>,

@@ -12,30 +12,30 @@ use crate::{
     token::{RequestKey, TokenKeys},
 };
 
-/// An integrator with a key of its own.
+/// An integrator with an API key of its own.
 #[derive(Clone, Debug)]
 pub struct CallerSettings {
-    /// For logs, metrics and limits.
+    /// The caller's name in logs, metrics and limits.
     pub name: String,
-    /// What it sends as `API-KEY`.
+    /// The key that the caller sends as `API-KEY`.
     pub api_key: String,
-    /// The secret, and while it is being changed the old one too.
+    /// The caller's secrets. While a secret is being replaced, the old and the new one both count.
     pub secrets: Vec<Secret<String>>,
-    /// The rooms it may use: ids, in which `*` stands for any text.
+    /// The ids of the rooms that the caller may use; `*` stands for any text.
     pub rooms: Vec<String>,
-    /// May it make moderators?
+    /// May the caller issue tokens for moderators?
     pub may_issue_admin: bool,
-    /// False: cut off.
+    /// May the caller send requests at all?
     pub enabled: bool,
 }
 
-/// Everyone who may call.
+/// All callers: the server's own key and the integrators' keys.
 #[derive(Debug)]
 pub(super) struct Callers {
     all: Vec<Caller>,
 }
 
-/// One who may call.
+/// One caller.
 #[derive(Debug)]
 pub(super) struct Caller {
     name: String,
@@ -47,11 +47,11 @@ pub(super) struct Caller {
     is_server: bool,
 }
 
-/// The name under which the server's own key is logged and limited.
+/// The name under which requests with the server's own key are logged and limited.
 pub const SERVER: &str = "server";
 
 impl Callers {
-    /// The server's own key may do anything.
+    /// The callers. The server's own key is one of them and may do everything.
     pub(super) fn new(keys: &TokenKeys, others: &[CallerSettings]) -> Self {
         let server = Caller {
             name: SERVER.to_owned(),
@@ -76,7 +76,7 @@ impl Callers {
         }
     }
 
-    /// Whose API key is this? All are compared, each in constant time.
+    /// The caller with this API key. All keys are compared, each in constant time.
     pub(super) fn find(&self, unverified: &[u8]) -> Option<&Caller> {
         let mut found = None;
         for caller in &self.all {
@@ -87,8 +87,8 @@ impl Callers {
         found.filter(|caller| caller.enabled)
     }
 
-    /// May a session in this room go on that this caller asked for? One of which nobody knows who asked for it is the
-    /// server's own: that one caller is cut off says nothing of it.
+    /// May a session in this room that this caller asked for be renewed? A session without a known caller belongs to
+    /// the server's own key, and is not affected when another caller is cut off.
     pub(super) fn may_go_on(&self, name: Option<&str>, room_id: &str) -> bool {
         let name = name.unwrap_or(SERVER);
         self.all
@@ -102,12 +102,12 @@ impl Caller {
         &self.name
     }
 
-    /// Is it the server's own key, with which a request can go on as it is?
+    /// Is this the server's own key? Then the request is forwarded as it is.
     pub(super) fn is_server(&self) -> bool {
         self.is_server
     }
 
-    /// Has it signed this, with either of its secrets?
+    /// Is this a signature by one of the caller's secrets?
     pub(super) fn has_signed(&self, signed: &[u8], unverified: &[u8]) -> bool {
         self.keys.iter().any(|key| key.is_signature(signed, unverified))
     }
@@ -116,19 +116,19 @@ impl Caller {
         self.may_issue_admin
     }
 
-    /// May it use every room there is?
+    /// May the caller use every room?
     pub(super) fn may_use_all_rooms(&self) -> bool {
         self.rooms.iter().any(|pattern| pattern == "*")
     }
 
-    /// May it use this room? With a room it has its breakout rooms too.
+    /// May the caller use this room? A caller may also use the breakout rooms of its rooms.
     pub(super) fn may_use(&self, room_id: &str) -> bool {
         let may_use = |room_id: &str| self.rooms.iter().any(|pattern| matches(pattern, room_id));
         may_use(room_id) || parent_of(room_id).is_some_and(may_use)
     }
 }
 
-/// `*` is any text, also none; everything else is itself.
+/// Does the text match the pattern? `*` stands for any text, also none; every other character stands for itself.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == text;
@@ -146,7 +146,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     text.ends_with(last)
 }
 
-/// Is this one JSON object, and nothing else?
+/// Is the body one JSON object and nothing else?
 pub(super) fn is_object(body: &[u8]) -> bool {
     serde_json::from_slice::<&RawValue>(body).is_ok_and(|value| value.get().starts_with('{'))
 }

@@ -1,11 +1,11 @@
 //! Identical signed requests that are under way at the same moment share one call to the server.
 //!
-//! A second token for a user who is online throws them out of the room, so a double click must not become a second call
-//! (docs/plugnmeet.md section 3). Nothing is kept after the answer: what the server would say a moment later is the
-//! server's to say. An answer that may not be shared, a failure above all, is its own client's alone: whoever waited
-//! for it makes a call of its own then, and that once.
+//! A second token for a user who is online removes them from the room, so a double click must not become a second call
+//! (docs/plugnmeet.md section 3). No answer is kept after the call, because the server may answer differently a moment
+//! later. An answer that may not be shared, such as a failure, goes to its own client alone: each request that waited
+//! for it then makes a call of its own, once.
 //!
-//! Shared within this process: two replicas behind one balancer make two calls.
+//! Calls are shared within a process: two replicas behind one balancer make two calls.
 
 use std::{
     collections::HashMap,
@@ -24,54 +24,51 @@ const MAX_CALLS: usize = 10_000;
 /// What makes two requests the same: everything on which the server's answer depends, and who is to count for it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
-    /// Who asks, by the name under which it is limited.
+    /// The caller's name, under which the request is limited.
     pub(super) caller: Box<str>,
-    /// The server's own, over the body, and checked.
+    /// The signature over the body, by the server's own key. It has been checked.
     pub(super) signature: Box<[u8]>,
-    /// Is the answer to be protobuf?
+    /// Must the answer be protobuf?
     pub(super) protobuf: bool,
 }
 
-/// How a call ended.
+/// The result of a call.
 pub(super) struct Ended<A> {
     pub(super) answer: A,
-    /// Is it right for everybody who asked the same?
+    /// Is the answer right for every identical request?
     pub(super) shareable: bool,
 }
 
-/// An answer, and whether it is that of another's call.
+/// An answer, and whether it came from another request's call.
 pub(super) struct Shared<A> {
     pub(super) answer: A,
     pub(super) of_another: bool,
 }
 
-/// The calls that are under way; `A` is an answer.
+/// The running calls; `A` is the type of an answer.
 pub(super) struct Coalesce<A> {
-    is_on: bool,
     calls: Arc<Calls<A>>,
 }
 
-/// Where each call tells its answer.
-type Calls<A> = Mutex<HashMap<Identity, watch::Sender<Option<A>>>>;
-
-impl<A: Clone + Send + Sync + 'static> Coalesce<A> {
-    pub(super) fn new(is_on: bool) -> Self {
+impl<A> Default for Coalesce<A> {
+    fn default() -> Self {
         Self {
-            is_on,
             calls: Arc::default(),
         }
     }
+}
 
+/// The sender with which each running call tells its answer.
+type Calls<A> = Mutex<HashMap<Identity, watch::Sender<Option<A>>>>;
+
+impl<A: Clone + Send + Sync + 'static> Coalesce<A> {
     /// The answer of the call that is under way for this identity, if it may be shared; else that of this one, which goes
     /// on when its client leaves. A call without an identity is shared with nobody.
     pub(super) async fn share<F>(&self, identity: Option<Identity>, call: Pin<Box<F>>) -> Shared<A>
     where
         F: Future<Output = Ended<A>> + Send + 'static,
     {
-        let leading = match identity
-            .filter(|_| self.is_on)
-            .map(|identity| self.join(identity))
-        {
+        let leading = match identity.map(|identity| self.join(identity)) {
             Some(Joined::Waiting(mut told)) => {
                 let told = told.wait_for(Option::is_some).await;
                 if let Some(answer) = told.ok().and_then(|answer| answer.clone()) {
@@ -114,18 +111,18 @@ impl<A: Clone + Send + Sync + 'static> Coalesce<A> {
     }
 }
 
-/// What a request is to those that ask the same.
+/// The part that a request has among identical ones.
 enum Joined<A> {
     Waiting(watch::Receiver<Option<A>>),
     Leading(Leading<A>),
     NoRoom,
 }
 
-/// A call that others may join, until this is dropped.
+/// A running call that other requests can join until this is dropped.
 struct Leading<A> {
     identity: Identity,
     tell: watch::Sender<Option<A>>,
-    /// What those who wait are told at the end.
+    /// The answer that the waiting requests get when this is dropped.
     answer: Option<A>,
     calls: Arc<Calls<A>>,
 }
@@ -147,7 +144,8 @@ impl<A> Drop for Leading<A> {
     }
 }
 
-/// A call of our own. It is a part of whoever waits for it; dropped before its end, it becomes a task of its own.
+/// A request's own call. It runs as a part of the request that waits for it. If it is dropped before its end it goes on
+/// as a task of its own.
 struct GoesOn<A, F>
 where
     A: Clone + Send + Sync + 'static,
@@ -157,7 +155,7 @@ where
     leading: Option<Leading<A>>,
 }
 
-/// The call has a place of its own, and nothing else is pinned.
+/// The call is pinned in a box of its own, and no other field is pinned.
 impl<A, F> Unpin for GoesOn<A, F>
 where
     A: Clone + Send + Sync + 'static,
@@ -257,7 +255,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn identical_requests_under_way_are_one_call_and_nothing_is_kept() {
-        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let (server, coalesce) = (Server::new(true), Coalesce::default());
         let (one, two, other) = tokio::join!(
             coalesce.share(Some(of("a", false)), server.call()),
             coalesce.share(Some(of("a", false)), server.call()),
@@ -276,7 +274,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waited_for_what_may_not_be_shared_calls_for_itself_once() {
-        let (server, coalesce) = (Server::new(false), Coalesce::new(true));
+        let (server, coalesce) = (Server::new(false), Coalesce::default());
         let (one, two, three) = tokio::join!(
             coalesce.share(Some(of("a", false)), server.call()),
             coalesce.share(Some(of("a", false)), server.call()),
@@ -292,12 +290,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_leaves_does_not_end_the_call() {
-        for coalesce in [Coalesce::new(true), Coalesce::new(false)] {
+        for identity in [Some(of("a", false)), None] {
+            let coalesce = Coalesce::default();
             let server = Server::new(true);
-            let left = timeout(SHORT / 2, coalesce.share(Some(of("a", false)), server.call())).await;
+            let left = timeout(SHORT / 2, coalesce.share(identity.clone(), server.call())).await;
             assert!(left.is_err());
-            let second = coalesce.share(Some(of("a", false)), server.call()).await;
-            assert_eq!(second.of_another, coalesce.is_on);
+            let second = coalesce.share(identity.clone(), server.call()).await;
+            assert_eq!(second.of_another, identity.is_some());
             sleep(SHORT).await;
             assert!(lock(&coalesce.calls).is_empty());
         }
@@ -309,7 +308,7 @@ mod tests {
             .enable_time()
             .build()
             .unwrap();
-        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let (server, coalesce) = (Server::new(true), Coalesce::default());
         let (call, calls) = (server.call(), Arc::clone(&coalesce.calls));
         runtime.spawn(async move { coalesce.share(Some(of("a", false)), call).await.answer });
         runtime.block_on(tokio::task::yield_now());
@@ -320,23 +319,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_shared_where_it_is_off_or_has_no_identity() {
-        let server = Server::new(true);
-        for (coalesce, identity) in [
-            (Coalesce::new(false), Some(of("a", false))),
-            (Coalesce::new(true), None),
-        ] {
-            let (one, two) = tokio::join!(
-                coalesce.share(identity.clone(), server.call()),
-                coalesce.share(identity, server.call())
-            );
-            assert!(one.answer != two.answer && !one.of_another && !two.of_another);
-        }
+    async fn nothing_is_shared_that_has_no_identity() {
+        let (server, coalesce) = (Server::new(true), Coalesce::default());
+        let (one, two) = tokio::join!(
+            coalesce.share(None, server.call()),
+            coalesce.share(None, server.call())
+        );
+        assert!(one.answer != two.answer && !one.of_another && !two.of_another);
     }
 
     #[tokio::test(start_paused = true)]
     async fn with_too_many_under_way_a_request_is_a_call_of_its_own() {
-        let (server, coalesce) = (Server::new(true), Coalesce::new(true));
+        let (server, coalesce) = (Server::new(true), Coalesce::default());
         let waiting: Vec<_> = (0..MAX_CALLS)
             .map(|at| coalesce.join(of(&at.to_string(), false)))
             .collect();

@@ -15,14 +15,14 @@ use crate::{
     token::{Claims, TokenKeys},
 };
 
-/// How the embedded issuer signs.
+/// The settings of the embedded issuer.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedSettings {
-    /// From now to the token's end.
+    /// How long a token is valid.
     pub token_validity: Duration,
 }
 
-/// The server's answer with a token.
+/// The answer with a token, in the server's form.
 #[derive(Serialize)]
 struct Granted<'a> {
     status: bool,

@@ -1,7 +1,7 @@
-//! What every request on `/auth` has to have, whatever it asks for.
+//! The parts that every request under `/auth` must have: key, signature, and a body with one reading.
 //!
-//! The server decodes `Content-Encoding` before it checks the signature, and leaves the body of anything that calls
-//! itself multipart out of it, so a signature over one upload would open every endpoint. Both are refused here where no
+//! The server decodes `Content-Encoding` before it checks the signature, and it leaves a multipart body out of the
+//! signature. So with the signature of one upload a caller could use every endpoint. The gateway refuses both where no
 //! real caller sends them.
 //!
 //! Sources: docs/plugnmeet.md sections 0.15 and 1.
@@ -20,24 +20,24 @@ use crate::{
 /// Why a request on `/auth` is refused; in the server's words where the server has some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthRefusal {
-    /// The body is encoded, so the signature would not be over what was sent.
+    /// The body has a content coding, and the server checks the signature over the decoded body.
     Encoded,
-    /// Multipart where no upload is, or a type that can be read in two ways.
+    /// The body is multipart where no upload is allowed, or there is more than one `Content-Type`.
     MediaType,
-    /// No `API-KEY`.
+    /// There is no `API-KEY`.
     NoApiKey,
-    /// Not the API key, or more than one.
+    /// The API key is wrong, or there is more than one.
     WrongApiKey,
-    /// No `HASH-SIGNATURE`.
+    /// There is no `HASH-SIGNATURE`.
     NoSignature,
-    /// Not the signature, or more than one.
+    /// The signature is wrong, or there is more than one.
     WrongSignature,
-    /// An upload without the `Room-Id` that is signed in its body's place.
+    /// An upload has no `Room-Id`, the field that is signed in place of a multipart body.
     NoRoomId,
 }
 
 impl AuthRefusal {
-    /// Could this be somebody who is trying out keys?
+    /// Can the caller be guessing a key or a signature? Guesses count as failures.
     pub(super) fn is_guess(self) -> bool {
         matches!(self, Self::WrongApiKey | Self::WrongSignature)
     }
@@ -97,8 +97,8 @@ pub(super) const API_KEY: HeaderName = HeaderName::from_static("api-key");
 pub(super) const HASH_SIGNATURE: HeaderName = HeaderName::from_static("hash-signature");
 const ROOM_ID: HeaderName = HeaderName::from_static("room-id");
 
-/// In the server's order (docs/plugnmeet.md section 1), after what the server can't be trusted with. Says who calls;
-/// what is signed is still to be checked.
+/// Checks a request's key, in the server's order (docs/plugnmeet.md section 1), after the parts about which the server
+/// can be deceived. Returns the caller. The signature is not checked yet.
 pub(super) fn check<'a>(
     headers: &HeaderMap,
     multipart_allowed: bool,
@@ -116,7 +116,7 @@ pub(super) fn check<'a>(
     Ok(caller)
 }
 
-/// Is there one body, and one way to read it?
+/// Refuses a body with a content coding or with several media types, and a multipart body unless `multipart_allowed`.
 pub(super) fn check_media(headers: &HeaderMap, multipart_allowed: bool) -> Result<(), AuthRefusal> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(AuthRefusal::Encoded);
@@ -128,7 +128,7 @@ pub(super) fn check_media(headers: &HeaderMap, multipart_allowed: bool) -> Resul
     Ok(())
 }
 
-/// The room whose id is signed in place of a multipart body.
+/// The field `Room-Id`, whose value is signed in place of a multipart body.
 pub(super) fn room_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     once(headers, ROOM_ID, (), ()).ok()
 }
@@ -141,7 +141,7 @@ fn once<E>(headers: &HeaderMap, name: HeaderName, none: E, several: E) -> Result
     }
 }
 
-/// The server looks for the word anywhere in the value.
+/// Does the server take the body for multipart? It looks for the word anywhere in `Content-Type`.
 pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|media_type| {
         media_type

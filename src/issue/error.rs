@@ -1,4 +1,4 @@
-//! Why no token is issued, and what the caller sees of it.
+//! The errors of token issuing, and the answer that the caller gets for each.
 
 use std::fmt;
 
@@ -19,71 +19,71 @@ use crate::{
     reply::{Body, BoxError, Failure, ServerCode},
 };
 
-/// Why no token is issued.
+/// Why no token is issued, or a request under `/auth` is not forwarded.
 #[derive(Debug)]
 pub enum IssueError {
-    /// The envelope or the signature is refused.
+    /// The API key, the signature or the form of the body is refused.
     Auth(AuthRefusal),
-    /// A call of BBB's API that is not signed, or not wholly.
+    /// A call of BBB's API is refused, such as for what its checksum does not cover.
     Bbb(BbbRefusal),
-    /// Two `Authorization`s.
+    /// There is more than one `Authorization`.
     TwoTokens,
-    /// A token is asked for another user than the one whose token asks.
+    /// The body asks for a token for another user than the one whose token the request carries.
     AnotherUser,
-    /// Nobody can say for whom the body asks.
+    /// The body does not say clearly for which user it asks.
     Unreadable,
-    /// Over `sizes.token_body`.
+    /// The body is larger than `sizes.token_body`.
     BodyTooLarge,
-    /// Not there in time.
+    /// The body did not arrive in time.
     BodyTooSlow,
-    /// The client left in the middle.
+    /// The client left before the body was complete.
     BodyBroken,
-    /// Signed, but not a POST: the server has no such route.
+    /// The request is signed, but is no POST: the server has no such route.
     NotPost,
-    /// The body is not one that the server would take.
+    /// The server would not accept the body.
     Request(RequestError),
-    /// The body is to be signed anew, and is no JSON object.
+    /// The body has to be signed anew, and is no JSON object.
     NotAnObject,
-    /// The caller is held to other rooms.
+    /// The caller may not use this room.
     RoomNotAllowed,
-    /// The id of a room that the server would make none with.
+    /// The room's id is not in the form that the server accepts.
     RoomIdFormat,
-    /// Whose room this is about can't be judged, or need not be.
+    /// The call can't be allowed to a caller that may only use certain rooms.
     Held(Held),
-    /// The caller makes no moderators.
+    /// The caller may not issue tokens for moderators.
     AdminNotAllowed,
-    /// The caller makes neither hidden participants nor bots.
+    /// The caller may not issue tokens for hidden participants or bots.
     BotNotAllowed,
-    /// One limit has been reached.
+    /// A limit has been reached.
     OverLimit(OverLimit),
-    /// Removed from the meeting by an admin, to stay out.
+    /// An admin has removed the user from the meeting and blocked the user in it.
     Blocked,
-    /// There is no server to ask.
+    /// There is no server to which the request could be forwarded.
     NoRoute,
-    /// Signing failed.
+    /// The cryptography library could not sign the token.
     Signing(jsonwebtoken::errors::Error),
-    /// The server's answer broke off.
+    /// The server's answer broke off, or did not come.
     AnswerBroken(BoxError),
 }
 
-/// Why a caller's call goes no further, though it names no room of another's.
+/// Why a call is not allowed to a caller with a key of its own, although it names no room of another caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// Recorders alone report there.
+    /// The endpoint is for recorders alone.
     Recorder,
     /// The endpoint may show or change every room.
     Closed,
-    /// An upload whose room is not what is signed.
+    /// The endpoint is for uploads, and the body is not multipart, so its room is not signed.
     NoUpload,
-    /// The body can be read in two ways, or in none.
+    /// The body can't be read, or can be read in two ways.
     Unreadable(JsonError),
-    /// The body names no room, nor anything of one.
+    /// The body names no room and no thing that belongs to one.
     NoRoom,
-    /// A list without rooms is of all there are.
+    /// The list names no rooms, which means all rooms.
     AllRooms,
-    /// More than may be asked for.
+    /// The body names more things than may be asked for at once.
     TooMany,
-    /// The server did not say whose room it is.
+    /// The server did not say to which room the thing belongs.
     Unsaid,
 }
 
@@ -237,7 +237,7 @@ impl std::error::Error for IssueError {
 }
 
 impl IssueError {
-    /// Our stable word for it, for the audit log and metrics.
+    /// The stable code of the error in the audit log and in metrics.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Auth(refusal) => Failure::from(*refusal).code(),
@@ -293,7 +293,7 @@ impl IssueError {
         Ok(answer::application(&self.to_string(), code))
     }
 
-    /// What it is as HTTP.
+    /// The answer to this error.
     pub(super) fn into_failure(self) -> Failure {
         let status = match &self {
             Self::Auth(refusal) => return Failure::from(*refusal),
@@ -321,7 +321,7 @@ impl IssueError {
     }
 }
 
-/// What the server says of a method that it has no route for.
+/// The server's answer to a method for which it has no route.
 fn no_such_route() -> Response<Body> {
     let mut response = Response::new(Body::from("not found"));
     *response.status_mut() = StatusCode::NOT_FOUND;

@@ -1,6 +1,7 @@
-//! What the server's answer at another door tells: for whom it has issued a token, and as whom they came in.
+//! Reads in the server's answer for whom it has issued a token, at the endpoints beside `getJoinToken`, and remembers
+//! by which id that person is in the room.
 //!
-//! An answer is read where it has a token, and in the form that each door has for it. It goes on as it came.
+//! Each endpoint has the token at another place of its answer. The answer is passed to the client unchanged.
 //!
 //! Source: docs/plugnmeet.md section 5 (BBB, LTI, breakout rooms).
 
@@ -15,22 +16,22 @@ use crate::{
     token::Participant,
 };
 
-/// `BreakoutRoomRes.token`.
+/// The number of the field `BreakoutRoomRes.token`.
 const BREAKOUT_TOKEN: u64 = 3;
 
-/// Where tokens are issued beside `getJoinToken`.
+/// An endpoint that issues tokens, beside `getJoinToken`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum JoinEndpoint {
     /// BBB's `join`.
     Bbb,
-    /// A learning platform's page.
+    /// The join of a learning platform's page.
     Lti,
-    /// A participant who goes into a breakout room.
+    /// The join of a participant in a breakout room.
     Breakout,
 }
 
-impl Door {
-    /// Its name in the audit log.
+impl JoinEndpoint {
+    /// The endpoint's name in the audit log.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Bbb => "bbb",
@@ -39,7 +40,7 @@ impl Door {
         }
     }
 
-    /// The token in an answer.
+    /// The token in this endpoint's answer.
     fn token(self, answer: &Whole) -> Option<String> {
         #[derive(Deserialize)]
         struct Json {
@@ -57,10 +58,10 @@ impl Door {
 }
 
 impl Issue {
-    /// Notes for whom the server has issued a token; `asked` is who asked for one.
+    /// Remembers for whom the server has issued a token; `asked` is the person who asked for it.
     pub(super) async fn learned(
         &self,
-        door: Door,
+        endpoint: JoinEndpoint,
         asked: Option<&Person>,
         response: Response<Body>,
     ) -> Result<Response<Body>, Failure> {
@@ -69,25 +70,28 @@ impl Issue {
             return Ok(response);
         }
         let answer = Whole::of(response).await?;
-        let issued = door.token(&answer).as_deref().and_then(Participant::of_issued);
+        let issued = endpoint
+            .token(&answer)
+            .as_deref()
+            .and_then(Participant::of_issued);
         if let Some(issued) = issued {
-            self.note(door, asked, &issued);
+            self.note(endpoint, asked, &issued);
         }
         Ok(answer.into_response())
     }
 
-    fn note(&self, door: Door, asked: Option<&Person>, issued: &Participant) {
+    fn note(&self, endpoint: JoinEndpoint, asked: Option<&Person>, issued: &Participant) {
         let (room_id, user_id) = (&*issued.room_id, &*issued.user_id);
-        match (door, asked) {
-            (Door::Breakout, Some(Person::Participant { room_id: parent, .. })) => {
-                self.blocks.is_breakout_of(room_id, parent);
+        match (endpoint, asked) {
+            (JoinEndpoint::Breakout, Some(Person::Participant { room_id: parent, .. })) => {
+                self.state.blocks.is_breakout_of(room_id, parent);
             }
-            (_, Some(asked)) => self.blocks.came_as(asked.clone(), room_id, user_id),
+            (_, Some(asked)) => self.state.blocks.came_as(asked.clone(), room_id, user_id),
             (_, None) => {}
         }
         // No integrator with a key of its own is behind this token, but whoever is behind the one in the main room.
         let caller = match asked {
-            Some(Person::Participant { room_id, user_id }) if door == Door::Breakout => {
+            Some(Person::Participant { room_id, user_id }) if endpoint == JoinEndpoint::Breakout => {
                 self.memory.caller_of(&self.keys.tag(room_id, user_id))
             }
             _ => Some(SERVER.into()),
@@ -105,7 +109,7 @@ fn in_location(answer: &Whole) -> Option<String> {
     Some(token.into_owned())
 }
 
-/// `redirect=false`. A token has no byte that XML escapes.
+/// The token in the XML of a join with `redirect=false`. A token has no byte that XML escapes.
 fn in_xml(answer: &Whole) -> Option<String> {
     let text = std::str::from_utf8(answer.body()).ok()?;
     let (_, rest) = text.split_once("<session_token>")?;

@@ -1,7 +1,8 @@
-//! Which meeting runs in a room. Rooms have the ids that platforms give them, and a later meeting may have the same one;
-//! the server gives each meeting an id of its own.
+//! Asks the server which meeting runs in a room. Platforms choose the ids of rooms, and a later meeting may be in a
+//! room of the same id, but the server gives each meeting an id of its own.
 //!
-//! A class that comes in one moment asks once: an answer is shared for a few seconds, and so is the lack of one.
+//! When a whole class joins at the same moment the server is asked once: an answer, or its absence, is shared for a few
+//! seconds.
 //!
 //! Source: docs/plugnmeet.md section 8 (`getActiveRoomInfo`).
 
@@ -18,35 +19,35 @@ use tokio::sync::OnceCell;
 use super::Issue;
 use crate::context::RequestContext;
 
-/// Where the server is asked.
+/// The endpoint that says which meeting runs in a room.
 const PATH: &str = "/auth/room/getActiveRoomInfo";
 
-/// For the server to answer. People wait for it with a link in their hands.
+/// The time for the server's answer. Meanwhile a person waits for a page.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long an answer is shared.
 const RECENT: Duration = Duration::from_secs(3);
 
-/// Rooms whose answers are shared at a time; what finds no place is asked for by itself.
+/// The largest number of rooms whose answers are shared at a time. For other rooms the server is asked every time.
 const MAX_ROOMS: usize = 4096;
 
-/// What runs in a room.
+/// The meeting that runs in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meeting {
-    /// This meeting.
+    /// A meeting runs.
     Running {
-        /// The server's id for it.
+        /// The server's id of the meeting.
         sid: String,
-        /// When it began, since 1970; 0 if that is not said.
+        /// The meeting's beginning, in seconds since 1970; 0 if the server does not say.
         began: i64,
     },
-    /// None.
+    /// No meeting runs.
     Ended,
-    /// The server does not say.
+    /// The server did not say.
     Unknown,
 }
 
-/// Answers of the last seconds, by room.
+/// The answers of the last seconds, by room.
 #[derive(Default)]
 pub(super) struct Meetings(Mutex<HashMap<String, Recent>>);
 
@@ -56,7 +57,7 @@ struct Recent {
 }
 
 impl Meetings {
-    /// Where the answer for this room is, or will be.
+    /// The cell that holds the answer for this room, or will hold it.
     fn of(&self, room_id: &str, now: Duration) -> Arc<OnceCell<Meeting>> {
         let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(recent) = rooms.get(room_id)
@@ -80,19 +81,19 @@ impl Meetings {
 }
 
 impl Issue {
-    /// Which meeting runs in a room, or ran there a moment ago.
+    /// The meeting in a room, by an answer that may be up to `RECENT` old.
     pub async fn recent_meeting(&self, room_id: &str, context: &RequestContext) -> Meeting {
         if self.embedded.is_some() {
             return Meeting::Unknown;
         }
-        let answer = self.meetings.of(room_id, self.clock.steady());
+        let answer = self.state.meetings.of(room_id, self.clock.steady());
         answer
             .get_or_init(|| self.meeting(room_id, context))
             .await
             .clone()
     }
 
-    /// Asks the server which meeting runs in a room.
+    /// Asks the server for the meeting in a room.
     pub(super) async fn meeting(&self, room_id: &str, context: &RequestContext) -> Meeting {
         #[derive(Deserialize)]
         struct Answer {
@@ -107,7 +108,7 @@ impl Issue {
         #[derive(Deserialize)]
         struct Info {
             sid: String,
-            /// As protojson writes a number of 64 bits.
+            /// A number as text: protojson writes 64-bit numbers so.
             #[serde(default)]
             creation_time: String,
         }

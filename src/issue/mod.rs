@@ -1,12 +1,12 @@
 //! Token issuing: `POST /auth/room/getJoinToken`, indistinguishable on the wire from plugnmeet-server.
 //!
-//! The order of checks is the server's: envelope, size, signature, method, body, limits. What passes is signed here
-//! (`embedded`) or goes to the server untouched (`upstream`), once.
+//! The order of checks is the server's: envelope, size, signature, method, body, limits. For a request that passes, the
+//! gateway signs the token itself (`embedded`), or the request is sent to the server unchanged (`upstream`), once.
 //!
-//! The other endpoints under `/auth` are the server's own affair, but for the envelope, and for callers with keys of
-//! their own, whose requests are checked and signed anew.
+//! Of requests for the other endpoints under `/auth` only the envelope is checked, and the server checks the rest.
+//! Requests of callers with keys of their own are checked whole and signed anew.
 //!
-//! The server issues tokens at other doors too, whose requests are checked and counted here (`doors`).
+//! The server issues tokens at other endpoints too. Their requests are checked and counted in `joins`.
 //!
 //! Not here: how a request gets to the server and its answer back (`crate::proxy`).
 //!
@@ -21,10 +21,10 @@ mod breakout;
 mod call;
 mod callers;
 mod coalesce;
-mod doors;
 mod embedded;
 pub mod envelope;
 mod error;
+mod joins;
 mod learned;
 mod meeting;
 mod other_endpoints;
@@ -74,7 +74,7 @@ use crate::{
     urls::Issues,
 };
 
-/// Who makes the tokens.
+/// The issuer of the tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Mode {
     /// This gateway: for development, demonstrations and tests.
@@ -83,22 +83,22 @@ pub enum Mode {
     Upstream,
 }
 
-/// How tokens are issued.
+/// The settings of token issuing.
 #[derive(Clone, Debug)]
 pub struct IssueSettings {
-    /// Who makes them.
+    /// The issuer of the tokens.
     pub mode: Mode,
-    /// The body of any request that is read before it goes on, in bytes.
+    /// The largest body that is read whole, in bytes.
     pub max_body_bytes: usize,
-    /// For such a body, from the end of the head.
+    /// The time for such a body, from the end of the request's head.
     pub body_deadline: Duration,
-    /// Do identical requests that are under way share one call to the server?
+    /// Do identical requests at the same moment share one call to the server?
     pub coalesce: bool,
-    /// Who may ask beside the server's own key.
+    /// The callers beside the server's own key.
     pub callers: Vec<CallerSettings>,
 }
 
-/// The running issuer.
+/// The running module.
 pub struct Issue {
     settings: IssueSettings,
     embedded: Option<Embedded>,
@@ -107,22 +107,44 @@ pub struct Issue {
     server: Option<Arc<Upstream>>,
     limits: Arc<Limits>,
     memory: Arc<Memory>,
-    blocks: Blocks,
-    meetings: Meetings,
-    calls: Coalesce<Result<Whole, Failure>>,
-    owners: Owners,
+    state: Arc<IssueState>,
     audit: Arc<AuditLog>,
     clock: Clock,
 }
 
+/// What an issuer knows by now, whatever its settings.
+pub struct IssueState {
+    blocks: Blocks,
+    meetings: Meetings,
+    calls: Coalesce<Result<Whole, Failure>>,
+    owners: Owners,
+}
+
+impl IssueState {
+    /// Nothing yet.
+    pub fn new(clock: &Clock) -> Self {
+        Self {
+            blocks: Blocks::default(),
+            meetings: Meetings::default(),
+            calls: Coalesce::default(),
+            owners: Owners::new(clock.clone()),
+        }
+    }
+}
+
 impl Issue {
-    /// An issuer under these keys and limits; without a server it can only sign itself.
+    /// Makes the module. Without a server only the embedded issuer works.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part that an issuer asks, and there is one place that has them all"
+    )]
     pub fn new(
         settings: IssueSettings,
         keys: Arc<TokenKeys>,
         server: Option<Arc<Upstream>>,
         limits: Arc<Limits>,
         memory: Arc<Memory>,
+        state: Arc<IssueState>,
         audit: AuditLog,
         clock: Clock,
     ) -> Self {
@@ -131,8 +153,6 @@ impl Issue {
             Mode::Upstream => None,
         };
         let callers = Callers::new(&keys, &settings.callers);
-        let calls = Coalesce::new(settings.coalesce);
-        let owners = Owners::new(clock.clone());
         Self {
             settings,
             embedded,
@@ -141,32 +161,29 @@ impl Issue {
             server,
             limits,
             memory,
-            blocks: Blocks::default(),
-            meetings: Meetings::default(),
-            calls,
-            owners,
+            state,
             audit: Arc::new(audit),
             clock,
         }
     }
 
-    /// What is counted and remembered, for a new process.
+    /// What is remembered, for a new process.
     pub fn hand_over(&self, parts: &mut Parts) {
         parts.put(&self.memory.hand_over());
-        parts.put(&self.blocks.hand_over());
+        parts.put(&self.state.blocks.hand_over());
     }
 
-    /// Goes on with what an old process counted and remembered.
+    /// Goes on with what an old process remembered.
     pub fn take_over(&self, parts: &mut Parts) {
         if let Some(remembered) = parts.take() {
             self.memory.take_over(remembered);
         }
         if let Some(blocks) = parts.take() {
-            self.blocks.take_over(blocks);
+            self.state.blocks.take_over(blocks);
         }
     }
 
-    /// Answers what has to do with tokens that are issued, and the API under `/auth`.
+    /// Handles a request that issues a token, or is for the API under `/auth`.
     pub async fn handle(
         &self,
         what: Issues,
@@ -183,7 +200,7 @@ impl Issue {
         }
     }
 
-    /// A request for a token.
+    /// Handles a request for a token.
     async fn token(
         &self,
         request: Request<ClientBody>,
@@ -247,7 +264,8 @@ impl Issue {
         let signature = request.headers().get(HASH_SIGNATURE);
         // The server reads nothing else of it; another spelling of the path is the same request (docs/plugnmeet.md
         // section 0.1). Without a user's id the room makes one up for each.
-        let identity = (!wanted.user_id.is_empty()).then(|| Identity {
+        let is_shared = self.settings.coalesce && !wanted.user_id.is_empty();
+        let identity = is_shared.then(|| Identity {
             caller: decision.caller_name().into(),
             signature: signature.map_or(&b""[..], HeaderValue::as_bytes).into(),
             protobuf: envelope::is_protobuf(request.headers()),
@@ -263,19 +281,19 @@ impl Issue {
             user_id: wanted.user_id,
         };
         let call = Box::pin(call.make(request, path, context.clone()));
-        let shared = self.calls.share(identity, call).await;
+        let shared = self.state.calls.share(identity, call).await;
         if shared.of_another {
             decision.end(Outcome::Issued, "shared", &self.audit);
         }
         shared.answer.map(Whole::into_response)
     }
 
-    /// A link whose token is not genuine: a guess, like a wrong signature.
+    /// Counts a link with a token that is not genuine: a guess, like a wrong signature.
     pub async fn bad_link(&self, client: ClientAddr) -> Result<(), OverLimit> {
         self.limits.failure(client).await
     }
 
-    /// To the server as it comes.
+    /// Forwards a request to the server while its body arrives.
     async fn stream(
         &self,
         request: Request<ClientBody>,
@@ -285,7 +303,7 @@ impl Issue {
         Ok(Box::pin(self.server()?.forward(request, unchanged, context)).await?)
     }
 
-    /// To the server when all of it is here, once.
+    /// Sends a request to the server once, when its body has been read whole.
     async fn send(
         &self,
         request: Request<Bytes>,
@@ -299,7 +317,7 @@ impl Issue {
         self.server.as_ref().ok_or(IssueError::NoRoute)
     }
 
-    /// All that is checked of a request for a token, in the server's order.
+    /// Checks a request for a token, in the server's order.
     async fn check(
         &self,
         request: Request<ClientBody>,
@@ -332,7 +350,7 @@ impl Issue {
         })
     }
 
-    /// A request whose body is here. What issues a token is read whole before any of it goes on.
+    /// Reads the whole body of a request. A request that issues a token is read whole before any of it is forwarded.
     async fn whole(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
         let (head, body) = request.into_parts();
         let body = body
@@ -370,7 +388,7 @@ impl Issue {
         }
     }
 
-    /// From here on it is the server's own request.
+    /// Replaces the caller's key and signature by those of the server's own key.
     fn sign_anew(&self, headers: &mut hyper::HeaderMap, signed: &[u8]) {
         let signature = self.keys.requests().signature(signed);
         if let (Ok(key), Ok(signature)) = (

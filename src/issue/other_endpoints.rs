@@ -1,8 +1,8 @@
-//! The endpoints under `/auth` beside `getJoinToken`, for callers with keys of their own: each is held to its rooms,
-//! whatever the call names them by, and signed anew for the server's key.
+//! The endpoints under `/auth` beside `getJoinToken`, for callers with keys of their own. A caller can reach only its
+//! own rooms, in whatever way a call names them. A call that passes is signed anew with the server's key.
 //!
-//! Read from the body is what the server reads there (`super::request::named`); where that is the id of a thing, the
-//! server is asked for its room (`super::owners`). What can't be judged is refused, and the answer says why.
+//! The body is read as the server reads it (`super::request::named`). If it names a thing by id, the server is asked
+//! for the thing's room (`super::owners`). A call whose room can't be found out is refused, and the answer says why.
 //!
 //! Not here: calls under the server's own key, which the server checks itself.
 //!
@@ -35,12 +35,13 @@ use crate::{
 /// What `getActiveRoomsInfo` says of some hundreds of rooms: 4 KiB each, and 1 KiB for each participant.
 const MAX_ROOMS_BYTES: usize = 16 * 1024 * 1024;
 
-/// Recordings in one merge: for each the server is asked once.
+/// The largest number of recordings in one merge. For each of them the server is asked.
 const MAX_MERGED: usize = 50;
 
 impl Issue {
-    /// A request on another endpoint under `/auth`. The server checks these signatures itself; looked at here is only
-    /// what it could be talked round with, and who has a key of ours in place of the server's.
+    /// Handles a request for another endpoint under `/auth`. The server checks its own key's signatures itself. Here
+    /// only the parts are checked with which the server could be deceived, and requests of callers with keys of their
+    /// own.
     pub(super) async fn auth(
         &self,
         request: Request<ClientBody>,
@@ -109,7 +110,7 @@ impl Issue {
         Ok(Request::from_parts(head, body))
     }
 
-    /// To the server, whose 401 is a guess too.
+    /// Forwards a request that is not checked here. If the server answers 401, it counts as a guess.
     async fn unchecked(
         &self,
         request: Request<ClientBody>,
@@ -124,7 +125,7 @@ impl Issue {
         Ok(response)
     }
 
-    /// May this caller do this? Of one that may use every room only the ids of rooms are looked at.
+    /// May this caller make this call? For a caller that may use every room only the form of the rooms' ids is checked.
     async fn judge(
         &self,
         caller: &Caller,
@@ -161,7 +162,8 @@ impl Issue {
         }
     }
 
-    /// Where a session is named too, the server looks at it alone.
+    /// Decides about a call for a list. If it names a session, the session's room counts too, as the server then looks
+    /// at the session alone.
     async fn judge_list(
         &self,
         caller: &Caller,
@@ -223,7 +225,7 @@ impl Issue {
         }
     }
 
-    /// The server's list of active rooms, without those of others.
+    /// Answers with the server's list of active rooms, without the rooms that the caller may not use.
     async fn own_rooms(
         &self,
         mut request: Request<Bytes>,
@@ -257,7 +259,7 @@ fn read<M: named::Field>(caller: &Caller, body: &[u8]) -> Result<Option<M>, Held
     }
 }
 
-/// May it use this room? Any room's id has to be one that the server takes: under our signature nothing else goes out.
+/// May the caller use this room? Its id must also be one that the server accepts, as the gateway signs nothing else.
 fn may_use(caller: &Caller, room_id: &str) -> Result<(), IssueError> {
     match room_id {
         "" if caller.may_use_all_rooms() => Ok(()),

@@ -1,8 +1,8 @@
-//! Whose room is it? Recordings, artifacts and sessions are named by ids that say nothing of a room, so the server is
-//! asked, and what it says is kept for a minute.
+//! Finds the room of a recording, an artifact or a session. Their ids say nothing about a room, so the server is asked,
+//! and its answer is kept for a minute.
 //!
-//! INVARIANT: bounded in number, and by the length of an id. A thing never moves to another room, so that what is kept
-//! can only be of a thing that is gone by now, and of such the server says so itself.
+//! INVARIANT: the number of answers and the length of an id are bounded. A thing never moves to another room. A kept
+//! answer can only be about a thing that is deleted by now, and then the server itself answers so.
 //!
 //! Source: docs/plugnmeet.md section 8.
 
@@ -21,19 +21,19 @@ use crate::{
     urls::{Listed, Thing},
 };
 
-/// How long the server's word on a thing is kept.
+/// How long the server's answer is kept.
 const OWNER_KEPT: Duration = Duration::from_secs(60);
 
-/// Things whose rooms are kept at once: half a KiB each at most.
+/// The largest number of answers that are kept, of half a KiB each at most.
 const OWNERS: usize = 4_096;
 
-/// An id of the server's is a UUID, or a room's session with a time behind it.
+/// The longest id for which the server is asked. Its ids are UUIDs, or a session's id with a time behind it.
 const MAX_ID_BYTES: usize = 256;
 
-/// For the server to say whose room it is.
+/// The time for the server's answer.
 const OWNER_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What belongs to a room.
+/// A thing, or a group of things, whose room is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Asked {
     /// One thing, by its id.
@@ -44,20 +44,20 @@ pub(super) enum Asked {
     ArtifactsOf(String),
 }
 
-/// What the server says of it.
+/// The server's answer to the question whose room it is.
 pub(super) enum Owner {
-    /// It belongs to this room.
+    /// The thing belongs to this room.
     Room(String),
-    /// There is no such thing: the server's own answer.
+    /// There is no such thing: this is the server's answer.
     Nobody(Whole),
-    /// There is an answer, but no room in it.
+    /// The server's answer names no room, or the id is one that the server can't have.
     Unsaid,
-    /// There is no answer.
+    /// The server did not answer in time.
     Silence,
 }
 
 impl Asked {
-    /// What this session of a list is asked for, if such a list has sessions.
+    /// The question for the session that a call for a list names. None for lists without sessions.
     pub(super) fn session(listed: Listed, room_sid: String) -> Option<Self> {
         match listed {
             Listed::PastRooms => None,
@@ -72,7 +72,7 @@ impl Asked {
         }
     }
 
-    /// Where the server is asked, with which body, and where in its answer the room's id stands.
+    /// The endpoint to ask, the request's body, and the place of the room's id in the answer.
     fn question(&self) -> (&'static str, Value, &'static str) {
         match self {
             Self::Thing(Thing::Recording, id) => (
@@ -99,7 +99,7 @@ impl Asked {
     }
 }
 
-/// What the server has said lately.
+/// The answers that are kept.
 pub(super) struct Owners {
     known: Mutex<HashMap<Asked, Known>>,
     clock: Clock,
@@ -142,12 +142,12 @@ impl Owners {
 }
 
 impl Issue {
-    /// To which room does this belong?
+    /// The room to which this belongs: the kept answer, or the server's.
     pub(super) async fn owner(&self, asked: Asked, context: &RequestContext) -> Owner {
         if asked.id().is_empty() || asked.id().len() > MAX_ID_BYTES {
             return Owner::Unsaid;
         }
-        if let Some(room_id) = self.owners.room(&asked) {
+        if let Some(room_id) = self.state.owners.room(&asked) {
             return Owner::Room(room_id);
         }
         let (path, body, place) = asked.question();
@@ -162,7 +162,7 @@ impl Issue {
         }
         match said.pointer(place).and_then(Value::as_str) {
             Some(room_id) if room_id.len() <= MAX_ID_BYTES => {
-                self.owners.keep(asked, room_id.to_owned());
+                self.state.owners.keep(asked, room_id.to_owned());
                 Owner::Room(room_id.to_owned())
             }
             Some(_) | None => Owner::Unsaid,

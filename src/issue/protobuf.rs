@@ -1,11 +1,11 @@
-//! Small protobuf messages, read as plugnmeet-server's decoder reads them: of a field that is there twice the last
-//! counts, a field of another wire type is an unknown one, and unknown ones are skipped.
+//! Reads small protobuf messages as plugnmeet-server's decoder does: if a field occurs twice the last one counts, a
+//! field of another wire type is an unknown field, and unknown fields are skipped.
 //!
-//! For the two or three fields of a call that have to be known here; a whole message is the server's to read.
+//! The gateway needs two or three fields of a call and leaves the rest of the message to the server.
 //!
 //! Source: protobuf's "Encoding", "Last One Wins".
 
-/// Groups in groups that are skipped; no message of the server's has any.
+/// The largest depth of groups within groups that is skipped. No message of the server's has groups.
 const MAX_DEPTH: usize = 100;
 
 /// The fields of a message.
@@ -22,7 +22,7 @@ enum Value<'b> {
 }
 
 impl<'b> Message<'b> {
-    /// None if it is no message.
+    /// Reads a message; none if the bytes are no message.
     pub(super) fn read(bytes: &'b [u8]) -> Option<Self> {
         let mut rest = bytes;
         let mut fields = Vec::new();
@@ -69,7 +69,7 @@ impl<'b> Message<'b> {
     }
 }
 
-/// Takes one field; of a group its end, as the number 0.
+/// Takes one field off the front of `rest`. The end of a group is returned as field 0.
 fn field<'b>(rest: &mut &'b [u8], depth: usize) -> Option<(u64, Value<'b>)> {
     let tag = varint(rest)?;
     let (number, wire_type) = (tag >> 3, tag & 7);

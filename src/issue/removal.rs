@@ -1,10 +1,10 @@
-//! `/api/removeParticipant` as it goes by: what the server says it has done holds here too.
+//! Watches `/api/removeParticipant`: a removal that the server confirms holds in the gateway too.
 //!
-//! The server has no way to take a token back, and looks at its list of blocked users at two of its doors alone. So who was
-//! removed is renewed no more, blocked or not, and who was blocked gets no token from any door, until that meeting has
-//! ended.
+//! The server can't revoke a token, and checks its list of blocked users at two of its endpoints alone. So the gateway
+//! renews no token of a participant who was removed, blocked or not, and a blocked user gets no token at any endpoint
+//! until that meeting has ended.
 //!
-//! Remembered by this process: another replica learns nothing of it.
+//! Each process remembers the removals that it saw. Other replicas do not learn of them.
 //!
 //! Source: docs/plugnmeet.md section 4.
 
@@ -14,8 +14,8 @@ use hyper::{Method, Request, Response, header};
 use super::{
     Issue, IssueError,
     answer::Whole,
-    doors::{authorization, is_form},
     envelope::{self, AuthRefusal},
+    joins::{authorization, is_form},
     meeting::Meeting,
     protobuf::Message,
 };
@@ -28,14 +28,14 @@ use crate::{
     token::Unverified,
 };
 
-/// `RemoveParticipantReq`.
+/// Numbers of fields of `RemoveParticipantReq`.
 const USER_ID: u64 = 3;
 const BLOCK_USER: u64 = 5;
 
-/// `CommonResponse`.
+/// The number of the field `CommonResponse.status`.
 const STATUS: u64 = 1;
 
-/// Who is to be removed.
+/// A participant whose removal is asked for.
 struct Removal {
     room_id: String,
     user_id: String,
@@ -43,7 +43,7 @@ struct Removal {
 }
 
 impl Issue {
-    /// An admin takes somebody out of the room.
+    /// Handles the request of an admin to remove a participant from the room.
     pub(super) async fn remove_participant(
         &self,
         request: Request<ClientBody>,
@@ -73,7 +73,7 @@ impl Issue {
         self.whole(request).await
     }
 
-    /// The room is the token's: the server refuses another in the body.
+    /// The participant to remove. The room is the token's, because the server refuses another room in the body.
     fn removal(&self, request: &Request<Bytes>) -> Option<Removal> {
         let query = Query(request.uri().query().unwrap_or_default());
         let token = match authorization(request.headers()).ok()? {
@@ -97,7 +97,8 @@ impl Issue {
                 Meeting::Running { sid, .. } => Some(sid),
                 Meeting::Ended | Meeting::Unknown => None,
             };
-            self.blocks
+            self.state
+                .blocks
                 .block(&removal.room_id, &removal.user_id, sid.as_deref());
         }
     }
@@ -108,7 +109,7 @@ impl Issue {
         person: &Person,
         context: &RequestContext,
     ) -> Result<(), IssueError> {
-        let Some(block) = self.blocks.of(person) else {
+        let Some(block) = self.state.blocks.of(person) else {
             return Ok(());
         };
         let over = match self.meeting(&block.room_id, context).await {
@@ -117,7 +118,7 @@ impl Issue {
             Meeting::Unknown => false,
         };
         if over {
-            self.blocks.ended(&block);
+            self.state.blocks.ended(&block);
             return Ok(());
         }
         Err(IssueError::Blocked)

@@ -1,7 +1,8 @@
-//! May a session go on? A renewed token is a token issued: for a caller that may still ask for one, within a limit of its
-//! own, to nobody who was removed, and in the meeting for which the first one was.
+//! Decides whether a session's token may be renewed. A renewed token is an issued token. So the caller must still be
+//! allowed to ask for one, the limit of renewals must not be reached, the participant must not be blocked, and the
+//! meeting must be the one of the first token.
 //!
-//! Not here: the token itself (`crate::session`, which found it in a cookie).
+//! Not here: finding the token in a cookie and signing it anew (`crate::session`).
 //!
 //! Sources: docs/plugnmeet.md sections 4 and 8 (`getActiveRoomInfo`).
 
@@ -22,29 +23,29 @@ use crate::{
     token::Claims,
 };
 
-/// A session that asks to go on.
+/// A session that asks for a renewed token, or whether it may get one.
 #[derive(Clone, Copy, Debug)]
 pub struct GoingOn<'a> {
-    /// What its token says.
+    /// The claims of the session's token.
     pub claims: &'a Claims,
-    /// Who asked for the first token, if that is known.
+    /// The caller who asked for the first token, if known.
     pub caller: Option<&'a str>,
-    /// The meeting that ran when the link was opened, by the server's id for it, if that is known.
+    /// The server's id of the meeting that ran when the link was opened, if known.
     pub meeting: Option<&'a str>,
-    /// Is a token to be issued? Else it is asked only whether one would be.
+    /// Is a token to be issued? If not, the question is only whether one would be.
     pub issues: bool,
 }
 
-/// Why a session ends here.
+/// Why a token is not renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenewalRefused {
-    /// Who asked for the token may ask for none any more.
+    /// The caller who asked for the first token may not ask for this room any more.
     CallerOff,
-    /// The meeting is over, whatever else runs in its room by now.
+    /// The meeting is over. Another meeting in the same room does not count.
     RoomClosed,
-    /// Removed from the meeting, to stay out.
+    /// An admin has removed the participant and blocked them in this meeting.
     Blocked,
-    /// The limit of renewals.
+    /// The limit of renewals has been reached.
     OverLimit(OverLimit),
 }
 

@@ -1,17 +1,17 @@
-//! Why a request goes no further than here, and what its caller is told.
+//! The reasons for which a request is not forwarded, and the answer to each.
 
 use hyper::Response;
 
 use super::{IssueError, answer::Whole, bbb_refusal::BbbRefusal, envelope::AuthRefusal, error::Held};
 use crate::reply::{Body, Failure};
 
-/// Why a request goes no further.
+/// Why a request is not forwarded.
 pub(super) enum Stop {
-    /// It is refused here.
+    /// The gateway refuses the request.
     Refused(IssueError),
-    /// It could not be passed on.
+    /// The request could not be forwarded.
     Failed(Failure),
-    /// The server has said so already, when it was asked about the request.
+    /// The server was asked about the request, and its answer answers the request too.
     Answered(Whole),
 }
 

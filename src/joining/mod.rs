@@ -59,7 +59,7 @@ pub enum Joins {
 }
 
 /// How people are let in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoiningSettings {
     pub joins: Joins,
     /// For one who waits at verifyToken.
@@ -77,6 +77,8 @@ struct Shared {
     /// Is what answers at the WebSocket NATS?
     upstream: AtomicU8,
     is_paced: AtomicBool,
+    /// Answers of NATS in a thousand seconds, as far as the last ones tell.
+    milli_answers: AtomicU64,
     admission_millis: AtomicU64,
     metrics: JoiningMetrics,
     drain: Drain,
@@ -89,6 +91,9 @@ const UNKNOWN: u8 = 0;
 const NATS: u8 = 1;
 /// It isn't, so nobody waits for it.
 const OTHER: u8 = 2;
+
+/// For NATS to answer those who could wait no longer, and all before them: half of the time after which it gives up.
+const IN_NEED_MILLIS: u64 = 2500;
 
 /// Between two lines of the log while people wait, and before the first.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -137,6 +142,7 @@ impl Joining {
             pace: Mutex::new(Pace::finding()),
             upstream: AtomicU8::new(UNKNOWN),
             is_paced: AtomicBool::new(false),
+            milli_answers: AtomicU64::new(0),
             admission_millis: AtomicU64::new(0),
             metrics,
             drain: drain.clone(),
@@ -226,11 +232,11 @@ impl Shared {
         !self.is_paced.load(SeqCst) || self.upstream.load(SeqCst) == OTHER
     }
 
-    /// Whoever can wait no longer may still get in: twice as many are answered in twice the time, and that is known to be
-    /// `LATE` at most. Not where the operator has said how many.
+    /// Whoever can wait no longer may still get in, as long as NATS would answer all of them in half of its time. Not where
+    /// the operator has said how many.
     fn has_room_in_need(&self) -> bool {
-        let pace = self.pace();
-        !pace.is_fixed() && self.gate.taken() < pace.places().saturating_mul(2)
+        let in_time = self.milli_answers.load(SeqCst).saturating_mul(IN_NEED_MILLIS) / 1_000_000;
+        !self.pace().is_fixed() && u64::from(self.gate.taken()) < in_time
     }
 
     /// Waits for a place. False: there is none, and nobody is to wait any more.
@@ -275,6 +281,11 @@ impl Shared {
 
     fn answered(&self, took: Duration) {
         let (taken, places) = (self.gate.taken(), self.gate.places());
+        // Those who are on the way in, by the time that each of them takes (Little's law).
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+        let now = u64::from(taken) * 1_000_000 / millis;
+        let before = self.milli_answers.load(SeqCst);
+        self.milli_answers.store((before * 7 + now) / 8, SeqCst);
         if Pace::is_of_interest(took, taken, places) {
             let mut pace = self.pace();
             pace.answered(took, taken, self.began.elapsed());

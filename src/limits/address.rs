@@ -5,7 +5,8 @@
 //! redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT],…/NAME[/DB]    the one that Sentinels know as NAME
 //! ```
 //!
-//! Both with `rediss` for TLS. No URL parser takes a list of hosts, and one that forgives would let a password with an odd character become a host.
+//! Both with `rediss` for TLS. No URL parser takes a list of hosts, and one that forgives would let a password with an
+//! odd character become a host.
 //!
 //! INVARIANT: no problem and no text made of an address holds the password.
 //!
@@ -25,13 +26,13 @@ use url::{Host, Url};
 
 use crate::secret::Secret;
 
-/// Where Redis is, and who we are there.
+/// The address of Redis, and the credentials for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisAddress {
     tls: bool,
-    /// One Redis, or the Sentinels that know which one it is.
+    /// The host of one Redis, or the hosts of the Sentinels that know the current one.
     hosts: Vec<(String, u16)>,
-    /// The Sentinels' name of the master.
+    /// The name under which the Sentinels know the master.
     service: Option<String>,
     user: Option<String>,
     password: Option<Secret<String>>,
@@ -41,19 +42,19 @@ pub struct RedisAddress {
 /// Why an address is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressProblem {
-    /// Not `redis:`, `rediss:` or `redis+sentinel:`.
+    /// The scheme is not `redis:`, `rediss:` or `redis+sentinel:`.
     Unknown,
-    /// More than an address, or an odd character that was not percent-encoded.
+    /// The URL has a part that no address needs, or a character that must be percent-encoded.
     Extra,
-    /// A user without a password, or what is no UTF-8 once decoded.
+    /// There is a user without a password, or the decoded credentials are not UTF-8.
     Credentials,
-    /// A name, an address or a port that nobody can call.
+    /// The host or the port is not valid.
     Host,
-    /// Only Sentinels are several.
+    /// There are several hosts, and the scheme is not that of Sentinels.
     SeveralHosts,
-    /// Sentinels watch over several masters.
+    /// The name of the master is missing. Sentinels can watch several masters.
     NoService,
-    /// The database is no number.
+    /// The database is not a number.
     Database,
 }
 
@@ -74,7 +75,7 @@ impl fmt::Display for AddressProblem {
 }
 
 impl RedisAddress {
-    /// Parses a URL as `limits.store` has it.
+    /// Parses a URL in the form of `limits.store`.
     pub fn parse(text: &str) -> Result<Self, AddressProblem> {
         let (scheme, rest) = text.split_once("://").ok_or(AddressProblem::Unknown)?;
         let (tls, sentinel) = match scheme {
@@ -122,7 +123,7 @@ impl RedisAddress {
         })
     }
 
-    /// A new connection, for which Sentinels are asked anew: after a failover the master is another.
+    /// Opens a connection. Sentinels are asked every time, because after a failover the master is another.
     pub(super) async fn connect(
         &self,
         config: &AsyncConnectionConfig,
@@ -178,12 +179,12 @@ impl RedisAddress {
     }
 }
 
-/// Nagle's algorithm can hold a small write back for 40 ms: twice what a decision may wait.
+/// Settings without Nagle's algorithm, which can delay a small write by 40 ms: twice the time for a decision.
 fn tcp_settings() -> TcpSettings {
     TcpSettings::default().set_nodelay(true)
 }
 
-/// Without the credentials.
+/// Shows the address without the credentials.
 impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tls = if self.tls { "s" } else { "" };

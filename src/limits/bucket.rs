@@ -7,40 +7,47 @@
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::{memory::Gcra, over::OverLimit, rate::RateSettings};
+use super::{
+    memory::{Counted, Gcra},
+    over::OverLimit,
+    rate::RateSettings,
+};
 use crate::clock::Clock;
 
-/// Bytes of a hash that are kept.
+/// The number of bytes that are kept of a key's hash.
 const KEY_BYTES: usize = 16;
 
-/// One limit with the name it has in headers and keys.
+/// One limit, with its name in headers and in keys.
 pub(super) struct Limit {
     pub(super) name: &'static str,
-    /// What all replicas let through together.
+    /// The rate for all replicas together.
     pub(super) rate: RateSettings,
-    /// What this one lets through when it counts for itself.
+    /// The rate for this replica while it counts for itself.
     local_rate: RateSettings,
     local: Gcra,
 }
 
-/// What one decision takes one from.
+/// A counter from which one decision takes one.
 pub(super) struct Bucket<'l> {
     pub(super) limit: &'l Limit,
     key: [u8; KEY_BYTES],
 }
 
 impl Limit {
+    /// Goes on with what `before` has counted.
     pub(super) fn new(
         name: &'static str,
         rate: RateSettings,
         local_rate: RateSettings,
         clock: &Clock,
+        before: Option<&Self>,
     ) -> Self {
+        let counted = before.map_or_else(Counted::default, |before| before.local.counted());
         Self {
             name,
             rate,
             local_rate,
-            local: Gcra::new(local_rate.count, local_rate.window, clock),
+            local: Gcra::new(local_rate.count, local_rate.window, clock, counted),
         }
     }
 
@@ -76,7 +83,7 @@ impl Bucket<'_> {
         })
     }
 
-    /// Puts one back where `take_locally` took it.
+    /// Puts one back that `take_locally` took.
     pub(super) fn give_back_locally(&self) {
         self.limit.local.give_back(&self.key);
     }
@@ -88,7 +95,7 @@ mod tests {
 
     fn key(names: &[&str]) -> String {
         let rate = RateSettings::parse("10/min").unwrap();
-        Limit::new("user", rate, rate, &Clock::system())
+        Limit::new("user", rate, rate, &Clock::system(), None)
             .bucket(names)
             .key()
     }

@@ -27,49 +27,62 @@ use governor::{
 
 use crate::clock::Clock;
 
-/// Keys remembered before new ones have to share: some 10 MiB.
+/// The largest number of keys that are remembered, some 10 MiB. Further keys share buckets.
 const MAX_KEYS: usize = 100_000;
 
-/// Buckets that new keys share while the limit is full.
+/// The number of buckets that new keys share while the limit holds its largest number of keys.
 const SHARED_BUCKETS: u64 = 4096;
 
-/// Checks between two looks at how many keys there are; the ceiling can be overshot by as much.
+/// The number of checks between two counts of the keys. The largest number can be exceeded by as much.
 const SWEEP_EVERY: u32 = 1024;
 
 type Keyed = RateLimiter<u64, Store, Steady, NoOpMiddleware<Nanos>>;
 
-/// GCRA over any hashable key.
+/// A rate limiter by the generic cell rate algorithm (GCRA), for any hashable key.
 pub(super) struct Gcra {
     limiter: Keyed,
-    store: Store,
-    /// The time between two, at the sustained rate.
+    counted: Counted,
+    /// The time between two requests at the sustained rate.
     interval: Duration,
     clock: Steady,
-    hash: RandomState,
     checks: AtomicU32,
     full: AtomicBool,
 }
 
+/// What has been counted, whatever the rate; clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Counted {
+    store: Store,
+    hash: RandomState,
+}
+
 impl Gcra {
-    pub(super) fn new(count: NonZeroU32, window: Duration, clock: &Clock) -> Self {
-        let clock = Steady(clock.clone());
+    /// Goes on with what has been counted. What is kept of a key is when it will be full again, and so another rate
+    /// goes on from there.
+    pub(super) fn new(count: NonZeroU32, window: Duration, clock: &Clock, counted: Counted) -> Self {
+        let clock = Steady::new(clock);
         let interval = window / count.get();
-        let store = Store::default();
         let quota = Quota::with_period(interval)
             .unwrap_or_else(|| Quota::per_second(count))
             .allow_burst(count);
+        let limiter = RateLimiter::new(quota, counted.store.clone(), clock.clone());
+        clock.begin();
         Self {
-            limiter: RateLimiter::new(quota, store.clone(), clock.clone()),
-            store,
+            limiter,
+            counted,
             interval,
             clock,
-            hash: RandomState::new(),
             checks: AtomicU32::new(0),
             full: AtomicBool::new(false),
         }
     }
 
-    /// Takes one of the key's; if there is none, says how long until there is.
+    /// What has been counted so far, and will be.
+    pub(super) fn counted(&self) -> Counted {
+        self.counted.clone()
+    }
+
+    /// Takes one from the key's bucket. The error is the time until there is one.
     pub(super) fn check(&self, key: &impl Hash) -> Result<(), Duration> {
         if self
             .checks
@@ -83,17 +96,20 @@ impl Gcra {
             .map_err(|refused: NotUntil<Nanos>| refused.wait_time_from(self.clock.now()))
     }
 
-    /// Gives one of the key's back. What is kept of it is when it will be full again, and a time that is over counts as
-    /// now: nothing gets better than full.
+    /// Gives one back to the key's bucket. The store keeps the time at which the bucket will be full again, and a time
+    /// in the past counts as now, so a bucket never holds more than its size.
     pub(super) fn give_back(&self, key: &impl Hash) {
         let interval = Nanos::from(self.interval);
         let earlier = |full: Option<Nanos>| full.map(|full| ((), full.saturating_sub(interval))).ok_or(());
         // Of a key that was forgotten there is nothing to give back.
-        self.store.measure_and_replace(&self.place_of(key), earlier).ok();
+        self.counted
+            .store
+            .measure_and_replace(&self.place_of(key), earlier)
+            .ok();
     }
 
     fn place_of(&self, key: &impl Hash) -> u64 {
-        let key = self.hash.hash_one(key);
+        let key = self.counted.hash.hash_one(key);
         if self.full.load(Ordering::Relaxed) {
             key % SHARED_BUCKETS
         } else {
@@ -109,7 +125,7 @@ impl Gcra {
     }
 }
 
-/// governor's own store, held by its limiter and by us, who give back.
+/// governor's own store, shared by its limiter and by this module, which puts takings back.
 #[derive(Clone, Default)]
 struct Store(Arc<DashMapStateStore<u64>>);
 
@@ -138,15 +154,36 @@ impl ShrinkableKeyedStateStore<u64> for Store {
     }
 }
 
-/// The gateway's clock as governor wants it.
+/// The gateway's clock, in the form that governor needs. A limiter keeps times since it was made; until then this clock stands
+/// at zero, so that a time means the same to all limiters, and one can go on with another's counts.
 #[derive(Clone)]
-struct Steady(Clock);
+struct Steady {
+    clock: Clock,
+    runs: Arc<AtomicBool>,
+}
+
+impl Steady {
+    fn new(clock: &Clock) -> Self {
+        Self {
+            clock: clock.clone(),
+            runs: Arc::default(),
+        }
+    }
+
+    fn begin(&self) {
+        self.runs.store(true, Ordering::Relaxed);
+    }
+}
 
 impl GovernorClock for Steady {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        self.0.steady().into()
+        if self.runs.load(Ordering::Relaxed) {
+            self.clock.steady().into()
+        } else {
+            Nanos::default()
+        }
     }
 }
 
@@ -156,7 +193,12 @@ mod tests {
 
     #[test]
     fn a_million_keys_stay_under_the_ceiling() {
-        let gcra = Gcra::new(NonZeroU32::MIN, Duration::from_secs(60), &Clock::system());
+        let gcra = Gcra::new(
+            NonZeroU32::MIN,
+            Duration::from_secs(60),
+            &Clock::system(),
+            Counted::default(),
+        );
         for key in 0..1_000_000 {
             gcra.check(&key).ok();
         }
@@ -167,7 +209,12 @@ mod tests {
     #[test]
     fn what_is_given_back_can_be_taken_again_and_makes_nothing_better_than_full() {
         let clock = Clock::system();
-        let gcra = Gcra::new(NonZeroU32::new(3).unwrap(), Duration::from_secs(60), &clock);
+        let gcra = Gcra::new(
+            NonZeroU32::new(3).unwrap(),
+            Duration::from_secs(60),
+            &clock,
+            Counted::default(),
+        );
         let takes = || (0..10).take_while(|_| gcra.check(&"ann").is_ok()).count();
         assert_eq!(takes(), 3);
         gcra.give_back(&"ann");
@@ -183,9 +230,46 @@ mod tests {
     }
 
     #[test]
+    fn another_rate_goes_on_where_the_one_before_was() {
+        let clock = Clock::system();
+        clock.advance(Duration::from_secs(36_000));
+        let per_minute = |count, counted| {
+            Gcra::new(
+                NonZeroU32::new(count).unwrap(),
+                Duration::from_secs(60),
+                &clock,
+                counted,
+            )
+        };
+        let takes = |gcra: &Gcra| (0..100).take_while(|_| gcra.check(&"ann").is_ok()).count();
+        let ten = per_minute(10, Counted::default());
+        assert_eq!(takes(&ten), 10);
+        clock.advance(Duration::from_secs(36_000));
+        assert_eq!(takes(&ten), 10);
+        // The same again: nothing is given away, and nobody waits for longer.
+        let same = per_minute(10, ten.counted());
+        assert_eq!(takes(&same), 0);
+        assert!(same.check(&"bob").is_ok());
+        clock.advance(Duration::from_secs(6));
+        assert_eq!(takes(&same), 1);
+        // Twice as often: what is used up is used up, and comes back twice as fast.
+        let twenty = per_minute(20, same.counted());
+        assert_eq!(takes(&twenty), 0);
+        clock.advance(Duration::from_secs(6));
+        assert_eq!(takes(&twenty), 2);
+        clock.advance(Duration::from_secs(600));
+        assert_eq!(takes(&twenty), 20);
+    }
+
+    #[test]
     fn keys_whose_time_is_over_are_forgotten() {
         let clock = Clock::system();
-        let gcra = Gcra::new(NonZeroU32::MIN, Duration::from_secs(60), &clock);
+        let gcra = Gcra::new(
+            NonZeroU32::MIN,
+            Duration::from_secs(60),
+            &clock,
+            Counted::default(),
+        );
         for key in 0..MAX_KEYS {
             gcra.check(&key).ok();
         }

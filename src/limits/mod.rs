@@ -1,16 +1,16 @@
-//! How often what may happen, and whom each limit protects.
+//! Rate limits: what each counts, and what it protects.
 //!
 //! | limit | counts | protects |
 //! | --- | --- | --- |
 //! | `user` | tokens for one user of one room of one caller | the participant, whom every new token throws out |
 //! | `room` | tokens for one room of one caller | the room from a platform that runs wild |
 //! | `caller` | tokens for one caller | plugnmeet-server |
-//! | `failures` | bad keys, signatures, checksums and links of one client prefix | the secret, from guessing; the log, from noise |
+//! | `failures` | bad keys, signatures, checksums and links of one address block (an IPv4 address or an IPv6 /64) | the secret, from guessing; the log, from noise |
 //! | `renewal` | tokens renewed for one user of one room | this gateway's key, from signing on and on |
-//! | `design` | designs that one client prefix has checked | this gateway's time |
+//! | `design` | designs that one address block has checked | this gateway's time |
 //!
-//! A signed caller's address is not a user, so no limit on good requests looks at it. `failures` never refuses what is
-//! good: it is asked only once something was bad.
+//! Many users share a caller's address, so no limit on good requests counts by address. `failures` never refuses a good
+//! request: it is only asked after something was wrong.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -39,7 +39,7 @@ use self::{
 };
 use crate::{addr::ClientAddr, clock::Clock, observe::Metrics};
 
-/// How often one caller may have tokens.
+/// The rates at which one caller may get tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
     pub user: RateSettings,
@@ -47,47 +47,49 @@ pub struct Rates {
     pub caller: RateSettings,
 }
 
-/// All limits, and where they are counted.
+/// The settings of all limits, and the place where they are counted.
 #[derive(Clone, Debug)]
 pub struct LimitsSettings {
-    /// Those of a caller without any of its own.
+    /// The rates of a caller that has no rates of its own.
     pub rates: Rates,
-    /// See the table above.
+    /// The rate of failures of a client (the table at the top of this file).
     pub failures: RateSettings,
-    /// See the table above.
+    /// The rate of renewals (the table at the top of this file).
     pub renewal: RateSettings,
-    /// See the table above.
+    /// The rate of design checks (the table at the top of this file).
     pub design: RateSettings,
-    /// Where it is counted.
+    /// The place where limits are counted.
     pub store: StoreSettings,
 }
 
-/// Where limits are counted.
+/// The place where limits are counted.
 #[derive(Clone, Debug)]
 pub enum StoreSettings {
     Memory,
     Redis(RedisSettings),
 }
 
-/// How limits are shared.
+/// The settings of limits that replicas share by Redis.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
-    /// Where Redis is.
+    /// The address of Redis.
     pub address: RedisAddress,
-    /// How long a decision may wait for it.
+    /// The longest time for which a decision waits for Redis.
     pub timeout: Duration,
-    /// How many gateways share the limits, and so what each may let through while Redis does not answer.
+    /// The number of gateways that share the limits. While Redis does not answer each allows its share of a limit.
     pub replicas: NonZeroU32,
 }
 
-/// Counts, and refuses who is over a limit.
+/// The running limits.
 pub struct Limits {
     defaults: CallerLimits,
     callers: HashMap<String, CallerLimits>,
     failures: Limit,
     renewal: Limit,
     design: Limit,
-    redis: Option<Redis>,
+    redis: Option<Arc<Redis>>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
 }
 
 /// The limits of one `[[callers]]` entry.
@@ -97,7 +99,7 @@ struct CallerLimits {
     caller: Limit,
 }
 
-/// Where a token was counted: there it is given back.
+/// The place where a token was counted, so that it can be given back there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     Locally,
@@ -113,32 +115,71 @@ impl Limits {
         metrics: &Arc<Metrics>,
         clock: &Clock,
     ) -> Self {
+        Self::made(settings, callers, metrics, clock, None).await
+    }
+
+    /// The same counts under other settings: each limit of a caller goes on where it is, by the caller's name. The link to
+    /// Redis stays, if it is to the same one.
+    pub async fn again(&self, settings: &LimitsSettings, callers: &[(String, Rates)]) -> Self {
+        Self::made(settings, callers, &self.metrics, &self.clock, Some(self)).await
+    }
+
+    async fn made(
+        settings: &LimitsSettings,
+        callers: &[(String, Rates)],
+        metrics: &Arc<Metrics>,
+        clock: &Clock,
+        before: Option<&Self>,
+    ) -> Self {
         let (replicas, redis) = match &settings.store {
             StoreSettings::Memory => (NonZeroU32::MIN, None),
-            StoreSettings::Redis(redis) => (redis.replicas, Some(Redis::start(redis, metrics).await)),
+            StoreSettings::Redis(settings) => {
+                let linked = before.and_then(|before| before.redis.as_ref());
+                let redis = match linked.filter(|redis| redis.is_as(settings)) {
+                    Some(redis) => Arc::clone(redis),
+                    None => Arc::new(Redis::start(settings, metrics).await),
+                };
+                (settings.replicas, Some(redis))
+            }
         };
-        let limit = |name, rate: RateSettings| Limit::new(name, rate, rate.divided_by(replicas), clock);
+        let limit = |name, rate: RateSettings, before: Option<&Limit>| {
+            Limit::new(name, rate, rate.divided_by(replicas), clock, before)
+        };
         // A set for each, so that no caller can fill the memory of another's; there are as many as are configured.
-        let of = |rates: &Rates| CallerLimits {
-            user: limit("user", rates.user),
-            room: limit("room", rates.room),
-            caller: limit("caller", rates.caller),
+        let of = |rates: &Rates, before: Option<&CallerLimits>| CallerLimits {
+            user: limit("user", rates.user, before.map(|limits| &limits.user)),
+            room: limit("room", rates.room, before.map(|limits| &limits.room)),
+            caller: limit("caller", rates.caller, before.map(|limits| &limits.caller)),
         };
+        let of_caller = |name: &String| before.and_then(|before| before.callers.get(name));
         Self {
-            defaults: of(&settings.rates),
+            defaults: of(&settings.rates, before.map(|before| &before.defaults)),
             callers: callers
                 .iter()
-                .map(|(name, rates)| (name.clone(), of(rates)))
+                .map(|(name, rates)| (name.clone(), of(rates, of_caller(name))))
                 .collect(),
-            failures: limit("failures", settings.failures),
-            renewal: limit("renewal", settings.renewal),
-            design: limit("design", settings.design),
+            failures: limit(
+                "failures",
+                settings.failures,
+                before.map(|before| &before.failures),
+            ),
+            renewal: limit("renewal", settings.renewal, before.map(|before| &before.renewal)),
+            design: limit("design", settings.design, before.map(|before| &before.design)),
             redis,
+            metrics: Arc::clone(metrics),
+            clock: clock.clone(),
         }
     }
 
-    /// May this caller have a token for this user of this room? The narrowest limit comes first, so that one user who
-    /// hammers takes nothing from the room or the caller.
+    /// These are the limits from now on.
+    pub fn take_over(&self) {
+        if self.redis.is_none() {
+            self.metrics.limits_shared(false);
+        }
+    }
+
+    /// Counts a token for this user of this room and caller, or refuses it. The narrowest limit comes first, so that a
+    /// user who asks all the time takes nothing from the room or the caller.
     pub async fn issue(&self, caller: &str, room_id: &str, user_id: &str) -> Result<Counted, OverLimit> {
         let limits = self.callers.get(caller).unwrap_or(&self.defaults);
         let of_user = limits.user.bucket(&[caller, room_id, user_id]);
@@ -166,19 +207,20 @@ impl Limits {
         }
     }
 
-    /// Something of this client's was bad: has it been too often?
+    /// Counts a failure of this client, and refuses the client if it has had too many.
     pub async fn failure(&self, client: ClientAddr) -> Result<(), OverLimit> {
         let of_client = self.failures.bucket(&[&client.prefix().to_string()]);
         self.take(&[of_client]).await.map(drop)
     }
 
-    /// May this session have another token? It counts nowhere else, so that nobody's reloads use up what joining needs.
+    /// Counts a renewal for this user of this room, or refuses it. Renewals count apart, so that reloads use up nothing
+    /// that joining needs.
     pub async fn renewal(&self, room_id: &str, user_id: &str) -> Result<(), OverLimit> {
         let of_session = self.renewal.bucket(&[room_id, user_id]);
         self.take(&[of_session]).await.map(drop)
     }
 
-    /// May this client have another design checked?
+    /// Counts a design check of this client, and refuses it if there were too many.
     pub async fn design_check(&self, client: ClientAddr) -> Result<(), OverLimit> {
         let of_client = self.design.bucket(&[&client.prefix().to_string()]);
         self.take(&[of_client]).await.map(drop)
@@ -298,7 +340,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_count_by_household() {
+    async fn who_has_used_up_a_limit_has_done_so_under_other_settings_too() {
+        let clock = Clock::system();
+        let limits = limits(&clock).await;
+        let settings = LimitsSettings {
+            rates: rates("10/min", "40/min", "100/min"),
+            failures: rate("20/min"),
+            renewal: rate("30/min"),
+            design: rate("60/min"),
+            store: StoreSettings::Memory,
+        };
+        for _ in 0..10 {
+            assert_eq!(limits.issue("c", "r", "u").await, COUNTED);
+        }
+        assert_eq!(limits.issue("slow", "r", "u").await, COUNTED);
+        let slow = ("slow".to_owned(), rates("1/min", "2/min", "3/min"));
+        let new = ("new".to_owned(), rates("1/min", "2/min", "3/min"));
+        let again = limits.again(&settings, &[new, slow]).await;
+        assert_eq!(again.issue("c", "r", "u").await.unwrap_err().limit, "user");
+        assert_eq!(again.issue("slow", "r", "u").await.unwrap_err().limit, "user");
+        assert_eq!(again.issue("new", "r", "u").await, COUNTED);
+        // What is still under way by the old ones counts too.
+        assert_eq!(limits.issue("c", "r", "v").await, COUNTED);
+        for _ in 0..9 {
+            assert_eq!(again.issue("c", "r", "v").await, COUNTED);
+        }
+        assert!(again.issue("c", "r", "v").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn failures_count_by_address_block() {
         let limits = limits(&Clock::system()).await;
         for host in 0..20 {
             let client = ClientAddr(format!("2001:db8::{host:x}").parse().unwrap());

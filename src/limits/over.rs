@@ -12,7 +12,7 @@ use hyper::{
 use super::rate::RateSettings;
 use crate::reply::Failure;
 
-/// A refusal: which limit, and how long to wait.
+/// A refusal: the limit that was reached, and the time to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverLimit {
     pub(super) limit: &'static str,
@@ -21,7 +21,7 @@ pub struct OverLimit {
 }
 
 impl OverLimit {
-    /// Whole seconds to wait, never zero.
+    /// The time to wait in whole seconds, at least 1.
     pub fn wait_secs(&self) -> u64 {
         (self.wait.as_secs() + u64::from(self.wait.subsec_nanos() > 0)).max(1)
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
-/// So many at once, and then one every `window / count`.
+/// A rate: `count` requests at once, and then one every `window / count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateSettings {
     pub(super) count: NonZeroU32,
@@ -12,9 +12,9 @@ pub struct RateSettings {
 /// Why a rate is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RateProblem {
-    /// Not of the form `10/min`.
+    /// The text is not of the form `10/min`.
     NotARate,
-    /// Zero requests, or zero time.
+    /// The count is 0, or the window is.
     RefusesEverything,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for RateProblem {
 }
 
 impl RateSettings {
-    /// From `10/s`, `10/min` or `10/h`.
+    /// Parses `10/s`, `10/min` or `10/h`.
     pub fn parse(text: &str) -> Result<Self, RateProblem> {
         let (count, unit) = text.split_once('/').ok_or(RateProblem::NotARate)?;
         if !count.bytes().all(|b| b.is_ascii_digit()) {
@@ -45,7 +45,7 @@ impl RateSettings {
         Ok(Self { count, window })
     }
 
-    /// What is left of it for one of so many replicas: at least one.
+    /// The share of one of so many replicas, at least one request.
     pub(super) fn divided_by(self, replicas: NonZeroU32) -> Self {
         Self {
             count: NonZeroU32::new(self.count.get() / replicas).unwrap_or(NonZeroU32::MIN),

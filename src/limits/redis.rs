@@ -23,19 +23,19 @@ use tracing::{info, warn};
 use super::{RedisSettings, address::RedisAddress, bucket::Bucket, over::OverLimit, rate::RateSettings};
 use crate::{observe::Metrics, workers::Workers};
 
-/// For a connection to be made, with all questions to Sentinels; a start waits for it too, once.
+/// The time to connect, with all questions to Sentinels. A start waits for the first connection as long.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Between two attempts to get back: as often, at most, do two lines about it go into the log.
+/// The wait between two attempts to reconnect. It also bounds how often the log tells of them.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Between two looks at a connection that may be idle: shorter than what balancers and Redis' `timeout` allow.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Decisions that may be on their way at once before others queue behind them.
+/// The largest number of decisions that are on their way at once. Further ones wait.
 const IN_FLIGHT: usize = 1024;
 
-/// The shared store; looking after its connection ends when it is dropped.
+/// The store in Redis. When it is dropped its connection is no longer maintained.
 pub(super) struct Redis {
     shared: Arc<Shared>,
     _keeper: AbortOnDropHandle<()>,
@@ -49,12 +49,12 @@ struct Shared {
     timeout: Duration,
     script: Script,
     give_back: Script,
-    /// None while Redis does not answer.
+    /// The connection; none while Redis does not answer.
     link: watch::Sender<Option<Link>>,
     metrics: Arc<Metrics>,
 }
 
-/// A connection that has answered; told from its successor by the pointer.
+/// A connection that has answered. Two connections are told apart by their pointers.
 type Link = Arc<MultiplexedConnection>;
 
 /// Why there is no answer.
@@ -82,7 +82,7 @@ impl From<RedisError> for Unanswered {
 }
 
 impl Redis {
-    /// Connects, if that can be done at once, and goes on trying in the background if not.
+    /// Connects, or goes on trying in the background if that does not succeed at once.
     pub(super) async fn start(settings: &RedisSettings, metrics: &Arc<Metrics>) -> Self {
         let shared = Arc::new(Shared {
             address: settings.address.clone(),
@@ -106,7 +106,12 @@ impl Redis {
         }
     }
 
-    /// Takes one from each of the buckets or from none; none when Redis does not answer.
+    /// Is this the link that these settings ask for?
+    pub(super) fn is_as(&self, settings: &RedisSettings) -> bool {
+        self.shared.address == settings.address && self.shared.timeout == settings.timeout
+    }
+
+    /// Takes one from each of the buckets, or from none if one is empty. `None`: Redis does not answer.
     pub(super) async fn take(&self, buckets: &[Bucket<'_>]) -> Option<Result<(), OverLimit>> {
         let link = self.shared.link.borrow().clone();
         if let Some(link) = link {
@@ -138,14 +143,14 @@ impl Redis {
     }
 }
 
-/// What the scripts are told of a rate: the microseconds between two, and those of its window.
+/// A rate as arguments of the scripts: the microseconds between two requests, and those of the window.
 fn arguments(RateSettings { count, window }: RateSettings) -> (u128, u128) {
     let window = window.as_micros();
     ((window / u128::from(count.get())).max(1), window)
 }
 
 impl Shared {
-    /// One decision over this connection, within the deadline.
+    /// Makes one decision over this connection, within the deadline.
     async fn ask(
         &self,
         link: &MultiplexedConnection,
@@ -176,7 +181,7 @@ impl Shared {
         }
     }
 
-    /// Connects and makes sure that decisions would be made, and in time.
+    /// Connects, and tries whether a decision succeeds in time.
     async fn connect(&self) -> Result<Link, Unanswered> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
@@ -209,7 +214,7 @@ impl Shared {
         self.metrics.limits_shared(true);
     }
 
-    /// Takes a connection away from all requests; whoever is first says so.
+    /// Takes a connection out of use. The first caller for a connection logs the reason.
     fn lose(&self, link: &Link, reason: &Unanswered) {
         let was_in_use = self
             .link
@@ -225,7 +230,7 @@ impl Shared {
     }
 }
 
-/// Looks after the connection for as long as there are limits.
+/// Maintains the connection until the limits are dropped.
 async fn keep(shared: Arc<Shared>, tried: oneshot::Sender<()>) {
     match shared.connect().await {
         Ok(link) => {

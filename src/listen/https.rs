@@ -5,13 +5,19 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use tracing::{debug, warn};
 
-use super::{accept::Door, proxy_header};
+use super::{
+    accept::Door,
+    beside::{Beside, Owner, Way},
+    handshakes::Handshakes,
+    proxy_header,
+    replay::Replayed,
+};
 use crate::{
     addr::{ClientAddr, Ends, Networks},
     conn::{Conn, ConnSettings, Handler, Protocol},
     observe::{Metrics, OnceAMinute},
     places::Place,
-    tls::{HandshakeError, Tls, TlsStream},
+    tls::{Agreed, HandshakeError, Tls, TlsStream},
 };
 
 #[derive(Clone, Debug)]
@@ -26,9 +32,21 @@ pub struct HttpsSettings {
 
 /// A connection that is ready to be served.
 enum Begun {
-    Tls(Box<TlsStream<TcpStream>>, Protocol, Ends),
+    Tls(Box<Replayed<TlsStream<TcpStream>>>, Protocol, Ends),
     /// Plain HTTP, which is refused.
     Plain(TcpStream, Ends),
+    Turn(Box<Replayed<TlsStream<TcpStream>>>, Ends),
+    /// TLS that is not ended here.
+    Onward(Way, Replayed<TcpStream>, Ends),
+}
+
+/// What a connection's first byte and hello tell.
+enum Greeted {
+    Tls(Box<TlsStream<TcpStream>>, Agreed),
+    Plain(TcpStream),
+    Onward(Way, Replayed<TcpStream>),
+    /// A PROXY header that nobody asked for.
+    Header,
 }
 
 /// The HTTPS listener.
@@ -39,6 +57,9 @@ pub struct Https<H> {
     metrics: Arc<Metrics>,
     no_header: OnceAMinute,
     strangers: OnceAMinute,
+    odd_header: OnceAMinute,
+    handshakes: Handshakes,
+    beside: Option<Arc<Beside>>,
 }
 
 impl<H> Clone for Https<H> {
@@ -50,6 +71,9 @@ impl<H> Clone for Https<H> {
             metrics: Arc::clone(&self.metrics),
             no_header: self.no_header.clone(),
             strangers: self.strangers.clone(),
+            odd_header: self.odd_header.clone(),
+            handshakes: self.handshakes.clone(),
+            beside: self.beside.clone(),
         }
     }
 }
@@ -61,7 +85,16 @@ impl<H: Handler> Https<H> {
             settings: Arc::new(settings),
             tls,
             conn,
+            handshakes: Handshakes::new(Arc::clone(&metrics)),
             metrics,
+            beside: None,
+            odd_header: OnceAMinute::new(|count| {
+                warn!(
+                    count,
+                    "Connections began with a PROXY header and were refused, as listen.proxy_protocol is false: set it to true, \
+                     or have the proxy send none"
+                );
+            }),
             no_header: OnceAMinute::new(|count| {
                 warn!(
                     count,
@@ -88,6 +121,14 @@ impl<H: Handler> Https<H> {
         }
     }
 
+    /// The same door, which other protocols share.
+    #[must_use]
+    pub fn shared_with(mut self, beside: Beside) -> Self {
+        self.handshakes.leaving_is_normal();
+        self.beside = Some(Arc::new(beside));
+        self
+    }
+
     async fn begin(&self, mut stream: TcpStream, ends: Ends, place: &Place) -> Option<Begun> {
         if !self.may_come(ends.peer.ip()) || !self.spoke(&stream, place).await {
             return None;
@@ -96,22 +137,73 @@ impl<H: Handler> Https<H> {
         if !place.belongs_to(ClientAddr(ends.peer.ip())) {
             return None;
         }
-        let hello = async {
-            if speaks_plain_http(&stream).await {
-                return Ok(Begun::Plain(stream, ends));
+        let greeted = match timeout(self.settings.deadline, self.greet(stream)).await {
+            Ok(Ok(greeted)) => greeted,
+            Ok(Err(error)) => return self.refuse(ends, &error),
+            Err(_late) => return self.refuse(ends, &HandshakeError::Deadline),
+        };
+        match greeted {
+            Greeted::Tls(stream, agreed) => {
+                self.handshakes.succeeded();
+                self.owned(*stream, agreed, ends).await
             }
-            let (stream, protocol) = self.tls.handshake(stream).await?;
-            Ok(Begun::Tls(Box::new(stream), protocol, ends))
+            Greeted::Plain(stream) => {
+                self.handshakes.was_plain_http(ends.peer);
+                Some(Begun::Plain(stream, ends))
+            }
+            Greeted::Onward(way, stream) => Some(Begun::Onward(way, stream, ends)),
+            Greeted::Header => {
+                debug!(peer = %ends.peer, "A PROXY header that nobody asked for is refused");
+                self.odd_header.add(1);
+                self.metrics.connection_refused("proxy_header");
+                None
+            }
+        }
+    }
+
+    /// Whose a connection is, and the handshake where it is ours.
+    async fn greet(&self, stream: TcpStream) -> Result<Greeted, HandshakeError> {
+        match first_of(&stream).await {
+            First::Letter => return Ok(Greeted::Plain(stream)),
+            First::ProxyHeader => return Ok(Greeted::Header),
+            First::Other => {}
+        }
+        let Some(beside) = self.beside.as_ref().filter(|beside| beside.wants_hello()) else {
+            let (stream, agreed) = self.tls.handshake(stream).await?;
+            return Ok(Greeted::Tls(Box::new(stream), agreed));
         };
-        let error = match timeout(self.settings.deadline, hello).await {
-            Ok(Ok(begun)) => return Some(begun),
-            Ok(Err(error)) => error,
-            Err(_late) => HandshakeError::Deadline,
+        let hello = self.tls.hello(stream).await?;
+        if let Some(way) = hello.name().and_then(|name| beside.way(&name)) {
+            let (stream, seen) = hello.into_parts();
+            return Ok(Greeted::Onward(way, Replayed::new(seen, stream)));
+        }
+        let (stream, agreed) = self.tls.after(hello).await?;
+        Ok(Greeted::Tls(Box::new(stream), agreed))
+    }
+
+    /// Whose a TLS connection is that is ended here.
+    async fn owned(&self, stream: TlsStream<TcpStream>, agreed: Agreed, ends: Ends) -> Option<Begun> {
+        let Some(beside) = &self.beside else {
+            return match agreed {
+                Agreed::Http(protocol) => {
+                    let stream = Box::new(Replayed::new(Vec::new(), stream));
+                    Some(Begun::Tls(stream, protocol, ends))
+                }
+                Agreed::Turn => None,
+            };
         };
-        debug!(peer = %ends.peer, %error, "A TLS handshake failed");
+        match beside.owner(stream, agreed).await {
+            Owner::Http(stream, protocol) => Some(Begun::Tls(stream, protocol, ends)),
+            Owner::Turn(stream) => Some(Begun::Turn(stream, ends)),
+            Owner::Nobody => None,
+        }
+    }
+
+    fn refuse(&self, ends: Ends, error: &HandshakeError) -> Option<Begun> {
+        self.handshakes.failed(ends.peer, error);
         self.metrics.connection_refused(match error {
             HandshakeError::Deadline => "deadline",
-            HandshakeError::Tls(_) => "tls",
+            HandshakeError::Protocol | HandshakeError::Tls(_) => "tls",
         });
         None
     }
@@ -164,10 +256,22 @@ impl<H: Handler> Https<H> {
     }
 }
 
-/// A method begins with a letter; a TLS record of a handshake with 22 (RFC 8446 section 5.1).
-async fn speaks_plain_http(stream: &TcpStream) -> bool {
-    let mut first = [0];
-    matches!(stream.peek(&mut first).await, Ok(1)) && first.iter().all(u8::is_ascii_alphabetic)
+/// What a connection begins with.
+enum First {
+    /// A method of plain HTTP; a TLS record of a handshake begins with 22 (RFC 8446 section 5.1).
+    Letter,
+    ProxyHeader,
+    Other,
+}
+
+async fn first_of(stream: &TcpStream) -> First {
+    let mut first = [0; proxy_header::SIGNATURE_BYTES];
+    let seen = stream.peek(&mut first).await.unwrap_or_default();
+    match first.get(..seen).unwrap_or_default() {
+        first if proxy_header::begins(first) => First::ProxyHeader,
+        [byte, ..] if byte.is_ascii_alphabetic() => First::Letter,
+        _ => First::Other,
+    }
 }
 
 impl<H: Handler> Door for Https<H> {
@@ -183,6 +287,16 @@ impl<H: Handler> Door for Https<H> {
                 self.conn.serve(*stream, protocol, ends, &place).await;
             }
             Some(Begun::Plain(stream, ends)) => self.conn.refuse_plain(stream, ends, &place).await,
+            Some(Begun::Turn(stream, ends)) => {
+                if let Some(beside) = &self.beside {
+                    beside.turn(*stream, ends, &place).await;
+                }
+            }
+            Some(Begun::Onward(way, stream, ends)) => {
+                if let Some(beside) = &self.beside {
+                    beside.pass(way, stream, ends, &place).await;
+                }
+            }
             None => {}
         }
     }

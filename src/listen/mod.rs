@@ -4,13 +4,19 @@
 
 mod accept;
 mod admin;
+mod beside;
+mod handshakes;
 mod https;
 mod plain;
 mod proxy_header;
 mod redirect;
+mod replay;
+mod tcp;
 
 pub use accept::{Door, accept, bind};
 pub use admin::Admin;
+pub use beside::{Beside, Onward, OnwardSettings};
 pub use https::{Https, HttpsSettings};
 pub use plain::Plain;
 pub use redirect::Redirect;
+pub use tcp::Tcp;

@@ -1,42 +1,79 @@
-//! A door without TLS: for the redirect, and for the admin listener.
+//! A door without TLS: for the redirect, for the admin listener, and for balancers that end TLS themselves.
 
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
+use tracing::warn;
 
 use super::accept::Door;
 use crate::{
     addr::{ClientAddr, Ends},
     conn::{Conn, ConnSettings, Handler, Protocol},
+    observe::OnceAMinute,
     places::Place,
 };
 
-/// A door without TLS, for the redirect and for the admin listener.
-pub struct Plain<H>(Arc<Conn<H>>);
+/// A door without TLS.
+pub struct Plain<H> {
+    conn: Arc<Conn<H>>,
+    /// Counts those who come from elsewhere, where trusted proxies alone are let in.
+    strangers: Option<OnceAMinute>,
+}
 
 impl<H> Clone for Plain<H> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            conn: Arc::clone(&self.conn),
+            strangers: self.strangers.clone(),
+        }
     }
 }
 
 impl<H: Handler> Plain<H> {
     /// A door to these connections.
     pub fn new(conn: Conn<H>) -> Self {
-        Self(Arc::new(conn))
+        Self {
+            conn: Arc::new(conn),
+            strangers: None,
+        }
+    }
+
+    /// The same door for trusted proxies alone, which end TLS.
+    #[must_use]
+    pub fn behind_balancers(self) -> Self {
+        let strangers = OnceAMinute::new(|count| {
+            warn!(
+                count,
+                "Connections to listen.plain from outside of trust.proxies were refused"
+            );
+        });
+        Self {
+            strangers: Some(strangers),
+            ..self
+        }
     }
 
     /// The same door for a connection under other settings.
     #[must_use]
     pub fn under(&self, settings: Arc<ConnSettings>) -> Self {
-        Self(Arc::new(self.0.under(settings)))
+        Self {
+            conn: Arc::new(self.conn.under(settings)),
+            strangers: self.strangers.clone(),
+        }
     }
 }
 
 impl<H: Handler> Door for Plain<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
+        // SECURITY: what comes here has no TLS unless a balancer has ended it.
+        if let Some(strangers) = &self.strangers
+            && !self.conn.trusts(ends.peer.ip())
+        {
+            strangers.add(1);
+            return;
+        }
         if place.belongs_to(ClientAddr(ends.peer.ip())) {
-            self.0.serve(stream, Protocol::Http1, ends, &place).await;
+            self.conn.serve(stream, Protocol::Http1, ends, &place).await;
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::addr::{Ends, unmapped};
 
 /// Enough to tell the versions apart, and less than the shortest header of either.
-const SIGNATURE_BYTES: usize = 12;
+pub(super) const SIGNATURE_BYTES: usize = 12;
 const V2_FIXED_BYTES: usize = 16;
 /// The longest line of version 1, its CRLF included.
 const V1_MAX_BYTES: usize = 107;
@@ -71,6 +71,11 @@ impl From<io::Error> for ProxyHeaderError {
             Self::Io(error)
         }
     }
+}
+
+/// Do a connection's first bytes, as many as came at once, begin a header?
+pub(super) fn begins(first: &[u8]) -> bool {
+    first == v2::PROTOCOL_PREFIX || first.starts_with(b"PROXY ")
 }
 
 /// Reads the header and says whose connection this is: `own` are the socket's ends, which stand when the header speaks

@@ -1,6 +1,6 @@
-//! One record for each request, written when its last byte is gone.
+//! The access record of each request, written when the last byte of its answer has been sent.
 //!
-//! There is one for each request, so that JSON is written by hand, straight into the log's buffer; text, which is for
+//! Because every request has a record, its JSON is written by hand, straight into the log's buffer. Text, which is for
 //! people, goes through tracing as all other lines do.
 
 use std::{
@@ -17,19 +17,19 @@ use tracing::info;
 use super::{AuditLog, Buffer, Metrics, json_line::JsonLine, log::ACCESS, redacted};
 use crate::{addr::ClientAddr, clock::Clock, request_id::RequestId};
 
-/// The status under which metrics count requests that were cut off.
+/// The status under which metrics count requests that ended without an answer.
 const UNANSWERED: u16 = 0;
 
-/// Where access records go, and audit lines, which are never off.
+/// Where access records and audit lines are written, and whether access records are. Audit lines are always written.
 #[derive(Clone, Default)]
 pub struct Records {
-    /// Where JSON is written by hand; without it, the lines go through tracing.
+    /// The buffer for lines of JSON that are written by hand. Without it the lines go through tracing.
     pub json: Option<Arc<Buffer>>,
-    /// Is a record written for each request?
+    /// Is an access record written for each request?
     pub access: bool,
 }
 
-/// Counts each access record, and writes it if they are kept.
+/// Counts requests, and writes an access record for each if these are on.
 pub struct AccessLog {
     records: Records,
     metrics: Arc<Metrics>,
@@ -37,7 +37,7 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
-    /// Records are counted too, wherever they go.
+    /// Makes the log. Requests are counted even if no records are written.
     pub fn new(records: Records, metrics: Arc<Metrics>, clock: Clock) -> Self {
         Self {
             records,
@@ -46,7 +46,20 @@ impl AccessLog {
         }
     }
 
-    /// The audit log that writes where these records go.
+    /// As this one; `access` says whether records are written.
+    #[must_use]
+    pub fn again(&self, access: bool) -> Self {
+        Self {
+            records: Records {
+                access,
+                ..self.records.clone()
+            },
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The audit log that writes to the same place.
     pub fn audit(&self) -> AuditLog {
         AuditLog::new(
             self.records.json.clone(),
@@ -56,7 +69,7 @@ impl AccessLog {
     }
 }
 
-/// What is known of a request; writes itself when it is dropped.
+/// The record of one request. It is written when this is dropped.
 pub struct AccessRecord {
     id: RequestId,
     started: Instant,
@@ -64,24 +77,24 @@ pub struct AccessRecord {
     method: Method,
     path: String,
     version: Version,
-    /// The place in the URL space that answered.
+    /// The name of the row in the URL space that answered.
     route: &'static str,
-    /// None: it was cut off before there was an answer.
+    /// The status of the answer. None: the request ended before there was one.
     status: Option<StatusCode>,
     sent: u64,
     error: Option<(&'static str, String)>,
     complete: bool,
-    /// Who broke the answer off, where that is not the client.
+    /// What broke the answer off, if it was not the client.
     broken_by: Option<BrokenBy>,
     log: Arc<AccessLog>,
 }
 
-/// Who broke an answer off, when it was not the client.
+/// What broke an answer off, other than the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenBy {
-    /// The upstream whose answer it was.
+    /// The upstream ended its answer before the end.
     Upstream,
-    /// One of the gateway's own limits.
+    /// A limit of the gateway's.
     Limit,
 }
 
@@ -117,12 +130,12 @@ impl AccessRecord {
         }
     }
 
-    /// Which part of the URL space it belongs to.
+    /// Sets the name of the row in the URL space.
     pub fn routed(&mut self, route: &'static str) {
         self.route = route;
     }
 
-    /// It is answered with an error: our word for it, and the whole chain of causes.
+    /// Notes that the request is answered with an error: its code, and the whole chain of causes.
     pub fn failed(&mut self, code: &'static str, cause: Option<&dyn Error>) {
         if !self.log.records.access {
             return;
@@ -141,24 +154,24 @@ impl AccessRecord {
         self.status = Some(status);
     }
 
-    /// So many bytes of the answer's body went out.
+    /// Counts bytes of the answer's body that were sent.
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }
 
-    /// The whole answer went out.
+    /// Notes that the whole answer was sent.
     pub fn completed(&mut self) {
         self.complete = true;
     }
 
-    /// The answer ends here, before its end.
+    /// Notes that the answer ends before its end.
     pub fn broken_by(&mut self, by: BrokenBy) {
         self.broken_by = Some(by);
     }
 }
 
 impl AccessRecord {
-    /// Our word for the error, and its causes where it has any.
+    /// The error's code, and its causes if there are any.
     fn error(&self) -> (Option<&'static str>, Option<&str>) {
         match &self.error {
             Some((code, causes)) => (
@@ -169,7 +182,7 @@ impl AccessRecord {
         }
     }
 
-    /// Who broke it off, if anybody did.
+    /// Who broke the answer off, if anybody did.
     fn aborted_by(&self) -> Option<&'static str> {
         let by = match self.broken_by {
             None => "client",
@@ -200,7 +213,7 @@ impl AccessRecord {
         );
     }
 
-    /// The very line that `trace` comes to.
+    /// Writes the same line as `trace` does, as JSON.
     fn write_json(&self, now: SystemTime, millis: f64, line: &mut Vec<u8>) {
         let (error, cause) = self.error();
         let mut line = JsonLine(line);

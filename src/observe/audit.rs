@@ -9,9 +9,9 @@ use tracing::info;
 use super::{Buffer, Metrics, json_line::JsonLine, log::AUDIT};
 use crate::{addr::ClientAddr, clock::Clock};
 
-/// Writes a line for each decision on a token.
+/// Writes an audit line for each decision on a token.
 pub struct AuditLog {
-    /// None: into the log, as tracing writes it.
+    /// The buffer for lines of JSON that are written by hand. None: the lines go through tracing.
     json: Option<Arc<Buffer>>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -23,18 +23,18 @@ impl AuditLog {
     }
 }
 
-/// A decision that is being made.
+/// A decision on a token, as far as it has been made.
 #[derive(Clone, Debug)]
 pub struct Decision {
     client: ClientAddr,
     caller: Option<String>,
     room: Option<String>,
     user: Option<String>,
-    /// None: only the server knows.
+    /// Is the token for a moderator? None: only the server knows.
     admin: Option<bool>,
 }
 
-/// How a decision ended.
+/// The outcome of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A token was issued.
@@ -43,14 +43,14 @@ pub enum Outcome {
     Refused,
     /// plugnmeet-server refused.
     RefusedByServer,
-    /// The gateway let it by, and the server's answer is not one that the gateway reads.
+    /// The request was forwarded, and the gateway does not read in the server's answer whether a token was issued.
     PassedOn,
-    /// Nobody knows: the server could not be asked, or its answer was lost.
+    /// The outcome is unknown: the server could not be asked, or its answer was lost.
     Failed,
 }
 
 impl Outcome {
-    /// The word in the log and in metrics.
+    /// The outcome's name in the log and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Issued => "issued",
@@ -62,11 +62,11 @@ impl Outcome {
     }
 }
 
-/// The longest name that a line shows: ids have no limit of their own.
+/// The largest number of characters of an id in a line: ids themselves have no limit.
 const MAX_SHOWN_CHARS: usize = 128;
 
 impl Decision {
-    /// Begins a decision; the address is the client's.
+    /// Begins a decision for a request of this client.
     pub fn begin(client: ClientAddr) -> Self {
         Self {
             client,
@@ -77,24 +77,24 @@ impl Decision {
         }
     }
 
-    /// The caller has proved who it is.
+    /// Sets the caller's name, once the caller has proved who it is.
     pub fn caller(&mut self, name: &str) {
         self.caller = Some(shown(name));
     }
 
-    /// Who that is; nobody, before it has proved anything.
+    /// The caller's name; empty until the caller has proved who it is.
     pub fn caller_name(&self) -> &str {
         self.caller.as_deref().unwrap_or_default()
     }
 
-    /// For whom the token is asked.
+    /// Sets for whom the token is asked.
     pub fn wanted(&mut self, room_id: &str, user_id: &str, admin: Option<bool>) {
         self.room = Some(shown(room_id));
         self.user = Some(shown(user_id));
         self.admin = admin;
     }
 
-    /// It has ended: writes the line, and counts it. `reason` is our stable word for why.
+    /// Ends the decision: writes the line and counts it. `reason` is the stable word for the cause.
     pub fn end(&self, outcome: Outcome, reason: &'static str, log: &AuditLog) {
         let caller = self.caller.as_deref().unwrap_or("unknown");
         log.metrics.decided(caller, outcome.name(), reason);
@@ -121,7 +121,7 @@ impl Decision {
         );
     }
 
-    /// The very line that `trace` comes to.
+    /// Writes the same line as `trace` does, as JSON.
     fn write_json(&self, now: SystemTime, outcome: Outcome, reason: &'static str, line: &mut Vec<u8>) {
         let mut line = JsonLine(line);
         line.begin(now, "Token");

@@ -1,11 +1,11 @@
-//! Between those who log and standard output: lines gather in a buffer, and one thread writes what has gathered.
+//! The buffer before standard output: lines are collected in it, and one thread writes them.
 //!
-//! A write for each line costs more than all else that is done for a request's record, and its lock makes workers wait
-//! for each other. And standard output may take nothing for a while: then nobody waits but that thread, and what there is
-//! no room for is counted and told.
+//! To write each line by itself would cost more than the rest of a request's record, and its lock would make workers
+//! wait for each other. Standard output may also accept nothing for a while. Then only the writing thread waits, and
+//! lines for which the buffer has no space are counted, and the count is logged.
 //!
-//! `tracing-appender` has a writer like this, which allocates each line, sends it through a channel, writes it by itself,
-//! and keeps what it lost to itself.
+//! `tracing-appender` has a writer like this, which allocates each line, sends it through a channel, writes it by
+//! itself, and keeps what it lost to itself.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -18,19 +18,20 @@ use std::{
     time::Duration,
 };
 
-/// How long a line waits at most for others to be written with it.
+/// The longest time that a line waits for others to be written with it.
 const MOST_DELAY: Duration = Duration::from_millis(100);
 
-/// So much is written at once, whether or not it has waited.
+/// The number of bytes that are written at once, before the time is over.
 const ENOUGH_BYTES: usize = 64 << 10;
 
-/// More does not wait: what comes then is lost. As much again may be under way.
+/// The largest number of bytes that wait; further lines are lost. As many may be on their way to the output at the same
+/// time.
 const MOST_BYTES: usize = 8 << 20;
 
-/// How long the process' end waits for the last lines to be taken.
+/// The time that the process waits at its end for the last lines to be written.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Where lines wait to be written.
+/// The buffer in which lines wait to be written.
 #[derive(Default)]
 pub struct Buffer {
     waiting: Mutex<Waiting>,
@@ -40,11 +41,11 @@ pub struct Buffer {
 #[derive(Default)]
 struct Waiting {
     lines: Vec<u8>,
-    /// Lines that there was no room for, behind those that wait.
+    /// The number of lines that were lost since the last line that waits.
     lost: u64,
-    /// One of the lines is not to wait for others.
+    /// Must one of the lines be written at once?
     urgent: bool,
-    /// No further lines will come.
+    /// Will no further lines come?
     closing: bool,
 }
 
@@ -116,7 +117,8 @@ impl Buffer {
     }
 }
 
-/// As `Write::write_all`, also where nobody waits for room: what was not written comes with the error.
+/// Writes all lines, as `Write::write_all` does, also to an output that does not block. An error comes with the lines
+/// that were not written.
 fn write_all<'l>(out: &mut impl Write, mut lines: &'l [u8]) -> Result<(), (io::Error, &'l [u8])> {
     while !lines.is_empty() {
         match out.write(lines) {
@@ -137,7 +139,7 @@ fn ends_of_lines(lines: &[u8]) -> u64 {
 /// The thread that writes. Dropped, it writes what waits, as long as somebody takes it.
 pub struct Flusher {
     buffer: Arc<Buffer>,
-    /// Closed when the thread is through.
+    /// A channel that closes when the writing thread has ended.
     ended: Receiver<()>,
     thread: Arc<JoinHandle<()>>,
 }

@@ -1,22 +1,22 @@
 //! The two text formats in which Prometheus reads metrics, and which of them is asked for.
 //!
-//! OpenMetrics names a counter without the `_total` of its sample, which the older format does not know: read as that, each
-//! counter is one without type and help.
+//! OpenMetrics names a counter without the `_total` of its sample, which the older format does not know: read as that,
+//! each counter is one without type and help.
 //!
 //! Sources: OpenMetrics 1.0 "Text format"; Prometheus "Exposition formats", version 0.0.4.
 
 use std::fmt::Write as _;
 
-/// A format of metrics.
+/// A text format for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposition {
     OpenMetrics,
-    /// Prometheus' own, version 0.0.4, which everybody reads.
+    /// Prometheus' own format, version 0.0.4, which every collector reads.
     Text,
 }
 
 impl Exposition {
-    /// The media type of an answer.
+    /// The media type of the format.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -55,7 +55,7 @@ impl Exposition {
     }
 }
 
-/// RFC 9110 section 12.4.2; a weight that is none counts as none.
+/// A weight in thousandths (RFC 9110 section 12.4.2). An invalid weight counts as 0.
 fn thousandths(weight: &str) -> u16 {
     let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
     let digits = fraction.len() <= 3 && fraction.bytes().all(|b| b.is_ascii_digit());

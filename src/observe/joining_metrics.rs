@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Up to the longest that anybody waits by default.
+/// The histogram's bounds in seconds, up to the longest wait that the default settings allow.
 const WAITS: [f64; 10] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0, 120.0, 300.0];
 
 /// The metrics of people who join.
@@ -22,7 +22,7 @@ pub struct JoiningMetrics {
     refused: Counter,
 }
 
-/// One of what is counted; gone when dropped.
+/// Counts one in a gauge until it is dropped.
 pub struct Counted(Gauge);
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -70,32 +70,32 @@ impl JoiningMetrics {
         metrics
     }
 
-    /// There are so many places.
+    /// Sets the number of places.
     pub fn places(&self, places: u32) {
         self.places.set(places.into());
     }
 
-    /// Somebody waits.
+    /// Counts a person who waits.
     pub fn waits(&self) -> Counted {
         Counted::of(self.waiting.clone())
     }
 
-    /// Somebody has waited.
+    /// Notes how long a person has waited.
     pub fn waited(&self, time: Duration) {
         self.waits.observe(time.as_secs_f64());
     }
 
-    /// NATS has refused somebody.
+    /// Counts a person whom NATS has refused.
     pub fn refused(&self) {
         self.refused.inc();
     }
 
-    /// The server is asked about somebody's token.
+    /// Counts a person about whose token the server is being asked.
     pub fn asking(&self) -> Counted {
         Counted::of(self.server.clone())
     }
 
-    /// A WebSocket is on its way in.
+    /// Counts a WebSocket that is being opened.
     pub fn arriving(&self) -> Counted {
         Counted::of(self.nats.clone())
     }

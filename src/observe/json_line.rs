@@ -7,29 +7,29 @@ use time::OffsetDateTime;
 
 use crate::{addr::ClientAddr, request_id::RequestId};
 
-/// A line that is being written, at the end of what it is in.
+/// A line of JSON, written at the end of a buffer.
 pub(super) struct JsonLine<'b>(pub(super) &'b mut Vec<u8>);
 
 impl JsonLine<'_> {
-    /// Writes what stands before a line's fields.
+    /// Writes the part before a line's fields.
     pub(super) fn begin(&mut self, now: SystemTime, message: &str) -> &mut Self {
         self.raw(r#"{"timestamp":""#).time(now);
         self.raw(r#"","level":"INFO","message":""#);
         self.raw(message).raw("\"")
     }
 
-    /// Writes what stands behind a line's fields.
+    /// Writes the part behind a line's fields.
     pub(super) fn end(&mut self, target: &str) {
         self.raw(r#","target":""#).raw(target).raw("\"}\n");
     }
 
-    /// Writes text that is JSON already.
+    /// Writes a text that is already JSON.
     pub(super) fn raw(&mut self, json: &str) -> &mut Self {
         self.0.extend_from_slice(json.as_bytes());
         self
     }
 
-    /// Writes a value whose text needs no escaping.
+    /// Writes a value whose text needs no escapes, without quotes.
     pub(super) fn plain(&mut self, shown: impl Display) -> &mut Self {
         // A vector takes everything.
         write!(self.0, "{shown}").ok();
@@ -46,13 +46,13 @@ impl JsonLine<'_> {
         self
     }
 
-    /// Numbers, and strings with their quotes.
+    /// Writes a number, or a text in quotes with escapes.
     pub(super) fn value(&mut self, value: impl Serialize) -> &mut Self {
         serde_json::to_writer(&mut *self.0, &value).ok();
         self
     }
 
-    /// RFC 3339, in UTC, with microseconds.
+    /// Writes a time in the form of RFC 3339, in UTC, with microseconds.
     pub(super) fn time(&mut self, time: SystemTime) -> &mut Self {
         let time = OffsetDateTime::from(time);
         self.digits::<4>(time.year().unsigned_abs()).raw("-");

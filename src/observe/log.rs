@@ -1,4 +1,4 @@
-//! Setting the log up: text for a terminal, JSON for everything that collects logs.
+//! Sets up the log: text for a terminal, JSON for programs that collect logs.
 
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
 
 use tracing::{Level, Metadata, error, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry::LookupSpan,
+    Layer, Registry, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry::LookupSpan, reload,
     util::SubscriberInitExt,
 };
 
@@ -20,31 +20,32 @@ use super::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Text on a terminal, else JSON.
+    /// Text if the output is a terminal, JSON otherwise.
     Auto,
     Text,
     Json,
 }
 
-/// What is logged, and how.
+/// The settings of the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogSettings {
-    /// The least important level that is shown.
+    /// The least important level that is logged.
     pub level: LevelFilter,
     pub format: LogFormat,
-    /// One line for each request.
+    /// Is a line written for each request?
     pub access: bool,
 }
 
-/// Target of the access records.
+/// The target of access records.
 pub(super) const ACCESS: &str = "access";
 
-/// Target of the audit log, which is always on.
+/// The target of the audit log, which is always on.
 pub(super) const AUDIT: &str = "audit";
 
 /// The log of this process. Dropped, when nobody logs any more, it writes what still waits.
 pub struct Log {
     records: Records,
+    level: LogLevel,
     flusher: Flusher,
 }
 
@@ -64,12 +65,7 @@ impl Log {
             json: json.then(|| Arc::clone(&buffer)),
             access: settings.access,
         };
-        // Libraries log of their own connections; warnings of theirs are enough.
-        let targets = Targets::new()
-            .with_default(settings.level.min(LevelFilter::WARN))
-            .with_target("plugnmeet_gateway", settings.level)
-            .with_target(AUDIT, LevelFilter::INFO)
-            .with_target(ACCESS, LevelFilter::INFO);
+        let (filter, handle) = reload::Layer::new(targets(settings.level));
         let out = Out(buffer);
         let layer = if json {
             self::json(out).boxed()
@@ -83,10 +79,14 @@ impl Log {
             }
         };
         tracing_subscriber::registry()
-            .with(layer.with_filter(targets))
+            .with(layer.with_filter(filter))
             .try_init()
             .ok();
-        Ok(Self { records, flusher })
+        Ok(Self {
+            records,
+            level: LogLevel(handle),
+            flusher,
+        })
     }
 
     /// Has the thread ended that writes it? To be asked at any time.
@@ -94,9 +94,34 @@ impl Log {
         self.flusher.has_ended()
     }
 
+    pub fn level(&self) -> LogLevel {
+        self.level.clone()
+    }
+
     pub fn records(&self) -> Records {
         self.records.clone()
     }
+}
+
+/// The least important level that is shown, which changes while the log runs.
+#[derive(Clone)]
+pub struct LogLevel(reload::Handle<Targets, Registry>);
+
+impl LogLevel {
+    /// From now on.
+    pub fn set(&self, level: LevelFilter) {
+        // Nobody logs any more if this fails.
+        self.0.reload(targets(level)).ok();
+    }
+}
+
+/// Libraries log of their own connections; warnings of theirs are enough.
+fn targets(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("plugnmeet_gateway", level)
+        .with_target(AUDIT, LevelFilter::INFO)
+        .with_target(ACCESS, LevelFilter::INFO)
 }
 
 /// One JSON object a line. Access records and audit lines look the same, without this.
@@ -111,10 +136,10 @@ where
         .with_writer(out)
 }
 
-/// Where tracing's layers write.
+/// The writer that tracing's layers write to.
 struct Out(Arc<Buffer>);
 
-/// Gathers one line, and hands it to the buffer whole.
+/// Collects one line, and puts it into the buffer whole.
 struct LineOut<'b> {
     buffer: &'b Buffer,
     urgent: bool,
@@ -139,7 +164,7 @@ impl<'b> MakeWriter<'b> for Out {
 }
 
 impl Write for LineOut<'_> {
-    /// The layers write each line at once, with its end.
+    /// Takes a piece of a line. The layers write each line with one call, with its end.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.buffer
             .append(self.urgent, |lines| lines.extend_from_slice(line));

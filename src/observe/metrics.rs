@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus to fetch from the admin listener.
+//! The metrics, which Prometheus fetches from the admin listener.
 //!
 //! Labels come from short lists (routes, statuses, names in the configuration, our own words), so their number is
 //! bounded whatever clients send.
@@ -12,12 +12,13 @@ use prometheus_client::{
 };
 
 use super::{
+    config_metrics::ConfigMetrics,
     exposition::{Exposition, as_text},
     joining_metrics::JoiningMetrics,
     upstream_metrics::{UpstreamFamilies, UpstreamMetrics},
 };
 
-/// All counters of one gateway.
+/// All metrics of one gateway.
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
@@ -32,7 +33,9 @@ pub struct Metrics {
     upstreams: UpstreamFamilies,
     connections_refused: Family<ReasonLabels, Counter>,
     certificates: Family<NameLabels, Gauge>,
+    config: ConfigMetrics,
     joining: JoiningMetrics,
+    tls_handshakes: Family<OutcomeLabels, Counter>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -54,6 +57,11 @@ struct RuleLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -134,8 +142,19 @@ impl Default for Metrics {
             "When the certificate that clients of a name get ends, in seconds since 1970",
             certificates.clone(),
         );
+        let config = ConfigMetrics::registered(&mut registry);
+        let tls_handshakes = Family::default();
+        registry.register(
+            "tls_handshakes",
+            "Handshakes of TLS, by how they ended: done, or why they failed",
+            tls_handshakes.clone(),
+        );
         let tunnels = Family::default();
-        registry.register("tunnels", "WebSockets open, by upstream", tunnels.clone());
+        registry.register(
+            "tunnels",
+            "WebSockets and relays of other protocols open, by upstream",
+            tunnels.clone(),
+        );
         let upstreams = UpstreamFamilies::registered(&mut registry);
         let joining = JoiningMetrics::registered(&mut registry);
         Self {
@@ -152,20 +171,22 @@ impl Default for Metrics {
             upstreams,
             connections_refused,
             certificates,
+            config,
             joining,
+            tls_handshakes,
         }
     }
 }
 
 impl Metrics {
-    /// A request has been answered.
+    /// Counts an answered request.
     pub(super) fn answered(&self, route: &'static str, status: u16) {
         self.requests
             .get_or_create(&RequestLabels { route, status })
             .inc();
     }
 
-    /// An answer did not come to its end.
+    /// Counts an answer that was broken off.
     pub(super) fn aborted(&self, by: &'static str) {
         self.aborted.get_or_create(&AbortLabels { by }).inc();
     }
@@ -179,22 +200,27 @@ impl Metrics {
         }
     }
 
-    /// The count of open tunnels to an upstream.
+    /// What is counted of the configuration.
+    pub fn config(&self) -> &ConfigMetrics {
+        &self.config
+    }
+
+    /// The gauge of open tunnels to an upstream.
     pub fn tunnels(&self, upstream: &'static str) -> Gauge {
         self.tunnels.get_or_create_owned(&TunnelLabels { upstream })
     }
 
-    /// What is counted of people who join.
+    /// The metrics of people who join.
     pub fn joining(&self) -> JoiningMetrics {
         self.joining.clone()
     }
 
-    /// What is counted of an upstream.
+    /// The metrics of an upstream.
     pub fn upstream(&self, upstream: &'static str) -> UpstreamMetrics {
         self.upstreams.of(upstream)
     }
 
-    /// A token has been issued or not.
+    /// Counts a decision on a token.
     pub(super) fn decided(&self, caller: &str, outcome: &'static str, reason: &'static str) {
         let labels = DecisionLabels {
             caller: caller.to_owned(),
@@ -204,35 +230,42 @@ impl Metrics {
         self.decisions.get_or_create(&labels).inc();
     }
 
-    /// Limits are counted in Redis from now on, or no more.
+    /// Sets whether limits are counted in Redis.
     pub fn limits_shared(&self, shared: bool) {
         self.limits_shared.set(shared.into());
     }
 
-    /// A limit was to be asked for in Redis and was asked for here.
+    /// Counts a decision that should have been made in Redis and was made in this process.
     pub fn limited_locally(&self) {
         self.limits_local.inc();
     }
 
-    /// Cookies came that could pass for a session's, and were none.
+    /// Counts a request with cookies that could be taken for a session's.
     pub fn stray_cookies(&self) {
         self.stray_cookies.inc();
     }
 
-    /// A field has been taken out of a design.
+    /// Counts a field that was taken out of a design by this rule.
     pub fn design_field_taken_out(&self, rule: &'static str) {
         self.design_fields.get_or_create(&RuleLabels { rule }).inc();
     }
 
-    /// Another site has asked for a page in a frame that browsers will leave blank.
+    /// Counts a page that another site asked for in a frame, and that browsers leave blank.
     pub fn frame_refused(&self) {
         self.frames_refused.inc();
     }
 
-    /// A connection has ended before a request could be read.
+    /// Counts a connection that ended before a request could be read.
     pub fn connection_refused(&self, reason: &'static str) {
         self.connections_refused
             .get_or_create(&ReasonLabels { reason })
+            .inc();
+    }
+
+    /// A handshake of TLS has ended.
+    pub fn tls_handshake(&self, outcome: &'static str) {
+        self.tls_handshakes
+            .get_or_create(&OutcomeLabels { outcome })
             .inc();
     }
 

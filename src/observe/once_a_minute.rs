@@ -1,5 +1,5 @@
-//! A warning about something that may happen thousands of times: told soon after the first, and then once a minute, with
-//! how many there were.
+//! A warning about an event that may happen thousands of times. It is logged soon after the first event, and then once
+//! a minute with the number of events.
 
 use std::{
     fmt,
@@ -12,18 +12,18 @@ use std::{
 
 use tokio::time::sleep;
 
-/// What comes in one burst is one count.
+/// The time after an event for which further events are collected into one warning.
 const GATHER: Duration = Duration::from_millis(250);
 
-/// The least time between two warnings.
+/// The shortest time between two warnings.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Clones share one count.
+/// Collects events into warnings of one a minute. Clones share one count.
 #[derive(Clone)]
 pub struct OnceAMinute(Arc<Told>);
 
 struct Told {
-    /// Events since the last warning.
+    /// The number of events since the last warning.
     count: AtomicU64,
     running: AtomicBool,
     tell: Box<dyn Fn(u64) + Send + Sync>,
@@ -36,7 +36,7 @@ impl fmt::Debug for OnceAMinute {
 }
 
 impl OnceAMinute {
-    /// `tell` writes the warning with this count.
+    /// Makes a collector. `tell` writes the warning with the number of events.
     pub fn new(tell: impl Fn(u64) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Told {
             count: AtomicU64::new(0),

@@ -1,11 +1,12 @@
-//! Taking secrets out of a path before it is logged.
+//! Takes secrets out of a path before it is logged.
 //!
-//! Some of plugNmeet's paths are keys: download tokens, WHIP's stream keys, BBB's API key, and the room's session id, which
-//! is all that guards an uploaded file (docs/plugnmeet.md section 5). Which segments they are, the rows of `crate::urls` say.
-//! Queries are never logged at all.
+//! Some of plugNmeet's paths hold secrets: download tokens, WHIP's stream keys, BBB's API key, and the room's session
+//! id, which is all that guards an uploaded file (docs/plugnmeet.md section 5). The rows of `crate::urls` say which
+//! segments are secret. Queries are never logged.
 //!
-//! SECURITY: a path that is refused for its spelling (`//download/…`, `/%64ownload/…`) is logged too, and so is one below a
-//! prefix that is none. So words are found at any place and in any spelling, and what is hidden by mistake is no loss.
+//! SECURITY: a path that is refused for its spelling (`//download/…`, `/%64ownload/…`) is logged too, and so is a known
+//! path below an unknown prefix. So words are found at any place and in any spelling. A segment that is hidden by
+//! mistake is no loss.
 
 use std::borrow::Cow;
 
@@ -13,16 +14,16 @@ use percent_encoding::percent_decode_str;
 
 use crate::urls::{secret_words, words_beside_secrets};
 
-/// What stands in a secret's place.
+/// The text that replaces a secret.
 const HIDDEN: &str = "***";
 
-/// The longest path that is worth a log line.
+/// The longest path in a log line, in bytes.
 const MAX_SHOWN_BYTES: usize = 256;
 
-/// How often a segment is decoded to find a word in it; no program behind us does it as often.
+/// How many times a segment is decoded to find a word in it: more often than any upstream does.
 const DECODINGS: usize = 4;
 
-/// The path as it may be shown.
+/// The path without secrets, shortened for the log.
 pub fn redacted(path: &str) -> Cow<'_, str> {
     let mut end = path.len().min(MAX_SHOWN_BYTES);
     while !path.is_char_boundary(end) {
@@ -46,7 +47,7 @@ pub fn redacted(path: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Which segments are not shown.
+/// Whether each segment is hidden.
 fn hidden(segments: &[&str]) -> Vec<bool> {
     let mut hide = vec![false; segments.len()];
     let mut hide_at = |at: usize| {
@@ -83,7 +84,7 @@ fn hidden(segments: &[&str]) -> Vec<bool> {
     hide
 }
 
-/// A segment, decoded, and split where it has slashes then.
+/// The decoded segment, split where it then has slashes.
 fn words_of(segment: &str) -> Vec<String> {
     let mut text = Cow::Borrowed(segment);
     for _ in 0..DECODINGS {
@@ -98,7 +99,7 @@ fn words_of(segment: &str) -> Vec<String> {
         .collect()
 }
 
-/// Most paths need no look at their segments.
+/// Can the path have secrets? For most paths the answer is no, and their segments are not looked at.
 fn may_hold_secrets(path: &str) -> bool {
     let has = |word: &str| {
         let first = word.bytes().next().map(|byte| byte.to_ascii_lowercase());
@@ -110,7 +111,8 @@ fn may_hold_secrets(path: &str) -> bool {
     path.contains('%') || looks_like_jwt(path) || words_beside_secrets().any(has)
 }
 
-/// A JWT's header is a JSON object, so its first letters are always these (RFC 7515 appendix A).
+/// Does the segment begin as a JWT does? Its header is a JSON object, so its first letters are always these (RFC 7515
+/// appendix A).
 fn looks_like_jwt(segment: &str) -> bool {
     segment.as_bytes().windows(3).any(|letters| letters == b"eyJ")
 }

@@ -1,24 +1,24 @@
-//! Fields that were taken out of a design: a warning for the operator, and a line in the audit log, so that whoever made
-//! the link can be told.
+//! Tells the operator which fields were taken out of a design, by a warning and a line in the audit log, so that the
+//! operator can tell the link's author.
 //!
-//! SECURITY: which field and by which rule, never its value.
+//! SECURITY: the log has the field and the rule, and never the value.
 
 use tracing::{info, warn};
 
 use super::log::AUDIT;
 use crate::addr::ClientAddr;
 
-/// What was taken out of one design.
+/// The fields that were taken out of one design.
 pub struct TakenOut<'a> {
-    /// Who asked for the token, if that is known.
+    /// The caller who asked for the token, if known.
     pub caller: Option<&'a str>,
     pub room: &'a str,
     /// The user of the token in the link.
     pub user: &'a str,
     pub client: ClientAddr,
-    /// Is it a recorder?
+    /// Is the user a recorder?
     pub bot: bool,
-    /// Each field with its rule, as text.
+    /// Each field with the rule that it broke, as text.
     pub fields: &'a str,
 }
 

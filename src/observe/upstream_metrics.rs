@@ -1,6 +1,7 @@
-//! What is counted of upstreams and their addresses.
+//! The metrics of upstreams and of their addresses.
 //!
-//! An address that nothing leads to any more is forgotten, so that names whose addresses change do not fill the memory.
+//! The metrics of an address that is no longer used are removed, so that names whose addresses change do not fill the
+//! memory.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -35,7 +36,7 @@ pub struct AddressMetrics {
     labels: AddressLabels,
 }
 
-/// A request that waits; gone when dropped.
+/// Counts a waiting request until it is dropped.
 pub struct Waiting(Gauge);
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -56,7 +57,7 @@ struct FaultLabels {
     fault: &'static str,
 }
 
-/// Why an address is passed over, for `failures`.
+/// The values of the label for the reason of a failure.
 const FAULTS: [&str; 5] = ["refused", "late", "unreachable", "no_port", "silent"];
 
 impl UpstreamFamilies {
@@ -126,29 +127,29 @@ impl UpstreamMetrics {
         self.labels.upstream
     }
 
-    /// So many local ports there are for each address.
+    /// Sets the number of local ports for each address.
     pub fn local_ports(&self, ports: usize) {
         self.families.ports.set(i64::try_from(ports).unwrap_or(i64::MAX));
     }
 
-    /// A name could not be looked up.
+    /// Counts a failed lookup of a name.
     pub fn name_failed(&self) {
         self.families.names.get_or_create(&self.labels).inc();
     }
 
-    /// A request waits for a connection.
+    /// Counts a request that waits for a connection.
     pub fn waits(&self) -> Waiting {
         let waiting = self.families.waiting.get_or_create_owned(&self.labels);
         waiting.inc();
         Waiting(waiting)
     }
 
-    /// A request has waited in vain.
+    /// Counts a request that has waited in vain.
     pub fn was_full(&self) {
         self.families.full.get_or_create(&self.labels).inc();
     }
 
-    /// What is counted of an address.
+    /// The metrics of an address.
     pub fn address(&self, address: String) -> AddressMetrics {
         let labels = self.address_labels(address);
         let passed_over = self.families.passed_over.get_or_create_owned(&labels);
@@ -161,7 +162,7 @@ impl UpstreamMetrics {
         }
     }
 
-    /// Nothing leads to an address any more.
+    /// Removes the metrics of an address that is no longer used.
     pub fn forget(&self, address: &str) {
         let labels = self.address_labels(address.to_owned());
         self.families.connections.remove(&labels);
@@ -180,17 +181,17 @@ impl UpstreamMetrics {
 }
 
 impl AddressMetrics {
-    /// A connection has come about; how many there are now.
+    /// Counts a new connection. Returns the number of open ones.
     pub fn opened(&self) -> usize {
         usize::try_from(self.connections.inc() + 1).unwrap_or_default()
     }
 
-    /// A connection has ended.
+    /// Counts a connection that has ended.
     pub fn closed(&self) {
         self.connections.dec();
     }
 
-    /// It is asked after the others, or no more.
+    /// Sets whether other addresses are tried before this one.
     pub fn passed_over(&self, passed_over: bool) {
         self.passed_over.set(passed_over.into());
     }

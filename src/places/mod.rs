@@ -16,10 +16,14 @@ use std::{
     fmt, io,
     net::IpAddr,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use rustix::io::Errno;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -58,12 +62,22 @@ pub struct PlacesSettings {
     pub proxies: Networks,
 }
 
+impl PlacesSettings {
+    /// 0 for any number.
+    fn for_one(&self) -> usize {
+        self.for_one.map_or(0, NonZeroUsize::get)
+    }
+}
+
 /// The places of some listeners; clones share them.
 #[derive(Clone)]
 pub struct Places(Arc<State>);
 
 struct State {
-    settings: PlacesSettings,
+    settings: ArcSwap<PlacesSettings>,
+    most: usize,
+    /// For the log.
+    for_one: Arc<AtomicUsize>,
     free: Arc<Semaphore>,
     taken: Mutex<Taken>,
     short: OnceAMinute,
@@ -86,14 +100,15 @@ pub struct Free(OwnedSemaphorePermit);
 
 impl fmt::Debug for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Places").field(&self.0.settings).finish()
+        f.debug_tuple("Places").field(&self.0.settings.load()).finish()
     }
 }
 
 impl Places {
     /// None taken yet.
     pub fn new(settings: PlacesSettings) -> Self {
-        let (most, for_one) = (settings.most, settings.for_one.map_or(0, NonZeroUsize::get));
+        let (most, for_one) = (settings.most, Arc::new(AtomicUsize::new(settings.for_one())));
+        let told_for_one = Arc::clone(&for_one);
         Self(Arc::new(State {
             free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
             taken: Mutex::default(),
@@ -108,12 +123,20 @@ impl Places {
             crowd: OnceAMinute::new(move |count| {
                 warn!(
                     count,
-                    limits.connections = for_one,
+                    limits.connections = told_for_one.load(Ordering::Relaxed),
                     "Connections are refused: their address has as many open as limits.connections allows"
                 );
             }),
-            settings,
+            settings: ArcSwap::from_pointee(settings),
+            most,
+            for_one,
         }))
+    }
+
+    /// From now on one client has as many as these say; how many there are in all stays.
+    pub fn hold_to(&self, settings: PlacesSettings) {
+        self.0.for_one.store(settings.for_one(), Ordering::Relaxed);
+        self.0.settings.store(Arc::new(settings));
     }
 
     /// Waits for a free place, and takes places from the idle while few are left.
@@ -167,7 +190,7 @@ impl Places {
 
     /// Those who are idle for the longest have to go, until four fifths of the places are enough.
     fn make_room(&self) {
-        let most = self.0.settings.most;
+        let most = self.0.most;
         let full = self.0.free.available_permits() == 0;
         let open = most.saturating_sub(self.0.free.available_permits());
         let mut taken = self.0.taken();
@@ -208,10 +231,11 @@ impl State {
 
     /// One more for this client, unless it has as many as one may have.
     fn count(&self, client: ClientAddr, prefix: &OnceLock<IpAddr>) -> bool {
-        let Some(for_one) = self.settings.for_one else {
+        let settings = self.settings.load();
+        let Some(for_one) = settings.for_one else {
             return true;
         };
-        if self.settings.proxies.contains(client.0) {
+        if settings.proxies.contains(client.0) {
             return true;
         }
         let mut taken = self.taken();

@@ -1,16 +1,17 @@
 //! The addresses of one upstream, in their turn. Those of names change while the gateway runs (`super::resolve`).
 
 use std::{
-    fmt, io,
+    fmt, io, mem,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{
-        Arc, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use tokio::sync::{Notify, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     address::{Address, Endpoint},
@@ -46,24 +47,37 @@ impl fmt::Display for Target {
 
 /// What is known of an upstream's addresses.
 pub(super) struct Addresses {
-    known: watch::Receiver<Known>,
-    /// For each name: is it to be asked for soon?
-    sooner: Vec<Arc<Notify>>,
+    known: watch::Sender<Known>,
+    names: Mutex<Vec<Name>>,
+    /// Begins to ask for a name; the answers are those of a list.
+    ask_for: Box<dyn Fn(ListId, String, u16) -> Name + Send + Sync>,
     turn: AtomicUsize,
 }
+
+/// A name that is asked for, until this is dropped.
+struct Name {
+    of: ListId,
+    sooner: Arc<Notify>,
+    _asking: AbortOnDropHandle<()>,
+}
+
+/// Tells the lists of an upstream apart, those that are gone included.
+type ListId = u64;
 
 struct Known {
     metrics: UpstreamMetrics,
     /// One for each target.
     lists: Vec<List>,
+    next_list: ListId,
     /// Those of the lists, and those to which connections still are: what is known of an address outlives an answer that
     /// leaves it out.
     ever: Vec<(Endpoint, Weak<Address>)>,
 }
 
 /// What one target leads to.
-#[derive(Default)]
 struct List {
+    id: ListId,
+    target: Target,
     addresses: Vec<Arc<Address>>,
     /// None: there was no answer yet.
     last: Option<Result<(), String>>,
@@ -71,48 +85,61 @@ struct List {
 
 impl Addresses {
     /// Names are asked for from now on.
-    pub(super) fn of<L: Lookup>(targets: Vec<Target>, metrics: UpstreamMetrics, lookup: L) -> Self {
-        let lookup = Arc::new(lookup);
-        let mut known = Known {
+    pub(super) fn of<L: Lookup>(targets: &[Target], metrics: UpstreamMetrics, lookup: L) -> Self {
+        let known = watch::Sender::new(Known {
             metrics,
             lists: Vec::new(),
+            next_list: 0,
             ever: Vec::new(),
-        };
-        known.lists.resize_with(targets.len(), List::default);
-        let (known, receiver) = watch::channel(known);
-        let mut sooner = Vec::new();
-        for (at, target) in targets.into_iter().enumerate() {
-            let (host, port) = match target {
-                Target::Unix(path) => {
-                    known.send_modify(|known| known.learn(at, Ok(vec![Endpoint::Unix(path)])));
-                    continue;
-                }
-                Target::Tcp { host, port } => (host, port),
-            };
-            if let Ok(ip) = host.parse::<IpAddr>() {
-                let endpoint = Endpoint::Tcp(SocketAddr::new(ip, port));
-                known.send_modify(|known| known.learn(at, Ok(vec![endpoint])));
-                continue;
-            }
-            let ask = Arc::new(Notify::new());
-            sooner.push(Arc::clone(&ask));
-            let (known, lookup) = (known.clone(), Arc::clone(&lookup));
-            tokio::spawn(keep_asking(host, port, lookup, ask, move |answer| {
+        });
+        let (lookup, told) = (Arc::new(lookup), known.clone());
+        let ask_for = move |of, host, port| {
+            let (known, sooner) = (told.clone(), Arc::new(Notify::new()));
+            let tell = move |answer: io::Result<Vec<SocketAddr>>| {
                 let answer = answer.map(|found| found.into_iter().map(Endpoint::Tcp).collect());
-                known.send_modify(|known| known.learn(at, answer));
-                !known.is_closed()
-            }));
-        }
-        Self {
-            known: receiver,
-            sooner,
+                known.send_if_modified(|known| known.learn(of, answer))
+            };
+            let asking = keep_asking(host, port, Arc::clone(&lookup), Arc::clone(&sooner), tell);
+            Name {
+                of,
+                sooner,
+                _asking: AbortOnDropHandle::new(tokio::spawn(asking)),
+            }
+        };
+        let addresses = Self {
+            known,
+            names: Mutex::default(),
+            ask_for: Box::new(ask_for),
             turn: AtomicUsize::default(),
-        }
+        };
+        addresses.aim_at(targets);
+        addresses
+    }
+
+    /// From now on these are the targets. What is known of those that stay is kept. Says whether they are others.
+    pub(super) fn aim_at(&self, targets: &[Target]) -> bool {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new_names = Vec::new();
+        let changed = self.known.send_if_modified(|known| {
+            let are_same = known.lists.iter().map(|list| &list.target).eq(targets);
+            if !are_same {
+                new_names = known.aim_at(targets);
+            }
+            !are_same
+        });
+        let lists: Vec<ListId> = self.known.borrow().lists.iter().map(|list| list.id).collect();
+        names.retain(|name| lists.contains(&name.of));
+        names.extend(
+            new_names
+                .into_iter()
+                .map(|(of, host, port)| (self.ask_for)(of, host, port)),
+        );
+        changed
     }
 
     /// A look at the addresses that is woken by news.
     pub(super) fn watch(&self) -> Watch {
-        Watch(self.known.clone())
+        Watch(self.known.subscribe())
     }
 
     /// All addresses in their turn, those that are passed over last.
@@ -143,8 +170,8 @@ impl Addresses {
 
     /// Those that are known fail: perhaps there are others by now.
     pub(super) fn ask_sooner(&self) {
-        for name in &self.sooner {
-            name.notify_one();
+        for name in &*self.names.lock().unwrap_or_else(PoisonError::into_inner) {
+            name.sooner.notify_one();
         }
     }
 }
@@ -209,8 +236,46 @@ impl Known {
         failed.map(|error| Err(io::Error::new(io::ErrorKind::NotFound, error)))
     }
 
-    /// What a target leads to from now on. An answer that failed changes nothing.
-    fn learn(&mut self, at: usize, answer: io::Result<Vec<Endpoint>>) {
+    /// Keeps the lists of targets that stay, and makes others. Says which names are to be asked for.
+    fn aim_at(&mut self, targets: &[Target]) -> Vec<(ListId, String, u16)> {
+        let before = self.all();
+        let mut old = mem::take(&mut self.lists);
+        let mut names = Vec::new();
+        for target in targets {
+            if let Some(at) = old.iter().position(|list| list.target == *target) {
+                self.lists.push(old.swap_remove(at));
+                continue;
+            }
+            let id = self.next_list;
+            self.next_list += 1;
+            let endpoint = match target {
+                Target::Unix(path) => Some(Endpoint::Unix(path.clone())),
+                Target::Tcp { host, port } => {
+                    let ip = host.parse::<IpAddr>().ok();
+                    if ip.is_none() {
+                        names.push((id, host.clone(), *port));
+                    }
+                    ip.map(|ip| Endpoint::Tcp(SocketAddr::new(ip, *port)))
+                }
+            };
+            let list = List {
+                id,
+                target: target.clone(),
+                last: endpoint.as_ref().map(|_| Ok(())),
+                addresses: endpoint
+                    .map(|endpoint| self.address(endpoint))
+                    .into_iter()
+                    .collect(),
+            };
+            self.lists.push(list);
+        }
+        drop(old);
+        self.settle(before);
+        names
+    }
+
+    /// What a target leads to from now on. An answer that failed changes nothing. Says whether there is such a list.
+    fn learn(&mut self, id: ListId, answer: io::Result<Vec<Endpoint>>) -> bool {
         let before = self.all();
         let found = match answer {
             Ok(found) => Ok(found
@@ -219,18 +284,25 @@ impl Known {
                 .collect::<Vec<_>>()),
             Err(error) => Err(error.to_string()),
         };
-        if let Some(list) = self.lists.get_mut(at) {
-            match found {
-                Ok(addresses) => {
-                    list.addresses = addresses;
-                    list.last = Some(Ok(()));
-                }
-                Err(error) => {
-                    self.metrics.name_failed();
-                    list.last = Some(Err(error));
-                }
+        let Some(list) = self.lists.iter_mut().find(|list| list.id == id) else {
+            return false;
+        };
+        match found {
+            Ok(addresses) => {
+                list.addresses = addresses;
+                list.last = Some(Ok(()));
+            }
+            Err(error) => {
+                self.metrics.name_failed();
+                list.last = Some(Err(error));
             }
         }
+        self.settle(before);
+        true
+    }
+
+    /// After a change: what nothing leads to any more is given up.
+    fn settle(&mut self, before: Vec<Arc<Address>>) {
         let now = self.all();
         for address in &now {
             address.retire(false);

@@ -13,6 +13,7 @@ mod answer;
 mod answer_head;
 mod body;
 mod connect;
+mod dial;
 mod headers;
 mod once;
 mod places;
@@ -26,6 +27,7 @@ mod upstream;
 
 pub use addresses::Target;
 pub use body::{BodyError, Watch};
+pub use dial::{Dial, DialError, DialSettings, Dialled};
 pub use headers::to_upstream;
 pub use once::once;
 pub use prefix::below_prefix;

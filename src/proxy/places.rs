@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,26 +18,39 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{address::Address, seldom::Seldom, total::Total};
+use super::{
+    address::Address,
+    seldom::Seldom,
+    total::{Total, Wanted},
+};
 use crate::observe::{UpstreamMetrics, Waiting};
 
 /// The right to use one connection.
 pub(super) struct Place {
-    _of_upstream: OwnedSemaphorePermit,
+    of_upstream: Option<OwnedSemaphorePermit>,
+    excess: Arc<AtomicUsize>,
     _of_all: OwnedSemaphorePermit,
 }
 
 /// Places of one upstream.
 pub(super) struct Places {
     free: Arc<Semaphore>,
-    most: usize,
-    patience: Duration,
+    /// Places in use that are given up when they become free, as fewer are wanted by now.
+    excess: Arc<AtomicUsize>,
+    bounds: Mutex<Bounds>,
     open: Arc<AtomicUsize>,
     local_ports: usize,
     metrics: UpstreamMetrics,
     total: Total,
     told_full: Seldom,
     told_ports: Seldom,
+}
+
+/// What the settings say; they change while connections are in use.
+#[derive(Clone, Copy)]
+struct Bounds {
+    most: usize,
+    patience: Duration,
 }
 
 /// No place became free in time.
@@ -72,8 +85,8 @@ impl Places {
         metrics.local_ports(local_ports);
         Self {
             free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
-            most,
-            patience,
+            excess: Arc::default(),
+            bounds: Mutex::new(Bounds { most, patience }),
             open: Arc::default(),
             local_ports,
             metrics,
@@ -83,20 +96,45 @@ impl Places {
         }
     }
 
+    /// From now on so many, and so long. What is in use stays in use.
+    pub(super) fn hold_to(&self, most: usize, patience: Duration) {
+        let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = bounds.most;
+        *bounds = Bounds { most, patience };
+        let (before, now) = (
+            before.min(Semaphore::MAX_PERMITS),
+            most.min(Semaphore::MAX_PERMITS),
+        );
+        let fewer = before.saturating_sub(now);
+        let given_up = self.free.forget_permits(fewer);
+        self.excess.fetch_add(fewer - given_up, Ordering::Relaxed);
+        // More: first those that would have been given up.
+        for _ in 0..now.saturating_sub(before) {
+            if !take_one(&self.excess) {
+                self.free.add_permits(1);
+            }
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A place, in the order in which it was asked for.
     pub(super) async fn take(&self) -> Result<Place, Full> {
         if let Some(place) = self.at_once() {
             return Ok(place);
         }
+        let Bounds { most, patience } = self.bounds();
         if !self.total.is_used_up() && self.told_full.now() {
             warn!(
                 upstream = self.metrics.upstream(),
-                most = self.most,
+                most,
                 "As many connections to an upstream are in use as upstreams.max_connections allows; others wait"
             );
         }
         let _waiting = self.metrics.waits();
-        let place = timeout(self.patience, self.in_turn()).await;
+        let place = timeout(patience, self.in_turn()).await;
         place.ok().flatten().ok_or_else(|| {
             self.metrics.was_full();
             Full
@@ -110,21 +148,24 @@ impl Places {
 
     fn at_once(&self) -> Option<Place> {
         Some(Place {
-            _of_upstream: Arc::clone(&self.free).try_acquire_owned().ok()?,
+            of_upstream: Some(Arc::clone(&self.free).try_acquire_owned().ok()?),
+            excess: Arc::clone(&self.excess),
             _of_all: self.total.try_take()?,
         })
     }
 
     async fn in_turn(&self) -> Option<Place> {
         Some(Place {
-            _of_upstream: Arc::clone(&self.free).acquire_owned().await.ok()?,
+            of_upstream: Some(Arc::clone(&self.free).acquire_owned().await.ok()?),
+            excess: Arc::clone(&self.excess),
             _of_all: self.total.take().await?,
         })
     }
 
     /// A slot for one more connection; none where there are as many as may be, with those that rest.
     pub(super) fn slot(&self) -> Option<Slot> {
-        let one_more = |open: usize| (open < self.most).then_some(open + 1);
+        let most = self.bounds().most;
+        let one_more = |open: usize| (open < most).then_some(open + 1);
         let added = self
             .open
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
@@ -158,7 +199,7 @@ impl Places {
     }
 
     /// Closes one connection of this upstream that rests; says whether there was one.
-    pub(super) fn closing_by(&self, closer: impl Fn() -> bool + Send + Sync + 'static) {
+    pub(super) fn closing_by(&self, closer: impl Fn(Wanted) -> Option<bool> + Send + Sync + 'static) {
         self.total.closing_by(closer);
     }
 
@@ -175,6 +216,26 @@ impl Places {
             );
         }
         Open { address, _slot: slot }
+    }
+}
+
+/// Is there one to take?
+fn take_one(count: &AtomicUsize) -> bool {
+    let one_less = |count: usize| count.checked_sub(1);
+    // Nearly always there is none, and nothing is to be written.
+    count.load(Ordering::Relaxed) > 0
+        && count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(permit) = self.of_upstream.take()
+            && take_one(&self.excess)
+        {
+            permit.forget();
+        }
     }
 }
 
@@ -273,6 +334,39 @@ mod tests {
             drop(places.opened(places.slot().unwrap(), Arc::clone(&address)));
         }
         assert!(!places.told_ports.has_told());
+    }
+
+    #[tokio::test]
+    async fn fewer_or_more_may_be_in_use_while_some_are() {
+        let counts = Metrics::default().upstream("nats");
+        let wait = Duration::from_millis(5);
+        let places = Places::new(3, wait, counts, Total::new(100));
+        let mut there = Vec::new();
+        for _ in 0..3 {
+            there.push(places.take().await.unwrap());
+        }
+        places.hold_to(1, wait);
+        assert!(places.take().await.is_err());
+        there.truncate(1);
+        assert!(places.take().await.is_err(), "one is in use, and one may be");
+        there.clear();
+        there.push(places.take().await.unwrap());
+        assert!(places.take().await.is_err());
+
+        places.hold_to(3, wait);
+        there.push(places.take().await.unwrap());
+        there.push(places.take().await.unwrap());
+        assert!(places.take().await.is_err());
+        // Down and up again, with all in use.
+        places.hold_to(1, wait);
+        places.hold_to(4, wait);
+        there.push(places.take().await.unwrap());
+        assert!(places.take().await.is_err());
+        there.clear();
+        for _ in 0..4 {
+            there.push(places.take().await.unwrap());
+        }
+        assert!(places.take().await.is_err());
     }
 
     #[test]

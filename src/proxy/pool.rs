@@ -22,10 +22,12 @@ use tokio::{
 
 use super::{
     address::{Address, AskedAt},
+    addresses::Target,
     body::{Progress, RequestBody},
     connect::Connect,
     places::{Full, Place, Places, Slot},
     shared_stream::{Glance, SharedStream},
+    total::Wanted,
 };
 
 /// How long an idle connection is kept. Some upstreams close theirs earlier (Node after 5 s), which is seen before a request
@@ -103,11 +105,25 @@ impl Pool {
     pub(super) fn new(connect: Connect, places: Places) -> Self {
         let resting = Arc::new(ThreadLocal::<Arc<Resting>>::new());
         let known = Arc::downgrade(&resting);
-        places.closing_by(move || known.upgrade().is_some_and(|resting| close_one(&resting)));
+        places.closing_by(move |wanted| {
+            let resting = known.upgrade()?;
+            Some(wanted == Wanted::Room && close_one(&resting))
+        });
         Self {
             connect,
             places,
             resting,
+        }
+    }
+
+    /// From now on to these addresses, with so many connections. Connections that are in use stay; idle ones to other
+    /// addresses end.
+    pub(super) fn aim_at(&self, targets: &[Target], most: usize, patience: Duration) {
+        self.places.hold_to(most, patience);
+        if self.connect.addresses.aim_at(targets) {
+            for resting in self.resting.iter() {
+                resting.lock().idle.retain(Idle::is_fresh);
+            }
         }
     }
 

@@ -23,12 +23,21 @@ struct State {
     most: usize,
     /// In use or not.
     open: AtomicUsize,
-    /// Of each upstream; closes one connection that rests, and says whether there was one.
+    /// Of each upstream; closes one connection that rests, and says whether there was one. None: the upstream is gone.
     closers: Mutex<Vec<Closer>>,
     told: Seldom,
 }
 
-type Closer = Box<dyn Fn() -> bool + Send + Sync>;
+type Closer = Box<dyn Fn(Wanted) -> Option<bool> + Send + Sync>;
+
+/// What a closer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Whether its upstream is there.
+    Sign,
+    /// A connection.
+    Room,
+}
 
 impl Total {
     /// At most so many.
@@ -83,9 +92,10 @@ impl Total {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// One more upstream.
-    pub(super) fn closing_by(&self, closer: impl Fn() -> bool + Send + Sync + 'static) {
+    /// One more upstream; those that are gone by now are forgotten.
+    pub(super) fn closing_by(&self, closer: impl Fn(Wanted) -> Option<bool> + Send + Sync + 'static) {
         let mut closers = self.0.closers.lock().unwrap_or_else(PoisonError::into_inner);
+        closers.retain(|closer| closer(Wanted::Sign).is_some());
         closers.push(Box::new(closer));
     }
 
@@ -93,7 +103,7 @@ impl Total {
     pub(super) fn make_room(&self) {
         if self.0.open.load(Ordering::Relaxed) >= self.0.most {
             let closers = self.0.closers.lock().unwrap_or_else(PoisonError::into_inner);
-            closers.iter().any(|close_one| close_one());
+            closers.iter().any(|close| close(Wanted::Room) == Some(true));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One upstream: its connections, and a request to it.
 
-use std::{error::Error, fmt, io, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
@@ -105,7 +105,8 @@ struct Patience {
 /// A running upstream.
 pub struct Upstream {
     kind: UpstreamKind,
-    pool: Pool,
+    pool: Arc<Pool>,
+    targets: Vec<Target>,
     settings: ProxySettings,
     tunnels: Tunnels,
     /// Of NATS alone.
@@ -155,25 +156,47 @@ impl Upstream {
         metrics: &Metrics,
         drain: &Drain,
     ) -> Self {
-        // LiveKit and Etherpad have pings of their own, and NATS' client has these.
-        let silence = settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats);
-        let (joining, clients) = match kind {
-            UpstreamKind::Nats => (Some(websockets.joining.clone()), Some(websockets.clients.clone())),
-            UpstreamKind::Server | UpstreamKind::Livekit | UpstreamKind::Etherpad | UpstreamKind::Ingress => {
-                (None, None)
-            }
-        };
+        let silence = silence(kind, &settings);
+        let joining = (kind == UpstreamKind::Nats).then(|| websockets.joining.clone());
+        let clients = clients(kind, websockets);
         let counts = metrics.upstream(kind.name());
         let places = Places::new(settings.max_connections, settings.connect, counts.clone(), total);
-        let connect = Connect::new(Addresses::of(targets, counts, System));
+        let connect = Connect::new(Addresses::of(&targets, counts, System));
         Self {
             kind,
-            pool: Pool::new(connect, places),
+            pool: Arc::new(Pool::new(connect, places)),
+            targets,
             settings,
             tunnels: Tunnels::to(kind.name(), silence, clients, metrics, &websockets.registry),
             joining,
             drain: drain.clone(),
         }
+    }
+
+    /// The same upstream under other settings; its connections are the same. `aim` has them lead to these targets.
+    #[must_use]
+    pub fn again(&self, targets: Vec<Target>, settings: ProxySettings, websockets: &WebSockets) -> Self {
+        Self {
+            kind: self.kind,
+            pool: Arc::clone(&self.pool),
+            targets,
+            settings,
+            tunnels: self
+                .tunnels
+                .again(silence(self.kind, &settings), clients(self.kind, websockets)),
+            joining: self.joining.clone(),
+            drain: self.drain.clone(),
+        }
+    }
+
+    /// New connections go to this one's targets from now on.
+    pub fn aim(&self) {
+        let ProxySettings {
+            max_connections,
+            connect,
+            ..
+        } = self.settings;
+        self.pool.aim_at(&self.targets, max_connections, connect);
     }
 
     /// Who this is.
@@ -359,6 +382,16 @@ impl Upstream {
         };
         Ok(Response::from_parts(head, body))
     }
+}
+
+/// LiveKit and Etherpad have pings of their own, and NATS' client has these.
+fn silence(kind: UpstreamKind, settings: &ProxySettings) -> Option<Duration> {
+    settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats)
+}
+
+/// Only NATS' clients say in a CONNECT whose they are.
+fn clients(kind: UpstreamKind, websockets: &WebSockets) -> Option<NatsClients> {
+    (kind == UpstreamKind::Nats).then(|| websockets.clients.clone())
 }
 
 impl From<BadFraming> for ProxyError {

@@ -1,10 +1,11 @@
-//! What is welcome to whoever asks: a page, or JSON.
+//! Reads in `Accept` whether a client prefers a page or JSON.
 //!
 //! Source: RFC 9110 section 12.5.1 (`Accept`).
 
 use hyper::{HeaderMap, header};
 
-/// A page, or JSON: whichever is more welcome. Where neither is, it depends on who comes there.
+/// Is a page preferred to JSON? If `Accept` gives both the same weight, it is so at a path that people visit (`by_people`),
+/// and where `Accept` names pages.
 pub fn is_for_people(headers: &HeaderMap, by_people: bool) -> bool {
     let page = Accepted::page(headers);
     let json = Accepted::of(headers, "application", "json");
@@ -12,23 +13,23 @@ pub fn is_for_people(headers: &HeaderMap, by_people: bool) -> bool {
         || (page.weight == json.weight && (by_people || (page.named && page.weight > 0)))
 }
 
-/// Does whoever asks name pages, and not refuse them?
+/// Does the client name pages in `Accept`, without refusing them?
 pub fn names_pages(headers: &HeaderMap) -> bool {
     let page = Accepted::page(headers);
     page.named && page.weight > 0
 }
 
-/// How welcome a media type is.
+/// The client's preference for a media type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// In thousandths: 0 is refused, 1000 as good as any.
+    /// The weight in thousandths: 0 means not acceptable, 1000 is the highest.
     pub weight: u16,
-    /// By a range that is this very type.
+    /// Was the weight found at this very type, not at a range with `*`?
     pub named: bool,
 }
 
 impl Accepted {
-    /// A page.
+    /// The preference for a page.
     pub fn page(headers: &HeaderMap) -> Self {
         Self::of(headers, "text", "html")
     }
@@ -73,7 +74,7 @@ impl Accepted {
     }
 }
 
-/// `q=0.8`, in thousandths; what is no weight is none at all (RFC 9110 section 12.4.2).
+/// Parses `q=0.8` into thousandths. An invalid weight is ignored (RFC 9110 section 12.4.2).
 fn weight(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     if !name.trim_end().eq_ignore_ascii_case("q") {

@@ -1,4 +1,4 @@
-//! The body of a response: nothing, bytes that are there, or a stream from upstream.
+//! The body of a response: empty, bytes in memory, or a stream.
 
 use std::{
     error::Error,
@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-/// Any error of a stream; it ends the connection, so it has no form of its own.
+/// An error of a body's stream. It ends the connection, and is never answered.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The body of every response that a module makes.
@@ -17,14 +17,14 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 pub enum Body {
     #[default]
     Empty,
-    /// Bytes that are there, shared and not copied.
+    /// Bytes in memory, shared and not copied.
     Full(Bytes),
-    /// Bytes that arrive as we go.
+    /// Bytes that arrive while the answer is being sent.
     Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
 }
 
 impl Body {
-    /// A body that passes on what another body yields.
+    /// A body that passes on the frames of another body.
     pub fn stream(body: impl HttpBody<Data = Bytes, Error = BoxError> + Send + 'static) -> Self {
         Self::Stream(Box::pin(body))
     }

@@ -1,4 +1,4 @@
-//! A failure on its way to the client, and the forms in which callers can read it.
+//! An error for the client, and the forms in which callers can read it.
 //!
 //! INVARIANT: a failure's message is ours or the server's wording; it never holds a token, a signature or a secret.
 
@@ -29,7 +29,7 @@ pub enum ServerCode {
 }
 
 impl ServerCode {
-    /// The `status_code` on the wire.
+    /// The code's name in the field `status_code`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Success => "SUCCESS",
@@ -44,7 +44,7 @@ impl ServerCode {
     }
 }
 
-/// The form in which a caller can read an error.
+/// The form of an error answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `/auth`, and what is plainly meant for an API elsewhere: the server's JSON; a refused signature in protobuf to
@@ -57,11 +57,11 @@ pub enum Format {
     Api { protobuf: bool },
     /// `/api/fileUpload`: as `Api`, with the one status that the uploader doesn't retry (docs/plugnmeet.md section 5).
     Upload,
-    /// BBB's API: its `FAILED` XML, with 200.
+    /// BBB's XML with `FAILED`, and status 200.
     Bbb,
-    /// People: a page, or JSON for who asked for it.
+    /// A page for people, or the gateway's JSON.
     Page {
-        /// Did the caller ask for JSON?
+        /// Does the caller prefer JSON?
         json: bool,
     },
 }
@@ -71,16 +71,16 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reader<'a> {
     pub language: Language,
-    /// The name under which the operator finds the request.
+    /// The request's id, by which the operator finds the request in the log.
     pub request: Option<RequestId>,
-    /// Where links are handed out.
+    /// The address of the site that hands out links.
     pub login_url: Option<&'a str>,
 }
 
-/// Our word for a request that reached no upstream at all.
+/// The code for a request that reached no upstream.
 pub const NOT_SENT: &str = "upstream_unreachable";
 
-/// What went wrong, ready to be told to any caller.
+/// An error, ready to be answered in any form.
 #[derive(Clone, Debug)]
 pub struct Failure(Box<Told>);
 
@@ -93,14 +93,14 @@ struct Told {
     topic: Topic,
     values: Vec<words::Value>,
     headers: HeaderMap,
-    /// Is it the message that is wrong, whatever it asks for?
+    /// Is the HTTP message itself wrong, whatever it asks for?
     of_the_message: bool,
-    /// Shared, as one failure may be told to several who waited for the same call.
+    /// The cause. It is shared because several requests may wait for the same call.
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
-    /// `code` is our own stable word for it, for logs and JSON; `message` is what the caller reads.
+    /// Makes an error. `code` is the stable word for logs and JSON; `message` is the text for the caller.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         let (server_code, topic) = defaults(status);
         Self(Box::new(Told {
@@ -116,14 +116,14 @@ impl Failure {
         }))
     }
 
-    /// Another of the server's codes than the status suggests.
+    /// Sets another `status_code` of the server's than the status suggests.
     #[must_use]
     pub fn server_code(mut self, server_code: ServerCode) -> Self {
         self.0.server_code = server_code;
         self
     }
 
-    /// Another topic of the page than the status suggests.
+    /// Sets another topic of the page than the status suggests.
     #[must_use]
     pub fn about(mut self, topic: Topic) -> Self {
         self.0.topic = topic;
@@ -144,14 +144,14 @@ impl Failure {
         self
     }
 
-    /// It is no answer to a call, so that no form has another status for it.
+    /// Marks the error as one of the HTTP message, so that every form keeps its status.
     #[must_use]
     pub fn of_the_message(mut self) -> Self {
         self.0.of_the_message = true;
         self
     }
 
-    /// The cause, for the access record alone.
+    /// Sets the cause, which only the access record shows.
     #[must_use]
     pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
@@ -163,7 +163,7 @@ impl Failure {
         self.0.code
     }
 
-    /// The status, before a form changes it.
+    /// The status. A form may answer with another one.
     pub fn status(&self) -> StatusCode {
         self.0.status
     }
@@ -173,7 +173,7 @@ impl Failure {
         self.0.source.as_deref()
     }
 
-    /// The answer, in the caller's form.
+    /// The answer to this error, in the caller's form.
     pub fn into_response(self, format: Format, reader: &Reader<'_>) -> Response<Body> {
         let told = *self.0;
         let (status, media, body): (_, _, Body) = match format {
@@ -217,7 +217,7 @@ impl Failure {
     }
 }
 
-/// No browser may take what we say of somebody's request for something else.
+/// Keeps browsers from guessing another type for an answer that contains parts of a request.
 fn unsniffed(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(
@@ -232,7 +232,8 @@ impl Told {
         server_json(false, &self.message, self.server_code).into()
     }
 
-    /// For scripts that follow join links: as the server's JSON, with our own word, which tells expired from forged.
+    /// The body for scripts that follow join links: the server's JSON with our own code added, which tells expired from
+    /// forged.
     fn page_json(&self, reader: &Reader<'_>) -> Body {
         let request = reader.request.map(|id| ("request_id", id.to_string().into()));
         let login = reader.login_url.map(|url| ("login_url", url.into()));
@@ -308,7 +309,7 @@ fn merge(into: &mut HeaderMap, from: HeaderMap) {
     }
 }
 
-/// What a status says when the room has nothing better.
+/// The server's code and the page's topic for a status, if the error sets none.
 fn defaults(status: StatusCode) -> (ServerCode, Topic) {
     match status.as_u16() {
         401 => (ServerCode::InvalidTokenOrSignature, Topic::UnusableLink),

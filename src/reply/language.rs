@@ -1,4 +1,4 @@
-//! The language in which a page is written: the reader's, if it is one of ours.
+//! Chooses the language of a page: the reader's, if the gateway has it, else English.
 //!
 //! Sources: RFC 9110 sections 12.4.2 (weights) and 12.5.4 (`Accept-Language`); RFC 5646 section 2.1 (subtags).
 
@@ -13,31 +13,31 @@ use hyper::{
 /// file of their words.
 macro_rules! languages {
     ($($language:ident $tag:literal $direction:literal $about:literal,)*) => {
-        /// A language that our pages speak: those of the client.
+        /// A language of the gateway's pages. They are the client's languages.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Language {
             $(#[doc = $about] $language,)*
         }
 
         impl Language {
-            /// All of them; the first is for those who don't care.
+            /// All languages. The first one is for readers without a preference.
             pub const ALL: [Self; [$($tag),*].len()] = [$(Self::$language),*];
 
-            /// As in `<html lang>` and `Content-Language`.
+            /// The language's tag, as in `<html lang>` and `Content-Language`.
             pub fn tag(self) -> &'static str {
                 match self {
                     $(Self::$language => $tag,)*
                 }
             }
 
-            /// As in `<html dir>`: `ltr` or `rtl`.
+            /// The direction of the script, as in `<html dir>`: `ltr` or `rtl`.
             pub fn direction(self) -> &'static str {
                 match self {
                     $(Self::$language => $direction,)*
                 }
             }
 
-            /// The file that translators edit.
+            /// The content of the file that translators edit.
             pub(super) fn file(self) -> &'static str {
                 match self {
                     $(Self::$language => include_str!(concat!("words/", $tag, ".json")),)*
@@ -96,7 +96,7 @@ impl Language {
         Self::among(headers.get_all(ACCEPT_LANGUAGE))
     }
 
-    /// The same, of the lines of `Accept-Language`.
+    /// The reader's language, by the lines of `Accept-Language`.
     pub fn among<'l>(lines: impl IntoIterator<Item = &'l HeaderValue>) -> Self {
         let asked: Vec<(&str, u16)> = lines
             .into_iter()
@@ -159,7 +159,7 @@ impl Language {
 /// RFC 5646 section 2.2.1 knows older tags of two languages, and two forms of a third.
 const OTHER_TAGS: [(&str, &str); 4] = [("iw", "he"), ("in", "id"), ("nb", "no"), ("nn", "no")];
 
-/// More than any browser sends.
+/// The largest number of languages that are looked at: more than any browser sends.
 const MAX_LANGUAGES: usize = 64;
 
 /// One member of the list: its range, and its weight in thousandths. What can't be read was not said.
@@ -175,7 +175,7 @@ fn range_and_weight(member: &str) -> Option<(&str, u16)> {
     Some((range.trim(), weight))
 }
 
-/// RFC 9110 section 12.4.2: from 0 to 1, with three digits at most.
+/// Parses a weight from 0 to 1 with at most three decimals into thousandths (RFC 9110 section 12.4.2).
 fn thousandths(weight: &str) -> Option<u16> {
     let (whole, digits) = weight.split_once('.').unwrap_or((weight, ""));
     if digits.len() > 3 || !digits.bytes().all(|b| b.is_ascii_digit()) {

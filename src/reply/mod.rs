@@ -1,8 +1,8 @@
-//! What goes back to the client: bodies, and failures in the form that the caller can read.
+//! The answers to clients: bodies, and errors in the form that the caller can read.
 //!
 //! Each audience has a form of its own: the SDKs the server's JSON, the meeting client protobuf, the uploader a status
-//! that it doesn't retry, BBB its XML, people a small page in their language. A module says what went wrong; the form is
-//! chosen here, once, and nothing else in the gateway writes the body of an error.
+//! that it doesn't retry, BBB its XML, people a small page in their language. A module says what went wrong; the form
+//! is chosen here, once, and nothing else in the gateway writes the body of an error.
 //!
 //! Sources: docs/plugnmeet.md sections 0.3, 1, 5 and 13.
 

@@ -19,11 +19,11 @@ use crate::http::{no_referrer, no_store};
 /// Marks a response as a page of the gateway's own. `crate::route` writes its policy, with who may frame it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnPage {
-    /// May it send forms to ourselves?
+    /// May the page send forms to its own origin?
     pub forms: bool,
 }
 
-/// Marks a response as a page of the client's. `crate::route` writes its policy.
+/// Marks a response as the client's page, so that `crate::route` adds its content security policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientPage {
     /// Under which a script of this one answer runs; none where there is no such script.
@@ -55,14 +55,14 @@ pub static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'")
 });
 
-/// What happened, for the line below the advice.
+/// The line about the error, below the page's advice.
 #[derive(Clone, Copy, Debug)]
 pub struct Told<'a> {
-    /// The failure's stable code.
+    /// The stable code of the failure.
     pub code: &'a str,
-    /// Values that the text names.
+    /// The values that the text contains.
     pub values: &'a [Value],
-    /// The same in English, which no translation need be as exact as.
+    /// The text in English, for languages without a translation of it.
     pub message: &'a str,
 }
 
@@ -92,8 +92,8 @@ pub fn message(status: StatusCode, topic: Topic, told: Told<'_>, reader: &Reader
     own(status, language, words.title, &content)
 }
 
-/// A page that leaves the reader a choice: below the advice stand details, then links and buttons, which may send forms
-/// to ourselves.
+/// A page with a choice: below the advice are details, and then links and buttons. The buttons may send forms to our
+/// own origin.
 pub fn choice(
     status: StatusCode,
     language: Language,
@@ -113,7 +113,7 @@ pub fn choice(
     response
 }
 
-/// An error's words as people read them: with a capital and a full stop.
+/// The text as a sentence, with a capital and a full stop.
 fn sentence(message: &str) -> String {
     let mut chars = message.chars();
     let first = chars.next().map(|first| first.to_ascii_uppercase());
@@ -125,7 +125,7 @@ fn sentence(message: &str) -> String {
     first.into_iter().chain(chars).chain(stop.chars()).collect()
 }
 
-/// Any page of the gateway's own.
+/// A page of the gateway's own.
 pub fn own(status: StatusCode, language: Language, title: &str, content: &Markup) -> Response<Body> {
     let page = html! {
         (DOCTYPE)

@@ -1,11 +1,11 @@
-//! What our pages say, in each language that they speak.
+//! The texts of the gateway's pages, in each language.
 //!
-//! The words stand in `words/`, one file a language, for translators to edit. A key that is new goes into `Topic` or `Label`,
-//! or is the code of a failure, and into every file: a test names what is missing where. What stands in braces is put in
-//! when the page is written.
+//! The words stand in `words/`, one file a language, for translators to edit. A key that is new goes into `Topic` or
+//! `Label`, or is the code of a failure, and into every file: a test names what is missing where. What stands in braces
+//! is put in when the page is written.
 //!
-//! An English page says a failure's own message, which is the most exact; `details` of `words/en.json` are what translators
-//! translate. A code without a sentence is told in English, marked as such.
+//! An English page shows a failure's own message, which is the most exact text. `details` of `words/en.json` are for
+//! translators alone. For a code without a sentence the English message is shown, marked as English.
 
 use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
 
@@ -15,7 +15,7 @@ use super::Language;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// The heading: what has happened.
+    /// The heading, which says what has happened.
     pub title: &'static str,
     pub advice: &'static str,
 }
@@ -25,36 +25,36 @@ pub struct Words {
 pub enum Topic {
     /// The token has expired.
     Expired,
-    /// A token's time has not come.
+    /// The token is not valid yet.
     NotYetValid,
-    /// A token is not ours, or was damaged.
+    /// The token is not genuine, or was damaged.
     NotGenuine,
-    /// Neither a link nor a session.
+    /// The request has neither a link's token nor a session.
     NoSession,
-    /// The browser keeps no cookie, as in some frames.
+    /// The browser stores no cookie, as in some frames.
     CookiesBlocked,
     /// The room has ended.
     RoomClosed,
-    /// The session has been renewed for as long as one may be.
+    /// The session has been renewed for as long as it may be.
     SessionOver,
     /// The reader has logged out.
     Left,
-    /// A link of another session than the one that runs; buttons follow.
+    /// The link is for another session than the running one. Buttons follow.
     Switch,
-    /// Is the session to end? Buttons follow.
+    /// Asks whether to end the session. Buttons follow.
     Leave,
-    /// Nothing behind us answers.
+    /// An upstream does not answer.
     ServerDown,
     OverLimit,
-    /// `custom_design` breaks a rule; what it is follows.
+    /// `custom_design` breaks a rule. The page says which.
     BadDesign,
-    /// Nothing at this address.
+    /// There is nothing at this address.
     NotFound,
-    /// Refused to this reader, or to this way of asking.
+    /// The request is refused for this reader, or for the way in which it was sent.
     NotAllowed,
-    /// A request that makes no sense.
+    /// The request is malformed.
     BadRequest,
-    /// A link that is refused for a reason of its own.
+    /// The link is refused for a reason that the page tells.
     UnusableLink,
 }
 
@@ -77,27 +77,27 @@ impl Topic {
     }
 }
 
-/// What stands on buttons, links and in small print.
+/// The text of a button, a link or a line in small print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Label {
-    /// The label before the request id.
+    /// The label of the request's id.
     Request,
     /// The label of the link to `session.login_url`.
     LogIn,
-    /// On a page about `Topic::Switch`: before the session that runs.
+    /// On a page about `Topic::Switch`: the label of the running session.
     Now,
-    /// On a page about `Topic::Switch`: before the one of the link.
+    /// On a page about `Topic::Switch`: the label of the link's session.
     ByThisLink,
-    /// On a page about `Topic::Switch`: leave all as it is.
+    /// The button of a page that asks: stay in the session.
     Stay,
-    /// On a page about `Topic::Switch`: out of the one meeting and into the other.
+    /// On a page about `Topic::Switch`: the button to leave the one meeting and join the other.
     JoinInstead,
-    /// On a page about `Topic::Leave`: end the session.
+    /// On a page about `Topic::Leave`: the button to end the session.
     Leave,
-    /// On a page about `Topic::CookiesBlocked`: out of the frame.
+    /// On a page about `Topic::CookiesBlocked`: the link that opens the page outside of the frame.
     OwnWindow,
-    /// In the client's place until it is there.
+    /// The line on the client's page while the client loads.
     Loading,
 }
 
@@ -111,10 +111,10 @@ impl Label {
     }
 }
 
-/// What is put into a sentence, by the name that stands in braces there.
+/// A value in a sentence, with the name that stands for it in braces.
 pub type Value = (&'static str, String);
 
-/// The sentence about a failure, if this language has one for its code.
+/// The sentence about a failure with this code, if the language has one.
 pub(super) fn detail(language: Language, code: &str, values: &[Value]) -> Option<Cow<'static, str>> {
     let sentence = book(language).details.get(code)?.as_str();
     if values.is_empty() {
@@ -127,13 +127,13 @@ pub(super) fn detail(language: Language, code: &str, values: &[Value]) -> Option
     Some(whole.into())
 }
 
-/// The words of one language.
+/// All texts of one language.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Book {
     topics: HashMap<Topic, Texts>,
     labels: HashMap<Label, String>,
-    /// Detail lines by the code of a failure.
+    /// The sentences about failures, by code.
     details: HashMap<String, String>,
 }
 
@@ -144,7 +144,7 @@ struct Texts {
     advice: String,
 }
 
-/// Read when somebody first needs it.
+/// The texts of a language, which are parsed at their first use.
 fn book(language: Language) -> &'static Book {
     static BOOKS: [OnceLock<Book>; Language::ALL.len()] = [const { OnceLock::new() }; Language::ALL.len()];
     static NONE: OnceLock<Book> = OnceLock::new();

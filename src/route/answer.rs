@@ -1,4 +1,4 @@
-//! What has to be known of a request to answer it in its form, when the request itself is gone.
+//! Answers a request with an error in the request's form, also when the request itself has been consumed.
 
 use hyper::{
     Method, Request, Response,
@@ -19,12 +19,12 @@ use crate::{
     urls::{Content, Row},
 };
 
-/// What has to be known of a request to answer it in its form, when the request itself is gone.
+/// What is needed of a request to answer it in its form when the request itself is gone.
 pub(super) struct Answer {
     id: RequestId,
     format: Format,
     is_head: bool,
-    /// What the reader likes, to be understood if it is needed.
+    /// The values of `Accept-Language`, which are parsed only if they are needed.
     languages: Vec<HeaderValue>,
     from_script: bool,
     content: Content,

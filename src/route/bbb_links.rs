@@ -1,9 +1,10 @@
-//! Links in BBB's XML: what plugnmeet-server writes there, made into what a client can follow.
+//! Mends the links in BBB's XML, which clients can't follow as plugnmeet-server writes them.
 //!
-//! Where a scheme belongs, `getRecordings` and a `join` with `redirect=false` have `HTTP/1.1`. A join's link has its design
-//! as raw JSON too, which a `#` in a colour would cut: it is encoded and checked as that of a redirect is.
+//! In the answers to `getRecordings` and to a `join` with `redirect=false`, links begin with `HTTP/1.1` in place of a
+//! scheme. A join's link also has its design as raw JSON, which a `#` in a colour would cut off. So the design is
+//! encoded, and checked like that of a redirect.
 //!
-//! Nothing else of an answer is touched, and no answer that is compressed, long, or no XML.
+//! Nothing else in an answer changes. An answer that is compressed, too long, or no XML is passed on as it is.
 //!
 //! Sources: docs/plugnmeet.md sections 0.19, 5 and 7; plugnmeet-server 2.4.0, its BBB controller.
 
@@ -22,10 +23,10 @@ use crate::{
     session::ServerLink,
 };
 
-/// As the server writes an address: right behind its element's name.
+/// The beginning of an address as the server writes it without `bbb_join_host`, with the end of its element's tag.
 const ODD_SCHEME: &str = ">HTTP/1.1://";
 
-/// A list of some ten thousand recordings; one that says to be longer passes as it is.
+/// The largest XML that is read: a list of some ten thousand recordings. A longer answer is passed on unchanged.
 const MAX_XML_BYTES: usize = 4 * 1024 * 1024;
 
 impl Router {
@@ -58,7 +59,7 @@ impl Router {
         Ok(Response::from_parts(head, mended.into()))
     }
 
-    /// The query of a link of ours.
+    /// The query of a link to this gateway.
     fn checked(&self, link: &ServerLink<'_>, client: ClientAddr) -> Option<String> {
         let authority = link.authority?.parse::<Authority>().ok()?;
         self.hosts.known(authority.host())?;
@@ -72,14 +73,15 @@ fn is_plain_xml(headers: &HeaderMap) -> bool {
         && media.is_some_and(|media| media.starts_with(b"application/xml") || media.starts_with(b"text/xml"))
 }
 
-/// None if there is nothing to mend. `checked` makes a link's query anew, if the link is ours.
+/// The XML with its links mended; none if there is nothing to mend. `checked` makes the new query of a link that leads
+/// here.
 fn mended(xml: &str, checked: impl Fn(&ServerLink<'_>) -> Option<String>) -> Option<String> {
     let schemed = xml.replace(ODD_SCHEME, ">https://");
     let linked = with_link(&schemed, checked).unwrap_or(schemed);
     (linked != xml).then_some(linked)
 }
 
-/// The XML with the link of a join made anew.
+/// The XML with a join's link made anew.
 fn with_link(xml: &str, checked: impl Fn(&ServerLink<'_>) -> Option<String>) -> Option<String> {
     const BEGIN: &str = "<url>";
     let (before, rest) = xml.split_once(BEGIN)?;
@@ -94,7 +96,7 @@ fn with_link(xml: &str, checked: impl Fn(&ServerLink<'_>) -> Option<String>) -> 
     ))
 }
 
-/// As Go's `encoding/xml` reads a text; what it could not read is none.
+/// Decodes a text as Go's `encoding/xml` does; none if that would fail.
 fn unescaped(text: &str) -> Option<String> {
     let mut pieces = text.split('&');
     let mut plain = pieces.next()?.to_owned();
@@ -120,7 +122,7 @@ fn unescaped(text: &str) -> Option<String> {
     Some(plain)
 }
 
-/// As Go's `encoding/xml` writes it.
+/// Escapes a text as Go's `encoding/xml` does.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -1,6 +1,6 @@
 //! The content security policy of the client's page.
 //!
-//! It is made once; what is of one answer, the name that was asked for and the nonce of a script, is put into its place.
+//! The policy is made once, with placeholders. Each answer puts in the name in the request and the nonce of a script.
 //!
 //! Not here: what it is made of (`super::page_settings`), the other headers of pages (`super::policy`).
 //!
@@ -16,8 +16,8 @@ use super::{
     source::can_stand,
 };
 
-/// Where the client's files of another origin are used, a CDN's. The client makes a worker there of a `blob:`, which has the
-/// page's policy and imports from the CDN and from `data:`.
+/// The sources that the client needs if its files are at another origin, such as a CDN. The client makes a worker of a
+/// `blob:`, which has the page's policy and imports from the CDN and from `data:`.
 const OTHER_ASSETS: [&str; 6] = [
     "script-src",
     "worker-src",
@@ -27,7 +27,7 @@ const OTHER_ASSETS: [&str; 6] = [
     "connect-src",
 ];
 
-/// The client's policy: whole, and with the places for what is of one answer.
+/// The content security policy of the client's page, with placeholders for the values that differ between answers.
 #[derive(Debug)]
 pub(super) struct ClientPolicy {
     whole: HeaderValue,
@@ -76,7 +76,7 @@ impl ClientPolicy {
     }
 }
 
-/// The policy with these in their places; each is empty or begins with a blank.
+/// The policy with these values for its placeholders. Each value is empty or begins with a blank.
 fn filled(template: &str, files: &str, nonce: &str) -> String {
     template
         .replace(&format!(" {ASKED_FILES}"), files)
@@ -92,7 +92,7 @@ fn files_at(origin: &str, mount: &str) -> String {
     }
 }
 
-/// A directive's sources: the contract's, then what is opened.
+/// The sources of a directive: those that the client needs, then those that the configuration adds.
 fn sources(name: &str, contract: &[&str], settings: &PageSettings) -> Result<String, PageProblem> {
     let operator = &settings.operator_sources;
     let (listed, own): (&[String], &[String]) = match name {

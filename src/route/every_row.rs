@@ -1,5 +1,5 @@
-//! Walks every row of the URL space: each has a form for errors, a form in the log that shows no secret, and a name in
-//! records and metrics.
+//! Tests every row of the URL space: it must have a form for errors, a log form without secrets, and a name in records
+//! and metrics.
 
 use std::{net::Ipv4Addr, sync::Arc};
 

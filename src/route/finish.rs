@@ -1,4 +1,4 @@
-//! The last step of every request: the headers that all answers get, and the record of what was answered.
+//! The last step of every request: adds the header fields that all answers get, and writes the access record.
 
 use std::{
     pin::Pin,
@@ -24,16 +24,17 @@ use crate::{
     urls::Content,
 };
 
-/// What every answer gets.
+/// Adds to every answer the header fields that all answers have.
 pub struct Finish {
-    /// Of pages, the client's and ours.
+    /// The header fields of pages, both the client's and the gateway's.
     pages: PageHeaders,
-    /// `Strict-Transport-Security`, where the public name is one that a browser may remember.
+    /// The value of `Strict-Transport-Security`; none if the public name is not one that a browser may remember.
     strict_transport: Option<HeaderValue>,
 }
 
 impl Finish {
-    /// Headers of pages, and for how long browsers are held to HTTPS, if at all (RFC 6797 section 6.1.1).
+    /// Makes it from the headers of pages, and the time for which browsers must use HTTPS, if any (RFC 6797 section
+    /// 6.1.1).
     pub fn new(pages: PageHeaders, strict_transport: Option<Duration>) -> Self {
         Self {
             pages,
@@ -42,9 +43,9 @@ impl Finish {
         }
     }
 
-    /// For the client's page alone: nobody else's framing is ours to judge. With a nonce, a script that stands in the
-    /// page under it runs; such a page is for one answer, and must not be kept by a cache.
-    /// `asked`: the authority by which the page was asked for.
+    /// Adds the fields of a page, if the answer is the client's page. The framing of other servers' pages is not ours
+    /// to decide. A page with a nonce has a script of its own; it is for one answer, so no cache may keep it. `asked`
+    /// is the authority in the request.
     pub(super) fn as_page(&self, response: &mut Response<Body>, asked: Option<&str>) {
         let page = response.extensions_mut().remove::<ClientPage>();
         let is_own = response.extensions().get::<OwnPage>().is_some();
@@ -81,7 +82,7 @@ pub(super) fn take_body_off(response: &mut Response<Body>) {
     }
 }
 
-/// A body whose bytes are counted; its record is written when it is gone.
+/// A body whose bytes are counted. The access record is written when this is dropped.
 pub struct Recorded {
     body: Body,
     record: AccessRecord,

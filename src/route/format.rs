@@ -1,5 +1,5 @@
-//! In which form a caller wants to be told of an error: known from the target and the fields alone, before anything is
-//! checked, so that even a refused target is answered in it.
+//! Chooses the form in which a caller can read an error. It follows from the request's row and fields alone, before
+//! anything is checked, so that a refused target is answered in this form too.
 //!
 //! Sources: RFC 9110 section 12.5.1 (`Accept`), docs/plugnmeet.md section 13.
 
@@ -10,10 +10,10 @@ use crate::{
     urls::{Form, Row},
 };
 
-/// The server's JSON, and nothing else.
+/// The server's JSON.
 const SERVERS: Format = Format::Auth { protobuf: false };
 
-/// The form for a request at this row.
+/// The form of errors for a request that this row matches.
 pub(super) fn of<B>(request: &Request<B>, row: &Row) -> Format {
     let headers = request.headers();
     let protobuf = || {
@@ -38,8 +38,8 @@ pub(super) fn of<B>(request: &Request<B>, row: &Row) -> Format {
     }
 }
 
-/// Who calls an API gets the server's JSON, wherever the call went: a program can't read a page, and shows it as it is.
-/// A form that a person sends is none: LTI begins with one, and pages of ours have some.
+/// Is this an API call? Its caller gets the server's JSON at any path, because a program can't read a page. A form that
+/// a person sends is no API call: a launch by LTI begins with one, and pages of ours have forms.
 fn is_for_an_api(method: &Method, headers: &HeaderMap) -> bool {
     let media = headers
         .get(header::CONTENT_TYPE)

@@ -1,5 +1,5 @@
-//! Tells the operator of a site that shows the client in a frame while nobody may: the person there sees a blank frame, and
-//! no browser says why to anybody.
+//! Warns the operator of a site that shows the client in a frame although no site may. The person there sees a blank
+//! frame, and the browser does not say why.
 //!
 //! Sources: W3C Fetch Metadata Request Headers; CSP level 3 section 6.4.2 (`frame-ancestors`).
 
@@ -14,37 +14,48 @@ use url::Url;
 
 use crate::{clock::Clock, observe::Metrics};
 
-/// Seconds between two warnings of one site.
+/// The seconds between two warnings about one site.
 const QUIET_SECS: i64 = 3600;
 
-/// Sites that are told apart; of others nothing is said until one of these is forgotten.
+/// The largest number of sites that are remembered. While it is reached there are no warnings about other sites.
 const MAX_SITES: usize = 256;
 
-/// Stands for a site that the browser does not name.
+/// The text for a site that the browser does not name.
 const UNKNOWN: &str = "https://SITE.example.org";
 
-/// Watches for frames that browsers leave blank.
+/// Warns the operator of frames that browsers leave blank.
 pub struct Framing {
-    /// `session.frame_ancestors` names nobody.
+    /// Does `session.frame_ancestors` name no site?
     nobody_may: bool,
-    /// When each site was last told of, in seconds since 1970.
-    told: Mutex<HashMap<String, i64>>,
+    /// The time of the last warning about each site, in seconds since 1970.
+    told: Arc<Mutex<HashMap<String, i64>>>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
 
 impl Framing {
-    /// `nobody_may`: does `session.frame_ancestors` name nobody?
+    /// Makes it. `nobody_may`: does `session.frame_ancestors` name no site?
     pub fn new(nobody_may: bool, metrics: Arc<Metrics>, clock: Clock) -> Self {
         Self {
             nobody_may,
-            told: Mutex::default(),
+            told: Arc::default(),
             metrics,
             clock,
         }
     }
 
-    /// A page of the client's is asked for.
+    /// Under another setting, with what has been told.
+    #[must_use]
+    pub fn again(&self, nobody_may: bool) -> Self {
+        Self {
+            nobody_may,
+            told: Arc::clone(&self.told),
+            metrics: Arc::clone(&self.metrics),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Looks at a request for the client's page.
     pub(super) fn watch(&self, headers: &HeaderMap) {
         if !self.nobody_may || !is_framed_by_others(headers) {
             return;
@@ -91,7 +102,7 @@ fn is_framed_by_others(headers: &HeaderMap) -> bool {
         && is("sec-fetch-site", &["cross-site", "same-site"])
 }
 
-/// The origin of the page around the frame, as far as the browser tells.
+/// The origin of the page around the frame, if the browser tells it.
 fn site_of(headers: &HeaderMap) -> Option<String> {
     let named = |name| Url::parse(headers.get(name)?.to_str().ok()?).ok();
     let url = [header::REFERER, header::ORIGIN].into_iter().find_map(named)?;

@@ -1,9 +1,9 @@
-//! What comes from elsewhere and is dangerous at our origin: what people have uploaded, and a page that asks for the API
-//! secret.
+//! Adds header fields to content that is dangerous at our origin: files that people have uploaded, and a page that asks
+//! for the API secret.
 //!
-//! A download is saved and not shown, as the server says `attachment` of each (docs/plugnmeet.md section 8). If one is
-//! shown all the same, it is in a sandbox: a page of nobody's origin, without scripts. A PDF is shown there as ever:
-//! Chromium's viewer (156) was seen to draw the same page with a sandbox and without.
+//! Browsers save a download and do not show it, because the server marks each as `attachment` (docs/plugnmeet.md
+//! section 8). If one is shown all the same, it is in a sandbox, with an origin of its own and without scripts. PDFs
+//! still work there: Chromium's viewer (156) was seen to draw the same page with a sandbox and without.
 //!
 //! Not here: what is such a path (`crate::urls`), whether the login page is among the client's files (`crate::webapp`).
 //!
@@ -22,7 +22,7 @@ use crate::{
 
 const LOGIN_POLICY: &str = "connect-src 'self'; form-action 'self'; frame-ancestors 'none'";
 
-/// Adds the fields that keep this content in.
+/// Adds the header fields that keep this content from acting in our origin.
 pub(super) fn apply(content: Content, headers: &mut HeaderMap) {
     match content {
         Content::Plain => {}

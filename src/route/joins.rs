@@ -1,7 +1,7 @@
-//! Somebody joins: `verifyToken` waits for its turn (`crate::joining`), and its answer says whether the person's WebSocket
-//! comes next.
+//! Lets joining people wait: a `verifyToken` request waits for its turn (`crate::joining`), and the server's answer
+//! says whether the person's WebSocket will follow.
 //!
-//! A token that is not good has no turn to wait for: the server refuses it in its own words, at once.
+//! A request without a valid token does not wait: the server refuses it at once.
 //!
 //! Source: docs/plugnmeet.md section 5 (`verifyToken`, and the answer's field 1, `status`).
 
@@ -26,11 +26,11 @@ use crate::{
 /// client's has two bytes.
 const SMALL_BODY: usize = 4096;
 
-/// `status`, true (protobuf field 1, a varint): what an answer begins with that lets somebody in.
+/// The first bytes of a protobuf answer that admits somebody: `status` (field 1, a varint) is true.
 const LET_IN: [u8; 2] = [0x08, 0x01];
 
 impl Router {
-    /// Waits until this person may go on. None: there is nobody to wait for.
+    /// Waits until this person may join. None: the request is not one of a person who joins.
     pub(super) async fn knock(&self, request: &Request<ClientBody>) -> Result<Option<Knock>, Failure> {
         if request.method() != Method::POST || self.upstreams.nats.is_none() {
             return Ok(None);
@@ -56,7 +56,7 @@ impl Router {
     }
 }
 
-/// The answer, looked at as it passes.
+/// The same answer, with a body that notices whether it admits somebody.
 pub(super) fn watched(knock: Option<Knock>, response: Response<Body>) -> Response<Body> {
     let Some(knock) = knock.filter(|_| response.status().is_success()) else {
         return response;
@@ -83,7 +83,7 @@ pub(super) fn watched(knock: Option<Knock>, response: Response<Body>) -> Respons
     })
 }
 
-/// A body whose first bytes say whether somebody is let in.
+/// A body whose first bytes say whether somebody is admitted.
 struct FirstBytes {
     body: Body,
     is_protobuf: bool,
@@ -118,7 +118,7 @@ impl FirstBytes {
     }
 }
 
-/// Of an answer in JSON: `status` is its first key.
+/// The number of bytes that are looked at in an answer in JSON, where `status` is the first key.
 const LOOKED_AT: usize = 64;
 
 fn says_true(json: &[u8]) -> bool {

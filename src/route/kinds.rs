@@ -1,9 +1,10 @@
-//! Which kinds of tokens a route takes. The server takes any of its own anywhere (`crate::token::Kind`): a participant's
-//! would fetch other rooms' recordings from the API of learning platforms.
+//! Refuses tokens of a kind that the row does not take. The server accepts each of its tokens everywhere
+//! (`crate::token::Kind`): with a participant's token one could fetch other rooms' recordings from the API of learning
+//! platforms.
 //!
-//! A genuine token of another kind is 401, wherever the server would find it: `Authorization`, a parameter of that name, a
-//! field of a form, the path of a download. None at all, and one that can't be read, goes on: the server refuses it in its
-//! own words.
+//! A genuine token of another kind is answered with 401, wherever the server would find it: in `Authorization`, in a
+//! parameter of that name, in a field of a form, or in the path of a download. A request without a token, or with one
+//! that can't be read, is forwarded, and the server refuses it in its own words.
 //!
 //! Source: docs/plugnmeet.md section 4.
 
@@ -51,7 +52,7 @@ impl Router {
         Ok(())
     }
 
-    /// With a watch over the body if the server would look for a token in it.
+    /// Watches the body of a form, if the server would look for a token in it.
     fn takes_in_form(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<Option<Watch>, Failure> {
         self.takes_in_head(wanted, request)?;
         if tokens(request).next().is_some() {
@@ -91,7 +92,7 @@ impl Router {
     }
 }
 
-/// All that the server could take for the token, but for what is in a body. An empty one is none.
+/// All tokens that the server could read from the request, except those in its body. An empty one does not count.
 pub(super) fn tokens(request: &Request<ClientBody>) -> impl Iterator<Item = Cow<'_, str>> {
     let in_fields = request.headers().get_all(header::AUTHORIZATION).iter();
     let in_query = request.uri().query().unwrap_or_default().as_bytes();
@@ -106,7 +107,7 @@ pub(super) fn tokens(request: &Request<ClientBody>) -> impl Iterator<Item = Cow<
         .filter(|token| !token.is_empty())
 }
 
-/// RFC 9110 section 15.5.2 asks for a challenge.
+/// The refusal of a token of another kind, with the challenge that RFC 9110 section 15.5.2 requires.
 fn of_another_kind() -> Failure {
     Failure::new(
         StatusCode::UNAUTHORIZED,

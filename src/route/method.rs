@@ -1,7 +1,7 @@
-//! Which methods are taken at all.
+//! Refuses unknown methods.
 //!
-//! Some program behind us may give an unknown method a meaning of its own, and `TRACE` shows a script the fields that it
-//! may not see, cookies among them.
+//! An upstream may give an unknown method a meaning of its own. `TRACE` would show a script the fields that it may not
+//! see, cookies among them.
 //!
 //! Sources: RFC 9110 section 9 (the methods; 405 in section 15.5.6), RFC 5789 (`PATCH`).
 
@@ -12,8 +12,8 @@ use hyper::{
 
 use crate::reply::Failure;
 
-/// HTTP's own methods but `TRACE`; whoever invents another is told which there are. What has no tunnel refuses `CONNECT`
-/// by its target.
+/// Refuses every method that is not one of HTTP's own, and `TRACE`. The answer lists the allowed methods. `CONNECT` is
+/// refused for its target elsewhere.
 pub fn known(method: &Method) -> Result<(), Failure> {
     const KNOWN: [Method; 8] = [
         Method::GET,

@@ -119,7 +119,7 @@ pub struct Router {
     /// What becomes of the records of requests.
     pub access: Arc<AccessLog>,
     /// Names of requests.
-    pub ids: RequestIds,
+    pub ids: Arc<RequestIds>,
 }
 
 impl Router {

@@ -1,4 +1,4 @@
-//! What the configuration says of pages, and what the client can't do without.
+//! The settings of pages' header fields, and the sources that the client needs.
 //!
 //! Not here: the headers themselves (`super::policy`), the client's policy (`super::client_policy`).
 //!
@@ -11,20 +11,21 @@ use hyper::header::HeaderValue;
 use super::source::{CspSource, can_stand};
 use crate::design::OperatorSources;
 
-/// Stands for the public origin, which the client calls by its name.
+/// The placeholder for the public origin. It is the name that the client uses in its configuration.
 pub(super) const SERVER_URL: &str = "<serverUrl>";
 
-/// Stands where the nonce of a script in the page goes.
+/// The placeholder for the nonce of a script in the page.
 pub(super) const NONCE: &str = "<nonce>";
 
 /// Stands for the folders of the client's files at the public origin. SECURITY: not `'self'`, as what people upload lies at
 /// our origin too, below `/download`.
 pub(super) const OWN_FILES: &str = "<own>";
 
-/// Stands for the same folders at the name that was asked for, if that is another one.
+/// The placeholder for the folders of the client's files at the requested name, if it is not the public one.
 pub(super) const ASKED_FILES: &str = "<asked>";
 
-/// The list of docs/plugnmeet.md section 7, in its order, and where forms may go.
+/// The sources that the client needs (docs/plugnmeet.md section 7), in the order of that list, and the targets of
+/// forms.
 pub(super) const CLIENT: [(&str, &[&str]); 12] = [
     ("default-src", &["'self'"]),
     (
@@ -43,18 +44,18 @@ pub(super) const CLIENT: [(&str, &[&str]); 12] = [
     ("form-action", &["'self'"]),
 ];
 
-/// How the policy of the client's page is sent.
+/// How the content security policy of the client's page is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Csp {
-    /// Browsers keep to it.
+    /// As a policy that browsers enforce.
     Enforce,
-    /// Browsers only tell what breaks it.
+    /// As a policy that browsers only report breaches of.
     Report,
-    /// Only who may frame the page is said.
+    /// Not at all, except for the sites that may frame the page.
     Off,
 }
 
-/// What is added to the client's policy, by directive.
+/// The sources that the configuration adds to the client's policy, by directive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CspSources(BTreeMap<&'static str, Vec<CspSource>>);
 
@@ -84,30 +85,30 @@ impl CspSources {
     }
 }
 
-/// What follows for pages from the configuration.
+/// The settings of the pages' header fields.
 #[derive(Clone, Debug)]
 pub struct PageSettings {
-    /// How the policy is sent.
+    /// How the policy of the client's page is sent.
     pub csp: Csp,
-    /// Where browsers tell of breaches.
+    /// The address to which browsers report breaches.
     pub csp_report: Option<String>,
-    /// What is opened beside what the client cannot do without.
+    /// The sources that are added to those that the client needs.
     pub csp_sources: CspSources,
-    /// Sources of style sheets that designs may name.
+    /// The sources of style sheets that designs may name.
     pub css_sources: Vec<String>,
-    /// Hosts that the operator's own designs name.
+    /// The hosts that the operator's own designs name.
     pub operator_sources: OperatorSources,
-    /// The origin of the client's files, if it is another one (`staticAssetsPath`).
+    /// The origin of the client's files (`staticAssetsPath`), if it is another origin.
     pub assets_origin: Option<String>,
-    /// What clients see us as.
+    /// The origin at which clients reach the gateway.
     pub public_origin: String,
     /// The path below which the client is; empty for the root.
     pub mount: String,
-    /// Who may frame the conference, as CSP has it; nobody, if it is empty.
+    /// The sites that may frame the conference, as sources of a policy. If it is empty, no site may.
     pub frame_ancestors: Vec<String>,
 }
 
-/// A part of the policy that would end its directive.
+/// A value that can't stand in a policy because it would end its directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageProblem(pub String);
 
@@ -119,7 +120,7 @@ impl fmt::Display for PageProblem {
 
 impl std::error::Error for PageProblem {}
 
-/// These sources in one directive.
+/// These sources as one directive's value.
 pub(super) fn joined<T: AsRef<str>>(sources: &[T]) -> Result<String, PageProblem> {
     let sources: Vec<&str> = sources.iter().map(AsRef::as_ref).collect();
     match sources.iter().find(|source| !can_stand(source)) {

@@ -1,10 +1,11 @@
 //! What pages may do: what the client's page may load and use, and who may put it, or a page of ours, into a frame.
 //!
 //! No `Cross-Origin-Opener-Policy`: the learning platform's window opens the client and hears that it was closed, and a
-//! breakout room is opened by the page of its room. No `Cross-Origin-Embedder-Policy`: logos, pictures, style sheets and
-//! embedded players come from hosts that never agreed to it (docs/plugnmeet.md section 12).
+//! breakout room is opened by the page of its room. No `Cross-Origin-Embedder-Policy`: logos, pictures, style sheets
+//! and embedded players come from hosts that never agreed to it (docs/plugnmeet.md section 12).
 //!
-//! Not here: the client's content security policy (`super::client_policy`), the headers of files (`crate::webapp`), of what comes from upstreams, which are the upstreams' own.
+//! Not here: the client's content security policy (`super::client_policy`), the headers of files (`crate::webapp`), of
+//! what comes from upstreams, which are the upstreams' own.
 //!
 //! Sources: docs/plugnmeet.md sections 7 (the policy under which the client was seen to load), 8 (CORS) and 12;
 //! CSP level 3; Permissions Policy section 5; Fetch standard, "Cross-Origin-Resource-Policy header".
@@ -26,16 +27,18 @@ use crate::reply::page::{OwnPage, POLICY};
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// What is opened to the client, and to whoever may frame it; a frame inside the page still has to be given it by the
-/// page. What the client uses beside, as autoplay, clipboard and wake lock, is its by default and so not named.
+/// The features that the client's page, and a site that frames it, may use. The framing page must still give each of
+/// them to its frame. Others that the client uses, such as autoplay, clipboard and wake lock, are allowed by default
+/// and not named.
 const DEVICES: [&str; 4] = ["camera", "microphone", "display-capture", "speaker-selection"];
 
-/// The headers of pages, ready to be sent.
+/// The header fields of pages, made once at the start.
 #[derive(Debug)]
 pub struct PageHeaders {
     own: HeaderValue,
     own_with_forms: HeaderValue,
-    /// Beside a policy that is only reported, or is none: who may frame the page works enforced alone.
+    /// The policy that says which sites may frame the page, if the main policy is only reported or not sent: it works
+    /// only when enforced.
     ancestors: Option<HeaderValue>,
     policy: Option<(HeaderName, ClientPolicy)>,
     permissions: HeaderValue,
@@ -43,7 +46,7 @@ pub struct PageHeaders {
 }
 
 impl PageHeaders {
-    /// All of them, made once.
+    /// Makes all header fields.
     pub fn new(settings: &PageSettings) -> Result<Self, PageProblem> {
         let framed = &settings.frame_ancestors;
         let ancestors = if framed.is_empty() {
@@ -77,7 +80,8 @@ impl PageHeaders {
         })
     }
 
-    /// Of the client's page at this authority; a script that stands in the page itself runs by this nonce.
+    /// Adds the fields for the client's page at the authority `asked`. A script in the page may run if it has this
+    /// nonce.
     pub(super) fn of_client(&self, headers: &mut HeaderMap, asked: Option<&str>, nonce: Option<&str>) {
         if let Some(ancestors) = &self.ancestors {
             headers.insert(CONTENT_SECURITY_POLICY, ancestors.clone());
@@ -94,7 +98,7 @@ impl PageHeaders {
         self.of_any(headers);
     }
 
-    /// Of a page of ours.
+    /// Adds the fields for a page of the gateway's own.
     pub(super) fn of_own(&self, headers: &mut HeaderMap, page: OwnPage) {
         let policy = if page.forms {
             &self.own_with_forms
@@ -114,7 +118,7 @@ impl PageHeaders {
     }
 }
 
-/// A structured field (RFC 8941): a list of the page itself and of origins in quotes.
+/// An allowlist as a structured field (RFC 8941): the page itself, and these origins in quotes.
 fn permissions(origins: &[&String]) -> Result<HeaderValue, PageProblem> {
     let origins: String = origins.iter().flat_map(|origin| [" \"", origin, "\""]).collect();
     let mut policy: Vec<String> = DEVICES

@@ -1,7 +1,8 @@
-//! Preflights: a browser asks whether a script of another origin may call the API.
+//! Answers preflights, with which a browser asks whether a script of another origin may call the API.
 //!
-//! The server answers them before it looks at anything else, and every origin may, as the API needs no cookie. Answered
-//! here they reach nobody. Any other OPTIONS is a request like all others: it is no way past a check.
+//! The server answers a preflight before any check and allows every origin, because the API needs no cookie. The
+//! gateway answers in its place and forwards none. Any other OPTIONS request is handled like all requests, so it passes
+//! no check by.
 //!
 //! Sources: Fetch, "CORS-preflight request"; docs/plugnmeet.md section 8 (what the server answers).
 
@@ -12,7 +13,7 @@ use hyper::{
 
 use crate::reply::Body;
 
-/// The answer, if this is a preflight: both fields have to be there and to say something.
+/// The answer to a preflight request; none if the request is none. A preflight has both fields, and neither is empty.
 pub(super) fn answer(method: &Method, asked: &HeaderMap) -> Option<Response<Body>> {
     let given = |name: HeaderName| asked.get(name).filter(|value| !value.is_empty());
     if method != Method::OPTIONS {

@@ -1,4 +1,4 @@
-//! One source of a content security policy, as an operator may add it: nothing that is taken here can end the directive
+//! A source that an operator adds to a content security policy. No source that is accepted here can end the directive
 //! that it is put into.
 //!
 //! Source: CSP level 3 sections 2.3.1 (source lists) and 6.7.2.8 (paths).
@@ -7,7 +7,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
-/// Schemes that a source may name as a whole.
+/// The schemes that a source may name without a host.
 const SCHEMES: [&str; 5] = ["https:", "wss:", "blob:", "data:", "mediastream:"];
 
 const KEYWORDS: [&str; 8] = [
@@ -27,20 +27,20 @@ const HASHES: [&str; 3] = ["'sha256-", "'sha384-", "'sha512-"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CspSource(String);
 
-/// Why a source is refused; follows its text in a sentence.
+/// Why a source is refused. The text follows the source in a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadSource {
-    /// A byte that ends a source, a directive or a policy.
+    /// The source has a byte that ends a source, a directive or a policy.
     Separator,
     /// `'none'` beside another source would mean nothing, and alone it would take away what a meeting needs.
     None,
-    /// In quotes, and not one of those that there are.
+    /// The source is a keyword in quotes that is not allowed.
     Keyword,
-    /// A whole scheme that is not one of those that may be opened.
+    /// The source is a scheme that is not allowed without a host.
     Scheme,
-    /// What comes over it could be changed on its way.
+    /// The source's scheme is not encrypted, so that its content could be changed on the way.
     Unencrypted,
-    /// No host, or more than a host, a port and a path.
+    /// The source has no host, or has more than a scheme, a host, a port and a path.
     Host,
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for BadSource {
 impl std::error::Error for BadSource {}
 
 impl CspSource {
-    /// Checks a source.
+    /// Parses a source.
     pub fn parse(text: &str) -> Result<Self, BadSource> {
         if !can_stand(text) {
             return Err(BadSource::Separator);
@@ -76,13 +76,13 @@ impl CspSource {
         Ok(Self(text.to_owned()))
     }
 
-    /// As it stands in a policy.
+    /// The source as it is written in a policy.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Visible ASCII without what separates directives and policies.
+/// Does the text have only visible ASCII, without the separators of directives and policies?
 pub(super) fn can_stand(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -110,7 +110,7 @@ fn keyword(text: &str) -> Result<(), BadSource> {
         .ok_or(BadSource::Keyword)
 }
 
-/// `SCHEME://HOST[:PORT][/PATH]`; before the host may stand `*.`, and the port may be `*`.
+/// Checks `SCHEME://HOST[:PORT][/PATH]`. The host may begin with `*.`, and the port may be `*`.
 fn host(text: &str) -> Result<(), BadSource> {
     let (scheme, rest) = text.split_once("://").ok_or(BadSource::Host)?;
     if !matches!(scheme, "https" | "wss") {

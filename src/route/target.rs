@@ -1,8 +1,8 @@
-//! The canonical target: decided once, before any rule looks at it, and never changed afterwards.
+//! The canonical target: checked once, before any rule looks at it, and never changed afterwards.
 //!
-//! Whoever reads a target in two ways can be talked round one of them. So everything that some program would read in
-//! another way than we do is refused here: dot segments in any spelling, empty segments, backslashes, encoded slashes,
-//! control bytes. What passes is forwarded in the bytes in which it came.
+//! If two programs read a target in different ways, an attacker can get past the checks of one of them. So every target
+//! that some upstream would read otherwise than the gateway is refused: dot segments in any spelling, empty segments,
+//! backslashes, encoded slashes, control bytes. A target that passes is forwarded byte for byte.
 //!
 //! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
 //! 5.
@@ -22,41 +22,42 @@ use crate::{
     urls::takes_encoded_slash,
 };
 
-/// A target that everyone reads alike, at one of our own names.
+/// A request's target that every program reads alike, at one of the gateway's names.
 #[derive(Debug)]
 pub struct CanonicalTarget<'a> {
-    /// The path, as it came.
+    /// The path, as it was sent.
     pub path: &'a str,
-    /// The query, as it came, without its `?`.
+    /// The query, as it was sent, without its `?`.
     pub query: &'a str,
-    /// The name of ours that it names, in our own spelling.
+    /// The gateway's name in the target, in the configuration's spelling.
     pub our_name: Arc<str>,
-    /// The authority, as it came.
+    /// The authority, as it was sent.
     pub host: HeaderValue,
-    /// What `X-Forwarded-Host` says, where that is one of our names; whether it counts is not known here.
+    /// The value of `X-Forwarded-Host`, if it is one of the gateway's names. Whether the sender is trusted is not
+    /// checked here.
     pub forwarded_host: Option<HeaderValue>,
 }
 
 /// Why a target is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadTarget {
-    /// Not `/path`, as for `CONNECT` and `OPTIONS *`.
+    /// The target is not a path, as with `CONNECT` and `OPTIONS *`.
     Form,
-    /// A byte that is no part of a URL, plain or encoded.
+    /// The target has a control byte, plain or encoded.
     ControlByte,
-    /// `\`, plain or encoded.
+    /// The target has a `\`, plain or encoded.
     Backslash,
-    /// `.` or `..` as a segment, in any spelling.
+    /// The target has a segment `.` or `..`, in any spelling.
     DotSegment,
-    /// `//`.
+    /// The target has `//`.
     EmptySegment,
-    /// `%2F` where no real client sends one.
+    /// The path has `%2F`, and no real client sends it there.
     EncodedSlash,
-    /// `%` without two hexadecimal digits.
+    /// The target has a `%` without two hexadecimal digits behind it.
     PercentEncoding,
-    /// None, two, or two that differ.
+    /// The request has no host, several hosts, or a `Host` that differs from its target.
     Host,
-    /// A name that is not ours.
+    /// The host is none of the gateway's names.
     NotOurs,
 }
 
@@ -95,16 +96,17 @@ impl From<BadTarget> for Failure {
     }
 }
 
-/// The names we answer to.
+/// The names of the gateway.
 #[derive(Clone, Debug)]
 pub struct Hosts {
     names: Vec<Arc<str>>,
-    /// Of the public origin: what an HTTP/1.0 request means that names no host.
+    /// The authority of the public origin, which an HTTP/1.0 request without a host means.
     public: Option<Authority>,
 }
 
 impl Hosts {
-    /// `public` first, then other names, then the loopback names if we listen there alone.
+    /// Makes the list: the public name, the other names, and the loopback names if the gateway listens on loopback
+    /// alone.
     pub fn new(public: &str, others: &[String], on_loopback: bool) -> Self {
         let loopback = ["localhost", "127.0.0.1", "::1"]
             .iter()
@@ -119,15 +121,15 @@ impl Hosts {
         }
     }
 
-    /// The port of the public origin, where it is not the scheme's own.
+    /// Sets the port of the public origin, if it is not the scheme's default.
     #[must_use]
     pub fn at_port(mut self, port: Option<u16>) -> Self {
         self.public = self.names.first().and_then(|public| authority_with(public, port));
         self
     }
 
-    /// Our own spelling of a name of ours; ports don't count, nor does the dot at the end of a name that is written in
-    /// full (RFC 3986 section 3.2.2).
+    /// Our spelling of this host, if it is one of our names. Ports and the dot at the end of a full name don't count
+    /// (RFC 3986 section 3.2.2).
     pub fn known(&self, host: &str) -> Option<&str> {
         self.own_name(host).map(|name| &**name)
     }
@@ -140,7 +142,7 @@ impl Hosts {
 }
 
 impl<'a> CanonicalTarget<'a> {
-    /// The target of a request, or why there is none.
+    /// Checks the target of a request.
     pub fn of<B>(request: &'a Request<B>, hosts: &Hosts) -> Result<Self, BadTarget> {
         let uri = request.uri();
         let authority = authority_of(request, hosts)?;
@@ -167,7 +169,7 @@ impl<'a> CanonicalTarget<'a> {
         })
     }
 
-    /// Path and query as they came, for a redirect that keeps both.
+    /// The path and query as they were sent, for a redirect that keeps both.
     pub fn path_and_query(uri: &Uri) -> &str {
         uri.path_and_query().map_or("/", |both| both.as_str())
     }
@@ -197,7 +199,7 @@ fn authority_of<B>(request: &Request<B>, hosts: &Hosts) -> Result<Authority, Bad
     Ok(authority)
 }
 
-/// The host of an authority that names nothing but a host and a port.
+/// The host of an authority that has only a host and a port.
 fn name_of(authority: &Authority) -> Result<&str, BadTarget> {
     let host = authority.host();
     let has_port = authority.as_str().len() > host.len();
@@ -207,8 +209,8 @@ fn name_of(authority: &Authority) -> Result<&str, BadTarget> {
     Ok(host)
 }
 
-/// What a proxy says of the authority that its client used, if it says one thing, and that is a name of ours: many pass
-/// on whatever their client claims.
+/// The authority in `X-Forwarded-Host`, if there is exactly one and it is one of our names: many proxies pass on
+/// whatever their client claims.
 fn forwarded_host(headers: &HeaderMap, hosts: &Hosts) -> Option<HeaderValue> {
     let value = exactly_one(headers, "x-forwarded-host")?;
     let authority: Authority = value.to_str().ok()?.parse().ok()?;

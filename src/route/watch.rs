@@ -1,6 +1,8 @@
-//! What is looked at in an answer before it goes to the client, and what of the request has to be kept for that.
+//! Looks at an upstream's answer before the client gets it, and keeps the parts of the request that are needed for
+//! that.
 //!
-//! Tokens pass by here: in links that plugnmeet-server makes, and in calls of the client's that it has answered.
+//! Answers can concern tokens: plugnmeet-server makes links with tokens, and its answer to a call shows whether it
+//! accepted the token of the call.
 //!
 //! Source: docs/plugnmeet.md sections 0.11, 0.19, 5 and 7.
 
@@ -24,7 +26,7 @@ const TRIED_AGAIN: [StatusCode; 3] = [
     StatusCode::SERVICE_UNAVAILABLE,
 ];
 
-/// What is looked at in an answer, with what has to be known of the request.
+/// What is looked for in an answer, with the parts of the request that are needed for it.
 pub(super) enum Watched {
     Nothing,
     Page(HeaderValue),
@@ -35,7 +37,7 @@ pub(super) enum Watched {
     Prefix(&'static str, RequestContext),
 }
 
-/// Who asked the server for something that may turn out to be a link.
+/// A request that the server may answer with a join link: what is needed to answer it instead.
 pub(super) struct Asked {
     method: Method,
     headers: HeaderMap,
@@ -43,7 +45,7 @@ pub(super) struct Asked {
 }
 
 impl Router {
-    /// Keeps of a request what `on_the_way_out` has to know.
+    /// Keeps the parts of a request that `on_the_way_out` needs.
     pub(super) fn watched(
         &self,
         watch: Watch,
@@ -65,7 +67,7 @@ impl Router {
         })
     }
 
-    /// Changes in an answer what its client must not get as it came.
+    /// Changes an answer where its client must not get it as the upstream sent it.
     pub(super) async fn on_the_way_out(
         &self,
         watched: Watched,
@@ -96,7 +98,7 @@ impl Router {
         }
     }
 
-    /// The server's answer; or, if it is a redirect to a link of ours, what that link would have led to.
+    /// The server's answer; or, if it is a redirect to a join link of this gateway, the answer to that link.
     async fn without_tokens(
         &self,
         asked: &Asked,
@@ -125,7 +127,7 @@ impl Router {
         Ok(self.sessions.finish(&visit).await?)
     }
 
-    /// The answer to a call of the client's, which may have shown a newer token than the cookie has.
+    /// Adds a refreshed cookie to the answer to a call that carried a newer token than the cookie has.
     fn refreshed(&self, carried: Option<Carried>, mut response: Response<Body>) -> Response<Body> {
         if let Some(carried) = carried {
             self.sessions.refresh(&carried, &mut response);
@@ -134,7 +136,7 @@ impl Router {
     }
 }
 
-/// What a browser only guesses that it will want must not make the server issue a token.
+/// Keeps what is needed of the request. A prefetch is refused, because it must not make the server issue a token.
 fn asked(request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<Asked>, Failure> {
     if is_prefetch(request.headers()) {
         // Even BBB's form says so by the status: a browser would keep anything good to show it later.

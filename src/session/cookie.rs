@@ -44,7 +44,8 @@ pub(super) struct Written<'a> {
     pub http_only: bool,
 }
 
-/// Not encoded: the client takes its token from `document.cookie`, verbatim (docs/plugnmeet.md sections 0.10 and 6).
+/// The `Set-Cookie` value. The cookie's value is not encoded, because the client reads its token from `document.cookie`
+/// as it is (docs/plugnmeet.md sections 0.10 and 6).
 pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, SessionError> {
     let mut cookie = Cookie::build((written.name, written.value))
         .path(written.path)
@@ -69,8 +70,8 @@ pub(super) fn write(written: &Written<'_>) -> Result<HeaderValue, SessionError> 
 pub(super) struct Cookies<'a> {
     /// The tokens, each once, in the order in which the client would find them.
     pub tokens: Vec<&'a str>,
-    /// Is there a name that is ours but for blanks, a value beside the tokens that can be none, or more tokens than are
-    /// looked at?
+    /// Is there a name that equals ours without its blanks, a value that can't be a token beside the tokens, or more
+    /// tokens than are looked at?
     pub odd: bool,
     headers: &'a HeaderMap,
 }
@@ -136,9 +137,9 @@ fn looks_like_ours(name: &[u8]) -> bool {
     .eq_ignore_ascii_case(ACCESS)
 }
 
-/// Ends every cookie that a page at this path would see and that could pass for ours, but for the one that is, by its own
-/// path: those for the path and the paths above, also where they are more exact than our own, those for our own and the
-/// parent domains, and those without a name, whose value looks like a pair.
+/// The `Set-Cookie` values that end every cookie that a page at this path would see and that could be taken for ours,
+/// except ours itself. They cover the path and all paths above it, the host and its parent domains, and cookies without
+/// a name, whose value can look like a name and a value.
 pub(super) fn clearing(host: &str, page: &str, own_path: &str, cross_site: bool) -> Vec<HeaderValue> {
     let mut cleared = Vec::new();
     let kinds: &[&str] = if cross_site {
@@ -177,8 +178,8 @@ fn paths_to(path: &str) -> impl Iterator<Item = &str> {
         .chain((!path.ends_with('/')).then_some(path))
 }
 
-/// None for the host alone, then the domains that a cookie of ours can be seen with. A browser takes no notice of those
-/// that belong to everybody, such as `co.uk`; an address has none.
+/// The domains with which a cookie can be set that our pages see: none for the host alone, then the host and its
+/// parents. Browsers ignore those that belong to everybody, such as `co.uk`; an address has no domains.
 fn domains(host: &str) -> impl Iterator<Item = Option<&str>> {
     let is_address = without_brackets(host).parse::<IpAddr>().is_ok();
     let mut next = (!is_address).then_some(host);

@@ -16,7 +16,7 @@ use crate::{
     design::{Breach, DESIGN_PARAMETER, Design, OnInvalid, Verdict},
     observe::TakenOut,
     query::Query,
-    token::{Claims, Standing},
+    token::{Claims, TokenState},
 };
 
 /// The parameter that names one of the operator's designs.
@@ -110,9 +110,9 @@ impl Sessions {
 
     fn claims_of_running(&self, visit: &Visit<'_>) -> Option<Claims> {
         let cookies = Cookies::of(visit.headers);
-        match self.running(visit, &cookies).ok()??.standing {
-            Standing::Valid(verified) => Some(verified.claims),
-            Standing::Expired(expired) => Some(expired.claims),
+        match self.running(visit, &cookies).ok()??.state {
+            TokenState::Valid(verified) => Some(verified.claims),
+            TokenState::Expired(expired) => Some(expired.claims),
         }
     }
 

@@ -364,7 +364,8 @@ impl Sessions {
         self.keys.tag(&claims.room_id, &claims.user_id)
     }
 
-    /// Not the client: that would be megabytes of script that could only say "token missing".
+    /// Answers a page request without a session. It does not send the client's page, which would load megabytes of
+    /// script to say "token missing".
     fn without_session(&self, cookies: Vec<HeaderValue>) -> Result<Response<Body>, SessionError> {
         let Some(login) = &self.settings.login_url else {
             return Err(SessionError::NoSession(cookies));

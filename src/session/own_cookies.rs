@@ -28,8 +28,8 @@ impl Sessions {
         })
     }
 
-    /// The one beside it, for as long as it can be of use; the end of it, if that is over. It outlives what it allows: a
-    /// token that the server renewed looks like a first one, and only the companion knows better.
+    /// The companion cookie, valid for as long as it can be used. It outlives the time in which it allows a renewal: a
+    /// token that the server renewed looks like a first one, and only the companion tells the difference.
     pub(super) fn companion_cookie(&self, companion: &Companion) -> Result<HeaderValue, SessionError> {
         let known_until = companion
             .begun

@@ -43,7 +43,7 @@ impl Sessions {
     }
 }
 
-/// For one script of one page; without random bytes it is one that no policy allows.
+/// The nonce for one script of one page. Without random bytes it is one that no policy allows.
 fn nonce() -> String {
     let mut bytes = [0; 16];
     match aws_lc_rs::rand::fill(&mut bytes) {

@@ -87,8 +87,8 @@ impl Sessions {
         Ok(mended.query)
     }
 
-    /// The query of a link that the server hands out in an answer, with what is bad in its design taken out: whoever reads
-    /// that answer shows no page of ours.
+    /// The query of a link that the server hands out in an answer, without the bad fields of its design: a client that
+    /// reads such an answer could not show our page about them.
     pub fn query_in_an_answer(&self, link: &ServerLink<'_>, client: ClientAddr) -> String {
         self.mended(link.query, client)
             .unwrap_or_else(|_| Query(&link.query()).without("custom_design"))

@@ -30,7 +30,7 @@ pub struct Carried {
 }
 
 impl Sessions {
-    /// The token that a call of a page of ours carries, unless a cookie that came along is as new.
+    /// The token that a call of one of our pages carries, unless one of the request's cookies is as new.
     pub fn carried(&self, headers: &HeaderMap, authority: &HeaderValue) -> Option<Carried> {
         if !fetch::is_same_origin(headers, authority.to_str().ok()?) {
             return None;
@@ -61,7 +61,7 @@ impl Sessions {
         })
     }
 
-    /// The server has answered: if it took the token, and it is newer than what the cookie has, the cookie gets it.
+    /// Puts the token into the cookie, if the server accepted it and it is newer than the cookie's.
     pub fn refresh(&self, carried: &Carried, response: &mut Response<Body>) {
         if !response.status().is_success() {
             return;

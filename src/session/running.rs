@@ -19,13 +19,13 @@ use crate::{
     design::Design,
     reply::{Body, Failure},
     secret::Secret,
-    token::{BadToken, Claims, Standing, Unverified},
+    token::{BadToken, Claims, TokenState, Unverified},
     urls::is_tag,
 };
 
 /// The session that a request belongs to.
 pub(super) struct Running<'a> {
-    pub standing: Standing<'a>,
+    pub state: TokenState<'a>,
     pub tag: String,
     token: &'a str,
     pub companion: Option<Companion>,
@@ -36,7 +36,7 @@ pub(super) struct Running<'a> {
 }
 
 impl Sessions {
-    /// The session of a request. None: there are cookies, and they are all of other sessions.
+    /// The session of a request. None: the request has tokens in cookies, and all are of other sessions.
     pub(super) fn running<'a>(
         &self,
         visit: &Visit<'_>,
@@ -46,33 +46,33 @@ impl Sessions {
         let companion = Companion::among(cookies, self.companion_name(), &self.keys, visit.tag);
         let of_companion = companion.as_ref().map(|companion| companion.tag.as_str());
         let mut expected = visit.tag.or(of_companion).map(str::to_owned);
-        let mut best: Option<(Standing<'a>, &'a str)> = None;
+        let mut best: Option<(TokenState<'a>, &'a str)> = None;
         let mut first_bad = None;
         let mut of_others = cookies.odd;
         for token in &cookies.tokens {
-            let standing = match self.keys.standing(Unverified(token), now) {
-                Ok(standing) => standing,
+            let state = match self.keys.state(Unverified(token), now) {
+                Ok(state) => state,
                 Err(bad) => {
                     first_bad = first_bad.or(Some(bad));
                     continue;
                 }
             };
-            let tag = self.tag_of(claims_of(&standing));
+            let tag = self.tag_of(claims_of(&state));
             if *expected.get_or_insert_with(|| tag.clone()) != tag {
                 of_others = true;
             } else if best
                 .as_ref()
-                .is_none_or(|(best, _)| claims_of(best).exp < claims_of(&standing).exp)
+                .is_none_or(|(best, _)| claims_of(best).exp < claims_of(&state).exp)
             {
-                best = Some((standing, token));
+                best = Some((state, token));
             }
         }
         match (best, expected, first_bad) {
-            (Some((standing, token)), Some(tag), _) => {
+            (Some((state, token)), Some(tag), _) => {
                 let companion = companion.filter(|companion| companion.tag == tag);
                 let opened_in_frame = companion.as_ref().is_some_and(|companion| companion.framed);
                 Ok(Some(Running {
-                    standing,
+                    state,
                     companion,
                     tag,
                     token,
@@ -101,13 +101,13 @@ impl Sessions {
         // A cookie that a program sends to the mount is shown its page, and no more.
         let at_own_path = self.settings.scope == Scope::Mount || visit.tag.is_some();
         let companion = running.companion.filter(|_| at_own_path);
-        let mut session = match (running.standing, companion) {
+        let mut session = match (running.state, companion) {
             // SECURITY: a token alone can be copied by any script of the page, and would be good for ever.
-            (Standing::Expired(_), None) => return Err(SessionError::BadToken(BadToken::Expired).into()),
-            (Standing::Expired(expired), Some(companion)) => {
+            (TokenState::Expired(_), None) => return Err(SessionError::BadToken(BadToken::Expired).into()),
+            (TokenState::Expired(expired), Some(companion)) => {
                 self.renew(visit, &expired, companion, cookies).await?
             }
-            (Standing::Valid(valid), companion) => {
+            (TokenState::Valid(valid), companion) => {
                 let renewed = match companion {
                     Some(companion) if self.is_due(&valid.claims) => {
                         // It is good for a while, so what is refused is not yet over.
@@ -142,7 +142,8 @@ impl Sessions {
         self.is_framed(visit).then(|| Secret::new(token.to_owned()))
     }
 
-    /// Ends all that could pass for the session's cookie, and counts that there was something.
+    /// The `Set-Cookie` fields that end every cookie that could be taken for the session's. Counts that there were
+    /// some.
     pub(super) fn cleared(&self, visit: &Visit<'_>, framed: bool) -> Vec<HeaderValue> {
         if !visit.takes_effect() {
             return Vec::new();
@@ -183,9 +184,9 @@ pub(super) fn shown(design: Option<&Design>) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-fn claims_of<'s>(standing: &'s Standing<'_>) -> &'s Claims {
-    match standing {
-        Standing::Valid(verified) => &verified.claims,
-        Standing::Expired(expired) => &expired.claims,
+fn claims_of<'s>(state: &'s TokenState<'_>) -> &'s Claims {
+    match state {
+        TokenState::Valid(verified) => &verified.claims,
+        TokenState::Expired(expired) => &expired.claims,
     }
 }

@@ -20,14 +20,14 @@ use super::{
 use crate::{
     query::Query,
     reply::{Body, Label, Language, Topic, page},
-    token::{Claims, Standing, Unverified, Verified},
+    token::{Claims, TokenState, Unverified, Verified},
 };
 
 /// The cookie that keeps the new link's token while the page asks.
 const WAITING: &str = "__Secure-pnm_waiting";
 
 impl Sessions {
-    /// Would this link take the place of another session, without a page of ours that somebody goes on from?
+    /// Would this link replace another session, without being opened from one of our pages?
     pub(super) fn would_replace(&self, visit: &Visit<'_>, verified: &Verified) -> bool {
         let by_our_page = Destination::of(visit.headers) == Destination::Document
             && visit
@@ -124,9 +124,9 @@ impl Sessions {
     /// The claims of the running session, if its token is valid or can still be renewed.
     fn runs(&self, visit: &Visit<'_>) -> Option<Claims> {
         let cookies = Cookies::of(visit.headers);
-        match self.running(visit, &cookies).ok()??.standing {
-            Standing::Valid(verified) => Some(verified.claims),
-            Standing::Expired(expired) => {
+        match self.running(visit, &cookies).ok()??.state {
+            TokenState::Valid(verified) => Some(verified.claims),
+            TokenState::Expired(expired) => {
                 let over = expired
                     .claims
                     .exp

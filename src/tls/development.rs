@@ -320,6 +320,8 @@ mod tests {
             hosts: Vec::new(),
             handshake: std::time::Duration::from_secs(10),
             make_anywhere: true,
+            turn: false,
+            only_tls13: false,
         };
         let tls = Tls::new(&settings, Clock::system().unix()).unwrap();
         let anchor = certificate(&certs.path().join("development.pem"));

@@ -82,6 +82,12 @@ impl Folder {
         }
         let (mut used, before) = (Vec::new(), self.pairs.len());
         keys.retain(|key| match longest(&chains, key) {
+            Ok(Some((chain, _))) if chain.leaf.must_staple => {
+                used.push(chain.leaf_der().to_vec());
+                self.problems
+                    .push(TlsProblem::new(&chain.file, Fault::MustStaple));
+                false
+            }
             Ok(Some((chain, certified))) => {
                 used.push(chain.leaf_der().to_vec());
                 self.pairs.push(Pair::new(chain, certified, key));

@@ -17,6 +17,8 @@ pub(super) struct Leaf {
     pub self_made: bool,
     /// May it sign other certificates? Then its file is most likely the rest of a chain.
     pub is_ca: bool,
+    /// Does it ask browsers to refuse it without an answer of OCSP beside it (RFC 7633)?
+    pub must_staple: bool,
     not_before: ASN1Time,
     not_after: ASN1Time,
 }
@@ -31,6 +33,7 @@ impl Leaf {
                 && (certificate.subject().iter_common_name())
                     .any(|name| name.as_str() == Ok(development::COMMON_NAME)),
             is_ca: certificate.is_ca(),
+            must_staple: must_staple(&certificate),
             not_before: certificate.validity().not_before,
             not_after: certificate.validity().not_after,
         };
@@ -84,6 +87,17 @@ impl Leaf {
     pub(super) fn last_day(&self) -> String {
         self.not_after.to_datetime().date().to_string()
     }
+}
+
+/// A `TLSFeature` that lists `status_request`: a sequence of integers, in DER.
+fn must_staple(certificate: &X509Certificate<'_>) -> bool {
+    const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
+    const STATUS_REQUEST: [u8; 3] = [0x02, 0x01, 5];
+    let mut extensions = certificate.extensions().iter();
+    extensions.any(|extension| {
+        extension.oid.to_id_string() == TLS_FEATURE
+            && memchr::memmem::find(extension.value, &STATUS_REQUEST).is_some()
+    })
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

@@ -11,7 +11,9 @@
 mod age;
 mod development;
 mod folder;
+mod hello;
 mod leaf;
+mod outcome;
 mod pair;
 mod problem;
 mod sni;
@@ -22,11 +24,11 @@ mod watch;
 #[cfg(test)]
 mod testing;
 
-use std::{collections::BTreeMap, fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, net::IpAddr, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use rustls::{
-    ServerConfig,
+    ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
@@ -37,10 +39,13 @@ use tokio::{
     sync::Notify,
 };
 use tokio_rustls::TlsAcceptor;
+use tracing::info;
 
 use crate::{conn::Protocol, http::without_brackets};
 
 use self::{folder::Fingerprint, tickets::Tickets};
+pub use hello::Hello;
+pub use outcome::HandshakeError;
 pub use problem::{Fault, TlsProblem, TlsWarning};
 pub use tokio_rustls::server::TlsStream;
 
@@ -49,6 +54,11 @@ pub use tickets::TicketKeys;
 
 const H2: &[u8] = b"h2";
 const HTTP11: &[u8] = b"http/1.1";
+/// RFC 7443 section 2. Both sides take the first of ours that the client offers too.
+const STUN_TURN: &[u8] = b"stun.turn";
+
+const ALL_VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
 
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
@@ -62,6 +72,10 @@ pub struct TlsSettings {
     pub handshake: Duration,
     /// May a certificate be made in any folder, also one that is missing or has other things in it?
     pub make_anywhere: bool,
+    /// Is TURN served too?
+    pub turn: bool,
+    /// Is TLS 1.2 refused?
+    pub only_tls13: bool,
 }
 
 impl TlsSettings {
@@ -100,12 +114,61 @@ pub struct Tls {
 
 /// The certificates, which change while the gateway runs.
 struct Shared {
-    current: ArcSwap<CertStore>,
+    current: ArcSwap<Served>,
+    asked: Notify,
+}
+
+/// What is served, and by which settings.
+struct Served {
+    store: Arc<CertStore>,
     settings: TlsSettings,
     names: CoveredNames,
-    /// The folder as it was just before `current` was read.
+    /// The folder as it was just before it was read for these settings.
     read_at: Arc<Fingerprint>,
-    asked: Notify,
+}
+
+impl Deref for Served {
+    type Target = CertStore;
+
+    fn deref(&self) -> &CertStore {
+        &self.store
+    }
+}
+
+impl Served {
+    /// Reads the folder, after making a certificate if there is none; what is served already is better than a file that is
+    /// worse.
+    fn read(settings: &TlsSettings, before: Option<&Self>, now: i64) -> Result<Self, Vec<TlsProblem>> {
+        let names = settings.names();
+        development::ensure(&settings.certs, &names, settings.make_anywhere, now)
+            .map_err(|problem| vec![problem])?;
+        let read_at = Arc::new(folder::fingerprint(&settings.certs));
+        let store = match before.filter(|before| before.settings.certs == settings.certs) {
+            Some(before) => before.next(&settings.certs, &names, now)?.0,
+            None => CertStore::load(&settings.certs, &names, now)?,
+        };
+        Ok(Self {
+            store: Arc::new(store),
+            settings: settings.clone(),
+            names,
+            read_at,
+        })
+    }
+}
+
+/// Certificates for other settings, ready to be served.
+pub struct Coming {
+    settings: TlsSettings,
+    /// None: those that are served.
+    read: Option<Served>,
+    is_self_made: bool,
+}
+
+impl Coming {
+    /// As `Tls::is_self_made`.
+    pub fn is_self_made(&self) -> bool {
+        self.is_self_made
+    }
 }
 
 impl ResolvesServerCert for Shared {
@@ -116,42 +179,24 @@ impl ResolvesServerCert for Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.current.load().fmt(f)
+        self.current.load().store.fmt(f)
     }
 }
 
-#[derive(Debug)]
-pub enum HandshakeError {
-    /// The handshake took longer than `timeouts.handshake`.
-    Deadline,
-    /// The two don't agree, or the client left.
-    Tls(io::Error),
+/// What both sides agreed on in a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreed {
+    /// HTTP, or nothing.
+    Http(Protocol),
+    /// TURN (RFC 7443).
+    Turn,
 }
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Deadline => f.write_str("the handshake took too long"),
-            Self::Tls(error) => write!(f, "the handshake failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for HandshakeError {}
 
 impl Tls {
     /// Loads the certificates, after making one if there is none; `now` is in seconds since 1970.
     pub fn new(settings: &TlsSettings, now: i64) -> Result<Self, Vec<TlsProblem>> {
-        let names = settings.names();
-        development::ensure(&settings.certs, &names, settings.make_anywhere, now)
-            .map_err(|problem| vec![problem])?;
-        let read_at = Arc::new(folder::fingerprint(&settings.certs));
-        let store = CertStore::load(&settings.certs, &names, now)?;
         let shared = Arc::new(Shared {
-            current: ArcSwap::from_pointee(store),
-            settings: settings.clone(),
-            names,
-            read_at,
+            current: ArcSwap::from_pointee(Served::read(settings, None, now)?),
             asked: Notify::new(),
         });
         let tickets = Tickets::new()
@@ -159,7 +204,8 @@ impl Tls {
             .ok_or(rustls::Error::FailedToGetRandomBytes);
         let (config, tickets) = tickets
             .and_then(|tickets| {
-                let config = server_config(Arc::clone(&shared) as _, Arc::clone(&tickets))?;
+                let certificates = Arc::clone(&shared) as _;
+                let config = server_config(certificates, settings, Arc::clone(&tickets))?;
                 Ok((config, tickets))
             })
             .map_err(|error| vec![TlsProblem::new(&settings.certs, Fault::SetUp(error))])?;
@@ -181,19 +227,75 @@ impl Tls {
     }
 
     /// Shakes hands with a client, under the deadline.
-    pub async fn handshake<S>(&self, stream: S) -> Result<(TlsStream<S>, Protocol), HandshakeError>
+    pub async fn handshake<S>(&self, stream: S) -> Result<(TlsStream<S>, Agreed), HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = tokio::time::timeout(self.shared.settings.handshake, self.acceptor.accept(stream))
+        let within = self.shared.current.load().settings.handshake;
+        let stream = tokio::time::timeout(within, self.acceptor.accept(stream))
             .await
             .map_err(|_| HandshakeError::Deadline)?
             .map_err(HandshakeError::Tls)?;
-        let alpn = match stream.get_ref().1.alpn_protocol() {
-            Some(H2) => Protocol::Http2,
-            Some(_) | None => Protocol::Http1,
+        let agreed = agreed(&stream)?;
+        Ok((stream, agreed))
+    }
+
+    /// Reads a client's hello and answers nothing; whoever calls has a deadline.
+    pub async fn hello<S>(&self, stream: S) -> Result<Hello<S>, HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        Hello::read(stream).await
+    }
+
+    /// The rest of a handshake whose hello has been read; whoever calls has a deadline.
+    pub async fn after<S>(&self, hello: Hello<S>) -> Result<(TlsStream<S>, Agreed), HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let config = Arc::clone(self.acceptor.config());
+        let stream = hello
+            .start()
+            .into_stream(config)
+            .await
+            .map_err(HandshakeError::Tls)?;
+        let agreed = agreed(&stream)?;
+        Ok((stream, agreed))
+    }
+
+    /// What would be served by other settings. Reads the folder if it is another, or for other names. Blocks.
+    pub fn coming(&self, settings: &TlsSettings, now: i64) -> Result<Coming, Vec<TlsProblem>> {
+        let served = self.shared.current.load_full();
+        let is_as_served = settings.certs == served.settings.certs && settings.names() == served.names;
+        let read = if is_as_served {
+            None
+        } else {
+            Some(Served::read(settings, Some(&served), now)?)
         };
-        Ok((stream, alpn))
+        Ok(Coming {
+            settings: settings.clone(),
+            is_self_made: read.as_ref().unwrap_or(&served).is_self_made(),
+            read,
+        })
+    }
+
+    /// Serves it from now on. No connection ends, and tickets of sessions stay good.
+    pub fn take_up(&self, coming: Coming) {
+        let Coming { settings, read, .. } = coming;
+        let Some(read) = read else {
+            // Others may have been found in the folder meanwhile.
+            self.shared.current.rcu(|served| Served {
+                store: Arc::clone(&served.store),
+                settings: settings.clone(),
+                names: served.names.clone(),
+                read_at: Arc::clone(&served.read_at),
+            });
+            return;
+        };
+        for file in read.files() {
+            info!("Serving a certificate: {file}");
+        }
+        self.shared.current.store(Arc::new(read));
     }
 
     /// What is served now.
@@ -220,17 +322,35 @@ impl fmt::Debug for Tls {
     }
 }
 
+/// SECURITY: what is neither HTTP nor TURN must not be served as HTTP, such as a CA's check of a name (RFC 8737).
+fn agreed<S>(stream: &TlsStream<S>) -> Result<Agreed, HandshakeError> {
+    match stream.get_ref().1.alpn_protocol() {
+        Some(H2) => Ok(Agreed::Http(Protocol::Http2)),
+        Some(HTTP11) | None => Ok(Agreed::Http(Protocol::Http1)),
+        Some(STUN_TURN) => Ok(Agreed::Turn),
+        Some(_) => Err(HandshakeError::Protocol),
+    }
+}
+
 fn server_config(
     certificates: Arc<dyn ResolvesServerCert>,
+    settings: &TlsSettings,
     tickets: Arc<Tickets>,
 ) -> Result<ServerConfig, rustls::Error> {
     // The provider has X25519MLKEM768 first among its groups and no suite without forward secrecy.
     let provider = Arc::new(aws_lc_rs::default_provider());
+    let versions: &[_] = if settings.only_tls13 {
+        ONLY_TLS13
+    } else {
+        ALL_VERSIONS
+    };
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_protocol_versions(versions)?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![H2.to_vec(), HTTP11.to_vec()];
+    // No browser offers TURN's, so that it can come first; without it here, who offers nothing else would get an alert.
+    let turn = settings.turn.then_some(STUN_TURN);
+    config.alpn_protocols = turn.into_iter().chain([H2, HTTP11]).map(<[u8]>::to_vec).collect();
     config.ticketer = tickets;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.max_early_data_size = 0;
@@ -270,6 +390,8 @@ mod tests {
             hosts: Vec::new(),
             handshake: Duration::from_secs(10),
             make_anywhere: true,
+            turn: false,
+            only_tls13: false,
         }
     }
 
@@ -358,6 +480,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_certificate_that_browsers_refuse_for_want_of_ocsp_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        made(&["conf.example.org"]).must_staple().write(&dir, "a");
+        let refused = Tls::new(&settings(&dir, "conf.example.org"), NOW).unwrap_err();
+        let told: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        let expected =
+            "asks for OCSP stapling (must-staple): CAs have no OCSP any more, and browsers refuse it without";
+        assert_eq!(
+            told,
+            [format!("{}: {expected}", dir.path().join("a.pem").display())]
+        );
+    }
+
     #[tokio::test]
     async fn exchanges_keys_post_quantum_with_whoever_can() {
         let only = CryptoProvider {
@@ -404,9 +540,15 @@ mod tests {
             client.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
             connect(&tls, "conf.example.org", client)
         };
-        assert_eq!(offering(&["http/1.1", "h2"]).await.unwrap().alpn, Protocol::Http2);
-        assert_eq!(offering(&["http/1.1"]).await.unwrap().alpn, Protocol::Http1);
-        assert_eq!(offering(&[]).await.unwrap().alpn, Protocol::Http1);
+        assert_eq!(
+            offering(&["http/1.1", "h2"]).await.unwrap().alpn,
+            Agreed::Http(Protocol::Http2)
+        );
+        assert_eq!(
+            offering(&["http/1.1"]).await.unwrap().alpn,
+            Agreed::Http(Protocol::Http1)
+        );
+        assert_eq!(offering(&[]).await.unwrap().alpn, Agreed::Http(Protocol::Http1));
         assert_eq!(
             offering(&["acme-tls/1"])
                 .await

@@ -47,6 +47,8 @@ pub enum Fault {
     NotYet(String),
     /// It would take the place of a newer one: that one's last day.
     Older(String),
+    /// Browsers refuse it without an answer of OCSP, and nobody gives those any more.
+    MustStaple,
     /// A certificate that rustls does not take.
     Unusable(rustls::Error),
     /// The self-made pair could not be made or written.
@@ -74,6 +76,7 @@ impl TlsProblem {
             Fault::NoneToMake(_) | Fault::Empty => {
                 "write the certificate there, as NAME.pem with NAME.key beside it, or make the folder, empty, for a trial"
             }
+            Fault::MustStaple => "order one without must-staple (certbot: leave out --must-staple)",
             Fault::NotMade(_) => "make the folder writable, or write NAME.pem and NAME.key there",
             Fault::Unreadable(_)
             | Fault::Untrusted(_)
@@ -127,6 +130,9 @@ impl fmt::Display for Fault {
             Self::Expired(day) => write!(f, "expired on {day}"),
             Self::Older(day) => write!(f, "is older than the certificate in use, which ends on {day}"),
             Self::NotYet(day) => write!(f, "is not valid before {day}"),
+            Self::MustStaple => f.write_str(
+                "asks for OCSP stapling (must-staple): CAs have no OCSP any more, and browsers refuse it without",
+            ),
             Self::Unusable(error) => write!(f, "is a certificate that TLS can't use: {error}"),
             Self::NotMade(error) => write!(f, "can't be made: {error}"),
             Self::SetUp(error) => write!(f, "TLS can't be set up: {error}"),

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// The hosts for which there should be a certificate: names in lower case, or addresses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoveredNames {
     /// The host of `public_origin`.
     pub public: String,

@@ -14,8 +14,7 @@ use tokio::io::DuplexStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use x509_parser::time::ASN1Time;
 
-use super::{HandshakeError, Tls};
-use crate::conn::Protocol;
+use super::{Agreed, HandshakeError, Tls};
 
 /// 2026-07-25, in the afternoon.
 pub(super) const NOW: i64 = 1_785_000_000;
@@ -41,6 +40,14 @@ pub(super) fn made_with(names: &[&str], algorithm: &'static SignatureAlgorithm) 
 }
 
 impl Made {
+    /// As `certbot --must-staple` orders it.
+    pub(super) fn must_staple(mut self) -> Self {
+        let content = vec![0x30, 3, 2, 1, 5];
+        let feature = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 24], content);
+        self.params.custom_extensions.push(feature);
+        self
+    }
+
     pub(super) fn valid(mut self, from: i64, until: i64) -> Self {
         self.params.not_before = ASN1Time::from_timestamp(from).unwrap().to_datetime();
         self.params.not_after = ASN1Time::from_timestamp(until).unwrap().to_datetime();
@@ -71,7 +78,7 @@ pub(super) fn certificate(file: &Path) -> CertificateDer<'static> {
 
 pub(super) struct Seen {
     pub client: TlsStream<DuplexStream>,
-    pub alpn: Protocol,
+    pub alpn: Agreed,
 }
 
 impl Seen {

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::{Shared, Tls, age::Stage, folder::fingerprint, store::CertificateFile};
+use super::{Served, Shared, Tls, age::Stage, folder::fingerprint, store::CertificateFile};
 use crate::{clock::Clock, drain::Drain, observe::Metrics};
 
 /// Between two looks at the folder.
@@ -41,7 +41,10 @@ impl Tls {
 async fn look_again_and_again(shared: Arc<Shared>, clock: Clock, metrics: Arc<Metrics>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen = Arc::clone(&shared.read_at);
+    let (mut dir, mut seen) = {
+        let served = shared.current.load();
+        (served.settings.certs.clone(), Arc::clone(&served.read_at))
+    };
     let mut read = Arc::clone(&seen);
     let mut told = Told::default();
     // A start tells all but the worst itself.
@@ -54,8 +57,15 @@ async fn look_again_and_again(shared: Arc<Shared>, clock: Clock, metrics: Arc<Me
             _ = ticks.tick() => false,
             () = shared.asked.notified() => true,
         };
-        let dir = shared.settings.certs.clone();
-        let Ok(found) = spawn_blocking(move || Arc::new(fingerprint(&dir))).await else {
+        let served = shared.current.load_full();
+        if dir != served.settings.certs {
+            dir.clone_from(&served.settings.certs);
+            seen = Arc::clone(&served.read_at);
+            read = Arc::clone(&seen);
+        }
+        drop(served);
+        let look_at = dir.clone();
+        let Ok(found) = spawn_blocking(move || Arc::new(fingerprint(&look_at))).await else {
             continue;
         };
         let has_rested = found == seen;
@@ -78,8 +88,8 @@ async fn look_again_and_again(shared: Arc<Shared>, clock: Clock, metrics: Arc<Me
 impl Shared {
     /// Takes up what lies in the folder. Says what was refused of it, by file. Blocks.
     fn read_again(&self, now: i64) -> Vec<String> {
-        let old = self.current.load();
-        let (next, aside) = match old.next(&self.settings.certs, &self.names, now) {
+        let old = self.current.load_full();
+        let (next, aside) = match old.next(&old.settings.certs, &old.names, now) {
             Ok(next) => next,
             Err(problems) => return problems.iter().map(ToString::to_string).collect(),
         };
@@ -95,7 +105,14 @@ impl Shared {
             {
                 warn!("{warning}");
             }
-            self.current.store(Arc::new(next));
+            let next = Served {
+                store: Arc::new(next),
+                settings: old.settings.clone(),
+                names: old.names.clone(),
+                read_at: Arc::clone(&old.read_at),
+            };
+            // Other settings may have been taken up meanwhile, and their folder with them.
+            self.current.compare_and_swap(&old, Arc::new(next));
         }
         aside.iter().map(ToString::to_string).collect()
     }
@@ -126,7 +143,7 @@ impl Told {
                 let file = CertificateFile::of(pair);
                 match stage {
                     Stage::Young => {}
-                    Stage::Over(_) if pair.leaf.covers(&shared.names.public) => {
+                    Stage::Over(_) if pair.leaf.covers(&store.names.public) => {
                         error!("The certificate of the public host has expired, browsers refuse it: {file}");
                     }
                     Stage::Over(_) => warn!("A certificate has expired: {file}"),
@@ -177,6 +194,8 @@ mod tests {
                 hosts: Vec::new(),
                 handshake: Duration::from_secs(10),
                 make_anywhere: true,
+                turn: false,
+                only_tls13: false,
             };
             let tls = Tls::new(&settings, now).unwrap();
             let (metrics, drain) = (Arc::new(Metrics::default()), Drain::default());

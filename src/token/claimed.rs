@@ -1,6 +1,7 @@
-//! For whom a token says that it is, read and not checked: to know whose WebSocket this is, and for nothing else.
+//! Reads the room and the user that a token claims, without checking the token. The result only says whose WebSocket
+//! this is.
 //!
-//! Whoever takes the token checks it: LiveKit before it agrees to a WebSocket, NATS before it passes a message on.
+//! The upstream checks the token: LiveKit before it accepts a WebSocket, NATS before it passes a message on.
 //!
 //! Not here: believing a token (`verify`).
 //!
@@ -12,10 +13,10 @@ use serde::Deserialize;
 
 use super::participant::payload;
 
-/// More than any join token, or any of LiveKit's.
+/// The longest token that is read: more than any join token or token of LiveKit's has.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// More than the server takes for a room or a user.
+/// The longest id of a room or a user that is read: more than the server accepts.
 const MAX_ID_BYTES: usize = 512;
 
 /// A room and a user, as a token has them that nobody has checked.
@@ -49,7 +50,7 @@ struct Grant {
 }
 
 impl UnverifiedParticipant {
-    /// From plugNmeet's own token, which its client shows to NATS.
+    /// Reads plugNmeet's own token, which its client shows to NATS.
     pub fn of_join(token: &str) -> Option<Self> {
         let claims: JoinClaims = claims(token)?;
         let user_id = if claims.user_id.is_empty() {
@@ -60,7 +61,7 @@ impl UnverifiedParticipant {
         Self::of(&claims.room_id, &user_id)
     }
 
-    /// From one of LiveKit's. plugNmeet names rooms and people there as it does itself.
+    /// Reads a token of LiveKit's. plugNmeet names rooms and users there as it does itself.
     pub fn of_livekit(token: &str) -> Option<Self> {
         let claims: LivekitClaims = claims(token)?;
         Self::of(&claims.video.room, &claims.sub)

@@ -13,46 +13,46 @@ use crate::secret::Secret;
 /// section 4).
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Claims {
-    /// 1 for the native shell's web view.
+    /// The type of the client: 1 for the web view of the native application.
     #[serde(skip_serializing_if = "is_zero")]
     pub client_type: i32,
-    /// Last second of validity, since 1970.
+    /// The last second at which the token is valid, in seconds since 1970.
     pub exp: i64,
-    /// Does the token give moderator rights?
+    /// Is the user a moderator?
     #[serde(skip_serializing_if = "is_false")]
     pub is_admin: bool,
-    /// Takes part without being listed.
+    /// Is the participant not shown to the others?
     #[serde(skip_serializing_if = "is_false")]
     pub is_hidden: bool,
-    /// The issuer: the API key.
+    /// The issuer: the server's API key.
     pub iss: String,
-    /// What others see; recorders have none.
+    /// The name that the others see; empty for recorders.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// First second of validity, since 1970.
+    /// The first second at which the token is valid, in seconds since 1970.
     pub nbf: i64,
     pub room_id: String,
-    /// The user again, as the subject.
+    /// The user's id once more, as the subject.
     pub sub: String,
     pub user_id: String,
 }
 
-/// RFC 7515 section 3.1, in the bytes that the server writes.
+/// The header of a token (RFC 7515 section 3.1), in the bytes that the server writes.
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// `kid` of what was signed here in place of an older token.
+/// The `kid` in the header of a token that a gateway signed in place of an older one.
 pub(super) const RENEWED: &str = "renewed";
 
-/// The header of such a token: the server's, by name, and with that `kid`.
+/// The header of a renewed token: the server's fields in alphabetical order, with the `kid` added.
 pub(super) const RENEWED_HEADER: &str = r#"{"alg":"HS256","kid":"renewed","typ":"JWT"}"#;
 
 impl TokenKeys {
-    /// Signs claims as the server would: HS256 over the raw bytes of the secret.
+    /// Signs claims as the server does: HS256, keyed by the raw bytes of the secret.
     pub fn sign(&self, claims: &Claims) -> Result<Secret<String>, jsonwebtoken::errors::Error> {
         self.sign_payload(HEADER, &serde_json::to_string(claims)?)
     }
 
-    /// Signs a payload as the server would have written it.
+    /// Signs a payload as the server does, with the given header.
     pub(super) fn sign_payload(
         &self,
         header: &str,

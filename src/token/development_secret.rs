@@ -18,18 +18,18 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use super::TokenKeys;
 use crate::secret::{self, Secret, SecretFileError};
 
-/// Random bytes of a secret: 48 characters.
+/// The number of random bytes of a secret, which are 48 characters.
 const SECRET_BYTES: usize = 36;
 
-/// The file is smaller than this, unless it is another file.
+/// The largest file that is read. A larger one is not the file of a secret.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Where it is kept in the folder of certificates.
+/// The path of the secret's file in the folder of certificates.
 pub fn path(certs: &Path) -> PathBuf {
     certs.join("plugnmeet-secret")
 }
 
-/// The secret, if one has been made.
+/// Reads the secret, if one has been made.
 pub fn read(certs: &Path) -> io::Result<Option<Secret<String>>> {
     let read = match secret::read_file(&path(certs), MAX_BYTES) {
         Ok(read) => read,
@@ -52,14 +52,14 @@ pub fn read(certs: &Path) -> io::Result<Option<Secret<String>>> {
     Ok(Some(Secret::new(text.to_owned())))
 }
 
-/// What to say of a secret that has been made, if others may read it.
+/// The warning about a secret's file that others may read.
 pub fn warning(certs: &Path) -> Option<String> {
     let file = path(certs);
     let exposed = secret::read_file(&file, MAX_BYTES).ok()?.exposed?;
     Some(format!("{}: {exposed}", file.display()))
 }
 
-/// The secret, made now if there is none.
+/// Reads the secret, or makes one if there is none.
 pub fn read_or_make(certs: &Path) -> io::Result<Secret<String>> {
     if let Some(secret) = read(certs)? {
         return Ok(secret);
@@ -86,7 +86,7 @@ fn write(draft: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A link replaces nothing: whoever comes second takes what is there.
+/// Gives the finished file its name by a link, which replaces no file: if another process was faster, its secret stays.
 fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -1,7 +1,7 @@
-//! A token in a form: the server takes one from a field `Authorization` where there is no header of that name, so
-//! whoever asks which kind a token is has to look there too, while the form goes by.
+//! Finds tokens in a form while its body passes. Without a header `Authorization` the server takes the token from a
+//! form's field of that name, so the kind of a token in a form must be checked too.
 //!
-//! Read more widely than the server reads it: every field whose name could be taken for that one is looked at.
+//! More fields are looked at than the server reads: every field whose name could be taken for `Authorization`.
 //!
 //! Source: docs/plugnmeet.md section 4.
 
@@ -9,43 +9,43 @@ use std::borrow::Cow;
 
 use super::{Kind, TokenKeys, Unverified};
 
-/// The field's name, as the server compares it, in lower case.
+/// The name of the field with the token in lower case, as the server compares it.
 const FIELD: &[u8] = b"authorization";
 
-/// Of a field's header, or of its value: no token is longer. Of a form without files, all of it.
+/// The largest size of a field's header, of its value, and of a whole urlencoded form. No token is longer.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// A form that goes by, looked at for tokens.
+/// Looks for tokens in a form while its body passes.
 pub struct FormTokens {
     reading: Reading,
 }
 
 enum Reading {
-    /// The form's bytes until now.
+    /// An urlencoded form: its bytes until now.
     UrlEncoded(Vec<u8>),
     Multipart(Multipart),
 }
 
 /// A multipart form (RFC 7578), read line by line.
 struct Multipart {
-    /// The line between parts: `--` and the boundary.
+    /// The line between two parts: `--` and the boundary.
     delimiter: Vec<u8>,
-    /// The line that has not ended yet; of a long one its beginning.
+    /// The line that has not ended yet; only the beginning of a long one.
     line: Vec<u8>,
     part: Part,
 }
 
 enum Part {
-    /// The lines before the first blank one.
+    /// The header of a part: the lines before the first blank line.
     Header(Vec<u8>),
-    /// The value of a field that may be the one.
+    /// The value of a field that may hold the token.
     Value(Vec<u8>),
-    /// Anything else, which is not kept.
+    /// Any other part, which is not kept.
     Other,
 }
 
 impl FormTokens {
-    /// For a body of this media type; none if it is no form.
+    /// Makes a reader for a body of this media type; none if it is no form.
     pub fn of(media_type: &[u8]) -> Option<Self> {
         let lower = media_type.to_ascii_lowercase();
         let holds = |text: &[u8]| lower.windows(text.len()).any(|window| window == text);
@@ -63,7 +63,8 @@ impl FormTokens {
         Some(Self { reading })
     }
 
-    /// More of the form. False: there is a token of another kind in it, or so much where one could be that nobody can tell.
+    /// Reads more of the form. Returns false if it has a token of another kind, or is so large where a token could be
+    /// that it can't be checked.
     pub fn may_go_on(&mut self, more: &[u8], keys: &TokenKeys, wanted: Kind, now: i64) -> bool {
         let is_fine = |value: &[u8]| {
             let text = String::from_utf8_lossy(value);
@@ -133,14 +134,15 @@ impl Multipart {
     }
 }
 
-/// By the plain name in any case and anywhere, or by one that is encoded (RFC 2231).
+/// Can this header name the field? It can do so by the plain name in any case and place, or by an encoded name (RFC
+/// 2231).
 fn may_name_it(header: &[u8]) -> bool {
     let lower = header.to_ascii_lowercase();
     let holds = |text: &[u8]| lower.windows(text.len()).any(|window| window == text);
     holds(FIELD) || holds(b"name*")
 }
 
-/// The `boundary` parameter, with quotes or without.
+/// The `boundary` parameter, with or without quotes.
 fn boundary(media_type: &[u8]) -> Option<&[u8]> {
     const NAME: &[u8] = b"boundary=";
     let at = media_type

@@ -1,7 +1,8 @@
 //! The server's API key and secret, and the keys derived from them.
 //!
-//! SECURITY: the secret also signs what others choose, the bodies of requests, so no derived key may be a signature under
-//! it. In the first step of HKDF (RFC 5869 section 2.2) the secret is not the key but what is hashed under a key of ours.
+//! SECURITY: the secret also signs the bodies of requests, which others choose. So no derived key may equal a signature
+//! by the secret. In the first step of HKDF (RFC 5869 section 2.2) the secret is the message that is hashed, and the
+//! key is our own.
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use super::{RequestKey, request_key::hex};
 use crate::secret::Secret;
 
-/// The server's API key and secret: they sign join tokens, and requests on `/auth`.
+/// The server's API key and secret. They sign join tokens, and requests under `/auth`.
 pub struct TokenKeys {
     api_key: String,
     secret: Secret<String>,
@@ -26,20 +27,20 @@ pub struct TokenKeys {
     sealing: RandomizedNonceKey,
 }
 
-/// What the secret is extracted under.
+/// The salt with which keys are derived from the secret.
 const SALT: &[u8] = b"plugnmeet-gateway";
 
-/// Bytes of a tag: enough that nobody finds two participations with one, even on purpose.
+/// The number of bytes of a tag: so many that nobody finds two participations with the same tag, even on purpose.
 const TAG_BYTES: usize = 16;
 
 /// Why a key pair is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyProblem {
-    /// Everyone knows the empty secret.
+    /// The secret is empty, so that everyone knows it.
     EmptySecret,
-    /// The server tells callers apart by it.
+    /// The API key is empty. The server identifies callers by it.
     EmptyApiKey,
-    /// The cryptography library takes no key that follows from it.
+    /// The cryptography library accepts no key that is derived from the secret.
     Unusable,
 }
 
@@ -57,7 +58,7 @@ impl TokenKeys {
     /// The length under which a secret is warned about: RFC 7518 section 3.2 asks for as many bits as the hash has.
     pub const SHORT_SECRET_BYTES: usize = 32;
 
-    /// From the server's `client_info.api_key` and `secret`.
+    /// Makes the keys from the server's `client_info.api_key` and `secret`.
     pub fn new(api_key: String, secret: &Secret<String>) -> Result<Self, KeyProblem> {
         let bytes = secret.expose().as_bytes();
         if bytes.is_empty() {
@@ -88,17 +89,17 @@ impl TokenKeys {
         })
     }
 
-    /// The API key; not a secret.
+    /// The API key, which is not a secret.
     pub fn api_key(&self) -> &str {
         &self.api_key
     }
 
-    /// Is this the API key? In constant time.
+    /// Is this the API key? The comparison takes constant time.
     pub fn is_api_key(&self, unverified: &[u8]) -> bool {
         constant_time::verify_slices_are_equal(self.api_key.as_bytes(), unverified).is_ok()
     }
 
-    /// The key of the server's own requests.
+    /// The key that signs the server's own requests.
     pub fn requests(&self) -> &RequestKey {
         &self.requests
     }

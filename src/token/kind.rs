@@ -1,5 +1,6 @@
-//! What a token is for. The server signs three kinds with one secret and tells them apart by nothing: any of them opens
-//! any of its APIs. So this gateway tells them apart, by their claims, and says at each address which kind it takes.
+//! The kinds of tokens. The server signs three kinds with one secret and does not distinguish them: each of its APIs
+//! accepts each kind. So the gateway distinguishes them by their claims, and each row of the URL space says which kind
+//! it takes.
 //!
 //! Source: docs/plugnmeet.md section 4 (claims of each kind).
 
@@ -9,15 +10,15 @@ use super::{TokenKeys, Unverified, participant};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// To be in a room: what the client has, at `/api`.
+    /// A token for a room, which the client sends to `/api`.
     Join,
-    /// For a learning platform's page, at `/lti/v1/api`.
+    /// A token for a learning platform's page, which the page sends to `/lti/v1/api`.
     Lti,
-    /// To fetch one file, at `/download`; names neither room nor user.
+    /// A token for one file, which is in a path below `/download`. It names neither room nor user.
     Download,
 }
 
-/// The claims by which kinds differ.
+/// The claims by which the kinds of tokens differ.
 #[derive(Clone, Default, Deserialize)]
 pub(super) struct Marks {
     #[serde(default, deserialize_with = "there")]
@@ -30,7 +31,7 @@ pub(super) struct Marks {
     user_id: String,
 }
 
-/// The claim is there, whatever it says.
+/// Is the claim present, with any value?
 pub(super) fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
@@ -46,7 +47,7 @@ impl Marks {
 }
 
 impl Kind {
-    /// By the claims: `is_lti` if there is any that only a learning platform's page has.
+    /// The kind by the claims. `is_lti` says whether a claim is present that only a learning platform's page has.
     pub(super) fn of(is_lti: bool, room_id: &str, user_id: &str) -> Self {
         if is_lti {
             Self::Lti

@@ -1,7 +1,8 @@
-//! Join tokens: JWTs of plugNmeet's own form, checked before anything is believed and signed exactly as the server does.
+//! Join tokens: JWTs of plugNmeet's own form, checked before anything is believed and signed exactly as the server
+//! does.
 //!
-//! Text from outside is `Unverified`; only `TokenKeys::verify` makes a `Verified` of it, and only `TokenKeys::standing` a
-//! `Genuine`, which can be renewed.
+//! A text from outside is `Unverified`. Only `TokenKeys::verify` makes a `Verified` of it, and only `TokenKeys::state`
+//! makes a `Genuine`, which can be renewed.
 //!
 //! Sources: docs/plugnmeet.md section 4 (the JWT), RFC 7515 (JWS compact), RFC 7519 (claims).
 
@@ -25,4 +26,4 @@ pub use kind::Kind;
 pub use participant::Participant;
 pub use renew::NotRenewed;
 pub use request_key::RequestKey;
-pub use verify::{BadToken, Genuine, LEEWAY_SECS, Standing, Unverified, Verified};
+pub use verify::{BadToken, Genuine, LEEWAY_SECS, TokenState, Unverified, Verified};

@@ -1,9 +1,11 @@
-//! For whom a token speaks, read as tolerantly as the server reads it: to count, and for nothing else.
+//! Reads for which room and user a token speaks, as tolerantly as the server does. The result is for counting, and for
+//! nothing else.
 //!
-//! A door that takes a token and gives another has to count for whoever the server would give it to. A reader stricter
-//! than the server would let through uncounted what the server takes: its decoder overlooks line breaks and the spare
-//! bits at the end of each part, so that one signature has many spellings, and it takes tokens without `exp`, and any
-//! token of its own at any of these doors. What it refuses, nobody is counted for.
+//! An endpoint that takes a token and issues another has to count for the user to whom the server would issue it. A
+//! reader stricter than the server would not count some tokens that the server accepts. The server's decoder ignores
+//! line breaks and the spare bits at the end of each part, so that one signature has many spellings. It also accepts
+//! tokens without `exp`, and any token of its own at any of these endpoints. A token that the server refuses counts for
+//! nobody.
 //!
 //! Not here: believing a token (`verify`).
 //!
@@ -19,15 +21,15 @@ use serde_json::Value;
 
 use super::{TokenKeys, Unverified, request_key::hex, verify::LEEWAY_SECS};
 
-/// The room and the user of a token, read without checking it.
+/// The room and the user of a token that was read but not checked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Participant {
-    /// The room; empty in a token that is for none.
+    /// The room's id; empty in a token that is for no room.
     pub room_id: String,
     pub user_id: String,
 }
 
-/// As Go's `RawURLEncoding` decodes.
+/// Base64 as Go's `RawURLEncoding` decodes it.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::URL_SAFE,
     GeneralPurposeConfig::new()
@@ -36,15 +38,15 @@ const TOLERANT: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl Participant {
-    /// For whom the server has just issued this token. It is read and not checked.
+    /// The participant for whom the server has just issued this token. The token is read and not checked.
     ///
-    /// SECURITY: for the server's own answer alone, never for what a client sent.
+    /// SECURITY: only for tokens in the server's own answers, never for those that a client sent.
     pub fn of_issued(token: &str) -> Option<Self> {
         serde_json::from_slice(&payload(token)?).ok()
     }
 }
 
-/// What a token says, read and not checked.
+/// The payload of a token, read but not checked.
 pub(super) fn payload(token: &str) -> Option<Vec<u8>> {
     let payload = token.split('.').nth(1)?;
     if payload.contains(['\r', '\n']) {
@@ -54,7 +56,7 @@ pub(super) fn payload(token: &str) -> Option<Vec<u8>> {
 }
 
 impl TokenKeys {
-    /// For whom does this token speak, if the server would take it?
+    /// The participant for whom this token speaks; none if the server would refuse the token.
     pub fn participant(&self, token: Unverified<'_>, now: i64) -> Option<Participant> {
         let payload = self.genuine_payload(token.0)?;
         let text = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Renewal: a genuine token signed anew with the same claims, for another time.
 //!
-//! SECURITY: a renewed token looks new, and what counts is when the first one was issued. So its header says that it is a
-//! renewed one (`kid`, RFC 7515 section 4.1.4, which the server does not look at): who renews it again has to know
-//! better than from its `nbf` how old the session is.
+//! SECURITY: a renewed token looks new, but the time of the first token counts. So the header of a renewed token says
+//! that it is one (`kid`, RFC 7515 section 4.1.4, which the server ignores). Before such a token is renewed again, the
+//! age of the session must be known from another source than its `nbf`.
 //!
 //! Not here: whether a token may be renewed (`crate::session`, `crate::issue`).
 //!
@@ -14,12 +14,12 @@ use serde_json::{Map, Value};
 use super::{TokenKeys, claims::RENEWED_HEADER, verify::Genuine};
 use crate::secret::Secret;
 
-/// Why a token is not signed anew; of a genuine one only the library can be at fault.
+/// A token could not be signed anew. For a genuine token only the cryptography library can be the cause.
 #[derive(Debug)]
 pub struct NotRenewed;
 
 impl TokenKeys {
-    /// The same claims, those included that we don't know, with other ends of their time.
+    /// Signs the same claims anew, with a new beginning and end. Claims that the gateway does not know are kept too.
     pub fn renew(&self, genuine: &Genuine<'_>, nbf: i64, exp: i64) -> Result<Secret<String>, NotRenewed> {
         let payload = genuine.token.split('.').nth(1).ok_or(NotRenewed)?;
         let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).map_err(|_| NotRenewed)?;
@@ -34,7 +34,7 @@ impl TokenKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::{Claims, Standing, Unverified};
+    use crate::token::{Claims, TokenState, Unverified};
 
     const NOW: i64 = 1_800_000_000;
 
@@ -65,7 +65,7 @@ mod tests {
     fn a_renewed_token_says_the_same_for_another_time_and_that_it_is_renewed() {
         let keys = keys();
         let old = keys.sign(&claims()).unwrap();
-        let Ok(Standing::Expired(expired)) = keys.standing(Unverified(old.expose()), NOW) else {
+        let Ok(TokenState::Expired(expired)) = keys.state(Unverified(old.expose()), NOW) else {
             panic!("is not expired");
         };
         assert!(!expired.renewed);
@@ -95,7 +95,7 @@ mod tests {
         let old = keys
             .sign_payload(r#"{"alg":"HS256","typ":"JWT"}"#, &payload)
             .unwrap();
-        let Ok(Standing::Expired(expired)) = keys.standing(Unverified(old.expose()), NOW) else {
+        let Ok(TokenState::Expired(expired)) = keys.state(Unverified(old.expose()), NOW) else {
             panic!("is not expired");
         };
         let new = keys.renew(&expired, NOW, NOW + 600).unwrap();

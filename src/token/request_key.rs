@@ -6,17 +6,17 @@ use aws_lc_rs::{constant_time, hmac};
 
 use crate::secret::Secret;
 
-/// Signs requests, and knows its own signatures again.
+/// A key that signs requests under `/auth` and checks their signatures.
 #[derive(Clone)]
 pub struct RequestKey(hmac::Key);
 
 impl RequestKey {
-    /// From the secret's raw bytes.
+    /// Makes the key from the secret's raw bytes.
     pub fn new(secret: &Secret<String>) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
     }
 
-    /// `HASH-SIGNATURE` for these bytes.
+    /// The value of `HASH-SIGNATURE` for these bytes.
     pub fn signature(&self, signed: &[u8]) -> String {
         hex(hmac::sign(&self.0, signed).as_ref())
     }

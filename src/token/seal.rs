@@ -1,7 +1,8 @@
-//! Sealing: text that leaves with a cookie and comes back as it was, or not at all, and that nobody reads on the way.
+//! Sealing: encrypts and authenticates a text that a browser keeps, such as a cookie, so that nobody else can read or
+//! change it.
 //!
-//! AES-256-GCM-SIV (RFC 8452) with a random nonce, under a key that follows from the secret, so that all replicas open
-//! what one of them has sealed. The purpose is sealed in: a cookie of one kind is none of another.
+//! AES-256-GCM-SIV (RFC 8452) with a random nonce. The key is derived from the secret, so that every replica can open a
+//! seal of another. The purpose is authenticated too: a seal of one purpose can't be opened for another.
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -9,7 +10,8 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use super::TokenKeys;
 
 impl TokenKeys {
-    /// Base64url of nonce and sealed content. None only if the library has no random bytes.
+    /// Encrypts the content for this purpose: base64url of nonce and ciphertext. None only if the library has no random
+    /// bytes.
     pub fn seal(&self, purpose: &str, content: &[u8]) -> Option<String> {
         let mut sealed = content.to_vec();
         let nonce = self
@@ -21,7 +23,7 @@ impl TokenKeys {
         Some(BASE64_URL_SAFE_NO_PAD.encode(whole))
     }
 
-    /// The content, if it was sealed here for this purpose.
+    /// The content, if it was sealed with this key and for this purpose.
     pub fn open(&self, purpose: &str, unverified: &str) -> Option<Vec<u8>> {
         let whole = BASE64_URL_SAFE_NO_PAD.decode(unverified).ok()?;
         let (nonce, sealed) = whole.split_first_chunk::<NONCE_LEN>()?;

@@ -12,19 +12,19 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Claims, Kind, TokenKeys, claims::RENEWED, kind::there};
 
-/// The server's own tolerance for clocks that differ (docs/plugnmeet.md section 0.9).
+/// The server's own tolerance for clocks that differ, in seconds (docs/plugnmeet.md section 0.9).
 pub const LEEWAY_SECS: i64 = 60;
 
-/// A cookie has to hold the token and 4096 bytes are all that a browser keeps.
+/// The longest token in bytes. It has to fit into a cookie, of which browsers keep 4096 bytes.
 const MAX_TOKEN_BYTES: usize = 3 * 1024;
 
-/// The last second of the year 9999: beyond it no clock and no date of HTTP can follow.
+/// The largest time in a token: the last second of the year 9999. HTTP's dates can express no later one.
 const END_OF_TIME: i64 = 253_402_300_799;
 
-/// What renewal may add to a token, so that it can be renewed again: `kid` in its header, and no more.
+/// The number of bytes that renewal may add to a token (`kid` in its header), so that the result can be renewed again.
 const RENEWED_BYTES: usize = 32;
 
-/// A token as it came, believed in nothing.
+/// A token as it was received, not checked.
 #[derive(Clone, Copy)]
 pub struct Unverified<'a>(pub &'a str);
 
@@ -32,39 +32,39 @@ pub struct Unverified<'a>(pub &'a str);
 #[derive(Clone, Debug)]
 pub struct Verified {
     pub claims: Claims,
-    /// Did this gateway sign it in place of an older one?
+    /// Did a gateway sign the token in place of an older one?
     pub renewed: bool,
 }
 
 /// A genuine join token, which may be signed anew.
 pub struct Genuine<'t> {
     pub claims: Claims,
-    /// Did this gateway sign it in place of an older one?
+    /// Did a gateway sign the token in place of an older one?
     pub renewed: bool,
-    /// The token itself, made here alone, so that nothing but a genuine one is ever renewed.
+    /// The token's text. Only this module makes a `Genuine`, so that no other token is ever renewed.
     pub(super) token: &'t str,
 }
 
-/// A genuine join token, by where it stands in time.
-pub enum Standing<'t> {
+/// A genuine join token: valid, or expired.
+pub enum TokenState<'t> {
     /// The token is valid now.
     Valid(Genuine<'t>),
-    /// The token was valid, and its end is past.
+    /// The token was valid, and has expired.
     Expired(Genuine<'t>),
 }
 
-/// Why a token is not believed.
+/// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadToken {
-    /// Not a compact JWT of a size that a cookie can hold.
+    /// The text is not a compact JWT, or is too long for a cookie.
     Malformed,
     /// Signed by another key or another algorithm, for another API key, or with claims that no join token has.
     NotGenuine,
-    /// Genuine, but for a download or a learning platform's page.
+    /// The token is genuine, but is for a download or a learning platform's page.
     NotAJoinToken,
-    /// The signature is right, the end is past.
+    /// The signature is right, but the token has expired.
     Expired,
-    /// The signature is right, the beginning is still to come.
+    /// The signature is right, but the token is not valid yet.
     NotYetValid,
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for BadToken {
 
 impl std::error::Error for BadToken {}
 
-/// The payload as the server's decoder would read it: these names, these types, each once.
+/// The payload as the server's decoder reads it: with these names and types, each claim once.
 #[derive(Clone, Deserialize)]
 struct Payload {
     iss: Option<String>,
@@ -115,7 +115,7 @@ struct Payload {
     lti_custom_parameters: bool,
 }
 
-/// RFC 7519 section 2: a JSON number of seconds, which may have a fraction.
+/// A JSON number of seconds, which may have a fraction (RFC 7519 section 2).
 #[derive(Clone, Copy)]
 struct NumericDate(i64);
 
@@ -131,16 +131,16 @@ impl<'de> Deserialize<'de> for NumericDate {
 }
 
 impl TokenKeys {
-    /// Checks everything that can be checked without the server's room state.
+    /// Checks a token, except for what only the server knows about the room. `now` is in seconds since 1970.
     pub fn verify(&self, token: Unverified<'_>, now: i64) -> Result<Verified, BadToken> {
-        match self.standing(token, now)? {
-            Standing::Valid(Genuine { claims, renewed, .. }) => Ok(Verified { claims, renewed }),
-            Standing::Expired(_) => Err(BadToken::Expired),
+        match self.state(token, now)? {
+            TokenState::Valid(Genuine { claims, renewed, .. }) => Ok(Verified { claims, renewed }),
+            TokenState::Expired(_) => Err(BadToken::Expired),
         }
     }
 
-    /// As `verify`, for whoever has a use for a genuine token that has expired.
-    pub fn standing<'t>(&self, token: Unverified<'t>, now: i64) -> Result<Standing<'t>, BadToken> {
+    /// Checks a token as `verify` does, but also accepts one that has expired.
+    pub fn state<'t>(&self, token: Unverified<'t>, now: i64) -> Result<TokenState<'t>, BadToken> {
         let (claims, renewed) = self.genuine(token)?;
         // The server's comparisons, in its order: valid up to and including the second `exp + leeway`.
         if now.saturating_add(LEEWAY_SECS) < claims.nbf {
@@ -153,9 +153,9 @@ impl TokenKeys {
             token: token.0,
         };
         Ok(if is_over {
-            Standing::Expired(genuine)
+            TokenState::Expired(genuine)
         } else {
-            Standing::Valid(genuine)
+            TokenState::Valid(genuine)
         })
     }
 
@@ -218,8 +218,8 @@ impl TokenKeys {
     }
 }
 
-/// Three parts of base64url (RFC 7515 section 7.1), of a size that a cookie can hold; how much of it is allowed depends on
-/// who signed.
+/// Does the token have three parts of base64url (RFC 7515 section 7.1), and a length that fits into a cookie? The
+/// length that is allowed depends on who signed the token.
 fn is_compact_jwt(token: &str) -> bool {
     token.len() <= MAX_TOKEN_BYTES + RENEWED_BYTES
         && token.split('.').count() == 3
@@ -345,7 +345,7 @@ mod tests {
         let mut token = largest;
         for round in 1..4 {
             let now = NOW + round * 1000;
-            let Ok(Standing::Expired(expired)) = keys().standing(Unverified(&token), now) else {
+            let Ok(TokenState::Expired(expired)) = keys().state(Unverified(&token), now) else {
                 panic!("is not expired: {round}");
             };
             token = keys()

@@ -169,6 +169,16 @@ impl Tunnels {
         }
     }
 
+    /// The same tunnels; those that are opened from now on have these settings.
+    #[must_use]
+    pub fn again(&self, silence: Option<Duration>, nats: Option<NatsClients>) -> Self {
+        Self {
+            silence,
+            nats,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }

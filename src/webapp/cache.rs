@@ -147,8 +147,8 @@ impl Cache {
 }
 
 impl Entry {
-    /// SECURITY: nothing is served that is not, byte for byte, what its name says. Names have no key in them, so the folder
-    /// is for the gateway alone to write to.
+    /// Reads an entry, if it is what its name says. SECURITY: names are hashes without a key, so only the gateway may
+    /// be able to write to the folder.
     fn read(&self, plain_len: usize) -> Option<Bytes> {
         let about = fs::metadata(&self.path).ok()?;
         // Whatever this is, it saves nothing, and may be without end.

@@ -91,8 +91,8 @@ impl Coding {
         Ok(coded)
     }
 
-    /// Would every browser make exactly these bytes of it? What follows the end, a window that is too large, or a
-    /// second part makes browsers disagree.
+    /// Would every browser decode `coded` to exactly these bytes? Bytes behind the end, a window that is too large, or
+    /// a second part make browsers differ.
     pub fn decodes_to(self, coded: &[u8], plain: &[u8]) -> bool {
         match self {
             Self::Brotli => {

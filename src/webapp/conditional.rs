@@ -66,8 +66,8 @@ impl Validators<'_> {
         })
     }
 
-    /// Is this file named by `*` or by a list of tags? A comma within a foreign tag is taken for the end of it, which
-    /// can't make it ours: a half of a tag lacks a quote.
+    /// Is this file named by `*` or by a list of tags? A comma within a foreign tag is read as the tag's end. No half
+    /// of a foreign tag can equal our tag, because it lacks a quote.
     fn is_named(&self, asked: &HeaderMap, field: &HeaderName, comparison: Comparison) -> bool {
         asked.get_all(field).iter().any(|value| {
             let value = value.as_bytes().trim_ascii();

@@ -123,8 +123,8 @@ impl Walk<'_> {
     }
 }
 
-/// Where a link leads, if that is in the folder, not hidden, and no folder that we are in. Folders on the way may be
-/// hidden: some volumes keep their files in one, and show links to them.
+/// The target of a link, if it is in the folder, is not hidden, and is no folder that is being read. Folders on the way
+/// may be hidden: some volumes keep their files in a hidden folder and show links to them.
 pub(super) fn within(link: &Path, root: &Path, above: &[PathBuf]) -> Option<PathBuf> {
     fs::canonicalize(link)
         .ok()

@@ -25,7 +25,7 @@ pub(super) fn with_base(html: &str, mount: &str) -> Option<String> {
     Some(format!("{before}<base href=\"{mount}/\">{rest}"))
 }
 
-/// Where the line for those who wait goes: into the client's element, if that is there and empty. What an operator has put
+/// The place for the line: in the client's root element, if there is one and it is empty. What an operator has put
 /// there stays.
 pub(super) fn place_of_line(html: &str) -> Option<usize> {
     let mut emitter = DefaultEmitter::<usize>::new_with_span();
@@ -57,8 +57,8 @@ pub(super) fn with_line(html: &str, at: usize, language: Language) -> Option<Str
     Some(format!("{before}{}{rest}", line.into_string()))
 }
 
-/// Only blanks, comments, the doctype and `<html>` may come before; at anything else a browser begins the head, or the
-/// body, by itself and then ignores the tag.
+/// The text behind the `<head>` tag. Only blanks, comments, the doctype and `<html>` may stand before it: at anything
+/// else a browser begins the head or the body by itself, and then ignores the tag.
 fn after_head_tag(html: &str) -> Option<&str> {
     let mut rest = html.strip_prefix('\u{feff}').unwrap_or(html);
     loop {

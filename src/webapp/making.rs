@@ -32,8 +32,8 @@ const STAGES: [Coding; 3] = [Coding::Gzip, Coding::Zstd, Coding::Brotli];
 /// Requests come first: this is the lowest priority there is. A process has that of the thread that starts it.
 const NICE: i32 = 19;
 
-/// More at a time would be ready little earlier, as the largest file takes as long in any case, and each process needs
-/// memory of its own.
+/// The largest number of processes that compress. More would hardly finish earlier, because the largest file takes as
+/// long in any case, and each process needs memory of its own.
 const MOST_PROCESSES: usize = 4;
 
 /// A coding that is to be made. The job is skipped if its content is dropped before.

@@ -67,6 +67,7 @@ use std::{
 use arc_swap::ArcSwap;
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use self::{
     cache::Cache,
@@ -96,6 +97,8 @@ pub struct WebApp {
     /// The compressing of the current snapshot. It stops when this is dropped.
     making: Mutex<Option<Making>>,
     asked: Notify,
+    /// Others have taken the place of these.
+    replaced: CancellationToken,
     /// How to start a process that compresses in the background. Without one the gateway's own process compresses.
     compressor: OnceLock<Compressor>,
     /// The gateway's icon, for a client without one.
@@ -110,17 +113,43 @@ const START_PATIENCE: Duration = Duration::from_millis(50);
 impl WebApp {
     /// Reads all files into memory. Blocks the thread.
     pub fn load(settings: WebAppSettings) -> Result<Self, WebAppProblem> {
+        Self::read(settings, None)
+    }
+
+    /// As `load`, in the place of these: what is the same is not compressed again, and a page that was opened before still
+    /// gets its parts.
+    pub fn load_after(&self, settings: WebAppSettings) -> Result<Self, WebAppProblem> {
+        let new = Self::read(settings, Some(&self.snapshot.load()))?;
+        if let Some(compressor) = self.compressor.get() {
+            new.compress_by(compressor.clone());
+        }
+        Ok(new)
+    }
+
+    fn read(settings: WebAppSettings, before: Option<&Snapshot>) -> Result<Self, WebAppProblem> {
         let read_at = source::fingerprint(&settings);
-        let snapshot = Snapshot::read(&settings, &Known::new(HashMap::new(), cache(&settings)), None)?;
+        let contents = before.map_or_else(HashMap::new, Snapshot::contents);
+        let snapshot = Snapshot::read(&settings, &Known::new(contents, cache(&settings)), before)?;
         Ok(Self {
             settings,
             snapshot: ArcSwap::from_pointee(snapshot),
             read_at: AtomicU64::new(read_at),
             making: Mutex::default(),
             asked: Notify::new(),
+            replaced: CancellationToken::new(),
             compressor: OnceLock::new(),
             favicon: favicon::own(),
         })
+    }
+
+    /// Would these settings give the same files?
+    pub fn is_as(&self, settings: &WebAppSettings) -> bool {
+        self.settings == *settings
+    }
+
+    /// Others have taken the place of these: nobody looks for new ones any more.
+    pub fn replaced(&self) {
+        self.replaced.cancel();
     }
 
     /// Sets how processes that compress in the background are started. Only the first call counts.

@@ -35,8 +35,8 @@ pub(super) fn asked(value: &HeaderValue, len: usize) -> Asked {
         .unwrap_or(Asked::Whole)
 }
 
-/// None: the field doesn't count. Section 14.1: names of units ignore case; section 5.6.1.2: empty members of a list
-/// don't count.
+/// The ranges of the field's value; none if the field is ignored. Names of units ignore case (section 14.1); empty
+/// members of a list don't count (section 5.6.1.2).
 fn ranges(value: &str, len: usize) -> Option<Asked> {
     let (unit, set) = value.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {

@@ -9,7 +9,7 @@ use super::WebAppProblem;
 
 /// The checked settings of the client's files. A value that can be wrong only once the folder is read is a public
 /// field.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WebAppSettings {
     /// The client's folder, its archive, or a folder of several releases. Without a path the gateway shows a page of
     /// its own.

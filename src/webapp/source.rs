@@ -90,8 +90,8 @@ pub(super) fn fingerprint(settings: &WebAppSettings) -> u64 {
     hasher.finish()
 }
 
-/// What is seen of a file, or of a folder as far down as it is served: a link that leads out of it, such as one to the
-/// root of the file system, would lead to no end.
+/// Reads names, sizes and times of a file, or of a folder as far down as it is served. A link that leads out of it,
+/// such as to the root of the file system, is not followed.
 struct Marks<'a> {
     root: PathBuf,
     /// The canonical paths of the folders that are being looked at, so that no link leads round in a circle.

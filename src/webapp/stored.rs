@@ -65,7 +65,8 @@ impl Stored {
         Self::new(content, modified, content_type, media::cache_control(name), true)
     }
 
-    /// The client's page, with what it needs first. It has no date: it follows from the file and from the configuration.
+    /// The client's page; `link` names what it needs first. It has no date, because it follows from the file and from
+    /// the configuration.
     pub fn page(content: Arc<Content>, link: Option<HeaderValue>, languages: bool) -> Self {
         let content_type = HeaderValue::from_static("text/html; charset=utf-8");
         let cache_control = HeaderValue::from_static("no-cache");

@@ -51,10 +51,11 @@ impl WebApp {
 
     /// Looks for new releases until the gateway stops.
     pub fn watch(self: Arc<Self>, drain: &Drain) {
-        let stop = drain.clone();
-        drain.spawn_watched("watcher of the client's files", async move {
+        let (stop, replaced) = (drain.clone(), self.replaced.clone());
+        drain.spawn_watched_until("watcher of the client's files", replaced, async move {
             tokio::select! {
                 () = stop.draining() => {}
+                () = self.replaced.cancelled() => {}
                 () = Arc::clone(&self).look_again_and_again() => {}
             }
             self.stop_making();

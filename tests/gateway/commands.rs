@@ -888,7 +888,7 @@ async fn no_secret_token_or_signature_is_ever_written() {
     assert!(!serving.end().await.1.contains(secret.trim()));
 }
 
-/// With callers, whose requests are signed anew, and the other doors, whose credentials stand elsewhere.
+/// With callers, whose requests are signed anew, and the other joins, whose credentials stand elsewhere.
 #[tokio::test]
 async fn no_callers_secret_token_or_checksum_is_ever_written() {
     let server = plugnmeet::server().await;

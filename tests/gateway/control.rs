@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -19,7 +20,9 @@ use tokio::{
 use crate::support::{
     binary::{ANYWHERE, Serving, run},
     client::Client,
+    configured::agreed,
     folder_of,
+    raw::RawUpstream,
 };
 
 async fn serving(directory: &Path, more: &[(&str, &str)]) -> Serving {
@@ -87,8 +90,8 @@ async fn the_status_says_what_runs() {
 
     let text = run(folder.path(), &["status"], &[]).await;
     let text = String::from_utf8(text.stdout).unwrap();
-    let line = format!("version       {}\n", env!("CARGO_PKG_VERSION"));
-    assert!(text.starts_with(&line), "{text}");
+    let version = text.lines().next().unwrap().split_whitespace();
+    assert!(version.eq(["version", env!("CARGO_PKG_VERSION")]), "{text}");
     assert!(text.contains(&format!("https {}\n", gateway.https)), "{text}");
 }
 
@@ -206,4 +209,71 @@ async fn there_is_a_socket_where_the_key_or_systemd_says_and_none_where_it_is_no
     let gateway = serving(folder.path(), &key).await;
     let why = format!("No control socket at {}: ", nowhere.display());
     assert!(gateway.said.contains(&why), "{}", gateway.said);
+}
+
+/// A token that LiveKit's client shows.
+fn livekit_token(room: &str) -> String {
+    let payload = format!("{{\"sub\":\"ann\",\"video\":{{\"room\":\"{room}\",\"roomJoin\":true}}}}");
+    format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(payload))
+}
+
+#[tokio::test]
+async fn one_room_is_drained_and_the_others_go_on() {
+    let livekit = RawUpstream::acting(|head, mut connection| async move {
+        connection.send(agreed(&head)).await;
+        while let Ok(bytes) = connection.some().await {
+            if connection.try_send(bytes).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let folder = folder_of(&[]);
+    let url = livekit.url();
+    let variables = [("UPSTREAMS__LIVEKIT", url.as_str()), ("TIMEOUTS__DRAIN", "1s")];
+    let gateway = serving(folder.path(), &variables).await;
+    let certificate = folder.path().join("certs/development.pem");
+    let client = Client::trusting(&certificate, gateway.https);
+    let mut sockets = Vec::new();
+    for room in ["math-7", "art-7"] {
+        let mut socket = client.raw().await;
+        socket
+            .send(format!(
+                "GET /livekit/rtc?access_token={} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                livekit_token(room)
+            ))
+            .await;
+        assert_eq!(socket.answer().await.status, 101);
+        sockets.push(socket);
+    }
+    let told = status(folder.path()).await;
+    assert_eq!(told["tunnels"], json!({ "livekit": 2 }));
+    assert_eq!(
+        told["rooms"]["math-7"],
+        json!({ "people": 1, "tunnels": { "livekit": 1 } })
+    );
+    let drain = |room: &'static str| {
+        let folder = folder.path();
+        async move { run(folder, &["drain", "--room", room], &[]).await }
+    };
+    let said = drain("math-7").await;
+    assert_eq!(
+        (said.status.code(), &*said.stdout),
+        (Some(0), &b"1 WebSockets are closed\n"[..])
+    );
+    // Close, 1001.
+    assert_eq!(sockets[0].exactly(4).await.unwrap(), [0x88, 2, 0x03, 0xe9]);
+    let ping = [0x89, 0x80, 0, 0, 0, 0];
+    sockets[1].send(ping).await;
+    assert_eq!(sockets[1].exactly(6).await.unwrap(), ping);
+    let said = drain("music-7").await;
+    assert_eq!(said.status.code(), Some(1));
+    let why = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(why, "no open WebSocket is known to be of this room\n");
+    drop(sockets);
+    gateway.signal("TERM").await;
+    let (_, everything) = gateway.end().await;
+    assert!(!everything.contains("-7"), "{everything}");
 }

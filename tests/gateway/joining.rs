@@ -7,7 +7,7 @@ use hyper::Response;
 use serde_json::{Value, json};
 use tokio::{
     sync::{Mutex, MutexGuard},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::support::{
@@ -19,6 +19,10 @@ use crate::support::{
     upstream::{Upstream, text_body},
 };
 use crate::tunnels_of_rooms::agreed;
+
+/// The rest of a head that asks for a WebSocket.
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// They measure time, and have the machine one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -65,7 +69,7 @@ impl Site {
         }
     }
 
-    fn comer(&self, room: &str, name: &str, more: Value) -> Comer {
+    fn comer(&self, room: &str, name: &str, more: &Value) -> Comer {
         let token = self.gateway.token(room, name);
         let mut comer = json!({"name": name, "token": token});
         comer
@@ -77,7 +81,7 @@ impl Site {
 
     fn comers(&self, room: &str, count: usize, more: &Value) -> Vec<Comer> {
         (0..count)
-            .map(|nth| self.comer(room, &format!("{room}-{nth}"), more.clone()))
+            .map(|nth| self.comer(room, &format!("{room}-{nth}"), more))
             .collect()
     }
 
@@ -187,7 +191,8 @@ async fn who_comes_to_the_websocket_alone_waits_there() {
 
 #[tokio::test]
 async fn a_small_room_and_a_moderator_are_in_before_a_large_room() {
-    let site = Site::with(5, 15, "").await;
+    // A number of its own: the order is what matters, however busy the machine is.
+    let site = Site::with(5, 15, "upstreams.joining = 10").await;
     let mut people = site.comers("lecture", 150, &json!({}));
     people.extend(site.comers("three", 3, &json!({"after": 500})));
     let moderator = site.gateway.sign(|claims| {
@@ -213,7 +218,9 @@ async fn forty_who_go_away_take_no_place_with_them() {
     people.extend(site.comers("gone", 40, &json!({"after": 300, "leaves": 300})));
     people.extend(site.comers("others", 30, &json!({"after": 400})));
     let seen = site.come(&people).await;
-    assert_eq!(seen.refused.len(), 40, "{seen:?}");
+    // The first of them may find a place that is free by then.
+    let gone = seen.refused.len();
+    assert!((30..=40).contains(&gone), "{seen:?}");
     assert!(
         seen.refused.keys().all(|name| name.starts_with("gone")),
         "{seen:?}"
@@ -221,8 +228,17 @@ async fn forty_who_go_away_take_no_place_with_them() {
     // Forty at ten in a second; a place that is lost comes back after ten seconds.
     assert!(seen.last() < 14_000, "{seen:?}");
     let asked = site.server.requests().len();
-    assert!((40..50).contains(&asked), "{asked}");
-    assert_eq!(site.gateway.joining().standing().joining, 0);
+    assert!((80 - gone..90 - gone).contains(&asked), "{asked} {gone}");
+    // Who went away behind the server's answer keeps a place for ten seconds.
+    let started = Instant::now();
+    while site.gateway.joining().standing().joining > 0 {
+        assert!(
+            started.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            site.gateway.joining().standing()
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]
@@ -370,6 +386,17 @@ async fn who_goes_away_leaves_the_line_at_once() {
     is_waiting(1).await;
     over_http_2.abort();
     is_waiting(0).await;
+    // The first WebSocket has Ann's place; the second waits for one.
+    let upgrade = format!("{}{UPGRADE}", site.gateway.head("GET /ws HTTP/1.1"));
+    let mut first = site.gateway.client().raw().await;
+    first.send(&upgrade).await;
+    assert_eq!(first.answer().await.status, 101);
+    let mut second = site.gateway.client().raw().await;
+    second.send(&upgrade).await;
+    is_waiting(1).await;
+    drop(second);
+    is_waiting(0).await;
+    assert_eq!(site.gateway.tunnels().by_upstream().get("nats"), Some(&1));
     assert_eq!(site.server.requests().len(), 1);
 }
 
@@ -386,11 +413,7 @@ async fn where_nothing_looks_like_nats_websockets_are_open_by_the_hundred() {
     for _ in 0..200 {
         let mut socket = gateway.client().raw().await;
         socket
-            .send(format!(
-                "{}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                gateway.head("GET /ws HTTP/1.1")
-            ))
+            .send(format!("{}{UPGRADE}", gateway.head("GET /ws HTTP/1.1")))
             .await;
         assert_eq!(socket.answer().await.status, 101);
         open.push(socket);

@@ -14,7 +14,7 @@ use crate::support::{
 
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/protobuf");
 
-/// A server that removes whoever it is asked to, and lets everybody in at all doors.
+/// A server that removes whoever it is asked to, and issues tokens for everybody at all endpoints.
 struct Server {
     upstream: Upstream,
     /// The meeting that runs in room01, or none.

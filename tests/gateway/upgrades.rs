@@ -18,6 +18,7 @@ use crate::support::{
     binary::{ANYWHERE, PROGRAM, Serving, free_port, link, run},
     client::Client,
     folder_of,
+    peer::Peer,
     raw::{Raw, RawUpstream, header},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -373,18 +374,36 @@ async fn a_new_program_that_is_no_good_changes_nothing() {
 async fn sockets_stay_with_the_old_process_for_so_long_and_then_close_as_in_a_drain() {
     let (folder, upstream) = (Folder::new(), echo().await);
     let url = upstream.url();
+    let peer = Peer::echoing().await;
+    let (plain, tcp) = (
+        format!("127.0.0.1:{}", free_port()),
+        format!("127.0.0.1:{}", free_port()),
+    );
     let variables = [
         ("UPSTREAMS__LIVEKIT", url.as_str()),
         ("TIMEOUTS__HANDOVER", "2s"),
         ("TIMEOUTS__DRAIN", "1s"),
+        ("TRUST__PROXIES", "10.0.0.0/8"),
+        ("LISTEN__PLAIN", &plain),
+        ("TCP__0__LISTEN", &tcp),
+        ("TCP__0__UPSTREAM", &peer.addr.to_string()),
     ];
     let mut gateway = started(&folder, &variables).await;
     let client = folder.client(&gateway);
     let (mut socket, pid) = (open(&client).await, gateway.pid());
+    let mut relayed = TcpStream::connect(&tcp).await.unwrap();
+    relayed.write_all(b"a").await.unwrap();
+    assert_eq!(relayed.read_u8().await.unwrap(), b'a');
     let began = Instant::now();
     kill("USR2", pid).await;
     gateway.says("Handed over").await;
     still_there(&mut socket).await;
+    let newcomer = TcpStream::connect(&tcp).await.unwrap();
+    for mut relayed in [relayed, newcomer] {
+        relayed.write_all(b"b").await.unwrap();
+        assert_eq!(relayed.read_u8().await.unwrap(), b'b');
+    }
+    TcpStream::connect(&plain).await.unwrap();
     assert_eq!(socket.exactly(4).await.unwrap(), [0x88, 2, 0x03, 0xe9]);
     assert!(began.elapsed() >= Duration::from_secs(3));
     gateway.says("Stopped").await;

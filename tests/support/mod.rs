@@ -4,9 +4,11 @@
 pub mod binary;
 pub mod browser;
 pub mod client;
+pub mod configured;
 pub mod h2;
 pub mod nats;
 pub mod node;
+pub mod peer;
 pub mod plugnmeet;
 pub mod raw;
 pub mod redis;
@@ -190,6 +192,16 @@ impl Gateway {
     /// A join token of Ann's for room01, changed.
     pub fn sign(&self, change: impl FnOnce(&mut Claims)) -> String {
         sign(&self.keys, &self.clock, change)
+    }
+
+    /// Where the ports of `[[tcp]]` are, in their order.
+    pub fn tcp(&self) -> Vec<SocketAddr> {
+        self.running.as_ref().unwrap().tcp.clone()
+    }
+
+    /// Where balancers that end TLS call.
+    pub fn plain(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().plain.unwrap()
     }
 
     /// As after SIGHUP.

@@ -1,6 +1,6 @@
 //! The client's files: where they are, and whether they can be served.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use rustix::process::geteuid;
 
@@ -18,7 +18,8 @@ const CACHE: &str = "client.cache";
 /// Group and others.
 const MAY_WRITE: u32 = 0o022;
 
-pub(super) fn plan(found: &mut Found<'_>) -> Option<WebApp> {
+/// `served` is what a running gateway has: it is read again only where something else is wanted.
+pub(super) fn plan(found: &mut Found<'_>, served: Option<&Arc<WebApp>>) -> Option<Arc<WebApp>> {
     if found.config.is_refused(&[
         "public_origin",
         "client.path",
@@ -34,7 +35,11 @@ pub(super) fn plan(found: &mut Found<'_>) -> Option<WebApp> {
     {
         found.warn(CACHE, &format!("{} {what}", cache.display()));
     }
-    let files = settings(found.config, found.origin.to_string()).and_then(WebApp::load);
+    let files = settings(found.config, found.origin.to_string()).and_then(|settings| match served {
+        Some(served) if served.is_as(&settings) => Ok(Arc::clone(served)),
+        Some(served) => served.load_after(settings).map(Arc::new),
+        None => WebApp::load(settings).map(Arc::new),
+    });
     let config = found.config;
     found.sound(files.map_err(|problem| told(config, &problem)))
 }

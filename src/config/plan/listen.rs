@@ -94,14 +94,29 @@ pub struct NotListening {
 
 impl Config {
     /// What is listened on, by key.
-    pub fn listeners(&self) -> [(&'static str, Option<SocketAddr>); 3] {
+    pub fn listeners(&self) -> [(&'static str, Option<SocketAddr>); 4] {
         let listen = &self.listen;
         let all = [
             ("listen.https", Some(listen.https)),
             ("listen.http", listen.http),
+            ("listen.plain", listen.plain),
             ("listen.admin", listen.admin),
         ];
         all.map(|(key, addr)| (key, addr.filter(|_| !self.is_refused(&[key]))))
+    }
+
+    /// The addresses of `[[tcp]]`, in their order.
+    pub fn tcp_listeners(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tcp.iter().map(|tcp| tcp.listen)
+    }
+
+    /// As `not_listening`, of one of `[[tcp]]`.
+    pub fn tcp_not_listening(&self, nth: usize, error: &io::Error) -> Option<NotListening> {
+        let tcp = self.tcp.get(nth)?;
+        let mut deaf = self.not_listening("tcp.listen", tcp.listen, error);
+        deaf.problem.file.clone_from(&tcp.place.file);
+        deaf.problem.line = tcp.place.line;
+        Some(deaf)
     }
 
     /// Why an address can't be listened on, and what to do about it.

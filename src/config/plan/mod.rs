@@ -11,15 +11,16 @@ mod client;
 mod keys;
 mod listen;
 mod pages;
+mod port;
 mod tls;
 mod upstreams;
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
-pub use self::{keys::Keys, listen::NotListening, upstreams::UpstreamsPlan};
-use super::{Caller, CallerRates, Config, Exposed, Problem, PublicOrigin};
+pub use self::{keys::Keys, listen::NotListening, port::PortPlan, upstreams::UpstreamsPlan};
+use super::{AtStart, Caller, CallerRates, Config, Exposed, Problem, PublicOrigin};
 use crate::{
     addr::Networks,
     clock::Clock,
@@ -39,6 +40,12 @@ use crate::{
 pub struct Plan {
     /// Where clients see us.
     pub public_origin: PublicOrigin,
+    /// What tells this configuration from another, without secrets.
+    pub hash: String,
+    /// What only a start reads.
+    pub at_start: AtStart,
+    /// Is a record of each request written?
+    pub access: bool,
     /// The names that we answer to.
     pub hosts: Hosts,
     /// Those by which the admin listener is asked.
@@ -66,7 +73,7 @@ pub struct Plan {
     /// What tokens and requests are signed with.
     pub keys: Keys,
     /// The client's files, as they were read to find whether they can be served.
-    pub webapp: WebApp,
+    pub webapp: Arc<WebApp>,
     /// What a design may be.
     pub design: DesignRules,
     /// For a design that is checked, from the end of the head.
@@ -85,6 +92,8 @@ pub struct Plan {
     pub issue: IssueSettings,
     /// Who is behind us.
     pub upstreams: UpstreamsPlan,
+    /// What goes on to others as it is.
+    pub port: PortPlan,
     /// The URL space.
     pub table: Table,
     /// Who may call internal endpoints; empty for everyone.
@@ -138,6 +147,25 @@ impl Found<'_> {
 impl Plan {
     /// Plans for HTTPS on this port: the one in `listen.https`, or the system's choice. Reads files, and makes none.
     pub fn of(config: &Config, https_port: u16, clock: &Clock) -> Result<Self, NoPlan> {
+        Self::made(config, https_port, clock, None)
+    }
+
+    /// As `of`, for a gateway that runs and serves this client: it is read again only where something else is wanted.
+    pub fn again(
+        config: &Config,
+        https_port: u16,
+        clock: &Clock,
+        served: &Arc<WebApp>,
+    ) -> Result<Self, NoPlan> {
+        Self::made(config, https_port, clock, Some(served))
+    }
+
+    fn made(
+        config: &Config,
+        https_port: u16,
+        clock: &Clock,
+        served: Option<&Arc<WebApp>>,
+    ) -> Result<Self, NoPlan> {
         let mut found = Found {
             config,
             origin: config.public_origin_at(https_port),
@@ -145,9 +173,10 @@ impl Plan {
             warnings: config.warnings.clone(),
         };
         listen::warn(&mut found, https_port);
+        port::warn(&mut found);
         let tls = tls::plan(&mut found, clock);
         let keys = keys::plan(&mut found);
-        let webapp = client::plan(&mut found);
+        let webapp = client::plan(&mut found, served);
         let design = pages::design(config, &found.origin);
         let design = found.sound(design);
         let pages = design.as_ref().and_then(|design| pages::plan(&mut found, design));
@@ -167,6 +196,9 @@ impl Plan {
         };
         let budget = budget(config);
         Ok(Self {
+            hash: config.hash(),
+            at_start: config.at_start(),
+            access: config.log.access,
             hosts: listen::hosts(config, &origin),
             admin_hosts: config.listen.admin_hosts.clone(),
             threads: listen::threads(config),
@@ -190,6 +222,7 @@ impl Plan {
             session: session(config),
             issue: issue(config),
             upstreams: upstreams::plan(config, &budget),
+            port: port::plan(config),
             table: table(config),
             internal: config.trust.internal.clone(),
             login_url: config.session.login_url.as_ref().map(ToString::to_string),

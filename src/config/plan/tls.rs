@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::Path, time::Duration};
 
 use super::{
-    super::{Config, PublicOrigin},
+    super::{Config, MinVersion, PublicOrigin},
     Found,
 };
 use crate::{
@@ -21,9 +21,11 @@ pub(super) fn plan(found: &mut Found<'_>, clock: &Clock) -> TlsSettings {
     let settings = TlsSettings {
         certs: config.tls.certs.clone(),
         public_host: found.origin.host.clone(),
-        hosts: config.hosts.clone(),
+        hosts: hosts(config),
         handshake: config.timeouts.handshake,
         make_anywhere: is_a_trial(config, &found.origin),
+        turn: config.turn.is_some(),
+        only_tls13: config.tls.min_version == MinVersion::Tls13,
     };
     if config.is_refused(&["public_origin", "hosts", "tls.certs", "listen.https"]) {
         return settings;
@@ -41,6 +43,13 @@ pub(super) fn plan(found: &mut Found<'_>, clock: &Clock) -> TlsSettings {
         }
     }
     settings
+}
+
+/// Those for which a certificate is shown: TURN's own names are among them, and nothing of HTTP is served there.
+fn hosts(config: &Config) -> Vec<String> {
+    let of_turn = config.turn.iter().flat_map(|turn| &turn.names);
+    let new = of_turn.filter(|name| !config.hosts.contains(name));
+    config.hosts.iter().chain(new).cloned().collect()
 }
 
 /// Does nobody but ourselves call us? Then it doesn't matter where a certificate of our own making is put. For a public

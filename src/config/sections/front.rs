@@ -1,12 +1,10 @@
 //! What clients and operators see: listeners, certificates, the log, the control socket, and whom we trust.
 
-use std::path::PathBuf;
-
 use super::super::{
     address::{HOST, INTERNAL, PROXY, SOCKET},
     kind::{CONTROL, PATH, word},
     reader::{Table, Taken},
-    shape::{Listen, Trust},
+    shape::{Listen, Tls, Trust},
     units::THREADS,
 };
 use crate::{addr::Networks, control::SocketSetting, observe::LogSettings};
@@ -25,6 +23,13 @@ pub(super) fn listen(table: &mut Table<'_>) -> Taken<Listen> {
             "127.0.0.1:8880",
             &SOCKET,
             "Where plain HTTP is answered, with a redirect to HTTPS and nothing else.",
+        )?,
+        plain: table.optional(
+            "plain",
+            "",
+            &SOCKET,
+            "Where balancers of `trust.proxies` that end TLS themselves call, by plain HTTP/1.1; connections from elsewhere are \
+             refused. Their `X-Forwarded-Proto` and `X-Forwarded-For` count. `listen.proxy_protocol` does not count here.",
         )?,
         admin: table.optional(
             "admin",
@@ -54,16 +59,25 @@ pub(super) fn listen(table: &mut Table<'_>) -> Taken<Listen> {
     })
 }
 
-pub(super) fn certs(table: &mut Table<'_>) -> Taken<PathBuf> {
-    table.text(
-        "certs",
-        "certs",
-        &PATH,
-        "The folder of certificates: `NAME.pem`, the chain with the server's own certificate first, and `NAME.key` beside it. A \
-         key that others may write is refused; one that others may read is warned about. Without any certificate the gateway makes \
-         one of its own, and browsers warn of it. For a public host that listens to the world it does so only in the default folder, \
-         or in one that is there and empty.",
-    )
+pub(super) fn tls(table: &mut Table<'_>) -> Taken<Tls> {
+    Ok(Tls {
+        certs: table.text(
+            "certs",
+            "certs",
+            &PATH,
+            "The folder of certificates: `NAME.pem`, the chain with the server's own certificate first, and `NAME.key` beside it. A \
+             key that others may write is refused; one that others may read is warned about. Without any certificate the gateway makes \
+             one of its own, and browsers warn of it. For a public host that listens to the world it does so only in the default folder, \
+             or in one that is there and empty.",
+        )?,
+        min_version: table.text(
+            "min_version",
+            "1.2",
+            &word(),
+            "The oldest version of TLS that is spoken. TLS 1.2 is with forward secrecy and AEAD alone, as every browser since 2014 has \
+             it; some learning platforms call over it.",
+        )?,
+    })
 }
 
 pub(super) fn log(table: &mut Table<'_>) -> Taken<LogSettings> {
@@ -93,7 +107,7 @@ pub(super) fn control(table: &mut Table<'_>) -> Taken<SocketSetting> {
         "socket",
         "auto",
         &CONTROL,
-        "The Unix socket over which `plugnmeet-gateway status` and `reload` ask a running gateway: it answers its own user and root. \
+        "The Unix socket over which `plugnmeet-gateway status`, `reload` and `drain` ask a running gateway: it answers its own user and root. \
          `auto` is `control.sock` in systemd's `RuntimeDirectory=`, and without one `run/control.sock`; an empty text is no socket. \
          Where another gateway answers there, this one has none.",
     )

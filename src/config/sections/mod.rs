@@ -19,8 +19,8 @@ use super::{
     callers, designs,
     problem::Places,
     reader::{Table, Taken},
-    secrets,
-    shape::{Config, PublicOrigin, Tls},
+    relays, secrets,
+    shape::{Config, PublicOrigin},
 };
 
 /// Reads every key there is.
@@ -49,7 +49,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
          Loopback names are known while HTTPS is on a loopback address.",
     )?;
     let listen = root.section("listen", front::listen)?;
-    let certs = root.section("tls", front::certs)?;
+    let tls = root.section("tls", front::tls)?;
     let log = root.section("log", front::log)?;
     let control = root.section("control", front::control)?;
     let plugnmeet = root.section("plugnmeet", behind::plugnmeet)?;
@@ -65,11 +65,14 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
     let trust = root.section("trust", front::trust)?;
     let timeouts = root.section("timeouts", bounds::timeouts)?;
     let sizes = root.section("sizes", bounds::sizes)?;
+    let turn = root.section("turn", relays::turn)?;
+    let passthrough = relays::passthrough(root);
+    let tcp = relays::tcp(root);
     Ok(Config {
         public_origin,
         hosts,
         listen,
-        tls: Tls { certs },
+        tls,
         log,
         control,
         plugnmeet,
@@ -86,6 +89,9 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
         trust,
         timeouts,
         sizes,
+        turn,
+        passthrough,
+        tcp,
         warnings: Vec::new(),
         refused: Vec::new(),
         places: Places::new(),

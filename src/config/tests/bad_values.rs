@@ -22,6 +22,9 @@ const LIST: &str = "write a list: [\"…\", \"…\"], or [] for none";
 const SOCKET_OR_NONE: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443, or \"\" for none";
 const UPSTREAM_OR_NONE: &str = "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or unix:PATH for a Unix socket, or \"\" for none";
 
+const TCP_UPSTREAM_OR_NONE: &str =
+    "write HOST:PORT, such as 127.0.0.1:1936, or unix:PATH for a Unix socket, or \"\" for none";
+
 /// Key, value as in the file, what was found, what is allowed.
 const CASES: &[(&str, &str, &str, &str)] = &[
     (
@@ -51,6 +54,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"localhost:80\" is no address with a port",
         SOCKET_OR_NONE,
     ),
+    ("listen.plain", "80", "80 is no string", SOCKET_OR_NONE),
     ("listen.admin", "9180", "9180 is no string", SOCKET_OR_NONE),
     (
         "listen.admin_hosts",
@@ -83,6 +87,43 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "7 is no string",
         "write a path, \"auto\", or \"\" for none",
     ),
+    (
+        "tls.min_version",
+        "\"1.1\"",
+        "\"1.1\" is not known here",
+        "write \"1.2\" or \"1.3\"",
+    ),
+    (
+        "turn.upstream",
+        "\"127.0.0.1\"",
+        "\"127.0.0.1\" has no port",
+        TCP_UPSTREAM_OR_NONE,
+    ),
+    (
+        "turn.upstream",
+        "\"::1:5349\"",
+        "\"::1:5349\" is no host with a port",
+        TCP_UPSTREAM_OR_NONE,
+    ),
+    (
+        "turn.names",
+        "[\"turn.example.org:443\"]",
+        "\"turn.example.org:443\" is no host",
+        "write a host name or an IP address without a port, such as conf.example.org",
+    ),
+    (
+        "turn.proxy_protocol",
+        "\"v1\"",
+        "\"v1\" is not known here",
+        "write \"auto\", \"v2\" or \"off\"",
+    ),
+    (
+        "passthrough",
+        "true",
+        "is no list of tables",
+        "write [[passthrough]]",
+    ),
+    ("tcp", "true", "is no list of tables", "write [[tcp]]"),
     (
         "log.level",
         "\"INFO\"",

@@ -55,7 +55,9 @@ fn the_documented_file_says_every_default() {
             "plugnmeet.secret_file",
             "callers",
             "designs",
-            "limits.store_file"
+            "limits.store_file",
+            "passthrough",
+            "tcp"
         ]
     );
     for commented_out in [
@@ -63,6 +65,8 @@ fn the_documented_file_says_every_default() {
         "\n# secret_file = ",
         "\n# store_file = ",
         "\n# [[callers]]\n",
+        "\n# [[passthrough]]\n",
+        "\n# [[tcp]]\n",
         "\n# [designs.dark]\n",
     ] {
         assert!(DOCUMENTED.contains(commented_out), "{commented_out}");
@@ -72,7 +76,8 @@ fn the_documented_file_says_every_default() {
 /// Every key that is asked for, but for those of tables of which there can be many.
 fn sections_keys() -> Vec<String> {
     let keys = rows().into_iter().map(|row| row.key);
-    keys.filter(|key| !key.starts_with("callers.") && !key.starts_with("designs."))
+    let many = ["callers.", "designs.", "passthrough.", "tcp."];
+    keys.filter(|key| !many.iter().any(|many| key.starts_with(many)))
         .collect()
 }
 
@@ -182,8 +187,8 @@ fn an_unknown_key_is_told_with_the_one_that_was_meant() {
         let expected = format!("gateway.toml:{place}: is no key of the gateway; {allowed}");
         assert_eq!(told(text, &[]), [expected]);
     }
-    let root = "there are public_origin, hosts, callers, designs, [listen], [tls], [log], [control], [plugnmeet], [upstreams], [client], \
-                [issuer], [session], [design], [headers], [limits], [trust], [timeouts], [sizes]";
+    let root = "there are public_origin, hosts, callers, designs, passthrough, tcp, [listen], [tls], [log], [control], [plugnmeet], \
+                [upstreams], [client], [issuer], [session], [design], [headers], [limits], [trust], [timeouts], [sizes], [turn]";
     for (text, name, near) in [
         ("[limit]", "limit", "perhaps limits is meant: "),
         ("api_key = 'k'", "api_key", "perhaps plugnmeet.api_key is meant: "),

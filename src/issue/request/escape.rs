@@ -5,7 +5,7 @@
 //!
 //! Sources: RFC 8259 section 7.
 
-/// The escape at the start of `text`, and its length.
+/// Reads the escape at the start of `text`. Returns its character and its length in bytes.
 pub(super) fn read(text: &[u8]) -> Option<(char, usize)> {
     let character = match text.get(1)? {
         b'u' => return unicode_escape(text),
@@ -30,7 +30,7 @@ fn unicode_escape(text: &[u8]) -> Option<(char, usize)> {
     Some((pair, 12))
 }
 
-/// The four digits of `\uXXXX`.
+/// The value of the four digits in `\uXXXX`.
 fn utf16_unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     let unit = digits.iter().try_fold(0, |unit, &digit| {

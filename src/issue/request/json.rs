@@ -1,7 +1,7 @@
-//! A strict JSON reader that is asked for what it should find, and says where it found something else.
+//! A strict JSON reader. Its caller says which value must come next; an error says where another one was found.
 //!
-//! It agrees with the server's own decoder on what is JSON: strings hold valid Unicode, nothing but white
-//! space follows the value, and inside a value that nobody reads keys may repeat.
+//! The reader accepts the same JSON as the server's decoder: strings hold valid Unicode, nothing but white space
+//! follows the value, and keys may repeat within a value that is skipped.
 //!
 //! Not here: which fields there are (`super::message`), what a number is worth (`super::number`).
 //!
@@ -14,36 +14,36 @@ use std::str::FromStr;
 use super::escape;
 use super::number::Number;
 
-/// How many objects and arrays may lie in each other, the message itself counted.
+/// The largest depth of objects and arrays, counting the message itself.
 const MAX_DEPTH: usize = 10_000;
 
-/// Where and why a body could not be read.
+/// Why a body could not be read, and at which place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonError {
-    /// How many bytes lie before the place.
+    /// The number of bytes before the place.
     pub at: usize,
-    /// What is wrong there.
+    /// What is wrong at this place.
     pub problem: JsonProblem,
 }
 
-/// What is wrong with a body. Never holds a part of the body, which may be long or private.
+/// What is wrong with a body. Holds no part of the body, which may be long or private.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonProblem {
-    /// Something else stands there.
+    /// This was expected, and something else was found.
     Expected(&'static str),
-    /// A whole number was asked for, and this one has a fraction or too many digits.
+    /// The number is not whole, or does not fit the field.
     NotInRange,
-    /// A string with a raw control character.
+    /// A string has a raw control character.
     ControlCharacter,
-    /// A backslash with something unknown behind it, or half a surrogate pair.
+    /// A string has an unknown escape, or half a surrogate pair.
     BadEscape,
-    /// A string that is not UTF-8.
+    /// A string is not UTF-8.
     NotUtf8,
-    /// Objects and arrays too deep in each other.
+    /// Objects and arrays are nested too deeply.
     TooDeep,
-    /// Both spellings of a field, or one of them twice.
+    /// A field occurs twice, in one spelling or in both.
     FieldTwice(&'static str),
-    /// A map with the same key twice.
+    /// A map has the same key twice.
     KeyTwice,
     /// Something follows the value.
     Trailing,
@@ -68,14 +68,14 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// An object's key and the place of its opening quote.
+/// An object's key, and the position of its opening quote.
 #[derive(Debug)]
 pub(super) struct Key<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) at: usize,
 }
 
-/// A place in a text. Each method reads one thing, with the white space before it.
+/// A position in a text. Each method skips white space and then reads one thing.
 #[derive(Debug)]
 pub(in crate::issue) struct Reader<'a> {
     text: &'a [u8],
@@ -164,14 +164,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a number that is whole.
+    /// Reads a number that has to be whole.
     pub(super) fn integer<T: FromStr>(&mut self) -> Result<T, JsonError> {
         self.white_space();
         let out_of_range = self.problem(JsonProblem::NotInRange);
         self.number()?.integer().ok_or(out_of_range)
     }
 
-    /// Reads `null` if it is next.
+    /// Reads a `null` if one is next. Returns whether there was one.
     pub(super) fn take_null(&mut self) -> Result<bool, JsonError> {
         match self.peek() {
             Some(b'n') => self.word("null", "a value").map(|()| true),
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads any value and forgets it. Uses no stack of ours, however deep the value.
+    /// Skips a value of any kind. Uses no stack, however deep the value is.
     pub(super) fn skip(&mut self) -> Result<(), JsonError> {
         let mut closers = Vec::new();
         loop {
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Makes sure that nothing follows.
+    /// Fails if anything but white space follows.
     pub(super) fn end(&mut self) -> Result<(), JsonError> {
         match self.peek() {
             None => Ok(()),
@@ -236,7 +236,7 @@ impl<'a> Reader<'a> {
         self.rest().first().copied()
     }
 
-    /// A problem at this place.
+    /// An error at this position.
     pub(super) fn problem(&self, problem: JsonProblem) -> JsonError {
         JsonError { at: self.at, problem }
     }
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The characters up to a quote, a backslash or a control character.
+    /// The characters up to the next quote, backslash or control character.
     fn run(&mut self) -> Result<&'a str, JsonError> {
         let rest = self.rest();
         let length = rest
@@ -295,7 +295,8 @@ impl<'a> Reader<'a> {
         Ok(character)
     }
 
-    /// No look at what follows the word: nothing that may follow a value could make it longer.
+    /// Reads a fixed word. What follows it is not checked here: nothing that may follow a value can make the word
+    /// longer.
     fn word(&mut self, word: &str, what: &'static str) -> Result<(), JsonError> {
         self.white_space();
         if !self.rest().starts_with(word.as_bytes()) {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::json::{JsonError, JsonProblem, Key, Reader};
 use super::number::Number;
 
-/// Reads a body to its end.
+/// Reads a whole body.
 pub(super) fn read(body: &[u8]) -> Result<GenerateTokenReq, JsonError> {
     let mut reader = Reader::new(body);
     let message = GenerateTokenReq::read(&mut reader)?;
@@ -22,7 +22,7 @@ pub(super) fn read(body: &[u8]) -> Result<GenerateTokenReq, JsonError> {
     Ok(message)
 }
 
-/// A kind of field; its default is the unset one.
+/// A type of field. The default is the value of a field that is not set.
 pub(in crate::issue) trait Field: Default {
     /// Reads a value that is not `null`.
     fn read(reader: &mut Reader<'_>) -> Result<Self, JsonError>;
@@ -64,7 +64,7 @@ macro_rules! message {
 pub(super) use message;
 
 message! {
-    /// The body.
+    /// The body of `getJoinToken`.
     GenerateTokenReq {
         room_id: String,
         user_info: Option<UserInfo>,
@@ -72,7 +72,7 @@ message! {
 }
 
 message! {
-    /// Who shall enter, with which rights.
+    /// The user to admit, with the user's rights.
     UserInfo {
         name: String,
         user_id: String,
@@ -101,7 +101,7 @@ message! {
 }
 
 message! {
-    /// Whether the user asks to speak.
+    /// Does the user ask to speak?
     UserRaisedHand {
         is_raised: bool,
         raised_at: i64,
@@ -124,7 +124,7 @@ message! {
     }
 }
 
-/// An enum that is open: numbers without a name are kept, names without a number leave it unset.
+/// The value of an open enum: a number without a name is kept, a name without a number leaves the field unset.
 #[derive(Debug, Default)]
 pub(in crate::issue) struct ClientType(pub(super) i32);
 
@@ -141,7 +141,7 @@ impl Field for ClientType {
 }
 
 impl Field for i64 {
-    /// Also as a string, since JavaScript's numbers are too short.
+    /// Reads a 64-bit number, also from a string, because JavaScript's numbers are too short for it.
     fn read(reader: &mut Reader<'_>) -> Result<Self, JsonError> {
         if reader.peek() != Some(b'"') {
             return reader.integer();
@@ -166,7 +166,7 @@ impl Field for String {
 }
 
 impl Field for BTreeMap<String, String> {
-    /// Unlike a field, a value can't be `null`.
+    /// Reads a map. Unlike a field's value, a value in it can't be `null`.
     fn read(reader: &mut Reader<'_>) -> Result<Self, JsonError> {
         let mut map = Self::new();
         reader.object(|reader, key| {
@@ -188,7 +188,7 @@ impl<F: Field> Field for Option<F> {
     }
 }
 
-/// Notes that a field was given, whatever its value.
+/// Notes that a field was set, whatever its value. A second time is an error.
 pub(super) fn give(given: &mut Vec<&str>, field: &'static str, key: &Key<'_>) -> Result<(), JsonError> {
     if given.contains(&field) {
         return Err(JsonError {
@@ -200,7 +200,7 @@ pub(super) fn give(given: &mut Vec<&str>, field: &'static str, key: &Key<'_>) ->
     Ok(())
 }
 
-/// Whether a key is a field's name, or that name in lowerCamelCase.
+/// Is the key this field's name, or the name in lowerCamelCase?
 pub(super) fn is_spelling(field: &str, key: &str) -> bool {
     let mut after_underscore = false;
     let lower_camel = field.chars().filter_map(|letter| {

@@ -1,7 +1,7 @@
-//! The body of `getJoinToken`: bytes in, a [`TokenRequest`] out, or the words in which the server refuses.
+//! Reads the body of `getJoinToken` into a [`TokenRequest`], or refuses it in the server's words.
 //!
-//! What is read here is what the server reads. A reader that differs would count limits and write audit lines
-//! for another room or user than the one the server lets in, or turn away a caller whom the server takes.
+//! The body is read exactly as the server reads it. A reader that differs would count limits and write audit lines for
+//! another room or user than the one that the server admits, or refuse a caller that the server accepts.
 //!
 //! `json` takes the bytes apart, `message` knows the fields, `rules` what may stand in them.
 //!

@@ -1,7 +1,7 @@
 //! What the bodies of the other endpoints under `/auth` name: rooms, sessions, recordings, artifacts.
 //!
-//! Read as `getJoinToken`'s body is, so that what is judged here is what the server will look at: either spelling of a
-//! field, each once, and nothing behind the object.
+//! They are read as `getJoinToken`'s body is, so that the gateway decides about what the server will read: a field in
+//! one of its two spellings, each field once, and nothing behind the object.
 //!
 //! Not here: who may use which room (`crate::issue`).
 //!
@@ -15,7 +15,7 @@ use super::{
 
 pub(in crate::issue) use super::message::Field;
 
-/// Reads a body to its end.
+/// Reads a whole body.
 pub(in crate::issue) fn read<M: Field>(body: &[u8]) -> Result<M, JsonError> {
     let mut reader = Reader::new(body);
     let message = M::read(&mut reader)?;
@@ -24,14 +24,14 @@ pub(in crate::issue) fn read<M: Field>(body: &[u8]) -> Result<M, JsonError> {
 }
 
 message! {
-    /// Of a call about one room.
+    /// The body of a call about one room.
     OneRoom {
         room_id: String,
     }
 }
 
 message! {
-    /// Of a call for a list.
+    /// The body of a call for a list.
     List {
         room_ids: Vec<String>,
         room_sid: Option<String>,
@@ -39,28 +39,28 @@ message! {
 }
 
 message! {
-    /// Of a call about one recording.
+    /// The body of a call about one recording.
     OneRecording {
         record_id: String,
     }
 }
 
 message! {
-    /// Of a call about one artifact.
+    /// The body of a call about one artifact.
     OneArtifact {
         artifact_id: String,
     }
 }
 
 message! {
-    /// Of a call about the analytics of one meeting.
+    /// The body of a call about the analytics of one meeting.
     OneAnalytics {
         file_id: String,
     }
 }
 
 message! {
-    /// Of `mergeRecordings`.
+    /// The body of `mergeRecordings`.
     Merge {
         by_session: Option<BySession>,
         by_ids: Option<ByIds>,
@@ -68,14 +68,14 @@ message! {
 }
 
 message! {
-    /// All recordings of a session.
+    /// Names all recordings of a session.
     BySession {
         room_sid: String,
     }
 }
 
 message! {
-    /// These recordings, in this order.
+    /// Names these recordings, in this order.
     ByIds {
         room_id: String,
         recording_ids: Vec<String>,
@@ -83,7 +83,7 @@ message! {
 }
 
 impl Field for Vec<String> {
-    /// Unlike a field, an element can't be `null`.
+    /// Reads a list. Unlike a field's value, an element can't be `null`.
     fn read(reader: &mut Reader<'_>) -> Result<Self, JsonError> {
         let mut list = Self::new();
         reader.array(|reader| {

@@ -3,14 +3,15 @@
 //! `1e3`, `1.0` and `-0` are whole numbers too, so a number is read as text and only then shortened to an
 //! integer; a float on the way would lose digits.
 //!
-//! The server's scanner lets an exponent without digits pass where something follows it (`1e,`). That is no JSON, and
-//! is taken here too, as whoever reads otherwise reads another request.
+//! The server's scanner accepts an exponent without digits if something follows it (`1e,`). That is no JSON, but it is
+//! accepted here too, because both must read the same request.
 //!
 //! Sources: RFC 8259 section 6; proto3's JSON mapping as protobuf-go reads it, for the integers.
 
 use std::str::FromStr;
 
-/// As many digits before the decimal point as the server writes out, zeros for the exponent included.
+/// The largest number of digits before the decimal point, including the zeros of the exponent: the server writes out as
+/// many.
 const MAX_DIGITS: usize = 20;
 
 /// The parts of a number. `whole` and `fraction` are digits, `exponent` is digits with or without a sign.
@@ -28,7 +29,7 @@ impl<'a> Number<'a> {
         Self::read(text).filter(|number| is_digits(unsigned(number.exponent)))
     }
 
-    /// Reads a number that has something behind it.
+    /// Reads a number that is followed by something else in its document. An exponent without digits is accepted there.
     pub(super) fn in_document(text: &'a str) -> Option<Self> {
         Self::read(text)
     }
@@ -51,13 +52,13 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// The number as an integer, if it is one and fits.
+    /// The number as an integer, if it is whole and fits.
     pub(super) fn integer<T: FromStr>(self) -> Option<T> {
         let sign = if self.is_negative { "-" } else { "" };
         format!("{sign}{}", self.whole_digits()?).parse().ok()
     }
 
-    /// The digits without exponent, if none but zeros would stand behind the decimal point.
+    /// The digits without an exponent, if behind the decimal point there would be zeros alone.
     fn whole_digits(self) -> Option<String> {
         let whole = self.whole.trim_start_matches('0');
         let fraction = self.fraction.trim_end_matches('0');

@@ -16,18 +16,18 @@ use super::{TokenRequest, uri};
 /// SECURITY: a token with this name is a recorder's token, whoever asked for it.
 const RECORDER_NAME: &str = "PLUGNMEET_RECORDER_AUTH";
 
-/// How ids of the server's own participants begin: ingress (with one s, as there), agents, telephones.
+/// The beginnings of ids that the server keeps for ingress (with one s), agents and telephones.
 const RESERVED_PREFIXES: [&str; 4] = ["ingres_", "pnm_agent-", "pnm_tts_agent-", "sip_"];
 
-/// How the id of a user's second connection, from a native application, ends.
+/// The end of the id of a user's second connection, from a native application.
 const RESERVED_SUFFIX: &str = "-native";
 
-/// A rule of the message that a field breaks.
+/// A field that breaks a rule of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The field, by the names in the .proto.
+    /// The field's path, with the names in the .proto.
     pub path: &'static str,
-    /// What the rule asks for.
+    /// The rule, in the server's words.
     pub message: &'static str,
 }
 
@@ -37,14 +37,14 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Something that the server keeps for its own participants.
+/// A name or an id that the server keeps for its own participants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reserved {
-    /// The recorder's name.
+    /// The name is that of a recorder.
     Name,
-    /// An id with a reserved beginning.
+    /// This id begins with a reserved text.
     UserId(String),
-    /// An id with a reserved end.
+    /// The id ends with a reserved text.
     Suffix,
 }
 
@@ -63,14 +63,14 @@ impl fmt::Display for Reserved {
     }
 }
 
-/// What keeps an id out of a room. The last two would be mistaken for keys in the server's own store.
+/// Why an id can't be used in a room. `FieldPattern` and `UserPrefix` would be mistaken for keys in the server's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserIdProblem {
-    /// Empty, or with other characters than ASCII letters, digits, `-` and `_`.
+    /// The id is empty, or has other characters than ASCII letters, digits, `-` and `_`.
     Characters,
-    /// Has `-FIELD_` in it.
+    /// The id contains `-FIELD_`.
     FieldPattern,
-    /// Begins with `user_`.
+    /// The id begins with `user_`.
     UserPrefix,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for UserIdProblem {
     }
 }
 
-/// Checks the rules of the message. The order of the violations is that of the fields in the .proto.
+/// Checks the rules of the message. Violations come in the order of the fields in the .proto.
 pub(super) fn check(message: GenerateTokenReq) -> Result<TokenRequest, Vec<Violation>> {
     let mut violations = Vec::new();
     let mut rule = |holds: bool, path: &'static str, message: &'static str| {
@@ -161,7 +161,7 @@ pub(super) fn check(message: GenerateTokenReq) -> Result<TokenRequest, Vec<Viola
     })
 }
 
-/// Checks name and id as they were sent, before a room might replace the id.
+/// Checks the name and the id in the request. The room may later replace the id.
 pub(super) fn check_reserved(request: &TokenRequest) -> Result<(), Reserved> {
     let user_id = request.user_id.as_str();
     if request.name == RECORDER_NAME {
@@ -176,7 +176,7 @@ pub(super) fn check_reserved(request: &TokenRequest) -> Result<(), Reserved> {
     Ok(())
 }
 
-/// Checks the id with which the user enters the room.
+/// Checks the id with which the user will be in the room.
 pub(super) fn check_final_user_id(user_id: &str) -> Result<(), UserIdProblem> {
     if !is_id(user_id) {
         return Err(UserIdProblem::Characters);

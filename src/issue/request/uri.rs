@@ -2,8 +2,8 @@
 //!
 //! A URI of any scheme will do, `javascript:` too, because the server lets it pass.
 //!
-//! Taken apart from the outside in: a delimiter can't stand unescaped in the part that comes before it, so
-//! the first one always is the border.
+//! The text is taken apart from the outside in: a delimiter can't stand unescaped in the part before it, so the first
+//! one is always the border.
 //!
 //! Sources: RFC 3986 appendix A, RFC 6874 section 2 (zones); protovalidate's `isUri`, which knows no dotted
 //! IPv6 address and wants an escaped host to be UTF-8.
@@ -60,7 +60,7 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What stands between the brackets: `IPv6address`, `IPv6addrz` or `IPvFuture`.
+/// Is this the content of a host in brackets: `IPv6address`, `IPv6addrz` or `IPvFuture`?
 fn is_ip_literal(text: &str) -> bool {
     if let Some(future) = text.strip_prefix('v') {
         let Some((version, address)) = future.split_once('.') else {
@@ -84,7 +84,7 @@ fn is_ipv6(text: &str) -> bool {
     !text.contains('.') && text.parse::<Ipv6Addr>().is_ok()
 }
 
-/// Whether a text has none but these bytes and escapes (`%` and two hexadecimal digits).
+/// Does the text have only bytes that `is_allowed` accepts, and escapes (`%` and two hexadecimal digits)?
 fn is_made_of(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
     let mut parts = text.split('%');
     parts.next().is_none_or(|plain| plain.bytes().all(&is_allowed))
@@ -111,17 +111,17 @@ fn unescapes_to_utf8(text: &str) -> bool {
     str::from_utf8(&bytes).is_ok()
 }
 
-/// RFC 3986 `pchar` but for the escapes, and the slash between them.
+/// Is the byte RFC 3986 `pchar`, without escapes, or a slash?
 fn is_path(byte: u8) -> bool {
     is_name(byte) || b":@/".contains(&byte)
 }
 
-/// RFC 3986 `reg-name` but for the escapes.
+/// Is the byte RFC 3986 `reg-name`, without escapes?
 fn is_name(byte: u8) -> bool {
     is_unreserved(byte) || b"!$&'()*+,;=".contains(&byte)
 }
 
-/// RFC 3986 `unreserved`.
+/// Is the byte RFC 3986 `unreserved`?
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }

@@ -254,7 +254,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn questions_are_limited_by_household() {
+async fn questions_are_limited_by_address_block() {
     let gateway = Gateway::with("limits.design = '3/min'\ntrust.proxies = ['127.0.0.0/8']").await;
     let from = |client: &'static str| {
         let gateway = &gateway;

@@ -1,4 +1,4 @@
-//! Designs, over real sockets: those that the operator has named, who may bring one, and the door at which integrators
+//! Designs, over real sockets: those that the operator has named, who may bring one, and the endpoint at which integrators
 //! have theirs checked.
 
 mod check;

@@ -61,6 +61,7 @@ async fn each_metric_has_a_help_and_a_type_under_its_own_name() {
     gateway.ask_for_token("{}", &[]).await;
     let text = metrics(&gateway, "").await.text();
     let (mut helped, mut typed, mut sampled) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut histograms = BTreeSet::new();
     for line in text.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
             let (name, help) = help.split_once(' ').unwrap();
@@ -68,11 +69,20 @@ async fn each_metric_has_a_help_and_a_type_under_its_own_name() {
             assert!(helped.insert(name), "told twice: {line}");
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
-            assert!(matches!(kind, "counter" | "gauge"), "{line}");
+            assert!(matches!(kind, "counter" | "gauge" | "histogram"), "{line}");
+            if kind == "histogram" {
+                histograms.insert(name);
+            }
             assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
             assert!(typed.insert(name), "told twice: {line}");
         } else {
             let name = line.split(['{', ' ']).next().unwrap();
+            // A histogram's samples have three names of their own.
+            let of_histogram = ["_bucket", "_sum", "_count"]
+                .iter()
+                .filter_map(|part| name.strip_suffix(part))
+                .find(|name| histograms.contains(name));
+            let name = of_histogram.unwrap_or(name);
             assert!(name.starts_with("plugnmeet_gateway_"), "{line}");
             assert!(helped.contains(name) && typed.contains(name), "{line}");
             line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();

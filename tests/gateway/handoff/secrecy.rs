@@ -110,7 +110,7 @@ async fn the_21st_bad_link_is_429_and_a_good_one_still_passes() {
         (answer.status, answer.json()["status_code"].as_str()),
         (429, Some("PERMISSION_DENIED"))
     );
-    // One household, one count: signatures too.
+    // The failures of one address block are counted together, signatures too.
     let guess = [("API-KEY", API_KEY), ("HASH-SIGNATURE", "00")];
     assert_eq!(
         gateway.post("/auth/room/getJoinToken", &guess, b"").await.status,

@@ -184,7 +184,7 @@ async fn names_that_it_keeps_for_itself_are_refused_after_the_room() {
 
 /// A block is known to `verifyToken` and `getJoinToken` alone, and LTI's join takes it away.
 #[tokio::test]
-async fn a_block_holds_at_two_doors_and_lti_opens_them() {
+async fn a_block_holds_at_two_endpoints_and_lti_lifts_it() {
     let (server, bob) = meeting().await;
     let ann = token(&server, "ann", false).await;
     assert_eq!(

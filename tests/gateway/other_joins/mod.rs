@@ -1,4 +1,4 @@
-//! The other doors that issue tokens, over real sockets: what passes, what is refused, what counts.
+//! The other endpoints that issue tokens, over real sockets: what passes, what is refused, what counts.
 
 mod answers;
 mod bbb;

@@ -1,11 +1,11 @@
-//! The other doors: BBB's `join`, a learning platform's, a breakout room's. The server issues at each of them, and what
-//! it issues counts here as if it had been asked for at `getJoinToken`.
+//! The other endpoints at which the server issues join tokens: BBB's `join`, the join of a learning platform's page,
+//! and the join of a breakout room. Their tokens count against the same limits as those of `getJoinToken`.
 //!
-//! BBB's calls are refused unless all that the server will read is signed. At the other two the server is the judge of
-//! the token: one that it would refuse is passed on and counts for nobody.
+//! A call of BBB's API is refused unless its checksum covers all that the server reads. At the other two endpoints the
+//! server checks the token: a request whose token it would refuse is forwarded and counts for nobody.
 //!
-//! INVARIANT: what issues a token is read whole before any of it goes on, so that half a request never reaches the
-//! server.
+//! INVARIANT: a request that issues a token is read whole before any of it is forwarded, so that half a request never
+//! reaches the server.
 //!
 //! Sources: docs/plugnmeet.md sections 0.17, 0.19, 5 and 8.
 
@@ -22,7 +22,7 @@ use super::{
     bbb_refusal::BbbRefusal,
     breakout,
     envelope::{self, AuthRefusal},
-    learned::Door,
+    learned::JoinEndpoint,
     stop::Stop,
 };
 use crate::{
@@ -38,18 +38,18 @@ use crate::{
     urls::BbbCall,
 };
 
-/// A join, as far as it has been looked at.
+/// A join, as far as it has been checked.
 struct Joining {
-    door: Door,
-    /// Who asks, once that is known.
+    endpoint: JoinEndpoint,
+    /// The person who joins, once known.
     person: Option<Person>,
     decision: Decision,
 }
 
 impl Joining {
-    fn at(door: Door, context: &RequestContext) -> Self {
+    fn at(endpoint: JoinEndpoint, context: &RequestContext) -> Self {
         Self {
-            door,
+            endpoint,
             person: None,
             decision: Decision::begin(context.client()),
         }
@@ -57,7 +57,7 @@ impl Joining {
 }
 
 impl Issue {
-    /// A call of BBB's API.
+    /// Handles a call of BBB's API.
     pub(super) async fn bbb(
         &self,
         request: Request<ClientBody>,
@@ -68,7 +68,7 @@ impl Issue {
         let path = BbbPath::of(uri.path(), call);
         let query = uri.query().unwrap_or_default().as_bytes();
         if path.is_join() {
-            let mut joining = Joining::at(Door::Bbb, context);
+            let mut joining = Joining::at(JoinEndpoint::Bbb, context);
             let checked = self.bbb_join(request, path, query, context, &mut joining).await;
             self.join(joining, checked, context).await
         } else {
@@ -77,7 +77,7 @@ impl Issue {
         }
     }
 
-    /// `POST /lti/v1/api/room/join`: the token names room and user, and the body nothing.
+    /// Handles `POST /lti/v1/api/room/join`. The token names the room and the user; the body names neither.
     pub(super) async fn lti_join(
         &self,
         request: Request<ClientBody>,
@@ -86,14 +86,14 @@ impl Issue {
         if request.method() != Method::POST {
             return self.stream(request, context).await;
         }
-        let mut joining = Joining::at(Door::Lti, context);
+        let mut joining = Joining::at(JoinEndpoint::Lti, context);
         let checked = self.lti(request, context, &mut joining).await;
         self.join(joining, checked, context).await
     }
 
-    /// `POST /api/breakoutRoom/join`: for whom the token is, and for nobody else, though the server would issue for whoever
-    /// stands in the body. It counts in the token's own room: by the breakout room, which nobody has signed, one participant
-    /// could use the room's and the caller's limits up.
+    /// `POST /api/breakoutRoom/join`: the token's own user may join and nobody else, although the server would issue a
+    /// token for any user in the body. The join counts in the token's own room. Nobody has signed the breakout room's
+    /// id, and counting by it one participant could use up the room's and the caller's limits.
     pub(super) async fn breakout_join(
         &self,
         request: Request<ClientBody>,
@@ -102,12 +102,12 @@ impl Issue {
         if request.method() != Method::POST {
             return self.stream(request, context).await;
         }
-        let mut joining = Joining::at(Door::Breakout, context);
+        let mut joining = Joining::at(JoinEndpoint::Breakout, context);
         let checked = self.breakout(request, context, &mut joining).await;
         self.join(joining, checked, context).await
     }
 
-    /// A join is a decision like any other, whatever the server answers to it.
+    /// Ends a join: writes the audit line, and sends the request to the server if it passed the checks.
     async fn join(
         &self,
         joining: Joining,
@@ -115,7 +115,7 @@ impl Issue {
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let Joining {
-            door,
+            endpoint,
             person,
             decision,
         } = joining;
@@ -123,12 +123,12 @@ impl Issue {
             Ok(request) => request,
             Err(error) => return self.refuse(error, &decision),
         };
-        decision.end(Outcome::PassedOn, door.name(), &self.audit);
+        decision.end(Outcome::PassedOn, endpoint.name(), &self.audit);
         let response = self.send(request, context).await?;
-        self.learned(door, person.as_ref(), response).await
+        self.learned(endpoint, person.as_ref(), response).await
     }
 
-    /// A call that issues no token.
+    /// Handles a call that issues no token.
     async fn bbb_call(
         &self,
         request: Request<ClientBody>,
@@ -179,7 +179,7 @@ impl Issue {
         Ok(request)
     }
 
-    /// Has the call a key that is known, and one of the server's methods?
+    /// Is the key in the path known, and the request's method one that the server accepts?
     async fn may_call(
         &self,
         path: BbbPath<'_>,
@@ -195,7 +195,7 @@ impl Issue {
         Ok(())
     }
 
-    /// The parameters of a call whose body is here; there is nothing in it beside them.
+    /// The signed parameters of a call that has been read whole. A call with anything beside them is refused.
     async fn all_signed<'d>(
         &self,
         path: BbbPath<'_>,
@@ -256,7 +256,8 @@ impl Issue {
         Ok(request)
     }
 
-    /// Counts for whom a token speaks, if for anybody, unless they are blocked.
+    /// Counts the join for the user of this token, and refuses a user who is blocked. Without a user nothing is
+    /// counted.
     async fn count_bearer(
         &self,
         token: &str,
@@ -271,7 +272,7 @@ impl Issue {
         self.not_blocked(joining.person.insert(person), context).await
     }
 
-    /// The parameters of a call, all of which are signed.
+    /// The parameters of a call, all of which its checksum covers.
     async fn signed<'d>(
         &self,
         path: BbbPath<'_>,
@@ -285,7 +286,7 @@ impl Issue {
         }
     }
 
-    /// A join counts for whoever joins.
+    /// Counts the join for this user.
     async fn count(&self, room_id: &str, user_id: &str, joining: &mut Joining) -> Result<(), IssueError> {
         joining.decision.caller(SERVER);
         joining.decision.wanted(room_id, user_id, None);
@@ -313,7 +314,7 @@ pub(super) fn authorization(headers: &HeaderMap) -> Result<Option<&str>, IssueEr
         .filter(|value| !value.is_empty()))
 }
 
-/// From such a body the server would take the token, and the message from the same bytes.
+/// Is this the type of a form? The server would read the token from such a body, and the message from the same bytes.
 pub(super) fn is_form(media_type: &HeaderValue) -> bool {
     const FORM: &[u8] = b"x-www-form-urlencoded";
     media_type

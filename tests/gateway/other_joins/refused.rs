@@ -4,7 +4,7 @@ use super::{FORM, PROTOBUF, bbb_join, breakout, lti_token, server};
 use crate::support::{self, Gateway, token_request};
 
 #[tokio::test]
-async fn what_can_be_read_in_two_ways_does_not_pass_these_doors() {
+async fn what_can_be_read_in_two_ways_does_not_pass_at_joins() {
     let server = server().await;
     let gateway = Gateway::in_front_of(&server).await;
     let tokens = |user: &str| (gateway.token("main", user), lti_token(&gateway, "main", user));

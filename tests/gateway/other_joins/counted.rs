@@ -1,4 +1,4 @@
-//! Each join counts for its user, at every door and in every spelling.
+//! Each join counts for its user, at every endpoint and in every spelling.
 
 use serde_json::json;
 
@@ -42,9 +42,9 @@ async fn a_school_whose_platform_names_no_users_joins_at_once() {
     }
 }
 
-/// One limit, whichever door is knocked at.
+/// There is one limit for all endpoints.
 #[tokio::test]
-async fn all_doors_count_together() {
+async fn all_join_endpoints_count_together() {
     let server = server().await;
     let gateway = Gateway::in_front_of(&server).await;
     let lti = lti_token(&gateway, "room-1", "u1");

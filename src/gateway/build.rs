@@ -1,0 +1,175 @@
+//! From a plan to what serves requests, around what survives it.
+//!
+//! Settings are a plan's and replaced as a whole. State is here: counts, connections, what is remembered and what was
+//! learned. Another plan goes on with it.
+
+use std::{io, sync::Arc};
+
+use super::serving::{InUse, Serving};
+use crate::{
+    clock::Clock,
+    config::{Plan, UpstreamsPlan},
+    drain::Drain,
+    issue::{Issue, IssueState},
+    joining::Joining,
+    limits::Limits,
+    listen::{Admin, Redirect},
+    memory::Memory,
+    observe::{AccessLog, Metrics},
+    places::Places,
+    proxy::{Target, Total, Upstream, UpstreamKind, WebSockets},
+    request_id::RequestIds,
+    route::{Finish, Framing, Router, Upstreams},
+    session::{DesignCheck, Sessions},
+    tls::Tls,
+    upgrade::{NatsClients, Registry},
+};
+
+/// What survives a plan.
+pub(super) struct State {
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) drain: Drain,
+    pub(super) access: AccessLog,
+    pub(super) tls: Tls,
+    pub(super) places: Places,
+    pub(super) total: Total,
+    pub(super) tunnels: Registry,
+    pub(super) joining: Joining,
+    pub(super) memory: Arc<Memory>,
+    pub(super) issue: Arc<IssueState>,
+    pub(super) ids: Arc<RequestIds>,
+}
+
+impl State {
+    /// What serves by this plan; `before` is what serves now. Nothing of what serves now changes. `is_self_made` says so of
+    /// the certificate.
+    pub(super) async fn serving(
+        &self,
+        plan: Plan,
+        is_self_made: bool,
+        before: Option<&Serving>,
+    ) -> io::Result<Serving> {
+        let in_use = InUse {
+            hash: plan.hash,
+            taken_up: self.clock.unix(),
+            at_start: plan.at_start,
+            waiting: Vec::new(),
+            callers: plan.issue.callers.len(),
+            places: plan.places,
+            joining: plan.upstreams.joining,
+            drain: plan.drain,
+            drain_delay: plan.drain_delay,
+            handover: plan.handover,
+        };
+        // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
+        let hsts = plan.hsts.filter(|_| !is_self_made);
+        let keys = plan.keys.open()?;
+        let limits = Arc::new(match before {
+            Some(before) => before.limits.again(&plan.limits, &plan.rates).await,
+            None => Limits::start(&plan.limits, &plan.rates, &self.metrics, &self.clock).await,
+        });
+        let access = self.access.again(plan.access);
+        let websockets = WebSockets {
+            registry: self.tunnels.clone(),
+            joining: self.joining.clone(),
+            clients: NatsClients {
+                keys: Arc::clone(&keys),
+                clock: self.clock.clone(),
+            },
+        };
+        let upstreams = self.upstreams(
+            plan.upstreams,
+            &websockets,
+            before.map(|before| &before.router.upstreams),
+        );
+        let issue = Arc::new(Issue::new(
+            plan.issue,
+            Arc::clone(&keys),
+            upstreams.server.clone(),
+            Arc::clone(&limits),
+            Arc::clone(&self.memory),
+            Arc::clone(&self.issue),
+            access.audit(),
+            self.clock.clone(),
+        ));
+        let router = Router {
+            hosts: plan.hosts.clone(),
+            table: plan.table,
+            design_check: DesignCheck::new(plan.design.clone(), Arc::clone(&limits), plan.design_deadline),
+            sessions: Sessions::new(
+                plan.session,
+                Arc::clone(&keys),
+                plan.design,
+                Arc::clone(&issue),
+                Arc::clone(&plan.webapp),
+                Arc::clone(&self.memory),
+                Arc::clone(&self.metrics),
+                self.clock.clone(),
+            ),
+            issue,
+            keys,
+            webapp: plan.webapp,
+            upstreams,
+            joining: websockets.joining,
+            internal: plan.internal,
+            finish: Finish::new(plan.pages, hsts),
+            framing: match before {
+                Some(before) => before.router.framing.again(plan.unframed),
+                None => Framing::new(plan.unframed, Arc::clone(&self.metrics), self.clock.clone()),
+            },
+            login_url: plan.login_url,
+            clock: self.clock.clone(),
+            access: Arc::new(access),
+            ids: Arc::clone(&self.ids),
+        };
+        Ok(Serving {
+            https: Arc::new(plan.https),
+            conn: Arc::new(plan.conn),
+            router,
+            redirect: Redirect::new(plan.hosts, plan.public_origin.port),
+            admin: Admin::of(&self.drain, Arc::clone(&self.metrics), plan.admin_hosts),
+            limits,
+            in_use,
+        })
+    }
+
+    /// An upstream that is there already keeps its connections.
+    fn upstreams(
+        &self,
+        plan: UpstreamsPlan,
+        websockets: &WebSockets,
+        before: Option<&Upstreams>,
+    ) -> Upstreams {
+        let to = |kind, targets: Vec<Target>, running: Option<&Arc<Upstream>>| {
+            (!targets.is_empty()).then(|| {
+                let (settings, total) = (plan.settings, self.total.clone());
+                let anew = |targets| {
+                    Upstream::new(
+                        kind,
+                        targets,
+                        settings,
+                        total,
+                        websockets,
+                        &self.metrics,
+                        &self.drain,
+                    )
+                };
+                Arc::new(match running {
+                    Some(running) => running.again(targets, settings, websockets),
+                    None => anew(targets),
+                })
+            })
+        };
+        let of = |which: fn(&Upstreams) -> &Option<Arc<Upstream>>| {
+            before.and_then(|before| which(before).as_ref())
+        };
+        Upstreams {
+            server: to(UpstreamKind::Server, plan.server, of(|all| &all.server)),
+            livekit: to(UpstreamKind::Livekit, plan.livekit, of(|all| &all.livekit)),
+            nats: to(UpstreamKind::Nats, plan.nats, of(|all| &all.nats)),
+            etherpad: to(UpstreamKind::Etherpad, plan.etherpad, of(|all| &all.etherpad)),
+            ingress: to(UpstreamKind::Ingress, plan.ingress, of(|all| &all.ingress)),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What shares the port with HTTPS: TURN, and names whose TLS is ended elsewhere.
+//!
+//! Of a TLS connection that is ended here it is TURN's which asks for a name of TURN's, agrees on `stun.turn`, or says
+//! something of STUN first where it could also be HTTP/1: coturn's client offers `http/1.1` and speaks TURN. Everything else
+//! is HTTP.
+//!
+//! Silence is normal: browsers open several connections at once, and leave most of them without a word.
+
+use std::{collections::HashMap, io, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tracing::{debug, warn};
+
+use super::replay::Replayed;
+use crate::{
+    addr::Ends,
+    conn::Protocol,
+    observe::OnceAMinute,
+    places::Place,
+    proxy::{Dial, Target},
+    relay::{Relays, proxy_header},
+    tls::{Agreed, TlsStream},
+    turn::{Turn, begins_message},
+};
+
+/// A first read; more of a message than has to be seen.
+const FIRST_BYTES: usize = 2048;
+
+/// For the first bytes of a message to be complete.
+const COMES: Duration = Duration::from_secs(10);
+
+/// `[[passthrough]]`, of one upstream.
+#[derive(Clone, Debug)]
+pub struct OnwardSettings {
+    /// In lower case; some begin with `*.`.
+    pub names: Vec<String>,
+    pub upstream: Target,
+    /// Is it told whose connection it has?
+    pub header: bool,
+}
+
+/// An upstream that ends TLS itself.
+#[derive(Clone)]
+pub struct Onward {
+    pub dial: Dial,
+    /// Is it told whose connection it has?
+    pub header: bool,
+}
+
+/// What shares the port, if anything does.
+pub struct Beside {
+    turn: Option<Turn>,
+    exact: HashMap<String, Onward>,
+    /// By what follows `*.`.
+    wildcard: HashMap<String, Onward>,
+    relays: Relays,
+    away: OnceAMinute,
+}
+
+/// Whose a TLS connection is.
+pub(super) enum Owner {
+    Http(Box<Replayed<TlsStream<TcpStream>>>, Protocol),
+    Turn(Box<Replayed<TlsStream<TcpStream>>>),
+    /// It has said nothing.
+    Nobody,
+}
+
+/// Where a connection goes whose TLS is not ended here.
+pub(super) enum Way {
+    Onward(Onward),
+    Turn,
+}
+
+impl Beside {
+    /// `names` as they are configured: some begin with `*.`.
+    pub fn new(turn: Option<Turn>, names: Vec<(String, Onward)>, relays: Relays) -> Self {
+        let (mut exact, mut wildcard) = (HashMap::new(), HashMap::new());
+        for (name, onward) in names {
+            match name.strip_prefix("*.") {
+                Some(rest) => wildcard.insert(rest.to_owned(), onward),
+                None => exact.insert(name, onward),
+            };
+        }
+        Self {
+            turn,
+            exact,
+            wildcard,
+            relays,
+            away: OnceAMinute::new(|count| {
+                warn!(
+                    count,
+                    "Connections to names of [[passthrough]] were closed, as their upstream takes none"
+                );
+            }),
+        }
+    }
+
+    /// Has the hello to be looked at before anything is answered?
+    pub(super) fn wants_hello(&self) -> bool {
+        !self.exact.is_empty()
+            || !self.wildcard.is_empty()
+            || self.turn.as_ref().is_some_and(Turn::ends_no_tls)
+    }
+
+    /// Where a connection to this name goes, if its TLS is not ended here.
+    pub(super) fn way(&self, name: &str) -> Option<Way> {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let onward = self
+            .exact
+            .get(name)
+            .or_else(|| self.wildcard.get(name.split_once('.')?.1));
+        match (onward, &self.turn) {
+            (Some(onward), _) => Some(Way::Onward(onward.clone())),
+            (None, Some(turn)) if turn.ends_no_tls() && turn.has_name(name) => Some(Way::Turn),
+            (None, _) => None,
+        }
+    }
+
+    /// Whose is this connection? It may take as long as a client without a request has.
+    pub(super) async fn owner(&self, mut stream: TlsStream<TcpStream>, agreed: Agreed) -> Owner {
+        let asked = stream.get_ref().1.server_name();
+        let mut first = Vec::new();
+        let protocol = match (&self.turn, agreed) {
+            (Some(turn), Agreed::Turn) => {
+                if !waited(&mut stream, &mut first, turn.silence()).await {
+                    return Owner::Nobody;
+                }
+                return Owner::Turn(Box::new(Replayed::new(first, stream)));
+            }
+            (None, Agreed::Turn) => return Owner::Nobody,
+            (Some(turn), Agreed::Http(protocol)) => {
+                let is_turn = asked.is_some_and(|name| turn.has_name(name));
+                if is_turn || protocol == Protocol::Http1 {
+                    if !waited(&mut stream, &mut first, turn.silence()).await {
+                        return Owner::Nobody;
+                    }
+                    if is_turn || is_message(&mut stream, &mut first).await {
+                        return Owner::Turn(Box::new(Replayed::new(first, stream)));
+                    }
+                }
+                protocol
+            }
+            (None, Agreed::Http(protocol)) => protocol,
+        };
+        Owner::Http(Box::new(Replayed::new(first, stream)), protocol)
+    }
+
+    /// Relays a connection of TURN's to its end.
+    pub(super) async fn turn(&self, stream: Replayed<TlsStream<TcpStream>>, ends: Ends, place: &Place) {
+        // It is a tunnel, and as such never idle.
+        place.watch(|| None);
+        if let Some(turn) = &self.turn {
+            turn.serve(stream, ends).await;
+        }
+    }
+
+    /// Relays a connection whose TLS is not ended here to its end.
+    pub(super) async fn pass(&self, way: Way, stream: Replayed<TcpStream>, ends: Ends, place: &Place) {
+        place.watch(|| None);
+        let onward = match (way, &self.turn) {
+            (Way::Turn, Some(turn)) => return turn.pass(stream, ends).await,
+            (Way::Turn, None) => return,
+            (Way::Onward(onward), _) => onward,
+        };
+        let reached = async {
+            let mut upstream = onward.dial.connect().await.map_err(io::Error::other)?;
+            if onward.header {
+                upstream.write_all(&proxy_header(ends)).await?;
+            }
+            Ok::<_, io::Error>(upstream)
+        };
+        let reached = tokio::select! {
+            reached = reached => reached,
+            () = self.relays.too_late() => return,
+        };
+        match reached {
+            Ok(upstream) => {
+                self.relays.run(stream, upstream).await;
+            }
+            Err(error) => {
+                debug!(peer = %ends.peer, %error, "A connection that is passed through is closed");
+                self.away.add(1);
+            }
+        }
+    }
+}
+
+/// Something has come within this time; what, is added.
+async fn waited<S: AsyncRead + Unpin>(stream: &mut S, first: &mut Vec<u8>, within: Duration) -> bool {
+    first.reserve(FIRST_BYTES);
+    matches!(timeout(within, stream.read_buf(first)).await, Ok(Ok(1..)))
+}
+
+/// Do the first bytes begin a message of STUN's? What more has to come is added.
+async fn is_message<S: AsyncRead + Unpin>(stream: &mut S, first: &mut Vec<u8>) -> bool {
+    loop {
+        match begins_message(first) {
+            Some(is_message) => return is_message,
+            None if waited(stream, first, COMES).await => {}
+            None => return false,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A connection of which something has been read already, which comes again.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub(super) struct Replayed<S> {
+    /// Read, and to be read again; empty on most connections.
+    first: Vec<u8>,
+    stream: S,
+}
+
+impl<S> Replayed<S> {
+    pub(super) fn new(first: Vec<u8>, stream: S) -> Self {
+        Self { first, stream }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.first.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let taken = self.first.len().min(buf.remaining());
+        buf.put_slice(self.first.get(..taken).unwrap_or_default());
+        if taken == self.first.len() {
+            self.first = Vec::new();
+        } else {
+            self.first.drain(..taken);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Replayed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_read_comes_again_first() {
+        let mut stream = Replayed::new(b"abc".to_vec(), &b"defg"[..]);
+        let mut two = [0; 2];
+        for expected in [b"ab", b"c\0", b"de", b"fg"] {
+            two = [0; 2];
+            let read = stream.read(&mut two).await.unwrap();
+            assert_eq!((&two, read), (expected, if expected == b"c\0" { 1 } else { 2 }));
+        }
+        assert_eq!(stream.read(&mut two).await.unwrap(), 0);
+    }
+}

@@ -1,0 +1,69 @@
+//! A port whose connections go on to an upstream as they are: RTMP, which the ingress speaks.
+
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::accept::{Door, accept};
+use crate::{
+    addr::{ClientAddr, Ends},
+    drain::Drain,
+    observe::OnceAMinute,
+    places::{Place, Places},
+    proxy::Dial,
+    relay::Relays,
+    workers::Workers,
+};
+use tracing::{debug, warn};
+
+/// A door that leads to one upstream.
+#[derive(Clone)]
+pub struct Tcp {
+    dial: Dial,
+    relays: Relays,
+    away: OnceAMinute,
+}
+
+impl Tcp {
+    /// A door whose connections are relayed there; `upstream` is its name in the log.
+    pub fn new(dial: Dial, relays: Relays, upstream: String) -> Self {
+        Self {
+            dial,
+            relays,
+            away: OnceAMinute::new(move |count| {
+                warn!(
+                    count,
+                    upstream, "TCP connections were closed, as their upstream takes none"
+                );
+            }),
+        }
+    }
+
+    /// Takes connections until the drain begins.
+    pub async fn run(self, listener: TcpListener, places: Places, drain: Drain, workers: Arc<Workers>) {
+        accept(listener, self, places, drain, workers).await;
+    }
+}
+
+impl Door for Tcp {
+    async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
+        if !place.belongs_to(ClientAddr(ends.peer.ip())) {
+            return;
+        }
+        // It is a tunnel, and as such never idle.
+        place.watch(|| None);
+        let upstream = tokio::select! {
+            upstream = self.dial.connect() => upstream,
+            () = self.relays.too_late() => return,
+        };
+        match upstream {
+            Ok(upstream) => {
+                self.relays.run(stream, upstream).await;
+            }
+            Err(error) => {
+                debug!(peer = %ends.peer, %error, "A TCP connection is closed");
+                self.away.add(1);
+            }
+        }
+    }
+}

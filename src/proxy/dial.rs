@@ -1,0 +1,116 @@
+//! A connection to an upstream over which something else than HTTP passes: one that is made for one client, and used by it
+//! alone.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    addresses::{Addresses, Target},
+    connect::Connect,
+    places::{Full, Places},
+    resolve::System,
+    shared_stream::SharedStream,
+    total::Total,
+};
+use crate::observe::UpstreamMetrics;
+
+/// Makes connections to one upstream; clones are the same.
+#[derive(Clone)]
+pub struct Dial(Arc<State>);
+
+struct State {
+    connect: Connect,
+    places: Places,
+    within: Duration,
+}
+
+/// What is the same for all that is dialled.
+#[derive(Clone, Copy, Debug)]
+pub struct DialSettings {
+    /// For a connection, to any of the addresses.
+    pub within: Duration,
+    /// Connections to one upstream at a time.
+    pub most: usize,
+}
+
+/// A connection; it counts until it is dropped.
+pub struct Dialled(SharedStream);
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum DialError {
+    /// As many are in use as may be.
+    Full,
+    /// No address gave one in time.
+    Unreachable(io::Error),
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("as many connections are in use as may be"),
+            Self::Unreachable(error) => write!(f, "no connection: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for DialError {}
+
+impl Dial {
+    /// Of a target that is a name the addresses are asked for from now on.
+    pub fn new(target: Target, settings: DialSettings, metrics: UpstreamMetrics, total: Total) -> Self {
+        let places = Places::new(settings.most, settings.within, metrics.clone(), total);
+        Self(Arc::new(State {
+            connect: Connect::new(Addresses::of(&[target], metrics, System)),
+            places,
+            within: settings.within,
+        }))
+    }
+
+    /// A new connection.
+    pub async fn connect(&self) -> Result<Dialled, DialError> {
+        let Self(state) = self;
+        let place = state.places.take().await.map_err(|Full| DialError::Full)?;
+        let slot = state.places.slot().unwrap_or_else(|| {
+            // Whoever has a place is among those that may be; what is too many are connections of others that rest.
+            state.places.make_room();
+            state.places.slot_in_advance()
+        });
+        let connected = state.connect.any(state.within).await;
+        let (address, socket) = connected.map_err(DialError::Unreachable)?;
+        let (stream, glance) = SharedStream::new(socket, state.places.opened(slot, address));
+        glance.is_used(place);
+        Ok(Dialled(stream))
+    }
+}
+
+impl AsyncRead for Dialled {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Dialled {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
