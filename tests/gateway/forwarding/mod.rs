@@ -4,6 +4,7 @@
 mod answers;
 mod auth;
 mod counts;
+mod crowded;
 mod early;
 mod failures;
 mod fields;

@@ -1,23 +1,20 @@
-//! TLS, over real sockets: certificates by name, versions, groups, the self-made certificate, and the PROXY protocol in
-//! front of it all.
+//! Certificates by name, versions, groups, and the self-made certificate.
 
-use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
-    ClientConfig, NamedGroup, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    NamedGroup, ProtocolVersion,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
     version::{TLS12, TLS13},
 };
 use tempfile::TempDir;
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio::net::TcpStream;
 
+use super::{Visitor, certificate};
 use crate::support::{
     Gateway,
-    binary::{ANYWHERE, Serving},
-    raw::{Ended, Raw, RawUpstream, header},
+    raw::{Raw, RawUpstream},
 };
 
 /// Writes `NAME.pem` and `NAME.key` for these names.
@@ -30,52 +27,6 @@ fn write_certificate(certs: &Path, name: &str, hosts: &[&str]) {
     let file = certs.join(name).with_extension("key");
     fs::write(&file, key.serialize_pem()).unwrap();
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-fn certificate(file: &Path) -> CertificateDer<'static> {
-    CertificateDer::from_pem_file(file).unwrap()
-}
-
-/// Which client connects.
-struct Visitor {
-    trusts: Vec<CertificateDer<'static>>,
-    provider: CryptoProvider,
-    versions: Vec<&'static SupportedProtocolVersion>,
-    alpn: Vec<Vec<u8>>,
-    names_host: bool,
-}
-
-impl Visitor {
-    fn trusting(files: &[&Path]) -> Self {
-        Self {
-            trusts: files.iter().map(|file| certificate(file)).collect(),
-            provider: aws_lc_rs::default_provider(),
-            versions: vec![&TLS13, &TLS12],
-            alpn: Vec::new(),
-            names_host: true,
-        }
-    }
-
-    async fn visit(&self, stream: TcpStream, host: &str) -> io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        for anchor in &self.trusts {
-            roots.add(anchor.clone()).unwrap();
-        }
-        let mut config = ClientConfig::builder_with_provider(Arc::new(self.provider.clone()))
-            .with_protocol_versions(&self.versions)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols.clone_from(&self.alpn);
-        config.enable_sni = self.names_host;
-        let name = ServerName::try_from(host.to_owned()).unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
-    }
-
-    async fn call(&self, gateway: &Gateway, host: &str) -> io::Result<TlsStream<TcpStream>> {
-        self.visit(TcpStream::connect(gateway.https).await.unwrap(), host)
-            .await
-    }
 }
 
 #[tokio::test]
@@ -393,193 +344,11 @@ async fn what_is_no_tls_is_refused() {
         let (answer, _) = connection.rest().await;
         assert_eq!(
             answer.starts_with(b"HTTP/1.1 400 "),
-            bytes.starts_with(b"GET ") || bytes.starts_with(b"PROXY "),
+            bytes.starts_with(b"GET "),
             "{}",
             String::from_utf8_lossy(&answer)
         );
     }
     assert!(upstream.saw_nothing());
     assert_eq!(gateway.get("/api/x", &[]).await.status, 200);
-}
-
-// ---- the PROXY protocol
-
-fn v2(command: u8, source: [u8; 4]) -> Vec<u8> {
-    let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
-    header.extend([0x20 | command, 0x11, 0, 12]);
-    header.extend(source);
-    header.extend([203, 0, 113, 9, 0x10, 0x92, 0x01, 0xbb]);
-    header
-}
-
-/// Sends the header, and then what `Visitor` sends.
-async fn behind(gateway: &Gateway, header: &[u8]) -> io::Result<Raw<TlsStream<TcpStream>>> {
-    let mut stream = TcpStream::connect(gateway.https).await.unwrap();
-    stream.write_all(header).await.unwrap();
-    let stream = Visitor::trusting(&[&gateway.certificate()])
-        .visit(stream, "localhost")
-        .await?;
-    Ok(Raw::over(stream))
-}
-
-/// Who the client is to upstream.
-async fn client_seen(gateway: &Gateway, upstream: &RawUpstream, proxy_header: &[u8], fields: &str) -> String {
-    let mut connection = behind(gateway, proxy_header).await.unwrap();
-    connection
-        .send(format!("{}{fields}\r\n", gateway.head("GET /api/x HTTP/1.1")))
-        .await;
-    assert_eq!(connection.answer().await.status, 200);
-    let seen = upstream.heads().pop().unwrap();
-    header(&seen, "x-forwarded-for").unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn a_trusted_balancer_says_who_the_client_is() {
-    let upstream = RawUpstream::content().await;
-    let gateway = Gateway::everything_to(
-        &upstream.url(),
-        "listen.proxy_protocol = true\ntrust.proxies = ['127.0.0.1', '10.0.0.0/8']",
-    )
-    .await;
-    for (proxy_header, client) in [
-        (
-            b"PROXY TCP4 192.0.2.7 203.0.113.9 4242 443\r\n".to_vec(),
-            "192.0.2.7",
-        ),
-        (
-            b"PROXY TCP6 2001:db8::7 2001:db8::9 4242 443\r\n".to_vec(),
-            "2001:db8::7",
-        ),
-        (b"PROXY UNKNOWN\r\n".to_vec(), "127.0.0.1"),
-        (v2(1, [192, 0, 2, 8]), "192.0.2.8"),
-        // A health check of the balancer's own.
-        (v2(0, [192, 0, 2, 8]), "127.0.0.1"),
-    ] {
-        assert_eq!(client_seen(&gateway, &upstream, &proxy_header, "").await, client);
-    }
-    // The client that the balancer names is a stranger, and what it says of others does not count.
-    let forged = "X-Forwarded-For: 6.6.6.6\r\n";
-    assert_eq!(
-        client_seen(&gateway, &upstream, &v2(1, [192, 0, 2, 8]), forged).await,
-        "192.0.2.8"
-    );
-    // Unless it is a trusted proxy itself.
-    assert_eq!(
-        client_seen(&gateway, &upstream, &v2(1, [10, 0, 0, 1]), forged).await,
-        "6.6.6.6"
-    );
-}
-
-#[tokio::test]
-async fn a_trusted_balancer_without_a_header_is_refused() {
-    let upstream = RawUpstream::content().await;
-    let gateway = Gateway::everything_to(
-        &upstream.url(),
-        "listen.proxy_protocol = true\ntrust.proxies = ['127.0.0.1']\ntimeouts.handshake = '300ms'",
-    )
-    .await;
-    for refused in [
-        &b""[..],
-        b"PROXY TCP4 192.0.2.7 203.0.113.9 4242\r\n",
-        b"PROXY TCP4 192.0.2.7 203.0.113.9 4242 443 443\r\n",
-        b"PROXY SCTP 192.0.2.7 203.0.113.9 4242 443\r\n",
-        b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0c",
-    ] {
-        assert!(behind(&gateway, refused).await.is_err(), "{refused:?}");
-    }
-    // Nor is one waited for beyond the handshake's deadline.
-    let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
-    connection.send("PROXY TCP4 192.").await;
-    let started = Instant::now();
-    connection.rest().await;
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
-    assert!(upstream.saw_nothing());
-}
-
-/// As `accept-proxy` of `HAProxy`: each connection has a header, so whoever comes from elsewhere has gone around it.
-#[tokio::test]
-async fn where_headers_are_asked_for_a_stranger_is_refused() {
-    let upstream = RawUpstream::content().await;
-    let gateway = Gateway::everything_to(
-        &upstream.url(),
-        "listen.proxy_protocol = true\ntrust.proxies = ['192.0.2.0/24']",
-    )
-    .await;
-    for header in [
-        b"PROXY TCP4 192.0.2.7 203.0.113.9 4242 443\r\n".to_vec(),
-        v2(1, [192, 0, 2, 8]),
-        Vec::new(),
-    ] {
-        assert!(behind(&gateway, &header).await.is_err(), "{header:?}");
-    }
-    // At once: it need not say anything.
-    let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
-    let started = Instant::now();
-    assert_eq!(connection.rest().await, (Vec::new(), Ended::Cleanly));
-    assert!(started.elapsed() < Duration::from_secs(2));
-    assert!(upstream.saw_nothing());
-}
-
-#[tokio::test]
-async fn where_no_headers_are_asked_for_one_is_no_header() {
-    let upstream = RawUpstream::content().await;
-    // Trusted for its fields alone.
-    let gateway = Gateway::everything_to(&upstream.url(), "trust.proxies = ['127.0.0.1']").await;
-    for header in [
-        b"PROXY TCP4 192.0.2.7 203.0.113.9 4242 443\r\n".to_vec(),
-        v2(1, [192, 0, 2, 8]),
-    ] {
-        assert!(behind(&gateway, &header).await.is_err());
-    }
-    assert!(upstream.saw_nothing());
-    assert_eq!(client_seen(&gateway, &upstream, b"", "").await, "127.0.0.1");
-}
-
-/// What was refused, and in how many lines of the log it is told.
-async fn told(trusted: &str, comes: &[u8], warning: &str) -> serde_json::Value {
-    let folder = tempfile::tempdir().unwrap();
-    let variables = [
-        &ANYWHERE[..],
-        &[("LISTEN__PROXY_PROTOCOL", "true"), ("TRUST__PROXIES", trusted)],
-    ]
-    .concat();
-    let mut serving = Serving::start(folder.path(), &["serve"], &variables).await;
-    for _ in 0..30 {
-        let mut connection = Raw::over(TcpStream::connect(serving.https).await.unwrap());
-        connection.try_send(comes).await.ok();
-        assert!(connection.rest().await.0.is_empty());
-    }
-    // A balancer that only looks whether somebody listens.
-    let mut connection = Raw::over(TcpStream::connect(serving.https).await.unwrap());
-    connection.half_close().await;
-    connection.rest().await;
-    serving.says(warning).await;
-    let line = serde_json::from_str(serving.said.lines().last().unwrap()).unwrap();
-    serving.signal("TERM").await;
-    let (_, said) = serving.end().await;
-    assert_eq!(said.matches(warning).count(), 1, "{said}");
-    line
-}
-
-#[tokio::test]
-async fn a_trusted_balancer_that_forgets_the_header_is_warned_about_once_a_minute() {
-    let hello = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03AAAAAAAA";
-    let line = told("127.0.0.1", hello, "Connections of trusted proxies came without").await;
-    assert_eq!(
-        (line["level"].as_str(), line["count"].as_u64()),
-        (Some("WARN"), Some(30))
-    );
-}
-
-#[tokio::test]
-async fn strangers_who_are_refused_are_warned_about_once_a_minute() {
-    let line = told("192.0.2.0/24", b"", "Connections from outside of trust.proxies").await;
-    assert_eq!(
-        (line["level"].as_str(), line["count"].as_u64()),
-        (Some("WARN"), Some(31))
-    );
 }

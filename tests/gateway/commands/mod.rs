@@ -1,0 +1,49 @@
+//! The program itself: its commands, what it writes, its exit status, and how it stops.
+
+mod leaks;
+mod logging;
+mod secrets;
+mod starting;
+mod stopping;
+
+use std::{path::Path, process::Output};
+
+use plugnmeet_gateway::{secret::Secret, token::TokenKeys};
+use tempfile::TempDir;
+
+use crate::support::{
+    API_KEY, SECRET,
+    binary::{ANYWHERE, Serving},
+    client::Client,
+    folder_of,
+};
+
+const ISSUE: &str = "/auth/room/getJoinToken";
+
+fn empty() -> TempDir {
+    folder_of(&[])
+}
+
+/// A gateway on ports of its own, with more variables.
+async fn serving(directory: &Path, more: &[(&str, &str)]) -> Serving {
+    let variables = [&ANYWHERE[..], more].concat();
+    Serving::start(directory, &["serve"], &variables).await
+}
+
+fn client_of(directory: &Path, serving: &Serving) -> Client {
+    Client::trusting(&directory.join("certs/development.pem"), serving.https)
+}
+
+/// Status, standard output and standard error of a command.
+fn told(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+fn keys() -> TokenKeys {
+    TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap()
+}
