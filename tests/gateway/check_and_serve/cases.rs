@@ -6,7 +6,6 @@ use std::{
     path::Path,
 };
 
-
 use super::{
     Case,
     Said::{Note, Nothing, Problems, Warning},
