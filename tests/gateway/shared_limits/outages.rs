@@ -32,7 +32,7 @@ use crate::support::{
 };
 
 /// What an outage may add to the slowest answer; a decision itself waits for 20 ms at most.
-const OUTAGE_COSTS: Duration = Duration::from_millis(50);
+const OUTAGE_COSTS: Duration = Duration::from_millis(250);
 
 /// For Redis' being back to be noticed: half a second between two looks, and a busy machine.
 const RECOVERY: Duration = Duration::from_secs(20);
