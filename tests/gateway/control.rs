@@ -20,9 +20,9 @@ use tokio::{
 use crate::support::{
     binary::{ANYWHERE, Serving, run},
     client::Client,
-    configured::agreed,
     folder_of,
     raw::RawUpstream,
+    websocket::agreed,
 };
 
 async fn serving(directory: &Path, more: &[(&str, &str)]) -> Serving {

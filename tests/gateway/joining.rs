@@ -10,6 +10,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use crate::support::websocket::agreed;
 use crate::support::{
     Gateway,
     client::plain_get,
@@ -18,7 +19,6 @@ use crate::support::{
     raw::RawUpstream,
     upstream::{Upstream, text_body},
 };
-use crate::tunnels_of_rooms::agreed;
 
 /// The rest of a head that asks for a WebSocket.
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\

@@ -3,7 +3,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -12,12 +11,13 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
+use crate::support::websocket::agreed;
 use crate::support::{
     Gateway,
     binary::{ANYWHERE, Serving},
     client::Client,
     h2::{H2, Outcome},
-    raw::{Ended, Raw, RawUpstream, header},
+    raw::{Ended, Raw, RawUpstream},
 };
 
 /// What a busy machine may take for what costs nothing.
@@ -341,18 +341,7 @@ async fn without_a_balancer_the_socket_says_whose_a_connection_is() {
 #[tokio::test]
 async fn a_websocket_keeps_the_place_of_its_connection() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
-        let key = header(&head, "sec-websocket-key").unwrap();
-        let digest = aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
-            format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
-        );
-        let accept = BASE64_STANDARD.encode(digest);
-        connection
-            .send(format!(
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
-            ))
-            .await;
+        connection.send(agreed(&head)).await;
         connection.rest().await;
     })
     .await;

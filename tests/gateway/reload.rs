@@ -12,11 +12,12 @@ use plugnmeet_gateway::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use crate::support::websocket::agreed;
 use crate::support::{
     SECRET,
     binary::run,
     client::{Answer, Client},
-    configured::{Configured as Gateway, Said, agreed},
+    configured::{Configured as Gateway, Said},
     folder_of, plugnmeet,
     raw::RawUpstream,
     token_request,

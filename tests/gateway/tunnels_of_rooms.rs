@@ -2,34 +2,19 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use base64::{
-    Engine,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use tokio::{net::TcpStream, time::sleep};
 use tokio_rustls::client::TlsStream;
 
+use crate::support::websocket::agreed;
 use crate::support::{
     Gateway,
-    raw::{Raw, RawUpstream, header},
+    raw::{Raw, RawUpstream},
 };
 
 type Socket = Raw<TlsStream<TcpStream>>;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-
-pub fn agreed(head: &str) -> String {
-    let key = header(head, "sec-websocket-key").unwrap();
-    let digest = aws_lc_rs::digest::digest(
-        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
-        format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
-    );
-    let accept = BASE64_STANDARD.encode(digest);
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )
-}
 
 /// A frame of a client's, masked.
 fn frame(first: u8, payload: &str) -> Vec<u8> {

@@ -2,7 +2,6 @@
 
 use std::{fs, process::Output, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use plugnmeet_gateway::{secret::Secret, token::RequestKey};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,7 +16,6 @@ use super::{
     binary::{ANYWHERE, Serving, run},
     client::{Answer, Client, plain_get},
     folder_of,
-    raw::header,
 };
 
 /// A program that serves by `gateway.toml` in its folder.
@@ -151,18 +149,4 @@ impl Configured {
         let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib * 1024
     }
-}
-
-/// What a server answers to this handshake of a WebSocket (RFC 6455 section 1.3).
-pub fn agreed(head: &str) -> String {
-    let key = header(head, "sec-websocket-key").unwrap();
-    let digest = aws_lc_rs::digest::digest(
-        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
-        format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
-    );
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
-        BASE64_STANDARD.encode(digest)
-    )
 }

@@ -14,6 +14,7 @@ pub mod raw;
 pub mod redis;
 pub mod site;
 pub mod upstream;
+pub mod websocket;
 
 use std::{net::SocketAddr, path::PathBuf};
 

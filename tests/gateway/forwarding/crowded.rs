@@ -1,9 +1,10 @@
 //! How many connections there may be to an upstream, and who waits for one.
 
 use super::{
-    reach::{EMPTY, count, keep_answering, switched, until_count, upgrade},
+    reach::{EMPTY, count, keep_answering, until_count, upgrade},
     *,
 };
+use crate::support::websocket::agreed;
 
 #[tokio::test]
 async fn who_finds_no_free_connection_waits_and_is_then_told_in_its_own_form() {
@@ -122,9 +123,7 @@ async fn those_who_wait_are_served_over_the_connections_that_become_free() {
 #[tokio::test]
 async fn tunnels_have_places_too() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
-        connection
-            .send(switched(header(&head, "sec-websocket-key").unwrap()))
-            .await;
+        connection.send(agreed(&head)).await;
         connection.rest().await;
     })
     .await;

@@ -2,7 +2,7 @@
 
 use tokio::net::UnixListener;
 
-use super::support::client::plain_get;
+use super::support::{client::plain_get, websocket::agreed};
 use super::*;
 
 pub(super) const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -200,8 +200,8 @@ async fn an_upstream_may_be_a_unix_socket() {
             tokio::spawn(async move {
                 let mut connection = Raw::over(stream);
                 while let Ok(head) = connection.head().await {
-                    if let Some(key) = header(&head, "sec-websocket-key") {
-                        connection.send(switched(key)).await;
+                    if let Some(_key) = header(&head, "sec-websocket-key") {
+                        connection.send(agreed(&head)).await;
                         let bytes = connection.exactly(4).await.unwrap();
                         connection.send(bytes).await;
                         connection.rest().await;
@@ -292,8 +292,7 @@ async fn a_websocket_waits_for_an_upstream_that_is_started_again() {
             tokio::spawn(async move {
                 let mut connection = Raw::over(stream);
                 let head = connection.head().await.unwrap();
-                let key = header(&head, "sec-websocket-key").unwrap();
-                connection.send(switched(key)).await;
+                connection.send(agreed(&head)).await;
                 connection.rest().await;
             });
         }
@@ -328,17 +327,5 @@ pub(super) fn upgrade(target: &str) -> String {
     format!(
         "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-}
-
-pub(super) fn switched(key: &str) -> String {
-    let accept = aws_lc_rs::digest::digest(
-        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
-        format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
-    );
-    let accept = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, accept);
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
     )
 }

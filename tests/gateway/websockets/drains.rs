@@ -7,7 +7,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{GOING_AWAY, GOING_AWAY_MASKED, agreed, echo, frame, noise, open};
+use super::{GOING_AWAY, GOING_AWAY_MASKED, echo, frame, noise, open};
+use crate::support::websocket::agreed;
 use crate::support::{
     Gateway,
     h2::H2,
@@ -19,7 +20,7 @@ use crate::support::{
 async fn tunnels_and_requests_may_finish_within_a_drain() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
         if header(&head, "upgrade").is_some() {
-            connection.send(agreed(&head, "")).await;
+            connection.send(agreed(&head)).await;
             while let Ok(bytes) = connection.exactly(10).await {
                 connection.send(bytes).await;
             }
@@ -85,7 +86,7 @@ async fn at_the_deadline_of_a_drain_both_sides_are_told_that_the_gateway_goes_aw
     let upstream = RawUpstream::acting(move |head, mut connection| {
         let tells = tells.clone();
         async move {
-            connection.send(agreed(&head, "")).await;
+            connection.send(agreed(&head)).await;
             tells.send(connection.rest().await).unwrap();
         }
     })
@@ -120,7 +121,7 @@ async fn at_the_deadline_of_a_drain_both_sides_are_told_that_the_gateway_goes_aw
 #[tokio::test]
 async fn the_close_comes_behind_a_large_frame_that_is_under_way() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head, "")).await;
+        connection.send(agreed(&head)).await;
         let large = frame(&noise(300_000), false);
         for piece in large.chunks(30_000) {
             connection.send(piece).await;
@@ -157,7 +158,7 @@ async fn the_close_comes_behind_a_large_frame_that_is_under_way() {
 #[tokio::test]
 async fn a_stop_ends_soon_after_the_deadline_whatever_clients_do() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head, "")).await;
+        connection.send(agreed(&head)).await;
         let large = frame(&noise(64 << 20), false);
         let _ = connection.try_send(&large).await;
         connection.rest().await;

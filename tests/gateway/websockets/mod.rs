@@ -3,13 +3,13 @@
 mod drains;
 mod tunnels;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::support::websocket::agreed;
 use crate::support::{
     Gateway,
-    raw::{Raw, RawUpstream, header},
+    raw::{Raw, RawUpstream},
 };
 
 type Socket = Raw<TlsStream<TcpStream>>;
@@ -26,20 +26,6 @@ fn handshake(target: &str, more: &str) -> String {
     format!(
         "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{more}\r\n"
-    )
-}
-
-/// What a server answers to this handshake.
-fn agreed(head: &str, more: &str) -> String {
-    let key = header(head, "sec-websocket-key").unwrap();
-    let digest = aws_lc_rs::digest::digest(
-        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
-        format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
-    );
-    let accept = BASE64_STANDARD.encode(digest);
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
     )
 }
 
@@ -74,7 +60,7 @@ fn noise(length: usize) -> Vec<u8> {
 /// Takes every WebSocket and sends back the bytes that come.
 async fn echo() -> RawUpstream {
     RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head, "")).await;
+        connection.send(agreed(&head)).await;
         while let Ok(bytes) = connection.some().await {
             if connection.try_send(bytes).await.is_err() {
                 return;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{GOING_AWAY, GOING_AWAY_MASKED, KEY, agreed, echo, frame, handshake, noise, open, open_at};
+use super::{GOING_AWAY, GOING_AWAY_MASKED, KEY, echo, frame, handshake, noise, open, open_at};
+use crate::support::websocket::{agreed, agreed_with};
 use crate::support::{
     Gateway,
     raw::{Ended, Raw, RawAnswer, RawUpstream, header},
@@ -20,7 +21,7 @@ async fn refusal(gateway: &Gateway, request: &str) -> RawAnswer {
 async fn both_sides_take_part_in_the_handshake() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
         connection
-            .send(agreed(&head, "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: permessage-deflate\r\nKeep-Alive: x\r\n"))
+            .send(agreed_with(&head, "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: permessage-deflate\r\nKeep-Alive: x\r\n"))
             .await;
         connection.rest().await;
     })
@@ -133,7 +134,7 @@ async fn frames_of_any_size_pass_both_ways_unchanged() {
 #[tokio::test]
 async fn what_comes_in_one_piece_with_the_handshake_is_not_lost() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
-        let hello = [agreed(&head, "").into_bytes(), frame(b"hello", false)].concat();
+        let hello = [agreed(&head).into_bytes(), frame(b"hello", false)].concat();
         connection.send(hello).await;
         let first = connection.exactly(frame(b"first", true).len()).await.unwrap();
         connection.send(first).await;
@@ -287,7 +288,7 @@ async fn an_idle_tunnel_outlives_every_timeout() {
 #[tokio::test]
 async fn what_upstream_still_says_after_the_client_has_closed_arrives() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head, "")).await;
+        connection.send(agreed(&head)).await;
         let (heard, ended) = connection.rest().await;
         assert_eq!((heard, ended), (GOING_AWAY_MASKED.to_vec(), Ended::Cleanly));
         sleep(Duration::from_millis(300)).await;
@@ -307,7 +308,7 @@ async fn what_the_client_still_says_after_upstream_has_closed_arrives() {
     let upstream = RawUpstream::acting(move |head, mut connection| {
         let tells = tells.clone();
         async move {
-            connection.send(agreed(&head, "")).await;
+            connection.send(agreed(&head)).await;
             connection.send(GOING_AWAY).await;
             connection.half_close().await;
             tells.send(connection.rest().await).unwrap();
@@ -333,7 +334,7 @@ async fn what_the_client_still_says_after_upstream_has_closed_arrives() {
 #[tokio::test]
 async fn when_one_side_breaks_off_the_other_is_let_go() {
     let upstream = RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head, "")).await;
+        connection.send(agreed(&head)).await;
         connection.exactly(1).await.unwrap();
     })
     .await;
@@ -356,7 +357,7 @@ async fn a_side_that_ends_without_a_close_ends_the_other_at_once() {
     let upstream = RawUpstream::acting(move |head, mut connection| {
         let tells = tells.clone();
         async move {
-            connection.send(agreed(&head, "")).await;
+            connection.send(agreed(&head)).await;
             connection.send(frame(b"hello", false)).await;
             connection.rest().await;
             tells.send(()).unwrap();
@@ -384,7 +385,7 @@ async fn a_side_that_ends_without_a_close_ends_the_other_at_once() {
 async fn a_client_of_nats_that_says_nothing_is_closed_although_upstream_talks() {
     let talks = || {
         RawUpstream::acting(|head, mut connection| async move {
-            connection.send(agreed(&head, "")).await;
+            connection.send(agreed(&head)).await;
             for _ in 0..60 {
                 connection.send(frame(b"news", false)).await;
                 sleep(Duration::from_millis(100)).await;

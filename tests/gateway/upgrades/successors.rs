@@ -1,12 +1,9 @@
-//! One gateway after another, at the same addresses: upgrades of the running program, sockets that a service manager gives,
-//! and a start beside a gateway that drains.
-//!
-//! "Another version" is the same program in another file: what counts is that another process takes over.
+//! One program takes over from another, and what is no good changes nothing.
 
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,88 +11,23 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{
-    binary::{ANYWHERE, PROGRAM, Serving, free_port, link, run},
-    client::Client,
-    folder_of,
-    peer::Peer,
-    raw::{Raw, RawUpstream, header},
-};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, UnixDatagram},
-    process::Command,
+    net::TcpStream,
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tokio_rustls::client::TlsStream;
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// All that runs in this folder ends with the test.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(folder_of(&[]))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn program(&self) -> PathBuf {
-        self.path().join("gateway")
-    }
-
-    /// The numbers of all processes here.
-    fn processes(&self) -> Vec<u32> {
-        let here = fs::canonicalize(self.path()).unwrap();
-        let all = fs::read_dir("/proc").unwrap().flatten();
-        let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let is_here = |pid: &u32| {
-            let program = fs::read_link(format!("/proc/{pid}/cwd"));
-            program.is_ok_and(|cwd| cwd == here)
-        };
-        numbers.filter(is_here).collect()
-    }
-
-    async fn status(&self) -> Value {
-        let output = run(self.path(), &["status", "--json"], &[]).await;
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-    }
-
-    /// Who answers here.
-    async fn serving(&self) -> u32 {
-        u32::try_from(self.status().await["process"].as_u64().unwrap()).unwrap()
-    }
-
-    fn client(&self, serving: &Serving) -> Client {
-        Client::trusting(&self.path().join("certs/development.pem"), serving.https)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        for pid in self.processes() {
-            std::process::Command::new("kill")
-                .args(["-9", &pid.to_string()])
-                .status()
-                .ok();
-        }
-    }
-}
-
-async fn kill(signal: &str, pid: u32) {
-    let sent = Command::new("kill")
-        .args(["-s", signal, &pid.to_string()])
-        .status()
-        .await;
-    assert!(sent.unwrap().success());
-}
+use super::{Folder, PATIENCE, kill};
+use crate::support::websocket::agreed;
+use crate::support::{
+    binary::{ANYWHERE, PROGRAM, Serving, free_port, link, run},
+    client::Client,
+    peer::Peer,
+    raw::{Raw, RawUpstream},
+};
 
 async fn started(folder: &Folder, more: &[(&str, &str)]) -> Serving {
     link(Path::new(PROGRAM), &folder.program());
@@ -108,18 +40,7 @@ type Socket = Raw<TlsStream<TcpStream>>;
 /// Takes every WebSocket and sends back the bytes that come.
 async fn echo() -> RawUpstream {
     RawUpstream::acting(|head, mut connection| async move {
-        let key = header(&head, "sec-websocket-key").unwrap();
-        let digest = aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
-            format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes(),
-        );
-        let accept = BASE64_STANDARD.encode(digest);
-        connection
-            .send(format!(
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
-            ))
-            .await;
+        connection.send(agreed(&head)).await;
         while let Ok(bytes) = connection.some().await {
             if connection.try_send(bytes).await.is_err() {
                 return;
@@ -433,85 +354,4 @@ async fn a_client_resumes_with_the_new_process() {
     kill("USR2", gateway.pid()).await;
     gateway.says("Handed over").await;
     assert_eq!(kind(&config).await, rustls::HandshakeKind::Resumed);
-}
-
-/// What systemd does, by its own tool where it is installed.
-#[tokio::test]
-async fn a_service_managers_socket_is_served_and_it_is_told_of_the_start_and_the_end() {
-    if Command::new("systemd-socket-activate")
-        .arg("--version")
-        .output()
-        .await
-        .is_err()
-    {
-        eprintln!("systemd-socket-activate is not installed");
-        return;
-    }
-    let (folder, port) = (Folder::new(), free_port());
-    let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-    let heard = async || {
-        let mut message = [0; 512];
-        let bytes = timeout(PATIENCE, notify.recv(&mut message))
-            .await
-            .expect("a word")
-            .unwrap();
-        String::from_utf8(message[..bytes].to_vec()).unwrap()
-    };
-    let mut manager = Command::new("systemd-socket-activate");
-    manager.args(["-l", &format!("127.0.0.1:{port}"), "--fdname=https"]);
-    manager.arg(format!(
-        "--setenv=NOTIFY_SOCKET={}/notify",
-        folder.path().display()
-    ));
-    manager.arg("--setenv=WATCHDOG_USEC=2000000");
-    // The configuration names another address: the operator's socket unit is what counts.
-    for (name, value) in ANYWHERE {
-        manager.arg(format!("--setenv=PNM_GATEWAY__{name}={value}"));
-    }
-    manager.arg(PROGRAM);
-    // It starts the program when somebody knocks, who is served.
-    let knocking = tokio::spawn(async move {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match TcpStream::connect(("127.0.0.1", port)).await {
-                Ok(stream) => return stream,
-                Err(error) => assert!(Instant::now() < until, "{error}"),
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    });
-    let gateway = Serving::by(manager, folder.path(), &["serve"]).await;
-    assert_eq!(gateway.https.port(), port);
-    let first = knocking.await.unwrap();
-    let client = folder.client(&gateway);
-    let mut connection = Raw::over(client.over(first, b"http/1.1").await);
-    connection
-        .send("GET /conference/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await;
-    assert_eq!(connection.answer().await.status, 200);
-    assert_eq!(
-        heard().await,
-        format!("READY=1\nMAINPID={}\nSTATUS=Serving", gateway.pid())
-    );
-    assert_eq!(heard().await, "WATCHDOG=1");
-    let fed = Instant::now();
-    assert_eq!(heard().await, "WATCHDOG=1");
-    assert!(fed.elapsed() < Duration::from_secs(2));
-    gateway.signal("HUP").await;
-    let mut words = Vec::new();
-    while words.len() < 2 {
-        words.extend(Some(heard().await).filter(|word| word != "WATCHDOG=1"));
-    }
-    assert_eq!(words[0], "RELOADING=1");
-    assert!(words[1].starts_with("READY=1\n"), "{words:?}");
-    // It must not end the gateway.
-    gateway.signal("USR1").await;
-    assert_eq!(client.request("GET", "/conference/", &[], b"").await.status, 200);
-    gateway.signal("TERM").await;
-    let mut word = heard().await;
-    while word == "WATCHDOG=1" {
-        word = heard().await;
-    }
-    assert_eq!(word, "STOPPING=1\nSTATUS=Draining");
-    assert_eq!(gateway.end().await.0, Some(0));
 }
