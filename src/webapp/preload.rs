@@ -14,7 +14,10 @@ use url::{Position, Url};
 
 use super::media;
 
-/// The names of files in the order in which the page asks for them, and the header that says so.
+/// The names of files in the order in which they are wanted, and the header that says so.
+///
+/// Style sheets come first: nothing is drawn without them, and a browser that asks for them after its scripts gets them
+/// behind hundreds of kilobytes that are on their way already.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Needed {
     pub names: Vec<String>,
@@ -29,6 +32,9 @@ const MAX_LINKS: usize = 24;
 /// The largest size of all links. Some proxies accept at most 8 KiB for all header fields together.
 const MAX_LINK_BYTES: usize = 4 << 10;
 
+/// What makes a file a style sheet that is wanted at once.
+const STYLE: &str = "rel=preload; as=style";
+
 /// An origin for resolving addresses. Only the paths of the results are used.
 const SOMEWHERE: &str = "https://gateway.invalid";
 
@@ -38,9 +44,10 @@ pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) ->
     let Ok(base) = Url::parse(&format!("{SOMEWHERE}{mount}/")) else {
         return needed;
     };
+    let mut hints: Vec<_> = tags_in_head(html).filter_map(|tag| hint(&tag)).collect();
+    hints.sort_by_key(|(_, hint)| !hint.starts_with(STYLE));
     let mut link = String::new();
-    for tag in tags_in_head(html) {
-        let Some((href, hint)) = hint(&tag) else { continue };
+    for (href, hint) in hints {
         let Some((path, name)) = resolved(&base, &href) else {
             continue;
         };
@@ -107,7 +114,7 @@ fn hint(tag: &StartTag<()>) -> Option<(String, String)> {
             let rel = attribute("rel")?.to_ascii_lowercase();
             let rel = match rel.split_ascii_whitespace().collect::<Vec<_>>().as_slice() {
                 ["modulepreload"] => "rel=modulepreload",
-                ["stylesheet"] => "rel=preload; as=style",
+                ["stylesheet"] => STYLE,
                 _ => return None,
             };
             (attribute("href")?, rel)
@@ -145,27 +152,27 @@ mod tests {
 
     /// As in the client 2.4.
     #[test]
-    fn what_the_clients_page_asks_for_is_told_in_its_order() {
+    fn what_the_clients_page_asks_for_is_told_with_style_sheets_first() {
         let head = r#"<meta charset="UTF-8" /><link rel="icon" href="./assets/imgs/favicon.ico" />
             <script src="./assets/config.js"></script>
             <script type="module" crossorigin src="./assets/js/main-module.Cq0qsXkl.js"></script>
             <link rel="modulepreload" crossorigin href="./assets/chunks/vendor.CB7Ld50-.js">
             <link rel="stylesheet" crossorigin href="./assets/css/main.CwAhzGqq.css">"#;
         let expected = [
+            "</conference/assets/css/main.CwAhzGqq.css>; rel=preload; as=style; crossorigin",
             "</conference/assets/config.js>; rel=preload; as=script",
             "</conference/assets/js/main-module.Cq0qsXkl.js>; rel=modulepreload; crossorigin",
             "</conference/assets/chunks/vendor.CB7Ld50-.js>; rel=modulepreload; crossorigin",
-            "</conference/assets/css/main.CwAhzGqq.css>; rel=preload; as=style; crossorigin",
         ];
         assert_eq!(link(head), expected.join(", "));
         let needed = needed(&format!("<head>{head}"), "", |_| true);
         assert_eq!(
             needed.names,
             [
+                "assets/css/main.CwAhzGqq.css",
                 "assets/config.js",
                 "assets/js/main-module.Cq0qsXkl.js",
-                "assets/chunks/vendor.CB7Ld50-.js",
-                "assets/css/main.CwAhzGqq.css"
+                "assets/chunks/vendor.CB7Ld50-.js"
             ]
         );
         assert!(
@@ -174,7 +181,7 @@ mod tests {
                 .unwrap()
                 .to_str()
                 .unwrap()
-                .starts_with("</assets/config.js>")
+                .starts_with("</assets/css/main.CwAhzGqq.css>")
         );
     }
 
