@@ -33,11 +33,13 @@ const SWITCHES = [
   "--disable-site-isolation-trials",
 ];
 const PATIENCE_MS = 20_000;
+const GLANCE_MS = 1_000;
 const WHOLE_STORY_S = 400;
 
 // The target is a tab's page, or a frame in it.
 const ACTIONS = {
-  goto: (page, url) => page.goto(url, { timeout: PATIENCE_MS }),
+  // With something to wait for, the page is left to lead on before it has loaded: that would be the end of a wait for it.
+  goto: (page, url, until) => page.goto(url, { timeout: PATIENCE_MS, waitUntil: until ? "commit" : "load" }),
   reload: (target) => (target.reload ? target.reload({ timeout: PATIENCE_MS }) : reloadFrame(target)),
   back: (page) => page.goBack({ timeout: PATIENCE_MS }),
   click: (target, selector) => target.click(selector, { timeout: PATIENCE_MS }),
@@ -77,7 +79,7 @@ async function take(step, context, seen) {
   try {
     const target = step.frame ? await there(`frame ${step.frame}`, () => tab.page.frames()[step.frame]) : tab.page;
     if (step.once) await become(target, step.once);
-    const outcome = await ACTIONS[action](target, step[action]);
+    const outcome = await ACTIONS[action](target, step[action], step.until);
     if (action === "run") value = outcome ?? null;
     if (step.until) await become(target, step.until);
   } catch (failure) {
@@ -92,7 +94,7 @@ async function take(step, context, seen) {
 // Asked from outside: the page's policy may allow no "eval", and a tab in the background paints no frames to wait for.
 function become(target, condition) {
   // A page that is just leaving has no answer, or never gives one.
-  return there(condition, () => soon(target.evaluate(condition)));
+  return there(condition, () => soon(target.evaluate(condition), GLANCE_MS));
 }
 
 async function there(name, look) {
@@ -105,7 +107,8 @@ async function there(name, look) {
 }
 
 function reloadFrame(frame) {
-  return Promise.all([frame.waitForNavigation({ timeout: PATIENCE_MS }), soon(frame.evaluate("location.reload()"))]);
+  const gone = soon(frame.evaluate("location.reload()"), GLANCE_MS);
+  return Promise.all([frame.waitForNavigation({ timeout: PATIENCE_MS }), gone]);
 }
 
 function requestsOf(page, seen) {
@@ -133,7 +136,7 @@ function watched(page) {
 
 async function snapshot(step, tab, context) {
   const { page } = tab;
-  const inPage = (script) => within(1_000, page.evaluate(script)).catch((failure) => ({ error: firstLine(failure) }));
+  const inPage = (script) => within(PATIENCE_MS / 4, page.evaluate(script)).catch((failure) => ({ error: firstLine(failure) }));
   return {
     tab: step.tab,
     tabs: context.pages().length,
@@ -187,8 +190,8 @@ async function requestSeen(request) {
 }
 
 // A request may still be under way, or its page gone: null, then.
-function soon(promise) {
-  return within(1_000, promise).catch(() => null);
+function soon(promise, ms = PATIENCE_MS / 4) {
+  return within(ms, promise).catch(() => null);
 }
 
 // The browser's driver waits without an end for a frame that is replaced while it is asked.

@@ -144,9 +144,9 @@ async fn no_login_that_sends_people_back_makes_a_loop() {
         assert_eq!(logins(), before, "a login was not needed");
         // The login brings a new link, and the link the token.
         browser
-            .step(json!({"tab": 1, "frame": 1, "run": "void setTimeout(() => location.reload(), 0)"}))
+            .step(json!({"tab": 1, "frame": 1, "run": "window.old = true; void setTimeout(() => location.reload(), 0)"}))
             .await;
-        let again = settled(&mut browser, READY).await;
+        let again = settled(&mut browser, &format!("!window.old && {READY}")).await;
         assert_frame_in(&stage, again.frame(), ROOM, &token);
         assert!(logins() <= before + 1);
         browser.close().await;
