@@ -14,11 +14,14 @@ use hyper::{Method, StatusCode, Version};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{AuditLog, Buffer, Metrics, json_line::JsonLine, log::ACCESS, redacted};
+use super::{AuditLog, Buffer, Metrics, json_line::JsonLine, redacted};
 use crate::{addr::ClientAddr, clock::Clock, request_id::RequestId};
 
 /// The status under which metrics count requests that ended without an answer.
 const UNANSWERED: u16 = 0;
+
+/// The target of access records.
+pub(super) const ACCESS: &str = "access";
 
 /// Where access records and audit lines are written, and whether access records are. Audit lines are always written.
 #[derive(Clone, Default)]

@@ -6,8 +6,11 @@ use std::{sync::Arc, time::SystemTime};
 
 use tracing::info;
 
-use super::{Buffer, Metrics, json_line::JsonLine, log::AUDIT};
+use super::{Buffer, Metrics, json_line::JsonLine};
 use crate::{addr::ClientAddr, clock::Clock};
+
+/// The target of the audit log, which is always on.
+pub(super) const AUDIT: &str = "audit";
 
 /// Writes an audit line for each decision on a token.
 pub struct AuditLog {

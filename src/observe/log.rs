@@ -14,7 +14,8 @@ use tracing_subscriber::{
 };
 
 use super::{
-    access::Records,
+    access::{ACCESS, Records},
+    audit::AUDIT,
     buffer::{Buffer, Flusher},
 };
 
@@ -35,12 +36,6 @@ pub struct LogSettings {
     /// Is a line written for each request?
     pub access: bool,
 }
-
-/// The target of access records.
-pub(super) const ACCESS: &str = "access";
-
-/// The target of the audit log, which is always on.
-pub(super) const AUDIT: &str = "audit";
 
 /// The log of this process. Dropped, when nobody logs any more, it writes what still waits.
 pub struct Log {

@@ -5,7 +5,7 @@
 
 use tracing::{info, warn};
 
-use super::log::AUDIT;
+use super::audit::AUDIT;
 use crate::addr::ClientAddr;
 
 /// The fields that were taken out of one design.

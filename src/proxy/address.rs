@@ -5,9 +5,7 @@
 //! found by the next request, and only one that failed is looked at until it takes a connection again.
 
 use std::{
-    fmt, io,
-    net::SocketAddr,
-    path::PathBuf,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,13 +13,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    net::{TcpStream, UnixStream},
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::shared_stream::Socket;
+use super::endpoint::{Endpoint, Socket};
 use crate::observe::AddressMetrics;
 
 /// Between two looks at an address that gave no connection.
@@ -35,13 +30,6 @@ const NO_ANSWER: Duration = Duration::from_secs(5);
 
 /// For how long an address that answered nothing is last in turn: that it takes a connection would say nothing.
 const REST: Duration = Duration::from_secs(60);
-
-/// Where connections go.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Endpoint {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
 
 /// An address, and what is known of it.
 pub(super) struct Address {
@@ -104,10 +92,7 @@ impl Address {
 
     /// A new connection.
     pub(super) async fn connect(&self) -> io::Result<Socket> {
-        match &self.endpoint {
-            Endpoint::Tcp(addr) => TcpStream::connect(addr).await.map(Socket::Tcp),
-            Endpoint::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
-        }
+        self.endpoint.connect().await
     }
 
     /// Does each connection to it take a local port?
@@ -274,15 +259,6 @@ impl Fault {
             Self::Unreachable => "unreachable",
             Self::NoPort => "no_port",
             Self::Silent => "silent",
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(addr) => addr.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

@@ -14,7 +14,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    address::{Address, Endpoint},
+    address::Address,
+    endpoint::Endpoint,
     resolve::{Lookup, keep_asking},
 };
 use crate::observe::UpstreamMetrics;

@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     address::{Address, Fault},
     addresses::{Addresses, Watch},
-    shared_stream::Socket,
+    endpoint::Socket,
 };
 
 /// A dead peer behind an idle tunnel is noticed after about two minutes; clients ping far more often.

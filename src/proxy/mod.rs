@@ -14,6 +14,7 @@ mod answer_head;
 mod body;
 mod connect;
 mod dial;
+mod endpoint;
 mod headers;
 mod once;
 mod places;

@@ -274,7 +274,7 @@ fn ports_of(range: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::address::Endpoint, *};
+    use super::{super::endpoint::Endpoint, *};
     use crate::observe::Metrics;
 
     #[test]

@@ -10,19 +10,12 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    endpoint::Socket,
+    places::{Open, Place},
 };
-
-use super::places::{Open, Place};
-
-/// A connected socket.
-pub(super) enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
 
 /// Both halves of the socket.
 ///
@@ -104,50 +97,6 @@ impl Held {
     fn set_place(&self, place: Option<Place>) {
         let mut held = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         *held = place;
-    }
-}
-
-impl Socket {
-    fn of(&self) -> SockRef<'_> {
-        match self {
-            Self::Tcp(stream) => SockRef::from(stream),
-            Self::Unix(stream) => SockRef::from(stream),
-        }
-    }
-
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx),
-            Self::Unix(stream) => stream.poll_read_ready(cx),
-        }
-    }
-
-    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_write_ready(cx),
-            Self::Unix(stream) => stream.poll_write_ready(cx),
-        }
-    }
-
-    fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read_buf(buf),
-            Self::Unix(stream) => stream.try_read_buf(buf),
-        }
-    }
-
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
-        }
-    }
-
-    fn try_write_vectored(&self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_write_vectored(pieces),
-            Self::Unix(stream) => stream.try_write_vectored(pieces),
-        }
     }
 }
 

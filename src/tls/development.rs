@@ -22,14 +22,12 @@ use x509_parser::time::ASN1Time;
 
 use super::{
     folder,
+    leaf::COMMON_NAME,
     pair::Chain,
     problem::{Fault, TlsProblem},
     store::CoveredNames,
 };
 use crate::secret;
-
-/// By its subject we know our own certificate again.
-pub(super) const COMMON_NAME: &str = "plugnmeet-gateway development certificate";
 
 const NAME: &str = "development";
 const ALWAYS: [&str; 3] = ["localhost", "127.0.0.1", "::1"];

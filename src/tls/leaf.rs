@@ -7,7 +7,10 @@ use std::net::IpAddr;
 
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
-use super::{development, problem::Fault};
+use super::problem::Fault;
+
+/// The common name of certificates that the gateway makes itself, by which it knows them again.
+pub(super) const COMMON_NAME: &str = "plugnmeet-gateway development certificate";
 
 #[derive(Clone)]
 pub(super) struct Leaf {
@@ -30,8 +33,7 @@ impl Leaf {
             dns: Vec::new(),
             ips: Vec::new(),
             self_made: certificate.subject() == certificate.issuer()
-                && (certificate.subject().iter_common_name())
-                    .any(|name| name.as_str() == Ok(development::COMMON_NAME)),
+                && (certificate.subject().iter_common_name()).any(|name| name.as_str() == Ok(COMMON_NAME)),
             is_ca: certificate.is_ca(),
             must_staple: must_staple(&certificate),
             not_before: certificate.validity().not_before,

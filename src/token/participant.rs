@@ -19,7 +19,7 @@ use base64::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{TokenKeys, Unverified, request_key::hex, verify::LEEWAY_SECS};
+use super::{Kind, TokenKeys, Unverified, kind::Marks, request_key::hex, verify::LEEWAY_SECS};
 
 /// The room and the user of a token that was read but not checked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -81,6 +81,16 @@ impl TokenKeys {
             room_id: text("room_id").to_owned(),
             user_id: user_id.to_owned(),
         })
+    }
+
+    /// Is this a token that the server would take, and of another kind than this? What can't be read, or is not genuine, is
+    /// none: the server refuses it itself.
+    pub fn is_of_another_kind(&self, token: Unverified<'_>, wanted: Kind, now: i64) -> bool {
+        // Reading is cheap, so that only what is to be refused is checked.
+        let claimed = payload(token.0)
+            .and_then(|payload| serde_json::from_slice::<Marks>(&payload).ok())
+            .map(|marks| marks.kind());
+        claimed.is_some_and(|kind| kind != wanted) && self.participant(token, now).is_some()
     }
 
     fn genuine_payload(&self, token: &str) -> Option<Value> {
@@ -200,5 +210,45 @@ pub(super) mod tests {
                 .participant(Unverified(&good.replace('.', "\n.\r")), NOW)
                 .is_some()
         );
+    }
+
+    fn others(payload: &Value) -> Vec<Kind> {
+        let keys = TokenKeys::new("plugnmeet".into(), &Secret::new("s3cret".into())).unwrap();
+        let token = signed(payload);
+        [Kind::Join, Kind::Lti, Kind::Download]
+            .into_iter()
+            .filter(|wanted| !keys.is_of_another_kind(Unverified(&token), *wanted, NOW))
+            .collect()
+    }
+
+    #[test]
+    fn each_kind_is_taken_for_itself_alone() {
+        let join =
+            json!({"iss": "plugnmeet", "sub": "ann", "user_id": "ann", "room_id": "room01", "exp": NOW});
+        assert_eq!(others(&join), [Kind::Join]);
+        let lti = json!({"iss": "plugnmeet", "sub": "ann", "user_id": "ann", "room_id": "room01", "exp": NOW,
+                         "lti_custom_parameters": {"lti_custom_design": {}}});
+        assert_eq!(others(&lti), [Kind::Lti]);
+        let file = json!({"iss": "plugnmeet", "sub": "node/file.mp4", "exp": NOW});
+        assert_eq!(others(&file), [Kind::Download]);
+        let without_user = json!({"iss": "plugnmeet", "sub": "ann", "room_id": "room01"});
+        assert_eq!(others(&without_user), [Kind::Join]);
+    }
+
+    /// It is the server that refuses these, in its own words.
+    #[test]
+    fn what_the_server_would_refuse_is_of_no_kind() {
+        let all = [Kind::Join, Kind::Lti, Kind::Download];
+        let expired = json!({"iss": "plugnmeet", "sub": "a/b.mp4", "exp": NOW - 61});
+        assert_eq!(others(&expired), all);
+        let anothers = json!({"iss": "other", "sub": "a/b.mp4", "exp": NOW});
+        assert_eq!(others(&anothers), all);
+        let keys = TokenKeys::new("plugnmeet".into(), &Secret::new("s3cret".into())).unwrap();
+        for text in ["", "x", "a.b.c", "e30.e30.e30"] {
+            assert!(
+                !keys.is_of_another_kind(Unverified(text), Kind::Join, NOW),
+                "{text}"
+            );
+        }
     }
 }

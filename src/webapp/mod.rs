@@ -38,6 +38,7 @@ mod demo;
 mod favicon;
 mod folder;
 mod index;
+mod known;
 mod making;
 mod media;
 mod method;
@@ -71,8 +72,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     cache::Cache,
+    known::Known,
     making::{Effort, Making},
-    release::Known,
     snapshot::Snapshot,
     stored::Stored,
 };

@@ -5,7 +5,7 @@
 
 use hyper::header::HeaderValue;
 
-use super::{index, release::Known, stored::Stored};
+use super::{index, known::Known, stored::Stored};
 use crate::reply::Language;
 
 /// One page for each language, or a single page for all.

@@ -14,9 +14,10 @@ use tracing::warn;
 use super::{
     WebAppProblem, WebAppSettings,
     content::{Content, Hash},
+    known::{Known, Served},
     media,
     pages::Pages,
-    release::{Known, Release, Served},
+    release::Release,
     source,
     stored::Stored,
 };

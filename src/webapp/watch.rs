@@ -20,7 +20,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::{WebApp, WebAppProblem, cache, making::Making, release::Known, snapshot::Snapshot, source};
+use super::{WebApp, WebAppProblem, cache, known::Known, making::Making, snapshot::Snapshot, source};
 use crate::drain::Drain;
 
 /// How long the old release stays for the sake of the new one's compressed forms. One core needs some 40 s for all of them.
