@@ -134,7 +134,7 @@ fn split(data: &[u8]) -> Result<(&[u8], &[u8]), BbbRefusal> {
 
 /// The meeting and the user of a join, by the platform's ids.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Joining {
+pub(super) struct JoinIds {
     /// The platform's id of the meeting. The server makes the room's id from it: the same id if it is valid, else a
     /// hash. So one meeting is one room.
     pub meeting_id: String,
@@ -143,7 +143,7 @@ pub(super) struct Joining {
 }
 
 /// Reads a join's signed parameters.
-pub(super) fn joining(parameters: &[u8]) -> Result<Joining, BbbRefusal> {
+pub(super) fn join_ids(parameters: &[u8]) -> Result<JoinIds, BbbRefusal> {
     let only = |name: &[u8]| {
         let mut values = named(parameters, name);
         match (values.next(), values.next()) {
@@ -151,7 +151,7 @@ pub(super) fn joining(parameters: &[u8]) -> Result<Joining, BbbRefusal> {
             (_, Some(_)) => Err(BbbRefusal::Repeated),
         }
     };
-    Ok(Joining {
+    Ok(JoinIds {
         meeting_id: only(b"meetingID")?,
         user_id: only(b"userID")?,
     })
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_join_says_for_whom_it_is() {
         let read = |query: &str| {
-            joining(query.as_bytes()).map(|found| format!("{}/{}", found.meeting_id, found.user_id))
+            join_ids(query.as_bytes()).map(|found| format!("{}/{}", found.meeting_id, found.user_id))
         };
         assert_eq!(read(JOIN), Ok("room-1/u1".into()));
         assert_eq!(

@@ -39,14 +39,14 @@ use crate::{
 };
 
 /// A join, as far as it has been checked.
-struct Joining {
+struct JoinRequest {
     endpoint: JoinEndpoint,
     /// The person who joins, once known.
     person: Option<Person>,
     decision: Decision,
 }
 
-impl Joining {
+impl JoinRequest {
     fn at(endpoint: JoinEndpoint, context: &RequestContext) -> Self {
         Self {
             endpoint,
@@ -68,7 +68,7 @@ impl Issue {
         let path = BbbPath::of(uri.path(), call);
         let query = uri.query().unwrap_or_default().as_bytes();
         if path.is_join() {
-            let mut joining = Joining::at(JoinEndpoint::Bbb, context);
+            let mut joining = JoinRequest::at(JoinEndpoint::Bbb, context);
             let checked = self.bbb_join(request, path, query, context, &mut joining).await;
             self.join(joining, checked, context).await
         } else {
@@ -86,7 +86,7 @@ impl Issue {
         if request.method() != Method::POST {
             return self.stream(request, context).await;
         }
-        let mut joining = Joining::at(JoinEndpoint::Lti, context);
+        let mut joining = JoinRequest::at(JoinEndpoint::Lti, context);
         let checked = self.lti(request, context, &mut joining).await;
         self.join(joining, checked, context).await
     }
@@ -102,7 +102,7 @@ impl Issue {
         if request.method() != Method::POST {
             return self.stream(request, context).await;
         }
-        let mut joining = Joining::at(JoinEndpoint::Breakout, context);
+        let mut joining = JoinRequest::at(JoinEndpoint::Breakout, context);
         let checked = self.breakout(request, context, &mut joining).await;
         self.join(joining, checked, context).await
     }
@@ -110,11 +110,11 @@ impl Issue {
     /// Ends a join: writes the audit line, and sends the request to the server if it passed the checks.
     async fn join(
         &self,
-        joining: Joining,
+        joining: JoinRequest,
         checked: Result<Request<Bytes>, IssueError>,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
-        let Joining {
+        let JoinRequest {
             endpoint,
             person,
             decision,
@@ -159,14 +159,14 @@ impl Issue {
         path: BbbPath<'_>,
         query: &[u8],
         context: &RequestContext,
-        joining: &mut Joining,
+        joining: &mut JoinRequest,
     ) -> Result<Request<Bytes>, IssueError> {
         let client = context.client();
         self.may_call(path, request.method(), client).await?;
         envelope::check_media(request.headers(), false)?;
         let request = self.whole(request).await?;
         let parameters = self.all_signed(path, query, &request, client).await?;
-        let wanted = bbb::joining(parameters)?;
+        let wanted = bbb::join_ids(parameters)?;
         self.count(&wanted.meeting_id, &wanted.user_id, joining).await?;
         // Nobody is known by an empty id.
         if !wanted.user_id.is_empty() {
@@ -216,7 +216,7 @@ impl Issue {
         &self,
         request: Request<ClientBody>,
         context: &RequestContext,
-        joining: &mut Joining,
+        joining: &mut JoinRequest,
     ) -> Result<Request<Bytes>, IssueError> {
         envelope::check_media(request.headers(), false)?;
         let token = authorization(request.headers())?.unwrap_or_default().to_owned();
@@ -229,7 +229,7 @@ impl Issue {
         &self,
         request: Request<ClientBody>,
         context: &RequestContext,
-        joining: &mut Joining,
+        joining: &mut JoinRequest,
     ) -> Result<Request<Bytes>, IssueError> {
         envelope::check_media(request.headers(), false)?;
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
@@ -262,7 +262,7 @@ impl Issue {
         &self,
         token: &str,
         context: &RequestContext,
-        joining: &mut Joining,
+        joining: &mut JoinRequest,
     ) -> Result<(), IssueError> {
         let Some(who) = self.keys.participant(Unverified(token), self.clock.unix()) else {
             return Ok(());
@@ -287,7 +287,7 @@ impl Issue {
     }
 
     /// Counts the join for this user.
-    async fn count(&self, room_id: &str, user_id: &str, joining: &mut Joining) -> Result<(), IssueError> {
+    async fn count(&self, room_id: &str, user_id: &str, joining: &mut JoinRequest) -> Result<(), IssueError> {
         joining.decision.caller(SERVER);
         joining.decision.wanted(room_id, user_id, None);
         self.limits.issue(SERVER, room_id, user_id).await?;

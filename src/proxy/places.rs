@@ -21,7 +21,7 @@ use tracing::warn;
 use super::{
     address::Address,
     seldom::Seldom,
-    total::{Total, Wanted},
+    total::{CloserCall, Total},
 };
 use crate::observe::{UpstreamMetrics, Waiting};
 
@@ -199,7 +199,7 @@ impl Places {
     }
 
     /// Closes one connection of this upstream that rests; says whether there was one.
-    pub(super) fn closing_by(&self, closer: impl Fn(Wanted) -> Option<bool> + Send + Sync + 'static) {
+    pub(super) fn closing_by(&self, closer: impl Fn(CloserCall) -> Option<bool> + Send + Sync + 'static) {
         self.total.closing_by(closer);
     }
 

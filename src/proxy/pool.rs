@@ -27,7 +27,7 @@ use super::{
     connect::Connect,
     places::{Full, Place, Places, Slot},
     shared_stream::{Glance, SharedStream},
-    total::Wanted,
+    total::CloserCall,
 };
 
 /// How long an idle connection is kept. Some upstreams close theirs earlier (Node after 5 s), which is seen before a request
@@ -105,9 +105,9 @@ impl Pool {
     pub(super) fn new(connect: Connect, places: Places) -> Self {
         let resting = Arc::new(ThreadLocal::<Arc<Resting>>::new());
         let known = Arc::downgrade(&resting);
-        places.closing_by(move |wanted| {
+        places.closing_by(move |call| {
             let resting = known.upgrade()?;
-            Some(wanted == Wanted::Room && close_one(&resting))
+            Some(call == CloserCall::CloseOne && close_one(&resting))
         });
         Self {
             connect,

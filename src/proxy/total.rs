@@ -28,15 +28,15 @@ struct State {
     told: Seldom,
 }
 
-type Closer = Box<dyn Fn(Wanted) -> Option<bool> + Send + Sync>;
+type Closer = Box<dyn Fn(CloserCall) -> Option<bool> + Send + Sync>;
 
 /// What a closer is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// Whether its upstream is there.
-    Sign,
-    /// A connection.
-    Room,
+pub(super) enum CloserCall {
+    /// Is the upstream still there? Nothing is closed.
+    IsThere,
+    /// Close one connection that rests, if there is one.
+    CloseOne,
 }
 
 impl Total {
@@ -93,9 +93,9 @@ impl Total {
     }
 
     /// One more upstream; those that are gone by now are forgotten.
-    pub(super) fn closing_by(&self, closer: impl Fn(Wanted) -> Option<bool> + Send + Sync + 'static) {
+    pub(super) fn closing_by(&self, closer: impl Fn(CloserCall) -> Option<bool> + Send + Sync + 'static) {
         let mut closers = self.0.closers.lock().unwrap_or_else(PoisonError::into_inner);
-        closers.retain(|closer| closer(Wanted::Sign).is_some());
+        closers.retain(|closer| closer(CloserCall::IsThere).is_some());
         closers.push(Box::new(closer));
     }
 
@@ -103,7 +103,9 @@ impl Total {
     pub(super) fn make_room(&self) {
         if self.0.open.load(Ordering::Relaxed) >= self.0.most {
             let closers = self.0.closers.lock().unwrap_or_else(PoisonError::into_inner);
-            closers.iter().any(|close| close(Wanted::Room) == Some(true));
+            closers
+                .iter()
+                .any(|close| close(CloserCall::CloseOne) == Some(true));
         }
     }
 }

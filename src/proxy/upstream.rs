@@ -33,7 +33,7 @@ use crate::{
     joining::{Joining, NotLetIn},
     observe::Metrics,
     reply::{Body, BoxError, Failure, NOT_SENT},
-    upgrade::{self, BadHandshake, NatsClients, Registry, Tunnels, Wanted},
+    upgrade::{self, BadHandshake, NatsClients, Registry, Tunnels, UpgradeRequest},
 };
 
 /// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (docs/plugnmeet.md
@@ -230,18 +230,20 @@ impl Upstream {
         if request.body().size_hint().lower() > self.settings.max_body_bytes {
             return Err(ProxyError::Body(BodyError::TooLarge));
         }
-        let wanted = if self.kind.has_websockets() {
-            Wanted::of(&request).map_err(ProxyError::Handshake)?
+        let upgrade_request = if self.kind.has_websockets() {
+            UpgradeRequest::of(&request).map_err(ProxyError::Handshake)?
         } else {
             None
         };
-        let client_side = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
-        let whose = match &wanted {
+        let client_side = upgrade_request
+            .is_some()
+            .then(|| hyper::upgrade::on(&mut request));
+        let whose = match &upgrade_request {
             Some(_) if self.kind == UpstreamKind::Livekit => upgrade::whose_livekit(&request),
             Some(_) | None => None,
         };
         let since = Instant::now();
-        let arrival = match (&wanted, &self.joining) {
+        let arrival = match (&upgrade_request, &self.joining) {
             (Some(_), Some(joining)) => {
                 let arrival = joining.arrive(self.settings.upgrade).await;
                 Some(arrival.map_err(ProxyError::NotLetIn)?)
@@ -250,8 +252,8 @@ impl Upstream {
         };
         let (mut head, body) = request.into_parts();
         headers::to_upstream(&mut head.headers, context, self.kind.reads_cookies());
-        if let Some(wanted) = &wanted {
-            wanted.ask(&mut head.headers);
+        if let Some(upgrade_request) = &upgrade_request {
+            upgrade_request.ask(&mut head.headers);
         }
         let progress = Progress::begin();
         let limits = BodyLimits {
@@ -267,22 +269,26 @@ impl Upstream {
         let body = RequestBody::streamed(body, limits, progress.clone(), watch);
         let request = Request::from_parts(head, body);
         let patience = Patience {
-            connect: match wanted {
+            connect: match upgrade_request {
                 Some(_) => self.settings.upgrade.saturating_sub(since.elapsed()),
                 None => self.settings.connect,
             },
             response: self.settings.response,
         };
         let (mut response, lease) = match self.send(request, target, patience, &progress).await {
-            Err(ProxyError::Unreachable(error)) if wanted.is_some() => return Err(ProxyError::Away(error)),
+            Err(ProxyError::Unreachable(error)) if upgrade_request.is_some() => {
+                return Err(ProxyError::Away(error));
+            }
             sent => sent?,
         };
 
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let (Some(wanted), Some(client_side)) = (wanted, client_side) else {
+            let (Some(upgrade_request), Some(client_side)) = (upgrade_request, client_side) else {
                 return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
             };
-            wanted.agreed(&response).map_err(ProxyError::Handshake)?;
+            upgrade_request
+                .check_answer(&response)
+                .map_err(ProxyError::Handshake)?;
             let upstream_side = hyper::upgrade::on(&mut response);
             upgrade::join(
                 client_side,
@@ -293,7 +299,7 @@ impl Upstream {
                 &self.drain,
             );
             answer_head::to_client(response.headers_mut(), false)?;
-            wanted.ask(response.headers_mut());
+            upgrade_request.ask(response.headers_mut());
             return Ok(response.map(|_| Body::Empty));
         }
         self.answer(response, lease, progress, is_head).await

@@ -26,7 +26,7 @@ const KEY: GeneralPurpose = GeneralPurpose::new(
 
 /// A client asked for a WebSocket, rightly.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct UpgradeRequest {
     expected_accept: String,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for BadHandshake {
 
 impl std::error::Error for BadHandshake {}
 
-impl Wanted {
+impl UpgradeRequest {
     /// What the client asks for: `None` for a plain request. Other protocols than WebSocket are plain requests too, as
     /// RFC 9110 section 7.8 lets a server ignore `Upgrade`.
     pub fn of<B: http_body::Body>(request: &Request<B>) -> Result<Option<Self>, BadHandshake> {
@@ -85,14 +85,14 @@ impl Wanted {
     }
 
     /// Did upstream agree to this very handshake (RFC 6455 section 4.1)?
-    pub fn agreed<B>(&self, response: &Response<B>) -> Result<(), BadHandshake> {
+    pub fn check_answer<B>(&self, response: &Response<B>) -> Result<(), BadHandshake> {
         let headers = response.headers();
-        let agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS
+        let is_agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS
             && lists(headers, header::UPGRADE, "websocket")
             && lists(headers, header::CONNECTION, "upgrade")
             && only(headers, header::SEC_WEBSOCKET_ACCEPT)
                 .is_some_and(|accept| accept == self.expected_accept);
-        if agreed {
+        if is_agreed {
             Ok(())
         } else {
             Err(BadHandshake::UpstreamBroke)
@@ -142,7 +142,7 @@ mod tests {
     /// The example of RFC 6455 section 1.3.
     #[test]
     fn expects_the_answer_to_this_very_key() {
-        let wanted = Wanted::of(&asking(|_| ())).unwrap().unwrap();
+        let upgrade_request = UpgradeRequest::of(&asking(|_| ())).unwrap().unwrap();
         let answer = |accept: &str| {
             Response::builder()
                 .status(101)
@@ -152,9 +152,12 @@ mod tests {
                 .body(())
                 .unwrap()
         };
-        assert_eq!(wanted.agreed(&answer("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")), Ok(()));
         assert_eq!(
-            wanted.agreed(&answer("AAAALMBiTxaQ9kYGzzhZRbK+xOo=")),
+            upgrade_request.check_answer(&answer("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
+            Ok(())
+        );
+        assert_eq!(
+            upgrade_request.check_answer(&answer("AAAALMBiTxaQ9kYGzzhZRbK+xOo=")),
             Err(BadHandshake::UpstreamBroke)
         );
     }
@@ -168,7 +171,7 @@ mod tests {
                     .headers_mut()
                     .insert("sec-websocket-key", HeaderValue::from_static(key));
             });
-            Wanted::of(&request).map(|wanted| wanted.unwrap().expected_accept)
+            UpgradeRequest::of(&request).map(|upgrade_request| upgrade_request.unwrap().expected_accept)
         };
         assert_eq!(
             key("AQIDBAUGBwgJCgsMDQ4PEC=="),
@@ -190,13 +193,13 @@ mod tests {
                 .headers_mut()
                 .insert("upgrade", HeaderValue::from_static("h2c"));
         });
-        assert!(Wanted::of(&h2c).unwrap().is_none());
+        assert!(UpgradeRequest::of(&h2c).unwrap().is_none());
         let not_asked = asking(|request| {
             request
                 .headers_mut()
                 .insert("connection", HeaderValue::from_static("keep-alive"));
         });
-        assert!(Wanted::of(&not_asked).unwrap().is_none());
+        assert!(UpgradeRequest::of(&not_asked).unwrap().is_none());
     }
 
     #[test]
@@ -209,13 +212,13 @@ mod tests {
                 .headers_mut()
                 .append("connection", HeaderValue::from_static("upgrade"));
         });
-        assert!(Wanted::of(&two_lines).unwrap().is_some());
+        assert!(UpgradeRequest::of(&two_lines).unwrap().is_some());
     }
 
     #[test]
     fn a_malformed_handshake_is_refused() {
         let refused =
-            |change: fn(&mut Request<Empty<bytes::Bytes>>)| Wanted::of(&asking(change)).unwrap_err();
+            |change: fn(&mut Request<Empty<bytes::Bytes>>)| UpgradeRequest::of(&asking(change)).unwrap_err();
         assert_eq!(
             refused(|r| *r.method_mut() = Method::POST),
             BadHandshake::Malformed
@@ -228,13 +231,16 @@ mod tests {
             r.headers_mut()
                 .insert("sec-websocket-key", HeaderValue::from_static("AAAA"));
         });
-        assert_eq!(Wanted::of(&short).unwrap_err(), BadHandshake::Malformed);
+        assert_eq!(UpgradeRequest::of(&short).unwrap_err(), BadHandshake::Malformed);
         let old = asking(|r| {
             r.headers_mut()
                 .insert("sec-websocket-version", HeaderValue::from_static("8"));
         });
-        assert_eq!(Wanted::of(&old).unwrap_err(), BadHandshake::Version);
+        assert_eq!(UpgradeRequest::of(&old).unwrap_err(), BadHandshake::Version);
         let with_body = asking(|_| ()).map(|_| Full::new(bytes::Bytes::from_static(b"x")));
-        assert_eq!(Wanted::of(&with_body).unwrap_err(), BadHandshake::Malformed);
+        assert_eq!(
+            UpgradeRequest::of(&with_body).unwrap_err(),
+            BadHandshake::Malformed
+        );
     }
 }

@@ -19,7 +19,7 @@ mod registry;
 mod silence;
 mod tunnel;
 
-pub use handshake::{BadHandshake, Wanted};
+pub use handshake::{BadHandshake, UpgradeRequest};
 pub use livekit::whose as whose_livekit;
 pub use registry::{NatsClients, Registry, RoomTunnels, Tunnels};
 pub use tunnel::join;
