@@ -27,7 +27,7 @@ const CUSTOMIZATION: &str = "designCustomization";
 pub(super) fn warnings(config: &Map<String, Value>) -> Vec<String> {
     let flaws = config.get(CUSTOMIZATION).map(flaws_of_customization);
     let told = flaws.iter().flatten().map(|flaw| {
-        let of_all = matches!(flaw.rule, Rule::NotJson | Rule::NotAnObject);
+        let of_all = flaw.rule.is_not_json() || flaw.rule == Rule::NotAnObject;
         let field = if of_all { "" } else { &flaw.field };
         let separator = if field.is_empty() { "" } else { "." };
         format!("{KEY}.{CUSTOMIZATION}{separator}{field}: {}", flaw.told())

@@ -167,7 +167,10 @@ async fn a_join_link_without_a_gateway_says_what_to_do() {
         "--user-id",
         "ann",
     ];
-    let (status, link, errors) = told(&run(folder.path(), &wanted, &[]).await);
+    // Nobody listens there, whatever else runs on this machine.
+    let https = format!("127.0.0.1:{}", free_port());
+    let variables = [("LISTEN__HTTPS", https.as_str())];
+    let (status, link, errors) = told(&run(folder.path(), &wanted, &variables).await);
     assert_eq!((status, link.as_str()), (1, ""));
     assert!(errors.contains("start the gateway"), "{errors}");
     assert_eq!(
