@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{
     reader::{Shape, Table, Taken},
+    rows::Form,
     tree::{self, Node},
 };
 use crate::{
@@ -82,6 +83,7 @@ pub(super) const BY_NAME: [&str; 15] = [
 /// The keys that are there and sound.
 pub(super) fn read(client: &mut Table<'_>) -> Map<String, Value> {
     let table = client.table("config", SHAPE, DOC);
+    client.found.describe(KEY, |row| row.form = Form::Open);
     let mut config = Map::new();
     for (name, node) in &table.keys {
         let is_variable = matches!(node.value, tree::Value::Variable(_));

@@ -208,7 +208,6 @@ impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auth(_) | Self::Guess(_) => f.write_str("the request is not authenticated"),
-            Self::GuessOverLimit(over, _) => over.fmt(f),
             Self::Bbb(refusal) => refusal.fmt(f),
             Self::TwoTokens => f.write_str("there is more than one token"),
             Self::AnotherUser => f.write_str("a token for another user can't be asked for"),
@@ -226,7 +225,7 @@ impl fmt::Display for IssueError {
             Self::Held(held) => held.fmt(f),
             Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
             Self::BotNotAllowed => f.write_str("this API key may not issue hidden tokens, nor a bot's"),
-            Self::OverLimit(over) => over.fmt(f),
+            Self::OverLimit(over) | Self::GuessOverLimit(over, _) => over.fmt(f),
             Self::Blocked => f.write_str("this user is blocked to join this session"),
             Self::NoRoute => f.write_str("nothing is served at this path"),
             Self::Signing(_) => f.write_str("the token can't be signed"),

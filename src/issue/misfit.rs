@@ -8,7 +8,7 @@
 //!
 //! Source: docs/plugnmeet.md section 1 (how requests are signed).
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde_json::{Value, ser::Formatter};
 
@@ -178,19 +178,15 @@ impl Formatter for Style {
         fragment: &str,
     ) -> std::io::Result<()> {
         for char in fragment.chars() {
-            let escaped: Cow<'_, str> = match char {
-                '/' if self.slashes => "\\/".into(),
+            match char {
+                '/' if self.slashes => writer.write_all(b"\\/")?,
                 char if self.ascii && !char.is_ascii() => {
-                    let mut units = [0; 2];
-                    let units = char.encode_utf16(&mut units).iter();
-                    units
-                        .map(|unit| format!("\\u{unit:04x}"))
-                        .collect::<String>()
-                        .into()
+                    for unit in char.encode_utf16(&mut [0; 2]) {
+                        write!(writer, "\\u{unit:04x}")?;
+                    }
                 }
-                char => char.to_string().into(),
-            };
-            writer.write_all(escaped.as_bytes())?;
+                char => write!(writer, "{char}")?,
+            }
         }
         Ok(())
     }

@@ -298,7 +298,7 @@ async fn the_configurations_that_come_along_are_sound() {
     let (status, _, errors) = told(&run(folder.path(), &command, &[]).await);
     assert_eq!(status, 1);
     assert!(
-        errors.contains("config/host.toml:17: plugnmeet.secret_file: "),
+        errors.contains("config/host.toml:18: plugnmeet.secret_file: "),
         "{errors}"
     );
     assert_eq!(
