@@ -64,6 +64,17 @@ impl<'a> Query<'a> {
             .join("&")
     }
 
+    /// The names of the parameters, each once.
+    pub fn names(self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for (name, _) in self.pieces().filter_map(decode) {
+            if !name.is_empty() && !names.iter().any(|known| *known == name) {
+                names.push(name.into_owned());
+            }
+        }
+        names
+    }
+
     fn pieces(self) -> impl Iterator<Item = &'a str> {
         self.0.split('&')
     }

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// Version, commit and build; `build.rs` finds the two.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PNM_GATEWAY_BUILD"), ")");
+
 /// The front door of a plugNmeet deployment.
 #[derive(Debug, Parser)]
-#[command(name = "plugnmeet-gateway", version)]
+#[command(name = "plugnmeet-gateway", version = VERSION)]
 pub(super) struct Arguments {
     /// The configuration; without it config/gateway.toml, if it is there
     #[arg(long, value_name = "FILE", global = true)]
@@ -20,7 +23,24 @@ pub(super) enum Command {
     /// Run the gateway; so does no command at all
     Serve,
     /// Is the configuration sound?
-    Check,
+    Check {
+        /// Print it as one line of JSON, to standard output whatever comes out
+        #[arg(long)]
+        json: bool,
+    },
+    /// What the configuration is, and what it may be
+    Config {
+        #[command(subcommand)]
+        what: ConfigOf,
+    },
+    /// What would happen to a request, and why; nothing is sent
+    Explain {
+        /// The whole address, or its path and query at the public origin
+        url: String,
+        /// The request's method
+        #[arg(long, default_value = "GET")]
+        method: String,
+    },
     /// Can this design be used?
     CheckDesign {
         /// The design as JSON; "-" for standard input
@@ -60,6 +80,14 @@ pub(super) enum Command {
     /// Print every key of the configuration, as in docs/configuration.md
     #[command(hide = true)]
     Reference,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum ConfigOf {
+    /// Print what is in effect, with the origin of each value: a line of the file, a variable, or the default
+    Show,
+    /// Print the JSON Schema of the file, for editors
+    Schema,
 }
 
 /// Who joins which room, and how it looks to them.

@@ -11,15 +11,78 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use serde_json::{Value, json};
+
 use super::Refused;
 use crate::{
     clock::Clock,
-    config::{Config, NoPlan, NotListening, Plan, Problems},
+    config::{Config, NoPlan, NotListening, Plan, Problem, Problems},
     gateway::Listeners,
 };
 
+/// What is to be said of a configuration.
+pub(super) struct Report {
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+    notes: Vec<&'static str>,
+}
+
 /// `starting`: what is of the moment stops a start.
 pub(super) fn answer(config: &Config, clock: &Clock, starting: bool) -> Result<String, Refused> {
+    report(config, clock, starting)?.told()
+}
+
+/// As one line of JSON, for programs; an error where it is not sound.
+pub(super) fn json(draft: Result<&Config, &Problems>, clock: &Clock) -> Result<String, Refused> {
+    let report = match draft {
+        Ok(config) => report(config, clock, false)?,
+        Err(problems) => Report {
+            problems: problems.0.clone(),
+            warnings: Vec::new(),
+            notes: Vec::new(),
+        },
+    };
+    let sound = report.problems.is_empty();
+    let line = report.json().to_string();
+    if sound { Ok(line) } else { Err(line) }
+}
+
+impl Report {
+    /// To standard error what is unwise.
+    fn told(self) -> Result<String, Refused> {
+        for warning in self.warnings {
+            eprintln!("warning: {warning}");
+        }
+        for note in self.notes {
+            eprintln!("note: {note}");
+        }
+        if self.problems.is_empty() {
+            Ok("configuration is sound".to_owned())
+        } else {
+            Err(Problems(self.problems).to_string())
+        }
+    }
+
+    fn json(&self) -> Value {
+        let problems = self.problems.iter().map(|problem| {
+            json!({
+                "file": problem.file,
+                "line": problem.line,
+                "key": problem.key,
+                "found": problem.found,
+                "allowed": problem.allowed,
+            })
+        });
+        json!({
+            "sound": self.problems.is_empty(),
+            "problems": problems.collect::<Vec<_>>(),
+            "warnings": self.warnings,
+            "notes": self.notes,
+        })
+    }
+}
+
+fn report(config: &Config, clock: &Clock, starting: bool) -> Result<Report, Refused> {
     // What modules have to say besides, they say to the log.
     let log = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)
@@ -46,17 +109,11 @@ pub(super) fn answer(config: &Config, clock: &Clock, starting: bool) -> Result<S
             problems.push(problem);
         }
     }
-    for warning in warnings {
-        eprintln!("warning: {warning}");
-    }
-    for note in notes {
-        eprintln!("note: {note}");
-    }
-    if problems.is_empty() {
-        Ok("configuration is sound".to_owned())
-    } else {
-        Err(Problems(problems).to_string())
-    }
+    Ok(Report {
+        problems,
+        warnings,
+        notes,
+    })
 }
 
 /// Those that can't listen.

@@ -3,8 +3,9 @@
 //! Source: docs/plugnmeet.md section 3 (the request).
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     path::Path,
+    time::Duration,
 };
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,12 +13,19 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Refused, arguments::Wanted, ask, keys, read, sign};
-use crate::config::{Config, PublicOrigin};
+use crate::{
+    config::{Config, PublicOrigin},
+    design::{DESIGN_PARAMETER, Verdict},
+};
 
 const PATH: &str = "/auth/room/getJoinToken";
 
+/// For a gateway on this machine to take a connection.
+const LISTENS_WITHIN: Duration = Duration::from_secs(1);
+
 pub(super) fn answer(config: &Config, wanted: &Wanted) -> Result<String, Refused> {
-    let design = wanted.design.as_deref().map(design).transpose()?;
+    let design = wanted.design.as_deref().map(|file| design(config, file));
+    let design = design.transpose()?;
     let origin = config.public_origin_at(config.listen.https.port());
     let token = token(config, &origin, wanted)?;
     Ok(link(&origin, &config.client.mount, &token, design.as_deref()))
@@ -31,18 +39,18 @@ fn token(config: &Config, origin: &PublicOrigin, wanted: &Wanted) -> Result<Stri
         );
     }
     let body = body(wanted).into_bytes();
-    let headers = sign::headers(&keys::of(config)?, &body);
+    let keys = keys::of(config).map_err(|why| elsewhere(why, addr))?;
+    let headers = sign::headers(&keys, &body);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
     let certs = config.tls.certs.display();
-    let trusted =
-        ask::certificates(&config.tls.certs).map_err(|error| format!("{certs}: cannot be read: {error}"))?;
+    let trusted = ask::certificates(&config.tls.certs)
+        .map_err(|error| elsewhere(format!("{certs}: cannot be read: {error}"), addr))?;
     if trusted.is_empty() {
-        return Err(format!(
-            "{certs}: holds no certificate to trust; start the gateway, which makes one"
-        ));
+        let why = format!("{certs}: holds no certificate to trust; start the gateway, which makes one");
+        return Err(elsewhere(why, addr));
     }
     let (status, answer) = runtime
         .block_on(ask::ask(
@@ -84,16 +92,54 @@ fn token_of(status: u16, answer: &[u8]) -> Result<String, Refused> {
     }
 }
 
-/// A design as compact JSON.
-fn design(file: &Path) -> Result<String, Refused> {
-    serde_json::from_slice::<Value>(&read(file)?)
+/// A refusal for what is not there: where a gateway listens all the same, it was started in another folder.
+fn elsewhere(why: Refused, addr: SocketAddr) -> Refused {
+    if TcpStream::connect_timeout(&addr, LISTENS_WITHIN).is_err() {
+        return why;
+    }
+    let here =
+        std::env::current_dir().map_or_else(|_| "this folder".into(), |here| here.display().to_string());
+    let what = why.split(';').next().unwrap_or_default();
+    format!(
+        "{what}. A gateway listens on {addr}, and has its files elsewhere than below {here}: run this in the folder in which it \
+         was started, with the same --config"
+    )
+}
+
+/// A design as compact JSON. Where a link with it would be refused, there is none; what would be taken out of it is told.
+fn design(config: &Config, file: &Path) -> Result<String, Refused> {
+    let name = file.display();
+    let compact = serde_json::from_slice::<Value>(&read(file)?)
         .map(|design| design.to_string())
-        .map_err(|error| format!("{}: no JSON: {error}", file.display()))
+        .map_err(|error| format!("{name}: no JSON: {error}"))?;
+    let rules = config.design_rules().map_err(|problem| problem.to_string())?;
+    let refused = match rules.check(&compact) {
+        Verdict::Absent | Verdict::Good(_) => return Ok(compact),
+        // What is wrong with the document itself would leave nothing of it.
+        Verdict::Stripped { taken, .. } if taken.iter().all(|breach| breach.field != DESIGN_PARAMETER) => {
+            for breach in taken {
+                eprintln!(
+                    "warning: {name}: {}: {}; it is left out",
+                    breach.field,
+                    breach.told()
+                );
+            }
+            return Ok(compact);
+        }
+        Verdict::Stripped { taken, .. } => taken,
+        Verdict::Refused(breaches) => breaches,
+    };
+    let lines = refused.iter();
+    let lines = lines.map(|breach| format!("{name}: {}: {}", breach.field, breach.told()));
+    Err(lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn link(origin: &PublicOrigin, mount: &str, token: &str, design: Option<&str>) -> String {
     let design = design.map_or_else(String::new, |design| {
-        format!("&custom_design={}", utf8_percent_encode(design, NON_ALPHANUMERIC))
+        format!(
+            "&{DESIGN_PARAMETER}={}",
+            utf8_percent_encode(design, NON_ALPHANUMERIC)
+        )
     });
     format!("{origin}{mount}/?access_token={token}{design}")
 }

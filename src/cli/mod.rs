@@ -3,7 +3,9 @@
 //! | command | file | does |
 //! | --- | --- | --- |
 //! | `serve`, or none | `serve` | runs the gateway until a signal |
-//! | `check` | `check` | tells whether the configuration is sound |
+//! | `check` | `check` | tells whether the configuration is sound; `--json` for programs |
+//! | `config show`, `config schema` | here | prints what is in effect; what the file may be |
+//! | `explain` | `explain` | tells what would happen to a request |
 //! | `check-design` | `check_design` | tells whether a design can be used |
 //! | `prepare` | `prepare` | compresses the client's files ahead of the start |
 //! | `compress` (hidden) | `compress` | compresses what a running gateway sends to it |
@@ -23,6 +25,7 @@ mod ask;
 mod check;
 mod check_design;
 mod compress;
+mod explain;
 mod health;
 mod join_link;
 mod keys;
@@ -45,7 +48,7 @@ use std::{
 use clap::Parser;
 
 use self::{
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, ConfigOf},
     source::Source,
 };
 use crate::{clock::Clock, config, control::SocketSetting};
@@ -77,6 +80,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         print!("{}", config::reference());
         return ExitCode::SUCCESS;
     }
+    if matches!(
+        arguments.command,
+        Some(Command::Config {
+            what: ConfigOf::Schema
+        })
+    ) {
+        print!("{}", config::schema());
+        return ExitCode::SUCCESS;
+    }
     let source = Source::of(arguments.config, env::vars_os());
     let draft = source.as_ref().map_err(Clone::clone).and_then(Source::draft);
     if let Some(command) = operate::asked(arguments.command.as_ref()) {
@@ -84,13 +96,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
         return operate::run(&socket, &command);
     }
+    if matches!(arguments.command, Some(Command::Check { json: true })) {
+        // A program reads one stream.
+        let (line, status) = match check::json(draft.as_ref(), &Clock::system()) {
+            Ok(line) => (line, ExitCode::SUCCESS),
+            Err(line) => (line, ExitCode::FAILURE),
+        };
+        println!("{line}");
+        return status;
+    }
     let (source, draft) = match (source, draft) {
         (Ok(source), Ok(draft)) => (source, draft),
         (_, Err(problems)) | (Err(problems), _) => return failed(&problems),
     };
     let config = match arguments.command {
         // They tell what is refused together with what else is wrong.
-        None | Some(Command::Serve | Command::Check) => draft,
+        None | Some(Command::Serve | Command::Check { .. }) => draft,
         Some(_) => match draft.sound() {
             Ok(config) => config,
             Err(problems) => return failed(&problems),
@@ -99,7 +120,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let answer = match arguments.command {
         None | Some(Command::Serve) => return serve::run(&config, source, &ask),
         Some(Command::Compress) => return compress::run(),
-        Some(Command::Check) => check::answer(&config, &Clock::system(), false),
+        Some(Command::Check { .. }) => check::answer(&config, &Clock::system(), false),
+        Some(Command::Config { .. }) => Ok(config.in_effect().trim_end().to_owned()),
+        Some(Command::Explain { url, method }) => explain::answer(&config, &url, &method),
         Some(Command::CheckDesign { file, canonical }) => check_design::answer(&config, &file, canonical),
         Some(Command::Prepare) => {
             let clock = Clock::system();

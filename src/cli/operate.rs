@@ -36,7 +36,9 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
             json: false,
         }),
         arguments::Command::Serve
-        | arguments::Command::Check
+        | arguments::Command::Check { .. }
+        | arguments::Command::Config { .. }
+        | arguments::Command::Explain { .. }
         | arguments::Command::CheckDesign { .. }
         | arguments::Command::Prepare
         | arguments::Command::Compress

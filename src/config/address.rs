@@ -21,7 +21,8 @@ const MAX_SOCKET_PATH_BYTES: usize = 107;
 pub(super) const SOCKET: Kind<SocketAddr> =
     Kind::new("write IP:PORT, such as 0.0.0.0:443 or [::]:443", |text| {
         text.parse().or(Err(Refusal::new("is no address with a port")))
-    });
+    })
+    .like(r"^.+:[0-9]+$");
 
 pub(super) const PUBLIC_ORIGIN: Kind<PublicOrigin> = Kind::new(
     "write https://HOST or https://HOST:PORT, such as https://conf.example.org",
@@ -38,12 +39,14 @@ pub(super) const PUBLIC_ORIGIN: Kind<PublicOrigin> = Kind::new(
             port: url.port(),
         })
     },
-);
+)
+.like(r"^https://[^/]+/?$");
 
 pub(super) const HOST: Kind<String> = Kind::new(
     "write a host name or an IP address without a port, such as conf.example.org",
     host,
-);
+)
+.like(".");
 
 pub(super) const UPSTREAM: Kind<Target> = Kind::new(
     "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or unix:PATH for a Unix socket",
@@ -64,7 +67,8 @@ pub(super) const UPSTREAM: Kind<Target> = Kind::new(
         let host = host_of(&url)?;
         Ok(Target::Tcp { host, port })
     },
-);
+)
+.like(r"^((http|ws)://|unix:).+$");
 
 /// Of what is not HTTP.
 pub(super) const TCP_UPSTREAM: Kind<Target> = Kind::new(
@@ -87,7 +91,8 @@ pub(super) const TCP_UPSTREAM: Kind<Target> = Kind::new(
             port,
         })
     },
-);
+)
+.like(".");
 
 /// A name in a TLS hello, which is never an address; or all names one level below another.
 pub(super) const SERVER_NAME: Kind<String> = Kind::new(
@@ -103,7 +108,8 @@ pub(super) const SERVER_NAME: Kind<String> = Kind::new(
         }
         Ok(format!("{wildcard}{name}"))
     },
-);
+)
+.like(".");
 
 pub(super) const LOGIN_URL: Kind<Url> = Kind::new(
     "write an https or http address, such as https://lms.example.org/login",
@@ -115,7 +121,8 @@ pub(super) const LOGIN_URL: Kind<Url> = Kind::new(
             Err(Refusal::new("is neither https nor http"))
         }
     },
-);
+)
+.like(".");
 
 pub(super) const CSP_REPORT: Kind<Url> = Kind::new(
     "write an https address without ; and , such as https://reports.example.org/csp",
@@ -129,7 +136,8 @@ pub(super) const CSP_REPORT: Kind<Url> = Kind::new(
         }
         Ok(url)
     },
-);
+)
+.like(".");
 
 /// INVARIANT: nothing that is taken here can end the directive it is put into.
 pub(super) const FRAME_ANCESTOR: Kind<String> = Kind::new(
@@ -159,7 +167,8 @@ pub(super) const FRAME_ANCESTOR: Kind<String> = Kind::new(
         let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
         Ok(format!("{}://{wildcard}{host}{port}", url.scheme()))
     },
-);
+)
+.like(".");
 
 pub(super) const DESIGN_HOST: Kind<String> = Kind::new(
     "write a host such as cdn.example.org, all below one as *.example.org, or * for any",
@@ -175,17 +184,20 @@ pub(super) const DESIGN_HOST: Kind<String> = Kind::new(
             Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => Err(Refusal::new("is no host")),
         }
     },
-);
+)
+.like(".");
 
 pub(super) const PROXY: Kind<String> = Kind::new(
     "write a network such as 10.0.0.0/8 or an address such as 192.0.2.7",
     |text| network(text, false),
-);
+)
+.like(".");
 
 pub(super) const INTERNAL: Kind<String> = Kind::new(
     "write a network such as 10.0.0.0/8, an address such as 192.0.2.7, or self for this machine's own",
     |text| network(text, true),
-);
+)
+.like(".");
 
 /// The path of a socket, from the root on: what a relative one means depends on who starts the gateway.
 fn unix_socket(text: &str) -> Result<PathBuf, Refusal> {

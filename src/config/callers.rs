@@ -5,6 +5,7 @@
 use super::{
     kind::{Kind, Refusal, shown},
     reader::{Shape, Table, Taken},
+    rows::Form,
     secrets::{self, SecretKind},
     shape::{Caller, CallerRates},
     tree::Value,
@@ -39,7 +40,8 @@ const NAME: Kind<String> = Kind::new("write a short name of letters, digits, - a
         _ if sound => Ok(text.to_owned()),
         _ => Err(Refusal::new("is no short name")),
     }
-});
+})
+.like(r"^[A-Za-z0-9_-]{1,64}$");
 
 /// A room id (docs/plugnmeet.md section 3), in which `*` stands for any text.
 const ROOMS: Kind<String> = Kind::new("write room ids, in which * stands for any text", |text| {
@@ -52,7 +54,8 @@ const ROOMS: Kind<String> = Kind::new("write room ids, in which * stands for any
     } else {
         Err(Refusal::new("is no pattern of room ids"))
     }
-});
+})
+.like(r"^[A-Za-z0-9_*-]+$");
 
 /// Those that are sound; `server` is the server's own API key.
 pub(super) fn read(root: &mut Table<'_>, api_keys: &Kind<String>, server: &str) -> Vec<Caller> {
@@ -145,7 +148,10 @@ fn limits(table: &mut Table<'_>) -> CallerRates {
     );
     limits.read(|limits| {
         let mut rate = |name| {
-            let node = limits.take(name, None, &RATE.allowed, "")?;
+            let node = limits.take(name, None, &RATE.allowed, "");
+            let form = Form::of(&RATE, false);
+            limits.found.describe(&limits.key(name), |row| row.form = form);
+            let node = node?;
             limits.parsed(name, &node, false, &RATE.allowed, RATE.parse).ok()
         };
         CallerRates {

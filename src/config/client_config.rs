@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{
     reader::{Shape, Table, Taken},
+    rows::Form,
     tree::{self, Node},
 };
 use crate::{
@@ -27,7 +28,7 @@ const CUSTOMIZATION: &str = "designCustomization";
 pub(super) fn warnings(config: &Map<String, Value>) -> Vec<String> {
     let flaws = config.get(CUSTOMIZATION).map(flaws_of_customization);
     let told = flaws.iter().flatten().map(|flaw| {
-        let of_all = matches!(flaw.rule, Rule::NotJson | Rule::NotAnObject);
+        let of_all = flaw.rule.is_not_json() || flaw.rule == Rule::NotAnObject;
         let field = if of_all { "" } else { &flaw.field };
         let separator = if field.is_empty() { "" } else { "." };
         format!("{KEY}.{CUSTOMIZATION}{separator}{field}: {}", flaw.told())
@@ -82,6 +83,7 @@ pub(super) const BY_NAME: [&str; 15] = [
 /// The keys that are there and sound.
 pub(super) fn read(client: &mut Table<'_>) -> Map<String, Value> {
     let table = client.table("config", SHAPE, DOC);
+    client.found.describe(KEY, |row| row.form = Form::Open);
     let mut config = Map::new();
     for (name, node) in &table.keys {
         let is_variable = matches!(node.value, tree::Value::Variable(_));

@@ -9,6 +9,7 @@ use super::{
     kind::shown,
     nearest::nearest,
     reader::{Shape, Table},
+    rows::Form,
     tree::Node,
 };
 use crate::route::{CspSource, CspSources};
@@ -59,7 +60,15 @@ pub(super) fn read(headers: &mut Table<'_>) -> CspSources {
     for directive in CspSources::directives() {
         let default = DEFAULTS.iter().find(|(known, _)| *known == directive);
         let default = default.map_or("[]".to_owned(), |(_, list)| format!("{list:?}"));
-        if let Some(node) = table.take(directive, Some(default), ALLOWED, "") {
+        let node = table.take(directive, Some(default), ALLOWED, "");
+        let form = Form::List(Box::new(Form::Text {
+            integers: false,
+            optional: false,
+            pattern: Some("."),
+            words: Vec::new(),
+        }));
+        table.found.describe(&table.key(directive), |row| row.form = form);
+        if let Some(node) = node {
             let items = table.items(directive, node);
             let judged = items.iter().filter_map(|item| source(&table, directive, item));
             sources.set(directive, judged.collect());

@@ -8,6 +8,7 @@ use super::{
     kind::shown,
     nearest::nearest,
     reader::Table,
+    rows::Form,
     tree::{Keys, Node, Value},
 };
 use crate::design::{Design, Entry, Field, Rule};
@@ -60,7 +61,17 @@ fn design(designs: &Table<'_>, name: &str, node: Node) -> Option<Design> {
     let mut fields: Vec<&Field> = Field::ALL.iter().collect();
     fields.sort_by_key(|field| field.name());
     for field in fields {
-        if let Some(node) = table.take(field.name(), None, "", "") {
+        let node = table.take(field.name(), None, "", "");
+        let form = Form::Text {
+            integers: false,
+            optional: false,
+            pattern: Some("."),
+            words: field.words().to_vec(),
+        };
+        table
+            .found
+            .describe(&table.key(field.name()), |row| row.form = form);
+        if let Some(node) = node {
             match entry(&table, field.name(), &node) {
                 Some(entry) => entries.push(entry),
                 None => all_sound = false,

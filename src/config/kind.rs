@@ -13,6 +13,10 @@ pub(super) struct Kind<T> {
     pub(super) allowed: Cow<'static, str>,
     /// Does a bare TOML integer count as text?
     pub(super) integers: bool,
+    /// A regular expression for what the text looks like; some that it takes may be refused all the same.
+    pub(super) pattern: Option<&'static str>,
+    /// The only texts there are, if they are few.
+    pub(super) words: Vec<&'static str>,
     pub(super) parse: fn(&str) -> Result<T, Refusal>,
 }
 
@@ -43,8 +47,16 @@ impl<T> Kind<T> {
         Self {
             allowed: Cow::Borrowed(allowed),
             integers: false,
+            pattern: None,
+            words: Vec::new(),
             parse,
         }
+    }
+
+    /// What its texts look like, for editors.
+    pub(super) const fn like(mut self, pattern: &'static str) -> Self {
+        self.pattern = Some(pattern);
+        self
     }
 
     /// Of numbers: a bare integer is text too.
@@ -61,7 +73,8 @@ pub(super) const PATH: Kind<PathBuf> = Kind::new("write a path", |text| {
     } else {
         Ok(text.into())
     }
-});
+})
+.like(".");
 
 /// `control.socket`.
 pub(super) const CONTROL: Kind<SocketSetting> =
@@ -87,6 +100,8 @@ pub(super) fn word<W: Word>() -> Kind<W> {
     Kind {
         allowed: Cow::Owned(allowed),
         integers: false,
+        pattern: None,
+        words: W::WORDS.iter().map(|(word, _)| *word).collect(),
         parse: |text| {
             W::WORDS
                 .iter()

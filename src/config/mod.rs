@@ -6,7 +6,8 @@
 //! | `sections` | every key with its default and its kind; `rules` between them |
 //! | `tree`, `syntax` | the file and the environment as one tree; text that is no TOML |
 //! | `reader`, `unknown` | reading tables of any depth; what is left |
-//! | `rows`, `reference` | every key as data; `docs/configuration.md` |
+//! | `rows`, `reference`, `schema` | every key as data; `docs/configuration.md`; `config/gateway.schema.json` |
+//! | `in_effect` | every value with where it comes from, for `config show` |
 //! | `kind`, `words`, `units`, `address`, `mount` | what a value may be |
 //! | `secrets`, `callers`, `relays`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
 //! | `plan` | from sections to the settings of every module, with what the modules find wrong |
@@ -22,6 +23,7 @@ mod client_config;
 mod csp_sources;
 mod designs;
 mod files;
+mod in_effect;
 mod kind;
 mod mount;
 mod nearest;
@@ -33,6 +35,7 @@ mod relays;
 mod restart;
 mod rows;
 mod rules;
+mod schema;
 mod secrets;
 mod sections;
 mod shape;
@@ -54,7 +57,8 @@ pub use self::{
     problem::{Place, Problem, Problems},
     reference::{reference, rows},
     restart::AtStart,
-    rows::{PREFIX, Row},
+    rows::{Form, PREFIX, Row},
+    schema::schema,
     shape::{
         Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, Passthrough, PlugNmeet,
         PublicOrigin, Session, Sizes, Tcp, Timeouts, Tls, Trust, Turn, Upstreams,
@@ -111,6 +115,7 @@ impl Config {
                 refused,
                 warnings: found.warnings.into_inner(),
                 places: found.places.into_inner(),
+                in_effect: found.in_effect.into_inner(),
                 ..config
             }),
             Err(reader::Told) => Err(Problems(refused)),
@@ -124,6 +129,11 @@ impl Config {
         } else {
             Err(Problems(self.refused))
         }
+    }
+
+    /// What is in effect, as TOML with the origin of each value; secrets are `***`.
+    pub fn in_effect(&self) -> String {
+        in_effect::shown(&self.in_effect)
     }
 
     /// Is all that was written sound?

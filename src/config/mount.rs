@@ -28,7 +28,8 @@ pub(super) const MOUNT: Kind<String> = Kind::new(
         }
         Ok(format!("/{path}"))
     },
-);
+)
+.like(r"^/");
 
 fn is_clean(segment: &str) -> bool {
     !matches!(segment, "" | "." | "..")

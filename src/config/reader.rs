@@ -9,9 +9,10 @@
 use std::cell::RefCell;
 
 use super::{
+    in_effect::{self, InEffect},
     kind::{Kind, Refusal, shown},
     problem::{Place, Places, Problem},
-    rows::Row,
+    rows::{Form, Row},
     tree::{Keys, Node, Value},
 };
 
@@ -33,6 +34,7 @@ pub(super) struct Findings {
     pub(super) places: RefCell<Places>,
     pub(super) rows: RefCell<Vec<Row>>,
     pub(super) unknown: RefCell<Vec<Unknown>>,
+    pub(super) in_effect: RefCell<Vec<InEffect>>,
 }
 
 /// A key that nobody has read.
@@ -72,6 +74,14 @@ impl Findings {
             places: RefCell::default(),
             rows: RefCell::default(),
             unknown: RefCell::default(),
+            in_effect: RefCell::default(),
+        }
+    }
+
+    /// Adds to the row of a key.
+    pub(super) fn describe(&self, key: &str, add: impl FnOnce(&mut Row)) {
+        if let Some(row) = self.rows.borrow_mut().iter_mut().find(|row| row.key == key) {
+            add(row);
         }
     }
 
@@ -150,7 +160,12 @@ impl<'f> Table<'f> {
 
     /// A text that has to be there; only of such a value a refusal leaves nothing.
     pub(super) fn required<T>(&mut self, name: &str, kind: &Kind<T>, doc: &'static str) -> Taken<T> {
-        match self.take(name, None, &kind.allowed, doc) {
+        let node = self.take(name, None, &kind.allowed, doc);
+        self.found.describe(&self.key(name), |row| {
+            row.form = Form::of(kind, false);
+            row.required = true;
+        });
+        match node {
             Some(node) => self.parsed(name, &node, kind.integers, &kind.allowed, kind.parse),
             None => Err(self.lacks(name, &kind.allowed)),
         }
@@ -171,7 +186,10 @@ impl<'f> Table<'f> {
         doc: &'static str,
     ) -> Taken<U> {
         let allowed = format!("{}{or_else}", kind.allowed);
-        if let Some(node) = self.take(name, Some(format!("{default:?}")), &allowed, doc)
+        let node = self.take(name, Some(format!("{default:?}")), &allowed, doc);
+        let form = Form::of(kind, !or_else.is_empty());
+        self.found.describe(&self.key(name), |row| row.form = form);
+        if let Some(node) = node
             && let Ok(value) = self.parsed(name, &node, kind.integers, &allowed, &parse)
         {
             return Ok(value);
@@ -210,7 +228,10 @@ impl<'f> Table<'f> {
         kind: &Kind<T>,
         doc: &'static str,
     ) -> Taken<Vec<T>> {
-        let Some(node) = self.take(name, Some(format!("{default:?}")), &kind.allowed, doc) else {
+        let node = self.take(name, Some(format!("{default:?}")), &kind.allowed, doc);
+        let form = Form::List(Box::new(Form::of(kind, false)));
+        self.found.describe(&self.key(name), |row| row.form = form);
+        let Some(node) = node else {
             let default: Result<Vec<T>, Refusal> = default.iter().map(|text| (kind.parse)(text)).collect();
             return default.map_err(|refusal| self.refuse(&self.place, name, refusal.why, &kind.allowed));
         };
@@ -264,7 +285,9 @@ impl<'f> Table<'f> {
 
     /// As `flag`, where more can be said of what to write.
     pub(super) fn flag_or(&mut self, name: &str, default: bool, allowed: &str, doc: &'static str) -> bool {
-        let Some(node) = self.take(name, Some(default.to_string()), allowed, doc) else {
+        let node = self.take(name, Some(default.to_string()), allowed, doc);
+        self.found.describe(&self.key(name), |row| row.form = Form::Flag);
+        let Some(node) = node else {
             return default;
         };
         match (&node.value, node.value.text(false)) {
@@ -370,7 +393,7 @@ impl<'f> Table<'f> {
         self.found.unknown.borrow_mut().extend(unknown);
     }
 
-    /// Whatever stands at a name; a row of it is kept.
+    /// Whatever stands at a name; a row of it is kept, and what is in effect.
     pub(super) fn take(
         &mut self,
         name: &str,
@@ -379,9 +402,39 @@ impl<'f> Table<'f> {
         doc: &'static str,
     ) -> Option<Node> {
         let key = self.key(name);
-        Row::keep(&mut self.found.rows.borrow_mut(), &key, default, allowed, doc);
+        in_effect::keep(
+            &mut self.found.in_effect.borrow_mut(),
+            &key,
+            self.keys.get(name),
+            default.as_deref(),
+        );
+        self.taken(&key, name, default, allowed, doc)
+    }
+
+    /// As `take`, of what nothing may show.
+    pub(super) fn take_secret(&mut self, name: &str, allowed: &str, doc: &'static str) -> Option<Node> {
+        let key = self.key(name);
+        let place = self.keys.get(name).map(|node| &node.place);
+        in_effect::keep_secret(&mut self.found.in_effect.borrow_mut(), &key, place);
+        let node = self.taken(&key, name, None, allowed, doc);
+        self.found.describe(&key, |row| row.form = Form::Secret);
+        node
+    }
+
+    fn taken(
+        &mut self,
+        key: &str,
+        name: &str,
+        default: Option<String>,
+        allowed: &str,
+        doc: &'static str,
+    ) -> Option<Node> {
+        Row::keep(&mut self.found.rows.borrow_mut(), key, default, allowed, doc);
         let node = self.keys.remove(name)?;
-        self.found.places.borrow_mut().insert(key, node.place.clone());
+        self.found
+            .places
+            .borrow_mut()
+            .insert(key.to_owned(), node.place.clone());
         Some(node)
     }
 

@@ -90,6 +90,7 @@ impl Config {
             warnings: Vec::new(),
             refused: Vec::new(),
             places: super::problem::Places::new(),
+            in_effect: Vec::new(),
             ..self.clone()
         };
         let hash = digest::digest(&digest::SHA256, format!("{values:?}").as_bytes());

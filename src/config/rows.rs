@@ -3,6 +3,8 @@
 //! The rows are those that the reader has asked for, so that no key is read and not documented. `docs/configuration.md` is
 //! made of them (`super::reference`), and near names are looked up in them.
 
+use super::kind::Kind;
+
 /// What all our variables begin with.
 pub const PREFIX: &str = "PNM_GATEWAY__";
 
@@ -19,6 +21,47 @@ pub struct Row {
     pub allowed: String,
     /// What it is for; empty where another row says it.
     pub doc: &'static str,
+    /// What its value is in the file.
+    pub form: Form,
+    /// Has it to be there?
+    pub required: bool,
+}
+
+/// What a value is in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Whatever stands there: a table whose keys are rows too, or what no form describes.
+    #[default]
+    Any,
+    /// A table of any keys.
+    Open,
+    /// A text.
+    Text {
+        /// May it be a bare integer?
+        integers: bool,
+        /// May it be empty, whatever it looks like else?
+        optional: bool,
+        /// A regular expression for what it looks like.
+        pattern: Option<&'static str>,
+        /// The only texts there are, if they are few.
+        words: Vec<&'static str>,
+    },
+    /// A secret, which nothing shows.
+    Secret,
+    Flag,
+    /// A list of these.
+    List(Box<Form>),
+}
+
+impl Form {
+    pub(super) fn of<T>(kind: &Kind<T>, optional: bool) -> Self {
+        Self::Text {
+            integers: kind.integers,
+            optional,
+            pattern: kind.pattern,
+            words: kind.words.clone(),
+        }
+    }
 }
 
 /// Tables of which there are many: in the environment each has its number.
@@ -40,6 +83,8 @@ impl Row {
                 default,
                 allowed: allowed.strip_prefix("write ").unwrap_or(allowed).to_owned(),
                 doc,
+                form: Form::default(),
+                required: false,
             });
         }
     }

@@ -6,9 +6,11 @@
 use std::path::Path;
 
 use super::{
-    kind::shown,
+    kind::{PATH, shown},
     problem::Place,
     reader::{Table, Taken, Told},
+    rows::Form,
+    tree::Node,
 };
 use crate::{
     secret::{self, Secret, SecretFileError},
@@ -70,8 +72,13 @@ pub(super) fn read(
     doc: &'static str,
 ) -> Taken<Option<Given>> {
     let file_name = format!("{name}_file");
-    let written = bare(table, name, kind.allowed, doc);
-    let file = bare(table, &file_name, kind.file_allowed, FILE_DOC);
+    let node = table.take_secret(name, kind.allowed, doc);
+    let written = bare(table, name, kind.allowed, node);
+    let node = table.take(&file_name, None, kind.file_allowed, FILE_DOC);
+    table
+        .found
+        .describe(&table.key(&file_name), |row| row.form = Form::of(&PATH, false));
+    let file = bare(table, &file_name, kind.file_allowed, node);
     let is_variable = |given: &Given| given.place.variable().is_some();
     match (written?, file?) {
         (given, None) => Ok(given),
@@ -87,8 +94,8 @@ pub(super) fn read(
 const FILE_DOC: &str = "The same, as the name of a file that holds it. A BOM, and blanks and line ends at its end, are cut off. A \
     file that others may write, or that belongs to another user, is refused; one that others may read is warned about.";
 
-fn bare(table: &mut Table<'_>, name: &str, allowed: &'static str, doc: &'static str) -> Taken<Option<Given>> {
-    let Some(node) = table.take(name, None, allowed, doc) else {
+fn bare(table: &Table<'_>, name: &str, allowed: &'static str, node: Option<Node>) -> Taken<Option<Given>> {
+    let Some(node) = node else {
         return Ok(None);
     };
     let Some(text) = node.value.text(false) else {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
+    in_effect::InEffect,
     problem::{Place, Places, Problem},
     words::{Exposed, MinVersion},
 };
@@ -63,6 +64,8 @@ pub struct Config {
     /// What was refused; in its place stands the default.
     pub(super) refused: Vec<Problem>,
     pub(super) places: Places,
+    /// For `config show`.
+    pub(super) in_effect: Vec<InEffect>,
 }
 
 /// Where clients see us: `https://HOST[:PORT]`.

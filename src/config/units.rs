@@ -22,16 +22,20 @@ pub(super) const RATE: Kind<RateSettings> = Kind::new("write a rate such as 10/m
             Refusal::new("would refuse every request").write("write 1/min or more")
         }
     })
-});
+})
+.like(r"^0*[1-9][0-9]*/(s|min|h)$");
+
+const DURATION_LIKE: &str = r"^[0-9]+(ms|s|m|h)$";
 
 const DURATION_ALLOWED: &str = "write a duration such as 250ms, 10s, 5m or 3h";
 
-pub(super) const DURATION: Kind<Duration> = Kind::new(DURATION_ALLOWED, duration);
+pub(super) const DURATION: Kind<Duration> = Kind::new(DURATION_ALLOWED, duration).like(DURATION_LIKE);
 
 pub(super) const DEADLINE: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| match duration(text)? {
     Duration::ZERO => Err(Refusal::new("leaves no time at all").write("write 1ms or more")),
     duration => Ok(duration),
-});
+})
+.like(DURATION_LIKE);
 
 /// None is for ever.
 pub(super) const SILENCE: Kind<Option<Duration>> =
@@ -42,7 +46,8 @@ pub(super) const SILENCE: Kind<Option<Duration>> =
             Err(Refusal::new("would close WebSockets that are in use")
                 .write("write 1s or more, or 0s for never"))
         }
-    });
+    })
+    .like(DURATION_LIKE);
 
 /// For what is counted in days; none is longer than browsers keep anything.
 pub(super) const DAYS: Kind<Duration> = Kind::new("write a duration such as 180d or 12h", |text| {
@@ -57,7 +62,8 @@ pub(super) const DAYS: Kind<Duration> = Kind::new("write a duration such as 180d
         Ok(days @ 0..=MOST) => Ok(Duration::from_secs(24 * 3600) * days),
         Ok(_) | Err(_) => Err(Refusal::new("is too long").write("write 730d or less")),
     }
-});
+})
+.like(r"^[0-9]+(ms|s|m|h|d)$");
 
 /// Every token request may have to wait as long.
 pub(super) const REDIS_TIMEOUT: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
@@ -68,7 +74,8 @@ pub(super) const REDIS_TIMEOUT: Kind<Duration> = Kind::new(DURATION_ALLOWED, |te
     } else {
         Err(Refusal::new("is out of range").write("write 1ms to 1s"))
     }
-});
+})
+.like(DURATION_LIKE);
 
 pub(super) const REPLICAS: Kind<NonZeroU32> = Kind::new("write how many there are: 1 or more", |text| {
     match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {
@@ -76,18 +83,21 @@ pub(super) const REPLICAS: Kind<NonZeroU32> = Kind::new("write how many there ar
         Some(Err(_)) | None => Err(Refusal::new("is no number of gateways")),
     }
 })
+.like(r"^[0-9]+$")
 .or_integer();
 
 /// Each is held in memory.
 pub(super) const RELEASES: Kind<NonZeroUsize> = Kind::new("write how many: 1 to 20", |text| {
     at_most(20, text).ok_or(Refusal::new("is no number of releases"))
 })
+.like(r"^[0-9]+$")
 .or_integer();
 
 pub(super) const UPSTREAM_CONNECTIONS: Kind<NonZeroUsize> =
     Kind::new("write how many: 1 to 1000000", |text| {
         at_most(1_000_000, text).ok_or(Refusal::new("is no number of connections"))
     })
+    .like(r"^[0-9]+$")
     .or_integer();
 
 /// How many people may be on their way in.
@@ -103,6 +113,7 @@ pub(super) const JOINS: Kind<Joins> = Kind::new(
             .ok_or(Refusal::new("is no number of people")),
     },
 )
+.like(r"^([0-9]+|auto)$")
 .or_integer();
 
 /// None is as many as there are cores.
@@ -115,6 +126,7 @@ pub(super) const THREADS: Kind<Option<NonZeroUsize>> = Kind::new(
             .ok_or(Refusal::new("is no number of threads")),
     },
 )
+.like(r"^([0-9]+|auto)$")
 .or_integer();
 
 /// None is any number.
@@ -127,6 +139,7 @@ pub(super) const CONNECTIONS: Kind<Option<NonZeroUsize>> = Kind::new(
             .ok_or(Refusal::new("is no number of connections")),
     },
 )
+.like(r"^[0-9]+$")
 .or_integer();
 
 fn at_most(most: usize, text: &str) -> Option<NonZeroUsize> {
@@ -145,7 +158,8 @@ pub(super) const VALIDITY: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
     } else {
         Err(Refusal::new("is out of range").write("write 1s to 24h"))
     }
-});
+})
+.like(DURATION_LIKE);
 
 const SIZE_ALLOWED: &str = "write a size such as 512B, 32KiB or 64MiB";
 
@@ -153,18 +167,21 @@ pub(super) const BODY: Kind<u64> = Kind::new(SIZE_ALLOWED, |text| match size(tex
     0 => Err(Refusal::new("would refuse every body").write("write 1B or more")),
     bytes => Ok(bytes),
 })
+.like(r"^[0-9]+(B|KiB|MiB|GiB)?$")
 .or_integer();
 
 /// Held in memory whole, once for each request.
 pub(super) const TOKEN_BODY: Kind<usize> = Kind::new(SIZE_ALLOWED, |text| {
     within(text, 1..=16 << 20, "write 1B to 16MiB")
 })
+.like(r"^[0-9]+(B|KiB|MiB|GiB)?$")
 .or_integer();
 
 /// A `LiveKit` client's request line alone can have 16 KiB; the head of every connection is held in memory.
 pub(super) const HEADER: Kind<usize> = Kind::new(SIZE_ALLOWED, |text| {
     within(text, 4 << 10..=1 << 20, "write 4KiB to 1MiB")
 })
+.like(r"^[0-9]+(B|KiB|MiB|GiB)?$")
 .or_integer();
 
 fn within(text: &str, range: RangeInclusive<usize>, allowed: &'static str) -> Result<usize, Refusal> {
@@ -181,7 +198,8 @@ pub(super) const BYTE_RATE: Kind<u64> = Kind::new("write a size for each second,
         0 => Err(Refusal::new("would let a body trickle for ever").write("write 1B/s or more")),
         bytes => Ok(bytes),
     }
-});
+})
+.like(r"^[0-9]+(B|KiB|MiB|GiB)?/s$");
 
 /// Far more than any of our deadlines, and far less than what a clock can add without overflow.
 const LONGEST: Duration = Duration::from_secs(720 * 3600);

@@ -75,6 +75,12 @@ impl fmt::Display for Breach {
 pub enum Rule {
     DocumentTooLong,
     NotJson,
+    /// The document would be JSON, had it been percent-encoded once.
+    EncodedTwice,
+    /// The document is the base64 of JSON.
+    Base64,
+    /// The document would be JSON with `"` in place of `'`.
+    SingleQuotes,
     NotAnObject,
     /// The client knows no such key.
     UnknownKey,
@@ -120,11 +126,32 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Does the rule say that the document is no JSON?
+    pub const fn is_not_json(self) -> bool {
+        matches!(
+            self,
+            Self::NotJson | Self::EncodedTwice | Self::Base64 | Self::SingleQuotes
+        )
+    }
+
+    /// The mistake that was probably made, in a word or two for the log.
+    pub const fn mistake(self) -> Option<&'static str> {
+        if matches!(self, Self::EncodedTwice) {
+            Some("encoded twice")
+        } else if matches!(self, Self::Base64) {
+            Some("base64")
+        } else if matches!(self, Self::SingleQuotes) {
+            Some("single quotes")
+        } else {
+            None
+        }
+    }
+
     /// The rule's name in answers, logs and metrics. It never changes.
     pub const fn code(self) -> &'static str {
         match self {
             Self::DocumentTooLong => "document_too_long",
-            Self::NotJson => "not_json",
+            Self::NotJson | Self::EncodedTwice | Self::Base64 | Self::SingleQuotes => "not_json",
             Self::NotAnObject => "not_an_object",
             Self::UnknownKey => "unknown_key",
             Self::Repeated => "repeated",
@@ -157,6 +184,9 @@ impl fmt::Display for Rule {
         f.write_str(match self {
             Self::DocumentTooLong => return at_most(f, document::MAX_BYTES),
             Self::NotJson => "is not valid JSON",
+            Self::EncodedTwice => "is not valid JSON: it is percent-encoded twice",
+            Self::Base64 => "is not valid JSON: it is base64, and only percent-encoding is read",
+            Self::SingleQuotes => "is not valid JSON: its names and texts stand in single quotes",
             Self::NotAnObject => "must be a JSON object",
             Self::UnknownKey => "is not a known key",
             Self::Repeated => "appears more than once",

@@ -6,6 +6,11 @@
 
 use std::fmt;
 
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use percent_encoding::percent_decode_str;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -26,8 +31,34 @@ pub(super) fn read(decoded: &str) -> Result<Vec<(String, Value)>, Rule> {
     match serde_json::from_str::<Members>(decoded) {
         Ok(Members(members)) => Ok(members),
         Err(error) if error.is_data() => Err(Rule::NotAnObject),
-        Err(_) => Err(Rule::NotJson),
+        Err(_) => Err(disguised(decoded).unwrap_or(Rule::NotJson)),
     }
+}
+
+/// The mistake in a text that would be an object without it: authors of links make few, and each again and again.
+fn disguised(decoded: &str) -> Option<Rule> {
+    let is_object = |text: &str| serde_json::from_str::<Members>(text).is_ok();
+    let text = decoded.trim_ascii();
+    if text.contains('%')
+        && percent_decode_str(text)
+            .decode_utf8()
+            .is_ok_and(|once| is_object(&once))
+    {
+        return Some(Rule::EncodedTwice);
+    }
+    if text.contains('\'') && is_object(&text.replace('\'', "\"")) {
+        return Some(Rule::SingleQuotes);
+    }
+    // `URLSearchParams` has made blanks of the plus signs.
+    let coded = text.replace(' ', "+");
+    let coded = coded.trim_end_matches('=');
+    let standard = format!("{coded}{}", "=".repeat((4 - coded.len() % 4) % 4));
+    let bytes = BASE64_STANDARD
+        .decode(standard)
+        .or_else(|_| BASE64_URL_SAFE_NO_PAD.decode(coded))
+        .ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    is_object(&text).then_some(Rule::Base64)
 }
 
 struct Members(Vec<(String, Value)>);

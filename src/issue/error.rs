@@ -11,6 +11,7 @@ use super::{
     answer,
     bbb_refusal::BbbRefusal,
     envelope::AuthRefusal,
+    misfit::Misfit,
     request::{JsonError, RequestError},
 };
 use crate::{
@@ -24,6 +25,10 @@ use crate::{
 pub enum IssueError {
     /// The API key, the signature or the form of the body is refused.
     Auth(AuthRefusal),
+    /// The signature does not fit.
+    Guess(Guess),
+    /// A key or a signature is refused, and so often that the caller is told to wait instead of why.
+    GuessOverLimit(OverLimit, Guess),
     /// A call of BBB's API is refused, such as for what its checksum does not cover.
     Bbb(BbbRefusal),
     /// There is more than one `Authorization`.
@@ -65,6 +70,27 @@ pub enum IssueError {
     /// The server's answer broke off, or did not come.
     AnswerBroken(BoxError),
 }
+
+/// A refused key or signature, and the mistake in the signature as far as it is known. Only the log shows the mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guess {
+    pub refusal: AuthRefusal,
+    pub misfit: Option<Misfit>,
+}
+
+impl fmt::Display for Guess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.misfit {
+            Some(misfit) => misfit.fmt(f),
+            None if self.refusal == AuthRefusal::WrongApiKey => {
+                f.write_str("API-KEY is none of this gateway's")
+            }
+            None => f.write_str("HASH-SIGNATURE does not fit the body"),
+        }
+    }
+}
+
+impl std::error::Error for Guess {}
 
 /// Why a call is not allowed to a caller with a key of its own, although it names no room of another caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +207,7 @@ impl From<IssueError> for Failure {
 impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Auth(_) => f.write_str("the request is not authenticated"),
+            Self::Auth(_) | Self::Guess(_) => f.write_str("the request is not authenticated"),
             Self::Bbb(refusal) => refusal.fmt(f),
             Self::TwoTokens => f.write_str("there is more than one token"),
             Self::AnotherUser => f.write_str("a token for another user can't be asked for"),
@@ -199,7 +225,7 @@ impl fmt::Display for IssueError {
             Self::Held(held) => held.fmt(f),
             Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
             Self::BotNotAllowed => f.write_str("this API key may not issue hidden tokens, nor a bot's"),
-            Self::OverLimit(over) => over.fmt(f),
+            Self::OverLimit(over) | Self::GuessOverLimit(over, _) => over.fmt(f),
             Self::Blocked => f.write_str("this user is blocked to join this session"),
             Self::NoRoute => f.write_str("nothing is served at this path"),
             Self::Signing(_) => f.write_str("the token can't be signed"),
@@ -213,6 +239,7 @@ impl std::error::Error for IssueError {
         match self {
             Self::Signing(error) => Some(error),
             Self::AnswerBroken(error) => Some(error.as_ref()),
+            Self::Guess(guess) | Self::GuessOverLimit(_, guess) => Some(guess),
             Self::Auth(_)
             | Self::Bbb(_)
             | Self::TwoTokens
@@ -240,7 +267,7 @@ impl IssueError {
     /// The stable code of the error in the audit log and in metrics.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Auth(refusal) => Failure::from(*refusal).code(),
+            Self::Auth(refusal) | Self::Guess(Guess { refusal, .. }) => Failure::from(*refusal).code(),
             Self::Bbb(refusal) => Failure::from(*refusal).code(),
             Self::TwoTokens => "two_tokens",
             Self::AnotherUser => "another_user",
@@ -258,12 +285,20 @@ impl IssueError {
             Self::Held(held) => held.code(),
             Self::AdminNotAllowed => "admin_not_allowed",
             Self::BotNotAllowed => "bot_not_allowed",
-            Self::OverLimit(_) => "over_limit",
+            Self::OverLimit(_) | Self::GuessOverLimit(..) => "over_limit",
             Self::Blocked => "user_blocked",
             Self::NoRoute => "no_route",
             Self::Signing(_) => "signing",
             Self::AnswerBroken(_) => "upstream_broken",
         }
+    }
+
+    /// What the audit log says beside the code: the mistake that the caller is not told.
+    pub(super) fn detail(&self) -> Option<&Guess> {
+        let (Self::Guess(guess) | Self::GuessOverLimit(_, guess)) = self else {
+            return None;
+        };
+        Some(guess)
     }
 
     /// What the server answers as an application, and not as HTTP (docs/plugnmeet.md section 1): a refused body with
@@ -277,6 +312,8 @@ impl IssueError {
             }
             Self::NotPost => return Ok(no_such_route()),
             Self::Auth(_)
+            | Self::Guess(_)
+            | Self::GuessOverLimit(..)
             | Self::Bbb(_)
             | Self::TwoTokens
             | Self::AnotherUser
@@ -298,7 +335,9 @@ impl IssueError {
         let status = match &self {
             Self::Auth(refusal) => return Failure::from(*refusal),
             Self::Bbb(refusal) => return Failure::from(*refusal),
+            Self::Guess(guess) => return Failure::from(guess.refusal).caused_by(*guess),
             Self::OverLimit(over) => return Failure::from(*over),
+            Self::GuessOverLimit(over, guess) => return Failure::from(*over).caused_by(*guess),
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TwoTokens

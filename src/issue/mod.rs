@@ -27,6 +27,7 @@ mod error;
 mod joins;
 mod learned;
 mod meeting;
+mod misfit;
 mod other_endpoints;
 mod owners;
 mod protobuf;
@@ -48,13 +49,14 @@ use self::{
     embedded::Embedded,
     envelope::{API_KEY, AuthRefusal, HASH_SIGNATURE},
     meeting::Meetings,
+    misfit::Misfit,
     owners::Owners,
     request::TokenRequest,
 };
 pub use self::{
     callers::{CallerSettings, SERVER},
     embedded::EmbeddedSettings,
-    error::IssueError,
+    error::{Guess, IssueError},
     meeting::Meeting,
     renewal::{GoingOn, RenewalRefused},
 };
@@ -224,7 +226,7 @@ impl Issue {
     }
 
     fn refuse(&self, error: IssueError, decision: &Decision) -> Result<Response<Body>, Failure> {
-        decision.end(Outcome::Refused, error.code(), &self.audit);
+        decision.end_with(Outcome::Refused, error.code(), error.detail(), &self.audit);
         error.into_answer()
     }
 
@@ -378,14 +380,27 @@ impl Issue {
         signed: &[u8],
         client: ClientAddr,
     ) -> Result<(), IssueError> {
-        let good = headers
+        let given = headers
             .get(HASH_SIGNATURE)
-            .is_some_and(|given| caller.has_signed(signed, given.as_bytes()));
-        if good {
-            Ok(())
-        } else {
-            Err(self.refused(AuthRefusal::WrongSignature, client).await)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        if caller.has_signed(signed, given) {
+            return Ok(());
         }
+        let refusal = AuthRefusal::WrongSignature;
+        Err(match self.limits.failure(client).await {
+            Ok(()) => IssueError::Guess(Guess {
+                refusal,
+                misfit: Some(Misfit::of(caller, signed, given)),
+            }),
+            // Over the limit nobody gets as much work done as for that.
+            Err(over) => IssueError::GuessOverLimit(
+                over,
+                Guess {
+                    refusal,
+                    misfit: Misfit::of_form(given),
+                },
+            ),
+        })
     }
 
     /// Replaces the caller's key and signature by those of the server's own key.
@@ -405,7 +420,8 @@ impl Issue {
         if refusal.is_guess()
             && let Err(over) = self.limits.failure(client).await
         {
-            return IssueError::OverLimit(over);
+            let misfit = None;
+            return IssueError::GuessOverLimit(over, Guess { refusal, misfit });
         }
         IssueError::Auth(refusal)
     }

@@ -2,7 +2,7 @@
 //!
 //! SECURITY: names and outcomes alone; never a token, a signature or a secret.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use tracing::info;
 
@@ -99,18 +99,31 @@ impl Decision {
 
     /// Ends the decision: writes the line and counts it. `reason` is the stable word for the cause.
     pub fn end(&self, outcome: Outcome, reason: &'static str, log: &AuditLog) {
+        self.end_with(outcome, reason, None::<&str>, log);
+    }
+
+    /// As `end`, with what only the log says of the cause.
+    pub fn end_with(
+        &self,
+        outcome: Outcome,
+        reason: &'static str,
+        detail: Option<impl fmt::Display>,
+        log: &AuditLog,
+    ) {
+        let detail = detail.map(|detail| detail.to_string());
+        let detail = detail.as_deref();
         let caller = self.caller.as_deref().unwrap_or("unknown");
         log.metrics.decided(caller, outcome.name(), reason);
         match &log.json {
             Some(buffer) => {
                 let now = log.clock.wall();
-                buffer.append(false, |line| self.write_json(now, outcome, reason, line));
+                buffer.append(false, |line| self.write_json(now, outcome, reason, detail, line));
             }
-            None => self.trace(outcome, reason),
+            None => self.trace(outcome, reason, detail),
         }
     }
 
-    fn trace(&self, outcome: Outcome, reason: &'static str) {
+    fn trace(&self, outcome: Outcome, reason: &'static str, detail: Option<&str>) {
         info!(
             target: AUDIT,
             caller = self.caller,
@@ -120,12 +133,20 @@ impl Decision {
             client = %self.client,
             outcome = outcome.name(),
             reason,
+            detail,
             "Token"
         );
     }
 
     /// Writes the same line as `trace` does, as JSON.
-    fn write_json(&self, now: SystemTime, outcome: Outcome, reason: &'static str, line: &mut Vec<u8>) {
+    fn write_json(
+        &self,
+        now: SystemTime,
+        outcome: Outcome,
+        reason: &'static str,
+        detail: Option<&str>,
+        line: &mut Vec<u8>,
+    ) {
         let mut line = JsonLine(line);
         line.begin(now, "Token");
         if let Some(caller) = &self.caller {
@@ -143,6 +164,9 @@ impl Decision {
         line.raw(r#","client":""#).address(self.client);
         line.raw(r#"","outcome":"#).value(outcome.name());
         line.raw(r#","reason":"#).value(reason);
+        if let Some(detail) = detail {
+            line.raw(r#","detail":"#).value(detail);
+        }
         line.end(AUDIT);
     }
 }
@@ -178,9 +202,18 @@ mod tests {
             let out = kept.clone();
             let layer = log::json::<Registry>(move || out.clone());
             let subscriber = tracing_subscriber::registry().with(layer);
-            tracing::subscriber::with_default(subscriber, || decision.trace(Outcome::Issued, "upstream"));
+            let detail = decision.caller.as_deref().map(|_| "detail");
+            tracing::subscriber::with_default(subscriber, || {
+                decision.trace(Outcome::Issued, "upstream", detail);
+            });
             let mut line = Vec::new();
-            decision.write_json(SystemTime::UNIX_EPOCH, Outcome::Issued, "upstream", &mut line);
+            decision.write_json(
+                SystemTime::UNIX_EPOCH,
+                Outcome::Issued,
+                "upstream",
+                detail,
+                &mut line,
+            );
             let (ours, theirs) = (String::from_utf8(line).unwrap(), kept.text());
             let untimed = |line: &str| line.split_once("Z\"").unwrap().1.to_owned();
             assert_eq!(untimed(&ours), untimed(&theirs));

@@ -19,6 +19,7 @@ mod page_settings;
 mod policy;
 mod preflight;
 mod source;
+mod strangers;
 mod target;
 mod watch;
 
@@ -30,6 +31,7 @@ use hyper::{
     http::uri::PathAndQuery,
 };
 
+use self::target::NotOurHost;
 pub use self::{
     finish::{Finish, Recorded},
     framing::Framing,
@@ -37,6 +39,7 @@ pub use self::{
     page_settings::{Csp, CspSources, PageProblem, PageSettings},
     policy::PageHeaders,
     source::{BadSource, CspSource},
+    strangers::Strangers,
     target::{BadTarget, CanonicalTarget, Hosts},
 };
 pub use crate::urls::{Table, Whole};
@@ -112,6 +115,8 @@ pub struct Router {
     pub finish: Finish,
     /// Frames that stay blank.
     pub framing: Framing,
+    /// Names that are none of ours.
+    pub strangers: Strangers,
     /// Where links are handed out, for pages that say that one is needed.
     pub login_url: Option<String>,
     /// The time.
@@ -148,6 +153,29 @@ impl Router {
         answer.finish(&self.finish, response)
     }
 
+    /// What is known of a request whose target everybody reads alike.
+    fn context(&self, request: &Request<ClientBody>, peer: Peer) -> Result<RequestContext, Failure> {
+        let target = CanonicalTarget::of(request, &self.hosts)
+            .map_err(|bad| self.bad_target(bad, request).of_the_message())?;
+        method::known(request.method()).map_err(Failure::of_the_message)?;
+        Ok(RequestContext {
+            peer,
+            our_name: target.our_name,
+            authority: target.host,
+            forwarded_host: target.forwarded_host.filter(|_| peer.via_proxy),
+        })
+    }
+
+    /// The answer does not name the host; the log does.
+    fn bad_target(&self, bad: BadTarget, request: &Request<ClientBody>) -> Failure {
+        if bad != BadTarget::NotOurs {
+            return bad.into();
+        }
+        let host = NotOurHost::of(request);
+        self.strangers.tell(&host);
+        Failure::from(bad).caused_by(host)
+    }
+
     /// The way of a request.
     async fn act(
         &self,
@@ -156,7 +184,7 @@ impl Router {
         peer: Peer,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
-        let context = context(&request, peer, &self.hosts)?;
+        let context = self.context(&request, peer)?;
         let row = found.row;
         record.routed(row.name);
         if row.action.is_servers()
@@ -252,18 +280,6 @@ impl Router {
             )),
         }
     }
-}
-
-/// What is known of a request whose target everybody reads alike.
-fn context(request: &Request<ClientBody>, peer: Peer, hosts: &Hosts) -> Result<RequestContext, Failure> {
-    let target = CanonicalTarget::of(request, hosts).map_err(|bad| Failure::from(bad).of_the_message())?;
-    method::known(request.method()).map_err(Failure::of_the_message)?;
-    Ok(RequestContext {
-        peer,
-        our_name: target.our_name,
-        authority: target.host,
-        forwarded_host: target.forwarded_host.filter(|_| peer.via_proxy),
-    })
 }
 
 fn path_and_query(uri: &Uri) -> Result<PathAndQuery, Failure> {

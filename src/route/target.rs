@@ -96,6 +96,39 @@ impl From<BadTarget> for Failure {
     }
 }
 
+/// A host that is none of the gateway's names. Only the log shows it: whoever runs the gateway can't know else which name
+/// is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotOurHost(String);
+
+impl NotOurHost {
+    /// No name is longer (RFC 1035 section 2.3.4).
+    const MAX_CHARS: usize = 255;
+
+    /// The host that a request names.
+    pub fn of<B>(request: &Request<B>) -> Self {
+        let in_field = request.headers().get(header::HOST);
+        let in_field = in_field.and_then(|host| host.to_str().ok());
+        let authority = request.uri().authority().map(Authority::as_str).or(in_field);
+        let host = authority.unwrap_or_default().parse::<Authority>();
+        let host = host.as_ref().map_or("", Authority::host);
+        Self(host.to_ascii_lowercase().chars().take(Self::MAX_CHARS).collect())
+    }
+
+    /// The host's name, without its port.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NotOurHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is neither public_origin's name nor one of hosts", self.0)
+    }
+}
+
+impl std::error::Error for NotOurHost {}
+
 /// The names of the gateway.
 #[derive(Clone, Debug)]
 pub struct Hosts {

@@ -8,14 +8,14 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io::{self, Read},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
 use rustix::{
-    fs::{Access, access},
+    fs::{Access, OFlags, access},
     process::geteuid,
 };
 
@@ -81,8 +81,15 @@ impl fmt::Display for Exposed {
 /// Reads a file that holds a secret, unless it is larger than any, or somebody else has a hand in it. The very file that
 /// is read is judged, wherever links lead to.
 pub fn read_file(path: &Path, max_bytes: u64) -> Result<SecretFile, SecretFileError> {
-    let mut file = File::open(path).map_err(SecretFileError::Unreadable)?;
+    // A named pipe would be waited for until somebody writes to it.
+    let unwaiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(unwaiting).open(path);
+    let mut file = file.map_err(SecretFileError::Unreadable)?;
     let found = file.metadata().map_err(SecretFileError::Unreadable)?;
+    if !found.is_file() {
+        let why = "is no file, but a folder, a pipe or a device";
+        return Err(SecretFileError::Unreadable(io::Error::other(why)));
+    }
     let mode = found.mode() & 0o777;
     let ours = geteuid().as_raw();
     if found.uid() != 0 && found.uid() != ours {
@@ -191,6 +198,20 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         let error = read_file(&path, 10).map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "can't be read: more than 10 bytes");
+    }
+
+    #[test]
+    fn a_pipe_is_refused_at_once_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        for path in [&path, folder.path()] {
+            let error = read_file(path, 10).map(|_| ()).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "can't be read: is no file, but a folder, a pipe or a device"
+            );
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@
 //!
 //! Source: docs/plugnmeet.md section 7 (where the client looks).
 
+use tracing::warn;
+
 use super::{SessionError, Sessions, Visit, cookie::Cookies};
 use crate::{
     addr::ClientAddr,
@@ -67,6 +69,7 @@ impl Sessions {
         // A design at an address without a session is nobody's, and anybody could fill the log with it.
         if let Some(claims) = claims.filter(|_| visit.takes_effect()) {
             self.tell_taken(&found.taken, claims, visit.context.client());
+            self.tell_mistaken(query, claims);
         }
         Ok((found.query, found.design))
     }
@@ -116,6 +119,28 @@ impl Sessions {
         }
     }
 
+    /// Tells the operator of a parameter that was meant to be a design and that nobody reads.
+    fn tell_mistaken(&self, query: &str, claims: &Claims) {
+        let mut mistaken = MISTAKEN.iter().find(|(name, _)| Query(query).has(name)).copied();
+        if mistaken.is_none() && !self.design.has_named() && Query(query).has(NAME_PARAMETER) {
+            mistaken = Some((
+                NAME_PARAMETER,
+                "a [designs.NAME] of the configuration, of which there is none",
+            ));
+        }
+        let Some((parameter, write)) = mistaken else {
+            return;
+        };
+        warn!(
+            caller = self.memory.caller_of(&self.tag_of(claims)).as_deref(),
+            room = claims.room_id,
+            user = claims.user_id,
+            parameter,
+            write,
+            "A link's parameter has no effect"
+        );
+    }
+
     /// Tells the operator which fields were taken out and by which rules, so that the operator can tell the integrator.
     pub(super) fn tell_taken(&self, taken: &[Breach], claims: &Claims, client: ClientAddr) {
         if taken.is_empty() {
@@ -127,7 +152,10 @@ impl Sessions {
         let mut fields: Vec<String> = taken
             .iter()
             .take(MAX_TOLD)
-            .map(|breach| format!("{}: {}", breach.field, breach.rule.code()))
+            .map(|breach| match breach.rule.mistake() {
+                Some(mistake) => format!("{}: {} ({mistake})", breach.field, breach.rule.code()),
+                None => format!("{}: {}", breach.field, breach.rule.code()),
+            })
             .collect();
         if let Some(more) = taken.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
             fields.push(format!("and {more} more"));
@@ -143,6 +171,18 @@ impl Sessions {
         .tell();
     }
 }
+
+/// Parameters that look like one of a design, and that neither the gateway nor the client reads; and what to write.
+const MISTAKEN: [(&str, &str); 8] = [
+    ("customDesign", "custom_design"),
+    ("CustomDesign", "custom_design"),
+    ("custom-design", "custom_design"),
+    ("customdesign", "custom_design"),
+    ("amp;custom_design", "a plain & in front of it, not &amp;"),
+    ("amp;design", "a plain & in front of it, not &amp;"),
+    ("amp;access_token", "a plain & in front of it, not &amp;"),
+    ("designs", "design"),
+];
 
 fn is_bot(claims: &Claims) -> bool {
     claims.is_hidden && BOTS.contains(&claims.user_id.as_str())

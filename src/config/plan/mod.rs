@@ -150,6 +150,12 @@ impl Plan {
         Self::made(config, https_port, clock, None)
     }
 
+    /// The names and the URL space that these settings make, without a look at anything else.
+    pub fn paths(config: &Config) -> (Hosts, Table) {
+        let origin = config.public_origin_at(config.listen.https.port());
+        (listen::hosts(config, &origin), table(config))
+    }
+
     /// As `of`, for a gateway that runs and serves this client: it is read again only where something else is wanted.
     pub fn again(
         config: &Config,

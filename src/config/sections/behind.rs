@@ -19,7 +19,8 @@ pub(super) const API_KEY: Kind<String> =
             true => Ok(text.to_owned()),
             false => Err(Refusal::new("can't be sent in a header")),
         }
-    });
+    })
+    .like(r"^[!-~]+$");
 
 const SECRET: SecretKind = SecretKind {
     allowed: "write the server's client_info.secret",

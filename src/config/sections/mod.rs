@@ -95,5 +95,6 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
         warnings: Vec::new(),
         refused: Vec::new(),
         places: Places::new(),
+        in_effect: Vec::new(),
     })
 }

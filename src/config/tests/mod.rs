@@ -32,6 +32,7 @@ fn told(text: &str, pairs: &[(&str, &str)]) -> Vec<String> {
 
 fn without_places(mut config: Config) -> String {
     config.places.clear();
+    config.in_effect.clear();
     format!("{config:#?}")
 }
 
@@ -86,9 +87,9 @@ fn the_example_of_a_host_lacks_only_what_its_machine_has() {
     assert_eq!(
         told(HOST, &[]),
         [
-            "gateway.toml:17: plugnmeet.secret_file: names a file that can't be read: No such file or directory (os error \
+            "gateway.toml:18: plugnmeet.secret_file: names a file that can't be read: No such file or directory (os error \
              2); name a readable file that holds the server's client_info.secret",
-            "gateway.toml:27: client.path: \"/opt/plugNmeet/client/dist\" cannot be read: No such file or directory (os \
+            "gateway.toml:28: client.path: \"/opt/plugNmeet/client/dist\" cannot be read: No such file or directory (os \
              error 2); name the folder of the client's build, or its client.zip",
         ]
     );

@@ -1,5 +1,7 @@
 //! The program itself: its commands, what it writes, its exit status, and how it stops.
 
+mod asking;
+mod hints;
 mod leaks;
 mod logging;
 mod secrets;

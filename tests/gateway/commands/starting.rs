@@ -167,7 +167,10 @@ async fn a_join_link_without_a_gateway_says_what_to_do() {
         "--user-id",
         "ann",
     ];
-    let (status, link, errors) = told(&run(folder.path(), &wanted, &[]).await);
+    // Nobody listens there, whatever else runs on this machine.
+    let https = format!("127.0.0.1:{}", free_port());
+    let variables = [("LISTEN__HTTPS", https.as_str())];
+    let (status, link, errors) = told(&run(folder.path(), &wanted, &variables).await);
     assert_eq!((status, link.as_str()), (1, ""));
     assert!(errors.contains("start the gateway"), "{errors}");
     assert_eq!(
@@ -295,7 +298,7 @@ async fn the_configurations_that_come_along_are_sound() {
     let (status, _, errors) = told(&run(folder.path(), &command, &[]).await);
     assert_eq!(status, 1);
     assert!(
-        errors.contains("config/host.toml:17: plugnmeet.secret_file: "),
+        errors.contains("config/host.toml:18: plugnmeet.secret_file: "),
         "{errors}"
     );
     assert_eq!(
