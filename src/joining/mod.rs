@@ -18,8 +18,10 @@ mod grants;
 mod knock;
 mod line;
 mod pace;
+mod telling;
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -33,13 +35,13 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use tokio::time::{Instant, sleep};
-use tracing::info;
 
 pub use self::{arrival::Arrival, knock::Knock, line::Person};
 use self::{
     gate::{ALL, Gate, NoTurn},
     grants::Grants,
     pace::Pace,
+    telling::tell,
 };
 use crate::{
     drain::Drain,
@@ -94,10 +96,6 @@ const OTHER: u8 = 2;
 
 /// For NATS to answer those who could wait no longer, and all before them: half of the time after which it gives up.
 const IN_NEED_MILLIS: u64 = 2500;
-
-/// Between two lines of the log while people wait, and before the first.
-const TELL_EVERY: Duration = Duration::from_secs(60);
-const TELL_FIRST: Duration = Duration::from_secs(5);
 
 /// Why somebody is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -179,6 +177,20 @@ impl Joining {
             waiting,
             longest,
         }
+    }
+
+    /// For how long this person has waited, and how many people are let in before. None: it does not wait.
+    pub fn before(&self, person: &Person) -> Option<(Duration, usize)> {
+        // Most of the time nobody waits, and a script that asks takes no lock.
+        if !self.0.gate.has_line() {
+            return None;
+        }
+        self.0.gate.before(person)
+    }
+
+    /// The rooms for which people wait, with how many; for the operator alone.
+    pub fn rooms(&self) -> BTreeMap<Box<str>, usize> {
+        self.0.gate.rooms()
     }
 
     /// Somebody asks to be let in: waits for a place, however long that is allowed to take. `None` where nobody waits.
@@ -321,30 +333,6 @@ impl Shared {
         if !self.is_told.swap(true, SeqCst) {
             tokio::spawn(tell(Arc::clone(self)));
         }
-    }
-}
-
-async fn tell(shared: Arc<Shared>) {
-    let mut after = TELL_FIRST;
-    loop {
-        sleep(after).await;
-        after = TELL_EVERY;
-        let (mut waiting, longest) = shared.gate.waiting();
-        if waiting == 0 {
-            shared.is_told.store(false, SeqCst);
-            // One more may have come in between, and found this task running.
-            waiting = shared.gate.waiting().0;
-            if waiting == 0 || shared.is_told.swap(true, SeqCst) {
-                return;
-            }
-        }
-        info!(
-            waiting,
-            longest_s = longest.as_secs(),
-            joining = shared.gate.taken(),
-            places = shared.gate.places(),
-            "People wait to join"
-        );
     }
 }
 
