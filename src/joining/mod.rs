@@ -25,7 +25,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -79,6 +79,8 @@ struct Shared {
     /// Is what answers at the WebSocket NATS?
     upstream: AtomicU8,
     is_paced: AtomicBool,
+    /// People whose token is good and whom NATS has not answered yet.
+    at_nats: AtomicUsize,
     /// Answers of NATS in a thousand seconds, as far as the last ones tell.
     milli_answers: AtomicU64,
     admission_millis: AtomicU64,
@@ -140,6 +142,7 @@ impl Joining {
             pace: Mutex::new(Pace::finding()),
             upstream: AtomicU8::new(UNKNOWN),
             is_paced: AtomicBool::new(false),
+            at_nats: AtomicUsize::new(0),
             milli_answers: AtomicU64::new(0),
             admission_millis: AtomicU64::new(0),
             metrics,
@@ -300,7 +303,9 @@ impl Shared {
         self.milli_answers.store((before * 7 + now) / 8, SeqCst);
         if Pace::is_of_interest(took, taken, places) {
             let mut pace = self.pace();
-            pace.answered(took, taken, self.began.elapsed());
+            // Less the one who is answered.
+            let at_nats = self.at_nats.load(SeqCst).saturating_sub(1);
+            pace.answered(took, taken, at_nats, self.began.elapsed());
             self.publish(&pace);
         }
     }
