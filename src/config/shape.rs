@@ -116,6 +116,8 @@ pub struct Upstreams {
     /// In use at once, for each of them; tunnels count.
     pub max_connections: NonZeroUsize,
     pub joining: Joins,
+    /// May the client's page say that many people are joining?
+    pub joining_message: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -246,6 +248,13 @@ pub struct Tcp {
 }
 
 /// Where it stands in a file makes no difference.
+impl Upstreams {
+    /// Does anybody wait to be let in, and does the client's page say so?
+    pub fn tells_of_waiting(&self) -> bool {
+        self.joining_message && self.nats.is_some() && self.joining != Joins::Unpaced
+    }
+}
+
 impl PartialEq for Tcp {
     fn eq(&self, other: &Self) -> bool {
         (self.listen, &self.upstream) == (other.listen, &other.upstream)

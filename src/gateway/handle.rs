@@ -110,6 +110,7 @@ impl Handle {
                 "taken": standing.joining,
                 "waiting": standing.waiting,
                 "longest_wait_s": standing.longest.as_secs(),
+                "rooms": current.router.joining.rooms(),
             }),
         );
         rows

@@ -110,6 +110,7 @@ impl Arrival {
             return;
         }
         state.is_proven = true;
+        shared.at_nats.fetch_add(1, SeqCst);
         state.asked = Some(Instant::now());
         match (state.place, shared.grants.claim(person)) {
             (Held::Own | Held::None, false) => {}
@@ -178,6 +179,9 @@ impl Arrival {
         drop(self.counted.lock().unwrap_or_else(PoisonError::into_inner).take());
         let shared = &self.joining.0;
         let mut state = self.state();
+        if state.is_proven {
+            shared.at_nats.fetch_sub(1, SeqCst);
+        }
         if state.has_waited {
             shared.gate.redial_was(state.is_proven);
         }

@@ -90,6 +90,11 @@ impl Gate {
         places(self.word.load(SeqCst))
     }
 
+    /// Does anybody stand in line?
+    pub(super) fn has_line(&self) -> bool {
+        self.word.load(SeqCst) & IN_LINE != 0
+    }
+
     /// How many wait, and for how long the first of them.
     pub(super) fn waiting(&self) -> (usize, Duration) {
         let standing = self.lock();
@@ -99,6 +104,18 @@ impl Gate {
             .and_then(|id| standing.since.get(&id))
             .map_or(Duration::ZERO, Instant::elapsed);
         (standing.line.len(), longest)
+    }
+
+    /// For how long this person has waited, and how many people are let in before. None: it does not wait.
+    pub(super) fn before(&self, person: &Person) -> Option<(Duration, usize)> {
+        let standing = self.lock();
+        let (id, before) = standing.line.before(person)?;
+        Some((standing.since.get(&id)?.elapsed(), before))
+    }
+
+    /// The rooms for which people wait, with how many.
+    pub(super) fn rooms(&self) -> BTreeMap<Box<str>, usize> {
+        self.lock().line.rooms()
     }
 
     /// Takes a place if one is free and nobody waits for it.

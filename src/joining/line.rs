@@ -110,6 +110,27 @@ impl<W> Line<W> {
         self.spots.keys().next().copied()
     }
 
+    /// The request of this person that came first, and how many people are let in before it. None: it does not wait.
+    pub(super) fn before(&self, person: &Person) -> Option<(Id, usize)> {
+        let mut before = self.redials.len();
+        for lane in &self.lanes {
+            if let Some((id, in_lane)) = lane.before(person) {
+                return Some((id, before + in_lane));
+            }
+            before += lane.rooms.values().map(|room| room.people.len()).sum::<usize>();
+        }
+        None
+    }
+
+    /// The rooms for which people wait, with how many.
+    pub(super) fn rooms(&self) -> BTreeMap<Box<str>, usize> {
+        let mut rooms = BTreeMap::new();
+        for (room_id, room) in self.lanes.iter().flat_map(|lane| &lane.rooms) {
+            *rooms.entry(room_id.clone()).or_default() += room.people.len();
+        }
+        rooms
+    }
+
     /// Somebody comes to the WebSocket without a place.
     pub(super) fn redial(&mut self, wakes: W) -> Id {
         let id = self.id();
@@ -176,6 +197,22 @@ impl<W> Line<W> {
 }
 
 impl<W> Lane<W> {
+    fn before(&self, person: &Person) -> Option<(Id, usize)> {
+        let room = self.rooms.get(&person.room_id)?;
+        let turn = room.of_user.get(&person.user_id)?;
+        let (id, _) = room.people.get(turn)?.requests.first()?;
+        let in_room = room.people.range(..turn).count();
+        let of_others = self.rooms.values().filter(|other| other.turn != room.turn);
+        // A room whose turn is sooner has had one turn more by then.
+        let of_others = of_others.map(|other| {
+            other
+                .people
+                .len()
+                .min(in_room + usize::from(other.turn < room.turn))
+        });
+        Some((*id, in_room + of_others.sum::<usize>()))
+    }
+
     fn add(&mut self, id: Id, person: &Person, wakes: W) -> Option<(Id, W)> {
         self.turn += 1;
         let turn = self.turn;
@@ -372,6 +409,37 @@ mod tests {
             left.sort_unstable();
             prop_assert_eq!(left, there.into_iter().collect::<Vec<_>>());
             prop_assert!(line.is_empty() && line.lanes.iter().all(|lane| lane.rooms.is_empty() && lane.turns.is_empty()));
+        }
+
+        /// How many are before somebody is how many are let in before, of whichever rooms.
+        #[test]
+        fn whoever_waits_can_be_told_how_many_are_before(
+            people in prop::collection::vec((0u8..4, any::<bool>()), 1..60), gone in 0usize..20, redials in 0usize..3,
+        ) {
+            let mut line = Line::default();
+            for (nth, (room, is_moderator)) in people.iter().enumerate() {
+                let person = person(&room.to_string(), &nth.to_string());
+                line.knock(person.clone(), *is_moderator, Some(person));
+            }
+            for _ in 0..redials {
+                line.redial(None);
+            }
+            for _ in 0..gone {
+                line.next(false);
+            }
+            let of_rooms: usize = line.rooms().values().sum();
+            prop_assert_eq!(of_rooms, line.len() - line.redials());
+            let left: Vec<Option<Person>> = (0..people.len())
+                .map(|nth| person(&people[nth].0.to_string(), &nth.to_string()))
+                .map(|person| line.before(&person).map(|_| person))
+                .collect();
+            let mut expected: Vec<(usize, Person)> = left.into_iter().flatten()
+                .map(|person| (line.before(&person).unwrap().1, person))
+                .collect();
+            expected.sort_by_key(|(before, _)| *before);
+            let order = std::iter::from_fn(|| line.next(false)).map(|(_, person)| person).enumerate();
+            let order: Vec<(usize, Person)> = order.filter_map(|(before, person)| Some((before, person?))).collect();
+            prop_assert_eq!(order, expected);
         }
 
         /// A room of many keeps nobody of a small one waiting for longer than a round.

@@ -18,12 +18,14 @@ mod grants;
 mod knock;
 mod line;
 mod pace;
+mod telling;
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -33,13 +35,13 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use tokio::time::{Instant, sleep};
-use tracing::info;
 
 pub use self::{arrival::Arrival, knock::Knock, line::Person};
 use self::{
     gate::{ALL, Gate, NoTurn},
     grants::Grants,
     pace::Pace,
+    telling::tell,
 };
 use crate::{
     drain::Drain,
@@ -77,6 +79,8 @@ struct Shared {
     /// Is what answers at the WebSocket NATS?
     upstream: AtomicU8,
     is_paced: AtomicBool,
+    /// People whose token is good and whom NATS has not answered yet.
+    at_nats: AtomicUsize,
     /// Answers of NATS in a thousand seconds, as far as the last ones tell.
     milli_answers: AtomicU64,
     admission_millis: AtomicU64,
@@ -94,10 +98,6 @@ const OTHER: u8 = 2;
 
 /// For NATS to answer those who could wait no longer, and all before them: half of the time after which it gives up.
 const IN_NEED_MILLIS: u64 = 2500;
-
-/// Between two lines of the log while people wait, and before the first.
-const TELL_EVERY: Duration = Duration::from_secs(60);
-const TELL_FIRST: Duration = Duration::from_secs(5);
 
 /// Why somebody is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +142,7 @@ impl Joining {
             pace: Mutex::new(Pace::finding()),
             upstream: AtomicU8::new(UNKNOWN),
             is_paced: AtomicBool::new(false),
+            at_nats: AtomicUsize::new(0),
             milli_answers: AtomicU64::new(0),
             admission_millis: AtomicU64::new(0),
             metrics,
@@ -179,6 +180,20 @@ impl Joining {
             waiting,
             longest,
         }
+    }
+
+    /// For how long this person has waited, and how many people are let in before. None: it does not wait.
+    pub fn before(&self, person: &Person) -> Option<(Duration, usize)> {
+        // Most of the time nobody waits, and a script that asks takes no lock.
+        if !self.0.gate.has_line() {
+            return None;
+        }
+        self.0.gate.before(person)
+    }
+
+    /// The rooms for which people wait, with how many; for the operator alone.
+    pub fn rooms(&self) -> BTreeMap<Box<str>, usize> {
+        self.0.gate.rooms()
     }
 
     /// Somebody asks to be let in: waits for a place, however long that is allowed to take. `None` where nobody waits.
@@ -288,7 +303,9 @@ impl Shared {
         self.milli_answers.store((before * 7 + now) / 8, SeqCst);
         if Pace::is_of_interest(took, taken, places) {
             let mut pace = self.pace();
-            pace.answered(took, taken, self.began.elapsed());
+            // Less the one who is answered.
+            let at_nats = self.at_nats.load(SeqCst).saturating_sub(1);
+            pace.answered(took, taken, at_nats, self.began.elapsed());
             self.publish(&pace);
         }
     }
@@ -321,30 +338,6 @@ impl Shared {
         if !self.is_told.swap(true, SeqCst) {
             tokio::spawn(tell(Arc::clone(self)));
         }
-    }
-}
-
-async fn tell(shared: Arc<Shared>) {
-    let mut after = TELL_FIRST;
-    loop {
-        sleep(after).await;
-        after = TELL_EVERY;
-        let (mut waiting, longest) = shared.gate.waiting();
-        if waiting == 0 {
-            shared.is_told.store(false, SeqCst);
-            // One more may have come in between, and found this task running.
-            waiting = shared.gate.waiting().0;
-            if waiting == 0 || shared.is_told.swap(true, SeqCst) {
-                return;
-            }
-        }
-        info!(
-            waiting,
-            longest_s = longest.as_secs(),
-            joining = shared.gate.taken(),
-            places = shared.gate.places(),
-            "People wait to join"
-        );
     }
 }
 

@@ -3,8 +3,11 @@
 //! No constant will do: a small host and a cluster differ by fifty times, and one host is slower the more are in. Answers
 //! that come soon while nearly all places are taken say that there may be more; late ones, that there are too many; a
 //! refusal, that there were far too many.
+//!
+//! An answer tells of the time when it was asked for. Of those who have a place most have not come to NATS yet, and on slow
+//! telephones they all come later. So there is no more room while more people stand at NATS than it answers in a moment.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 /// At the start, and the bounds.
 const START: u32 = 24;
@@ -15,6 +18,13 @@ const MOST: u32 = 512;
 const SOON: Duration = Duration::from_millis(500);
 const LATE: Duration = Duration::from_millis(1500);
 
+/// Before the number grows, so many may stand at NATS, or as many as it answers in a fifth of a second.
+const FEW: usize = 4;
+const PART_OF_A_SECOND: usize = 5;
+
+/// Answers of the last second that are counted; more than `MOST` need.
+const MOST_COUNTED: usize = 4096;
+
 /// The least time between two falls: what is under way was let in by the old number.
 const BETWEEN_FALLS: Duration = Duration::from_secs(1);
 
@@ -24,6 +34,8 @@ pub(super) struct Pace {
     places: u32,
     fell: Option<Duration>,
     is_fixed: bool,
+    /// When NATS answered, in the last second.
+    answers: VecDeque<Duration>,
 }
 
 impl Pace {
@@ -38,6 +50,7 @@ impl Pace {
             places,
             fell: None,
             is_fixed: false,
+            answers: VecDeque::new(),
         }
     }
 
@@ -47,6 +60,7 @@ impl Pace {
             places,
             fell: None,
             is_fixed: true,
+            answers: VecDeque::new(),
         }
     }
 
@@ -60,16 +74,24 @@ impl Pace {
 
     /// Would such an answer change anything? Asked without a lock.
     pub(super) fn is_of_interest(took: Duration, taken: u32, places: u32) -> bool {
-        took >= LATE || (took < SOON && is_nearly_all(taken, places))
+        took >= SOON || is_nearly_all(taken, places)
     }
 
-    /// NATS has answered after so long, while so many places were taken.
-    pub(super) fn answered(&mut self, took: Duration, taken: u32, now: Duration) {
+    /// NATS has answered after so long, while so many places were taken, and so many other people stand at NATS.
+    pub(super) fn answered(&mut self, took: Duration, taken: u32, at_nats: usize, now: Duration) {
         if self.is_fixed {
             return;
         }
+        let a_second_ago = now.saturating_sub(Duration::from_secs(1));
+        while self.answers.len() >= MOST_COUNTED || self.answers.front().is_some_and(|at| *at < a_second_ago)
+        {
+            self.answers.pop_front();
+        }
+        self.answers.push_back(now);
         if took < SOON && is_nearly_all(taken, self.places) {
-            self.places = (self.places + 1).min(MOST);
+            if at_nats <= FEW.max(self.answers.len() / PART_OF_A_SECOND) {
+                self.places = (self.places + 1).min(MOST);
+            }
         } else if took >= LATE {
             self.fall(self.places - self.places / 4, now);
         }
@@ -112,21 +134,41 @@ mod tests {
     fn grows_by_one_an_answer_while_nearly_all_are_taken() {
         let mut pace = Pace::finding();
         assert_eq!(pace.places(), 24);
-        pace.answered(499 * MS, 22, Duration::ZERO);
+        pace.answered(499 * MS, 22, 0, Duration::ZERO);
         assert_eq!(pace.places(), 25);
-        pace.answered(499 * MS, 22, Duration::ZERO);
+        pace.answered(499 * MS, 22, 0, Duration::ZERO);
         assert_eq!(pace.places(), 25, "three are free");
-        pace.answered(500 * MS, 25, Duration::ZERO);
+        pace.answered(500 * MS, 25, 0, Duration::ZERO);
         assert_eq!(pace.places(), 25, "neither soon nor late");
+    }
+
+    #[test]
+    fn grows_no_further_while_more_stand_at_nats_than_it_answers_in_a_moment() {
+        let mut pace = Pace::finding();
+        pace.answered(MS, 24, 5, Duration::ZERO);
+        assert_eq!(pace.places(), 24);
+        pace.answered(MS, 24, 4, Duration::ZERO);
+        assert_eq!(pace.places(), 25);
+        for nth in 0..47 {
+            pace.answered(MS, 0, 0, nth * 20 * MS);
+        }
+        // Fifty in the last second.
+        pace.answered(MS, 25, 11, 999 * MS);
+        assert_eq!(pace.places(), 25);
+        pace.answered(MS, 25, 10, 999 * MS);
+        assert_eq!(pace.places(), 26);
+        // They are forgotten a second later.
+        pace.answered(MS, 26, 10, 3000 * MS);
+        assert_eq!(pace.places(), 26);
     }
 
     #[test]
     fn falls_by_a_quarter_once_a_second_and_by_half_at_a_refusal() {
         let mut pace = Pace::finding();
-        pace.answered(1500 * MS, 24, Duration::ZERO);
-        pace.answered(1500 * MS, 24, 999 * MS);
+        pace.answered(1500 * MS, 24, 24, Duration::ZERO);
+        pace.answered(1500 * MS, 24, 24, 999 * MS);
         assert_eq!(pace.places(), 18);
-        pace.answered(2000 * MS, 24, 1000 * MS);
+        pace.answered(2000 * MS, 24, 24, 1000 * MS);
         assert_eq!(pace.places(), 14);
         pace.refused(2000 * MS);
         pace.refused(2001 * MS);
@@ -136,8 +178,8 @@ mod tests {
     #[test]
     fn a_number_of_the_operators_own_stays() {
         let mut pace = Pace::fixed(3);
-        pace.answered(MS, 3, Duration::ZERO);
-        pace.answered(5000 * MS, 3, Duration::ZERO);
+        pace.answered(MS, 3, 0, Duration::ZERO);
+        pace.answered(5000 * MS, 3, 0, Duration::ZERO);
         pace.refused(Duration::ZERO);
         assert_eq!(pace.places(), 3);
     }
@@ -145,17 +187,17 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_happens_it_stays_in_bounds(
-            events in prop::collection::vec((0u64..4000, 0u32..600, 0u64..3000), 0..800),
+            events in prop::collection::vec((0u64..4000, 0u32..600, 0usize..20, 0u64..3000), 0..800),
         ) {
             let (mut pace, mut now) = (Pace::finding(), Duration::ZERO);
-            for (took, taken, later) in events {
+            for (took, taken, at_nats, later) in events {
                 now += Duration::from_millis(later);
                 match took {
                     3900.. => pace.refused(now),
                     took => {
                         let took = Duration::from_millis(took);
                         let before = pace.places();
-                        pace.answered(took, taken, now);
+                        pace.answered(took, taken, at_nats, now);
                         prop_assert!(
                             pace.places() == before || Pace::is_of_interest(took, taken, before),
                             "what is not of interest changes nothing"

@@ -99,6 +99,8 @@ pub enum Label {
     OwnWindow,
     /// The line on the client's page while the client loads.
     Loading,
+    /// The message on the client's page while somebody waits to be let in. `{n}` is how many are let in before.
+    ManyJoining,
 }
 
 impl Label {
@@ -251,7 +253,8 @@ mod tests {
         Topic::BadRequest,
         Topic::UnusableLink,
     ];
-    const LABELS: [Label; 9] = [
+    const LABELS: [Label; 10] = [
+        Label::ManyJoining,
         Label::Request,
         Label::LogIn,
         Label::Now,

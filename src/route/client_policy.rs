@@ -92,6 +92,13 @@ fn files_at(origin: &str, mount: &str) -> String {
     }
 }
 
+/// Has the operator opened the page to every script in it? Beside a hash that word would not count (CSP level 3, section
+/// 6.7.3.2).
+fn opens_all_scripts(settings: &PageSettings) -> bool {
+    let mut opened = settings.csp_sources.of("script-src");
+    opened.any(|source| source == "'unsafe-inline'")
+}
+
 /// The sources of a directive: those that the client needs, then those that the configuration adds.
 fn sources(name: &str, contract: &[&str], settings: &PageSettings) -> Result<String, PageProblem> {
     let operator = &settings.operator_sources;
@@ -104,6 +111,8 @@ fn sources(name: &str, contract: &[&str], settings: &PageSettings) -> Result<Str
     };
     let assets = settings.assets_origin.as_deref();
     let assets = assets.filter(|_| OTHER_ASSETS.contains(&name));
+    let scripts = settings.scripts.iter().map(String::as_str);
+    let scripts = scripts.filter(|_| name == "script-src" && !opens_all_scripts(settings));
     let imported = assets.filter(|_| name == "script-src").map(|_| "data:");
     let added: Vec<&str> = listed
         .iter()
@@ -111,6 +120,7 @@ fn sources(name: &str, contract: &[&str], settings: &PageSettings) -> Result<Str
         .map(String::as_str)
         .chain(assets)
         .chain(imported)
+        .chain(scripts)
         .chain(settings.csp_sources.of(name))
         .collect();
     let files = files_at(&settings.public_origin, &settings.mount);
@@ -141,7 +151,10 @@ fn sources(name: &str, contract: &[&str], settings: &PageSettings) -> Result<Str
 #[cfg(test)]
 mod tests {
     use super::{
-        super::page_settings::{Csp, CspSources},
+        super::{
+            page_settings::{Csp, CspSources},
+            source::CspSource,
+        },
         *,
     };
     use crate::design::OperatorSources;
@@ -156,6 +169,7 @@ mod tests {
             assets_origin: None,
             public_origin: "https://conf.example.org".to_owned(),
             mount: "/conference".to_owned(),
+            scripts: Vec::new(),
             frame_ancestors: Vec::new(),
         }
     }
@@ -205,6 +219,22 @@ mod tests {
         };
         let styles = sources_of(&policy(&at_root, None, None), "style-src");
         assert_eq!(styles, "https://conf.example.org/assets/ 'unsafe-inline'");
+    }
+
+    /// A hash takes the effect from the operator's word that every script in the page may run.
+    #[test]
+    fn our_own_script_is_allowed_by_its_hash() {
+        let mut settings = PageSettings {
+            scripts: owned(&["'sha256-abc='"]),
+            ..settings()
+        };
+        let own =
+            "https://conf.example.org/conference/assets/ https://conf.example.org/assets/ 'wasm-unsafe-eval'";
+        let scripts = |settings: &PageSettings| sources_of(&policy(settings, None, None), "script-src");
+        assert_eq!(scripts(&settings), format!("{own} 'sha256-abc='"));
+        let all = vec![CspSource::parse("'unsafe-inline'").unwrap()];
+        settings.csp_sources.set("script-src", all).unwrap();
+        assert_eq!(scripts(&settings), format!("{own} 'unsafe-inline'"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod preflight;
 mod source;
 mod strangers;
 mod target;
+mod waiting;
 mod watch;
 
 use std::sync::Arc;
@@ -205,6 +206,7 @@ impl Router {
                 .webapp
                 .asset(found.file(), request.method(), request.headers())?,
             Action::Favicon => self.webapp.favicon(request.method(), request.headers())?,
+            Action::Waiting => self.waiting(found.tag(), &request, &context)?,
             Action::DesignCheck => Box::pin(self.design_check.handle(request, peer.client)).await?,
             Action::Issue(what) => Box::pin(self.issue.handle(what, request, &context)).await?,
             Action::Forward(to) => Box::pin(self.forward(to, request, found, body_watch, &context)).await?,

@@ -104,6 +104,8 @@ pub struct PageSettings {
     pub public_origin: String,
     /// The path below which the client is; empty for the root.
     pub mount: String,
+    /// The sources of the gateway's own scripts in the page: hashes in quotes.
+    pub scripts: Vec<String>,
     /// The sites that may frame the conference, as sources of a policy. If it is empty, no site may.
     pub frame_ancestors: Vec<String>,
 }

@@ -148,6 +148,7 @@ mod tests {
             assets_origin: None,
             public_origin: "https://conf.example.org".to_owned(),
             mount: "/conference".to_owned(),
+            scripts: Vec::new(),
             frame_ancestors: Vec::new(),
         }
     }

@@ -31,6 +31,8 @@ pub enum SessionError {
     /// There is no token, neither in the link nor in a cookie of this session. These `Set-Cookie` fields clear what
     /// other cookies there were.
     NoSession(Vec<HeaderValue>),
+    /// A script asks about a session, and there is none in the request's cookies.
+    NotInSession,
     /// The participant has just left the session. These `Set-Cookie` fields end its cookies.
     LoggedOut(Vec<HeaderValue>),
     /// The link was opened a moment ago, and the browser did not send its cookie back.
@@ -80,6 +82,7 @@ impl fmt::Display for SessionError {
             Self::NoSession(_) => f.write_str(
                 "meetings are entered by a link that was made for you, and this address alone leads into none",
             ),
+            Self::NotInSession => f.write_str("the request has no cookie of this session"),
             Self::LoggedOut(_) => f.write_str("the session has ended in this browser"),
             Self::CookiesBlocked => f.write_str("the session's cookie did not come back from the browser"),
             Self::SessionOver => {
@@ -117,6 +120,7 @@ impl From<SessionError> for Failure {
             SessionError::Prefetch => (StatusCode::FORBIDDEN, "prefetch"),
             // Nothing is wrong with whoever types the address of the site.
             SessionError::NoSession(_) => (StatusCode::OK, "no_session"),
+            SessionError::NotInSession => (StatusCode::UNAUTHORIZED, "no_session"),
             SessionError::LoggedOut(_) => (StatusCode::OK, "logged_out"),
             SessionError::CookiesBlocked => (StatusCode::OK, "cookies_blocked"),
             SessionError::SessionOver => (StatusCode::UNAUTHORIZED, "session_over"),
@@ -135,6 +139,7 @@ impl From<SessionError> for Failure {
             SessionError::Method(allowed) => failure.header(header::ALLOW, HeaderValue::from_static(allowed)),
             SessionError::NoSession(cookies) => setting(failure, cookies).about(Topic::NoSession),
             SessionError::LoggedOut(cookies) => setting(failure, cookies).about(Topic::Left),
+            SessionError::NotInSession => challenged(failure).about(Topic::NoSession),
             SessionError::CookiesBlocked => failure.about(Topic::CookiesBlocked),
             SessionError::BadToken(bad) => challenged(failure).about(match bad {
                 BadToken::Expired => Topic::Expired,

@@ -144,7 +144,18 @@ struct Session {
     pub token: Option<Secret<String>>,
 }
 
-impl Visit<'_> {
+impl<'a> Visit<'a> {
+    fn of(tag: Option<&'a str>, request: &'a Request<ClientBody>, context: &'a RequestContext) -> Self {
+        Self {
+            method: request.method(),
+            headers: request.headers(),
+            path: request.uri().path(),
+            query: request.uri().query().unwrap_or_default(),
+            tag,
+            context,
+        }
+    }
+
     /// May this request change anything, here or in the browser? Not so who only asks what a `GET` would answer, nor a
     /// browser that is guessing.
     fn takes_effect(&self) -> bool {
@@ -201,14 +212,7 @@ impl Sessions {
         request: &Request<ClientBody>,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
-        let visit = Visit {
-            method: request.method(),
-            headers: request.headers(),
-            path: request.uri().path(),
-            query: request.uri().query().unwrap_or_default(),
-            tag,
-            context,
-        };
+        let visit = Visit::of(tag, request, context);
         match step {
             Step::Enter => self.page(&visit).await,
             Step::Leave => Ok(self.leave(&visit)?),

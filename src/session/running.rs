@@ -5,7 +5,7 @@
 //! first too.
 
 use hyper::{
-    HeaderMap, Response,
+    HeaderMap, Method, Request, Response,
     header::{self, HeaderValue},
 };
 
@@ -16,6 +16,8 @@ use super::{
     fetch::Destination,
 };
 use crate::{
+    client_body::ClientBody,
+    context::RequestContext,
     design::Design,
     reply::{Body, Failure},
     secret::Secret,
@@ -82,6 +84,25 @@ impl Sessions {
             }
             (_, _, Some(bad)) if !of_others => Err(SessionError::BadToken(bad)),
             _ => Ok(None),
+        }
+    }
+
+    /// Whose session a request from a session's page belongs to, as long as its token is good.
+    pub fn who_asks(
+        &self,
+        tag: Option<&str>,
+        request: &Request<ClientBody>,
+        context: &RequestContext,
+    ) -> Result<Claims, SessionError> {
+        let visit = Visit::of(tag, request, context);
+        if visit.method != Method::GET && visit.method != Method::HEAD {
+            return Err(SessionError::Method("GET, HEAD"));
+        }
+        let cookies = Cookies::of(visit.headers);
+        match self.running(&visit, &cookies)?.map(|running| running.state) {
+            Some(TokenState::Valid(verified)) => Ok(verified.claims),
+            Some(TokenState::Expired(_)) => Err(SessionError::BadToken(BadToken::Expired)),
+            None => Err(SessionError::NotInSession),
         }
     }
 

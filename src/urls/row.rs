@@ -72,6 +72,8 @@ pub enum Action {
     File,
     /// `/favicon.ico`, for which browsers ask on their own.
     Favicon,
+    /// Somebody's page asks how many are let in before them.
+    Waiting,
     /// The design check: an integrator asks whether a design would be accepted.
     DesignCheck,
     /// A request that issues a token or is about one, and the API under `/auth`.
@@ -264,6 +266,7 @@ impl Action {
             | Self::File
             | Self::Favicon
             | Self::DesignCheck
+            | Self::Waiting
             | Self::Forward(To::Livekit | To::Nats | To::Etherpad | To::Ingress)
             | Self::Misplaced
             | Self::Nowhere => false,
@@ -278,6 +281,7 @@ impl Action {
             | Self::File
             | Self::Favicon
             | Self::DesignCheck
+            | Self::Waiting
             | Self::Issue(_)
             | Self::Forward(_)
             | Self::Misplaced

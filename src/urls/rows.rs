@@ -264,6 +264,13 @@ pub(super) const BELOW_MOUNT: &[Row] = &[
         Action::DesignCheck,
     )
     .errors(Form::Json),
+    // Nor this one.
+    client("joining", &[Word("joining")], Action::Waiting)
+        .when(When::OnePath)
+        .errors(Form::Json),
+    client("joining", &[Word("s"), Tag, Word("joining")], Action::Waiting)
+        .when(When::SessionPaths)
+        .errors(Form::Json),
     client("slash", &[Word("s"), Tag], TO_SLASH).when(When::SessionPaths),
     page(&[Word("s"), Tag, Word("")]).when(When::SessionPaths),
     page(&[Word("s"), Tag, Word("index.html")]).when(When::SessionPaths),

@@ -66,6 +66,7 @@ fn the_client_and_its_sessions() {
     let slashless = format!("/conference/s/{TAG}");
     let asset = format!("/conference/s/{TAG}/assets/config.js");
     let logout = format!("/conference/s/{TAG}/logout");
+    let joining = format!("/conference/s/{TAG}/joining");
     check(
         &table(),
         &[
@@ -78,6 +79,8 @@ fn the_client_and_its_sessions() {
             (&slashless, "slash", TO_SLASH, TAG),
             nowhere(&asset),
             (&logout, "logout", LEAVE, TAG),
+            (&joining, "joining", Action::Waiting, TAG),
+            ("/conference/joining", "asset", Action::File, ""),
             ("/conference/logout", "logout", LEAVE, ""),
             ("/conference/switch", "asset", Action::File, ""),
             nowhere("/conference/s/short/"),
@@ -108,6 +111,7 @@ fn the_client_and_its_sessions() {
         &one_path,
         &[
             ("/conference/switch", "switch", Action::Session(Step::Switch), ""),
+            ("/conference/joining", "joining", Action::Waiting, ""),
             (&page, "asset", Action::File, ""),
         ],
     );

@@ -9,6 +9,7 @@
 use html5gum::{DefaultEmitter, Token, Tokenizer};
 use maud::html;
 
+use super::waiting;
 use crate::reply::{Label, Language};
 
 /// The id of the element that the client's script fills.
@@ -48,11 +49,12 @@ pub(super) fn place_of_line(html: &str) -> Option<usize> {
     None
 }
 
-/// The page with the line in this language, put in at byte `at`.
-pub(super) fn with_line(html: &str, at: usize, language: Language) -> Option<String> {
+/// The page with the line in this language, put in at byte `at`, and with the script that tells of waiting.
+pub(super) fn with_line(html: &str, at: usize, language: Language, tells_of_waiting: bool) -> Option<String> {
     let (before, rest) = html.split_at_checked(at)?;
     let line = html! {
         p lang=(language.tag()) dir=(language.direction()) style=(LINE_STYLE) { (Label::Loading.text(language)) }
+        @if tells_of_waiting { (waiting::script(language)) }
     };
     Some(format!("{before}{}{rest}", line.into_string()))
 }
@@ -142,12 +144,12 @@ mod tests {
             let marked = place.map(|at| format!("{}|{}", &html[..at], &html[at..]));
             assert_eq!(marked.as_deref(), expected, "{html}");
         }
-        let german = with_line("<div></div>", 5, Language::De).unwrap();
+        let german = with_line("<div></div>", 5, Language::De, false).unwrap();
         assert_eq!(
             german,
             format!("<div><p lang=\"de\" dir=\"ltr\" style=\"{LINE_STYLE}\">Wird geladen …</p></div>")
         );
-        let arabic = with_line("<div></div>", 5, Language::Ar).unwrap();
+        let arabic = with_line("<div></div>", 5, Language::Ar, false).unwrap();
         assert!(arabic.contains("<p lang=\"ar\" dir=\"rtl\""), "{arabic}");
     }
 

@@ -11,6 +11,7 @@
 //! | `release`, `snapshot` | a build that is ready to be served; everything that is served |
 //! | `watch` | a new release takes the place of the old one |
 //! | `index`, `pages`, `preload` | the page, in each language, and what it needs first |
+//! | `waiting` | the script in the page that tells whoever waits to be let in how many are before |
 //! | `config_js`, `demo` | `config.js`, the page in the client's place |
 //! | `favicon` | the icon that browsers ask for by themselves |
 //! | `content`, `coding` | a file's bytes in every coding; writing and reading codings |
@@ -57,6 +58,7 @@ mod snapshot;
 mod source;
 mod stored;
 mod token;
+mod waiting;
 mod watch;
 
 use std::{
@@ -83,6 +85,7 @@ pub use self::{
     prepare::Prepared,
     problem::WebAppProblem,
     settings::WebAppSettings,
+    waiting::waiting_script,
 };
 use crate::reply::{Body, Failure};
 

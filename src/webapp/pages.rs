@@ -14,13 +14,13 @@ pub(super) struct Pages(Vec<Stored>);
 impl Pages {
     /// Makes the pages from the build's `index.html`. `link` is the `Link` field that names the files that the page
     /// needs first.
-    pub fn of(html: &str, link: Option<&HeaderValue>, known: &Known) -> Self {
+    pub fn of(html: &str, tells_of_waiting: bool, link: Option<&HeaderValue>, known: &Known) -> Self {
         let stored =
             |html: String, languages| Stored::page(known.content(html.into()), link.cloned(), languages);
         let in_languages = index::place_of_line(html).and_then(|at| {
             let pages = Language::ALL
                 .into_iter()
-                .map(|language| index::with_line(html, at, language));
+                .map(|language| index::with_line(html, at, language, tells_of_waiting));
             pages.collect::<Option<Vec<_>>>()
         });
         Self(match in_languages {

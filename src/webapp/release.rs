@@ -54,7 +54,7 @@ impl Release {
         let needed = preload::needed(html.as_deref().unwrap_or_default(), settings.mount(), |name| {
             files.contains_key(name)
         });
-        let pages = html.map(|html| Pages::of(&html, needed.link.as_ref(), known));
+        let pages = html.map(|html| Pages::of(&html, settings.tells_of_waiting, needed.link.as_ref(), known));
         Ok(Self {
             pages,
             files,

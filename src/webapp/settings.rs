@@ -24,6 +24,8 @@ pub struct WebAppSettings {
     pub config_file: Option<PathBuf>,
     /// Is `login.html` served? It asks for the API secret in a page.
     pub expose_login: bool,
+    /// Does the page tell whoever waits to be let in how many are before?
+    pub tells_of_waiting: bool,
     public_origin: String,
     mount: String,
     config: Map<String, Value>,
@@ -63,6 +65,7 @@ impl WebAppSettings {
             watch: None,
             config_file: None,
             expose_login: false,
+            tells_of_waiting: false,
             public_origin,
             mount,
             config,

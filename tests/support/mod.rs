@@ -220,6 +220,11 @@ impl Gateway {
         self.running.as_ref().unwrap().joining()
     }
 
+    /// What an operator sees.
+    pub fn status(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.running.as_ref().unwrap().handle().status()
+    }
+
     /// Stops in order, as after SIGTERM.
     pub async fn stop(self) {
         self.stop_and_keep_folder().await;

@@ -80,6 +80,7 @@ fn settings(config: &Config, origin: String) -> Result<WebAppSettings, WebAppPro
     settings.keep_releases = client.keep_releases;
     settings.watch = client.watch;
     settings.config_file.clone_from(&client.config_file);
+    settings.tells_of_waiting = config.upstreams.tells_of_waiting();
     settings.expose_login = config.upstreams.expose.contains(&Exposed::Login);
     Ok(settings)
 }

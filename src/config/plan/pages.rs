@@ -7,6 +7,7 @@ use super::{
 use crate::{
     design::{DesignRules, DesignSettings},
     route::{PageHeaders, PageSettings},
+    webapp::waiting_script,
 };
 
 pub(super) fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem> {
@@ -43,6 +44,12 @@ pub(super) fn plan(found: &mut Found<'_>, design: &DesignRules) -> Option<PageHe
         mount: config.client.mount.clone(),
         public_origin: found.origin.to_string(),
         frame_ancestors: config.session.frame_ancestors.clone(),
+        scripts: config
+            .upstreams
+            .tells_of_waiting()
+            .then(waiting_script)
+            .into_iter()
+            .collect(),
     });
     let allowed = "write it without ; , and quotes";
     found.sound(pages.map_err(|problem| config.problem("headers", problem.to_string(), allowed)))

@@ -104,6 +104,13 @@ pub(super) fn upstreams(table: &mut Table<'_>) -> Taken<Upstreams> {
              whomever it can't let in within 5s. `auto` finds the number by how soon NATS answers, 8 to 512; a number is that many; \
              0 lets everybody in at once. The others wait while their page loads, moderators first, then rooms in turn.",
         )?,
+        joining_message: table.flag(
+            "joining_message",
+            true,
+            "Does the client's page say, to whoever waits for 10s because of `upstreams.joining`, that many people are joining and \
+             how many are let in before? A small script of the gateway's in the page asks for it; the page's policy allows it by \
+             its hash.",
+        ),
     })
 }
 

@@ -228,6 +228,12 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "write \"auto\", how many: 1 to 100000, or 0 for everybody at once",
     ),
     (
+        "upstreams.joining_message",
+        "\"no\"",
+        "\"no\" is neither true nor false",
+        "write true or false",
+    ),
+    (
         "upstreams.expose",
         "[\"webhook\"]",
         "\"webhook\" is not known here",

@@ -14,6 +14,7 @@ mod parallel;
 mod redirects;
 mod second_hour;
 mod tossing;
+mod waiting;
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -63,6 +63,7 @@ if (css) {
 
 // What stands there until now goes, as at the first drawing of the real client.
 const state = document.getElementById("plugNmeet-app");
+state.replaceChildren();
 if (accessToken()) {
   const { message, room, user } = await call("verifyToken");
   state.textContent = room ? `${user} is in ${room}` : message;
