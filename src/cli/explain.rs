@@ -145,6 +145,7 @@ fn action(action: Action, found: Found<'_>) -> String {
         Action::Session(Step::Switch) => "asks whether the link's session may replace the running one".into(),
         Action::File => format!("the client's file {}", redacted(found.file())),
         Action::Favicon => "the client's icon".into(),
+        Action::Waiting => "how many are let in before the session's person, who waits to join".into(),
         Action::DesignCheck => "tells whether a design would be taken".into(),
         Action::Issue(Issues::Token) => {
             "a join token: key, signature, body and limits are checked, then the issuer is asked".into()
@@ -173,6 +174,7 @@ fn upstream_of(action: Action) -> Option<To> {
         | Action::File
         | Action::Favicon
         | Action::DesignCheck
+        | Action::Waiting
         | Action::Misplaced
         | Action::Nowhere => None,
     }
