@@ -2,7 +2,10 @@
 
 use std::{fs, time::Duration};
 
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    process::Command,
+    time::{sleep, timeout},
+};
 
 use super::{empty, serving};
 use crate::support::{Gateway, client::plain_get};
@@ -55,6 +58,11 @@ async fn a_process_of_which_a_thread_is_stuck_ends_with_an_error() {
         id,
     ]);
     let mut holding = holding.kill_on_drop(true).spawn().unwrap();
+    sleep(Duration::from_secs(1)).await;
+    if holding.try_wait().unwrap().is_some() {
+        eprintln!("strace may not look at other processes here");
+        return;
+    }
     // It looks every 5 s, and gives a thread 30 s.
     let told = "Stopping, as something does not run any more: thread worker-1";
     let telling = async {

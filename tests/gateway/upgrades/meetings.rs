@@ -33,6 +33,8 @@ use crate::support::{
 
 struct Size {
     websockets: usize,
+    /// Between two pings of each.
+    rest: Duration,
     swaps: usize,
     reloads: usize,
     upgrades: usize,
@@ -42,6 +44,7 @@ fn size() -> Size {
     if env::var_os("PNM_LONG").is_some() {
         return Size {
             websockets: 2000,
+            rest: Duration::from_secs(2),
             swaps: 100,
             reloads: 100,
             upgrades: 20,
@@ -49,6 +52,7 @@ fn size() -> Size {
     }
     Size {
         websockets: 120,
+        rest: Duration::from_millis(500),
         swaps: 4,
         reloads: 8,
         upgrades: 4,
@@ -65,7 +69,7 @@ struct Traffic {
 }
 
 impl Traffic {
-    async fn through(client: &Client, addr: std::net::SocketAddr, websockets: usize) -> Self {
+    async fn through(client: &Client, addr: std::net::SocketAddr, size: &Size) -> Self {
         let mut traffic = Self {
             stop: Arc::default(),
             pings: Arc::default(),
@@ -73,10 +77,10 @@ impl Traffic {
             websockets: JoinSet::new(),
             others: Vec::new(),
         };
-        for _ in 0..websockets {
+        for _ in 0..size.websockets {
             let socket = enter(client).await;
             let (stop, pings) = (Arc::clone(&traffic.stop), Arc::clone(&traffic.pings));
-            traffic.websockets.spawn(ping(socket, stop, pings));
+            traffic.websockets.spawn(ping(socket, size.rest, stop, pings));
         }
         let (stop, longest) = (&traffic.stop, &traffic.longest_handshake_micros);
         traffic.others = vec![
@@ -144,12 +148,12 @@ async fn enter(client: &Client) -> Socket {
     socket
 }
 
-async fn ping(mut socket: Socket, stop: Arc<AtomicBool>, pings: Arc<AtomicUsize>) {
+async fn ping(mut socket: Socket, rest: Duration, stop: Arc<AtomicBool>, pings: Arc<AtomicUsize>) {
     while !stop.load(Ordering::Relaxed) {
         socket.send(frame("PING\r\n")).await;
         socket.until(b"PONG\r\n").await.expect("a WebSocket was closed");
         pings.fetch_add(1, Ordering::Relaxed);
-        sleep(Duration::from_millis(500)).await;
+        sleep(rest).await;
     }
 }
 
@@ -346,7 +350,7 @@ async fn no_meeting_notices_new_certificates_configurations_and_versions() {
     ];
     let mut gateway = started(&folder, &variables).await;
     let client = Client::trusting(&folder.path().join("certs/localhost.pem"), gateway.https);
-    let traffic = Traffic::through(&client, gateway.https, size.websockets).await;
+    let traffic = Traffic::through(&client, gateway.https, &size).await;
     traffic.goes_on().await;
     for _ in 0..size.swaps {
         certificates.write();
