@@ -18,7 +18,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::handover::Part;
+use crate::handover::{Journal, Part, Telling};
+
+mod learned;
+
+pub use learned::Learned;
 
 /// The largest number of entries of each kind, of some 200 bytes each.
 const ENTRIES: usize = 20_000;
@@ -52,7 +56,10 @@ pub struct Block {
 
 /// The blocks that this process has seen. They are in memory, at most `ENTRIES` of each kind.
 #[derive(Default)]
-pub struct Blocks(Mutex<State>);
+pub struct Blocks {
+    state: Mutex<State>,
+    journal: Journal,
+}
 
 #[derive(Default)]
 struct State {
@@ -110,8 +117,14 @@ impl Blocks {
         });
     }
 
+    /// Tells a new process what it learns from now on, or nobody.
+    pub fn tells(&self, telling: Option<&Telling>) {
+        self.journal.tells(telling);
+    }
+
     /// Notes that the server has removed and blocked this user.
     pub fn block(&self, room_id: &str, user_id: &str, sid: Option<&str>) {
+        self.journal.learned(|| Learned::block(room_id, user_id, sid));
         let block = Block {
             room_id: room_id.to_owned(),
             sid: sid.map(str::to_owned),
@@ -129,6 +142,8 @@ impl Blocks {
     pub fn came_as(&self, person: Person, room_id: &str, user_id: &str) {
         let participant = Person::participant(room_id, user_id);
         if person != participant {
+            self.journal
+                .learned(|| Learned::came_as(&person, room_id, user_id));
             self.with(|state| state.came_as.insert(participant, person));
         }
     }
@@ -136,6 +151,7 @@ impl Blocks {
     /// Notes that a token was issued for a breakout room of `parent`.
     pub fn is_breakout_of(&self, room_id: &str, parent: &str) {
         if room_id != parent {
+            self.journal.learned(|| Learned::is_breakout_of(room_id, parent));
             self.with(|state| state.parents.insert(room_id.to_owned(), parent.to_owned()));
         }
     }
@@ -158,11 +174,12 @@ impl Blocks {
 
     /// Removes all blocks of a meeting that has ended.
     pub fn ended(&self, block: &Block) {
+        self.journal.learned(|| Learned::ended(block));
         self.with(|state| state.blocks.retain(|other| other != block));
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -12,10 +12,13 @@ mod port;
 mod reload;
 mod serving;
 mod succession;
+mod way;
 
 use std::{io, net::SocketAddr, num::NonZeroUsize, os::fd::OwnedFd, sync::Arc};
 
 use tokio::{net::TcpListener, runtime, sync::Mutex};
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
 
 use crate::{
     clock::Clock,
@@ -39,6 +42,7 @@ use self::{
     handle::Seen,
     port::Port,
     serving::{Bare, Current, Front, ToAdmin, ToRedirect, ToRouter},
+    way::{LateAdmin, Leaving},
 };
 pub use self::{
     commands::Commands,
@@ -66,7 +70,7 @@ pub struct Running {
     pub certificates: Vec<String>,
     handle: Handle,
     drain: Drain,
-    admin_drain: Drain,
+    late_admin: LateAdmin,
     /// The sockets that listen, for a process that comes after this one.
     listening: Vec<(String, OwnedFd)>,
     workers: Arc<Workers>,
@@ -120,7 +124,8 @@ pub async fn start_after(
         .clone();
     let places = Places::new(plan.places.clone());
     let admin_places = Places::new(plan.admin_places.clone());
-    let (drain, admin_drain) = (Drain::default(), Drain::default());
+    let (drain, leaving, late_admin) = (Drain::default(), Leaving::default(), LateAdmin::default());
+    let (admin_drain, loops) = (leaving.admin_drain.clone(), leaving.listening.clone());
     let metrics = Arc::new(Metrics::default());
     let tls = Tls::new(&plan.tls, clock.unix()).map_err(StartError::Certificates)?;
     tls.watch(clock.clone(), Arc::clone(&metrics), &drain);
@@ -132,6 +137,7 @@ pub async fn start_after(
         http,
         plain,
         admin,
+        admin_later,
         tcp,
         https_addr,
     } = listeners;
@@ -178,11 +184,13 @@ pub async fn start_after(
             https: https_addr,
             http: http_addr,
             admin: admin_addr,
+            late_admin: late_admin.clone(),
+            leaving,
             port: port.seen,
             turn: Mutex::default(),
         }),
         drain: drain.clone(),
-        admin_drain: admin_drain.clone(),
+        late_admin: late_admin.clone(),
         listening,
         workers: Arc::clone(&workers),
         acceptor: Arc::new(acceptor),
@@ -199,6 +207,7 @@ pub async fn start_after(
     let accepting = Accepting {
         runtime: accepting,
         workers,
+        loops,
         faults: drain.clone(),
     };
     accepting.begin("listener https", https, front, &places, &drain);
@@ -217,6 +226,12 @@ pub async fn start_after(
         // It goes on telling during the drain, and so has one of its own.
         let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
         accepting.begin("listener admin", listener, door, &admin_places, &admin_drain);
+    } else if let Some(addr) = admin_later {
+        warn!(
+            "Admin: none for now, as a gateway that stops has {addr} still; it is taken as soon as it is free"
+        );
+        let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
+        accepting.begin_later(addr, late_admin, door, &admin_places, &admin_drain);
     }
     Ok(running)
 }
@@ -225,6 +240,7 @@ pub async fn start_after(
 struct Accepting {
     runtime: runtime::Handle,
     workers: Arc<Workers>,
+    loops: TaskTracker,
     /// Told when a listener's loop ends too early.
     faults: Drain,
 }
@@ -240,7 +256,32 @@ impl Accepting {
     ) {
         let workers = Arc::clone(&self.workers);
         let accepts = accept(listener, door, places.clone(), drain.clone(), workers);
-        self.runtime.spawn(self.faults.clone().watch(what, accepts));
+        self.spawn(what, accepts);
+    }
+
+    /// The admin listener, once its address is free.
+    fn begin_later(
+        &self,
+        addr: SocketAddr,
+        late: LateAdmin,
+        door: impl Door,
+        places: &Places,
+        drain: &Drain,
+    ) {
+        let (workers, places, drain) = (Arc::clone(&self.workers), places.clone(), drain.clone());
+        self.spawn("listener admin", async move {
+            let listener = tokio::select! {
+                listener = late.bind(addr) => listener,
+                () = drain.draining() => return,
+            };
+            info!("Admin on {addr}: /livez, /readyz, /metrics");
+            accept(listener, door, places, drain, workers).await;
+        });
+    }
+
+    fn spawn(&self, what: &'static str, accepts: impl Future<Output = ()> + Send + 'static) {
+        let accepts = self.faults.clone().watch(what, accepts);
+        self.loops.spawn_on(accepts, &self.runtime);
     }
 }
 

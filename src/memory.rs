@@ -16,7 +16,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::handover::Part;
+use crate::handover::{Journal, Part, Telling};
+
+mod learned;
+
+pub use learned::Learned;
 
 /// The number of sessions, of all callers together, in each of the two generations: some 100 bytes each.
 const SESSIONS: usize = 50_000;
@@ -31,6 +35,7 @@ const RECENT_SECS: i64 = 60;
 pub struct Memory {
     known: Mutex<ByCaller>,
     tickets: Mutex<Generations<()>>,
+    journal: Journal,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -189,7 +194,13 @@ impl Memory {
                 callers: HashMap::new(),
             }),
             tickets: Mutex::new(Generations::of(TICKETS)),
+            journal: Journal::default(),
         }
+    }
+
+    /// Tells a new process what it learns from now on, or nobody.
+    pub fn tells(&self, telling: Option<&Telling>) {
+        self.journal.tells(telling);
     }
 
     /// As `among`, for what is known already: what is too much for a smaller share goes with its generation.
@@ -207,6 +218,8 @@ impl Memory {
     pub fn issued(&self, tag: &str, caller: &str) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.issued(tag, caller);
+        drop(known);
+        self.journal.learned(|| Learned::issued(tag, caller));
     }
 
     /// The caller who asked for this session's token.
@@ -216,6 +229,7 @@ impl Memory {
 
     /// Notes a handoff. Returns the caller who asked for the token.
     pub fn handed_off(&self, tag: &str, handed: &HandedOff) -> Option<Arc<str>> {
+        self.journal.learned(|| Learned::handed_off(tag, handed));
         self.with(tag, |known| {
             known.newest_exp = handed.exp;
             known.framed = handed.framed;
@@ -245,6 +259,7 @@ impl Memory {
         let first = tickets.find(name).is_none();
         if first {
             tickets.insert(name, ());
+            self.journal.learned(|| Learned::used(name));
         }
         first
     }
@@ -252,6 +267,7 @@ impl Memory {
     /// Is a token with this end newer than all that were seen for this session? Then it is the newest from now on, and
     /// this says whether the session is in a frame. A session that was left has no newer tokens.
     pub fn is_newest(&self, tag: &str, exp: i64) -> Option<bool> {
+        self.journal.learned(|| Learned::newest(tag, exp));
         self.with(tag, |known| {
             let newer = exp > known.newest_exp && known.left <= known.handed_off;
             newer.then(|| {
@@ -263,6 +279,7 @@ impl Memory {
 
     /// Notes that the participant has left. The request carried a genuine token.
     pub fn left(&self, tag: &str, now: i64) {
+        self.journal.learned(|| Learned::left(tag, now));
         // A second is all that a time here tells, and one can come and go in one.
         self.with(tag, |known| {
             known.left = now.max(known.handed_off.saturating_add(1));
@@ -271,6 +288,7 @@ impl Memory {
 
     /// Notes that an admin has removed the participant.
     pub fn removed(&self, tag: &str, now: i64) {
+        self.journal.learned(|| Learned::removed(tag, now));
         self.with(tag, |known| known.removed = now);
     }
 

@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_DOCS=1 cargo test --test configuration` writes both anew.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::{env, fs, path::Path};
 
 use plugnmeet_gateway::config::{Config, reference, schema};

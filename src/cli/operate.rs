@@ -1,14 +1,21 @@
 //! `status`, `reload`, `drain` and `upgrade`: a running gateway is asked over its control socket. And the socket of the
 //! gateway that this process is.
 
-use std::{env, fmt::Write as _, process::ExitCode};
+use std::{
+    env,
+    fmt::Write as _,
+    path::PathBuf,
+    process::{self, ExitCode},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::{Refused, arguments, failed};
-use crate::control::{self, Answer, Operator, Socket, SocketSetting};
+use crate::control::{self, Answer, NotOpen, Operator, Socket, SocketSetting};
 
 /// What a running gateway is asked, and how its answer is shown.
 pub(super) struct Asked {
@@ -140,41 +147,189 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The control socket of this process, until this is dropped.
-pub(super) struct Serving {
-    _answering: AbortOnDropHandle<()>,
+/// For a gateway that stops to let go of its addresses.
+const GIVES_WAY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Asks the gateway that has the place of this one's control socket for its addresses. Says whether it has let go.
+pub(super) async fn ask_for_way(setting: &SocketSetting) -> bool {
+    let Some(place) = setting.path(|name| env::var_os(name)) else {
+        return false;
+    };
+    let places = [place];
+    let asking = control::ask(&places, &control::Command::GiveWay);
+    let gives_way = matches!(timeout(GIVES_WAY_WITHIN, asking).await, Ok(Ok(answer)) if answer.is_done());
+    if gives_way {
+        info!("A gateway that stops has given up its addresses");
+    }
+    gives_way
 }
 
-impl Serving {
+/// The control socket of this process, until this is dropped.
+pub(super) struct Control<O> {
+    operator: O,
     /// None: the setting says so, or the socket can't be had. A gateway runs without one too.
-    pub(super) async fn begin(setting: &SocketSetting, operator: impl Operator) -> Option<Self> {
-        let path = setting.path(|name| env::var_os(name))?;
-        match Socket::open(&path).await {
+    serving: Option<Serving>,
+}
+
+struct Serving {
+    place: PathBuf,
+    answering: AbortOnDropHandle<()>,
+}
+
+impl<O: Operator> Control<O> {
+    /// Where the setting says, and with the old ones that are left there.
+    pub(super) async fn begin(setting: &SocketSetting, operator: O) -> Self {
+        let mut control = Self {
+            operator,
+            serving: None,
+        };
+        let Some(place) = setting.path(|name| env::var_os(name)) else {
+            return control;
+        };
+        let mut opened = Socket::open(&place).await;
+        // Whoever stops has no need of the place.
+        if matches!(opened, Err(NotOpen::InUse)) && ask_for_way(setting).await {
+            opened = Socket::open(&place).await;
+        }
+        match opened {
             Ok(socket) => {
-                info!("Control socket: {}", path.display());
-                let answering = tokio::spawn(async move { control::serve(&socket, operator).await });
-                Some(Self {
-                    _answering: AbortOnDropHandle::new(answering),
-                })
+                info!("Control socket: {}", place.display());
+                let operator = WithOld {
+                    operator: control.operator.clone(),
+                    place: place.clone(),
+                };
+                control.serving = Some(Serving::at(place, socket, operator));
             }
             // Nobody has asked for this one.
             Err(error) if *setting == SocketSetting::Auto => {
-                info!("No control socket at {}: {error}", path.display());
-                None
+                info!("No control socket at {}: {error}", place.display());
             }
             Err(error) => {
-                warn!("No control socket at {}: {error}", path.display());
-                None
+                warn!("No control socket at {}: {error}", place.display());
             }
+        }
+        control
+    }
+
+    /// Leaves the place to another gateway, which asks this one beside it from now on.
+    pub(super) async fn step_aside(&mut self) {
+        let Some(Serving { place, answering }) = self.serving.take() else {
+            return;
+        };
+        let aside = control::old_place(&place, process::id());
+        if place != aside {
+            match Socket::open(&aside).await {
+                Ok(socket) => self.serving = Some(Serving::at(aside, socket, self.operator.clone())),
+                Err(error) => warn!("No control socket at {}: {error}", aside.display()),
+            }
+        }
+        answering.abort();
+        answering.await.ok();
+    }
+}
+
+impl Serving {
+    fn at(place: PathBuf, socket: Socket, operator: impl Operator) -> Self {
+        let answering = tokio::spawn(async move { control::serve(&socket, operator).await });
+        Self {
+            place,
+            answering: AbortOnDropHandle::new(answering),
         }
     }
 }
+
+/// Asks the gateways, too, that have handed over or stop.
+#[derive(Clone)]
+struct WithOld<O> {
+    operator: O,
+    place: PathBuf,
+}
+
+impl<O: Operator> Operator for WithOld<O> {
+    async fn act(&self, command: control::Command) -> Answer {
+        let asks_all = match &command {
+            control::Command::Status | control::Command::Drain { .. } => true,
+            control::Command::Upgrade | control::Command::Reload | control::Command::GiveWay => false,
+        };
+        if !asks_all {
+            return self.operator.act(command).await;
+        }
+        let (own, old) = tokio::join!(
+            self.operator.act(command.clone()),
+            control::ask_old(&self.place, &command)
+        );
+        together(own, &old)
+    }
+}
+
+/// One answer of several: what old ones have left is a row of the status, and what they have closed is counted.
+fn together(own: Answer, old: &[(u32, Answer)]) -> Answer {
+    if let Some(Value::Object(rows)) = own.member("status") {
+        let of_old = old.iter().filter_map(|(process, answer)| {
+            let rows = answer.member("status")?.as_object()?;
+            let rows = LEFT
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), rows.get(*name)?.clone())));
+            Some((process.to_string(), Value::Object(rows.collect())))
+        });
+        let mut rows = rows.clone();
+        rows.insert("old".to_owned(), Value::Object(of_old.collect()));
+        return own.with("status", rows);
+    }
+    let closed = |answer: &Answer| {
+        answer
+            .member("closed")
+            .and_then(Value::as_u64)
+            .unwrap_or_default()
+    };
+    let by_old: u64 = old.iter().map(|(_, answer)| closed(answer)).sum();
+    if by_old == 0 {
+        return own;
+    }
+    Answer::done().with("closed", closed(&own) + by_old)
+}
+
+/// What is of interest of a gateway that takes nothing new.
+const LEFT: [&str; 6] = [
+    "version",
+    "uptime_s",
+    "connections",
+    "requests",
+    "tunnels",
+    "rooms",
+];
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_old_ones_have_left_and_closed_is_told_with_the_rest() {
+        let status = |rooms: Value| Answer::done().with("status", json!({ "process": 7, "rooms": rooms }));
+        let all = together(
+            status(json!({})),
+            &[
+                (4, status(json!({ "room01": { "people": 2 } }))),
+                (5, Answer::refused("no")),
+            ],
+        );
+        assert_eq!(
+            all.member("status"),
+            Some(
+                &json!({ "process": 7, "rooms": {}, "old": { "4": { "rooms": { "room01": { "people": 2 } } } } })
+            )
+        );
+        let none = Answer::refused("no open WebSocket is known to be of this room");
+        let closed = |many: u64| Answer::done().with("closed", many);
+        assert_eq!(together(none.clone(), &[(4, none.clone())]), none);
+        assert_eq!(
+            together(none.clone(), &[(4, closed(2)), (5, closed(1))]),
+            closed(3)
+        );
+        assert_eq!(together(closed(1), &[(4, closed(2)), (5, none)]), closed(3));
+    }
 
     #[test]
     fn a_status_is_a_table_of_names_and_values() {

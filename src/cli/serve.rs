@@ -9,13 +9,14 @@ use tracing::{error, info, warn};
 use super::{
     check, compress,
     health::Watch,
-    operate,
+    operate::{self, Control},
     source::Source,
-    succeed::{self, Upgrades},
+    succeed::{self, Upgrades, Wish},
 };
 use crate::{
     clock::Clock,
     config::{Config, NoPlan, Plan, Problems},
+    control::Answer,
     gateway::{self, Commands, Given, Inherited, Listeners, Running},
     issue::Mode,
     notify::Notify,
@@ -57,15 +58,16 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
         };
         let notify = Arc::new(Notify::to(env::var_os("NOTIFY_SOCKET").as_deref()));
         let started = Box::pin(start(config, log.records(), given, &mut inherited)).await;
-        let Some(running) = started else {
+        let Some(mut running) = started else {
             return ExitCode::FAILURE;
         };
-        if let Some(older) = inherited.from.take() {
+        if let Some(mut older) = inherited.from.take() {
             older.serving().await;
+            running.learn_from(older);
         }
         // It answers to the end of the drain.
         let commands = Commands::new(running.handle(), log.level(), move || source.draft());
-        let control = operate::Serving::begin(&config.control, upgrades.beside(commands.clone())).await;
+        let mut control = Control::begin(&config.control, upgrades.beside(commands.clone())).await;
         announce(config, &running, ask);
         notify.ready();
         let watch = Watch::begin(running.threads(), log.has_ended(), Arc::clone(&notify));
@@ -88,9 +90,17 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
                         () = stop.asked() => break None,
                     }
                 }
-                asker = upgrades.asked() => {
+                wish = upgrades.asked() => {
+                    let asker = match wish {
+                        Wish::Upgrade(asker) => asker,
+                        Wish::Way(asker) => {
+                            let serves = Answer::refused("this gateway serves, and keeps its addresses");
+                            asker.send(serves).ok();
+                            continue;
+                        }
+                    };
                     let handed = tokio::select! {
-                        handed = upgrades.hand_over(&running, asker) => handed,
+                        handed = upgrades.hand_over(&mut running, asker) => handed,
                         () = stop.asked() => break None,
                     };
                     if handed.is_some() {
@@ -100,15 +110,22 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
             }
         };
         drop(watch);
+        let handle = running.handle();
         if let Some(successor) = successor {
             // Its place is the new one's, which waits for it.
-            drop(control);
-            running.retire(successor, async || stop.asked().await).await;
+            control.step_aside().await;
+            tokio::select! {
+                () = running.retire(successor, async || stop.asked().await) => {}
+                () = upgrades.give_way(&handle, &mut control) => {}
+            }
         } else {
             notify.stopping();
-            running.stop(stop.asked()).await;
-            drop(control);
+            tokio::select! {
+                () = running.stop(stop.asked()) => {}
+                () = upgrades.give_way(&handle, &mut control) => {}
+            }
         }
+        drop(control);
         status
     })
 }
@@ -121,7 +138,10 @@ async fn start(
     inherited: &mut Inherited,
 ) -> Option<Running> {
     let clock = Clock::system();
-    let listeners = Listeners::open_with(config, given).await;
+    // An older gateway that hands over keeps nothing back.
+    let is_alone = inherited.from.is_none();
+    let ask = async || is_alone && operate::ask_for_way(&config.control).await;
+    let listeners = Listeners::open_with(config, given, ask).await;
     let port = listeners
         .as_ref()
         .map_or(config.listen.https.port(), Listeners::https_port);

@@ -20,9 +20,10 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+use super::operate::Control;
 use crate::{
     control::{self, Answer, Operator},
-    gateway::{Given, Inherited, Running},
+    gateway::{Given, Handle, Inherited, Running},
     handover::{self, Successor, Taken, Taking},
 };
 
@@ -122,12 +123,19 @@ fn path(name: &OsStr, current: impl FnOnce() -> io::Result<PathBuf>) -> io::Resu
 /// Who asked for an upgrade over the control socket, and waits for an answer; nobody, if it was a signal.
 pub(super) type Asker = Option<oneshot::Sender<Answer>>;
 
-/// Wishes for an upgrade.
+/// What only whoever runs the gateway can do.
+pub(super) enum Wish {
+    Upgrade(Asker),
+    /// Another gateway wants the addresses.
+    Way(oneshot::Sender<Answer>),
+}
+
+/// Wishes for an upgrade, and for the addresses.
 pub(super) struct Upgrades {
     program: io::Result<Program>,
     signal: Signal,
-    to_ask: mpsc::Sender<oneshot::Sender<Answer>>,
-    asked: mpsc::Receiver<oneshot::Sender<Answer>>,
+    to_ask: mpsc::Sender<Wish>,
+    asked: mpsc::Receiver<Wish>,
 }
 
 impl Upgrades {
@@ -141,11 +149,32 @@ impl Upgrades {
         })
     }
 
-    /// Somebody wants one.
-    pub(super) async fn asked(&mut self) -> Asker {
+    /// Somebody wants something.
+    pub(super) async fn asked(&mut self) -> Wish {
         tokio::select! {
-            _ = self.signal.recv() => None,
-            asker = self.asked.recv() => asker,
+            _ = self.signal.recv() => Wish::Upgrade(None),
+            Some(wish) = self.asked.recv() => wish,
+        }
+    }
+
+    /// Answers while the gateway stops, or waits for those who stay; never ends. Whoever starts has the addresses, and the
+    /// place of the control socket.
+    pub(super) async fn give_way<O: Operator>(&mut self, handle: &Handle, control: &mut Control<O>) {
+        loop {
+            match self.asked().await {
+                Wish::Upgrade(None) => warn!("No upgrade: this gateway stops"),
+                Wish::Upgrade(Some(asker)) => drop(asker.send(Answer::refused("this gateway stops"))),
+                Wish::Way(asker) => {
+                    let answer = if handle.give_way().await {
+                        control.step_aside().await;
+                        info!("Another gateway has the addresses");
+                        Answer::done()
+                    } else {
+                        Answer::refused("a listener does not close")
+                    };
+                    asker.send(answer).ok();
+                }
+            }
         }
     }
 
@@ -158,11 +187,12 @@ impl Upgrades {
     }
 
     /// Starts the program anew. None: the log says why not, and nothing has changed.
-    pub(super) async fn hand_over(&self, running: &Running, asker: Asker) -> Option<Successor> {
+    pub(super) async fn hand_over(&self, running: &mut Running, asker: Asker) -> Option<Successor> {
         info!("Starting a new gateway");
         let handed = match &self.program {
             Ok(program) => {
-                let remembered = || running.remembered();
+                let handle = running.handle();
+                let remembered = |telling| handle.remembered(&telling);
                 handover::hand_over(program.command(), running.offered(), remembered, READY_WITHIN)
                     .await
                     .map_err(|error| error.to_string())
@@ -183,20 +213,24 @@ impl Upgrades {
     }
 }
 
-/// Has upgrades done by whoever runs the gateway, and all else by the operator.
+/// Has wishes fulfilled by whoever runs the gateway, and all else by the operator.
 #[derive(Clone)]
 pub(super) struct WithUpgrades<O> {
     operator: O,
-    to_ask: mpsc::Sender<oneshot::Sender<Answer>>,
+    to_ask: mpsc::Sender<Wish>,
 }
 
 impl<O: Operator> Operator for WithUpgrades<O> {
     async fn act(&self, command: control::Command) -> Answer {
-        if command != control::Command::Upgrade {
-            return self.operator.act(command).await;
-        }
         let (answer, answered) = oneshot::channel();
-        if self.to_ask.send(answer).await.is_err() {
+        let wish = match command {
+            control::Command::Upgrade => Wish::Upgrade(Some(answer)),
+            control::Command::GiveWay => Wish::Way(answer),
+            control::Command::Status | control::Command::Reload | control::Command::Drain { .. } => {
+                return self.operator.act(command).await;
+            }
+        };
+        if self.to_ask.send(wish).await.is_err() {
             return Answer::refused("this gateway stops");
         }
         answered

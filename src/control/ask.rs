@@ -80,7 +80,7 @@ fn not_allowed(path: &Path, error: io::Error) -> AskError {
 }
 
 /// The answer is the last line.
-async fn exchange(mut stream: UnixStream, command: &Command) -> Option<Answer> {
+pub(super) async fn exchange(mut stream: UnixStream, command: &Command) -> Option<Answer> {
     let mut line = serde_json::to_vec(command).ok()?;
     line.push(b'\n');
     stream.write_all(&line).await.ok()?;

@@ -15,6 +15,8 @@ pub enum Command {
     Upgrade,
     /// Read the configuration again, and take it up.
     Reload,
+    /// A gateway starts at the addresses of this one: let go of them, if this one stops.
+    GiveWay,
     /// Close the WebSockets of one meeting room.
     Drain {
         /// The room's id.
@@ -29,6 +31,7 @@ impl Command {
             Self::Status => "status",
             Self::Upgrade => "upgrade",
             Self::Reload => "reload",
+            Self::GiveWay => "give_way",
             Self::Drain { .. } => "drain",
         }
     }
@@ -91,6 +94,7 @@ mod tests {
         for (command, line) in [
             (Command::Status, r#"{"command":"status"}"#),
             (Command::Reload, r#"{"command":"reload"}"#),
+            (Command::GiveWay, r#"{"command":"give_way"}"#),
             (
                 Command::Drain {
                     room: "room01".to_owned(),

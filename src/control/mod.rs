@@ -16,6 +16,7 @@
 //! | `place` | where the socket is; making its file, and taking it away |
 //! | `serve` | the gateway's side |
 //! | `ask` | the operator's side |
+//! | `old` | gateways that have handed over or stop: where their sockets are, and asking them all |
 //!
 //! A new command is a variant of `Command`, and an arm in the `Operator` that acts (`crate::gateway`).
 //!
@@ -23,10 +24,12 @@
 
 mod ask;
 mod command;
+mod old;
 mod place;
 mod serve;
 
 pub use ask::{AskError, ask};
 pub use command::{Answer, Command};
+pub use old::{ask_old, old_place};
 pub use place::{NotOpen, Socket, SocketSetting};
 pub use serve::{Operator, serve};

@@ -58,8 +58,9 @@ impl Operator for Commands {
         match command {
             Command::Status => Answer::done().with("status", self.handle.status()),
             Command::Reload => self.reload().await,
-            // Whoever runs the gateway takes it before it gets here (`crate::cli`).
+            // Whoever runs the gateway takes both before they get here (`crate::cli`).
             Command::Upgrade => Answer::refused("this gateway can't be upgraded"),
+            Command::GiveWay => Answer::refused("this gateway keeps its addresses"),
             Command::Drain { room } => match self.handle.seen().state.tunnels.close_room(&room) {
                 0 => Answer::refused("no open WebSocket is known to be of this room"),
                 closed => Answer::done().with("closed", closed),

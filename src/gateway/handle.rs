@@ -6,7 +6,12 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use super::{build::State, port, serving::Current};
+use super::{
+    build::State,
+    port,
+    serving::Current,
+    way::{LateAdmin, Leaving},
+};
 
 /// Sees a running gateway, and changes it; clones are the same.
 #[derive(Clone)]
@@ -21,6 +26,8 @@ pub(super) struct Seen {
     pub(super) https: SocketAddr,
     pub(super) http: Option<SocketAddr>,
     pub(super) admin: Option<SocketAddr>,
+    pub(super) late_admin: LateAdmin,
+    pub(super) leaving: Leaving,
     pub(super) port: port::Seen,
     /// Reloads come one after the other.
     pub(super) turn: Mutex<()>,
@@ -51,6 +58,11 @@ impl Handle {
         self.0.current.load().in_use.handover
     }
 
+    /// Lets go of all addresses, for a gateway that starts, if this one stops. Says whether nobody listens there any more.
+    pub async fn give_way(&self) -> bool {
+        self.0.leaving.give_way(&self.0.state.drain).await
+    }
+
     /// Reads certificates and the client's files again, soon.
     pub(super) fn read_files_again(&self) {
         self.0.state.tls.ask_for_new();
@@ -74,7 +86,9 @@ impl Handle {
             "configuration",
             json!({ "hash": in_use.hash, "taken_up": at(in_use.taken_up), "waiting_for_restart": in_use.waiting }),
         );
-        let listeners = json!({ "https": seen.https, "http": seen.http, "admin": seen.admin });
+        let listeners = json!({
+            "https": seen.https, "http": seen.http, "admin": seen.admin.or_else(|| seen.late_admin.addr()),
+        });
         row("listeners", listeners);
         let certificates = state.tls.ends(state.clock.unix());
         row(
@@ -91,6 +105,14 @@ impl Handle {
             let open = upstream.open_tunnels()?;
             Some((upstream.name().to_owned(), Value::from(open)))
         });
+        let waiting = current
+            .router
+            .upstreams
+            .each()
+            .map(|upstream| (upstream.name(), upstream.waiting()));
+        let waiting = waiting.filter(|(_, many)| *many > 0);
+        let waiting = waiting.map(|(name, many)| (name.to_owned(), Value::from(many)));
+        row("waiting", waiting.collect());
         let relays = seen.port.tunnels().filter(|(_, open)| *open > 0);
         let relays = relays.map(|(name, open)| (name.to_owned(), Value::from(open)));
         row("tunnels", tunnels.chain(relays).collect());

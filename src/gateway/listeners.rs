@@ -8,10 +8,8 @@ use std::{
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use crate::{
-    config::{Config, NotListening},
-    listen,
-};
+use super::way::{Way, stops_at};
+use crate::config::{Config, NotListening};
 
 /// Sockets that listen; nobody is let in before the start.
 pub struct Listeners {
@@ -19,6 +17,8 @@ pub struct Listeners {
     pub(super) http: Option<TcpListener>,
     pub(super) plain: Option<TcpListener>,
     pub(super) admin: Option<TcpListener>,
+    /// Where the admin listener is to be, as soon as a gateway that stops has ended.
+    pub(super) admin_later: Option<SocketAddr>,
     /// Those of `[[tcp]]`, in their order.
     pub(super) tcp: Vec<TcpListener>,
     /// Where HTTPS is served: the port is known by now.
@@ -142,11 +142,17 @@ fn usable(socket: net::TcpListener, key: &str) -> Option<TcpListener> {
 impl Listeners {
     /// Opens all of them, or tells of each that can't be opened.
     pub async fn open(config: &Config) -> Result<Self, Vec<NotListening>> {
-        Self::open_with(config, Given::default()).await
+        Self::open_with(config, Given::default(), async || false).await
     }
 
-    /// As `open`, for those that are not given.
-    pub async fn open_with(config: &Config, mut given: Given) -> Result<Self, Vec<NotListening>> {
+    /// As `open`, for those that are not given. `ask` asks a gateway that stops for what it has still, and says whether it
+    /// has let go.
+    pub async fn open_with(
+        config: &Config,
+        mut given: Given,
+        ask: impl AsyncFnMut() -> bool,
+    ) -> Result<Self, Vec<NotListening>> {
+        let (mut way, mut admin_later) = (Way::asking(ask), None);
         let (mut open, mut problems) = ([None, None, None, None], Vec::new());
         for ((key, addr), open) in config.listeners().into_iter().zip(&mut open) {
             let Some(addr) = addr else { continue };
@@ -154,8 +160,11 @@ impl Listeners {
                 *open = Some(listener);
                 continue;
             }
-            match listen::bind(addr).await {
+            match way.bind(addr).await {
                 Ok(listener) => *open = Some(listener),
+                Err(error) if key == "listen.admin" && stops_at(addr, &error).await => {
+                    admin_later = Some(addr);
+                }
                 Err(error) => problems.push(config.not_listening(key, addr, &error)),
             }
         }
@@ -165,7 +174,7 @@ impl Listeners {
                 tcp.push(listener);
                 continue;
             }
-            match listen::bind(addr).await {
+            match way.bind(addr).await {
                 Ok(listener) => tcp.push(listener),
                 Err(error) => problems.extend(config.tcp_not_listening(nth, &error)),
             }
@@ -179,6 +188,7 @@ impl Listeners {
                 http,
                 plain,
                 admin,
+                admin_later,
                 tcp,
                 https_addr,
             }),

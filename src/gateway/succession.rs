@@ -2,15 +2,22 @@
 
 use std::{os::fd::AsFd, sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::{Running, serving::Current};
+use super::{Handle, Running, serving::Current};
 use crate::{
     drain::Drain,
-    handover::{Offered, Parts, Successor, Taking},
+    handover::{Offered, Parts, Successor, Taking, Telling},
     tls::{TicketKeys, Tls},
     workers::Workers,
 };
+
+/// The name of the admin listener among those that go over.
+const ADMIN: &str = "admin";
+
+/// For what was learned last to be told.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What an older gateway hands over to one that starts; by default nobody does.
 #[derive(Default)]
@@ -32,7 +39,11 @@ impl Inherited {
     pub(super) async fn late(&mut self, current: &Current) {
         if let Some(from) = &mut self.from {
             let mut parts = from.prepared().await;
-            current.load().router.issue.take_over(&mut parts);
+            let now = current.load();
+            now.router.issue.take_over(&mut parts);
+            if let Some(counted) = parts.take() {
+                now.limits.go_on_with(&counted);
+            }
         }
     }
 }
@@ -61,6 +72,19 @@ impl Threads {
     }
 }
 
+impl Handle {
+    /// What is remembered and counted by now. What is learned later goes the way that is given.
+    pub fn remembered(&self, telling: &Telling) -> Parts {
+        let mut parts = Parts::default();
+        let now = self.seen().current.load();
+        // First, so that nothing falls between the two.
+        now.router.issue.tells(Some(telling));
+        now.router.issue.hand_over(&mut parts);
+        parts.put(&now.limits.hand_over());
+        parts
+    }
+}
+
 impl Running {
     /// The threads that serve.
     pub fn threads(&self) -> Threads {
@@ -77,9 +101,14 @@ impl Running {
     }
 
     /// What a new process needs to start.
-    pub fn offered(&self) -> Offered<'_> {
+    pub fn offered(&mut self) -> Offered<'_> {
         let mut early = Parts::default();
         early.put(&self.handle.seen().state.tls.ticket_keys());
+        if let Some(admin) = self.late_admin.socket()
+            && self.listening.iter().all(|(name, _)| name != ADMIN)
+        {
+            self.listening.push((ADMIN.to_owned(), admin));
+        }
         let descriptors = self.listening.iter();
         Offered {
             listeners: descriptors
@@ -89,28 +118,24 @@ impl Running {
         }
     }
 
-    /// What is remembered by now.
-    pub fn remembered(&self) -> Parts {
-        let mut parts = Parts::default();
-        self.handle
-            .seen()
-            .current
-            .load()
-            .router
-            .issue
-            .hand_over(&mut parts);
-        parts
+    /// Learns what the older gateway does, as long as it is there.
+    pub fn learn_from(&self, mut older: Taking) {
+        let handle = self.handle();
+        tokio::spawn(async move {
+            while let Some(mut parts) = older.learned().await {
+                handle.seen().current.load().router.issue.learn(&mut parts);
+            }
+        });
     }
 
     /// Takes nothing new any more, as a new process does. Stays for those who are here, for `timeouts.handover` at most,
     /// and then stops as without a successor. `asked` resolves each time that it is to go sooner: first it closes
     /// WebSockets in turn, then everything at once.
     pub async fn retire(mut self, successor: Successor, mut asked: impl AsyncFnMut()) {
-        self.listening.clear();
+        self.stop_listening();
         self.drain.hand_over();
-        self.admin_drain.hand_over();
-        // What it ends with is its own affair.
-        tokio::spawn(successor.release());
+        self.handle.seen().leaving.admin_drain.hand_over();
+        let telling = tokio::spawn(successor.release());
         let handover = self.handle.handover();
         info!(
             deadline_s = handover.as_secs(),
@@ -120,11 +145,14 @@ impl Running {
             ended = self.drain.wait(handover) => ended,
             () = asked() => false,
         };
+        let handle = self.handle();
         if ended {
             info!("Stopped");
         } else {
             self.end(asked()).await;
         }
+        handle.seen().current.load().router.issue.tells(None);
+        timeout(LAST_WORDS, telling).await.ok();
     }
 
     /// Stops in order: it is told, nothing new is taken, WebSockets are closed in turn, and at the deadline everything.
@@ -137,15 +165,23 @@ impl Running {
             info!(delay_s = delay.as_secs(), "Stopping; connections are still taken");
             let hurry = tokio::select! {
                 () = tokio::time::sleep(delay) => false,
+                () = self.handle.seen().leaving.hurry.cancelled() => false,
                 () = &mut now => true,
             };
             if hurry {
+                self.stop_listening();
                 self.drain.close();
             }
         }
         // Another gateway may start here: it needs the addresses.
-        self.listening.clear();
+        self.stop_listening();
         self.end(now).await;
+    }
+
+    /// What the loops that accept have is left.
+    fn stop_listening(&mut self) {
+        self.listening.clear();
+        self.late_admin.close();
     }
 
     async fn end(self, now: impl Future<Output = ()>) {
@@ -162,8 +198,9 @@ impl Running {
         if !finished {
             warn!("Closed what had not ended by itself");
         }
-        self.admin_drain.close();
-        self.admin_drain.finish(Duration::ZERO).await;
+        let admin_drain = &self.handle.seen().leaving.admin_drain;
+        admin_drain.close();
+        admin_drain.finish(Duration::ZERO).await;
         info!("Stopped");
     }
 }

@@ -48,6 +48,9 @@ pub(super) enum Message {
     },
     Serving,
     Released,
+    Learned {
+        parts: Parts,
+    },
 }
 
 pub(super) struct Channel(UnixStream);

@@ -9,11 +9,13 @@ use std::{
 
 use tokio::{
     process::{Child, Command},
+    sync::mpsc,
     time::{error::Elapsed, timeout},
 };
 
 use super::{
     channel::{Channel, FORM, Message},
+    journal::Telling,
     parts::Parts,
 };
 
@@ -46,6 +48,7 @@ pub enum NotHandedOver {
 pub struct Successor {
     child: Child,
     channel: Channel,
+    learned: mpsc::Receiver<Parts>,
     /// What it is, by its own word.
     pub version: String,
 }
@@ -61,11 +64,12 @@ impl Drop for Starting {
     }
 }
 
-/// Starts this program and hands over to it. `late` tells what is remembered when the new one is about to serve.
+/// Starts this program and hands over to it. `late` tells what is remembered when the new one is about to serve, and is
+/// given the way for what is learned later.
 pub async fn hand_over(
     mut program: Command,
     offered: Offered<'_>,
-    late: impl FnOnce() -> Parts,
+    late: impl FnOnce(Telling) -> Parts,
     within: Duration,
 ) -> Result<Successor, NotHandedOver> {
     let (mut channel, theirs) = Channel::pair().map_err(NotHandedOver::NotStarted)?;
@@ -73,6 +77,8 @@ pub async fn hand_over(
     // The command holds the new one's end, by which an end of the new one would go unseen.
     drop(program);
     let mut starting = Starting(Some(spawned.map_err(NotHandedOver::NotStarted)?));
+    let (telling, learned) = Telling::pair();
+    let late = || late(telling);
     let spoken = timeout(within, speak(&mut channel, offered, late)).await;
     let failed = match spoken {
         Ok(Ok(version)) => {
@@ -80,6 +86,7 @@ pub async fn hand_over(
                 return Ok(Successor {
                     child,
                     channel,
+                    learned,
                     version,
                 });
             }
@@ -134,11 +141,23 @@ impl Successor {
         self.child.id()
     }
 
-    /// The old one has let go of everything. Resolves when the new one ends, which leaves nothing behind here.
-    pub async fn release(mut self) {
-        self.channel.send(&Message::Released, &[]).await.ok();
-        drop(self.channel);
-        self.child.wait().await.ok();
+    /// The old one has let go of everything. What it learns from now on is told, until nobody tells any more or the new one
+    /// is gone.
+    pub async fn release(self) {
+        let Self {
+            mut child,
+            mut channel,
+            mut learned,
+            version: _,
+        } = self;
+        channel.send(&Message::Released, &[]).await.ok();
+        // An end of it leaves nothing behind here.
+        tokio::spawn(async move { child.wait().await.ok() });
+        while let Some(parts) = learned.recv().await {
+            if channel.send(&Message::Learned { parts }, &[]).await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -160,7 +179,7 @@ mod tests {
     }
 
     async fn why(command: Command, within: Duration) -> String {
-        let handed = hand_over(command, nothing(), Parts::default, within).await;
+        let handed = hand_over(command, nothing(), |_| Parts::default(), within).await;
         handed.err().expect("nobody is there").to_string()
     }
 

@@ -9,6 +9,7 @@
 //! | old | `State` | what is remembered, as it is at this moment |
 //! | new | `Serving` | it accepts |
 //! | old | `Released` | the old one accepts no more, and its control socket is gone |
+//! | old | `Learned` | what its last requests have brought, each time |
 //!
 //! Until `Serving` the old one goes on as if nothing had been: a new one that ends, says nothing in time or breaks off costs
 //! nobody anything. Between `Serving` and `Released` both accept, so that no connection finds nobody.
@@ -22,9 +23,11 @@
 
 mod channel;
 mod giving;
+mod journal;
 mod parts;
 mod taking;
 
 pub use giving::{NotHandedOver, Offered, Successor, hand_over};
+pub use journal::{Journal, Telling};
 pub use parts::{Part, Parts};
 pub use taking::{Taken, Taking};

@@ -66,9 +66,22 @@ impl Taking {
     }
 
     /// It accepts. Resolves when the old one does not any more.
-    pub async fn serving(mut self) {
+    pub async fn serving(&mut self) {
         self.send(&Message::Serving).await;
         self.receive().await;
+    }
+
+    /// What the old one has learned since; none when it is gone, or has nothing more to tell.
+    pub async fn learned(&mut self) -> Option<Parts> {
+        let (message, _) = self.0.as_mut()?.receive().await.ok()?;
+        match message {
+            Message::Learned { parts } => Some(parts),
+            Message::Offer { .. }
+            | Message::Prepared { .. }
+            | Message::State { .. }
+            | Message::Serving
+            | Message::Released => None,
+        }
     }
 
     async fn send(&mut self, message: &Message) {

@@ -66,7 +66,7 @@ use crate::{
     client_body::ClientBody,
     clock::Clock,
     context::RequestContext,
-    handover::Parts,
+    handover::{Parts, Telling},
     limits::{Limits, OverLimit},
     memory::Memory,
     observe::{AuditLog, Decision, Outcome},
@@ -182,6 +182,22 @@ impl Issue {
         }
         if let Some(blocks) = parts.take() {
             self.state.blocks.take_over(blocks);
+        }
+    }
+
+    /// Tells a new process what is learned from now on, or nobody.
+    pub fn tells(&self, telling: Option<&Telling>) {
+        self.memory.tells(telling);
+        self.state.blocks.tells(telling);
+    }
+
+    /// Learns what an old process has, since it handed over.
+    pub fn learn(&self, parts: &mut Parts) {
+        if let Some(learned) = parts.take() {
+            self.memory.learn(learned);
+        }
+        if let Some(learned) = parts.take() {
+            self.state.blocks.learn(learned);
         }
     }
 

@@ -4,18 +4,17 @@
 //! and 128 bits leave nobody a way to hit another's bucket on purpose. No secret is mixed in: it would have to be equal
 //! on all replicas, also while it is being changed, and plugnmeet-server keeps its rooms and users in Redis by name.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{
-    memory::{Counted, Gcra},
+    memory::{Counted, Gcra, Key},
     over::OverLimit,
     rate::RateSettings,
 };
 use crate::clock::Clock;
-
-/// The number of bytes that are kept of a key's hash.
-const KEY_BYTES: usize = 16;
 
 /// One limit, with its name in headers and in keys.
 pub(super) struct Limit {
@@ -30,7 +29,7 @@ pub(super) struct Limit {
 /// A counter from which one decision takes one.
 pub(super) struct Bucket<'l> {
     pub(super) limit: &'l Limit,
-    key: [u8; KEY_BYTES],
+    key: Key,
 }
 
 impl Limit {
@@ -49,6 +48,16 @@ impl Limit {
             local_rate,
             local: Gcra::new(local_rate.count, local_rate.window, clock, counted),
         }
+    }
+
+    /// As `Gcra::not_full`, by this process's own count.
+    pub(super) fn not_full(&self) -> Vec<(Key, Duration)> {
+        self.local.not_full()
+    }
+
+    /// As `Gcra::is_not_full_for`.
+    pub(super) fn is_not_full_for(&self, key: &Key, wait: Duration) {
+        self.local.is_not_full_for(key, wait);
     }
 
     /// The bucket of what has these names; each counts with its length, so that no two lists are the same bytes.

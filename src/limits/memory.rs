@@ -1,11 +1,11 @@
 //! One GCRA limit in memory, with a ceiling on what it remembers.
 //!
-//! Keys are kept as 64-bit hashes under a key made at the start, so a hostile name is neither stored nor able to hit
-//! another's bucket on purpose.
+//! Keys are hashes already (`bucket`), and kept as they are: a new process finds them again.
 
 use std::{
     collections::hash_map::RandomState,
-    hash::{BuildHasher, Hash},
+    convert::Infallible,
+    hash::BuildHasher,
     num::NonZeroU32,
     sync::{
         Arc,
@@ -36,9 +36,15 @@ const SHARED_BUCKETS: u64 = 4096;
 /// The number of checks between two counts of the keys. The largest number can be exceeded by as much.
 const SWEEP_EVERY: u32 = 1024;
 
-type Keyed = RateLimiter<u64, Store, Steady, NoOpMiddleware<Nanos>>;
+/// The number of bytes that are kept of a key's hash.
+const KEY_BYTES: usize = 16;
 
-/// A rate limiter by the generic cell rate algorithm (GCRA), for any hashable key.
+/// What a bucket is found by.
+pub(super) type Key = [u8; KEY_BYTES];
+
+type Keyed = RateLimiter<Key, Store, Steady, NoOpMiddleware<Nanos>>;
+
+/// A rate limiter by the generic cell rate algorithm (GCRA).
 pub(super) struct Gcra {
     limiter: Keyed,
     counted: Counted,
@@ -53,6 +59,7 @@ pub(super) struct Gcra {
 #[derive(Clone, Default)]
 pub(super) struct Counted {
     store: Store,
+    /// Chooses among the shared buckets: nobody can tell which is whose.
     hash: RandomState,
 }
 
@@ -83,7 +90,7 @@ impl Gcra {
     }
 
     /// Takes one from the key's bucket. The error is the time until there is one.
-    pub(super) fn check(&self, key: &impl Hash) -> Result<(), Duration> {
+    pub(super) fn check(&self, key: &Key) -> Result<(), Duration> {
         if self
             .checks
             .fetch_add(1, Ordering::Relaxed)
@@ -98,7 +105,7 @@ impl Gcra {
 
     /// Gives one back to the key's bucket. The store keeps the time at which the bucket will be full again, and a time
     /// in the past counts as now, so a bucket never holds more than its size.
-    pub(super) fn give_back(&self, key: &impl Hash) {
+    pub(super) fn give_back(&self, key: &Key) {
         let interval = Nanos::from(self.interval);
         let earlier = |full: Option<Nanos>| full.map(|full| ((), full.saturating_sub(interval))).ok_or(());
         // Of a key that was forgotten there is nothing to give back.
@@ -108,12 +115,36 @@ impl Gcra {
             .ok();
     }
 
-    fn place_of(&self, key: &impl Hash) -> u64 {
-        let key = self.counted.hash.hash_one(key);
+    /// The buckets that are not full, and how long each needs to be full again.
+    pub(super) fn not_full(&self) -> Vec<(Key, Duration)> {
+        let store = &self.counted.store;
+        let now = self.clock.now();
+        let wait = |key: &Key| {
+            // Looks, and leaves what is there.
+            let look = |full: Option<Nanos>| Err::<((), Nanos), _>(full);
+            let full = store.measure_and_replace(key, look).err().flatten()?;
+            Some(Duration::from(full.saturating_sub(now))).filter(|wait| !wait.is_zero())
+        };
+        let keys = store.keys().into_iter();
+        keys.filter_map(|key| Some((key, wait(&key)?))).collect()
+    }
+
+    /// This bucket will be full again after this time, as another process has counted, or later.
+    pub(super) fn is_not_full_for(&self, key: &Key, wait: Duration) {
+        let full = Nanos::from(self.clock.clock.steady().saturating_add(wait));
+        let later =
+            |known: Option<Nanos>| Ok::<_, Infallible>(((), known.map_or(full, |known| known.max(full))));
+        self.counted
+            .store
+            .measure_and_replace(&self.place_of(key), later)
+            .ok();
+    }
+
+    fn place_of(&self, key: &Key) -> Key {
         if self.full.load(Ordering::Relaxed) {
-            key % SHARED_BUCKETS
+            u128::from(self.counted.hash.hash_one(key) % SHARED_BUCKETS).to_be_bytes()
         } else {
-            key
+            *key
         }
     }
 
@@ -127,12 +158,18 @@ impl Gcra {
 
 /// governor's own store, shared by its limiter and by this module, which puts takings back.
 #[derive(Clone, Default)]
-struct Store(Arc<DashMapStateStore<u64>>);
+struct Store(Arc<DashMapStateStore<Key>>);
+
+impl Store {
+    fn keys(&self) -> Vec<Key> {
+        self.0.iter().map(|entry| *entry.key()).collect()
+    }
+}
 
 impl StateStore for Store {
-    type Key = u64;
+    type Key = Key;
 
-    fn measure_and_replace<T, F, E>(&self, key: &u64, measure: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, key: &Key, measure: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -140,7 +177,7 @@ impl StateStore for Store {
     }
 }
 
-impl ShrinkableKeyedStateStore<u64> for Store {
+impl ShrinkableKeyedStateStore<Key> for Store {
     fn retain_recent(&self, drop_below: Nanos) {
         ShrinkableKeyedStateStore::retain_recent(&*self.0, drop_below);
     }
@@ -191,6 +228,16 @@ impl GovernorClock for Steady {
 mod tests {
     use super::*;
 
+    const ANN: Key = [1; 16];
+    const BOB: Key = [2; 16];
+
+    /// As even as hashes are.
+    fn key(number: u32) -> Key {
+        u128::from(number)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+            .to_be_bytes()
+    }
+
     #[test]
     fn a_million_keys_stay_under_the_ceiling() {
         let gcra = Gcra::new(
@@ -199,8 +246,8 @@ mod tests {
             &Clock::system(),
             Counted::default(),
         );
-        for key in 0..1_000_000 {
-            gcra.check(&key).ok();
+        for number in 0..1_000_000 {
+            gcra.check(&key(number)).ok();
         }
         let most = MAX_KEYS + SWEEP_EVERY as usize + usize::try_from(SHARED_BUCKETS).unwrap();
         assert!(gcra.limiter.len() <= most, "{}", gcra.limiter.len());
@@ -215,17 +262,17 @@ mod tests {
             &clock,
             Counted::default(),
         );
-        let takes = || (0..10).take_while(|_| gcra.check(&"ann").is_ok()).count();
+        let takes = || (0..10).take_while(|_| gcra.check(&ANN).is_ok()).count();
         assert_eq!(takes(), 3);
-        gcra.give_back(&"ann");
-        gcra.give_back(&"bob");
+        gcra.give_back(&ANN);
+        gcra.give_back(&BOB);
         assert_eq!(takes(), 1);
         for _ in 0..10 {
-            gcra.give_back(&"ann");
+            gcra.give_back(&ANN);
         }
         assert_eq!(takes(), 3);
         clock.advance(Duration::from_secs(600));
-        gcra.give_back(&"ann");
+        gcra.give_back(&ANN);
         assert_eq!(takes(), 3);
     }
 
@@ -241,7 +288,7 @@ mod tests {
                 counted,
             )
         };
-        let takes = |gcra: &Gcra| (0..100).take_while(|_| gcra.check(&"ann").is_ok()).count();
+        let takes = |gcra: &Gcra| (0..100).take_while(|_| gcra.check(&ANN).is_ok()).count();
         let ten = per_minute(10, Counted::default());
         assert_eq!(takes(&ten), 10);
         clock.advance(Duration::from_secs(36_000));
@@ -249,7 +296,7 @@ mod tests {
         // The same again: nothing is given away, and nobody waits for longer.
         let same = per_minute(10, ten.counted());
         assert_eq!(takes(&same), 0);
-        assert!(same.check(&"bob").is_ok());
+        assert!(same.check(&BOB).is_ok());
         clock.advance(Duration::from_secs(6));
         assert_eq!(takes(&same), 1);
         // Twice as often: what is used up is used up, and comes back twice as fast.
@@ -270,12 +317,12 @@ mod tests {
             &clock,
             Counted::default(),
         );
-        for key in 0..MAX_KEYS {
-            gcra.check(&key).ok();
+        for number in 0..u32::try_from(MAX_KEYS).unwrap() {
+            gcra.check(&key(number)).ok();
         }
         clock.advance(Duration::from_secs(120));
-        for key in 0..SWEEP_EVERY {
-            gcra.check(&key).ok();
+        for number in 0..SWEEP_EVERY {
+            gcra.check(&key(number)).ok();
         }
         assert!(
             gcra.limiter.len() <= 2 * SWEEP_EVERY as usize,

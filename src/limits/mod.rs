@@ -16,11 +16,13 @@
 //! | --- | --- |
 //! | `rate`, `over` | how often; the refusal and its headers |
 //! | `bucket`, `memory` | what is counted under which key; counting in this process |
+//! | `handed` | what was counted goes over to a new process |
 //! | `redis`, `address` | counting for all replicas at once; where Redis is |
 //! | `gcra.lua`, `give_back.lua` | the scripts that count there, and put back |
 
 mod address;
 mod bucket;
+mod handed;
 mod memory;
 mod over;
 mod rate;
@@ -30,6 +32,7 @@ use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 pub use self::{
     address::{AddressProblem, RedisAddress},
+    handed::HandedLimits,
     over::OverLimit,
     rate::{RateProblem, RateSettings},
 };

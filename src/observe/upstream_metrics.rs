@@ -144,6 +144,11 @@ impl UpstreamMetrics {
         Waiting(waiting)
     }
 
+    /// How many wait for a connection.
+    pub fn waiting(&self) -> i64 {
+        self.families.waiting.get_or_create(&self.labels).get()
+    }
+
     /// Counts a request that has waited in vain.
     pub fn was_full(&self) {
         self.families.full.get_or_create(&self.labels).inc();

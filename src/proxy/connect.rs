@@ -16,6 +16,7 @@ use super::{
     address::{Address, Fault},
     addresses::{Addresses, Watch},
     endpoint::Socket,
+    turns::{Turns, Waits},
 };
 
 /// A dead peer behind an idle tunnel is noticed after about two minutes; clients ping far more often.
@@ -36,31 +37,41 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Makes connections to the addresses of one upstream.
 pub(super) struct Connect {
     pub(super) addresses: Addresses,
+    turns: Turns,
+}
+
+/// A connection that was made.
+pub(super) struct Made {
+    pub(super) address: Arc<Address>,
+    pub(super) socket: Socket,
+    /// No address took it at first.
+    pub(super) was_away: Option<Waits>,
 }
 
 impl Connect {
     pub(super) fn new(addresses: Addresses) -> Self {
-        Self { addresses }
+        let turns = Turns::default();
+        Self { addresses, turns }
     }
 
     /// One after the other from the next in turn on, all within one time: the next when the one before has failed,
     /// or has had its head start. One that fails is tried again until the deadline.
-    pub(super) async fn any(&self, within: Duration) -> io::Result<(Arc<Address>, Socket)> {
+    pub(super) async fn any(&self, within: Duration) -> io::Result<Made> {
         let until = Instant::now() + within;
         let mut watch = self.addresses.watch();
         timeout_at(until, watch.any())
             .await
             .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no address is known yet")))?;
-        let (address, socket) = Race::among(self.addresses.in_turn())
+        let made = Race::among(self.addresses.in_turn(), self.turns.clone())
             .run(until, &mut watch, &self.addresses)
             .await?;
-        if let Socket::Tcp(stream) = &socket {
+        if let Socket::Tcp(stream) = &made.socket {
             stream.set_nodelay(true)?;
             let socket = SockRef::from(stream);
             socket.set_tcp_keepalive(&KEEP_ALIVE)?;
             socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
         }
-        Ok((address, socket))
+        Ok(made)
     }
 }
 
@@ -75,10 +86,13 @@ struct Race {
     next: Instant,
     /// Of the last that failed.
     error: Option<io::Error>,
+    turns: Turns,
+    /// From when every address has failed.
+    away: Option<Waits>,
 }
 
 impl Race {
-    fn among(addresses: Vec<Arc<Address>>) -> Self {
+    fn among(addresses: Vec<Arc<Address>>, turns: Turns) -> Self {
         let now = Instant::now();
         Self {
             waiting: addresses.into_iter().map(|address| (now, address)).collect(),
@@ -86,15 +100,12 @@ impl Race {
             tries: JoinSet::new(),
             next: now,
             error: None,
+            turns,
+            away: None,
         }
     }
 
-    async fn run(
-        mut self,
-        until: Instant,
-        watch: &mut Watch,
-        addresses: &Addresses,
-    ) -> io::Result<(Arc<Address>, Socket)> {
+    async fn run(mut self, until: Instant, watch: &mut Watch, addresses: &Addresses) -> io::Result<Made> {
         loop {
             let next = self
                 .waiting
@@ -112,7 +123,8 @@ impl Race {
                         Ok(socket) => {
                             self.is_won();
                             address.connected();
-                            return Ok((address, socket));
+                            let was_away = self.away.take();
+                            return Ok(Made { address, socket, was_away });
                         }
                         Err(error) => self.lost(address, error),
                     }
@@ -149,6 +161,10 @@ impl Race {
         }
         self.error = Some(error);
         self.next = Instant::now();
+        let is_untried = |(not_before, _): &(Instant, Arc<Address>)| *not_before <= self.next;
+        if self.running.is_empty() && !self.waiting.iter().any(is_untried) {
+            self.away.get_or_insert_with(|| self.turns.waits());
+        }
         self.waiting.push_back((self.next + AGAIN, address));
     }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     addresses::{Addresses, Target},
-    connect::Connect,
+    connect::{Connect, Made},
     places::{Full, Places},
     resolve::System,
     shared_stream::SharedStream,
@@ -84,7 +84,7 @@ impl Dial {
             state.places.slot_in_advance()
         });
         let connected = state.connect.any(state.within).await;
-        let (address, socket) = connected.map_err(DialError::Unreachable)?;
+        let Made { address, socket, .. } = connected.map_err(DialError::Unreachable)?;
         let (stream, glance) = SharedStream::new(socket, state.places.opened(slot, address));
         glance.is_used(place);
         Ok(Dialled(stream))

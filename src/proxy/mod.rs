@@ -24,6 +24,7 @@ mod resolve;
 mod seldom;
 mod shared_stream;
 mod total;
+mod turns;
 mod upstream;
 
 pub use addresses::Target;

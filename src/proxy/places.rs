@@ -146,6 +146,11 @@ impl Places {
         self.metrics.waits()
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> i64 {
+        self.metrics.waiting()
+    }
+
     fn at_once(&self) -> Option<Place> {
         Some(Place {
             of_upstream: Some(Arc::clone(&self.free).try_acquire_owned().ok()?),

@@ -17,14 +17,14 @@ use hyper_util::rt::TokioIo;
 use thread_local::ThreadLocal;
 use tokio::{
     task::AbortHandle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
     address::{Address, AskedAt},
     addresses::Target,
     body::{Progress, RequestBody},
-    connect::Connect,
+    connect::{Connect, Made},
     places::{Full, Place, Places, Slot},
     shared_stream::{Glance, SharedStream},
     total::CloserCall,
@@ -91,6 +91,14 @@ pub(super) struct Lease {
     resting: Arc<Resting>,
 }
 
+/// How long somebody waits for a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Wait {
+    pub(super) within: Duration,
+    /// If the upstream was away, they come back one after the other.
+    pub(super) in_turn: bool,
+}
+
 /// Why there is no answer.
 pub(super) enum SendError {
     /// All connections that may be are in use.
@@ -116,6 +124,11 @@ impl Pool {
         }
     }
 
+    /// Requests that wait for a connection.
+    pub(super) fn waiting(&self) -> i64 {
+        self.places.waiting()
+    }
+
     /// From now on to these addresses, with so many connections. Connections that are in use stay; idle ones to other
     /// addresses end.
     pub(super) fn aim_at(&self, targets: &[Target], most: usize, patience: Duration) {
@@ -132,7 +145,7 @@ impl Pool {
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
-        connect_within: Duration,
+        wait: Wait,
         asked: &Asked,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let place = self.places.take().await.map_err(|Full| SendError::Full)?;
@@ -158,7 +171,7 @@ impl Pool {
             }
         };
         // In a box, as it is large and rare.
-        let mut connection = Box::pin(self.open(slot, connect_within)).await?;
+        let mut connection = Box::pin(self.open(slot, wait)).await?;
         asked.goes_to(&connection.address);
         match connection.sender.send_request(request).await {
             Ok(response) => Ok((response, Lease::of(connection, own, place))),
@@ -192,10 +205,21 @@ impl Pool {
         Err(self.places.slot_in_advance())
     }
 
-    async fn open(&self, slot: Slot, within: Duration) -> Result<Connection, SendError> {
+    async fn open(&self, slot: Slot, wait: Wait) -> Result<Connection, SendError> {
         let waiting = self.places.waits();
-        let (address, socket) = self.connect.any(within).await.map_err(SendError::Connect)?;
-        drop(waiting);
+        let until = Instant::now() + wait.within;
+        let made = self.connect.any(wait.within).await.map_err(SendError::Connect)?;
+        let Made {
+            address,
+            socket,
+            was_away,
+        } = made;
+        if wait.in_turn
+            && let Some(was_away) = &was_away
+        {
+            sleep_until(until.min(Instant::now() + was_away.turn())).await;
+        }
+        drop((waiting, was_away));
         let open = self.places.opened(slot, Arc::clone(&address));
         let (stream, glance) = SharedStream::new(socket, open);
         let (sender, connection) = http1::Builder::new()

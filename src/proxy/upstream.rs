@@ -21,7 +21,7 @@ use super::{
     connect::Connect,
     headers,
     places::Places,
-    pool::{Asked, Lease, Pool, SendError},
+    pool::{Asked, Lease, Pool, SendError, Wait},
     resolve::System,
     total::Total,
 };
@@ -97,7 +97,7 @@ pub struct ProxySettings {
 #[derive(Clone, Copy)]
 struct Patience {
     /// For a connection.
-    connect: Duration,
+    connect: Wait,
     /// For the answer's first byte.
     response: Duration,
 }
@@ -209,6 +209,11 @@ impl Upstream {
         self.kind.has_websockets().then(|| self.tunnels.count())
     }
 
+    /// Requests and WebSockets that wait for a connection to it.
+    pub fn waiting(&self) -> i64 {
+        self.pool.waiting()
+    }
+
     /// Forwards a request, streaming its body; a WebSocket becomes a tunnel. `target` is what upstream sees.
     pub async fn forward(
         &self,
@@ -270,8 +275,11 @@ impl Upstream {
         let request = Request::from_parts(head, body);
         let patience = Patience {
             connect: match upgrade_request {
-                Some(_) => self.settings.upgrade.saturating_sub(since.elapsed()),
-                None => self.settings.connect,
+                Some(_) => Wait {
+                    within: self.settings.upgrade.saturating_sub(since.elapsed()),
+                    in_turn: true,
+                },
+                None => self.wait_for_request(),
             },
             response: self.settings.response,
         };
@@ -322,7 +330,7 @@ impl Upstream {
         let is_head = head.method == Method::HEAD;
         let request = Request::from_parts(head, RequestBody::Whole(Some(body)));
         let patience = Patience {
-            connect: self.settings.connect,
+            connect: self.wait_for_request(),
             response: self.settings.response.max(SLOWEST_TOKEN),
         };
         let progress = Progress::of_whole();
@@ -331,6 +339,13 @@ impl Upstream {
             return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
         }
         self.answer(response, lease, progress, is_head).await
+    }
+
+    fn wait_for_request(&self) -> Wait {
+        Wait {
+            within: self.settings.connect,
+            in_turn: false,
+        }
     }
 
     async fn send(

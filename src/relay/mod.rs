@@ -69,7 +69,7 @@ impl Relays {
         self.name
     }
 
-    /// Relays between the two to their end, or until what is left at a stop is closed. Says whether upstream has said
+    /// Relays between the two to their end, or until its turn to be closed at a stop. Says whether upstream has said
     /// anything.
     pub async fn run<C, U>(&self, mut client: C, mut upstream: U) -> bool
     where
@@ -81,7 +81,7 @@ impl Relays {
         let mut passing = Passing::between(&mut client, &mut upstream);
         let ended = tokio::select! {
             ended = &mut passing => Some(ended),
-            () = self.drain.closing() => None,
+            () = self.drain.closing_in_turn() => None,
         };
         let is_answered = passing.is_answered();
         match ended {

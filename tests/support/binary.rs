@@ -162,6 +162,14 @@ impl Serving {
         }
     }
 
+    /// Reads one more line into what it said, however long that takes.
+    pub async fn line(&mut self) {
+        if let Ok(Some(line)) = self.stdout.next_line().await {
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+    }
+
     /// Sends a signal by its name.
     pub async fn signal(&self, name: &str) {
         let pid = self.pid().to_string();

@@ -23,7 +23,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use plugnmeet_gateway::{
     clock::Clock,
     config::{Config, Plan},
-    gateway::{self, Listeners, Running},
+    gateway::{self, Listeners, Running, Threads},
     joining::Joining,
     observe::Records,
     secret::Secret,
@@ -208,6 +208,11 @@ impl Gateway {
     /// As after SIGHUP.
     pub fn reload(&self) {
         self.running.as_ref().unwrap().reload();
+    }
+
+    /// Its threads.
+    pub fn threads(&self) -> Threads {
+        self.running.as_ref().unwrap().threads()
     }
 
     /// Its open WebSockets.

@@ -304,6 +304,75 @@ async fn a_websocket_waits_for_an_upstream_that_is_started_again() {
     server.abort();
 }
 
+/// All of them have been cut at one moment, and an upstream that has just begun is not to be run over.
+#[tokio::test]
+async fn those_who_wait_for_an_upstream_go_on_one_after_the_other_and_who_has_gone_costs_nothing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    drop(listener);
+    let gateway = Gateway::with(&format!(
+        "upstreams.livekit = 'http://{addr}'\ntimeouts.upgrade = '10m'\n"
+    ))
+    .await;
+    // A machine that stands still for a second brings them together: then it is another outage's turn.
+    let mut spread = Duration::ZERO;
+    for _ in 0..4 {
+        spread = spread.max(come_back_over(&gateway, addr).await);
+        if spread >= Duration::from_millis(600) {
+            return;
+        }
+    }
+    panic!("all came back within {spread:?}");
+}
+
+/// Of forty who wait ten go, and the others come to the upstream over this time.
+async fn come_back_over(gateway: &Gateway, addr: std::net::SocketAddr) -> Duration {
+    let mut sockets = Vec::new();
+    for _ in 0..40 {
+        let mut socket = gateway.client().raw().await;
+        socket.send(upgrade("/livekit/rtc")).await;
+        sockets.push(socket);
+    }
+    let waiting = "upstream_waiting{upstream=\"livekit\"}";
+    until_count(gateway, waiting, 40).await;
+    // Half of them have said goodbye, and half are gone without a word.
+    for (nth, mut gone) in sockets.drain(..10).enumerate() {
+        if nth % 2 == 0 {
+            gone.half_close().await;
+        }
+    }
+    until_count(gateway, waiting, 30).await;
+
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(addr).unwrap();
+    let listener = socket.listen(1024).unwrap();
+    let (tells, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let server = tokio::spawn(async move {
+        let mut open = tokio::task::JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let tells = tells.clone();
+            open.spawn(async move {
+                let mut connection = Raw::over(stream);
+                let Ok(head) = connection.head().await else { return };
+                tells.send(Instant::now()).unwrap();
+                connection.send(agreed(&head)).await;
+                connection.rest().await;
+            });
+        }
+    });
+    let mut arrived = Vec::new();
+    for socket in &mut sockets {
+        assert_eq!(socket.answer().await.status, 101);
+        arrived.push(told.recv().await.unwrap());
+    }
+    assert!(told.try_recv().is_err(), "somebody who has gone was let through");
+    until_count(gateway, waiting, 0).await;
+    server.abort();
+    arrived.sort_unstable();
+    arrived[29] - arrived[0]
+}
+
 #[tokio::test]
 async fn a_websocket_whose_upstream_stays_away_is_told_to_come_again() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -8,11 +8,47 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Folder, PATIENCE};
+use super::{Folder, PATIENCE, kill};
 use crate::support::{
-    binary::{ANYWHERE, PROGRAM, Serving, free_port},
+    binary::{ANYWHERE, PROGRAM, Serving, free_port, link},
     raw::Raw,
 };
+
+/// `sd_notify(3)`: by MAINPID the manager follows the process that serves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_manager_is_told_which_process_serves_after_an_upgrade() {
+    let folder = Folder::new();
+    let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    let heard = async || {
+        let mut message = [0; 512];
+        let bytes = timeout(PATIENCE, notify.recv(&mut message))
+            .await
+            .expect("a word")
+            .unwrap();
+        String::from_utf8(message[..bytes].to_vec()).unwrap()
+    };
+    let ready = |pid: u32| format!("READY=1\nMAINPID={pid}\nSTATUS=Serving");
+    link(std::path::Path::new(PROGRAM), &folder.program());
+    let mut command = Command::new(folder.program());
+    command.env("NOTIFY_SOCKET", folder.path().join("notify"));
+    for (name, value) in ANYWHERE {
+        command.env(format!("PNM_GATEWAY__{name}"), value);
+    }
+    let mut gateway = Serving::by(command, folder.path(), &["serve"]).await;
+    assert_eq!(heard().await, ready(gateway.pid()));
+    kill("USR2", gateway.pid()).await;
+    gateway.says("Handed over").await;
+    let second = folder.serving_after(gateway.pid()).await;
+    assert_eq!(heard().await, ready(second));
+    // The old one ends by itself and says nothing: it is not the one that is watched.
+    let until = Instant::now() + PATIENCE;
+    while folder.processes() != [second] {
+        assert!(Instant::now() < until, "{:?}", folder.processes());
+        sleep(Duration::from_millis(50)).await;
+    }
+    kill("TERM", second).await;
+    assert_eq!(heard().await, "STOPPING=1\nSTATUS=Draining");
+}
 
 /// What systemd does, by its own tool where it is installed.
 #[tokio::test]

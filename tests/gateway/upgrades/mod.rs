@@ -3,23 +3,35 @@
 //!
 //! "Another version" is the same program in another file: what counts is that another process takes over.
 
+mod beside;
+mod clients;
 mod manager;
+mod meetings;
+mod remembered;
 mod successors;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::{
+    net::TcpStream,
+    process::Command,
+    time::{Instant, sleep},
+};
+use tokio_rustls::client::TlsStream;
 
 use crate::support::{
-    binary::{Serving, run},
+    binary::{ANYWHERE, PROGRAM, Serving, link, run},
     client::Client,
     folder_of,
+    raw::{Raw, RawUpstream},
+    websocket::agreed,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,6 +74,29 @@ impl Folder {
         u32::try_from(self.status().await["process"].as_u64().unwrap()).unwrap()
     }
 
+    /// Who answers here once it is another one than this.
+    async fn serving_after(&self, before: u32) -> u32 {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let asked = run(self.path(), &["status", "--json"], &[]).await;
+            let status: Option<Value> = serde_json::from_slice(&asked.stdout).ok();
+            let now = status.and_then(|status| u32::try_from(status["process"].as_u64()?).ok());
+            if let Some(now) = now.filter(|now| *now != before) {
+                return now;
+            }
+            assert!(Instant::now() < until, "{before} serves still");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Has a new process take over, and says which.
+    async fn upgrade(&self) -> u32 {
+        let before = self.serving().await;
+        let asked = run(self.path(), &["upgrade"], &[]).await;
+        assert!(asked.status.success(), "{asked:?}");
+        self.serving_after(before).await
+    }
+
     fn client(&self, serving: &Serving) -> Client {
         Client::trusting(&self.path().join("certs/development.pem"), serving.https)
     }
@@ -84,4 +119,53 @@ async fn kill(signal: &str, pid: u32) {
         .status()
         .await;
     assert!(sent.unwrap().success());
+}
+
+async fn started(folder: &Folder, more: &[(&str, &str)]) -> Serving {
+    link(Path::new(PROGRAM), &folder.program());
+    let variables = [&ANYWHERE[..], &[("LOG__ACCESS", "false")], more].concat();
+    Serving::of(&folder.program(), folder.path(), &["serve"], &variables).await
+}
+
+type Socket = Raw<TlsStream<TcpStream>>;
+
+/// Takes every WebSocket and sends back the bytes that come.
+async fn echo() -> RawUpstream {
+    RawUpstream::acting(|head, mut connection| async move {
+        connection.send(agreed(&head)).await;
+        while let Ok(bytes) = connection.some().await {
+            if connection.try_send(bytes).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await
+}
+
+async fn open(client: &Client) -> Socket {
+    let mut socket = client.raw().await;
+    socket
+        .send(
+            "GET /livekit/rtc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .await;
+    assert_eq!(socket.answer().await.status, 101);
+    socket
+}
+
+/// A message, masked with zeros.
+const PING: [u8; 8] = [0x82, 0x82, 0, 0, 0, 0, b'h', b'i'];
+
+async fn still_there(socket: &mut Socket) {
+    socket.send(PING).await;
+    assert_eq!(socket.exactly(PING.len()).await.unwrap(), PING);
+}
+
+/// A script in the place of the program.
+fn script(folder: &Folder, text: &str) {
+    let beside = folder.path().join("script");
+    fs::write(&beside, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(beside, folder.program()).unwrap();
 }

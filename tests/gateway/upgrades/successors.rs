@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::Path,
     sync::{
         Arc,
@@ -11,64 +10,19 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinHandle,
     time::{Instant, sleep},
 };
-use tokio_rustls::client::TlsStream;
 
-use super::{Folder, PATIENCE, kill};
-use crate::support::websocket::agreed;
+use super::{Folder, PATIENCE, echo, kill, open, script, started, still_there};
 use crate::support::{
-    binary::{ANYWHERE, PROGRAM, Serving, free_port, link, run},
+    binary::{PROGRAM, free_port, link, run},
     client::Client,
     peer::Peer,
-    raw::{Raw, RawUpstream},
 };
-
-async fn started(folder: &Folder, more: &[(&str, &str)]) -> Serving {
-    link(Path::new(PROGRAM), &folder.program());
-    let variables = [&ANYWHERE[..], &[("LOG__ACCESS", "false")], more].concat();
-    Serving::of(&folder.program(), folder.path(), &["serve"], &variables).await
-}
-
-type Socket = Raw<TlsStream<TcpStream>>;
-
-/// Takes every WebSocket and sends back the bytes that come.
-async fn echo() -> RawUpstream {
-    RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head)).await;
-        while let Ok(bytes) = connection.some().await {
-            if connection.try_send(bytes).await.is_err() {
-                return;
-            }
-        }
-    })
-    .await
-}
-
-async fn open(client: &Client) -> Socket {
-    let mut socket = client.raw().await;
-    socket
-        .send(
-            "GET /livekit/rtc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        )
-        .await;
-    assert_eq!(socket.answer().await.status, 101);
-    socket
-}
-
-/// A message, masked with zeros.
-const PING: [u8; 8] = [0x82, 0x82, 0, 0, 0, 0, b'h', b'i'];
-
-async fn still_there(socket: &mut Socket) {
-    socket.send(PING).await;
-    assert_eq!(socket.exactly(PING.len()).await.unwrap(), PING);
-}
 
 /// Runs until it is told to stop; counts.
 fn load<F: Future<Output = ()> + Send + 'static>(
@@ -160,16 +114,7 @@ async fn twenty_upgrades_close_nothing_and_refuse_nobody() {
                 format!("version {} has taken over\n", env!("CARGO_PKG_VERSION"))
             );
         }
-        let until = Instant::now() + PATIENCE;
-        let mut now = before;
-        while now == before && Instant::now() < until {
-            sleep(Duration::from_millis(50)).await;
-            let asked = run(folder.path(), &["status", "--json"], &[]).await;
-            let status: Option<Value> = serde_json::from_slice(&asked.stdout).ok();
-            now = status.map_or(before, |status| {
-                u32::try_from(status["process"].as_u64().unwrap()).unwrap()
-            });
-        }
+        let now = folder.serving_after(before).await;
         assert!(!serving.contains(&now), "upgrade {nth}");
         serving.push(now);
         for socket in &mut old {
@@ -205,14 +150,6 @@ async fn twenty_upgrades_close_nothing_and_refuse_nobody() {
     let (status, said) = gateway.end().await;
     assert_eq!(status, Some(0));
     assert!(!said.contains("\"ERROR\""), "{said}");
-}
-
-/// A script in the place of the program.
-fn script(folder: &Folder, text: &str) {
-    let beside = folder.path().join("script");
-    fs::write(&beside, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(beside, folder.program()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -329,6 +266,47 @@ async fn sockets_stay_with_the_old_process_for_so_long_and_then_close_as_in_a_dr
     assert!(began.elapsed() >= Duration::from_secs(3));
     gateway.says("Stopped").await;
     assert_eq!(client.request("GET", "/conference/", &[], b"").await.status, 200);
+}
+
+/// TURN and RTMP go on with the old process too, and come back one after the other at its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn relays_of_the_old_process_close_in_turn() {
+    let (folder, peer) = (Folder::new(), Peer::echoing().await);
+    let tcp = format!("127.0.0.1:{}", free_port());
+    let variables = [
+        ("TIMEOUTS__DRAIN", "4s"),
+        ("TCP__0__LISTEN", tcp.as_str()),
+        ("TCP__0__UPSTREAM", &peer.addr.to_string()),
+    ];
+    let mut gateway = started(&folder, &variables).await;
+    let mut relays = Vec::new();
+    for _ in 0..20 {
+        let mut relay = TcpStream::connect(&tcp).await.unwrap();
+        relay.write_all(b"a").await.unwrap();
+        assert_eq!(relay.read_u8().await.unwrap(), b'a');
+        relays.push(relay);
+    }
+    kill("USR2", gateway.pid()).await;
+    gateway.says("Handed over").await;
+    let closing = relays.into_iter().map(|mut relay| {
+        tokio::spawn(async move {
+            relay.read_to_end(&mut Vec::new()).await.ok();
+            Instant::now()
+        })
+    });
+    let closing: Vec<_> = closing.collect();
+    gateway.signal("TERM").await;
+    let mut closed = Vec::new();
+    for one in closing {
+        closed.push(one.await.unwrap());
+    }
+    closed.sort_unstable();
+    let spread = closed[19] - closed[0];
+    assert!(spread >= Duration::from_secs(1), "{spread:?}");
+    // The new one has nothing to do with it.
+    let mut relay = TcpStream::connect(&tcp).await.unwrap();
+    relay.write_all(b"b").await.unwrap();
+    assert_eq!(relay.read_u8().await.unwrap(), b'b');
 }
 
 /// RFC 5077: a client that resumes shakes hands at half the price.

@@ -1,0 +1,236 @@
+//! Addresses that another gateway has still, which is about to end: who gives them up, and who waits for them.
+//!
+//! A gateway that stops has given up its ports for clients, and answers at its admin listener until another one asks for it
+//! over the control socket. Where nobody can be asked, the new one serves without an admin listener until the address is
+//! free.
+
+use std::{
+    io, mem,
+    net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{drain::Drain, listen};
+
+/// For the other one to answer at its admin listener.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Between two tries of an address that is in use.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// For all listeners of this gateway to be closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
+/// More than an answer of `/readyz`.
+const MOST_BYTES: u64 = 2048;
+
+/// Opens listeners, and asks another gateway once for what it has.
+pub(super) struct Way<A> {
+    ask: A,
+    is_asked: bool,
+}
+
+impl<A: AsyncFnMut() -> bool> Way<A> {
+    /// `ask` asks, and says whether the other one has let go.
+    pub(super) fn asking(ask: A) -> Self {
+        let is_asked = false;
+        Self { ask, is_asked }
+    }
+
+    pub(super) async fn bind(&mut self, addr: SocketAddr) -> io::Result<TcpListener> {
+        match listen::bind(addr).await {
+            Err(error) if is_in_use(&error) && !mem::replace(&mut self.is_asked, true) => {
+                if (self.ask)().await {
+                    listen::bind(addr).await
+                } else {
+                    Err(error)
+                }
+            }
+            bound => bound,
+        }
+    }
+}
+
+/// Is it the admin listener of a gateway that stops, by what it says itself?
+pub(super) async fn stops_at(addr: SocketAddr, error: &io::Error) -> bool {
+    is_in_use(error)
+        && timeout(ANSWERS_WITHIN, readiness(addr))
+            .await
+            .is_ok_and(|answer| answer.is_ok_and(|text| says_that_it_stops(&text)))
+}
+
+fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
+}
+
+async fn readiness(addr: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect(addr).await?;
+    let request = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await?;
+    let mut text = String::new();
+    stream.take(MOST_BYTES).read_to_string(&mut text).await?;
+    Ok(text)
+}
+
+/// The words of `crate::listen::Admin`.
+fn says_that_it_stops(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\ndraining\n")
+}
+
+/// The admin listener of a gateway that began without one; clones are the same.
+#[derive(Clone, Default)]
+pub(super) struct LateAdmin(Arc<Mutex<Option<Late>>>);
+
+struct Late {
+    addr: SocketAddr,
+    /// For a process that comes after this one.
+    socket: Option<OwnedFd>,
+}
+
+impl LateAdmin {
+    /// Tries until the address is free.
+    pub(super) async fn bind(&self, addr: SocketAddr) -> TcpListener {
+        loop {
+            if let Ok(listener) = listen::bind(addr).await {
+                let addr = listener.local_addr().unwrap_or(addr);
+                let socket = listener.as_fd().try_clone_to_owned().ok();
+                *self.lock() = Some(Late { addr, socket });
+                return listener;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Where it is by now.
+    pub(super) fn addr(&self) -> Option<SocketAddr> {
+        self.lock().as_ref().map(|late| late.addr)
+    }
+
+    /// Another descriptor of the socket.
+    pub(super) fn socket(&self) -> Option<OwnedFd> {
+        let late = self.lock();
+        late.as_ref()?.socket.as_ref()?.try_clone().ok()
+    }
+
+    /// Nobody comes after this one.
+    pub(super) fn close(&self) {
+        if let Some(late) = &mut *self.lock() {
+            late.socket = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Late>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How this gateway lets go of its addresses.
+#[derive(Default)]
+pub(super) struct Leaving {
+    pub(super) admin_drain: Drain,
+    /// `timeouts.drain_delay` is over.
+    pub(super) hurry: CancellationToken,
+    /// The loops that accept.
+    pub(super) listening: TaskTracker,
+}
+
+impl Leaving {
+    /// Lets go of everything, the admin listener too, if this is a gateway that stops. Resolves when nobody listens there
+    /// any more.
+    pub(super) async fn give_way(&self, drain: &Drain) -> bool {
+        if !drain.is_leaving() {
+            return false;
+        }
+        self.hurry.cancel();
+        let closed = async {
+            drain.draining().await;
+            self.admin_drain.begin();
+            self.listening.close();
+            self.listening.wait().await;
+        };
+        timeout(CLOSED_WITHIN, closed).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_admin_listener_of_a_gateway_that_stops_says_so() {
+        let stops = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 9\r\n\r\ndraining\n";
+        assert!(says_that_it_stops(stops));
+        for other in [
+            "",
+            "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nready\n",
+            "HTTP/1.1 503 Service Unavailable\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\ndraining\n",
+            "draining\n",
+        ] {
+            assert!(!says_that_it_stops(other), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_an_address_is_asked_once_and_waited_for_no_longer_than_it_takes() {
+        let held = listen::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let addr = held.local_addr().unwrap();
+        let mut asked = 0;
+        let mut way = Way::asking(async || {
+            asked += 1;
+            false
+        });
+        for _ in 0..2 {
+            assert_eq!(way.bind(addr).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        }
+        assert_eq!(asked, 1);
+        let mut held = Some(held);
+        let mut way = Way::asking(async || held.take().is_some());
+        assert_eq!(way.bind(addr).await.unwrap().local_addr().unwrap(), addr);
+    }
+
+    #[tokio::test]
+    async fn an_address_is_taken_as_soon_as_it_is_free_and_given_up_with_the_rest() {
+        let held = listen::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let addr = held.local_addr().unwrap();
+        let late = LateAdmin::default();
+        let own = late.clone();
+        let waiting = tokio::spawn(async move { own.bind(addr).await });
+        sleep(AGAIN).await;
+        assert!(late.addr().is_none() && late.socket().is_none());
+        drop(held);
+        let listener = waiting.await.unwrap();
+        assert_eq!(late.addr(), Some(addr));
+        assert!(late.socket().is_some());
+        late.close();
+        drop(listener);
+        assert!(late.socket().is_none());
+        TcpStream::connect(addr).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_serves_gives_nothing_up_and_one_that_stops_everything() {
+        let (leaving, drain) = (Leaving::default(), Drain::default());
+        assert!(!leaving.give_way(&drain).await);
+        let (door, admin) = (drain.clone(), leaving.admin_drain.clone());
+        leaving.listening.spawn(async move { door.draining().await });
+        leaving.listening.spawn(async move { admin.draining().await });
+        drain.leave();
+        let (hurry, draining) = (leaving.hurry.clone(), drain.clone());
+        tokio::spawn(async move {
+            hurry.cancelled().await;
+            draining.begin();
+        });
+        assert!(leaving.give_way(&drain).await);
+        assert!(leaving.listening.is_empty());
+    }
+}
