@@ -304,8 +304,9 @@ impl Upstream {
         self.answer(response, lease, progress, is_head).await
     }
 
-    /// Forwards a request whose body has been read here, because it may ask for a token. A request with a body is not
-    /// sent twice: a second token for a user who is online throws them out of the room (docs/plugnmeet.md section 3).
+    /// Forwards a request whose body has been read here, because it may ask for a token. A request with a body, or with
+    /// a method such as POST, is not sent twice: a second token for a user who is online throws them out of the room
+    /// (docs/plugnmeet.md section 3). Danger: a GET without a body may be sent twice (`Pool::send`).
     pub async fn forward_whole(
         &self,
         request: Request<Bytes>,
@@ -472,7 +473,8 @@ impl From<ProxyError> for Failure {
         };
         let failure = Self::new(status, code, error.to_string());
         let failure = match code {
-            // RFC 9110 section 15.5.22 and RFC 6455 section 4.4.
+            // An answer with status 426 names the protocol and the version that are wanted (RFC 9110 section 15.5.22 and
+            // RFC 6455 section 4.4).
             "websocket_version" => failure
                 .header(header::UPGRADE, HeaderValue::from_static("websocket"))
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
