@@ -1,7 +1,7 @@
 //! Names, addresses and origins, as strictly as their users need them.
 //!
-//! The URL parser of browsers forgives much: blanks, backslashes, a missing `//`. A configuration that was forgiven says
-//! something else than what its writer reads, so such spellings are refused before the parser sees them.
+//! The URL parser of browsers accepts blanks, backslashes and a missing `//`, and then reads something else than a
+//! person does. So such spellings are refused before the parser sees them.
 //!
 //! Sources: WHATWG URL sections 3.5 and 4.4 (hosts and URLs); CSP level 3 section 2.3.1 (`host-source`).
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{addr::Networks, proxy::Target};
 
-/// `sun_path` in unix(7), with the NUL at its end.
+/// The longest path of a Unix socket, in bytes: `sun_path` in unix(7), less the NUL at its end.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 pub(super) const SOCKET: Kind<SocketAddr> =
@@ -70,7 +70,7 @@ pub(super) const UPSTREAM: Kind<Target> = Kind::new(
 )
 .like(r"^((http|ws)://|unix:).+$");
 
-/// Of what is not HTTP.
+/// An upstream for other protocols than HTTP.
 pub(super) const TCP_UPSTREAM: Kind<Target> = Kind::new(
     "write HOST:PORT, such as 127.0.0.1:1936, or unix:PATH for a Unix socket",
     |text| {
@@ -94,7 +94,7 @@ pub(super) const TCP_UPSTREAM: Kind<Target> = Kind::new(
 )
 .like(".");
 
-/// A name in a TLS hello, which is never an address; or all names one level below another.
+/// A name in a TLS `ClientHello`, which is never an address; `*.` in front stands for all names one level below.
 pub(super) const SERVER_NAME: Kind<String> = Kind::new(
     "write a host name, such as other.example.org or *.example.org",
     |text| {
@@ -199,9 +199,10 @@ pub(super) const INTERNAL: Kind<String> = Kind::new(
 )
 .like(".");
 
-/// The path of a socket, from the root on: what a relative one means depends on who starts the gateway.
+/// The path of a Unix socket. It must be absolute, because a relative one depends on the folder in which the gateway
+/// starts.
 fn unix_socket(text: &str) -> Result<PathBuf, Refusal> {
-    // `unix:///path` is the same as a URL without a host, as container engines write it.
+    // Container engines write `unix:///path`, as a URL without a host. It means the same.
     let path = match text.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
         Some(_) => return Err(Refusal::new("has a host, and a socket is on this machine")),
@@ -223,7 +224,7 @@ fn network(text: &str, own_allowed: bool) -> Result<String, Refusal> {
     }
 }
 
-/// A scheme, a host, perhaps a port, and nothing else.
+/// A URL that has a scheme, a host, perhaps a port, and nothing else.
 fn bare_origin(text: &str) -> Result<Url, Refusal> {
     let url = absolute(text)?;
     if !matches!(url.path(), "" | "/") || text.contains(['?', '#']) {
@@ -232,7 +233,7 @@ fn bare_origin(text: &str) -> Result<Url, Refusal> {
     Ok(url)
 }
 
-/// A URL with a host, without credentials, spelled as it is meant.
+/// A URL with a host and without credentials, spelled out as it is meant.
 fn absolute(text: &str) -> Result<Url, Refusal> {
     const NO_ADDRESS: Refusal = Refusal::new("is no address");
     let spelled_out =
@@ -248,11 +249,11 @@ fn absolute(text: &str) -> Result<Url, Refusal> {
 }
 
 fn host_of(url: &Url) -> Result<String, Refusal> {
-    // Of schemes that it doesn't know the parser leaves the host as it is.
+    // The parser checks the host only for schemes that it knows.
     host(url.host_str().unwrap_or_default())
 }
 
-/// A host name in lower case and punycode, or an address; IPv6 with or without brackets in, without them out.
+/// A host name in lower case and punycode, or an IP address. An IPv6 address may have brackets; the result has none.
 fn host(text: &str) -> Result<String, Refusal> {
     const NO_HOST: Refusal = Refusal::new("is no host");
     if let Ok(address) = text.parse::<std::net::Ipv6Addr>() {

@@ -1,6 +1,6 @@
-//! `[[callers]]`: integrators with keys of their own, each in a table of its own.
+//! `[[callers]]`: integrators who have a key of their own, in one table each.
 //!
-//! Names and API keys tell callers apart, so no two may share one, nor may any take the server's.
+//! Callers are told apart by names and API keys, so no two may share one, and none may have the server's.
 
 use super::{
     kind::{Kind, Refusal, shown},
@@ -29,7 +29,7 @@ const DOC: &str = "Integrators who have keys of their own, a table for each. The
     for the server's key, so that each can be limited, held to its rooms, or cut off. Without any table only \
     `plugnmeet.api_key` may call.";
 
-/// It stands in logs, metrics and limits.
+/// The name of a caller, which stands in logs, metrics and limits.
 const NAME: Kind<String> = Kind::new("write a short name of letters, digits, - and _", |text| {
     let sound = (1..=64).contains(&text.len())
         && text
@@ -43,7 +43,7 @@ const NAME: Kind<String> = Kind::new("write a short name of letters, digits, - a
 })
 .like(r"^[A-Za-z0-9_-]{1,64}$");
 
-/// A room id (docs/plugnmeet.md section 3), in which `*` stands for any text.
+/// A pattern of room ids (docs/plugnmeet.md section 3), in which `*` stands for any text.
 const ROOMS: Kind<String> = Kind::new("write room ids, in which * stands for any text", |text| {
     let sound = !text.is_empty()
         && text
@@ -57,7 +57,7 @@ const ROOMS: Kind<String> = Kind::new("write room ids, in which * stands for any
 })
 .like(r"^[A-Za-z0-9_*-]+$");
 
-/// Those that are sound; `server` is the server's own API key.
+/// Reads all callers and returns those without a problem. `server` is the server's own API key.
 pub(super) fn read(root: &mut Table<'_>, api_keys: &Kind<String>, server: &str) -> Vec<Caller> {
     let Some(node) = root.take("callers", None, "[[callers]] and the keys below", DOC) else {
         return Vec::new();

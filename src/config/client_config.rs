@@ -1,9 +1,8 @@
-//! `[client.config]`: any keys of the client's `config.js`, from TOML to JSON.
+//! `[client.config]`: any keys of the client's `config.js`, turned from TOML into JSON.
 //!
-//! Two keys follow from the rest of the configuration and can't be written here, so that they can't be wrong; but the
-//! client's files may be used from another origin, a CDN's.
-//! A variable holds an inline table: `PNM_GATEWAY__CLIENT__CONFIG='{ disableDarkMode = true }'`; or one key, of those that are
-//! known by name.
+//! Two keys follow from the rest of the configuration, so that they can't be wrong. `serverUrl` can't be written at
+//! all; `staticAssetsPath` only for a copy of the client's files at another origin, such as a CDN. A variable holds an
+//! inline table (`PNM_GATEWAY__CLIENT__CONFIG='{ disableDarkMode = true }'`), or one key of those in `BY_NAME`.
 
 use serde_json::{Map, Number, Value};
 use url::Url;
@@ -24,7 +23,7 @@ const SERVER_URL: &str = "serverUrl";
 const STATIC_ASSETS_PATH: &str = "staticAssetsPath";
 const CUSTOMIZATION: &str = "designCustomization";
 
-/// What is unwise in these keys, and allowed.
+/// Warnings about values of these keys that are allowed and unwise.
 pub(super) fn warnings(config: &Map<String, Value>) -> Vec<String> {
     let flaws = config.get(CUSTOMIZATION).map(flaws_of_customization);
     let told = flaws.iter().flatten().map(|flaw| {
@@ -36,7 +35,7 @@ pub(super) fn warnings(config: &Map<String, Value>) -> Vec<String> {
     told.collect()
 }
 
-/// `https://HOST[:PORT]/PATH`, of a host that a policy can name.
+/// Is the value `https://HOST[:PORT]/PATH`, with a host that a content security policy can name?
 fn is_elsewhere(value: &Value) -> bool {
     let url = value.as_str().and_then(|text| Url::parse(text).ok());
     url.is_some_and(|url| {
@@ -60,8 +59,8 @@ const DOC: &str = "Any other keys of the client's `config.js`, such as `enableSi
     as the address of a copy of the client's assets on another host, whose scripts the policy of pages then allows. \
     `designCustomization` is the design of meetings that bring none.";
 
-/// Keys that can be written as a variable of their own, in which there is no case: those of the client's own sample (docs/plugnmeet.md
-/// section 12). The client may have more.
+/// Keys that can be written as a variable of their own, although variables have no case: those of the client's own
+/// sample (docs/plugnmeet.md section 12). The client may have more.
 pub(super) const BY_NAME: [&str; 15] = [
     "customLogo",
     CUSTOMIZATION,
@@ -80,7 +79,7 @@ pub(super) const BY_NAME: [&str; 15] = [
     "videoCodec",
 ];
 
-/// The keys that are there and sound.
+/// Reads `[client.config]` and returns the keys without a problem.
 pub(super) fn read(client: &mut Table<'_>) -> Map<String, Value> {
     let table = client.table("config", SHAPE, DOC);
     client.found.describe(KEY, |row| row.form = Form::Open);
@@ -127,7 +126,7 @@ fn by_name(name: &str) -> Option<&'static str> {
     all.into_iter().find(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// `path` is where the value stands below `client.config`.
+/// The value as JSON. `path` is the name of the value below `client.config`.
 fn json(table: &Table<'_>, path: &str, node: &Node) -> Taken<Value> {
     let (found, allowed) = match &node.value {
         tree::Value::String(text) => return Ok(Value::String(text.clone())),
@@ -143,7 +142,7 @@ fn json(table: &Table<'_>, path: &str, node: &Node) -> Taken<Value> {
             let items: Vec<Taken<Value>> = items.iter().map(|item| json(table, path, item)).collect();
             return items.into_iter().collect::<Taken<_>>().map(Value::Array);
         }
-        // What is no TOML is a text without quotes, as people write variables.
+        // A variable that is no TOML is a text without quotes, as people write variables.
         tree::Value::Variable(text) => {
             return match Node::of_variable(text, &node.place) {
                 Some(node) => json(table, path, &node),

@@ -1,7 +1,7 @@
-//! `[headers.csp_sources]`: what the policy of the client's page opens, a list for each directive.
+//! `[headers.csp_sources]`: sources that the policy of the client's page allows, one list for each directive.
 //!
-//! A list takes the place of that directive's default alone, so that opening one thing closes no other.
-//! A variable holds an inline table: `PNM_GATEWAY__HEADERS__CSP_SOURCES='{ font-src = [] }'`.
+//! A list replaces the default of its own directive only, so that allowing one thing forbids no other. A variable holds
+//! an inline table: `PNM_GATEWAY__HEADERS__CSP_SOURCES='{ font-src = [] }'`.
 //!
 //! Not here: what a source may be (`crate::route::CspSource`).
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::route::{CspSource, CspSources};
 
-/// What meetings were seen to need in the client's sources (2.4), beside the policy under which it starts.
+/// Sources that meetings were seen to need in the client (2.4), beside those without which it does not start.
 const DEFAULTS: [(&str, &[&str]); 4] = [
     (
         "script-src",
@@ -41,7 +41,7 @@ const DOC: &str = "Sources that the content security policy of the client's page
 const ALLOWED: &str =
     "write https://HOST, wss://HOST, https:, wss:, blob:, data: or a keyword such as 'unsafe-eval'";
 
-/// The directives with the lists that are sound; the defaults of all others.
+/// Reads all directives. A source with a problem is left out; a directive that is not written has its default.
 pub(super) fn read(headers: &mut Table<'_>) -> CspSources {
     let mut sources = CspSources::default();
     for (directive, list) in DEFAULTS {
@@ -49,7 +49,7 @@ pub(super) fn read(headers: &mut Table<'_>) -> CspSources {
         sources.set(directive, list.collect());
     }
     let mut table = headers.table("csp_sources", SHAPE, DOC);
-    // A name of a variable has no hyphen.
+    // A variable can have no hyphen in its name, so an underscore stands for it.
     table.keys = std::mem::take(&mut table.keys)
         .into_iter()
         .map(|(name, node)| match node.place.variable() {

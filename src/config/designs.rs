@@ -1,6 +1,6 @@
-//! `[designs.NAME]`: the operator's own designs, a table for each, with the keys of `custom_design`.
+//! `[designs.NAME]`: the operator's own designs, one table each, with the keys of `custom_design`.
 //!
-//! Whose hosts they name is the operator's affair; that no value leaves its place on the page is not.
+//! Any host may be named, as that is the operator's affair. No value may get out of its place in the page.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const DOC: &str = "A design of your own, with the keys of `custom_design`; a lin
     A table for each. Its hosts are not held to `design.css_hosts` and `design.image_hosts`, and are opened in the policy of \
     pages. A key that the client does not know is an error.";
 
-/// Those that are sound, by name.
+/// Reads all designs and returns those without a problem, by name.
 pub(super) fn read(root: &mut Table<'_>) -> BTreeMap<String, Design> {
     let Some(node) = root.take(
         "designs",
@@ -57,7 +57,7 @@ fn design(designs: &Table<'_>, name: &str, node: Node) -> Option<Design> {
     let mut table = designs.below(name, format!("[designs.{name}]"), place.clone(), keys);
     let mut entries = Vec::new();
     let mut all_sound = true;
-    // In the order of their names, as the file's tables are.
+    // Fields are read in the order of their names, as the file's tables are.
     let mut fields: Vec<&Field> = Field::ALL.iter().collect();
     fields.sort_by_key(|field| field.name());
     for field in fields {
@@ -116,7 +116,7 @@ fn entry(table: &Table<'_>, key: &str, node: &Node) -> Option<Entry> {
     entry.ok()
 }
 
-/// It stands in links as it is.
+/// Can this be the name of a design? Links contain it without any encoding.
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-/// Reads a file, unless it is far too large to be the one that was meant.
+/// Reads a file. One of more than `max_bytes` is an error, as it can't be the one that was meant.
 pub(super) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;

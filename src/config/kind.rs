@@ -1,17 +1,17 @@
-//! What a value may be: how its text is read, and what to write instead when it can't be.
+//! What a value may be: how its text is read, and what to write instead if it is refused.
 //!
-//! A kind judges text alone. Where the text stands, and how the refusal is shown, is `super::reader`'s.
+//! A kind judges the text only. `super::reader` knows where the text stands, and how a refusal is shown.
 
 use std::{borrow::Cow, fmt::Write as _, path::PathBuf};
 
 use super::words::Word;
 use crate::control::SocketSetting;
 
-/// How one key's text is read.
+/// How the text of a key is read.
 pub(super) struct Kind<T> {
-    /// What to write, after "…; ".
+    /// What to write instead; it follows "…; " in a problem.
     pub(super) allowed: Cow<'static, str>,
-    /// Does a bare TOML integer count as text?
+    /// May the value be a TOML integer without quotes?
     pub(super) integers: bool,
     /// A regular expression for what the text looks like; some that it takes may be refused all the same.
     pub(super) pattern: Option<&'static str>,
@@ -20,11 +20,11 @@ pub(super) struct Kind<T> {
     pub(super) parse: fn(&str) -> Result<T, Refusal>,
 }
 
-/// Why a text is refused; follows the text in a sentence.
+/// Why a text is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) why: Cow<'static, str>,
-    /// What to write, where that is more precise than what the kind says.
+    /// What to write instead, if that is more precise than `Kind::allowed`.
     pub(super) allowed: Option<&'static str>,
 }
 
@@ -66,7 +66,7 @@ impl<T> Kind<T> {
     }
 }
 
-/// A path of this machine; whether something is there is judged elsewhere.
+/// A path of this machine. Whether something is there is checked elsewhere.
 pub(super) const PATH: Kind<PathBuf> = Kind::new("write a path", |text| {
     if text.is_empty() {
         Err(Refusal::new("is no path"))
@@ -76,7 +76,7 @@ pub(super) const PATH: Kind<PathBuf> = Kind::new("write a path", |text| {
 })
 .like(".");
 
-/// `control.socket`.
+/// The value of `control.socket`.
 pub(super) const CONTROL: Kind<SocketSetting> =
     Kind::new("write a path, \"auto\", or \"\" for none", |text| {
         Ok(match text {
@@ -86,7 +86,7 @@ pub(super) const CONTROL: Kind<SocketSetting> =
         })
     });
 
-/// One of a few words.
+/// A value that is one of the words of `W`.
 pub(super) fn word<W: Word>() -> Kind<W> {
     let mut allowed = String::from("write ");
     for (nth, (word, _)) in W::WORDS.iter().enumerate() {
@@ -111,7 +111,7 @@ pub(super) fn word<W: Word>() -> Kind<W> {
     }
 }
 
-/// How many characters of a value a problem shows.
+/// The largest number of characters of a value that a problem shows.
 const SHOWN_CHARS: usize = 80;
 
 /// A text as a problem shows it: in quotes, on one line, not endless, and without credentials before an `@`.

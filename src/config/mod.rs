@@ -1,4 +1,4 @@
-//! The configuration: one file and the environment -> `Config`, or every problem there is at once.
+//! The configuration: one file and the environment become a `Config`, or a list of all problems.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -9,13 +9,13 @@
 //! | `rows`, `reference`, `schema` | every key as data; `docs/configuration.md`; `config/gateway.schema.json` |
 //! | `in_effect` | every value with where it comes from, for `config show` |
 //! | `kind`, `words`, `units`, `address`, `mount` | what a value may be |
-//! | `secrets`, `callers`, `relays`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
+//! | `secrets`, `callers`, `relays`, `store`, `client_config`, `csp_sources`, `designs`, `files` | keys whose values are read in a way of their own |
 //! | `plan` | from sections to the settings of every module, with what the modules find wrong |
 //! | `restart` | what only a start reads; what tells one configuration from another |
 //! | `problem` | file, line, key, found, allowed |
 //!
 //! Not here: reading the environment (`crate::cli`), starting what is planned (`crate::gateway`).
-//! Paths are those of the working directory, as everywhere on a command line.
+//! Relative paths begin at the working directory, as everywhere on a command line.
 
 mod address;
 mod callers;
@@ -66,17 +66,18 @@ pub use self::{
     words::{Exposed, MinVersion},
 };
 
-/// A megabyte of configuration is another file by mistake.
+/// The largest configuration file that is read. A larger one is another file by mistake.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 impl Config {
-    /// From a file, or from the defaults alone; `variables` are those of the environment that begin with
+    /// Reads the file, or only defaults if there is none. `variables` are those of the environment that begin with
     /// `PNM_GATEWAY`.
     pub fn load(file: Option<&Path>, variables: &[(String, String)]) -> Result<Self, Problems> {
         Self::draft(file, variables)?.sound()
     }
 
-    /// As `load`, for a plan: where a value is refused stands its default, and `Plan::of` tells all that is wrong.
+    /// As `load`, for a plan: a value that is refused leaves its default, so that `Plan::of` can tell all that is
+    /// wrong.
     pub fn draft(file: Option<&Path>, variables: &[(String, String)]) -> Result<Self, Problems> {
         let Some(file) = file else {
             return Self::draft_of("", NO_FILE, variables);
@@ -95,7 +96,7 @@ impl Config {
         Self::draft_of(&text, &name, variables)
     }
 
-    /// From TOML; `file` is what problems call it. Files that it names are read.
+    /// Reads TOML text. `file` is the name by which problems call it. The files that the text names are read too.
     pub fn parse(text: &str, file: &str, variables: &[(String, String)]) -> Result<Self, Problems> {
         Self::draft_of(text, file, variables)?.sound()
     }
@@ -122,7 +123,7 @@ impl Config {
         }
     }
 
-    /// Only if all that was written is.
+    /// This configuration if no value was refused, else all problems.
     pub fn sound(self) -> Result<Self, Problems> {
         if self.refused.is_empty() {
             Ok(self)
@@ -141,19 +142,19 @@ impl Config {
         self.refused.is_empty()
     }
 
-    /// Was one of these keys refused? What hangs on it is not worth a look then.
+    /// Was one of these keys refused? Then nothing that depends on it needs to be checked.
     fn is_refused(&self, keys: &[&str]) -> bool {
         self.refused
             .iter()
             .any(|problem| keys.contains(&problem.key.as_str()))
     }
 
-    /// A problem that only a module could find, at the place of the key's value.
+    /// Makes a problem that only a module could find, at the place of the key's value.
     pub fn problem(&self, key: &str, found: impl Into<String>, allowed: impl Into<String>) -> Problem {
         Problem::at(self.place(key), key, found, allowed)
     }
 
-    /// Likewise what is allowed and still unwise.
+    /// Makes a warning of something that is allowed and unwise, at the place of the key's value.
     fn warning(&self, key: &str, what: &str) -> String {
         secrets::warning(&self.place(key), key, what)
     }
@@ -165,7 +166,8 @@ impl Config {
         })
     }
 
-    /// Where clients see us: as configured, or `https://localhost` with the port on which we listen.
+    /// The origin that clients see: `public_origin`, or without it `https://localhost` with the port on which the
+    /// gateway listens.
     pub fn public_origin_at(&self, https_port: u16) -> PublicOrigin {
         self.public_origin.clone().unwrap_or_else(|| PublicOrigin {
             host: "localhost".to_owned(),

@@ -1,4 +1,4 @@
-//! The path under which the client lives: clean, and not the server's.
+//! The path at which the client is served. It must be clean, and must not be a path of the server's.
 //!
 //! Source: docs/plugnmeet.md section 8 (the server's paths; it ignores case).
 

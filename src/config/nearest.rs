@@ -1,6 +1,7 @@
-//! Which known name did a misspelled one mean?
+//! Finds the known name that a misspelled one most likely means.
 
-/// The known name that one or two slips away is this one, or that ends in the very same key.
+/// The known name with the fewest slips from this one, at most two, or else one whose last part is the same. None: no
+/// name is that near.
 pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .filter_map(|name| Some((distance(unknown, name)?, name)))
@@ -8,13 +9,14 @@ pub(super) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -
         .map(|(_, name)| name)
 }
 
-/// How far two names are apart, if that is near. Two letters that changed places are one slip.
+/// The number of slips between two names, or 3 if only their last parts are the same. None: they are not near. Two
+/// letters that have changed places are one slip.
 fn distance(unknown: &str, known: &str) -> Option<usize> {
     let slips = strsim::osa_distance(unknown, known);
     if slips <= 2 && slips * 3 <= unknown.len() {
         return Some(slips);
     }
-    // A right key in a wrong section.
+    // The key may be right, and the section wrong.
     (last(unknown) == last(known) && unknown != known).then_some(3)
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: where it stands, what was found, what is allowed.
 //!
-//! All problems are told in one start, each on one line that an editor can jump to:
+//! All problems are told at one start, one line each, in a form from which an editor can jump to the place:
 //!
 //! ```text
 //! gateway.toml:31: limits.user: "0/min" would refuse every request; write 1/min or more
@@ -15,15 +15,15 @@ use std::{collections::BTreeMap, fmt};
 pub struct Place {
     /// The file's name as it was given, `environment: NAME`, or `built-in defaults`.
     pub file: String,
-    /// The line in a file, from 1; none where a value is a default.
+    /// The line in the file, from 1. None: the value is not from a file.
     pub line: Option<usize>,
 }
 
-/// Before the name of a variable.
+/// What `Place::file` has before the name of a variable.
 const ENVIRONMENT: &str = "environment: ";
 
 impl Place {
-    /// A variable.
+    /// The place of a value from a variable.
     pub(super) fn of_variable(name: &str) -> Self {
         Self {
             file: format!("{ENVIRONMENT}{name}"),
@@ -31,7 +31,7 @@ impl Place {
         }
     }
 
-    /// The variable, if it is one.
+    /// The name of the variable, if the value is from one.
     pub(super) fn variable(&self) -> Option<&str> {
         self.file.strip_prefix(ENVIRONMENT)
     }
@@ -40,12 +40,12 @@ impl Place {
 /// The place of every key that has been read.
 pub(super) type Places = BTreeMap<String, Place>;
 
-/// One thing that keeps the gateway from starting.
+/// One thing in the configuration that keeps the gateway from starting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// See `Place::file`.
+    /// The file's name, or another source of the value, as in `Place::file`.
     pub file: String,
-    /// See `Place::line`.
+    /// The line in the file, from 1. None: the value is not from a file.
     pub line: Option<usize>,
     /// The key, such as `limits.user`; empty when the file as a whole is meant.
     pub key: String,

@@ -1,8 +1,8 @@
-//! Reads tables of any depth, key by key, and tells all that is wrong on the way.
+//! Reads tables of any depth, key by key, and collects all problems.
 //!
-//! A value that is refused is told, and leaves its default: so the rest is looked at too, by the modules as well. What
-//! nobody has read at the end of a table is unknown, and is a problem (`super::unknown`). Each key that is asked for leaves a
-//! row (`super::rows`), from which the documentation is made.
+//! A value that is refused becomes a problem, and its default takes its place. So the rest is checked too, also by the
+//! modules. A key that nobody has read at the end of a table is unknown, which is a problem (`super::unknown`). Each
+//! key that is asked for leaves a row (`super::rows`), from which the documentation is made.
 //!
 //! Not here: what a key may hold (`super::kind`), which keys there are (`super::sections`), secrets (`super::secrets`).
 
@@ -16,17 +16,17 @@ use super::{
     tree::{Keys, Node, Value},
 };
 
-/// A value, or a problem that has been told already.
+/// A value, or the sign that a problem has been collected in its place.
 pub(super) type Taken<T> = Result<T, Told>;
 
-/// The problem is in the list.
+/// The sign that a problem is in `Findings::problems`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told;
 
-/// What stands in for a file when there is none.
+/// The name that problems have for the file if there is none.
 pub(super) const NO_FILE: &str = "built-in defaults";
 
-/// What has been found out; shared by all tables of a configuration.
+/// All that reading has found; all tables of a configuration share it.
 pub(super) struct Findings {
     file: String,
     pub(super) problems: RefCell<Vec<Problem>>,
@@ -41,13 +41,13 @@ pub(super) struct Findings {
 pub(super) struct Unknown {
     /// The path of its table; empty for the file as a whole.
     pub(super) table: String,
-    /// How the table is written.
+    /// The table as it is written in the file, such as `[limits]`.
     pub(super) heading: String,
     pub(super) name: String,
     pub(super) node: Node,
 }
 
-/// A table less what has been read.
+/// A table, without the keys that have been read.
 pub(super) struct Table<'f> {
     pub(super) found: &'f Findings,
     pub(super) path: String,
@@ -56,12 +56,12 @@ pub(super) struct Table<'f> {
     pub(super) keys: Keys,
 }
 
-/// How a table is written, in words for whoever wrote something else.
+/// What to write for a table, told to whoever wrote something else.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
-    /// In the file, after "…; ".
+    /// What to write in the file; it follows "…; " in a problem.
     pub(super) allowed: &'static str,
-    /// In a variable.
+    /// What to write in a variable.
     pub(super) inline: &'static str,
 }
 
@@ -85,28 +85,28 @@ impl Findings {
         }
     }
 
-    /// Tells a problem.
+    /// Adds a problem to the list.
     pub(super) fn tell(&self, problem: Problem) -> Told {
         self.problems.borrow_mut().push(problem);
         Told
     }
 
-    /// Tells a problem of a key's value.
+    /// Adds a problem with a key's value to the list.
     pub(super) fn refuse(&self, key: &str, found: impl Into<String>, allowed: impl Into<String>) -> Told {
         self.tell(Problem::at(self.place(key), key, found, allowed))
     }
 
-    /// Warns of something.
+    /// Adds a warning to the list.
     pub(super) fn warn(&self, warning: String) {
         self.warnings.borrow_mut().push(warning);
     }
 
-    /// Has a problem with this key been told?
+    /// Is there a problem with this key?
     pub(super) fn is_refused(&self, key: &str) -> bool {
         self.problems.borrow().iter().any(|problem| problem.key == key)
     }
 
-    /// Where the value of a key stands.
+    /// The place of a key's value, or the file as a whole if the key has not been read.
     pub(super) fn place(&self, key: &str) -> Place {
         let place = self.places.borrow().get(key).cloned();
         place.unwrap_or_else(|| Place {
@@ -124,7 +124,7 @@ impl Findings {
 }
 
 impl<'f> Table<'f> {
-    /// The file as a whole.
+    /// The table of all keys of the file.
     pub(super) fn root(found: &'f Findings, keys: Keys) -> Self {
         Self {
             found,
@@ -135,7 +135,7 @@ impl<'f> Table<'f> {
         }
     }
 
-    /// A text; without one, the default, which is written as it would be in the file.
+    /// Reads a text. If the key is not there, or its value is refused, `default` counts; it is text as in the file.
     pub(super) fn text<T>(
         &mut self,
         name: &str,
@@ -146,7 +146,7 @@ impl<'f> Table<'f> {
         self.judged(name, default, kind, kind.parse, "", doc)
     }
 
-    /// As `text`; empty for none.
+    /// As `text`, but an empty text means None.
     pub(super) fn optional<T>(
         &mut self,
         name: &str,
@@ -158,7 +158,7 @@ impl<'f> Table<'f> {
         self.judged(name, default, kind, parse, ", or \"\" for none", doc)
     }
 
-    /// A text that has to be there; only of such a value a refusal leaves nothing.
+    /// Reads a text that must be there. It has no default, so a refusal leaves no value.
     pub(super) fn required<T>(&mut self, name: &str, kind: &Kind<T>, doc: &'static str) -> Taken<T> {
         let node = self.take(name, None, &kind.allowed, doc);
         self.found.describe(&self.key(name), |row| {
@@ -171,7 +171,7 @@ impl<'f> Table<'f> {
         }
     }
 
-    /// Tells that a key is missing.
+    /// Adds the problem that a key is missing.
     pub(super) fn lacks(&self, name: &str, allowed: &str) -> Told {
         self.refuse(&self.place, name, "is missing", allowed)
     }
@@ -200,7 +200,7 @@ impl<'f> Table<'f> {
         })
     }
 
-    /// What a text says.
+    /// Parses the text of a value, or adds a problem.
     pub(super) fn parsed<U>(
         &self,
         name: &str,
@@ -219,8 +219,8 @@ impl<'f> Table<'f> {
         })
     }
 
-    /// A list of texts; in a variable a TOML array, or the texts with commas between them. Of a list in which one is
-    /// refused the others are left.
+    /// Reads a list of texts. A variable holds a TOML array, or texts with commas between them. An item that is refused
+    /// is left out, and the others stay.
     pub(super) fn list<T>(
         &mut self,
         name: &str,
@@ -239,7 +239,7 @@ impl<'f> Table<'f> {
         Ok(self.items(name, node).iter().filter_map(judge).collect())
     }
 
-    /// The items of a list; none after a refusal.
+    /// The items of a list. If the value is refused as a whole there are no items.
     pub(super) fn items(&self, name: &str, node: Node) -> Vec<Node> {
         let text = match node.value {
             Value::Array(items) => return items,
@@ -278,12 +278,12 @@ impl<'f> Table<'f> {
             .collect()
     }
 
-    /// Yes or no.
+    /// Reads a value that is true or false.
     pub(super) fn flag(&mut self, name: &str, default: bool, doc: &'static str) -> bool {
         self.flag_or(name, default, "write true or false", doc)
     }
 
-    /// As `flag`, where more can be said of what to write.
+    /// As `flag`, with the text that says what to write instead of a value that is refused.
     pub(super) fn flag_or(&mut self, name: &str, default: bool, allowed: &str, doc: &'static str) -> bool {
         let node = self.take(name, Some(default.to_string()), allowed, doc);
         self.found.describe(&self.key(name), |row| row.form = Form::Flag);
@@ -302,7 +302,7 @@ impl<'f> Table<'f> {
         default
     }
 
-    /// A section of the file: a table at a name. `read` reads all of it.
+    /// Reads a section, which is a table at the top of the file. `read` has to read all of its keys.
     pub(super) fn section<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Taken<T>) -> Taken<T> {
         let keys = match self.keys.remove(name).map(|node| (node.place, node.value)) {
             None => Keys::new(),
@@ -328,7 +328,7 @@ impl<'f> Table<'f> {
             .read(read)
     }
 
-    /// A table of a section's; empty if there is none, or something else.
+    /// The table at a name below this one. It is empty if there is none, or if the value is no table.
     pub(super) fn table(&mut self, name: &str, shape: Shape, doc: &'static str) -> Self {
         let node = self.take(name, None, shape.allowed, doc);
         let (place, keys) = match node {
@@ -364,7 +364,7 @@ impl<'f> Table<'f> {
         Keys::new()
     }
 
-    /// A table below this one.
+    /// Makes a table below this one from keys that are here already.
     pub(super) fn below(&self, name: &str, heading: String, place: Place, keys: Keys) -> Self {
         Self {
             found: self.found,
@@ -375,14 +375,14 @@ impl<'f> Table<'f> {
         }
     }
 
-    /// Reads all of it; what is left is unknown.
+    /// Reads this table with `read`. The keys that are left are unknown.
     pub(super) fn read<T>(mut self, read: impl FnOnce(&mut Self) -> T) -> T {
         let value = read(&mut self);
         self.done();
         value
     }
 
-    /// What is left is unknown.
+    /// Records the keys that are left as unknown.
     pub(super) fn done(self) {
         let unknown = self.keys.into_iter().map(|(name, node)| Unknown {
             table: self.path.clone(),
@@ -438,7 +438,7 @@ impl<'f> Table<'f> {
         Some(node)
     }
 
-    /// The whole name of a key of this table.
+    /// The full name of a key of this table, such as `limits.user`.
     pub(super) fn key(&self, name: &str) -> String {
         match self.path.as_str() {
             "" => name.to_owned(),
@@ -446,7 +446,7 @@ impl<'f> Table<'f> {
         }
     }
 
-    /// Tells a problem of a key of this table.
+    /// Adds a problem with a key of this table to the list. An empty name means the table itself.
     pub(super) fn refuse(&self, place: &Place, name: &str, found: impl Into<String>, allowed: &str) -> Told {
         let key = match name {
             "" => self.path.clone(),

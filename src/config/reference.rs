@@ -1,4 +1,4 @@
-//! `docs/configuration.md`: every row as a paragraph.
+//! `docs/configuration.md`, made of all rows: one paragraph each.
 
 use std::fmt::Write as _;
 
@@ -8,9 +8,9 @@ use super::{
     sections, tree,
 };
 
-/// All there are, in the order of the documentation.
+/// All rows, in the order of the documentation.
 pub fn rows() -> Vec<Row> {
-    // One table of each list, and a design, so that their keys are asked for.
+    // With one table of each list, and one design, their keys are asked for too.
     let text = "[[callers]]\n[[passthrough]]\n[[tcp]]\n[designs.NAME]\n";
     let found = Findings::new("");
     if let Ok(keys) = tree::parse(text, "") {
@@ -20,7 +20,7 @@ pub fn rows() -> Vec<Row> {
     found.rows.into_inner()
 }
 
-/// `docs/configuration.md`.
+/// The text of `docs/configuration.md`.
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
     let mut last = None;

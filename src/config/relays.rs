@@ -1,4 +1,4 @@
-//! `[turn]`, `[[passthrough]]` and `[[tcp]]`: what is no HTTP of ours and goes on to others.
+//! `[turn]`, `[[passthrough]]` and `[[tcp]]`: connections that are not HTTP for the gateway, and go on to others.
 
 use super::{
     address::{HOST, SERVER_NAME, SOCKET, TCP_UPSTREAM},
@@ -99,7 +99,7 @@ pub(super) fn tcp(root: &mut Table<'_>) -> Vec<Tcp> {
         .collect()
 }
 
-/// The tables of a list, and where each stands.
+/// The tables of a list, each with its place.
 fn tables<'f>(root: &mut Table<'f>, name: &str, heading: &str, doc: &'static str) -> Vec<(Place, Table<'f>)> {
     let allowed = format!("{heading} and the keys below");
     let Some(node) = root.take(name, None, &allowed, doc) else {

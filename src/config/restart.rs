@@ -1,6 +1,7 @@
-//! Another configuration for a gateway that runs: what of it waits for a restart, and what tells it from the one before.
+//! A new configuration for a running gateway: which of its keys wait for a restart, and how it is told from the one
+//! before.
 //!
-//! A key that only a start reads has a row in `Config::keep`. All others are taken up (`crate::gateway`).
+//! A key that only a start reads has a row in `Config::keep`. A reload takes up all others (`crate::gateway`).
 
 use std::{net::SocketAddr, num::NonZeroUsize};
 
@@ -9,7 +10,7 @@ use aws_lc_rs::digest;
 use super::{Config, MinVersion, Passthrough, Tcp, Turn};
 use crate::{control::SocketSetting, observe::LogFormat};
 
-/// What only a start reads.
+/// The values that only a start reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AtStart {
     https: SocketAddr,
@@ -26,7 +27,7 @@ pub struct AtStart {
 }
 
 impl Config {
-    /// What of this only a start reads.
+    /// The values of this configuration that only a start reads.
     pub fn at_start(&self) -> AtStart {
         AtStart {
             https: self.listen.https,
@@ -43,7 +44,8 @@ impl Config {
         }
     }
 
-    /// Where a gateway that runs can't change, this is as it started. Says which keys wait for a restart.
+    /// Puts the values with which the gateway started in place of those that it can't change while it runs. Returns the
+    /// keys whose new values wait for a restart.
     pub fn keep(&mut self, started: &AtStart) -> Vec<&'static str> {
         let mut waiting = Vec::new();
         let listen = &mut self.listen;
@@ -82,7 +84,7 @@ impl Config {
         waiting
     }
 
-    /// What tells this configuration from another: equal where all values are, wherever and however they are written.
+    /// A hash of all values, 16 hexadecimal digits. It does not depend on where and how the values are written.
     ///
     /// SECURITY: of what is shown for debugging, as no secret is (`crate::secret`).
     pub fn hash(&self) -> String {
@@ -170,7 +172,7 @@ mod tests {
         );
     }
 
-    /// The hash is of this text.
+    /// The hash is made of the text that is shown for debugging.
     #[test]
     fn no_secret_is_in_what_is_shown_for_debugging() {
         let config = config(

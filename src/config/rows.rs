@@ -1,25 +1,26 @@
-//! Every key as data: its name, its variable, its default, what it may be, and what it is for.
+//! Every key as data: its name, variable, default, allowed values and purpose.
 //!
-//! The rows are those that the reader has asked for, so that no key is read and not documented. `docs/configuration.md` is
-//! made of them (`super::reference`), and near names are looked up in them.
+//! The reader keeps a row for each key that it asks for, so that no key is read without documentation.
+//! `docs/configuration.md` is made of the rows (`super::reference`), and they are searched for names near a misspelled
+//! one.
 
 use super::kind::Kind;
 
 /// What all our variables begin with.
 pub const PREFIX: &str = "PNM_GATEWAY__";
 
-/// A key of the configuration.
+/// One key of the configuration.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Such as `limits.user`.
+    /// The full name, such as `limits.user`.
     pub key: String,
-    /// The variable that is the same.
+    /// The name of the variable for the same key.
     pub variable: String,
-    /// As it would be written in the file; none where there is no default, or the key is a table.
+    /// The default, as it would be written in the file. None: the key has no default, or is a table.
     pub default: Option<String>,
-    /// What to write.
+    /// What to write as the value.
     pub allowed: String,
-    /// What it is for; empty where another row says it.
+    /// What the key is for. It is empty where another row says it.
     pub doc: &'static str,
     /// What its value is in the file.
     pub form: Form,
@@ -64,11 +65,11 @@ impl Form {
     }
 }
 
-/// Tables of which there are many: in the environment each has its number.
+/// Keys that hold a list of tables. In the name of a variable each table has its number.
 pub(super) const LISTS: [&str; 3] = ["callers", "passthrough", "tcp"];
 
 impl Row {
-    /// Keeps a row, once for each key.
+    /// Adds a row, if there is none for the key yet.
     pub(super) fn keep(
         rows: &mut Vec<Self>,
         key: &str,
@@ -90,11 +91,11 @@ impl Row {
     }
 }
 
-/// The variable of a key.
+/// The name of the variable for a key.
 fn variable(key: &str) -> String {
     let mut name = key.to_ascii_uppercase().replace(['.', '-'], "__");
     if key.contains('-') {
-        // A directive of the policy: one word of the name.
+        // The key is a directive of the content security policy, which is one word in the variable's name.
         let (table, directive) = key.rsplit_once('.').unwrap_or(("", key));
         name = format!(
             "{}__{}",

@@ -1,6 +1,6 @@
-//! Rules between sections: what each value may be and all of them together may not.
+//! Rules between sections: values that are allowed alone, and not together.
 //!
-//! A rule is checked only where its values are sound, so that one slip is one problem.
+//! A rule is checked only where the values that it is about were not refused, so that one slip is one problem.
 
 use super::{
     reader::Findings,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::issue::Mode;
 
-/// What breaks one, and what to do.
+/// The key that breaks a rule, why, and what to write.
 type Breach = (&'static str, &'static str, &'static str);
 
 pub(super) fn check(config: &Config, found: &Findings) {
@@ -65,7 +65,7 @@ pub(super) fn check(config: &Config, found: &Findings) {
     listeners(config, found);
 }
 
-/// Who is sent there has no session, and would be sent there again.
+/// Does `session.login_url` lead to the client? Whoever is sent there has no session, and would be sent there again.
 fn login_is_the_client(config: &Config, session: &Session) -> bool {
     let (Some(origin), Some(login)) = (&config.public_origin, &session.login_url) else {
         return false;

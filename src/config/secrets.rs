@@ -1,7 +1,8 @@
-//! Secrets: written in the configuration, or in a file of their own.
+//! Secrets: written in the configuration, or in a file that the configuration names.
 //!
-//! Every secret may stand at a key, or in a file that `KEY_file` names. A variable wins over the file here too, so that `PNM_GATEWAY__PLUGNMEET__SECRET` replaces a `secret_file` of the file
-//! and the other way round; two in one place are refused, as nobody could say which one signs.
+//! A secret stands at a key, or in a file that `KEY_file` names. A variable wins over the configuration file here too:
+//! `PNM_GATEWAY__PLUGNMEET__SECRET` replaces a `secret_file` in the file, and the other way round. Both keys in one
+//! place are refused, as nobody could say which one signs.
 
 use std::path::Path;
 
@@ -17,34 +18,34 @@ use crate::{
     token::{KeyProblem, TokenKeys},
 };
 
-/// Far more than any secret.
+/// The largest file of a secret that is read, in bytes. No secret has as many.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// What to write for a secret.
+/// What to write for a secret, as problems say it.
 pub(super) struct SecretKind {
-    /// The secret itself.
+    /// What to write at the key of the secret itself.
     pub(super) allowed: &'static str,
-    /// The file that holds it.
+    /// What to write at the key of its file.
     pub(super) file_allowed: &'static str,
 }
 
 /// A secret as it was given.
 pub(super) struct Given {
     pub(super) text: String,
-    /// The key at which it stands, or its file, and where that is.
+    /// The key at which the secret or the name of its file stands, and the place of that key.
     name: String,
     place: Place,
     allowed: &'static str,
 }
 
 impl Given {
-    /// Tells what is wrong with it, at its key.
+    /// Adds a problem with the secret, at its key.
     pub(super) fn refuse(&self, table: &Table<'_>, found: String) -> Told {
         table.refuse(&self.place, &self.name, found, self.allowed)
     }
 }
 
-/// What signs: not empty; a short one is warned about.
+/// Reads a secret that signs. An empty one is refused, and a short one is warned about. None: there is none.
 pub(super) fn signing(
     table: &mut Table<'_>,
     name: &str,
@@ -64,7 +65,8 @@ pub(super) fn signing(
     Ok(Some(Secret::new(given.text)))
 }
 
-/// The secret at a key, or of the file at `KEY_file`. A variable wins over the file; two in one place are refused.
+/// Reads the secret at a key, or in the file at `KEY_file`. A variable wins over the configuration file; both keys in
+/// one place are refused. None: there is neither.
 pub(super) fn read(
     table: &mut Table<'_>,
     name: &str,
@@ -126,7 +128,7 @@ fn of_file_at(table: &Table<'_>, given: Given) -> Taken<Given> {
     })
 }
 
-/// What to say of a secret that can be guessed.
+/// The warning about a secret that is so short that it can be guessed. None: it is long enough.
 fn short(place: &Place, key: &str, secret: &str) -> Option<String> {
     (secret.len() < TokenKeys::SHORT_SECRET_BYTES).then(|| {
         let what = format!(
@@ -138,14 +140,15 @@ fn short(place: &Place, key: &str, secret: &str) -> Option<String> {
     })
 }
 
-/// What stands in a file, and what to say of who may read it.
+/// The secret in a file, and what is unwise about the file.
 struct FromFile {
     secret: String,
-    /// With the file's name: what could be read is a file.
+    /// Who else may read the file, with the file's name. The name may be shown: as the file could be read, the name is
+    /// no secret at a wrong key.
     exposed: Option<String>,
 }
 
-/// Why there is no secret in a file, and what to do about it.
+/// Why a file gives no secret, and what to do about it.
 struct NoSecret {
     found: String,
     allowed: Option<&'static str>,
@@ -173,7 +176,7 @@ fn of_file(file: &str) -> Result<FromFile, NoSecret> {
     })
 }
 
-/// A warning at a place.
+/// The text of a warning about a key's value.
 pub(super) fn warning(place: &Place, key: &str, what: &str) -> String {
     let line = place.line.map_or_else(String::new, |line| format!(":{line}"));
     format!("{}{line}: {key}: {what}", place.file)

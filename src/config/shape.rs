@@ -1,7 +1,7 @@
-//! What a sound configuration holds: one struct a section, values parsed, no logic.
+//! The values of a sound configuration: one struct for each section, values parsed, no logic.
 //!
-//! Where a module has a type for a value, it is that type. Everything about keys, defaults and rules is in
-//! `super::sections`, and what each is for in `config/gateway.toml`.
+//! A value has the type of the module that uses it, if there is one. Keys and defaults are in `super::sections`, rules
+//! between them in `super::rules`, and what each key is for in `config/gateway.toml`.
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
@@ -31,13 +31,13 @@ use crate::{
 /// Everything that the file and the environment say, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// None: `https://localhost:PORT`, see `Config::public_origin_at`.
+    /// The origin that clients see. None: `https://localhost:PORT`, see `Config::public_origin_at`.
     pub public_origin: Option<PublicOrigin>,
     pub hosts: Vec<String>,
     pub listen: Listen,
     pub tls: Tls,
     pub log: LogSettings,
-    /// `control.socket`.
+    /// The value of `control.socket`.
     pub control: SocketSetting,
     pub plugnmeet: PlugNmeet,
     pub upstreams: Upstreams,
@@ -47,33 +47,33 @@ pub struct Config {
     pub session: Session,
     pub design: Design,
     pub headers: Headers,
-    /// By name, checked.
+    /// The operator's own designs, by name, checked.
     pub designs: BTreeMap<String, design::Design>,
     pub limits: LimitsSettings,
-    /// `limits.connections`; none for any number.
+    /// `limits.connections`: how many connections one address may have open. None: any number.
     pub connections: Option<NonZeroUsize>,
     pub trust: Trust,
     pub timeouts: Timeouts,
     pub sizes: Sizes,
-    /// None: TURN is not served here.
+    /// None: TURN is not served by this gateway.
     pub turn: Option<Turn>,
     pub passthrough: Vec<Passthrough>,
     pub tcp: Vec<Tcp>,
-    /// What is allowed and still unwise; told at every start.
+    /// Warnings about what is allowed and unwise. They are told at every start.
     pub warnings: Vec<String>,
-    /// What was refused; in its place stands the default.
+    /// The problems with values that were refused. Such a value is replaced by its default.
     pub(super) refused: Vec<Problem>,
     pub(super) places: Places,
     /// For `config show`.
     pub(super) in_effect: Vec<InEffect>,
 }
 
-/// Where clients see us: `https://HOST[:PORT]`.
+/// The origin that clients see: `https://HOST[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicOrigin {
-    /// Lower case, punycode; an IPv6 address without brackets.
+    /// The host in lower case and punycode. An IPv6 address is without brackets.
     pub host: String,
-    /// None is 443.
+    /// The port. None: it is 443.
     pub port: Option<u16>,
 }
 
@@ -81,13 +81,13 @@ pub struct PublicOrigin {
 pub struct Listen {
     pub https: SocketAddr,
     pub http: Option<SocketAddr>,
-    /// For balancers that end TLS.
+    /// The listener for balancers that end TLS. None: there is no such listener.
     pub plain: Option<SocketAddr>,
     pub admin: Option<SocketAddr>,
-    /// Lower case, beside addresses and `localhost`.
+    /// Names in lower case by which the admin listener may be asked, besides addresses and `localhost`.
     pub admin_hosts: Vec<String>,
     pub proxy_protocol: bool,
-    /// None is one for each core.
+    /// How many threads serve connections. None: one for each core.
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -100,20 +100,20 @@ pub struct Tls {
 #[derive(Clone, Debug)]
 pub struct PlugNmeet {
     pub api_key: String,
-    /// None: the one that is made at the first start, see `crate::token::development_secret`.
+    /// The secret that signs. None: a start makes one if need be, see `crate::token::development_secret`.
     pub secret: Option<Secret<String>>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Upstreams {
-    /// May be empty: the server's paths are 404 then.
+    /// The addresses of plugnmeet-server. If there are none, the server's paths are 404.
     pub server: Vec<Target>,
     pub livekit: Option<Target>,
     pub nats: Option<Target>,
     pub etherpad: Option<Target>,
     pub ingress: Option<Target>,
     pub expose: Vec<Exposed>,
-    /// In use at once, for each of them; tunnels count.
+    /// The largest number of connections to each upstream that are in use at once, tunnels included.
     pub max_connections: NonZeroUsize,
     pub joining: Joins,
     /// May the client's page say that many people are joining?
@@ -122,25 +122,25 @@ pub struct Upstreams {
 
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// None: our own small page in the client's place.
+    /// The client's files. None: a small page of the gateway's own is in the client's place.
     pub path: Option<PathBuf>,
-    /// None: nothing is kept from one start to the next.
+    /// The folder for compressed files. None: nothing is kept from one start to the next.
     pub cache: Option<PathBuf>,
     pub keep_releases: NonZeroUsize,
-    /// None: only when asked.
+    /// The time between two looks for a new release. None: the gateway looks only when asked.
     pub watch: Option<Duration>,
-    /// `/conference`; empty for `/`.
+    /// The path at which the client is served, such as `/conference`. Empty: it is `/`.
     pub mount: String,
-    /// Keys of config.js beside the two that are ours.
+    /// Keys of `config.js` besides those that the gateway makes.
     pub config: Map<String, Value>,
-    /// Served in config.js' place.
+    /// A file that is served in place of `config.js`.
     pub config_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Issuer {
     pub mode: Mode,
-    /// Do identical requests that are under way share one call?
+    /// Do identical requests that are under way share one call to the server?
     pub coalesce: bool,
 }
 
@@ -151,7 +151,7 @@ pub struct Caller {
     pub limits: CallerRates,
 }
 
-/// None: as in `limits`.
+/// Limits of a caller's own. None: the one in `limits` counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CallerRates {
     pub user: Option<RateSettings>,
@@ -162,19 +162,20 @@ pub struct CallerRates {
 #[derive(Clone, Debug)]
 pub struct Session {
     pub scope: Scope,
-    /// Zero: a cookie ends with its token.
+    /// How long a cookie is kept after the end of its token. Zero: both end together.
     pub renew_grace: Duration,
-    /// Zero: nothing is renewed.
+    /// How long after its first token a session may be renewed. Zero: nothing is renewed.
     pub max_age: Duration,
     pub login_url: Option<Url>,
-    /// CSP sources, ready to be joined with blanks.
+    /// Sites that may show the client in a frame, as CSP sources that only need to be joined with blanks. Empty: none
+    /// may.
     pub frame_ancestors: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Design {
     pub on_invalid: OnInvalid,
-    /// Empty: our own host.
+    /// Hosts that `custom_css_url` may name. Empty: only the gateway's own host.
     pub css_hosts: Vec<String>,
     pub image_hosts: Vec<String>,
     pub from_links: bool,
@@ -185,14 +186,14 @@ pub struct Headers {
     pub csp: Csp,
     pub csp_report: Option<Url>,
     pub csp_sources: CspSources,
-    /// None: browsers are held to nothing.
+    /// How long browsers use nothing but HTTPS. None: they are not told to.
     pub hsts: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Trust {
     pub proxies: Networks,
-    /// Empty: open to everyone.
+    /// Networks that may call internal endpoints. Empty: everyone may.
     pub internal: Networks,
 }
 
@@ -208,7 +209,7 @@ pub struct Timeouts {
     pub drain: Duration,
     pub drain_delay: Duration,
     pub handover: Duration,
-    /// None: never.
+    /// The longest silence of a client on NATS' WebSocket. None: there is no limit.
     pub tunnel_silence: Option<Duration>,
 }
 
@@ -220,30 +221,30 @@ pub struct Sizes {
     pub least_bytes_per_second: u64,
 }
 
-/// TURN beside HTTPS.
+/// TURN on the port of HTTPS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
     pub upstream: Target,
-    /// Names of TURN's own; lower case.
+    /// Names in lower case whose connections are all TURN's.
     pub names: Vec<String>,
     pub proxy_protocol: TurnHeader,
 }
 
-/// Names whose TLS is not ended here.
+/// Names whose TLS connections go on to an upstream, and are not ended here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passthrough {
-    /// Lower case; some begin with `*.`.
+    /// The names in lower case; some begin with `*.`.
     pub names: Vec<String>,
     pub upstream: Target,
     pub proxy_protocol: bool,
 }
 
-/// A port that leads to an upstream as it is.
+/// A port whose connections go on to an upstream as they are.
 #[derive(Clone, Debug)]
 pub struct Tcp {
     pub listen: SocketAddr,
     pub upstream: Target,
-    /// Where `listen` stands.
+    /// The place of `listen` in the file.
     pub(super) place: Place,
 }
 
@@ -262,7 +263,7 @@ impl PartialEq for Tcp {
 }
 
 impl PublicOrigin {
-    /// `HOST[:PORT]`, as in `Host`.
+    /// The origin as the header field `Host` has it: `HOST[:PORT]`.
     pub fn authority(&self) -> String {
         let host = bracketed(&self.host);
         self.port
@@ -276,7 +277,7 @@ impl fmt::Display for PublicOrigin {
     }
 }
 
-/// Only an IPv6 address has a colon (RFC 3986 section 3.2.2).
+/// Puts an IPv6 address into brackets. Only such a host has a colon (RFC 3986 section 3.2.2).
 fn bracketed(host: &str) -> String {
     if host.contains(':') {
         format!("[{host}]")

@@ -1,7 +1,7 @@
-//! `limits.store`: in memory, or where Redis is.
+//! `limits.store`: limits are counted in memory, or in Redis.
 //!
-//! An address can hold a password in any place where a slip of the pen puts it, so of what is refused no more is shown
-//! than what stands before `://`.
+//! A slip can put the password of an address in any place of it. So of an address that is refused, a problem shows only
+//! what stands before `://`.
 
 use super::{
     kind::shown,
@@ -24,7 +24,7 @@ const DOC: &str = "Where the limits are counted: `memory` counts in each gateway
     `:PASSWORD@` or `USER:PASSWORD@` before the host; `rediss://` over TLS; `redis+sentinel://HOST:PORT,HOST:PORT/NAME` for the \
     master that Sentinels know as NAME. Default: `memory`.";
 
-/// `limits.store` and the keys that are about Redis alone.
+/// Reads `limits.store`, and the keys that are about Redis alone.
 pub(super) fn limits(limits: &mut Table<'_>) -> Taken<StoreSettings> {
     let store = address(limits);
     let timeout = limits.text(

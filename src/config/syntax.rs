@@ -1,20 +1,20 @@
-//! Text that is no TOML: the place of each error, and the usual slip of the pen where one can be seen.
+//! Text that is no TOML: the place of each error, and the usual slip where one can be recognised.
 //!
 //! SECURITY: nothing of a value is shown, as it may be a secret.
 
 use super::problem::{Place, Problem};
 
-/// The line of a byte, from 1.
+/// The line in which a byte of the text is, from 1.
 pub(super) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
 }
 
-/// All of them.
+/// One problem for each line with errors.
 pub(super) fn problems(errors: &[toml::de::Error], text: &str, file: &str) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     for error in errors {
         let problem = problem(error, text, file);
-        // What follows on a line from its first error says no more.
+        // Further errors on a line follow from its first one.
         if problems.last().is_none_or(|last| last.line != problem.line) {
             problems.push(problem);
         }
@@ -22,7 +22,8 @@ pub(super) fn problems(errors: &[toml::de::Error], text: &str, file: &str) -> Ve
     problems
 }
 
-/// The parser's message names what it expected and shows nothing of the text; a key given twice is named here.
+/// The problem for one error. The parser's message says what was expected, and shows nothing of the text. A key that is
+/// given twice is named.
 fn problem(error: &toml::de::Error, text: &str, file: &str) -> Problem {
     let span = error.span().unwrap_or_default();
     let line = line_of(text, span.start);
@@ -51,10 +52,10 @@ fn problem(error: &toml::de::Error, text: &str, file: &str) -> Problem {
     Problem::at(place, "", found, "write KEY = VALUE below [SECTION]")
 }
 
-/// What people do who write TOML for the first time.
+/// A usual slip of people who write TOML for the first time.
 struct Slip<'l> {
     key: &'l str,
-    /// The byte of the line at which it is.
+    /// The offset of the slip in the line, in bytes.
     at: usize,
     found: &'static str,
     allowed: String,
@@ -93,7 +94,7 @@ impl<'l> Slip<'l> {
     }
 }
 
-/// What is wrong, and what to write.
+/// What is wrong with a value, and what to write. None: there is no usual slip.
 fn bad_value(key: &str, value: &str) -> Option<(&'static str, String)> {
     match value.chars().next() {
         None | Some('#') => Some(("has no value", format!("write {key} = VALUE"))),

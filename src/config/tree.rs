@@ -1,7 +1,7 @@
 //! The file and the environment as one tree of tables, lists and values, each with its place.
 //!
-//! A variable `PNM_GATEWAY__A__B` stands at `a.b`, in the place of what the file has there; `PNM_GATEWAY__A__0__B` is in the
-//! first table of the list `a`. Names of variables are in capitals, so that a name of the file is found whatever its case.
+//! A variable `PNM_GATEWAY__A__B` sets `a.b`, and replaces what the file has there. `PNM_GATEWAY__A__0__B` sets `b` in
+//! the first table of the list `a`. Names of variables are in capitals, so they match the keys of the file in any case.
 //!
 //! Not here: which keys there are (`super::sections`), what a variable's text means (`super::reader`).
 
@@ -19,10 +19,10 @@ use super::{
     syntax,
 };
 
-/// Keys of a table.
+/// The keys of a table.
 pub(super) type Keys = BTreeMap<String, Node>;
 
-/// A value and where it stands: at the line of its key, or of an item of a list at its own.
+/// A value and its place: the line of its key, or the line of the value itself in a list.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) place: Place,
@@ -34,7 +34,7 @@ pub(super) enum Value {
     String(String),
     Integer {
         text: String,
-        /// None: more than 64 bits.
+        /// None: the number needs more than 64 bits.
         number: Option<i64>,
     },
     Float(String),
@@ -42,17 +42,17 @@ pub(super) enum Value {
     Datetime(String),
     Array(Vec<Node>),
     Table(Keys),
-    /// Text of a variable; what it is, depends on the key.
+    /// The text of a variable. Which type it has depends on the key.
     Variable(String),
 }
 
-/// A text and what is called so.
+/// A TOML text, and the name by which problems call it.
 struct Text<'t> {
     text: &'t str,
     file: &'t str,
 }
 
-/// The whole file; the errors of text that is no TOML are all told, and nothing else can be.
+/// Parses the whole file. If the text is no TOML, all its errors are told, and nothing else can be.
 pub(super) fn parse(text: &str, file: &str) -> Result<Keys, Problems> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -102,7 +102,7 @@ impl Text<'_> {
 }
 
 impl Value {
-    /// A text; a bare integer is one where `integers`.
+    /// The value as text, or None if it is none. A bare integer is text only with `integers`.
     pub(super) fn text(&self, integers: bool) -> Option<&str> {
         match self {
             Self::String(text) | Self::Variable(text) => Some(text),
@@ -116,7 +116,7 @@ impl Value {
         }
     }
 
-    /// As a problem shows it.
+    /// The value as a problem shows it.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::String(text) | Self::Variable(text) => shown(text),
@@ -127,7 +127,7 @@ impl Value {
         }
     }
 
-    /// What it is, for problems that must not show it.
+    /// The name of the value's type, for problems that must not show the value.
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::String(_) | Self::Variable(_) => "string",
@@ -142,7 +142,7 @@ impl Value {
 }
 
 impl Node {
-    /// What a variable's text is as TOML, at the variable's place; none if it is no TOML.
+    /// The text of a variable as a TOML value, which is at the variable's place. None: the text is no TOML.
     pub(super) fn of_variable(text: &str, place: &Place) -> Option<Self> {
         let value = DeValue::parse(text.trim()).ok()?;
         let mut node = Self {
@@ -167,7 +167,7 @@ impl Node {
         }
     }
 
-    /// Of a variable that holds an inline table or a list, these; nothing else changes.
+    /// The inline table or the list that a variable holds. Any other value stays as it is.
     pub(super) fn expanded(self) -> Self {
         if let Value::Variable(text) = &self.value
             && text.trim_start().starts_with(['{', '['])
@@ -177,7 +177,7 @@ impl Node {
         self
     }
 
-    /// The names of all variables in it.
+    /// The names of all variables of which this value is made.
     pub(super) fn variables(&self) -> Vec<&str> {
         match &self.value {
             Value::Array(items) => items.iter().flat_map(Self::variables).collect(),
@@ -192,7 +192,7 @@ impl Node {
     }
 }
 
-/// Puts variables in their places, and gives back the names of those that have none.
+/// Puts variables into the tree. Returns the names of those for which there is no place.
 pub(super) fn put_variables(root: &mut Keys, variables: &[(String, String)]) -> Vec<String> {
     let sorted: BTreeMap<&String, &String> = variables.iter().map(|(name, text)| (name, text)).collect();
     let mut homeless = Vec::new();
@@ -247,7 +247,7 @@ fn put(keys: &mut Keys, name: &str, rest: &[&str], node: Node) -> bool {
     }
 }
 
-/// An item that is there, or the next one.
+/// Puts a value at an item of a list, which may be the next after the last. Returns false if there is no place for it.
 fn put_item(items: &mut Vec<Node>, index: &str, rest: &[&str], node: Node) -> bool {
     let Some(index) = index.parse::<usize>().ok().filter(|index| *index <= items.len()) else {
         return false;

@@ -1,7 +1,7 @@
 //! Durations, sizes and rates as people write them: `250ms`, `10s`, `5m`, `3h`; `512B`, `32KiB`, `1GiB`.
 //!
-//! Whole numbers with one unit, so that a value reads the same in the file, in a problem and in the documentation.
-//! `KB` is not taken: half the world means 1000 by it.
+//! A value is a whole number with one unit, so that it reads the same in the file, in a problem and in the
+//! documentation. `KB` is refused, because half the world means 1000 bytes by it.
 
 use std::{
     num::{NonZeroU32, NonZeroUsize},
@@ -37,7 +37,7 @@ pub(super) const DEADLINE: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| m
 })
 .like(DURATION_LIKE);
 
-/// None is for ever.
+/// The longest silence of a client. `0s` is None: there is no limit.
 pub(super) const SILENCE: Kind<Option<Duration>> =
     Kind::new(DURATION_ALLOWED, |text| match duration(text)? {
         Duration::ZERO => Ok(None),
@@ -49,7 +49,7 @@ pub(super) const SILENCE: Kind<Option<Duration>> =
     })
     .like(DURATION_LIKE);
 
-/// For what is counted in days; none is longer than browsers keep anything.
+/// A duration that may also be written in days, at most `730d`.
 pub(super) const DAYS: Kind<Duration> = Kind::new("write a duration such as 180d or 12h", |text| {
     const MOST: u32 = 730;
     let Some(days) = text.strip_suffix('d') else {
@@ -65,7 +65,7 @@ pub(super) const DAYS: Kind<Duration> = Kind::new("write a duration such as 180d
 })
 .like(r"^[0-9]+(ms|s|m|h|d)$");
 
-/// Every token request may have to wait as long.
+/// The deadline for Redis. Every request for a token may have to wait as long.
 pub(super) const REDIS_TIMEOUT: Kind<Duration> = Kind::new(DURATION_ALLOWED, |text| {
     const ALLOWED: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
     let duration = duration(text)?;
@@ -86,7 +86,7 @@ pub(super) const REPLICAS: Kind<NonZeroU32> = Kind::new("write how many there ar
 .like(r"^[0-9]+$")
 .or_integer();
 
-/// Each is held in memory.
+/// How many releases of the client are served. Each is held in memory.
 pub(super) const RELEASES: Kind<NonZeroUsize> = Kind::new("write how many: 1 to 20", |text| {
     at_most(20, text).ok_or(Refusal::new("is no number of releases"))
 })
@@ -100,7 +100,7 @@ pub(super) const UPSTREAM_CONNECTIONS: Kind<NonZeroUsize> =
     .like(r"^[0-9]+$")
     .or_integer();
 
-/// How many people may be on their way in.
+/// How many people may be on their way in at once. `0` lets everybody in.
 pub(super) const JOINS: Kind<Joins> = Kind::new(
     "write \"auto\", how many: 1 to 100000, or 0 for everybody at once",
     |text| match text {
@@ -116,7 +116,7 @@ pub(super) const JOINS: Kind<Joins> = Kind::new(
 .like(r"^([0-9]+|auto)$")
 .or_integer();
 
-/// None is as many as there are cores.
+/// How many threads serve connections. `auto` is None: one for each core.
 pub(super) const THREADS: Kind<Option<NonZeroUsize>> = Kind::new(
     "write how many: 1 to 256, or \"auto\" for one for each core",
     |text| match text {
@@ -129,7 +129,7 @@ pub(super) const THREADS: Kind<Option<NonZeroUsize>> = Kind::new(
 .like(r"^([0-9]+|auto)$")
 .or_integer();
 
-/// None is any number.
+/// How many connections one address may have open. `0` is None: any number.
 pub(super) const CONNECTIONS: Kind<Option<NonZeroUsize>> = Kind::new(
     "write how many: 1 to 1000000, or 0 for any number",
     |text| match text {
@@ -170,14 +170,15 @@ pub(super) const BODY: Kind<u64> = Kind::new(SIZE_ALLOWED, |text| match size(tex
 .like(r"^[0-9]+(B|KiB|MiB|GiB)?$")
 .or_integer();
 
-/// Held in memory whole, once for each request.
+/// The largest body that is checked before it goes on. It is held in memory whole, once for each request.
 pub(super) const TOKEN_BODY: Kind<usize> = Kind::new(SIZE_ALLOWED, |text| {
     within(text, 1..=16 << 20, "write 1B to 16MiB")
 })
 .like(r"^[0-9]+(B|KiB|MiB|GiB)?$")
 .or_integer();
 
-/// A `LiveKit` client's request line alone can have 16 KiB; the head of every connection is held in memory.
+/// The largest target of a request, in bytes. The request line of a LiveKit client alone can have 16 KiB, and the head
+/// of every connection is held in memory.
 pub(super) const HEADER: Kind<usize> = Kind::new(SIZE_ALLOWED, |text| {
     within(text, 4 << 10..=1 << 20, "write 4KiB to 1MiB")
 })
@@ -201,10 +202,11 @@ pub(super) const BYTE_RATE: Kind<u64> = Kind::new("write a size for each second,
 })
 .like(r"^[0-9]+(B|KiB|MiB|GiB)?/s$");
 
-/// Far more than any of our deadlines, and far less than what a clock can add without overflow.
+/// The longest duration that can be written, other than in days. It is far more than any deadline needs, and far less
+/// than what a clock can add without overflow.
 const LONGEST: Duration = Duration::from_secs(720 * 3600);
 
-/// `250ms`, `10s`, `5m`, `3h`.
+/// Parses a duration: `250ms`, `10s`, `5m`, `3h`.
 fn duration(text: &str) -> Result<Duration, Refusal> {
     let (count, unit) = split(text).ok_or(Refusal::new("is no duration"))?;
     let unit = match unit {
@@ -221,7 +223,7 @@ fn duration(text: &str) -> Result<Duration, Refusal> {
         .ok_or(Refusal::new("is too long").write("write 720h or less"))
 }
 
-/// `512B`, `32KiB`, `64MiB`, `1GiB`, or a plain number of bytes.
+/// Parses a size: `512B`, `32KiB`, `64MiB`, `1GiB`, or a plain number of bytes.
 fn size(text: &str) -> Result<u64, Refusal> {
     let (count, unit) = split(text).ok_or(Refusal::new("is no size"))?;
     let unit = match unit {
@@ -234,7 +236,7 @@ fn size(text: &str) -> Result<u64, Refusal> {
     count.checked_mul(unit).ok_or(Refusal::new("is too large"))
 }
 
-/// The number in front and the unit behind it.
+/// Splits a text into the number in front and the unit behind it.
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (count, unit) = text.split_at_checked(digits)?;

@@ -1,6 +1,6 @@
-//! What nobody has read: misspelled keys, sections and variables.
+//! Problems with what nobody has read: misspelled keys, sections and variables.
 //!
-//! They are refused, as a misspelled key would leave a default in force that the operator believes changed.
+//! They are refused, because a misspelled key would leave a default in force that the operator believes changed.
 
 use super::{
     nearest::nearest,
@@ -9,7 +9,7 @@ use super::{
     rows::{PREFIX, Row},
 };
 
-/// Tells of everything that is left; `homeless` are variables that stand nowhere in the tree.
+/// Adds a problem for everything that is left. `homeless` are the variables that have no place in the tree.
 pub(super) fn tell(found: &Findings, homeless: Vec<String>) {
     let known = Known {
         rows: found.rows.borrow().clone(),
@@ -36,7 +36,7 @@ impl Known {
         self.rows.iter().map(|row| row.key.as_str())
     }
 
-    /// The names of all sections, once each; a key that is a list of tables is none.
+    /// The names of all sections, once each. A key that is a list of tables is no section.
     fn sections(&self) -> Vec<&str> {
         let sections = self.keys().filter_map(|key| Some(key.split_once('.')?.0));
         let mut sections: Vec<_> = sections

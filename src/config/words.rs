@@ -1,4 +1,4 @@
-//! Keys that take one of a few words, and what each word is for the module that it is about.
+//! The words that keys take which allow only a few, and what each word means to the module that it is for.
 
 use tracing::level_filters::LevelFilter;
 
@@ -45,7 +45,7 @@ impl Word for TurnHeader {
         &[("auto", Self::Auto), ("v2", Self::V2), ("off", Self::Off)];
 }
 
-/// `issuer.mode`; what belongs to the embedded issuer stands at another key.
+/// The words of `issuer.mode`. The settings of the embedded issuer are at other keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Issuers {
     Embedded,
@@ -57,12 +57,10 @@ impl Word for Issuers {
         &[("embedded", Self::Embedded), ("upstream", Self::Upstream)];
 }
 
-/// `tls.min_version`.
+/// The words of `tls.min_version`, the oldest version of TLS that is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MinVersion {
-    /// TLS 1.2.
     Tls12,
-    /// TLS 1.3.
     Tls13,
 }
 
@@ -70,7 +68,7 @@ impl Word for MinVersion {
     const WORDS: &'static [(&'static str, Self)] = &[("1.2", Self::Tls12), ("1.3", Self::Tls13)];
 }
 
-/// What of an upstream is 404 unless it is named in `upstreams.expose`.
+/// Paths of an upstream that are 404 unless `upstreams.expose` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposed {
     /// The server's `/login…`.

@@ -1,8 +1,9 @@
-//! One address of an upstream: how many connections it has, and whether others are asked before it.
+//! One address of an upstream: what is known of its failures, and whether other addresses are tried before it.
 //!
-//! An address that gives no connection, or takes them and answers nothing, is last in turn for a while. It is never taken
-//! out: where all others fail too it is asked as before. Nothing is asked ahead of the traffic, so a server that starts is
-//! found by the next request, and only one that failed is looked at until it takes a connection again.
+//! An address is tried last for a while if it gives no connection, or if it takes connections and answers nothing. It
+//! is never removed for that: if all other addresses fail too, it is tried as before. There are no health checks ahead
+//! of the traffic, so the next request finds a server that has started. Only an address that gave no connection is
+//! tried again beside the traffic, until it takes one.
 
 use std::{
     io,
@@ -19,29 +20,32 @@ use tracing::{info, warn};
 use super::endpoint::{Endpoint, Socket};
 use crate::observe::AddressMetrics;
 
-/// Between two looks at an address that gave no connection.
+/// The time between two tries, beside the traffic, of an address that gave no connection.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// For such a look to succeed.
+/// The deadline for a connection that is tried beside the traffic.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// No answer at all from an address for so long, while one is waited for, and others are asked first.
+/// An address counts as silent when a request has waited for this long and no request has had an answer from it
+/// meanwhile.
 const NO_ANSWER: Duration = Duration::from_secs(5);
 
-/// For how long an address that answered nothing is last in turn: that it takes a connection would say nothing.
+/// How long a silent address is tried last. A connection that it takes does not end this time, because a silent address
+/// takes connections.
 const REST: Duration = Duration::from_secs(60);
 
-/// An address, and what is known of it.
+/// An address of an upstream, and what is known of it.
 pub(super) struct Address {
     endpoint: Endpoint,
     upstream: &'static str,
     metrics: AddressMetrics,
     began: Instant,
-    /// Is it last in turn? As in `state`, for those who only look.
+    /// Is the address tried last? It is true while `state` has a fault, and can be read without the lock.
     passed_over: AtomicBool,
-    /// Does nothing lead to it any more?
+    /// Is the address no longer among those to which the upstream's targets lead?
     retired: AtomicBool,
-    /// When the request was sent that waits for an answer since the last one came, in milliseconds; 0 for none.
+    /// The time, as in `millis`, at which the first request since the last answer was sent. 0: no request was sent
+    /// since then.
     waiting_since: AtomicU64,
     state: Mutex<State>,
 }
@@ -49,26 +53,26 @@ pub(super) struct Address {
 #[derive(Default)]
 struct State {
     fault: Option<Fault>,
-    /// Does a task look after its fault?
+    /// Does a task (`tend`) run that waits for the end of the fault?
     tended: bool,
 }
 
-/// Why an address is last in turn.
+/// Why an address is tried last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Nobody listens there.
+    /// The address refuses the connection; a Unix socket may also be missing, or have no room for a further connection.
     Refused,
-    /// No connection in time, or another was faster.
+    /// The address gave no connection in time, or another address was faster although this one had a head start.
     Late,
-    /// No way leads there.
+    /// The connection failed for any other reason, such as a missing route.
     Unreachable,
-    /// All local ports for this address are taken.
+    /// All local ports for connections to this address are in use.
     NoPort,
-    /// It takes connections and answers nothing.
+    /// The address takes connections and answers nothing.
     Silent,
 }
 
-/// A question to an address: when it was asked, in the address' own milliseconds.
+/// The time at which a request was sent to an address, as in `Address::millis`.
 #[derive(Clone, Copy)]
 pub(super) struct AskedAt(u64);
 
@@ -90,22 +94,23 @@ impl Address {
         &self.metrics
     }
 
-    /// A new connection.
+    /// Opens a new connection, without a deadline.
     pub(super) async fn connect(&self) -> io::Result<Socket> {
         self.endpoint.connect().await
     }
 
-    /// Does each connection to it take a local port?
+    /// Does each connection to the address take a local port? A connection to a Unix socket takes none.
     pub(super) fn uses_ports(&self) -> bool {
         matches!(self.endpoint, Endpoint::Tcp(_))
     }
 
-    /// Are others asked first?
+    /// Are other addresses tried before this one?
     pub(super) fn is_passed_over(&self) -> bool {
         self.passed_over.load(Ordering::Relaxed)
     }
 
-    /// Is it to be looked at before a request goes there: passed over, or slow to answer?
+    /// Should another address be preferred to this one? It should if this one is tried last, or has been silent for
+    /// `NO_ANSWER`.
     pub(super) fn is_doubtful(&self) -> bool {
         self.is_passed_over() || self.answers_nothing()
     }
@@ -118,7 +123,7 @@ impl Address {
         self.retired.store(retired, Ordering::Relaxed);
     }
 
-    /// A request goes there.
+    /// Records that a request is sent to the address.
     pub(super) fn asked(&self) -> AskedAt {
         let now = self.millis();
         if self.waiting_since.load(Ordering::Relaxed) == 0 {
@@ -127,7 +132,7 @@ impl Address {
         AskedAt(now)
     }
 
-    /// An answer has come from there.
+    /// Records that an answer has come from the address. It ends the fault `Silent`.
     pub(super) fn answered(self: &Arc<Self>) {
         self.waiting_since.store(0, Ordering::Relaxed);
         if self.is_passed_over() && self.lock().fault == Some(Fault::Silent) {
@@ -135,7 +140,8 @@ impl Address {
         }
     }
 
-    /// No answer came to what was asked then. It is the address' fault only if it has answered nobody since.
+    /// Records that no answer came to a request. It is the fault of the address only if it has answered no request
+    /// since then.
     pub(super) fn did_not_answer(self: &Arc<Self>, asked: AskedAt) {
         let waiting_since = self.waiting_since.load(Ordering::Relaxed);
         if waiting_since != 0 && waiting_since <= asked.0 {
@@ -143,7 +149,8 @@ impl Address {
         }
     }
 
-    /// Puts it last in turn if it answers nothing; clients may be gone before a deadline of ours tells.
+    /// Marks the address as silent if it has answered nothing for `NO_ANSWER`. Clients may leave before the deadline
+    /// for an answer, so the deadline alone would not reveal a silent address.
     pub(super) fn suspect(self: &Arc<Self>) {
         if !self.is_passed_over() && self.answers_nothing() {
             self.failed(Fault::Silent);
@@ -156,14 +163,16 @@ impl Address {
         waiting_since != 0 && self.millis().saturating_sub(waiting_since) >= enough
     }
 
-    /// A connection came about, whoever asked for it.
+    /// Records that the address took a connection, from a request or beside the traffic. It ends every fault but
+    /// `Silent`.
     pub(super) fn connected(self: &Arc<Self>) {
         if self.is_passed_over() && self.lock().fault != Some(Fault::Silent) {
             self.recovered();
         }
     }
 
-    /// It is last in turn from now on.
+    /// Records a fault: from now on the address is tried last. Starts a task that waits for the end of the fault, if
+    /// none runs.
     pub(super) fn failed(self: &Arc<Self>, fault: Fault) {
         self.metrics.failed(fault.name());
         let mut state = self.lock();
@@ -201,7 +210,7 @@ impl Address {
         }
     }
 
-    /// Its fault; without one, nobody tends it any more.
+    /// The fault that `tend` has to wait for. None: there is no fault any more, and `tend` must end.
     fn fault_to_tend(&self) -> Option<Fault> {
         let mut state = self.lock();
         state.tended = state.fault.is_some();
@@ -212,13 +221,14 @@ impl Address {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Never 0.
+    /// Milliseconds since the address became known, plus 1, as 0 means "none" in `waiting_since`.
     fn millis(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).map_or(u64::MAX, |millis| millis.saturating_add(1))
     }
 }
 
-/// Looks after a fault until there is none, or the address is gone.
+/// Waits for the end of a fault: of `Silent` for the time `REST`, of any other until the address takes a connection.
+/// Ends when there is no fault, or when the address is dropped.
 async fn tend(address: Weak<Address>) {
     loop {
         let Some(fault) = address.upgrade().and_then(|address| address.fault_to_tend()) else {
@@ -240,7 +250,8 @@ async fn tend(address: Weak<Address>) {
 }
 
 impl Fault {
-    /// None where it says nothing of the address: our own process may open no more.
+    /// The fault of the address that an error shows. None if the error says nothing about the address: the process or
+    /// the system has no file descriptor left.
     pub(super) fn of(error: &io::Error) -> Option<Self> {
         use rustix::io::Errno;
         match Errno::from_io_error(error) {
@@ -290,7 +301,7 @@ mod tests {
         address.suspect();
         assert!(address.is_passed_over());
 
-        // That it takes a connection says nothing, an answer does.
+        // A connection does not end the fault `Silent`, but an answer does.
         address.connected();
         assert!(address.is_passed_over());
         address.answered();

@@ -1,4 +1,5 @@
-//! The addresses of one upstream, in their turn. Those of names change while the gateway runs (`super::resolve`).
+//! The addresses of one upstream, and the order in which they are tried. The addresses of a name change while the
+//! gateway runs (`super::resolve`).
 
 use std::{
     fmt, io, mem,
@@ -23,18 +24,17 @@ use crate::observe::UpstreamMetrics;
 /// Where an upstream listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// At a name or an IP address, and a port.
+    /// A name or an IP address, and a port.
     Tcp {
-        /// A name or an address; IPv6 without brackets.
+        /// The name or the IP address; IPv6 is without brackets.
         host: String,
-        /// The port.
         port: u16,
     },
-    /// At a Unix socket.
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
-/// As in the configuration.
+/// Writes the target as `[upstreams]` of the configuration has it: `http://HOST:PORT` or `unix:PATH`.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,46 +46,46 @@ impl fmt::Display for Target {
     }
 }
 
-/// What is known of an upstream's addresses.
+/// The targets of an upstream, and the addresses to which they lead.
 pub(super) struct Addresses {
     known: watch::Sender<Known>,
     names: Mutex<Vec<Name>>,
-    /// Begins to ask for a name; the answers are those of a list.
+    /// Starts the lookups of a name and port; the answers are for the list with this id.
     ask_for: Box<dyn Fn(ListId, String, u16) -> Name + Send + Sync>,
     turn: AtomicUsize,
 }
 
-/// A name that is asked for, until this is dropped.
+/// The lookups of a name; they end when this is dropped.
 struct Name {
     of: ListId,
     sooner: Arc<Notify>,
     _asking: AbortOnDropHandle<()>,
 }
 
-/// Tells the lists of an upstream apart, those that are gone included.
+/// The id of a list of addresses. No two lists of an upstream have the same, not even one after the other.
 type ListId = u64;
 
 struct Known {
     metrics: UpstreamMetrics,
-    /// One for each target.
+    /// One list for each target.
     lists: Vec<List>,
     next_list: ListId,
-    /// Those of the lists, and those to which connections still are: what is known of an address outlives an answer that
-    /// leaves it out.
+    /// The addresses in the lists, and those to which there still are connections. So what is known of an address
+    /// outlives an answer that leaves it out.
     ever: Vec<(Endpoint, Weak<Address>)>,
 }
 
-/// What one target leads to.
+/// The addresses to which one target leads.
 struct List {
     id: ListId,
     target: Target,
     addresses: Vec<Arc<Address>>,
-    /// None: there was no answer yet.
+    /// The last answer for the name. None: there was no answer yet.
     last: Option<Result<(), String>>,
 }
 
 impl Addresses {
-    /// Names are asked for from now on.
+    /// Makes the addresses of these targets. Names are looked up from now on, again and again.
     pub(super) fn of<L: Lookup>(targets: &[Target], metrics: UpstreamMetrics, lookup: L) -> Self {
         let known = watch::Sender::new(Known {
             metrics,
@@ -117,7 +117,8 @@ impl Addresses {
         addresses
     }
 
-    /// From now on these are the targets. What is known of those that stay is kept. Says whether they are others.
+    /// Changes the targets, and keeps what is known of those that stay. Returns whether the targets are others than
+    /// before.
     pub(super) fn aim_at(&self, targets: &[Target]) -> bool {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new_names = Vec::new();
@@ -138,12 +139,13 @@ impl Addresses {
         changed
     }
 
-    /// A look at the addresses that is woken by news.
+    /// A view of the addresses that is woken by each answer to a lookup, and by each change of the targets.
     pub(super) fn watch(&self) -> Watch {
         Watch(self.known.subscribe())
     }
 
-    /// All addresses in their turn, those that are passed over last.
+    /// All addresses in the order in which they are to be tried. Each call begins with the next one. Those that are
+    /// passed over because they fail come last.
     pub(super) fn in_turn(&self) -> Vec<Arc<Address>> {
         let all = self.known.borrow().all();
         if all.len() > 1 {
@@ -160,7 +162,7 @@ impl Addresses {
         first
     }
 
-    /// Is there any other address that is not passed over?
+    /// Is this address to be tried last, while there is another one that is not doubtful?
     pub(super) fn prefers_others(&self, doubtful: &Arc<Address>) -> bool {
         let all = self.known.borrow().all();
         if all.len() > 1 {
@@ -169,7 +171,7 @@ impl Addresses {
         doubtful.is_passed_over() && all.iter().any(|address| !address.is_doubtful())
     }
 
-    /// Those that are known fail: perhaps there are others by now.
+    /// Brings the next lookup of each name forward. The known addresses fail, and there may be others by now.
     pub(super) fn ask_sooner(&self) {
         for name in &*self.names.lock().unwrap_or_else(PoisonError::into_inner) {
             name.sooner.notify_one();
@@ -196,21 +198,21 @@ impl Watch {
         }
     }
 
-    /// Resolves when an answer has come; never if none can.
+    /// Resolves when an answer to a lookup has come, or the targets have changed; never if neither can happen any more.
     pub(super) async fn news(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// All addresses, in no turn.
+    /// All addresses, in no particular order.
     pub(super) fn all(&self) -> Vec<Arc<Address>> {
         self.0.borrow().all()
     }
 }
 
 impl Known {
-    /// Each once.
+    /// All addresses, each once.
     fn all(&self) -> Vec<Arc<Address>> {
         let mut all: Vec<Arc<Address>> = Vec::new();
         for address in self.lists.iter().flat_map(|list| &list.addresses) {
@@ -221,7 +223,8 @@ impl Known {
         all
     }
 
-    /// None: not yet.
+    /// Ok if there is an address, and an error if there is none although each name has had an answer. None: an answer
+    /// is still to come.
     fn any(&self) -> Option<io::Result<()>> {
         if self.lists.iter().any(|list| !list.addresses.is_empty()) {
             return Some(Ok(()));
@@ -237,7 +240,7 @@ impl Known {
         failed.map(|error| Err(io::Error::new(io::ErrorKind::NotFound, error)))
     }
 
-    /// Keeps the lists of targets that stay, and makes others. Says which names are to be asked for.
+    /// Keeps the lists of targets that stay, and makes lists for new ones. Returns the names that are to be looked up.
     fn aim_at(&mut self, targets: &[Target]) -> Vec<(ListId, String, u16)> {
         let before = self.all();
         let mut old = mem::take(&mut self.lists);
@@ -275,7 +278,8 @@ impl Known {
         names
     }
 
-    /// What a target leads to from now on. An answer that failed changes nothing. Says whether there is such a list.
+    /// Takes the answer to a lookup for a list. An error leaves its addresses as they are. Returns false if the list is
+    /// gone.
     fn learn(&mut self, id: ListId, answer: io::Result<Vec<Endpoint>>) -> bool {
         let before = self.all();
         let found = match answer {
@@ -302,7 +306,8 @@ impl Known {
         true
     }
 
-    /// After a change: what nothing leads to any more is given up.
+    /// Retires the addresses to which no target leads any more, after a change. `before` are the addresses before the
+    /// change.
     fn settle(&mut self, before: Vec<Arc<Address>>) {
         let now = self.all();
         for address in &now {

@@ -1,4 +1,5 @@
-//! An answer's body on its way to the client: under a limit of silence, and whole where it is here already.
+//! The body of an answer on its way to the client. It breaks off if the upstream is silent for too long. A small body
+//! that has arrived goes out whole, with its head.
 
 use std::{
     future::poll_fn,
@@ -19,15 +20,16 @@ use super::{
 };
 use crate::reply::{Body, BoxError};
 
-/// How long a head waits for the first byte behind it: an upstream that breaks off then has given no answer.
+/// How long the head of an answer waits for the first byte of the body. If the upstream breaks off within this time, it
+/// has given no answer.
 const FIRST_BYTE: Duration = Duration::from_millis(50);
 
 /// The body of an answer.
 pub(super) struct ResponseBody {
     body: Incoming,
-    /// Read ahead, and not passed on yet.
+    /// A frame that has been read ahead, and has not been passed on yet.
     first: Option<Frame<Bytes>>,
-    /// Until its end is read.
+    /// The connection of the answer; None when the body has been read to its end.
     lease: Option<Lease>,
     request: Progress,
     silence: Duration,
@@ -46,14 +48,14 @@ impl ResponseBody {
         }
     }
 
-    /// This body, with what of it is here already: a small one is here whole, and then leaves in one piece with its head.
-    /// One that breaks off before its first byte is an answer that never came.
+    /// Reads the beginning of this body. A small body that has arrived is returned whole, and leaves in one piece with
+    /// its head. A body that breaks off before its first byte is an error, as if there had been no answer.
     pub(super) async fn begun(mut self) -> Result<Body, hyper::Error> {
         let mut asked = false;
         let first = poll_fn(|cx| {
             let polled = self.poll_upstream(cx);
             if polled.is_pending() && !asked {
-                // Once around, so that the connection has its turn; no time is waited.
+                // The second poll gives the connection's task its turn, without waiting.
                 asked = true;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

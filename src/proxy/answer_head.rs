@@ -1,4 +1,5 @@
-//! The head of an answer, and what stands behind its body: said once, in one framing, and what is this hop's stays here.
+//! The header fields and trailers of an upstream's answer: the length is said once, framing is unambiguous, and fields
+//! for one hop are removed.
 //!
 //! SECURITY: an answer whose end can be told in two ways is none, as the next one on the connection would begin where
 //! somebody else decides.
@@ -14,7 +15,7 @@ use hyper::{
 
 use super::headers::{HOP_BY_HOP, remove_all, remove_listed};
 
-/// Nobody can tell where an answer ends, or in which coding it is.
+/// It cannot be told where an answer ends, or in which transfer coding it is.
 #[derive(Debug)]
 pub(super) struct BadFraming;
 
@@ -26,14 +27,14 @@ impl fmt::Display for BadFraming {
 
 impl std::error::Error for BadFraming {}
 
-/// Makes upstream's fields those of our own response. `has_body`: an answer to HEAD, and one without content, ends with
-/// its head, whatever it says of a body.
+/// Turns an upstream's header fields into those of the response to the client. `has_body` is false for an answer to
+/// HEAD and for one without content: such an answer ends with its head, whatever its fields say of a body.
 pub(super) fn to_client(headers: &mut HeaderMap, has_body: bool) -> Result<(), BadFraming> {
     let coding = coding_of(headers);
     if has_body && matches!(coding, Some(Err(BadFraming))) {
         return Err(BadFraming);
     }
-    // RFC 9112 section 6.3: the coding has decided where the body ends, and the length is a lie.
+    // RFC 9112 section 6.3: the transfer coding decides where the body ends, so `Content-Length` is not passed on.
     let length = if coding.is_some() {
         None
     } else {
@@ -53,23 +54,24 @@ pub(super) fn to_client(headers: &mut HeaderMap, has_body: bool) -> Result<(), B
     Ok(())
 }
 
-/// The fields of an interim answer that the client is to see; none, if it is for us: whether a body is wanted, and which
-/// protocol is spoken, is said by each hop for itself (RFC 9110 sections 15.2.1 and 15.2.2).
+/// The fields of an interim answer (1xx) for the client. None for 100 and 101, as each hop says for itself whether a
+/// body is wanted, and which protocol is spoken (RFC 9110 sections 15.2.1 and 15.2.2).
 pub(super) fn interim_to_client(status: StatusCode, headers: &HeaderMap) -> Option<HeaderMap> {
     if [StatusCode::CONTINUE, StatusCode::SWITCHING_PROTOCOLS].contains(&status) {
         return None;
     }
     let mut headers = headers.clone();
     to_client(&mut headers, false).ok()?;
-    // It has no body.
+    // An interim answer has no body.
     headers.remove(header::CONTENT_LENGTH);
     Some(headers)
 }
 
-/// It names ports of upstream's own, and UDP 443 is LiveKit's (RFC 7838 section 3).
+/// `Alt-Svc` names ports of the upstream's own, and UDP 443 is LiveKit's (RFC 7838 section 3).
 const OTHER_DOORS: &str = "alt-svc";
 
-/// Is the body in chunks, and in no other coding, which somebody would have to take off (RFC 9112 section 6.1)?
+/// The transfer coding of the body; None if there is none. Any other than `chunked` alone is an error, as nobody would
+/// decode it (RFC 9112 section 6.1).
 fn coding_of(headers: &HeaderMap) -> Option<Result<(), BadFraming>> {
     let mut codings = headers
         .get_all(header::TRANSFER_ENCODING)
@@ -80,7 +82,8 @@ fn coding_of(headers: &HeaderMap) -> Option<Result<(), BadFraming>> {
     Some(if is_chunked { Ok(()) } else { Err(BadFraming) })
 }
 
-/// The one length that is said, in one line (RFC 9110 section 8.6: equal ones may be there more than once).
+/// The value of `Content-Length`; None if there is no such field. Equal values may be there more than once (RFC 9110
+/// section 8.6). Different ones are an error, and so is a value that is no number.
 fn length_of(headers: &HeaderMap) -> Option<Result<HeaderValue, BadFraming>> {
     let lines = headers.get_all(header::CONTENT_LENGTH);
     let mut lengths = lines.iter().flat_map(members);
@@ -96,14 +99,15 @@ fn length_of(headers: &HeaderMap) -> Option<Result<HeaderValue, BadFraming>> {
     })
 }
 
-/// Of a list in one line (RFC 9110 section 5.6.1).
+/// The members of a list with commas, in one field line (RFC 9110 section 5.6.1).
 fn members(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     line.as_bytes()
         .split(|byte| *byte == b',')
         .map(<[u8]>::trim_ascii)
 }
 
-/// What must not come behind a body (RFC 9110 section 6.5.1): framing, routing, what decides how the answer is treated.
+/// Fields that must not come as trailers (RFC 9110 section 6.5.1): they are about framing or routing, or decide how the
+/// answer is treated.
 const NO_TRAILERS: [&str; 12] = [
     "content-length",
     "content-encoding",
@@ -119,7 +123,7 @@ const NO_TRAILERS: [&str; 12] = [
     OTHER_DOORS,
 ];
 
-/// Makes upstream's trailers ours.
+/// Turns an upstream's trailers into those for the client, by removing what must not come as one.
 pub(super) fn trailers_to_client(trailers: &mut HeaderMap) {
     remove_listed(trailers);
     remove_all(trailers, |name| {

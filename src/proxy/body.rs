@@ -18,34 +18,36 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{client_body::ClientBody, reply::BoxError};
 
-/// The time over which a rate is looked at: long enough for a phone that changes cells in the middle of an upload.
+/// The time over which a body's rate is measured. It is long enough for a phone that changes cells in the middle of an
+/// upload.
 const RATE_WINDOW: Duration = Duration::from_secs(60);
 
-/// What a client's body may be.
+/// The limits for a client's body.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// More is refused.
+    /// The largest number of bytes. A larger body is refused.
     pub max_bytes: u64,
-    /// Slower is refused; bytes a second.
+    /// The least number of bytes a second, on average over a minute in which the gateway waits for the client. A slower
+    /// body is refused.
     pub least_rate: u64,
 }
 
 /// Why a body was not passed on to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// Over the limit of size.
+    /// The body is larger than `BodyLimits::max_bytes`.
     TooLarge,
-    /// Under the least rate.
+    /// The body came more slowly than `BodyLimits::least_rate`.
     TooSlow,
-    /// The client left, or what it sent is no body.
+    /// The client left, or what it sent is not framed as a body.
     Broken,
-    /// Upstream fell silent in the middle of its answer.
+    /// The upstream fell silent in the middle of its answer.
     UpstreamSilent,
-    /// Who watches it has found what may not go on.
+    /// The body's `Watch` refused a piece of it.
     Refused,
 }
 
-/// Sees each piece of a body before it is passed on, and says whether it may be.
+/// Sees each piece of a body before it is passed on, and returns false if the piece must not be.
 pub type Watch = Box<dyn FnMut(&[u8]) -> bool + Send>;
 
 impl fmt::Display for BodyError {
@@ -62,7 +64,7 @@ impl fmt::Display for BodyError {
 
 impl std::error::Error for BodyError {}
 
-/// How far a request's body has got, seen from outside it: a clock that starts anew with each frame.
+/// How far a request's body has got, as seen by whoever waits for the answer. Each frame restarts its clock.
 #[derive(Clone)]
 pub(super) struct Progress {
     started: Instant,
@@ -72,9 +74,9 @@ pub(super) struct Progress {
 #[derive(Default)]
 struct State {
     last_millis: AtomicU64,
-    /// Is it the client that has to move?
+    /// Does the gateway wait for the client to send more of the body?
     clients_turn: AtomicBool,
-    /// Is the body sent to its end, or given up?
+    /// Has the body been sent to its end, or given up?
     over: AtomicBool,
 }
 
@@ -86,7 +88,7 @@ impl Progress {
         }
     }
 
-    /// Of a body that is here already, and is not waited for.
+    /// The progress of a body that has been read whole, so that nobody waits for its client.
     pub(super) fn of_whole() -> Self {
         let progress = Self::begin();
         progress.state.over.store(true, Ordering::Relaxed);
@@ -98,12 +100,13 @@ impl Progress {
         self.state.last_millis.store(millis, Ordering::Relaxed);
     }
 
-    /// Is the body sent to its end, or given up?
+    /// Has the body been sent to its end, or given up?
     pub(super) fn is_over(&self) -> bool {
         self.state.over.load(Ordering::Relaxed)
     }
 
-    /// Resolves when nothing has moved for so long that upstream had to move; a slow client has its own limit.
+    /// Resolves when nothing has moved for `limit` while the gateway was not waiting for the client. A slow client has
+    /// a limit of its own (`BodyLimits::least_rate`).
     pub(super) async fn stalled_for(&self, limit: Duration) {
         loop {
             let last = self.state.last_millis.load(Ordering::Relaxed);
@@ -120,9 +123,9 @@ impl Progress {
 
 /// A request's body on its way upstream.
 pub(super) enum RequestBody {
-    /// Read already.
+    /// The body has been read whole. None: there is no body, or it has been taken.
     Whole(Option<Bytes>),
-    /// Read as upstream takes it.
+    /// The body is read from the client as the upstream takes it.
     Streamed(Box<Limited>),
 }
 
@@ -150,7 +153,7 @@ impl RequestBody {
     }
 }
 
-/// The client's body, counted and timed.
+/// A client's body under `BodyLimits`: its bytes are counted, and the time in which the gateway waits for them.
 pub(super) struct Limited {
     body: ClientBody,
     limits: BodyLimits,
@@ -161,18 +164,20 @@ pub(super) struct Limited {
     waited: Waited,
 }
 
-/// Whoever sends it drops it behind its last byte, or with the connection.
+/// The connection that sends the body drops it after its last byte, or when the connection ends. Either way the body is
+/// over.
 impl Drop for Limited {
     fn drop(&mut self) {
         self.progress.state.over.store(true, Ordering::Relaxed);
     }
 }
 
-/// How long we waited for the client in this window; time in which upstream takes nothing is not the client's.
+/// How long the gateway waited for the client in the current window. Time in which the upstream takes nothing does not
+/// count.
 struct Waited {
     total: Duration,
     since: Option<Instant>,
-    /// None: the client was never waited for, as its body was there.
+    /// None: the gateway has not had to wait for the client yet.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -194,7 +199,7 @@ impl Limited {
                 Some(Err(_clients_own)) => Poll::Ready(Some(Err(BodyError::Broken.into()))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Poll::Ready(Some(self.counted(data).map(Frame::data).map_err(Into::into))),
-                    // No trailers upstream (docs/plugnmeet.md section 10).
+                    // An upstream gets no trailers (docs/plugnmeet.md section 10).
                     Err(_trailers) => continue,
                 },
             };
@@ -233,7 +238,7 @@ impl Waited {
         }
     }
 
-    /// Ready when a whole window has been waited; begins the next.
+    /// Ready when the gateway has waited for the client for a whole window. The next call begins another window.
     fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.since.is_none() {
             let now = Instant::now();

@@ -1,6 +1,7 @@
-//! Reaching an upstream: any of its addresses that takes the connection, each in its turn.
+//! Connects to an upstream: its addresses are tried in turn, until one takes the connection.
 //!
-//! Nothing was sent yet, so going on to the next is safe for any request, and so is asking again.
+//! At this point nothing of a request has been sent, so it is safe for any request to try the next address, or the same
+//! one again.
 //!
 //! Source: RFC 8305 section 5 (the next address is tried beside one that does not answer).
 
@@ -19,19 +20,21 @@ use super::{
     turns::{Turns, Waits},
 };
 
-/// A dead peer behind an idle tunnel is noticed after about two minutes; clients ping far more often.
+/// TCP keep-alive, by which a dead peer behind an idle tunnel is noticed after about two minutes. Clients ping far more
+/// often.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
 
-/// For a peer to acknowledge what was sent: keep-alive does not run while something waits for that.
+/// How long a peer may leave data unacknowledged before the connection ends (`TCP_USER_TIMEOUT`). Keep-alive does not
+/// run while data is unacknowledged.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// Between two tries of an address that fails: its server may be being started again.
+/// The time between two tries of an address that fails. Its server may be restarting.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// For an address, before the next is tried beside it (RFC 8305 section 8).
+/// How long an address is tried before the next one is tried beside it (RFC 8305 section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Makes connections to the addresses of one upstream.
@@ -75,16 +78,16 @@ impl Connect {
     }
 }
 
-/// Tries of one connection.
+/// All tries for one connection.
 struct Race {
-    /// Whose turn comes, and not before when.
+    /// The addresses that are yet to be tried, each with the time before which it must not be.
     waiting: VecDeque<(Instant, Arc<Address>)>,
-    /// Those that are being tried, and since when.
+    /// The addresses that are being tried, each with the time when its try began.
     running: Vec<(Instant, Arc<Address>)>,
     tries: JoinSet<(Arc<Address>, io::Result<Socket>)>,
-    /// When the next may begin.
+    /// The time before which no further try begins.
     next: Instant,
-    /// Of the last that failed.
+    /// The error of the last try that failed.
     error: Option<io::Error>,
     turns: Turns,
     /// From when every address has failed.
@@ -168,7 +171,7 @@ impl Race {
         self.waiting.push_back((self.next + AGAIN, address));
     }
 
-    /// Whoever was overtaken in spite of a head start is slow.
+    /// One try has won. Marks as late each address that had a head start and is still being tried.
     fn is_won(&self) {
         let now = Instant::now();
         for (since, address) in &self.running {
@@ -178,7 +181,7 @@ impl Race {
         }
     }
 
-    /// The deadline has passed.
+    /// The deadline has passed. Marks as late each address that had a head start and is still being tried.
     fn late(self) -> io::Error {
         for (since, address) in &self.running {
             if since.elapsed() >= HEAD_START {
@@ -193,7 +196,7 @@ impl Race {
         self.error.unwrap_or_else(none)
     }
 
-    /// Addresses that were not known when the race began take part too.
+    /// Adds addresses that became known after the race began.
     fn join(&mut self, all: Vec<Arc<Address>>) {
         let now = Instant::now();
         for address in all {
@@ -202,7 +205,7 @@ impl Race {
                 self.waiting.push_front((now, address));
             }
         }
-        // Nobody leads to them any more.
+        // Addresses to which no target leads any more are not tried.
         self.waiting.retain(|(_, address)| !address.is_retired());
     }
 }

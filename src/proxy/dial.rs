@@ -1,5 +1,4 @@
-//! A connection to an upstream over which something else than HTTP passes: one that is made for one client, and used by it
-//! alone.
+//! Connections to an upstream for other protocols than HTTP. Each is made for one client, and used by it alone.
 
 use std::{
     fmt, io,
@@ -31,24 +30,25 @@ struct State {
     within: Duration,
 }
 
-/// What is the same for all that is dialled.
+/// The settings of all connections that are dialled.
 #[derive(Clone, Copy, Debug)]
 pub struct DialSettings {
-    /// For a connection, to any of the addresses.
+    /// The deadline for a connection to any of the addresses. A request waits as long again for a place, if none is
+    /// free.
     pub within: Duration,
-    /// Connections to one upstream at a time.
+    /// The largest number of connections to one upstream that are in use at once.
     pub most: usize,
 }
 
-/// A connection; it counts until it is dropped.
+/// A connection to an upstream; it counts as in use until it is dropped.
 pub struct Dialled(SharedStream);
 
 /// Why there is no connection.
 #[derive(Debug)]
 pub enum DialError {
-    /// As many are in use as may be.
+    /// As many connections are in use as allowed, and none ended in time.
     Full,
-    /// No address gave one in time.
+    /// No address took the connection in time.
     Unreachable(io::Error),
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for DialError {
 impl std::error::Error for DialError {}
 
 impl Dial {
-    /// Of a target that is a name the addresses are asked for from now on.
+    /// Makes the dialler of one target. If the target is a name, it is looked up from now on, again and again.
     pub fn new(target: Target, settings: DialSettings, metrics: UpstreamMetrics, total: Total) -> Self {
         let places = Places::new(settings.most, settings.within, metrics.clone(), total);
         Self(Arc::new(State {
@@ -74,12 +74,12 @@ impl Dial {
         }))
     }
 
-    /// A new connection.
+    /// Opens a new connection.
     pub async fn connect(&self) -> Result<Dialled, DialError> {
         let Self(state) = self;
         let place = state.places.take().await.map_err(|Full| DialError::Full)?;
         let slot = state.places.slot().unwrap_or_else(|| {
-            // Whoever has a place is among those that may be; what is too many are connections of others that rest.
+            // With a place this connection is within the limit of those in use. If too many are open, others are idle.
             state.places.make_room();
             state.places.slot_in_advance()
         });

@@ -1,4 +1,4 @@
-//! Where connections to an upstream go, and the sockets that lead there: TCP or a Unix socket.
+//! The address of an upstream, and sockets that are connected to it: TCP or a Unix socket.
 
 use std::{
     fmt, io,
@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-/// Where connections go.
+/// An address to which connections are made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     Tcp(SocketAddr),
@@ -27,7 +27,7 @@ pub(super) enum Socket {
 }
 
 impl Endpoint {
-    /// A new connection.
+    /// Opens a new connection, without a deadline.
     pub(super) async fn connect(&self) -> io::Result<Socket> {
         match self {
             Self::Tcp(addr) => TcpStream::connect(addr).await.map(Socket::Tcp),

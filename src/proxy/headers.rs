@@ -1,4 +1,5 @@
-//! The header fields of a forwarded message: what is this hop's stays here, what is said of the client is said anew.
+//! The header fields of a forwarded request: those for one hop are removed, and those that name the client are written
+//! anew.
 //!
 //! SECURITY: a client must not be able to take off, by listing it in `Connection`, a field on which a check here or
 //! upstream relies (RFC 9110 section 7.6.1 would have us remove it).
@@ -13,7 +14,7 @@ use crate::{
     http::{ACCESS_COOKIE, exactly_one},
 };
 
-/// RFC 9110 section 7.6.1, and the older names of the same thing.
+/// Fields that are for one hop only (RFC 9110 section 7.6.1), and older ones with the same meaning.
 pub(super) const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "te",
@@ -26,7 +27,7 @@ pub(super) const HOP_BY_HOP: [&str; 9] = [
     "proxy-connection",
 ];
 
-/// What `Connection` can't take off.
+/// Fields that are kept even where `Connection` lists them, because a check here or upstream relies on them.
 const RELIED_ON: [&str; 14] = [
     "host",
     "content-length",
@@ -44,9 +45,10 @@ const RELIED_ON: [&str; 14] = [
     "sec-websocket-extensions",
 ];
 
-/// Other proxies' words for what we say ourselves; believed by some upstream, so never passed on. Nor is what some
-/// programs take for another target or another method than the one that was checked here, or for a setting of their own:
-/// CGI makes the variable `HTTP_PROXY` of `Proxy`, and libraries send their requests there (CVE-2016-5385).
+/// Fields by which other proxies name the client or the host. Some upstreams would believe them, so they are never
+/// passed on. Neither are fields that some programs take for another target or method than the one that was checked
+/// here, or for a setting of their own: CGI turns `Proxy` into the variable `HTTP_PROXY`, and libraries send their
+/// requests to the address in it (CVE-2016-5385).
 const CLAIMS: [&str; 23] = [
     "forwarded",
     "forwarded-for",
@@ -73,17 +75,18 @@ const CLAIMS: [&str; 23] = [
     "proxy",
 ];
 
-/// `255.255.255.255`.
+/// The number of bytes in the longest IPv4 address, `255.255.255.255`.
 const MAX_V4_BYTES: usize = 15;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Families of the same.
+/// Beginnings of further field names that are never passed on, for the same reasons as `CLAIMS`.
 const CLAIM_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-rewrite-"];
 
-/// Makes a client's fields those of our own request. What we add is small: the server reads 4096 bytes of header in all
-/// (docs/plugnmeet.md section 0.14).
+/// Turns the header fields of a client's request into those of the request to the upstream. The `Cookie` field stays
+/// only with `reads_cookies`, and without the cookies of sessions. The fields that are added are small, because the
+/// server reads at most 4096 bytes of header in all (docs/plugnmeet.md section 0.14).
 pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cookies: bool) {
     remove_listed(headers);
     let proto = claimed(headers, context, FORWARDED_PROTO);
@@ -100,7 +103,7 @@ pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cook
     if let Ok(client) = HeaderValue::try_from(client) {
         headers.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
-    // Some proxies say `ws` and `wss` of WebSockets.
+    // For WebSockets some proxies send `ws` and `wss`.
     let is_plain = proto.is_some_and(|proto| proto == "http" || proto == "ws");
     headers.insert(
         FORWARDED_PROTO,
@@ -110,7 +113,7 @@ pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cook
     headers.insert(FORWARDED_HOST, host.clone());
 }
 
-/// What a proxy that we trust says, if it says one thing.
+/// The value of a field, if a trusted proxy sent the request and the field is there exactly once.
 fn claimed(headers: &HeaderMap, context: &RequestContext, name: HeaderName) -> Option<HeaderValue> {
     if !context.peer.via_proxy {
         return None;
@@ -118,18 +121,20 @@ fn claimed(headers: &HeaderMap, context: &RequestContext, name: HeaderName) -> O
     exactly_one(headers, name).cloned()
 }
 
-/// Says something of the client that only we may say, or is a name that programs read in two ways.
+/// Must a field with this name not be passed on? It claims something that only the gateway may say, or its name has an
+/// underscore, which some programs read as a hyphen.
 fn is_refused(name: &str) -> bool {
     name.contains('_')
         || CLAIMS.contains(&name)
         || CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The cookies of sessions (`crate::session`): the token is for the client and plugnmeet-server, the others for us alone.
+/// The names of session cookies, or their beginnings (`crate::session`). The access token is for the client and
+/// plugnmeet-server, the others are for the gateway alone.
 const SESSION_COOKIES: [&str; 3] = [ACCESS_COOKIE, "__Secure-pnm_", "__Host-pnm_"];
 
-/// Whoever else reads cookies gets all the others, in the bytes in which they came: browsers send what a page has set,
-/// and that may be no ASCII (RFC 6265 section 5.4).
+/// Removes the session cookies from `Cookie`, and leaves the bytes of all others as they came. Browsers send what a
+/// page has set, and that need not be ASCII (RFC 6265 section 5.4).
 fn drop_session_cookies(headers: &mut HeaderMap) {
     let kept: Vec<&[u8]> = headers
         .get_all(header::COOKIE)
@@ -152,9 +157,9 @@ fn drop_session_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// What `Connection` names.
+/// Removes the fields that `Connection` lists, except those in `RELIED_ON`.
 pub(super) fn remove_listed(headers: &mut HeaderMap) {
-    // All its lines count, not the first alone.
+    // `Connection` may have several lines, and all of them count.
     let listed: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -167,7 +172,8 @@ pub(super) fn remove_listed(headers: &mut HeaderMap) {
     }
 }
 
-/// Looks at each field there is, which are fewer than the names that there might be.
+/// Removes each field for whose name `goes` returns true. It walks over the fields that are there, which are fewer than
+/// the names that are looked for.
 pub(super) fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
     let gone: Vec<HeaderName> = headers
         .keys()
@@ -294,7 +300,7 @@ mod tests {
             let headers = sent_by(&[("x-forwarded-proto", said)], true, true);
             assert_eq!(headers["x-forwarded-proto"], meant);
         }
-        // A name that is none of ours has been left out by then.
+        // A host that is not one of our names is not in `forwarded_host`.
         assert_eq!(
             sent_by(&fields, true, true)["x-forwarded-host"],
             "conf.example.org"

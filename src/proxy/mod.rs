@@ -1,7 +1,7 @@
-//! Forwarding: one request to one upstream and its answer back, streaming both ways.
+//! Forwarding: sends one request to one upstream and its answer back to the client, and streams both bodies.
 //!
-//! The bytes of the target stay as they came (BBB's checksums and LTI's signatures cover them); the hop's own fields
-//! are taken off, who the client is is written anew, and bodies pass under limits of size and rate.
+//! The bytes of the target stay as they came, because BBB's checksums and LTI's signatures cover them. Fields for one
+//! hop are removed, the fields that name the client are written anew, and bodies pass under limits of size and rate.
 //!
 //! Not here: which request goes where (`crate::route`), WebSockets once they are open (`crate::upgrade`).
 //!

@@ -8,7 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::reply::BoxError;
 
-/// The status and the body of the answer, which may have so many bytes.
+/// Sends a request over `stream`, and returns the status and the body of the answer. A body of more than `max_bytes` is
+/// an error.
 pub async fn once<S>(
     stream: S,
     request: Request<Full<Bytes>>,

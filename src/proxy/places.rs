@@ -1,8 +1,9 @@
-//! Places for connections to one upstream: at most so many are in use, tunnels among them, and of all upstreams no more than
-//! there are descriptors for (`total`). Who finds none waits for a while.
+//! Places for connections to one upstream. A limited number of connections may be in use at once, tunnels included, and
+//! those of all upstreams together are limited by the file descriptors (`total`). A request that finds no place waits
+//! for a while.
 //!
-//! Without it one client over HTTP/2 holds a hundred connections to an upstream, and a slow upstream as many as there are
-//! requests.
+//! Without this limit one client over HTTP/2 could hold a hundred connections to an upstream, and a slow upstream as
+//! many as there are requests.
 
 use std::{
     sync::{
@@ -25,17 +26,17 @@ use super::{
 };
 use crate::observe::{UpstreamMetrics, Waiting};
 
-/// The right to use one connection.
+/// The right to use one connection, until this is dropped.
 pub(super) struct Place {
     of_upstream: Option<OwnedSemaphorePermit>,
     excess: Arc<AtomicUsize>,
     _of_all: OwnedSemaphorePermit,
 }
 
-/// Places of one upstream.
+/// The places of one upstream, and the number of its open connections.
 pub(super) struct Places {
     free: Arc<Semaphore>,
-    /// Places in use that are given up when they become free, as fewer are wanted by now.
+    /// The number of places in use that are removed when they become free, because the limit was lowered.
     excess: Arc<AtomicUsize>,
     bounds: Mutex<Bounds>,
     open: Arc<AtomicUsize>,
@@ -46,7 +47,7 @@ pub(super) struct Places {
     told_ports: Seldom,
 }
 
-/// What the settings say; they change while connections are in use.
+/// The limits from the settings. A reload may change them while connections are in use.
 #[derive(Clone, Copy)]
 struct Bounds {
     most: usize,
@@ -57,20 +58,22 @@ struct Bounds {
 #[derive(Debug)]
 pub(super) struct Full;
 
-/// A slot for one connection, from before it is opened until it is closed; free when dropped.
+/// The right to have one connection open, in use or idle. It is taken before the connection is opened, and is given
+/// back when dropped.
 pub(super) struct Slot {
     open: Arc<AtomicUsize>,
     total: Total,
 }
 
-/// One open connection, in use or not; gone when dropped.
+/// One open connection, in use or idle; the metrics count it until this is dropped.
 pub(super) struct Open {
     address: Arc<Address>,
     _slot: Slot,
 }
 
 impl Places {
-    /// `most` may be in use at once, if all upstreams together leave so many; who finds none waits for so long.
+    /// Allows `most` connections in use at once, as far as all upstreams together leave as many. A request that finds
+    /// no place waits for `patience`.
     pub(super) fn new(most: usize, patience: Duration, metrics: UpstreamMetrics, total: Total) -> Self {
         Self::with_ports(local_ports(), most, patience, metrics, total)
     }
@@ -96,7 +99,7 @@ impl Places {
         }
     }
 
-    /// From now on so many, and so long. What is in use stays in use.
+    /// Changes the limits. Connections that are in use stay so, even if they are more than the new limit.
     pub(super) fn hold_to(&self, most: usize, patience: Duration) {
         let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
         let before = bounds.most;
@@ -108,7 +111,7 @@ impl Places {
         let fewer = before.saturating_sub(now);
         let given_up = self.free.forget_permits(fewer);
         self.excess.fetch_add(fewer - given_up, Ordering::Relaxed);
-        // More: first those that would have been given up.
+        // A higher limit first keeps those places that would have been removed.
         for _ in 0..now.saturating_sub(before) {
             if !take_one(&self.excess) {
                 self.free.add_permits(1);
@@ -120,7 +123,7 @@ impl Places {
         *self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place, in the order in which it was asked for.
+    /// Waits for a place; whoever came first gets it first. Fails when `patience` is over.
     pub(super) async fn take(&self) -> Result<Place, Full> {
         if let Some(place) = self.at_once() {
             return Ok(place);
@@ -141,7 +144,7 @@ impl Places {
         })
     }
 
-    /// A request waits for a connection, until this is dropped.
+    /// Counts a request as waiting for a connection, until the returned value is dropped.
     pub(super) fn waits(&self) -> Waiting {
         self.metrics.waits()
     }
@@ -167,7 +170,7 @@ impl Places {
         })
     }
 
-    /// A slot for one more connection; none where there are as many as may be, with those that rest.
+    /// The right to open one more connection. None if there are as many open ones as allowed, idle ones included.
     pub(super) fn slot(&self) -> Option<Slot> {
         let most = self.bounds().most;
         let one_more = |open: usize| (open < most).then_some(open + 1);
@@ -184,7 +187,7 @@ impl Places {
         Some(self.one_slot())
     }
 
-    /// A slot for one more connection, as another is about to end.
+    /// The right to open one more connection even if there are as many as allowed, because another is about to end.
     pub(super) fn slot_in_advance(&self) -> Slot {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.total.add_in_advance();
@@ -198,7 +201,7 @@ impl Places {
         }
     }
 
-    /// What rests elsewhere makes room, if it is all upstreams together that have too many.
+    /// Closes an idle connection, of whichever upstream, if all upstreams together have as many open ones as allowed.
     pub(super) fn make_room(&self) {
         self.total.make_room();
     }
@@ -208,7 +211,7 @@ impl Places {
         self.total.closing_by(closer);
     }
 
-    /// A connection has come about.
+    /// Counts a connection that has been opened. Warns if most local ports for its address are in use.
     pub(super) fn opened(&self, slot: Slot, address: Arc<Address>) -> Open {
         let now = address.metrics().opened();
         if is_most(now, self.local_ports) && address.uses_ports() && self.told_ports.now() {
@@ -224,10 +227,10 @@ impl Places {
     }
 }
 
-/// Is there one to take?
+/// Subtracts 1 from a count. Returns false if the count is 0.
 fn take_one(count: &AtomicUsize) -> bool {
     let one_less = |count: usize| count.checked_sub(1);
-    // Nearly always there is none, and nothing is to be written.
+    // The count is nearly always 0, and a read without a write is cheaper.
     count.load(Ordering::Relaxed) > 0
         && count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
@@ -257,7 +260,8 @@ impl Drop for Slot {
     }
 }
 
-/// How many connections to one address the system can give a local port. Where that is not told, as many as by default.
+/// How many connections to one address can have a local port of their own. If the system does not tell, it is the
+/// number in Linux' default range.
 fn local_ports() -> usize {
     const DEFAULT: usize = 28_232;
     let Ok(range) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") else {
@@ -266,7 +270,7 @@ fn local_ports() -> usize {
     ports_of(&range).unwrap_or(DEFAULT)
 }
 
-/// Four fifths.
+/// Are at least four fifths of the ports in use?
 fn is_most(open: usize, ports: usize) -> bool {
     open.saturating_mul(5) >= ports.saturating_mul(4)
 }
@@ -310,7 +314,7 @@ mod tests {
         (places, counts)
     }
 
-    /// Opens so many; was the operator told?
+    /// Opens this number of connections, and returns whether the log was told of the ports.
     fn told(endpoint: Endpoint, connections: usize) -> bool {
         let (places, counts) = places_with_five_ports();
         let address = Arc::new(Address::new(endpoint, "nats", counts.address("a".to_owned())));
@@ -326,7 +330,7 @@ mod tests {
         let tcp = || Endpoint::Tcp(([127, 0, 0, 1], 4222).into());
         assert!(!told(tcp(), 3));
         assert!(told(tcp(), 4));
-        // A Unix socket takes none.
+        // A connection to a Unix socket takes no local port.
         assert!(!told(Endpoint::Unix("nats.sock".into()), 50));
     }
 
@@ -362,7 +366,7 @@ mod tests {
         there.push(places.take().await.unwrap());
         there.push(places.take().await.unwrap());
         assert!(places.take().await.is_err());
-        // Down and up again, with all in use.
+        // The limit is lowered and raised while all places are in use.
         places.hold_to(1, wait);
         places.hold_to(4, wait);
         there.push(places.take().await.unwrap());
@@ -388,7 +392,7 @@ mod tests {
         assert!(other.slot().is_none());
         slots.remove(0);
         slots.push(other.slot().unwrap());
-        // What could not be had for the others' sake is not counted as this one's own.
+        // A slot that all upstreams together had no room for is not counted for its upstream.
         assert!(one.slot().is_none());
         slots.clear();
         assert!(one.slot().is_some());

@@ -1,5 +1,5 @@
-//! The connections of one upstream that wait for their next request. Each thread keeps its own, so that whoever asks and
-//! the connection that answers are never on two.
+//! The idle connections of one upstream. Each thread keeps its own, so that a request and its connection run on one
+//! thread. A connection of another thread is used only where no further one may be opened.
 
 use std::{
     io,
@@ -30,25 +30,26 @@ use super::{
     total::CloserCall,
 };
 
-/// How long an idle connection is kept. Some upstreams close theirs earlier (Node after 5 s), which is seen before a request
-/// goes out on one.
+/// How long an idle connection is kept. Some upstreams close theirs earlier (Node after 5 s), which is seen before a
+/// request is sent on one.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Idle connections kept by one thread.
+/// The largest number of idle connections that one thread keeps.
 const MAX_IDLE: usize = 256;
 
-/// How often, and how long apart, somebody who has a place looks for a connection that is about to rest or to end.
+/// How many times, and with which pause, a request that has a place looks for a connection that becomes idle or ends.
+/// After that it may open one more than allowed.
 const LOOKS: usize = 50;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
-/// Header fields of an answer; more than any program behind us sends.
+/// The largest number of header fields in an answer. No program behind the gateway sends as many.
 const MAX_FIELDS: usize = 256;
 
-/// How long a request may go on whose answer is at its end already. It is the client who hears of the answer first, and
-/// then that no more is wanted.
+/// How long a request may go on after the end of its answer. The client hears first of the answer, and then that no
+/// more of the request is wanted.
 const AFTER_THE_ANSWER: Duration = Duration::from_secs(1);
 
-/// Connections to one upstream.
+/// The connections to one upstream.
 pub(super) struct Pool {
     connect: Connect,
     places: Places,
@@ -61,9 +62,9 @@ struct Resting(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    /// The one that rested longest first.
+    /// The idle connections, the one that has been idle longest first.
     idle: Vec<Idle>,
-    /// Does a task look after those that rest for too long?
+    /// Does a task (`clear`) run that closes those that have been idle for too long?
     cleared: bool,
 }
 
@@ -72,7 +73,7 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection, and what is seen of it from outside.
+/// A connection: its sender, a view of its socket, its address, and the task that drives it.
 struct Connection {
     sender: SendRequest<RequestBody>,
     glance: Glance,
@@ -80,12 +81,12 @@ struct Connection {
     driver: AbortHandle,
 }
 
-/// Who was asked last, for whoever gives up waiting for the answer.
+/// The address to which a request was sent last, and when. It is for whoever gives up waiting for the answer.
 #[derive(Default)]
 pub(super) struct Asked(Mutex<Option<(Arc<Address>, AskedAt)>>);
 
-/// The connection that an answer comes over. Whoever has read the answer to its end puts it back; dropped before, it is
-/// closed.
+/// The connection over which an answer comes. `put_back` keeps it for further requests, once the answer has been read
+/// to its end. If this is dropped before that, the connection is closed.
 pub(super) struct Lease {
     connection: Connection,
     resting: Arc<Resting>,
@@ -101,11 +102,11 @@ pub(super) struct Wait {
 
 /// Why there is no answer.
 pub(super) enum SendError {
-    /// All connections that may be are in use.
+    /// As many connections are in use as allowed, and none became free in time.
     Full,
-    /// There is no connection.
+    /// No connection could be made.
     Connect(io::Error),
-    /// The connection broke.
+    /// The connection broke, or the request's body did.
     Connection(hyper::Error),
 }
 
@@ -140,8 +141,9 @@ impl Pool {
         }
     }
 
-    /// Sends a request over an idle connection or a new one. What met the end of an idle one before its answer began goes
-    /// once more over a new one, if it can do no harm twice (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
+    /// Sends a request over an idle connection or a new one. If an idle connection ends before the answer begins, the
+    /// request is sent again: over any connection if nothing of it was sent, and once over a new one if it is safe to
+    /// repeat (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
@@ -159,7 +161,7 @@ impl Pool {
             asked.goes_to(&connection.address);
             match connection.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, Lease::of(connection, resting, place))),
-                // Upstream closed it just then, and nothing of the request was sent.
+                // With a message, nothing of the request was sent: the upstream closed the connection at that moment.
                 Err(mut error) => match (error.take_message(), again) {
                     (Some(unsent), _) => request = unsent,
                     (None, Some(again)) => {
@@ -179,8 +181,9 @@ impl Pool {
         }
     }
 
-    /// An idle connection, and where it is to rest; or room for a new one. Where no further one may be opened it is one of
-    /// any thread: whoever has a place finds one that rests, or one that ends.
+    /// An idle connection, and the list to which it returns; or the right to open a new one. Where no further one may
+    /// be opened, the idle connections of all threads are looked through: a request that has a place finds one that
+    /// becomes idle or ends.
     async fn reuse(&self, own: &Arc<Resting>) -> Result<(Connection, Arc<Resting>), Slot> {
         let addresses = &self.connect.addresses;
         let is_wanted = |address: &Arc<Address>| !address.is_doubtful() || !addresses.prefers_others(address);
@@ -196,7 +199,7 @@ impl Pool {
                     return Ok((connection, Arc::clone(other)));
                 }
             }
-            // One that is not wanted makes room, or one of another upstream.
+            // An idle connection to an address that is not wanted makes room, or else one of another upstream.
             if !close_one(&self.resting) {
                 self.places.make_room();
             }
@@ -243,7 +246,7 @@ impl Asked {
         *self.lock() = Some((Arc::clone(address), address.asked()));
     }
 
-    /// Nobody waits for the answer any longer.
+    /// Records that nobody waits for the answer any longer.
     pub(super) fn got_no_answer(&self) {
         if let Some((address, asked)) = self.lock().take() {
             address.did_not_answer(asked);
@@ -255,12 +258,12 @@ impl Asked {
     }
 }
 
-/// Closes a connection that rests, if there is one.
+/// Closes one idle connection of any thread. Returns false if there is none.
 fn close_one(resting: &ThreadLocal<Arc<Resting>>) -> bool {
     resting.iter().any(|one| one.take(|_| true).is_some())
 }
 
-/// The same request, if the server may see it twice.
+/// A copy of the request, if the server may see it twice: a GET, HEAD or OPTIONS without a body.
 fn if_harmless(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
     if !safe || !request.body().is_end_stream() {
@@ -276,14 +279,16 @@ fn if_harmless(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 }
 
 impl Lease {
-    /// An answer has begun. The place is the connection's from here on: a tunnel keeps it to its end.
+    /// Takes the connection of an answer that has begun. From here on the place belongs to the connection, so that a
+    /// tunnel keeps its place to its end.
     fn of(connection: Connection, resting: Arc<Resting>, place: Place) -> Self {
         connection.address.answered();
         connection.glance.is_used(place);
         Self { connection, resting }
     }
 
-    /// The answer is read to its end. The request may not be: then it has a moment to end, and is broken off.
+    /// Keeps the connection for further requests, after the answer has been read to its end. If the request's body is
+    /// not over yet, the connection is not kept, and after `AFTER_THE_ANSWER` it is broken off.
     pub(super) fn put_back(self, request: &Progress) {
         let Self { connection, resting } = self;
         if connection.sender.is_closed() {
@@ -302,7 +307,7 @@ impl Lease {
         let mut kept = resting.lock();
         if kept.idle.len() < MAX_IDLE {
             let since = Instant::now();
-            // Whoever waits for a place finds the connection.
+            // The place becomes free when the connection can be found, so that whoever gets the place finds it.
             let glance = connection.glance.clone();
             kept.idle.push(Idle { connection, since });
             glance.rests();
@@ -327,8 +332,8 @@ impl Resting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The one that rested shortest of those that are through with their last request, that upstream has not closed, and
-    /// whose address is wanted.
+    /// Takes the connection that became idle last, of those that are ready for a request, that the upstream has not
+    /// closed, and whose address is wanted.
     fn take(&self, is_wanted: impl Fn(&Arc<Address>) -> bool) -> Option<Connection> {
         let mut kept = self.lock();
         loop {
@@ -343,7 +348,7 @@ impl Resting {
         }
     }
 
-    /// Is anything left, now that those that rested for too long are closed?
+    /// Closes the connections that have been idle for too long. Returns whether any is left.
     fn clear(&self) -> bool {
         let mut kept = self.lock();
         kept.idle.retain(Idle::is_fresh);
@@ -352,7 +357,7 @@ impl Resting {
     }
 }
 
-/// Closes what rests for too long, until nothing does.
+/// Closes connections that have been idle for `IDLE`, until no idle connection is left.
 async fn clear(resting: Weak<Resting>) {
     loop {
         sleep(IDLE).await;

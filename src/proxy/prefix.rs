@@ -1,4 +1,5 @@
-//! The way back below a prefix: an upstream whose prefix was taken off a request speaks of its own paths without it.
+//! Puts a prefix back into an answer. The gateway removed the prefix from the request's path, so the upstream names its
+//! own paths without it.
 //!
 //! Sources: RFC 9110 section 10.2.2 (`Location`), RFC 6265 section 5.2.4 (`Path`).
 
@@ -9,8 +10,8 @@ use hyper::{
     header::{self, Entry, HeaderValue},
 };
 
-/// Puts what an upstream says of its own paths below the prefix that was taken off: where it sends people, and where its
-/// cookies count. `host` is the authority by which the upstream was called.
+/// Adds the prefix that was removed from the request to the upstream's own paths: in `Location`, and in the `Path` of
+/// its cookies. `host` is the authority by which the upstream was called.
 pub fn below_prefix(prefix: &str, host: &HeaderValue, headers: &mut HeaderMap) {
     if let Some(location) = headers.get(header::LOCATION)
         && let Some(path) = own_path(location.as_bytes(), host.as_bytes())
@@ -38,7 +39,8 @@ pub fn below_prefix(prefix: &str, host: &HeaderValue, headers: &mut HeaderMap) {
     }
 }
 
-/// The path of a `Location` that leads to this very host, with its query.
+/// The path of a `Location` that leads to `host` or names no host, with its query. None if it leads to another host, or
+/// if the path does not begin with a slash.
 fn own_path<'a>(location: &'a [u8], host: &[u8]) -> Option<&'a [u8]> {
     let schemeless = [&b"http:"[..], b"https:"]
         .iter()
@@ -56,7 +58,7 @@ fn own_path<'a>(location: &'a [u8], host: &[u8]) -> Option<&'a [u8]> {
     authority.eq_ignore_ascii_case(host).then_some(path)
 }
 
-/// Once: what stands below the prefix already stays there.
+/// The path with the prefix in front. A path that is below the prefix already stays as it is.
 fn prefixed(prefix: &str, path: &[u8]) -> Option<HeaderValue> {
     let below = path
         .strip_prefix(prefix.as_bytes())
@@ -67,7 +69,8 @@ fn prefixed(prefix: &str, path: &[u8]) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&[prefix.as_bytes(), path].concat()).ok()
 }
 
-/// The path of a cookie's attribute `Path=/…`; any other value means the path of the request (RFC 6265 section 5.2.4).
+/// The value of a cookie's attribute `Path=/…`. None for any other attribute, and for any other value, which means the
+/// path of the request (RFC 6265 section 5.2.4).
 fn path_attribute(part: &[u8]) -> Option<&[u8]> {
     let at = part.iter().position(|byte| *byte == b'=')?;
     let (name, value) = part.split_at(at);

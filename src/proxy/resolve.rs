@@ -1,12 +1,13 @@
-//! What a name leads to, asked beside the traffic: no request waits for an answer but the very first.
+//! Looks up the names of upstreams beside the traffic. No request waits for a lookup, except before the first answer.
 //!
-//! The system is asked (`getaddrinfo`), and no name server by a library of our own: it knows `/etc/hosts`, `nsswitch.conf`,
-//! search domains, mDNS and a container engine's names as all other programs of the machine do, and follows changes of
-//! `resolv.conf`. It tells no time to live, so each name is asked for again every few seconds, however long an answer may
-//! be kept; that is one question for each name, whatever the traffic.
+//! The gateway asks the system's resolver (`getaddrinfo`), and has no DNS library of its own. The system knows
+//! `/etc/hosts`, `nsswitch.conf`, search domains, mDNS and a container engine's names as for all other programs of the
+//! machine, and follows changes of `resolv.conf`. It does not tell the time to live of an answer, so each name is
+//! looked up again every few seconds, whatever the time to live is. That is one lookup for each name, however much
+//! traffic there is.
 //!
-//! What was good stays until there is something better: while name servers are silent, or no longer know the name, the last
-//! addresses are used.
+//! The last good answer is used until there is a better one: also while name servers are silent, or no longer know the
+//! name.
 
 use std::{
     io,
@@ -22,16 +23,17 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-/// From one answer to the next question.
+/// The time from an answer to the next lookup of the same name.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
-/// The same while there is no address at all, or those that there are do not answer.
+/// The time from an answer to the next lookup while no answer has been good yet. It is also the least time between two
+/// lookups when the next one is brought forward because the known addresses fail.
 const ASK_SOONER: Duration = Duration::from_secs(1);
 
-/// Addresses of one name that are used; more are left out.
+/// The largest number of addresses of one name that are used. Any further ones are left out.
 const MAX_ADDRESSES: usize = 64;
 
-/// Whoever knows what names lead to.
+/// A resolver of names.
 pub(super) trait Lookup: Send + Sync + 'static {
     /// The addresses of a name, in the order in which they should be tried.
     fn lookup(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
@@ -41,8 +43,8 @@ pub(super) trait Lookup: Send + Sync + 'static {
 pub(super) struct System;
 
 impl Lookup for System {
-    /// On a thread of its own, as the system's resolver blocks, for half a minute where name servers are silent. The
-    /// runtime's threads for what blocks would be waited for at the end of the process.
+    /// Asks on a thread of its own, because `getaddrinfo` blocks, for half a minute where name servers are silent. A
+    /// thread of the runtime's blocking pool would not do: the end of the process would wait for it.
     async fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let (tell, told) = oneshot::channel();
         let host = host.to_owned();
@@ -56,8 +58,8 @@ impl Lookup for System {
     }
 }
 
-/// Asks for a name again and again, as long as somebody wants to know. `tell` takes each answer, and says whether anybody
-/// still does.
+/// Looks up a name again and again. `tell` takes each answer, and returns false when nobody wants further answers; then
+/// this ends. `sooner` brings the next lookup forward.
 pub(super) async fn keep_asking<L: Lookup>(
     host: String,
     port: u16,
@@ -102,7 +104,8 @@ pub(super) async fn keep_asking<L: Lookup>(
     }
 }
 
-/// RFC 8305 section 4: the families take turns, so that one that leads nowhere costs one try, not all of its addresses.
+/// Puts addresses of IPv4 and IPv6 in alternation, each address once (RFC 8305 section 4). So a family that leads
+/// nowhere costs one try, not one try for each of its addresses.
 fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = found.into_iter().partition(|addr| addr.is_ipv6() == first_is_v6);
@@ -146,7 +149,7 @@ mod tests {
         assert_eq!(alternating(many.clone()), many[..MAX_ADDRESSES]);
     }
 
-    /// When it was asked, in seconds; its first answers fail.
+    /// A resolver whose first `failures` answers fail. `asked` has the times of all lookups, in seconds since `began`.
     struct Scripted {
         began: Instant,
         asked: Arc<Mutex<Vec<u64>>>,
@@ -187,7 +190,7 @@ mod tests {
             if sooner_at.contains(&second) {
                 sooner.notify_one();
             }
-            // The task has its turn.
+            // Lets the task run.
             sleep(Duration::from_millis(1)).await;
             advance(Duration::from_millis(999)).await;
         }

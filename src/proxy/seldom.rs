@@ -1,4 +1,4 @@
-//! Says now and then that something may be told again.
+//! Limits how often the log says the same.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,15 +7,15 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Between two lines of the log about the same.
+/// The least time between two lines of the log about the same thing.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// When it was told last.
+/// The time at which the log was told last. None: never.
 #[derive(Default)]
 pub(super) struct Seldom(Mutex<Option<Instant>>);
 
 impl Seldom {
-    /// Is it to be told now?
+    /// Returns true if the log may be told now, at most once in `TELL_EVERY`.
     pub(super) fn now(&self) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last.is_none_or(|last| last.elapsed() >= TELL_EVERY);
@@ -25,7 +25,7 @@ impl Seldom {
         due
     }
 
-    /// Was it told?
+    /// Has `now` ever returned true?
     #[cfg(test)]
     pub(super) fn has_told(&self) -> bool {
         self.0.lock().unwrap().is_some()

@@ -1,6 +1,6 @@
-//! A connection's socket, held by whoever drives the connection and by whoever keeps it idle: the second can look whether
-//! upstream has said goodbye, before the first has been told. What counts the connection lies beside the socket, as a tunnel
-//! holds nothing else of it.
+//! A connection's socket, shared by the task that drives the connection and by the pool that keeps it idle. The pool
+//! can see that the upstream has closed the connection before the task has been told. What counts the connection lies
+//! beside the socket, because a tunnel holds nothing else of the connection.
 
 use std::{
     io,
@@ -17,26 +17,26 @@ use super::{
     places::{Open, Place},
 };
 
-/// Both halves of the socket.
+/// The socket of a connection, for reading and writing.
 ///
-/// A server that has heard enough of a request answers and closes; what is written then fails, while its answer is here
-/// already. So a write that fails waits until the answer is read to its end, and only then is an error.
+/// A server that has read enough of a request answers and closes. A write then fails although the answer has arrived.
+/// So a write that fails waits until the answer has been read to its end, and only then returns its error.
 pub(super) struct SharedStream {
     held: Arc<Held>,
     unwritable: Option<io::ErrorKind>,
-    /// Has a read ended the connection?
+    /// Has a read met the end of the connection, or an error?
     read_to_its_end: bool,
-    /// Who waits with a write that failed.
+    /// The task that waits because its write failed.
     writer: Option<Waker>,
 }
 
-/// A look at the socket of a connection that somebody else drives.
+/// A view of the socket of a connection that somebody else drives. It does not keep the socket open.
 #[derive(Clone)]
 pub(super) struct Glance(Weak<Held>);
 
 struct Held {
     socket: Socket,
-    /// While the connection is in use.
+    /// The place that the connection holds. None: it is not in use.
     place: Mutex<Option<Place>>,
     _open: Open,
 }
@@ -58,7 +58,8 @@ impl SharedStream {
         (stream, glance)
     }
 
-    /// What becomes of a write that failed, if one did.
+    /// The result of each write after one has failed: pending until the answer has been read, then the error. None if
+    /// no write has failed.
     fn poll_unwritable(&mut self, cx: &Context<'_>) -> Option<Poll<io::Result<usize>>> {
         let failed = self.unwritable?;
         if self.read_to_its_end {
@@ -101,8 +102,8 @@ impl Held {
 }
 
 impl Glance {
-    /// Is the connection open, and is nothing there to be read? An idle connection on which something has come is none to
-    /// send a request on: it is the end, or an answer that nobody asked for.
+    /// Is the connection open, with nothing to read? If something has come on an idle connection, no request may be
+    /// sent on it: what came is the end, or an answer that nobody asked for.
     pub(super) fn is_quiet(&self) -> bool {
         self.0.upgrade().is_some_and(|held| {
             let mut byte = [MaybeUninit::uninit()];
@@ -111,14 +112,14 @@ impl Glance {
         })
     }
 
-    /// The connection is in use for as long as it is open, or until `rests`.
+    /// Marks the connection as in use, and gives it the place, until it is closed or `rests` is called.
     pub(super) fn is_used(&self, place: Place) {
         if let Some(held) = self.0.upgrade() {
             held.set_place(Some(place));
         }
     }
 
-    /// The connection is not in use.
+    /// Marks the connection as idle, and frees its place.
     pub(super) fn rests(&self) {
         if let Some(held) = self.0.upgrade() {
             held.set_place(None);

@@ -1,7 +1,7 @@
-//! Connections to all upstreams together. Their descriptors are one budget (`crate::places`): an upstream may have what the
-//! others leave, and no more.
+//! The limit on connections to all upstreams together. Their file descriptors are one budget (`crate::places`): an
+//! upstream can have those that the others leave, and no more.
 //!
-//! A connection that rests is closed where another upstream needs its descriptor.
+//! An idle connection is closed when another upstream needs its descriptor.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -13,24 +13,25 @@ use tracing::warn;
 
 use super::seldom::Seldom;
 
-/// Shared by all upstreams; clones are the same.
+/// The limit that all upstreams share; clones are the same limit.
 #[derive(Clone)]
 pub struct Total(Arc<State>);
 
 struct State {
-    /// For connections that are in use.
+    /// One permit for each connection that may still come into use.
     free: Arc<Semaphore>,
     most: usize,
-    /// In use or not.
+    /// The number of open connections, in use or idle.
     open: AtomicUsize,
-    /// Of each upstream; closes one connection that rests, and says whether there was one. None: the upstream is gone.
+    /// One function for each upstream. Asked for `Wanted::Room` it closes one idle connection, and returns whether
+    /// there was one. It returns None if the upstream is gone.
     closers: Mutex<Vec<Closer>>,
     told: Seldom,
 }
 
 type Closer = Box<dyn Fn(CloserCall) -> Option<bool> + Send + Sync>;
 
-/// What a closer is asked for.
+/// What a closer is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CloserCall {
     /// Is the upstream still there? Nothing is closed.
@@ -40,7 +41,7 @@ pub(super) enum CloserCall {
 }
 
 impl Total {
-    /// At most so many.
+    /// A limit of `most` connections, both in use and open.
     pub fn new(most: usize) -> Self {
         Self(Arc::new(State {
             free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
@@ -51,17 +52,17 @@ impl Total {
         }))
     }
 
-    /// The right to use one, if there is one at once.
+    /// The right to use one connection. None: all are in use.
     pub(super) fn try_take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.free).try_acquire_owned().ok()
     }
 
-    /// The right to use one, in the order in which it was asked for.
+    /// Waits for the right to use one connection. Whoever came first gets it first.
     pub(super) async fn take(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.free).acquire_owned().await.ok()
     }
 
-    /// Are all in use? Told now and then.
+    /// Are all connections in use? If so the log says it, at most once a minute.
     pub(super) fn is_used_up(&self) -> bool {
         let used_up = self.0.free.available_permits() == 0;
         if used_up && self.0.told.now() {
@@ -74,7 +75,7 @@ impl Total {
         used_up
     }
 
-    /// One more is opened; false if that would be too many.
+    /// Counts one more open connection. Returns false, and counts nothing, if there are as many as allowed.
     pub(super) fn add(&self) -> bool {
         let one_more = |open: usize| (open < self.0.most).then_some(open + 1);
         let open = &self.0.open;
@@ -82,12 +83,12 @@ impl Total {
             .is_ok()
     }
 
-    /// One more is opened, as another is about to end.
+    /// Counts one more open connection even if there are as many as allowed, because another is about to end.
     pub(super) fn add_in_advance(&self) {
         self.0.open.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One is closed.
+    /// Counts one open connection less.
     pub(super) fn remove(&self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -99,7 +100,7 @@ impl Total {
         closers.push(Box::new(closer));
     }
 
-    /// Closes a connection that rests, whose ever it is, if there are as many as may be.
+    /// Closes an idle connection, of whichever upstream, if there are as many open connections as allowed.
     pub(super) fn make_room(&self) {
         if self.0.open.load(Ordering::Relaxed) >= self.0.most {
             let closers = self.0.closers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! One upstream: its connections, and a request to it.
+//! One upstream: its connections, and the forwarding of a request to it.
 
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
@@ -36,11 +36,11 @@ use crate::{
     upgrade::{self, BadHandshake, NatsClients, Registry, Tunnels, UpgradeRequest},
 };
 
-/// The server may wait 15 s for a lock and 5 s for a user to leave before it has a token (docs/plugnmeet.md
-/// section 0.20).
+/// The least deadline for the answer to a request for a token. The server may wait 15 s for a lock and 5 s for a user
+/// to leave before it has a token (docs/plugnmeet.md section 0.20).
 const SLOWEST_TOKEN: Duration = Duration::from_secs(30);
 
-/// Who an upstream is, and what follows from it.
+/// Which program an upstream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamKind {
     Server,
@@ -72,28 +72,30 @@ impl UpstreamKind {
     }
 }
 
-/// What all upstreams share.
+/// The settings that all upstreams share.
 #[derive(Clone, Copy, Debug)]
 pub struct ProxySettings {
-    /// For a connection, to any of the addresses; and for one to become free, where all that may be are in use.
+    /// The deadline for a connection to any of the addresses. A request waits as long again for a place, if as many
+    /// connections are in use as allowed.
     pub connect: Duration,
-    /// For a connection that a WebSocket is waiting for.
+    /// The deadline for a connection that a WebSocket waits for. The time in which the WebSocket waits to be let in
+    /// counts too.
     pub upgrade: Duration,
-    /// Connections to one upstream that may be in use at once.
+    /// The largest number of connections to one upstream that are in use at once.
     pub max_connections: usize,
-    /// From the last that moved of the request to the answer's first byte.
+    /// The deadline for the head of the answer, from the last moment at which the request made progress.
     pub response: Duration,
-    /// For silence in the middle of an answer.
+    /// The longest silence of the upstream in the middle of its answer.
     pub idle: Duration,
-    /// For a client to say anything over NATS' WebSocket; none for ever.
+    /// The longest silence of a client on NATS' WebSocket. None: there is no limit.
     pub tunnel_silence: Option<Duration>,
-    /// A request's body, in bytes.
+    /// The largest body of a request, in bytes.
     pub max_body_bytes: u64,
-    /// A request's body, in bytes a second.
+    /// The least rate of a request's body, in bytes a second.
     pub least_rate: u64,
 }
 
-/// For how long one request waits.
+/// The deadlines of one request.
 #[derive(Clone, Copy)]
 struct Patience {
     /// For a connection.
@@ -109,44 +111,44 @@ pub struct Upstream {
     targets: Vec<Target>,
     settings: ProxySettings,
     tunnels: Tunnels,
-    /// Of NATS alone.
+    /// Decides who may come to NATS at once, and who waits. None for all other upstreams.
     joining: Option<Joining>,
     drain: Drain,
 }
 
-/// What WebSockets to upstreams have in common.
+/// What the WebSockets to all upstreams share.
 pub struct WebSockets {
-    /// All that are open.
+    /// The registry of all open tunnels.
     pub registry: Registry,
-    /// Who comes to NATS.
+    /// Decides who may come to NATS at once, and who waits.
     pub joining: Joining,
-    /// What its clients show.
+    /// What is needed to read the tokens that NATS' clients show.
     pub clients: NatsClients,
 }
 
 /// Why a request got no answer from upstream.
 #[derive(Debug)]
 pub enum ProxyError {
-    /// The client's body broke a limit.
+    /// The request's body could not be passed on, because of a limit or of the client.
     Body(BodyError),
-    /// The WebSocket handshake is not one.
+    /// The WebSocket handshake of the client or of the upstream is wrong.
     Handshake(BadHandshake),
-    /// Too many people are on their way in.
+    /// The client was not let in, because too many people are on their way in.
     NotLetIn(NotLetIn),
-    /// All connections that may be are in use, and none became free within the deadline.
+    /// As many connections are in use as allowed, and none became free within the deadline.
     Full,
-    /// No connection within the deadline.
+    /// No connection could be made within the deadline.
     Unreachable(io::Error),
-    /// No connection for a WebSocket, which waits longer: its upstream is away.
+    /// No connection could be made for a WebSocket, which waits longer than other requests: the upstream is away.
     Away(io::Error),
-    /// No answer within the deadline.
+    /// No answer came within the deadline.
     Silent,
-    /// The connection broke, or what came is no answer.
+    /// The connection broke, or what came is no valid answer.
     Broken(BoxError),
 }
 
 impl Upstream {
-    /// An upstream at one or more addresses; `total` is of all upstreams.
+    /// An upstream with these targets; `total` counts the connections to all upstreams.
     pub fn new(
         kind: UpstreamKind,
         targets: Vec<Target>,
@@ -173,7 +175,8 @@ impl Upstream {
         }
     }
 
-    /// The same upstream under other settings; its connections are the same. `aim` has them lead to these targets.
+    /// The same upstream with other settings, and with the same connections. They lead to the new targets when `aim` is
+    /// called.
     #[must_use]
     pub fn again(&self, targets: Vec<Target>, settings: ProxySettings, websockets: &WebSockets) -> Self {
         Self {
@@ -189,7 +192,7 @@ impl Upstream {
         }
     }
 
-    /// New connections go to this one's targets from now on.
+    /// From now on new connections lead to the targets of this value, within its limit.
     pub fn aim(&self) {
         let ProxySettings {
             max_connections,
@@ -199,12 +202,12 @@ impl Upstream {
         self.pool.aim_at(&self.targets, max_connections, connect);
     }
 
-    /// Who this is.
+    /// The name of the upstream in the log and in metrics.
     pub fn name(&self) -> &'static str {
         self.kind.name()
     }
 
-    /// WebSockets to it that are open; none if it has no WebSockets.
+    /// The number of open WebSockets to the upstream. None if it has no WebSockets.
     pub fn open_tunnels(&self) -> Option<i64> {
         self.kind.has_websockets().then(|| self.tunnels.count())
     }
@@ -224,7 +227,7 @@ impl Upstream {
         self.forward_watched(request, target, context, None).await
     }
 
-    /// As `forward`; the request breaks off before the first piece of its body that may not go on.
+    /// As `forward`, but the request breaks off before the first piece of its body that `watch` refuses.
     pub async fn forward_watched(
         &self,
         mut request: Request<ClientBody>,
@@ -265,7 +268,8 @@ impl Upstream {
             max_bytes: self.settings.max_body_bytes,
             least_rate: self.settings.least_rate,
         };
-        // HTTP/2 says nothing of a body that is not there; some programs ask a POST for its length (RFC 9110 section 8.6).
+        // A request over HTTP/2 may have no length if it has no body, but some programs want one in a POST (RFC 9110
+        // section 8.6).
         if [Method::POST, Method::PUT, Method::PATCH].contains(&head.method) && body.is_end_stream() {
             head.headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -313,8 +317,9 @@ impl Upstream {
         self.answer(response, lease, progress, is_head).await
     }
 
-    /// Forwards a request whose body was read here, as it may ask for a token. Nothing is sent twice: a second token for a
-    /// user who is online throws them out of the room (docs/plugnmeet.md section 3).
+    /// Forwards a request whose body has been read here, because it may ask for a token. A request with a body, or with
+    /// a method such as POST, is not sent twice: a second token for a user who is online throws them out of the room
+    /// (docs/plugnmeet.md section 3). Danger: a GET without a body may be sent twice (`Pool::send`).
     pub async fn forward_whole(
         &self,
         request: Request<Bytes>,
@@ -386,7 +391,7 @@ impl Upstream {
         let (mut head, body) = response.into_parts();
         let is_bare = is_head || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         answer_head::to_client(&mut head.headers, !is_bare)?;
-        // RFC 9110 section 8.6.
+        // An answer with status 204 has no `Content-Length` (RFC 9110 section 8.6).
         if head.status == StatusCode::NO_CONTENT {
             head.headers.remove(header::CONTENT_LENGTH);
         }
@@ -405,12 +410,12 @@ impl Upstream {
     }
 }
 
-/// LiveKit and Etherpad have pings of their own, and NATS' client has these.
+/// The longest silence of a client. None for all upstreams but NATS: LiveKit and Etherpad have pings of their own.
 fn silence(kind: UpstreamKind, settings: &ProxySettings) -> Option<Duration> {
     settings.tunnel_silence.filter(|_| kind == UpstreamKind::Nats)
 }
 
-/// Only NATS' clients say in a CONNECT whose they are.
+/// What is needed to read the tokens of clients. Only NATS' clients say in a CONNECT whose they are.
 fn clients(kind: UpstreamKind, websockets: &WebSockets) -> Option<NatsClients> {
     (kind == UpstreamKind::Nats).then(|| websockets.clients.clone())
 }
@@ -488,7 +493,8 @@ impl From<ProxyError> for Failure {
         };
         let failure = Self::new(status, code, error.to_string());
         let failure = match code {
-            // RFC 9110 section 15.5.22 and RFC 6455 section 4.4.
+            // An answer with status 426 names the protocol and the version that are wanted (RFC 9110 section 15.5.22 and
+            // RFC 6455 section 4.4).
             "websocket_version" => failure
                 .header(header::UPGRADE, HeaderValue::from_static("websocket"))
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),

@@ -15,10 +15,10 @@ use crate::{
 
 const CACHE: &str = "client.cache";
 
-/// Group and others.
+/// The bits of a file's mode by which group and others may write.
 const MAY_WRITE: u32 = 0o022;
 
-/// `served` is what a running gateway has: it is read again only where something else is wanted.
+/// Reads the client's files, unless `served`, which a running gateway has, was made with the same settings.
 pub(super) fn plan(found: &mut Found<'_>, served: Option<&Arc<WebApp>>) -> Option<Arc<WebApp>> {
     if found.config.is_refused(&[
         "public_origin",
@@ -66,7 +66,7 @@ fn unwise_of_cache(cache: &Path) -> Option<String> {
             ));
         }
     }
-    // One that was filled ahead and is mounted read-only is as it should be.
+    // A cache that was filled before the start, and is mounted read-only, is as it should be.
     let filled = fs::read_dir(cache).is_ok_and(|mut files| files.next().is_some());
     let error = secret::can_make_in(cache).err().filter(|_| !filled)?;
     Some(format!("can't be written, {ANEW}: {error}"))

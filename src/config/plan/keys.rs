@@ -1,4 +1,4 @@
-//! What tokens and requests are signed with: from the configuration, or made at the first start.
+//! The keys that sign tokens and requests. Their secret is in the configuration, or is made at the first start.
 
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -13,13 +13,13 @@ use crate::{
 
 const KEY: &str = "tls.certs";
 
-/// What tokens and requests are signed with.
+/// The keys that sign tokens and requests.
 pub enum Keys {
-    /// Those of a secret that is there.
+    /// The secret is there, and these are its keys.
     There(Arc<TokenKeys>),
-    /// Those of a secret that a start makes.
+    /// There is no secret yet, and a start makes one.
     ToMake {
-        /// `plugnmeet.api_key`.
+        /// The value of `plugnmeet.api_key`.
         api_key: String,
         /// The folder in which the secret is kept.
         certs: PathBuf,
@@ -75,7 +75,7 @@ fn of(config: &Config, secret: &Secret<String>) -> Result<TokenKeys, Problem> {
 }
 
 impl Keys {
-    /// The keys themselves; their secret is made if need be.
+    /// Returns the keys. Makes their secret if there is none.
     pub fn open(self) -> io::Result<Arc<TokenKeys>> {
         match self {
             Self::There(keys) => Ok(keys),

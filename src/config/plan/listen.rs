@@ -14,8 +14,8 @@ use crate::{
     route::Hosts,
 };
 
-/// A port of `public_origin` on which nobody listens, unless a proxy or a container's port mapping leads from there to us:
-/// of that only a proxy that is trusted can be known.
+/// Warns if `public_origin` has a port on which the gateway does not listen. A proxy or a container's port mapping may
+/// lead from there to the gateway, but only a proxy in `trust.proxies` can be known of.
 pub(super) fn warn(found: &mut Found<'_>, https_port: u16) {
     let config = found.config;
     let called = found.origin.port.unwrap_or(443);
@@ -55,7 +55,7 @@ pub(super) fn places(config: &Config, budget: &Budget) -> PlacesSettings {
     }
 }
 
-/// A few of their own for the operator, who asks when clients have all of theirs.
+/// The operator's connections have a few places of their own, for the case that clients have taken all of theirs.
 pub(super) fn admin_places() -> PlacesSettings {
     PlacesSettings {
         most: Budget::ADMIN,
@@ -82,18 +82,19 @@ pub(super) fn conn(config: &Config) -> ConnSettings {
     }
 }
 
-/// An address that can't be listened on.
+/// An address on which the gateway can't listen.
 #[derive(Debug)]
 pub struct NotListening {
-    /// Which, and why.
+    /// Which address it is, and why the gateway can't listen on it.
     pub problem: Problem,
-    /// Does it say who asks and when, more than what is configured? Somebody listens there, perhaps this very gateway; or
-    /// the port is for root and for services that may.
+    /// Does the reason depend on who starts the gateway, and when, more than on the configuration? Somebody may listen
+    /// there, perhaps this very gateway; or the port is only for root and for services that have the right to it.
     pub of_the_moment: bool,
 }
 
 impl Config {
-    /// What is listened on, by key.
+    /// The addresses of all listeners but those of `[[tcp]]`, by key. None: there is no such listener, or its value was
+    /// refused.
     pub fn listeners(&self) -> [(&'static str, Option<SocketAddr>); 4] {
         let listen = &self.listen;
         let all = [
@@ -110,7 +111,7 @@ impl Config {
         self.tcp.iter().map(|tcp| tcp.listen)
     }
 
-    /// As `not_listening`, of one of `[[tcp]]`.
+    /// As `not_listening`, for the listener of `[[tcp]]` with this number, from 0. None: there is no such listener.
     pub fn tcp_not_listening(&self, nth: usize, error: &io::Error) -> Option<NotListening> {
         let tcp = self.tcp.get(nth)?;
         let mut deaf = self.not_listening("tcp.listen", tcp.listen, error);
@@ -119,7 +120,7 @@ impl Config {
         Some(deaf)
     }
 
-    /// Why an address can't be listened on, and what to do about it.
+    /// Why the gateway can't listen on an address, and what to do about it.
     pub fn not_listening(&self, key: &str, addr: SocketAddr, error: &io::Error) -> NotListening {
         let known = [
             (

@@ -1,9 +1,9 @@
 //! The plan: the settings of every module, built from the configuration, with every problem and every warning of every
 //! module.
 //!
-//! `check` is the plan; `serve` is the plan, and then listens and starts. So the two can't differ. A plan is immutable and
-//! opens nothing: what runs (connections, counts, sessions, the files that are served) belongs to the modules, so that
-//! another plan can take the place of one.
+//! `check` makes the plan; `serve` makes the plan, and then listens and starts. So the two can't differ. A plan is
+//! immutable and opens nothing: what runs (connections, counts, sessions, the files that are served) belongs to the
+//! modules, so that another plan can take the place of one.
 //!
 //! Not here: reading the file (`super::sections`), listening and starting (`crate::gateway`).
 
@@ -38,71 +38,72 @@ use crate::{
 
 /// What the gateway is to do.
 pub struct Plan {
-    /// Where clients see us.
+    /// The origin that clients see.
     pub public_origin: PublicOrigin,
-    /// What tells this configuration from another, without secrets.
+    /// A hash of the configuration, without secrets, that tells it from another.
     pub hash: String,
-    /// What only a start reads.
+    /// The values that only a start reads.
     pub at_start: AtStart,
     /// Is a record of each request written?
     pub access: bool,
-    /// The names that we answer to.
+    /// The names to which the gateway answers.
     pub hosts: Hosts,
-    /// Those by which the admin listener is asked.
+    /// The names by which the admin listener may be asked.
     pub admin_hosts: Vec<String>,
-    /// Threads that serve connections.
+    /// How many threads serve connections.
     pub threads: NonZeroUsize,
-    /// For open requests at a stop.
+    /// How long open requests may go on at a stop.
     pub drain: Duration,
-    /// Between the word that it stops and the end of accepting.
+    /// The time, at a stop, from the word that the gateway stops to the end of accepting.
     pub drain_delay: Duration,
-    /// For WebSockets and requests of before a hand-over.
+    /// How long WebSockets and requests of the old process may go on after a hand-over.
     pub handover: Duration,
-    /// Places of clients' connections.
+    /// The places for clients' connections.
     pub places: PlacesSettings,
-    /// Places of the operator's.
+    /// The places for the operator's connections.
     pub admin_places: PlacesSettings,
-    /// How connections begin.
+    /// The settings of HTTPS connections until their handshake is over.
     pub https: HttpsSettings,
-    /// How they go on.
+    /// The settings of HTTP connections.
     pub conn: ConnSettings,
-    /// Certificates.
+    /// The settings of TLS and its certificates.
     pub tls: TlsSettings,
-    /// For how long browsers are held to HTTPS, where the certificate is not of our own making.
+    /// How long browsers use nothing but HTTPS, if the certificate is not one that the gateway made. None: they are not
+    /// told to.
     pub hsts: Option<Duration>,
-    /// What tokens and requests are signed with.
+    /// The keys that sign tokens and requests.
     pub keys: Keys,
-    /// The client's files, as they were read to find whether they can be served.
+    /// The client's files. They have been read to find whether they can be served.
     pub webapp: Arc<WebApp>,
-    /// What a design may be.
+    /// What a design may contain.
     pub design: DesignRules,
-    /// For a design that is checked, from the end of the head.
+    /// The deadline for the body of a design that is checked, from the end of the request's head.
     pub design_deadline: Duration,
-    /// Headers of pages.
+    /// The header fields of pages.
     pub pages: PageHeaders,
-    /// May nobody frame the conference?
+    /// May no site show the conference in a frame?
     pub unframed: bool,
-    /// How often what may happen.
+    /// The limits for all callers and clients.
     pub limits: LimitsSettings,
-    /// Likewise, of callers with keys of their own, by name.
+    /// The limits of each caller with a key of its own, by the caller's name.
     pub rates: Vec<(String, Rates)>,
-    /// How sessions are handed off.
+    /// The settings of the handoff and of sessions.
     pub session: SessionSettings,
-    /// How tokens are issued.
+    /// The settings by which tokens are issued.
     pub issue: IssueSettings,
-    /// Who is behind us.
+    /// The upstreams, and the settings that they share.
     pub upstreams: UpstreamsPlan,
-    /// What goes on to others as it is.
+    /// The connections that go on to others as they are.
     pub port: PortPlan,
-    /// The URL space.
+    /// What the URL space depends on.
     pub table: Table,
-    /// Who may call internal endpoints; empty for everyone.
+    /// Networks that may call internal endpoints. Empty: everyone may.
     pub internal: Networks,
-    /// Where people without a session go.
+    /// Where people without a session are sent. None: they see a page.
     pub login_url: Option<String>,
-    /// What is allowed and still unwise.
+    /// Warnings about what is allowed and unwise.
     pub warnings: Vec<String>,
-    /// What an operator may not expect.
+    /// Facts that an operator may not expect.
     pub notes: Vec<&'static str>,
 }
 
@@ -113,13 +114,13 @@ const NO_CSS_HOSTS: &str = "design.css_hosts is empty, so that the style sheet o
 /// Why there is no plan.
 #[derive(Debug)]
 pub struct NoPlan {
-    /// Never empty.
+    /// All problems; there is at least one.
     pub problems: Vec<Problem>,
-    /// What is unwise besides.
+    /// Warnings about what is allowed and unwise.
     pub warnings: Vec<String>,
 }
 
-/// What the modules find, while the plan is made.
+/// Collects what the modules find while the plan is made.
 struct Found<'c> {
     config: &'c Config,
     origin: PublicOrigin,
@@ -128,24 +129,25 @@ struct Found<'c> {
 }
 
 impl Found<'_> {
-    /// Keeps a problem.
+    /// Adds a problem.
     fn problem(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
-    /// Warns of a key's value.
+    /// Adds a warning about a key's value.
     fn warn(&mut self, key: &str, what: &str) {
         self.warnings.push(self.config.warning(key, what));
     }
 
-    /// Keeps a problem, if it is one.
+    /// Returns the value, or adds the problem that stands in its place.
     fn sound<T>(&mut self, judged: Result<T, Problem>) -> Option<T> {
         judged.map_err(|problem| self.problem(problem)).ok()
     }
 }
 
 impl Plan {
-    /// Plans for HTTPS on this port: the one in `listen.https`, or the system's choice. Reads files, and makes none.
+    /// Makes the plan for HTTPS on this port: the one in `listen.https`, or the one that the system chose. Reads files,
+    /// and makes none.
     pub fn of(config: &Config, https_port: u16, clock: &Clock) -> Result<Self, NoPlan> {
         Self::made(config, https_port, clock, None)
     }
@@ -246,7 +248,7 @@ fn notes(config: &Config) -> Vec<&'static str> {
     css.into_iter().collect()
 }
 
-/// In the order of the file; then those of the environment and of defaults.
+/// Sorts problems in the order of the file; those of the environment and of defaults come last.
 fn in_order(config: &Config, mut problems: Vec<Problem>) -> Vec<Problem> {
     let file = config
         .places
@@ -257,11 +259,11 @@ fn in_order(config: &Config, mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// What file descriptors are for.
+/// Divides the file descriptors that the process may open.
 fn budget(config: &Config) -> Budget {
-    // Without a limit there is more than anybody needs.
+    // No limit means more descriptors than anybody needs.
     let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    // Beside the workers: the main thread, the one that accepts, and the link to Redis.
+    // Besides the workers there are the main thread, the one that accepts, and the link to Redis.
     Budget::of(open_files, listen::threads(config).get() + 3)
 }
 
@@ -309,7 +311,7 @@ fn issue(config: &Config) -> IssueSettings {
     }
 }
 
-/// Those of callers that have any of their own; what they leave out is as for all.
+/// The limits of each caller, by name. Where a caller has no limit of its own, the one for all counts.
 fn rates_of_callers(config: &Config) -> Vec<(String, Rates)> {
     let all = config.limits.rates;
     let rates = |own: CallerRates| Rates {

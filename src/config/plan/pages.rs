@@ -1,4 +1,4 @@
-//! What designs may be, and the headers of pages, which name the hosts of designs.
+//! What designs may contain, and the header fields of pages, which name the hosts of designs.
 
 use super::{
     super::{Config, Problem, PublicOrigin},
@@ -25,7 +25,7 @@ pub(super) fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRul
 }
 
 impl Config {
-    /// What a design may be, for commands that judge one.
+    /// What a design may contain, for commands that check one.
     pub fn design_rules(&self) -> Result<DesignRules, Problem> {
         design(self, &self.public_origin_at(self.listen.https.port()))
     }
@@ -55,7 +55,7 @@ pub(super) fn plan(found: &mut Found<'_>, design: &DesignRules) -> Option<PageHe
     found.sound(pages.map_err(|problem| config.problem("headers", problem.to_string(), allowed)))
 }
 
-/// Where the client's files are, if the operator has them elsewhere.
+/// The origin of the client's assets, if the operator has them at another one than the gateway's.
 fn assets_origin(config: &Config, origin: &PublicOrigin) -> Option<String> {
     let url = url::Url::parse(config.client.config.get("staticAssetsPath")?.as_str()?).ok()?;
     // SECURITY: of our own origin only the folders of the client's files are opened.

@@ -1,4 +1,4 @@
-//! What shares the port with HTTPS, and other ports that lead to others.
+//! Connections that are not HTTP for the gateway: on the port of HTTPS, and on ports of their own.
 
 use super::{super::Config, Found};
 use crate::{
@@ -7,16 +7,16 @@ use crate::{
     turn::TurnSettings,
 };
 
-/// Connections that go on as they are.
+/// The settings of connections that go on to upstreams as they are.
 #[derive(Clone, Debug)]
 pub struct PortPlan {
-    /// TURN beside HTTPS.
+    /// TURN on the port of HTTPS. None: it is not served.
     pub turn: Option<TurnSettings>,
-    /// Names whose TLS is not ended here.
+    /// Names whose TLS connections go on, and are not ended here.
     pub passthrough: Vec<OnwardSettings>,
-    /// Where the listeners of `[[tcp]]` lead, in their order.
+    /// The upstreams of the listeners of `[[tcp]]`, in their order.
     pub tcp: Vec<Target>,
-    /// What all that is dialled has in common.
+    /// The settings of all connections that are dialled.
     pub dial: DialSettings,
 }
 
@@ -52,7 +52,8 @@ pub(super) fn plan(config: &Config) -> PortPlan {
     }
 }
 
-/// `LiveKit` offers TURN at port 443 of its domain, wherever that is said to be.
+/// Warns if TURN is served and `public_origin` has another port than 443, because LiveKit offers TURN at 443 of its
+/// domain whatever that port is. Warns also if a name in `[[passthrough]]` is one of the gateway's own.
 pub(super) fn warn(found: &mut Found<'_>) {
     let called = found.origin.port.unwrap_or(443);
     if found.config.turn.is_some() && called != 443 && found.config.public_origin.is_some() {

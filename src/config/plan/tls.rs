@@ -1,4 +1,4 @@
-//! Certificates: which there are, and how long browsers are held to HTTPS by them.
+//! Certificates, and how long browsers use nothing but HTTPS because of them.
 
 use std::{net::IpAddr, path::Path, time::Duration};
 
@@ -45,15 +45,16 @@ pub(super) fn plan(found: &mut Found<'_>, clock: &Clock) -> TlsSettings {
     settings
 }
 
-/// Those for which a certificate is shown: TURN's own names are among them, and nothing of HTTP is served there.
+/// The names for which a certificate is shown. TURN's own names are among them, although nothing of HTTP is served
+/// there.
 fn hosts(config: &Config) -> Vec<String> {
     let of_turn = config.turn.iter().flat_map(|turn| &turn.names);
     let new = of_turn.filter(|name| !config.hosts.contains(name));
     config.hosts.iter().chain(new).cloned().collect()
 }
 
-/// Does nobody but ourselves call us? Then it doesn't matter where a certificate of our own making is put. For a public
-/// host a folder that is named and not there is most likely misspelled.
+/// May the gateway put a certificate of its own making into any folder? It may if nobody else calls it, or if the
+/// folder is the default one. For a public host, a folder that is named and not there is most likely misspelled.
 fn is_a_trial(config: &Config, origin: &PublicOrigin) -> bool {
     let https = config.listen.https;
     https.ip().is_loopback()
@@ -62,7 +63,8 @@ fn is_a_trial(config: &Config, origin: &PublicOrigin) -> bool {
         || config.tls.certs == Path::new(OWN_FOLDER)
 }
 
-/// A browser would hold a name on this machine to HTTPS on every port, and takes none for an address (RFC 6797 section 8.3).
+/// How long browsers use nothing but HTTPS. None for a name without a dot, which a browser would hold to HTTPS on every
+/// port of this machine, and for an address, where browsers ignore it (RFC 6797 section 8.3).
 pub(super) fn hsts(config: &Config, origin: &PublicOrigin) -> Option<Duration> {
     let is_name = origin.host.contains('.') && origin.host.parse::<IpAddr>().is_err();
     config.headers.hsts.filter(|_| is_name)

@@ -1,4 +1,4 @@
-//! Who is behind us, and what all of them share.
+//! The upstreams, and the settings that they share.
 
 use super::super::Config;
 use crate::{
@@ -7,14 +7,14 @@ use crate::{
     proxy::{ProxySettings, Target},
 };
 
-/// Where upstreams are; those without a target are not there.
+/// The addresses of each upstream. An empty list means that there is no such upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamsPlan {
-    /// What all upstreams share.
+    /// The settings that all upstreams share.
     pub settings: ProxySettings,
-    /// How people are let in.
+    /// How many people may join at once, and how long the others wait.
     pub joining: JoiningSettings,
-    /// Connections to all of them together.
+    /// The largest number of connections to all upstreams together.
     pub total: usize,
     /// plugnmeet-server.
     pub server: Vec<Target>,
@@ -22,7 +22,7 @@ pub struct UpstreamsPlan {
     pub livekit: Vec<Target>,
     /// NATS' WebSocket.
     pub nats: Vec<Target>,
-    /// Etherpad, of older releases.
+    /// Etherpad, for older releases of plugNmeet.
     pub etherpad: Vec<Target>,
     /// The WHIP ingress.
     pub ingress: Vec<Target>,

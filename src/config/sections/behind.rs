@@ -1,4 +1,4 @@
-//! Who is behind us, and who makes tokens.
+//! `[plugnmeet]`, `[upstreams]` and `[issuer]`: the servers behind the gateway, and who makes tokens.
 
 use super::super::{
     address::UPSTREAM,
@@ -11,7 +11,7 @@ use super::super::{
 };
 use crate::issue::{EmbeddedSettings, Mode};
 
-/// It goes into a header and into the server's paths.
+/// An API key. It is sent in a header field, and is part of the server's paths.
 pub(super) const API_KEY: Kind<String> =
     Kind::new("write the server's client_info.api_key", |text| {
         match text.bytes().all(|b| b.is_ascii_graphic()) {
@@ -133,7 +133,7 @@ pub(super) fn issuer(table: &mut Table<'_>) -> Taken<Issuer> {
             Issuers::Embedded => Mode::Embedded(EmbeddedSettings { token_validity }),
             Issuers::Upstream => Mode::Upstream,
         },
-        // It was a time once, for which answers were kept.
+        // The key held a time in older releases, for which answers were kept.
         coalesce: table.flag_or(
             "coalesce",
             true,

@@ -1,4 +1,4 @@
-//! How often, how long, how large.
+//! `[limits]`, `[timeouts]` and `[sizes]`: how often something may happen, how long it may take, how large it may be.
 
 use std::num::NonZeroUsize;
 
@@ -10,7 +10,7 @@ use super::super::{
 };
 use crate::limits::{LimitsSettings, Rates};
 
-/// The limits, and `limits.connections`.
+/// Reads `[limits]`. The second value is `limits.connections`.
 pub(super) fn limits(table: &mut Table<'_>) -> Taken<(LimitsSettings, Option<NonZeroUsize>)> {
     let connections = table.text(
         "connections",

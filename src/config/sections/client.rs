@@ -1,4 +1,4 @@
-//! The client's files.
+//! `[client]`: the client's files.
 
 use std::{
     fs, io,
@@ -14,7 +14,7 @@ use super::super::{
     units::{DURATION, RELEASES},
 };
 
-/// More than any `config.js` has.
+/// The largest `config.js` that is read, in bytes. No client has one as large.
 const MAX_CONFIG_FILE_BYTES: u64 = 1 << 20;
 
 pub(super) fn read(table: &mut Table<'_>) -> Taken<Client> {
@@ -117,7 +117,7 @@ fn readable_or_none(
     None
 }
 
-/// A folder or a file; a pipe would wait for somebody.
+/// Opens a folder or a file, to see whether it can be read. Danger: opening a named pipe waits for its writer.
 fn readable(path: &Path) -> io::Result<()> {
     if fs::metadata(path)?.is_dir() {
         fs::read_dir(path).map(drop)

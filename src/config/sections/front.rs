@@ -1,4 +1,5 @@
-//! What clients and operators see: listeners, certificates, the log, the control socket, and whom we trust.
+//! `[listen]`, `[tls]`, `[log]`, `[control]` and `[trust]`: what clients and operators see, and whom the gateway
+//! trusts.
 
 use super::super::{
     address::{HOST, INTERNAL, PROXY, SOCKET},
@@ -128,7 +129,7 @@ pub(super) fn trust(table: &mut Table<'_>) -> Taken<Trust> {
         "Networks that may call `/webhook`, `/livekit/twirp` and `/auth/recorder/notify`; `self` is this machine. With an empty \
          list everybody may, as these calls prove themselves.",
     )?;
-    // Each entry has been judged alone, where its line is known; together they are what they were.
+    // Each entry was checked alone, where its line is known, so a list of them can be parsed.
     Ok(Trust {
         proxies: Networks::parse(&proxies, false).unwrap_or_default(),
         internal: Networks::parse(&internal, true).unwrap_or_default(),

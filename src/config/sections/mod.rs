@@ -1,4 +1,4 @@
-//! Every key: its name, its default as it would be written in the file, what it may be, and what it is for.
+//! Every key: its name, its default as in the file, what it may be, and what it is for.
 //!
 //! | file | sections |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! Sessions, designs and the headers of pages.
+//! `[session]`, `[design]` and `[headers]`: sessions, designs and the header fields of pages.
 
 use super::super::{
     address::{CSP_REPORT, DESIGN_HOST, FRAME_ANCESTOR, LOGIN_URL},

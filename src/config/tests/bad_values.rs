@@ -1,4 +1,4 @@
-//! For every key what it may not be, and the exact words in which that is told.
+//! Values that are refused, for every key, and the exact words of each problem.
 
 use super::{sections_keys, told};
 
@@ -25,7 +25,7 @@ const UPSTREAM_OR_NONE: &str = "write http://HOST or http://HOST:PORT, such as h
 const TCP_UPSTREAM_OR_NONE: &str =
     "write HOST:PORT, such as 127.0.0.1:1936, or unix:PATH for a Unix socket, or \"\" for none";
 
-/// Key, value as in the file, what was found, what is allowed.
+/// Each row has a key, its value as in the file, what was found, and what is allowed.
 const CASES: &[(&str, &str, &str, &str)] = &[
     (
         "public_origin",

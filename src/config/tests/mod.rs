@@ -1,4 +1,4 @@
-//! The whole configuration: what is told, where, and in which order.
+//! The whole configuration: which problems are told, at which place, and in which order.
 
 mod bad_values;
 mod tables;
@@ -74,7 +74,7 @@ fn the_documented_file_says_every_default() {
     }
 }
 
-/// Every key that is asked for, but for those of tables of which there can be many.
+/// All keys but those in lists of tables and in designs.
 fn sections_keys() -> Vec<String> {
     let keys = rows().into_iter().map(|row| row.key);
     let many = ["callers.", "designs.", "passthrough.", "tcp."];
@@ -464,7 +464,7 @@ fn a_secret_file_that_others_had_a_hand_in_is_refused_and_one_that_they_may_read
     }
 }
 
-/// A slip of the pen that is made often, and its message goes into logs.
+/// People often write a secret at the key of its file, and the message about that goes into logs.
 #[test]
 fn a_secret_at_the_key_of_its_file_is_not_shown() {
     let long = "k".repeat(300);

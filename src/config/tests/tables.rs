@@ -109,7 +109,7 @@ fn near_names_are_suggested_in_tables_of_any_depth() {
     }
 }
 
-/// So that the modules can be asked about the rest.
+/// With a default in place of a refused value, the modules can check all other values too.
 #[test]
 fn a_refused_value_leaves_its_default() {
     let config = Config::draft_of("limits.user = '0/min'\ntls.certs = ''\n", "gateway.toml", &[]).unwrap();
