@@ -1,5 +1,6 @@
 // People who join as plugNmeet's client does: verifyToken, without a time limit, then NATS by its own library with the
-// client's options. A first connection is not tried again.
+// client's options, but for the time to connect (20 s), as a busy machine may take longer. A first connection is not tried
+// again.
 //
 // In:  {origin, people: [{name, token, after?, leaves?, direct?}], hold?}; times in ms. One who "leaves" breaks its request
 //      off so long after it knocked; one who is "direct" comes to NATS without asking.
@@ -38,6 +39,7 @@ await drive(900, async ({ origin, people, hold = false }) => {
       }
       const connection = await wsconnect({
         servers: `${origin.replace("http", "ws")}/ws`, authenticator: tokenAuthenticator(token), pingInterval: 10_000,
+        timeout: 60_000,
       });
       connections.push(connection);
       watch(connection);
