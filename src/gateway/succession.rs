@@ -1,6 +1,6 @@
 //! The end of a running gateway, with a successor or without one; and what a successor begins with.
 
-use std::{os::fd::AsFd, sync::Arc, time::Duration};
+use std::{future::pending, os::fd::AsFd, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -171,6 +171,8 @@ impl Running {
             if hurry {
                 self.stop_listening();
                 self.drain.close();
+                self.end(pending()).await;
+                return;
             }
         }
         // Another gateway may start here: it needs the addresses.

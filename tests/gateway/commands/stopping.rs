@@ -203,6 +203,26 @@ async fn a_second_signal_cuts_the_drain_short() {
 }
 
 #[tokio::test]
+async fn a_second_signal_cuts_the_time_short_in_which_connections_are_still_taken() {
+    let folder = empty();
+    let variables = [
+        ("PLUGNMEET__SECRET", SECRET),
+        ("TIMEOUTS__HEADER", "10m"),
+        ("TIMEOUTS__DRAIN_DELAY", "10m"),
+    ];
+    for _ in 0..3 {
+        let mut serving = serving(folder.path(), &variables).await;
+        let _stream = half_a_request(&client_of(folder.path(), &serving), "{}").await;
+        serving.signal("TERM").await;
+        serving.says("Stopping; connections are still taken").await;
+        serving.signal("TERM").await;
+        let (status, said) = serving.end().await;
+        assert_eq!(status, Some(0), "{said}");
+        assert!(said.contains("Closed what had not ended by itself"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn the_deadline_of_a_drain_is_kept() {
     let folder = empty();
     let variables = [("PLUGNMEET__SECRET", SECRET), ("TIMEOUTS__DRAIN", "1s")];
