@@ -45,11 +45,12 @@ impl Wanted {
             format!("{MARK}{}\n{}", checksum(&self.text), self.text)
         }
     }
+}
 
-    fn is_ours(&self, found: &str) -> bool {
-        let marked = found.strip_prefix(MARK).and_then(|rest| rest.split_once('\n'));
-        marked.is_some_and(|(sum, rest)| sum == checksum(rest))
-    }
+/// Is it as this program wrote it?
+fn is_ours(found: &str) -> bool {
+    let marked = found.strip_prefix(MARK).and_then(|rest| rest.split_once('\n'));
+    marked.is_some_and(|(sum, rest)| sum == checksum(rest))
 }
 
 /// Writes a file, unless it is there as it is wanted. `owner` is who has to read the secret.
@@ -60,7 +61,7 @@ pub fn write(wanted: &Wanted, force: bool, owner: Option<(u32, u32)>) -> Result<
         if found == whole {
             return Ok(Outcome::Unchanged);
         }
-        if !wanted.is_ours(&found) {
+        if !is_ours(&found) {
             if !force {
                 return Err(AdoptProblem::Edited(wanted.path.clone()));
             }
