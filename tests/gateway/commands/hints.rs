@@ -116,8 +116,8 @@ async fn a_parameter_that_nobody_reads_and_a_design_in_disguise_are_told() {
         ["design", "customDesign", "amp;custom_design"],
         "{said}"
     );
-    let taken = lines(&said, "Design fields taken out");
-    let fields: Vec<_> = taken.iter().map(|line| &line["fields"]).collect();
+    let stripped = lines(&said, "Design fields taken out");
+    let fields: Vec<_> = stripped.iter().map(|line| &line["fields"]).collect();
     assert_eq!(
         fields,
         [
