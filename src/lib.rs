@@ -23,6 +23,7 @@
 //! | layer | module | is there for |
 //! | --- | --- | --- |
 //! | 1 | [`cli`] | the commands; arguments and environment |
+//! | 2 | [`adopt`] | from the files of an official installation to a configuration |
 //! | 2 | [`gateway`] | assembly: from a plan to a running gateway, and another plan in its place |
 //! | 3 | [`config`] | the file and the environment -> the plan: the settings of every module, with every problem |
 //! | 4 | [`control`] | the control socket: what an operator asks a running gateway |
@@ -57,6 +58,7 @@
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
 pub mod addr;
+pub mod adopt;
 pub mod blocks;
 pub mod cli;
 pub mod client_body;

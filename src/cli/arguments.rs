@@ -41,6 +41,8 @@ pub(super) enum Command {
         #[arg(long, default_value = "GET")]
         method: String,
     },
+    /// Make a configuration of what the official installer left on this machine; nothing is started or stopped
+    Adopt(Adopted),
     /// Can this design be used?
     CheckDesign {
         /// The design as JSON; "-" for standard input
@@ -88,6 +90,39 @@ pub(super) enum ConfigOf {
     Show,
     /// Print the JSON Schema of the file, for editors
     Schema,
+}
+
+/// Which machine is adopted, and how.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[derive(Args, Debug)]
+pub(super) struct Adopted {
+    /// The folder of plugNmeet
+    #[arg(long, value_name = "FOLDER", default_value = "/opt/plugNmeet")]
+    pub(super) from: PathBuf,
+    /// `HAProxy`'s folder
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/haproxy")]
+    pub(super) haproxy: PathBuf,
+    /// The gateway's folder, where the files are written
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/plugnmeet-gateway")]
+    pub(super) to: PathBuf,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// A first, careful step: `HAProxy` stays in front, and one line of its file changes
+    #[arg(long)]
+    pub(super) behind_haproxy: bool,
+    /// Write anew what was edited by hand; the edited file is kept beside
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Write although `HAProxy`'s file has what the gateway does not do
+    #[arg(long)]
+    pub(super) accept_losses: bool,
+    /// Sites that show meetings in a frame, with commas between them
+    #[arg(long, value_name = "SITES", value_delimiter = ',')]
+    pub(super) frame_ancestors: Vec<String>,
+    /// Hosts of style sheets that designs may name, with commas between them
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    pub(super) css_hosts: Vec<String>,
 }
 
 /// Who joins which room, and how it looks to them.

@@ -3,6 +3,7 @@
 //! | command | file | does |
 //! | --- | --- | --- |
 //! | `serve`, or none | `serve` | runs the gateway until a signal |
+//! | `adopt` | `adopt` | makes a configuration of what the official installer left |
 //! | `check` | `check` | tells whether the configuration is sound; `--json` for programs |
 //! | `config show`, `config schema` | here | prints what is in effect; what the file may be |
 //! | `explain` | `explain` | tells what would happen to a request |
@@ -20,6 +21,7 @@
 //!
 //! The only reader of the environment.
 
+mod adopt;
 mod arguments;
 mod ask;
 mod check;
@@ -40,7 +42,7 @@ use std::{
     env,
     ffi::OsString,
     fmt,
-    io::{self, Read},
+    io::{self, Read, Write as _},
     path::Path,
     process::ExitCode,
 };
@@ -89,6 +91,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         print!("{}", config::schema());
         return ExitCode::SUCCESS;
     }
+    if let Some(Command::Adopt(adopted)) = &arguments.command {
+        return ended(adopt::answer(adopted));
+    }
     let source = Source::of(arguments.config, env::vars_os());
     let draft = source.as_ref().map_err(Clone::clone).and_then(Source::draft);
     if let Some(command) = operate::asked(arguments.command.as_ref()) {
@@ -136,12 +141,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Reload
             | Command::Drain { .. }
             | Command::Upgrade
+            | Command::Adopt(_)
             | Command::Reference,
         ) => Ok(config::reference()),
     };
+    ended(answer)
+}
+
+fn ended(answer: Result<String, Refused>) -> ExitCode {
     match answer {
         Ok(text) => {
-            println!("{text}");
+            // Whoever reads only the first lines may close the pipe.
+            writeln!(io::stdout(), "{text}").ok();
             ExitCode::SUCCESS
         }
         Err(why) => failed(&why),

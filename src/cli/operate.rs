@@ -44,6 +44,7 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
         }),
         arguments::Command::Serve
         | arguments::Command::Check { .. }
+        | arguments::Command::Adopt(_)
         | arguments::Command::Config { .. }
         | arguments::Command::Explain { .. }
         | arguments::Command::CheckDesign { .. }

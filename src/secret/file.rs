@@ -86,8 +86,9 @@ pub fn read_file(path: &Path, max_bytes: u64) -> Result<SecretFile, SecretFileEr
     let file = OpenOptions::new().read(true).custom_flags(unwaiting).open(path);
     let mut file = file.map_err(SecretFileError::Unreadable)?;
     let found = file.metadata().map_err(SecretFileError::Unreadable)?;
-    if !found.is_file() {
-        let why = "is no file, but a folder, a pipe or a device";
+    // What a folder is, reading it tells.
+    if !found.is_file() && !found.is_dir() {
+        let why = "is no file, but a pipe or a device";
         return Err(SecretFileError::Unreadable(io::Error::other(why)));
     }
     let mode = found.mode() & 0o777;
@@ -205,12 +206,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
-        for path in [&path, folder.path()] {
+        for (path, why) in [
+            (path.as_path(), "is no file, but a pipe or a device"),
+            (folder.path(), "Is a directory (os error 21)"),
+        ] {
             let error = read_file(path, 10).map(|_| ()).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "can't be read: is no file, but a folder, a pipe or a device"
-            );
+            assert_eq!(error.to_string(), format!("can't be read: {why}"));
         }
     }
 

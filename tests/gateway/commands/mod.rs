@@ -1,5 +1,6 @@
 //! The program itself: its commands, what it writes, its exit status, and how it stops.
 
+mod adopting;
 mod asking;
 mod faults;
 mod hints;

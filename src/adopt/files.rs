@@ -1,0 +1,127 @@
+//! Writes what was adopted, in one step for each file.
+//!
+//! A file that this program wrote says so in its first line, with a checksum of the rest. If that fits, nobody has edited the
+//! file, and it may be written anew; else it is left alone, or with `force` kept beside.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt, chown},
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest;
+
+use super::{AdoptProblem, machine};
+
+/// The beginning of the first line.
+const MARK: &str = "# Made by plugnmeet-gateway adopt, checksum ";
+
+/// A file that is to be there.
+#[derive(Clone)]
+pub struct Wanted {
+    pub path: PathBuf,
+    pub text: String,
+    /// For its owner alone, and without a mark: all of it is the secret.
+    pub secret: bool,
+}
+
+/// What happened to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Written,
+    /// It is as it should be.
+    Unchanged,
+    /// It was edited, and lies here now.
+    Kept(PathBuf),
+}
+
+impl Wanted {
+    /// The whole file.
+    pub fn whole(&self) -> String {
+        if self.secret {
+            self.text.clone()
+        } else {
+            format!("{MARK}{}\n{}", checksum(&self.text), self.text)
+        }
+    }
+}
+
+/// Is it as this program wrote it?
+fn is_ours(found: &str) -> bool {
+    let marked = found.strip_prefix(MARK).and_then(|rest| rest.split_once('\n'));
+    marked.is_some_and(|(sum, rest)| sum == checksum(rest))
+}
+
+/// Writes a file, unless it is there as it is wanted. `owner` is who has to read the secret.
+pub fn write(wanted: &Wanted, force: bool, owner: Option<(u32, u32)>) -> Result<Outcome, AdoptProblem> {
+    let whole = wanted.whole();
+    let mut outcome = Outcome::Written;
+    if let Some(found) = machine::text(&wanted.path)? {
+        if found == whole {
+            return Ok(Outcome::Unchanged);
+        }
+        if !is_ours(&found) {
+            if !force {
+                return Err(AdoptProblem::Edited(wanted.path.clone()));
+            }
+            outcome = Outcome::Kept(keep(&wanted.path).map_err(|error| told(&wanted.path, &error))?);
+        }
+    }
+    put(wanted, &whole, owner).map_err(|error| told(&wanted.path, &error))?;
+    Ok(outcome)
+}
+
+fn told(path: &Path, error: &io::Error) -> AdoptProblem {
+    AdoptProblem::Unreadable(path.display().to_string(), format!("cannot be written: {error}"))
+}
+
+/// Gives an edited file another name, that nothing has yet.
+fn keep(path: &Path) -> io::Result<PathBuf> {
+    for nth in 1..1000_u32 {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".before-adopt-{nth}"));
+        let kept = PathBuf::from(name);
+        // A link fails where something is, and so overwrites nothing.
+        match fs::hard_link(path, &kept) {
+            Ok(()) => return Ok(kept),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// SECURITY: a secret is for its owner alone from its first byte on.
+fn put(wanted: &Wanted, whole: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
+    if let Some(folder) = wanted.path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut new = wanted.path.as_os_str().to_owned();
+    new.push(format!(".new-{}", std::process::id()));
+    let new = PathBuf::from(new);
+    let mode = if wanted.secret { 0o600 } else { 0o644 };
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&new)?;
+    let written = file
+        .write_all(whole.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match owner.filter(|_| wanted.secret) {
+            Some((user, group)) => chown(&new, Some(user), Some(group)),
+            None => Ok(()),
+        })
+        .and_then(|()| fs::rename(&new, &wanted.path));
+    if written.is_err() {
+        fs::remove_file(&new).ok();
+    }
+    written
+}
+
+fn checksum(text: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, text.as_bytes());
+    let shown = hash.as_ref().first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(shown))
+}

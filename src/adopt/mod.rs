@@ -1,0 +1,36 @@
+//! `adopt`: what the official installer left on a machine, as a configuration of the gateway.
+//!
+//! The files of plugNmeet's parts and HAProxy's are read, nothing of them is executed or changed. What comes of each line of the
+//! old front is shown first; then `gateway.toml` is written, with the origin of each value behind it, and the secret beside it.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `yaml`, `haproxy`, `config_js` | the readers, each value with its line |
+//! | `machine`, `sources` | the files of a machine; all that is asked of them |
+//! | `plan`, `rows` | from them to the new configuration, and the table of what becomes of what |
+//! | `sheet` | TOML with origins |
+//! | `files` | writing, and leaving alone what a person has edited |
+//!
+//! Not here: changing services (nothing is started or stopped), the command (`crate::cli`).
+//!
+//! Source: docs/plugnmeet.md sections 0, 9 and 12.
+
+mod config_js;
+mod files;
+mod haproxy;
+mod machine;
+mod plan;
+mod problem;
+mod rows;
+mod sheet;
+mod sources;
+mod wish;
+mod yaml;
+
+pub use self::{
+    files::{Outcome, Wanted, write},
+    plan::{Adoption, adopt},
+    problem::AdoptProblem,
+    rows::Row,
+    wish::Wish,
+};

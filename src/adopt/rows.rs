@@ -1,0 +1,123 @@
+//! What becomes of each part of the old front: the table that is shown first.
+
+use super::{Wish, sources::Sources};
+
+/// A part of the old front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where it stands.
+    pub at: String,
+    /// What it says.
+    pub old: String,
+    /// What comes of it.
+    pub new: &'static str,
+}
+
+/// What comes of a directive, by how it begins. The first that fits counts.
+const BECOMES: [(&[&str], &str); 22] = [
+    (&["acl", "is_certbot"], "not carried over: see below"),
+    (&["use_backend", "backend-certbot"], "not carried over: see below"),
+    (
+        &["http-request", "redirect"],
+        "listen.http: 308 to HTTPS, for our own names",
+    ),
+    (&["bind", ":80"], "listen.http"),
+    (&["bind", "*:443"], "listen.https and tls.certs"),
+    (&["bind", "*:81"], "not needed: there is no inner hop"),
+    (&["bind", "*:1935"], "[[tcp]]"),
+    (&["bind"], "listen.https, or [[tcp]]"),
+    (&["tcp-request"], "timeouts.handshake"),
+    (&["use_backend", "bk_livekit_turn"], "[turn]"),
+    (&["acl"], "a path of the gateway's, whole segments alone"),
+    (&["use_backend"], "upstreams.*"),
+    (
+        &["default_backend"],
+        "upstreams.server, for plugNmeet's own paths; others are 404",
+    ),
+    (
+        &["http-response", "set-header", "Access-Control-Allow-Origin"],
+        "sent for client files, preflights and errors; else the upstream's own",
+    ),
+    (
+        &["http-request", "set-header", "X-Forwarded-Proto"],
+        "X-Forwarded-Proto, and it says https",
+    ),
+    (&["http-request", "set-path"], "the prefix is taken off"),
+    (&["option", "forwardfor"], "X-Forwarded-For, made anew"),
+    (&["option", "httpchk"], "an address that fails is asked last"),
+    (&["http-check"], "an address that fails is asked last"),
+    (
+        &["timeout", "tunnel"],
+        "timeouts.tunnel_silence; without effect here, as each hop ends after 50 s",
+    ),
+    (&["server"], "upstreams.*"),
+    (&["mode"], ""),
+];
+
+/// Whose server it is: those of sections that are no path's.
+const SERVERS: [(&str, &str); 4] = [
+    ("backend-certbot", "not carried over: see below"),
+    ("bk_livekit_turn", "turn.upstream"),
+    ("bk_tcp_to_plugnmeet", "not needed: there is no inner hop"),
+    ("rtmp", "[[tcp]]"),
+];
+
+/// What stands in `global` and `defaults`, and has a counterpart or a loss that somebody may notice.
+const GENERAL: [(&[&str], &str); 9] = [
+    (&["timeout", "connect"], "timeouts.connect = \"5s\""),
+    (&["timeout", "client"], "timeouts.idle = \"75s\""),
+    (&["timeout", "server"], "timeouts.response = \"50s\""),
+    (&["ssl-default-bind-options"], "tls.min_version = \"1.2\""),
+    (&["ssl-default-bind-ciphers"], "forward secrecy and AEAD alone"),
+    (&["stats"], "plugnmeet-gateway status, drain, reload"),
+    (&["log"], "standard output; the journal keeps it"),
+    (
+        &["errorfile"],
+        "the gateway's own pages, in the reader's language",
+    ),
+    (&["user"], "the unit's User="),
+];
+
+pub(super) fn of(wish: &Wish, sources: &Sources<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for section in &sources.haproxy.sections {
+        let general = matches!(section.kind.as_str(), "global" | "defaults");
+        let table: &[(&[&str], &'static str)] = if general { &GENERAL } else { &BECOMES };
+        for directive in &section.directives {
+            let known = table.iter().find(|(beginning, _)| directive.is(beginning));
+            let Some((_, new)) = known.filter(|(_, new)| !new.is_empty()) else {
+                continue;
+            };
+            let mut servers = SERVERS.iter().filter(|_| directive.is(&["server"]));
+            let new = servers
+                .find(|(name, _)| section.name == *name)
+                .map_or(*new, |(_, new)| *new);
+            rows.push(Row {
+                at: format!("haproxy.cfg:{}", directive.line),
+                old: directive.text(),
+                new: if wish.behind_haproxy && !general {
+                    "stays HAProxy's for now"
+                } else {
+                    new
+                },
+            });
+        }
+    }
+    rows
+}
+
+/// What would be lost: directives that the official file has not.
+pub(super) fn losses(sources: &Sources<'_>) -> Vec<String> {
+    let unknown = sources.haproxy.unknown();
+    let told = unknown.iter().map(|(section, directive)| {
+        format!(
+            "{}:{}: {} {}: {}",
+            sources.haproxy_name,
+            directive.line,
+            section.kind,
+            section.name,
+            directive.text()
+        )
+    });
+    told.collect()
+}

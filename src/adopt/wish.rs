@@ -1,0 +1,20 @@
+//! What is to be adopted, and how.
+
+use std::path::PathBuf;
+
+/// What is to be adopted, and how.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The folder of the official installation.
+    pub from: PathBuf,
+    /// HAProxy's folder.
+    pub haproxy: PathBuf,
+    /// The gateway's folder.
+    pub to: PathBuf,
+    /// HAProxy stays in front for a first try.
+    pub behind_haproxy: bool,
+    /// Sites that frame meetings: no file tells of them.
+    pub frame_ancestors: Vec<String>,
+    /// Hosts of style sheets that designs may name: no file tells of them.
+    pub css_hosts: Vec<String>,
+}

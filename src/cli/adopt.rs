@@ -1,0 +1,111 @@
+//! `adopt`: shows what becomes of the old front, then writes the configuration; nothing is started or stopped.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf, absolute},
+};
+
+use super::{Refused, arguments::Adopted};
+use crate::adopt::{self, Adoption, Outcome, Wish};
+
+/// Whom the unit in `deploy/` runs the gateway as.
+const USER: &str = "plugnmeet-gateway";
+
+pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
+    let wish = Wish {
+        from: whole(&arguments.from)?,
+        haproxy: whole(&arguments.haproxy)?,
+        to: whole(&arguments.to)?,
+        behind_haproxy: arguments.behind_haproxy,
+        frame_ancestors: arguments.frame_ancestors.clone(),
+        css_hosts: arguments.css_hosts.clone(),
+    };
+    let adoption = adopt::adopt(&wish).map_err(|problem| problem.to_string())?;
+    let mut page = table(&adoption);
+    if !adoption.losses.is_empty() && !arguments.accept_losses && !arguments.behind_haproxy {
+        let losses = adoption.losses.join("\n");
+        return Err(format!(
+            "{page}\nThe gateway does nothing like this, so nothing is written; with --accept-losses it is:\n{losses}"
+        ));
+    }
+    if arguments.dry_run {
+        for file in adoption.files.iter().filter(|file| !file.secret) {
+            write!(page, "\n{} would be:\n\n{}", file.path.display(), file.whole()).ok();
+        }
+        return Ok(page.trim_end().to_owned());
+    }
+    let owner = owner();
+    for file in &adoption.files {
+        let outcome = adopt::write(file, arguments.force, owner).map_err(|problem| problem.to_string())?;
+        let said = match outcome {
+            Outcome::Written => "written".to_owned(),
+            Outcome::Unchanged => "unchanged".to_owned(),
+            Outcome::Kept(kept) => format!("written; the edited one is {}", kept.display()),
+        };
+        writeln!(page, "{}: {said}", file.path.display()).ok();
+    }
+    if owner.is_none() {
+        writeln!(
+            page,
+            "There is no user {USER} here: the files of secrets belong to who ran this command, and the gateway has to run as them."
+        )
+        .ok();
+    }
+    for question in &adoption.questions {
+        writeln!(page, "To decide: {question}").ok();
+    }
+    next(arguments, &wish.to, &mut page);
+    Ok(page.trim_end().to_owned())
+}
+
+fn table(adoption: &Adoption) -> String {
+    let mut page = String::new();
+    let widest =
+        |of: fn(&adopt::Row) -> &str| adoption.rows.iter().map(|row| of(row).len()).max().unwrap_or(0);
+    let (at, old) = (widest(|row| &row.at), widest(|row| &row.old).min(60));
+    for row in &adoption.rows {
+        let shown: String = row.old.chars().take(60).collect();
+        writeln!(page, "{:<at$}  {shown:<old$}  {}", row.at, row.new).ok();
+    }
+    page
+}
+
+fn next(arguments: &Adopted, to: &Path, page: &mut String) {
+    let config = to.join("gateway.toml");
+    writeln!(
+        page,
+        "Next: plugnmeet-gateway check --config {}",
+        config.display()
+    )
+    .ok();
+    if arguments.behind_haproxy {
+        page.push_str(
+            "Then start the gateway, and in haproxy.cfg, backend bk_tcp_to_plugnmeet, change one line to\n    \
+             server local 127.0.0.1:8443 check send-proxy-v2 ssl verify none\nTo go back, change it back.\n",
+        );
+    } else {
+        page.push_str(
+            "Certificates: the gateway's user has to read them, and certbot renews over port 9080, which the gateway does not pass \
+             on: change certbot to a DNS challenge before they end.\n",
+        );
+    }
+}
+
+/// The user and the group of the unit, if there is such a user.
+fn owner() -> Option<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        if fields.next()? != USER {
+            return None;
+        }
+        let mut fields = fields.skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    })
+}
+
+/// The gateway runs in another folder than this command.
+fn whole(path: &Path) -> Result<PathBuf, Refused> {
+    absolute(path).map_err(|error| format!("{}: {error}", path.display()))
+}

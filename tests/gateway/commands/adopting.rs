@@ -1,0 +1,208 @@
+//! `adopt`: the files of an official installation in a scratch folder, and what comes of them.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use tempfile::TempDir;
+
+use super::told;
+use crate::support::{binary::run, folder_of};
+
+const CONFIG: &str = include_str!("../../support/official/config.yaml");
+const LIVEKIT: &str = include_str!("../../support/official/livekit.yaml");
+const INGRESS: &str = include_str!("../../support/official/ingress.yaml");
+const HAPROXY: &str = include_str!("../../support/official/haproxy.cfg");
+const SCRIPT: &str = include_str!("../../support/official/config.js");
+
+fn machine(config: &str, haproxy: &str) -> TempDir {
+    folder_of(&[
+        ("opt/config.yaml", config),
+        ("opt/livekit.yaml", LIVEKIT),
+        ("opt/ingress.yaml", INGRESS),
+        ("opt/client/dist/index.html", "<head></head>"),
+        ("opt/client/dist/assets/config.js", SCRIPT),
+        ("haproxy/haproxy.cfg", haproxy),
+    ])
+}
+
+async fn adopt(folder: &Path, more: &[&str]) -> (i32, String, String) {
+    let arguments = ["adopt", "--from", "opt", "--haproxy", "haproxy", "--to", "etc"];
+    let (status, said, errors) = told(&run(folder, &[&arguments[..], more].concat(), &[]).await);
+    (status, short(folder, &said), short(folder, &errors))
+}
+
+/// As it was written, less the folder's own path.
+fn short(folder: &Path, text: &str) -> String {
+    text.replace(&format!("{}/", folder.display()), "")
+}
+
+fn written(folder: &Path) -> String {
+    fs::read_to_string(folder.join("etc/gateway.toml")).unwrap()
+}
+
+#[tokio::test]
+async fn an_official_machine_becomes_a_configuration_with_origins() {
+    let folder = machine(CONFIG, HAPROXY);
+    let (status, said, errors) =
+        adopt(folder.path(), &["--frame-ancestors", "https://lms.example.org"]).await;
+    assert_eq!((status, errors.as_str()), (0, ""), "{said}");
+    let toml = short(folder.path(), &written(folder.path()));
+    for line in [
+        "public_origin = \"https://conf.example.org\" # opt/config.yaml:11 client.bbb_join_host",
+        "https = \"0.0.0.0:443\" # haproxy/haproxy.cfg:31",
+        "http = \"0.0.0.0:80\" # haproxy/haproxy.cfg:18",
+        "certs = \"/etc/haproxy/ssl/\" # haproxy/haproxy.cfg:31",
+        "api_key = \"PNMkey\" # opt/config.yaml:5 client.api_key",
+        "secret_file = \"etc/plugnmeet-secret\" # opt/config.yaml:6 client.secret",
+        "server = [\"http://127.0.0.1:8080\"] # opt/config.yaml:3 client.port",
+        "nats = \"http://127.0.0.1:8222\" # haproxy/haproxy.cfg:86",
+        "etherpad = \"http://127.0.0.1:9001\" # haproxy/haproxy.cfg:78",
+        "path = \"opt/client/dist\" # opt/config.yaml:4 client.path",
+        "enableSimulcast = true # opt/client/dist/assets/config.js",
+        "stopMicTrackOnMute = true # opt/client/dist/assets/config.js",
+        "frame_ancestors = [\"https://lms.example.org\"] # --frame-ancestors",
+        "body = \"80MiB\" # opt/config.yaml:26 upload_file_settings.max_size",
+        "store = \"redis://localhost:6379\" # opt/config.yaml:17 redis_info.host",
+        "upstream = \"192.0.2.10:5349\" # haproxy/haproxy.cfg:39",
+        "names = [\"turn.example.org\"] # opt/livekit.yaml:14 turn.domain",
+        "listen = \"0.0.0.0:1935\" # haproxy/haproxy.cfg:93",
+    ] {
+        assert!(
+            toml.lines().any(|written| written == line),
+            "{line} is not in\n{toml}"
+        );
+    }
+    let secret = folder.path().join("etc/plugnmeet-secret");
+    assert_eq!(
+        fs::read_to_string(&secret).unwrap(),
+        "0123456789abcdef0123456789abcdef0123\n"
+    );
+    assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(
+        !(said + &toml).contains("0123456789abcdef"),
+        "the secret is shown"
+    );
+    let checked = run(
+        folder.path(),
+        &["config", "show", "--config", "etc/gateway.toml"],
+        &[],
+    );
+    let (status, shown, errors) = told(&checked.await);
+    assert_eq!(status, 0, "{errors}");
+    assert!(shown.contains("config.enableDynacast = true"), "{shown}");
+}
+
+#[tokio::test]
+async fn running_it_twice_changes_nothing_and_what_was_edited_is_left_alone() {
+    let folder = machine(CONFIG, HAPROXY);
+    assert_eq!(adopt(folder.path(), &[]).await.0, 0);
+    let first = written(folder.path());
+    let (status, said, _) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 0);
+    assert!(said.contains("etc/gateway.toml: unchanged"), "{said}");
+    assert!(said.contains("etc/plugnmeet-secret: unchanged"), "{said}");
+    assert_eq!(written(folder.path()), first);
+    // Not edited: what has changed on the machine is taken up.
+    let other = CONFIG.replace("max_size: 80", "max_size: 90");
+    fs::write(folder.path().join("opt/config.yaml"), &other).unwrap();
+    assert_eq!(adopt(folder.path(), &[]).await.0, 0);
+    assert!(written(folder.path()).contains("body = \"90MiB\""));
+    let edited = format!("{}# by hand\n", written(folder.path()));
+    fs::write(folder.path().join("etc/gateway.toml"), &edited).unwrap();
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    assert!(
+        errors.contains("etc/gateway.toml was edited by hand and is left alone"),
+        "{errors}"
+    );
+    assert_eq!(written(folder.path()), edited);
+    let (status, said, _) = adopt(folder.path(), &["--force"]).await;
+    assert_eq!(status, 0);
+    assert!(
+        said.contains("the edited one is etc/gateway.toml.before-adopt-1"),
+        "{said}"
+    );
+    let kept = folder.path().join("etc/gateway.toml.before-adopt-1");
+    assert_eq!(fs::read_to_string(kept).unwrap(), edited);
+    assert!(!written(folder.path()).contains("by hand"));
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_all_and_writes_nothing() {
+    let folder = machine(CONFIG, HAPROXY);
+    let (status, said, errors) = adopt(folder.path(), &["--dry-run"]).await;
+    assert_eq!((status, errors.as_str()), (0, ""));
+    assert!(
+        said.contains("haproxy.cfg:31") && said.contains("listen.https and tls.certs"),
+        "{said}"
+    );
+    assert!(
+        said.contains("public_origin = \"https://conf.example.org\""),
+        "{said}"
+    );
+    assert!(!said.contains("0123456789abcdef"), "{said}");
+    assert!(!folder.path().join("etc").exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_carried_over_stops_it() {
+    let wiki = "acl nats path_beg /ws\n    acl wiki path_beg /wiki\n    use_backend bk_wiki if wiki";
+    let folder = machine(CONFIG, &HAPROXY.replace("acl nats path_beg /ws", wiki));
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    assert!(
+        errors.contains("haproxy/haproxy.cfg:53: frontend ft_plugnmeet: acl wiki path_beg /wiki"),
+        "{errors}"
+    );
+    assert!(!folder.path().join("etc").exists());
+    assert_eq!(adopt(folder.path(), &["--accept-losses"]).await.0, 0);
+
+    let folder = machine(
+        &CONFIG.replace("https://conf.example.org/ws", "https://other.example.org/ws"),
+        HAPROXY,
+    );
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    assert!(errors.contains("disagree about its public name"), "{errors}");
+    assert!(
+        errors.contains("opt/config.yaml:23 nats_info.nats_ws_urls says other.example.org"),
+        "{errors}"
+    );
+
+    let (status, _, errors) = adopt(folder_of(&[]).path(), &[]).await;
+    assert_eq!(status, 1);
+    assert!(errors.contains("opt/config.yaml: is not there"), "{errors}");
+}
+
+#[tokio::test]
+async fn behind_haproxy_one_line_of_its_file_changes() {
+    let folder = machine(CONFIG, HAPROXY);
+    let (status, said, _) = adopt(folder.path(), &["--behind-haproxy"]).await;
+    assert_eq!(status, 0);
+    assert!(
+        said.contains("server local 127.0.0.1:8443 check send-proxy-v2 ssl verify none"),
+        "{said}"
+    );
+    let toml = written(folder.path());
+    for line in [
+        "https = \"127.0.0.1:8443\"",
+        "http = \"\"",
+        "proxy_protocol = true",
+        "proxies = [\"127.0.0.1\"]",
+    ] {
+        assert!(toml.contains(line), "{line} is not in\n{toml}");
+    }
+    assert!(!toml.contains("[turn]") && !toml.contains("[[tcp]]"), "{toml}");
+}
+
+#[tokio::test]
+async fn a_password_of_redis_goes_into_a_file_of_its_own() {
+    let config = CONFIG.replace("password: \"\"", "password: \"hidden value@\"");
+    let folder = machine(&config, HAPROXY);
+    let (status, said, _) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 0);
+    let toml = short(folder.path(), &written(folder.path()));
+    assert!(toml.contains("store_file = \"etc/limits-store\""), "{toml}");
+    assert!(!(said + &toml).contains("hidden"), "{toml}");
+    let store = fs::read_to_string(folder.path().join("etc/limits-store")).unwrap();
+    assert_eq!(store, "redis://:hidden%20value%40@localhost:6379\n");
+}
