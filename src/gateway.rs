@@ -18,11 +18,13 @@ use std::{io, net::SocketAddr, num::NonZeroUsize, os::fd::OwnedFd, sync::Arc};
 use tokio::{net::TcpListener, runtime, sync::Mutex};
 
 use crate::{
+    acme::{Acme, Tools},
     clock::Clock,
     config::{Plan, PublicOrigin},
     drain::Drain,
     issue::IssueState,
     joining::Joining,
+    limits::StoreSettings,
     listen::{Door, Https, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
@@ -122,7 +124,10 @@ pub async fn start_after(
     let admin_places = Places::new(plan.admin_places.clone());
     let (drain, admin_drain) = (Drain::default(), Drain::default());
     let metrics = Arc::new(Metrics::default());
-    let tls = Tls::new(&plan.tls, clock.unix()).map_err(StartError::Certificates)?;
+    let acme = Acme::new(plan.acme.settings.as_ref());
+    let ordered = plan.acme.settings.clone();
+    let store = plan.limits.store.clone();
+    let tls = Tls::answering(&plan.tls, clock.unix(), acme.answers()).map_err(StartError::Certificates)?;
     tls.watch(clock.clone(), Arc::clone(&metrics), &drain);
     inherited.early(&tls);
     let certificates = tls.certificate_files().iter().map(ToString::to_string).collect();
@@ -143,6 +148,7 @@ pub async fn start_after(
         drain: drain.clone(),
         access: AccessLog::new(records, Arc::clone(&metrics), clock.clone()),
         tls: tls.clone(),
+        acme: acme.clone(),
         places: places.clone(),
         total: Total::new(plan.upstreams.total),
         tunnels: Registry::default(),
@@ -155,8 +161,7 @@ pub async fn start_after(
     let public_origin = plan.public_origin.clone();
     plan.webapp.compress();
     Arc::clone(&plan.webapp).watch(&drain);
-    let serving = state
-        .serving(plan, tls.is_self_made(), None)
+    let serving = Box::pin(state.serving(plan, None))
         .await
         .map_err(StartError::Secret)?;
     metrics
@@ -189,6 +194,16 @@ pub async fn start_after(
     };
 
     inherited.late(&current).await;
+    let renewed = tls.clone();
+    let tools = Tools {
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        redis: match store {
+            StoreSettings::Redis(redis) => Some((redis.address, Arc::clone(&current.load().router.keys))),
+            StoreSettings::Memory => None,
+        },
+        renewed: Box::new(move || renewed.ask_for_new()),
+    };
     let front = Front::new(&current, &drain, |settings, conn| {
         let https = Https::new(settings, tls, conn, Arc::clone(&metrics));
         match port.beside {
@@ -217,6 +232,9 @@ pub async fn start_after(
         // It goes on telling during the drain, and so has one of its own.
         let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
         accepting.begin("listener admin", listener, door, &admin_places, &admin_drain);
+    }
+    if let Some(ordered) = ordered {
+        acme.start(ordered, tools, &drain);
     }
     Ok(running)
 }

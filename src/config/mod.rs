@@ -8,7 +8,7 @@
 //! | `reader`, `unknown` | reading tables of any depth; what is left |
 //! | `rows`, `reference` | every key as data; `docs/configuration.md` |
 //! | `kind`, `words`, `units`, `address`, `mount` | what a value may be |
-//! | `secrets`, `callers`, `relays`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
+//! | `acme`, `secrets`, `callers`, `relays`, `store`, `client_config`, `csp_sources`, `designs`, `files` | values with a story of their own |
 //! | `plan` | from sections to the settings of every module, with what the modules find wrong |
 //! | `restart` | what only a start reads; what tells one configuration from another |
 //! | `problem` | file, line, key, found, allowed |
@@ -16,6 +16,7 @@
 //! Not here: reading the environment (`crate::cli`), starting what is planned (`crate::gateway`).
 //! Paths are those of the working directory, as everywhere on a command line.
 
+mod acme;
 mod address;
 mod callers;
 mod client_config;
@@ -50,13 +51,13 @@ use std::path::Path;
 
 use self::reader::{Findings, NO_FILE, Table};
 pub use self::{
-    plan::{Keys, NoPlan, NotListening, Plan, PortPlan, UpstreamsPlan},
+    plan::{AcmePlan, Keys, NoPlan, NotListening, Plan, PortPlan, UpstreamsPlan},
     problem::{Place, Problem, Problems},
     reference::{reference, rows},
     restart::AtStart,
     rows::{PREFIX, Row},
     shape::{
-        Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, Passthrough, PlugNmeet,
+        Acme, Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, Passthrough, PlugNmeet,
         PublicOrigin, Session, Sizes, Tcp, Timeouts, Tls, Trust, Turn, Upstreams,
     },
     words::{Exposed, MinVersion},

@@ -8,11 +8,13 @@ pub mod configured;
 pub mod h2;
 pub mod nats;
 pub mod node;
+pub mod pebble;
 pub mod peer;
 pub mod plugnmeet;
 pub mod raw;
 pub mod redis;
 pub mod site;
+pub mod stub_ca;
 pub mod upstream;
 pub mod websocket;
 
@@ -208,6 +210,11 @@ impl Gateway {
     /// As after SIGHUP.
     pub fn reload(&self) {
         self.running.as_ref().unwrap().reload();
+    }
+
+    /// What an operator sees.
+    pub fn status(&self) -> serde_json::Map<String, serde_json::Value> {
+        self.running.as_ref().unwrap().handle().status()
     }
 
     /// Its open WebSockets.
