@@ -21,11 +21,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::{
+    acme::{Acme, Tools},
     clock::Clock,
     config::{Plan, PublicOrigin},
     drain::Drain,
     issue::IssueState,
     joining::Joining,
+    limits::StoreSettings,
     listen::{Door, Https, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
@@ -127,7 +129,10 @@ pub async fn start_after(
     let (drain, leaving, late_admin) = (Drain::default(), Leaving::default(), LateAdmin::default());
     let (admin_drain, loops) = (leaving.admin_drain.clone(), leaving.listening.clone());
     let metrics = Arc::new(Metrics::default());
-    let tls = Tls::new(&plan.tls, clock.unix()).map_err(StartError::Certificates)?;
+    let acme = Acme::new(plan.acme.settings.as_ref());
+    let ordered = plan.acme.settings.clone();
+    let store = plan.limits.store.clone();
+    let tls = Tls::answering(&plan.tls, clock.unix(), acme.answers()).map_err(StartError::Certificates)?;
     tls.watch(clock.clone(), Arc::clone(&metrics), &drain);
     inherited.early(&tls);
     let certificates = tls.certificate_files().iter().map(ToString::to_string).collect();
@@ -149,6 +154,7 @@ pub async fn start_after(
         drain: drain.clone(),
         access: AccessLog::new(records, Arc::clone(&metrics), clock.clone()),
         tls: tls.clone(),
+        acme: acme.clone(),
         places: places.clone(),
         total: Total::new(plan.upstreams.total),
         tunnels: Registry::default(),
@@ -161,8 +167,7 @@ pub async fn start_after(
     let public_origin = plan.public_origin.clone();
     plan.webapp.compress();
     Arc::clone(&plan.webapp).watch(&drain);
-    let serving = state
-        .serving(plan, tls.is_self_made(), None)
+    let serving = Box::pin(state.serving(plan, None))
         .await
         .map_err(StartError::Secret)?;
     metrics
@@ -197,6 +202,16 @@ pub async fn start_after(
     };
 
     inherited.late(&current).await;
+    let renewed = tls.clone();
+    let tools = Tools {
+        clock: clock.clone(),
+        metrics: Arc::clone(&metrics),
+        redis: match store {
+            StoreSettings::Redis(redis) => Some((redis.address, Arc::clone(&current.load().router.keys))),
+            StoreSettings::Memory => None,
+        },
+        renewed: Box::new(move || renewed.ask_for_new()),
+    };
     let front = Front::new(&current, &drain, |settings, conn| {
         let https = Https::new(settings, tls, conn, Arc::clone(&metrics));
         match port.beside {
@@ -232,6 +247,9 @@ pub async fn start_after(
         );
         let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
         accepting.begin_later(addr, late_admin, door, &admin_places, &admin_drain);
+    }
+    if let Some(ordered) = ordered {
+        acme.start(ordered, tools, &drain);
     }
     Ok(running)
 }

@@ -33,6 +33,7 @@
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`session`] | from the token in a link to the cookie of a session |
 //! | 9 | [`issue`] | tokens: `getJoinToken`, and the joins of BBB, LTI and breakout rooms |
+//! | 9 | [`acme`] | certificates by themselves, ordered from a CA and renewed |
 //! | 9 | [`turn`] | TURN beside HTTPS: which connections are its, and how `LiveKit` wants them |
 //! | 10 | [`proxy`] | one request to an upstream and its answer back |
 //! | 11 | [`upgrade`] | WebSockets: handshake judged on both sides, tunnel |
@@ -57,6 +58,7 @@
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
+pub mod acme;
 pub mod addr;
 pub mod adopt;
 pub mod blocks;

@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 15] = [
     &["conn"],
     &["route"],
     &["session"],
-    &["issue", "turn"],
+    &["issue", "turn", "acme"],
     &["proxy"],
     &["upgrade", "relay", "webapp"],
     &[

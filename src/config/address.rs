@@ -24,6 +24,15 @@ pub(super) const SOCKET: Kind<SocketAddr> =
     })
     .like(r"^.+:[0-9]+$");
 
+/// Of a program on this machine or near it, at a port.
+pub(super) const SOCKET_OF_A_PROGRAM: Kind<(String, u16)> = Kind::new(
+    "write HOST:PORT, such as 127.0.0.1:9080",
+    |text| match (TCP_UPSTREAM.parse)(text)? {
+        Target::Tcp { host, port } => Ok((host, port)),
+        Target::Unix(_) => Err(Refusal::new("is no host with a port")),
+    },
+);
+
 pub(super) const PUBLIC_ORIGIN: Kind<PublicOrigin> = Kind::new(
     "write https://HOST or https://HOST:PORT, such as https://conf.example.org",
     |text| {

@@ -9,7 +9,7 @@
 //! | `rows`, `reference`, `schema` | every key as data; `docs/configuration.md`; `config/gateway.schema.json` |
 //! | `in_effect` | every value with where it comes from, for `config show` |
 //! | `kind`, `words`, `units`, `address`, `mount` | what a value may be |
-//! | `secrets`, `callers`, `relays`, `store`, `client_config`, `csp_sources`, `designs`, `files` | keys whose values are read in a way of their own |
+//! | `acme`, `secrets`, `callers`, `relays`, `store`, `client_config`, `csp_sources`, `designs`, `files` | keys whose values are read in a way of their own |
 //! | `plan` | from sections to the settings of every module, with what the modules find wrong |
 //! | `restart` | what only a start reads; what tells one configuration from another |
 //! | `problem` | file, line, key, found, allowed |
@@ -17,6 +17,7 @@
 //! Not here: reading the environment (`crate::cli`), starting what is planned (`crate::gateway`).
 //! Relative paths begin at the working directory, as everywhere on a command line.
 
+mod acme;
 mod address;
 mod callers;
 mod client_config;
@@ -53,14 +54,14 @@ use std::path::Path;
 
 use self::reader::{Findings, NO_FILE, Table};
 pub use self::{
-    plan::{Keys, NoPlan, NotListening, Plan, PortPlan, UpstreamsPlan},
+    plan::{AcmePlan, Keys, NoPlan, NotListening, Plan, PortPlan, UpstreamsPlan},
     problem::{Place, Problem, Problems},
     reference::{reference, rows},
     restart::AtStart,
     rows::{Form, PREFIX, Row},
     schema::schema,
     shape::{
-        Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, Passthrough, PlugNmeet,
+        Acme, Caller, CallerRates, Client, Config, Design, Headers, Issuer, Listen, Passthrough, PlugNmeet,
         PublicOrigin, Session, Sizes, Tcp, Timeouts, Tls, Trust, Turn, Upstreams,
     },
     words::{Exposed, MinVersion},

@@ -194,7 +194,7 @@ mod tests {
              gateway.toml:7: tcp.listen: \"1935\" is no address with a port; write IP:PORT, such as 0.0.0.0:443 or [::]:443\n\
              gateway.toml:10: tcp.upstream: \"a:0\" has a port that nobody can call; write HOST:PORT, such as 127.0.0.1:1936, \
              or unix:PATH for a Unix socket\n\
-             gateway.toml:11: tcp.names: is no key of the gateway; perhaps passthrough.names is meant: [[tcp]] has listen, upstream\n\
+             gateway.toml:11: tcp.names: is no key of the gateway; perhaps acme.names is meant: [[tcp]] has listen, upstream\n\
              gateway.toml:13: tcp.listen: \"127.0.0.1:8443\" is listen.https's already; write another port"
         );
     }

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, num::NonZeroUsize};
 
 use aws_lc_rs::digest;
 
-use super::{Config, MinVersion, Passthrough, Tcp, Turn};
+use super::{Acme, Config, MinVersion, Passthrough, Tcp, Turn};
 use crate::{control::SocketSetting, observe::LogFormat};
 
 /// The values that only a start reads.
@@ -21,6 +21,7 @@ pub struct AtStart {
     format: LogFormat,
     control: SocketSetting,
     min_version: MinVersion,
+    acme: Acme,
     turn: Option<Turn>,
     passthrough: Vec<Passthrough>,
     tcp: Vec<Tcp>,
@@ -38,6 +39,7 @@ impl Config {
             format: self.log.format,
             control: self.control.clone(),
             min_version: self.tls.min_version,
+            acme: self.acme.clone(),
             turn: self.turn.clone(),
             passthrough: self.passthrough.clone(),
             tcp: self.tcp.clone(),
@@ -73,6 +75,13 @@ impl Config {
             &started.min_version,
             &mut waiting,
         );
+        // Names and where checks go follow a reload.
+        let acme = Acme {
+            names: self.acme.names.clone(),
+            pass_to: self.acme.pass_to.clone(),
+            ..started.acme.clone()
+        };
+        kept("acme", &mut self.acme, &acme, &mut waiting);
         kept("turn", &mut self.turn, &started.turn, &mut waiting);
         kept(
             "passthrough",

@@ -36,6 +36,7 @@ pub struct Config {
     pub hosts: Vec<String>,
     pub listen: Listen,
     pub tls: Tls,
+    pub acme: Acme,
     pub log: LogSettings,
     /// The value of `control.socket`.
     pub control: SocketSetting,
@@ -95,6 +96,33 @@ pub struct Listen {
 pub struct Tls {
     pub certs: PathBuf,
     pub min_version: MinVersion,
+}
+
+/// Certificates by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// Is anything ordered?
+    pub accept_terms: bool,
+    pub directory: String,
+    pub staging: Staging,
+    pub email: Option<String>,
+    /// Empty: those that the gateway answers to.
+    pub names: Vec<String>,
+    pub profile: Option<String>,
+    pub storage: PathBuf,
+    pub roots: Option<PathBuf>,
+    pub preflight: bool,
+    /// A host and a port.
+    pub pass_to: Option<(String, u16)>,
+}
+
+/// Where a first order is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Staging {
+    /// Where the CA is known to have such a directory.
+    Auto,
+    None,
+    At(String),
 }
 
 #[derive(Clone, Debug)]

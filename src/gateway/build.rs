@@ -7,13 +7,14 @@ use std::{io, sync::Arc};
 
 use super::serving::{InUse, Serving};
 use crate::{
+    acme::Acme,
     clock::Clock,
     config::{Plan, UpstreamsPlan},
     drain::Drain,
     issue::{Issue, IssueState},
     joining::Joining,
     limits::Limits,
-    listen::{Admin, Redirect},
+    listen::{Admin, Checks, Redirect},
     memory::Memory,
     observe::{AccessLog, Metrics},
     places::Places,
@@ -32,6 +33,7 @@ pub(super) struct State {
     pub(super) drain: Drain,
     pub(super) access: AccessLog,
     pub(super) tls: Tls,
+    pub(super) acme: Acme,
     pub(super) places: Places,
     pub(super) total: Total,
     pub(super) tunnels: Registry,
@@ -42,14 +44,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// What serves by this plan; `before` is what serves now. Nothing of what serves now changes. `is_self_made` says so of
-    /// the certificate.
-    pub(super) async fn serving(
-        &self,
-        plan: Plan,
-        is_self_made: bool,
-        before: Option<&Serving>,
-    ) -> io::Result<Serving> {
+    /// What serves by this plan; `before` is what serves now. Nothing of what serves now changes.
+    pub(super) async fn serving(&self, plan: Plan, before: Option<&Serving>) -> io::Result<Serving> {
         let in_use = InUse {
             hash: plan.hash,
             taken_up: self.clock.unix(),
@@ -61,9 +57,10 @@ impl State {
             drain: plan.drain,
             drain_delay: plan.drain_delay,
             handover: plan.handover,
+            ordered: plan.acme.settings.map(|acme| acme.names).unwrap_or_default(),
         };
         // Browsers let nobody past the warning of a certificate of our own making any more, once they are held to HTTPS.
-        let hsts = plan.hsts.filter(|_| !is_self_made);
+        let trusted = self.tls.trusted();
         let keys = plan.keys.open()?;
         let limits = Arc::new(match before {
             Some(before) => before.limits.again(&plan.limits, &plan.rates).await,
@@ -113,7 +110,7 @@ impl State {
             upstreams,
             joining: websockets.joining,
             internal: plan.internal,
-            finish: Finish::new(plan.pages, hsts),
+            finish: Finish::new(plan.pages, plan.hsts, trusted),
             framing: match before {
                 Some(before) => before.router.framing.again(plan.unframed),
                 None => Framing::new(plan.unframed, Arc::clone(&self.metrics), self.clock.clone()),
@@ -128,7 +125,13 @@ impl State {
             https: Arc::new(plan.https),
             conn: Arc::new(plan.conn),
             router,
-            redirect: Redirect::new(plan.hosts, plan.public_origin.port),
+            redirect: Redirect::new(plan.hosts, plan.public_origin.port).behind(Checks::new(
+                self.acme.answers(),
+                plan.acme
+                    .pass_to
+                    .as_ref()
+                    .map(|(host, port)| (host.as_str(), *port)),
+            )),
             admin: Admin::of(&self.drain, Arc::clone(&self.metrics), plan.admin_hosts),
             limits,
             in_use,

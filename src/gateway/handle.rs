@@ -12,6 +12,7 @@ use super::{
     serving::Current,
     way::{LateAdmin, Leaving},
 };
+use crate::acme::Standing;
 
 /// Sees a running gateway, and changes it; clones are the same.
 #[derive(Clone)]
@@ -66,6 +67,7 @@ impl Handle {
     /// Reads certificates and the client's files again, soon.
     pub(super) fn read_files_again(&self) {
         self.0.state.tls.ask_for_new();
+        self.0.state.acme.look();
         self.0.current.load().router.webapp.ask_for_new();
     }
 
@@ -98,6 +100,15 @@ impl Handle {
                 .map(|(name, end)| (name, at(end)))
                 .collect(),
         );
+        let ordered: Map<String, Value> = state
+            .acme
+            .standings()
+            .into_iter()
+            .map(|(name, standing)| (name, shown(standing)))
+            .collect();
+        if !ordered.is_empty() {
+            row("acme", ordered.into());
+        }
         row("connections", state.places.taken().into());
         row("requests", seen.current.requests().into());
         let upstreams = current.router.upstreams.each();
@@ -136,6 +147,16 @@ impl Handle {
             }),
         );
         rows
+    }
+}
+
+/// How a name's certificate stands that the gateway orders.
+fn shown(standing: Standing) -> Value {
+    match standing {
+        Standing::Waits { until } => json!({ "state": "waits", "next": at(until) }),
+        Standing::Orders => json!({ "state": "orders" }),
+        Standing::Others => json!({ "state": "another gateway orders" }),
+        Standing::Failed { words, next } => json!({ "state": "failed", "next": at(next), "reason": words }),
     }
 }
 

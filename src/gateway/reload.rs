@@ -116,7 +116,7 @@ impl Handle {
         let Planned { plan, coming, taken } = self.planned(read, &before).await?;
         let mut serving = seen
             .state
-            .serving(plan, coming.is_self_made(), Some(&before))
+            .serving(plan, Some(&before))
             .await
             .map_err(|error| Refused::of(&[format!("plugnmeet-secret: {error}")], Vec::new()))?;
         drop(before);
@@ -173,6 +173,7 @@ impl Handle {
         for upstream in now.router.upstreams.each() {
             upstream.aim();
         }
+        state.acme.aim(&now.in_use.ordered);
         state.places.hold_to(now.in_use.places.clone());
         if now.in_use.joining != before.in_use.joining {
             state.joining.set(now.in_use.joining);

@@ -54,6 +54,8 @@ pub(super) struct InUse {
     pub(super) drain_delay: Duration,
     /// For those who stay when another process has taken over.
     pub(super) handover: Duration,
+    /// Names whose certificates the gateway orders.
+    pub(super) ordered: Vec<String>,
 }
 
 /// What serves now; clones are the same.

@@ -124,10 +124,7 @@ impl RedisAddress {
     }
 
     /// Opens a connection. Sentinels are asked every time, because after a failover the master is another.
-    pub(super) async fn connect(
-        &self,
-        config: &AsyncConnectionConfig,
-    ) -> Result<MultiplexedConnection, RedisError> {
+    pub async fn connect(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection, RedisError> {
         let hosts = self.hosts.iter().map(|(host, port)| self.host_info(host, *port));
         let mut hosts: Vec<ConnectionInfo> = hosts.collect::<Result<_, _>>()?;
         if let Some(service) = &self.service {

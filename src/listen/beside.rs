@@ -131,7 +131,7 @@ impl Beside {
                 }
                 return Owner::Turn(Box::new(Replayed::new(first, stream)));
             }
-            (None, Agreed::Turn) => return Owner::Nobody,
+            (None, Agreed::Turn) | (_, Agreed::Check) => return Owner::Nobody,
             (Some(turn), Agreed::Http(protocol)) => {
                 let is_turn = asked.is_some_and(|name| turn.has_name(name));
                 if is_turn || protocol == Protocol::Http1 {

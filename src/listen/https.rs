@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tracing::{debug, warn};
 
 use super::{
@@ -143,6 +143,12 @@ impl<H: Handler> Https<H> {
             Err(_late) => return self.refuse(ends, &HandshakeError::Deadline),
         };
         match greeted {
+            Greeted::Tls(mut stream, Agreed::Check) => {
+                self.handshakes.succeeded();
+                debug!(peer = %ends.peer, "A CA has checked a name");
+                let _: Result<_, _> = timeout(self.settings.deadline, stream.shutdown()).await;
+                None
+            }
             Greeted::Tls(stream, agreed) => {
                 self.handshakes.succeeded();
                 self.owned(*stream, agreed, ends).await
@@ -189,7 +195,7 @@ impl<H: Handler> Https<H> {
                     let stream = Box::new(Replayed::new(Vec::new(), stream));
                     Some(Begun::Tls(stream, protocol, ends))
                 }
-                Agreed::Turn => None,
+                Agreed::Turn | Agreed::Check => None,
             };
         };
         match beside.owner(stream, agreed).await {

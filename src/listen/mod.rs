@@ -5,6 +5,7 @@
 mod accept;
 mod admin;
 mod beside;
+mod checks;
 mod handshakes;
 mod https;
 mod plain;
@@ -16,6 +17,7 @@ mod tcp;
 pub use accept::{Door, accept, bind};
 pub use admin::Admin;
 pub use beside::{Beside, Onward, OnwardSettings};
+pub use checks::Checks;
 pub use https::{Https, HttpsSettings};
 pub use plain::Plain;
 pub use redirect::Redirect;

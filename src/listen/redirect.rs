@@ -1,7 +1,8 @@
-//! Plain HTTP: nothing is served here but the way to HTTPS.
+//! Plain HTTP: nothing is served here but the way to HTTPS, and answers to checks of CAs.
 
 use hyper::{Request, Response, StatusCode, header::HeaderValue};
 
+use super::checks::Checks;
 use crate::{
     client_body::ClientBody,
     conn::{Caller, Handler},
@@ -15,6 +16,7 @@ pub struct Redirect {
     hosts: Hosts,
     /// `:8443`, or nothing for 443.
     port: String,
+    checks: Checks,
 }
 
 impl Redirect {
@@ -23,7 +25,14 @@ impl Redirect {
         Self {
             hosts,
             port: port.map(|port| format!(":{port}")).unwrap_or_default(),
+            checks: Checks::default(),
         }
+    }
+
+    /// The same, behind answers to checks of CAs.
+    #[must_use]
+    pub fn behind(self, checks: Checks) -> Self {
+        Self { checks, ..self }
     }
 
     /// 308 keeps method and body. The name in it is our own spelling of one of ours, never the client's.
@@ -56,6 +65,9 @@ impl Handler for Redirect {
     type Body = Body;
 
     async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Body> {
+        if let Some(answer) = self.checks.answer(&request).await {
+            return answer;
+        }
         self.answer(&request)
             .unwrap_or_else(|failure| self.refuse(&request, caller, failure))
     }

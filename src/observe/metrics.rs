@@ -12,6 +12,7 @@ use prometheus_client::{
 };
 
 use super::{
+    acme_metrics::AcmeMetrics,
     config_metrics::ConfigMetrics,
     exposition::{Exposition, as_text},
     joining_metrics::JoiningMetrics,
@@ -36,6 +37,7 @@ pub struct Metrics {
     config: ConfigMetrics,
     joining: JoiningMetrics,
     tls_handshakes: Family<OutcomeLabels, Counter>,
+    acme: AcmeMetrics,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -157,6 +159,7 @@ impl Default for Metrics {
         );
         let upstreams = UpstreamFamilies::registered(&mut registry);
         let joining = JoiningMetrics::registered(&mut registry);
+        let acme = AcmeMetrics::registered(&mut registry);
         Self {
             registry,
             requests,
@@ -174,6 +177,7 @@ impl Default for Metrics {
             config,
             joining,
             tls_handshakes,
+            acme,
         }
     }
 }
@@ -203,6 +207,11 @@ impl Metrics {
     /// What is counted of the configuration.
     pub fn config(&self) -> &ConfigMetrics {
         &self.config
+    }
+
+    /// What is counted of certificates by themselves.
+    pub fn acme(&self) -> &AcmeMetrics {
+        &self.acme
     }
 
     /// The gauge of open tunnels to an upstream.

@@ -4,6 +4,7 @@
 //! SECURITY: no query string and no secret part of a path is ever written (`redact`).
 
 mod access;
+mod acme_metrics;
 mod audit;
 mod buffer;
 mod config_metrics;

@@ -2,6 +2,10 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -30,16 +34,19 @@ pub struct Finish {
     pages: PageHeaders,
     /// The value of `Strict-Transport-Security`; none if the public name is not one that a browser may remember.
     strict_transport: Option<HeaderValue>,
+    /// Do browsers trust what clients of the public name are shown? Only then they may be held to HTTPS.
+    trusted: Arc<AtomicBool>,
 }
 
 impl Finish {
     /// Makes it from the headers of pages, and the time for which browsers must use HTTPS, if any (RFC 6797 section
-    /// 6.1.1).
-    pub fn new(pages: PageHeaders, strict_transport: Option<Duration>) -> Self {
+    /// 6.1.1), while what `trusted` says is so.
+    pub fn new(pages: PageHeaders, strict_transport: Option<Duration>, trusted: Arc<AtomicBool>) -> Self {
         Self {
             pages,
             strict_transport: strict_transport
                 .and_then(|time| HeaderValue::try_from(format!("max-age={}", time.as_secs())).ok()),
+            trusted,
         }
     }
 
@@ -62,7 +69,9 @@ impl Finish {
             Some(page) => self.pages.of_own(headers, page),
             None => guarded::apply(content, headers),
         }
-        if let Some(value) = &self.strict_transport {
+        if let Some(value) = &self.strict_transport
+            && self.trusted.load(Ordering::Relaxed)
+        {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, value.clone());
         }
     }

@@ -199,7 +199,7 @@ mod tests {
                 hosts: vec!["10.1.2.3".into()],
             };
             ensure(&self.path(), &names, true, now).map_err(|problem| problem.to_string())?;
-            CertStore::load(&self.path(), &names, now).map_err(|problems| problems[0].to_string())
+            CertStore::load(&self.path(), None, &names, now).map_err(|problems| problems[0].to_string())
         }
 
         fn both(&self) -> (String, String) {
@@ -314,6 +314,7 @@ mod tests {
         let certs = Certs::new();
         let settings = TlsSettings {
             certs: certs.path(),
+            acme: None,
             public_host: "conf.example.org".into(),
             hosts: Vec::new(),
             handshake: std::time::Duration::from_secs(10),

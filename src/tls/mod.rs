@@ -9,6 +9,7 @@
 //! Not here: sockets (`crate::listen`), what is spoken inside (`crate::conn`), TLS towards upstreams (`crate::proxy`).
 
 mod age;
+mod challenge;
 mod development;
 mod folder;
 mod hello;
@@ -28,23 +29,26 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
-use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs,
     server::ResolvesServerCert,
     version::{TLS12, TLS13},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::Notify,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
-use crate::conn::Protocol;
+use crate::{
+    acme::{ALPN, Answers},
+    conn::Protocol,
+};
 
 use self::{
     served::{Served, Shared},
@@ -83,22 +87,27 @@ pub enum Agreed {
     Http(Protocol),
     /// TURN (RFC 7443).
     Turn,
+    /// A CA's check of a name, which ends with the handshake (RFC 8737).
+    Check,
 }
 
 impl Tls {
     /// Loads the certificates, after making one if there is none; `now` is in seconds since 1970.
     pub fn new(settings: &TlsSettings, now: i64) -> Result<Self, Vec<TlsProblem>> {
-        let shared = Arc::new(Shared {
-            current: ArcSwap::from_pointee(Served::read(settings, None, now)?),
-            asked: Notify::new(),
-        });
+        Self::answering(settings, now, Answers::default())
+    }
+
+    /// As `new`, with answers to the checks of CAs.
+    pub fn answering(settings: &TlsSettings, now: i64, answers: Answers) -> Result<Self, Vec<TlsProblem>> {
+        let is_checked = answers.is_on();
+        let shared = Arc::new(Shared::new(Served::read(settings, None, now)?, answers));
         let tickets = Tickets::new()
             .map(Arc::new)
             .ok_or(rustls::Error::FailedToGetRandomBytes);
         let (config, tickets) = tickets
             .and_then(|tickets| {
                 let certificates = Arc::clone(&shared) as _;
-                let config = server_config(certificates, settings, Arc::clone(&tickets))?;
+                let config = server_config(certificates, settings, is_checked, Arc::clone(&tickets))?;
                 Ok((config, tickets))
             })
             .map_err(|error| vec![TlsProblem::new(&settings.certs, Fault::SetUp(error))])?;
@@ -159,7 +168,9 @@ impl Tls {
     /// What would be served by other settings. Reads the folder if it is another, or for other names. Blocks.
     pub fn coming(&self, settings: &TlsSettings, now: i64) -> Result<Coming, Vec<TlsProblem>> {
         let served = self.shared.current.load_full();
-        let is_as_served = settings.certs == served.settings.certs && settings.names() == served.names;
+        let is_as_served = (&settings.certs, &settings.acme)
+            == (&served.settings.certs, &served.settings.acme)
+            && settings.names() == served.names;
         let read = if is_as_served {
             None
         } else {
@@ -167,7 +178,6 @@ impl Tls {
         };
         Ok(Coming {
             settings: settings.clone(),
-            is_self_made: read.as_ref().unwrap_or(&served).is_self_made(),
             read,
         })
     }
@@ -189,6 +199,7 @@ impl Tls {
             info!("Serving a certificate: {file}");
         }
         self.shared.current.store(Arc::new(read));
+        self.shared.judge();
     }
 
     /// What is served now.
@@ -201,9 +212,10 @@ impl Tls {
         self.shared.current.load().ends(now)
     }
 
-    /// Do clients of the public host get a certificate of our own making, of which browsers warn?
-    pub fn is_self_made(&self) -> bool {
-        self.shared.current.load().is_self_made()
+    /// Do clients of the public host get a certificate of somebody else's making, of which browsers do not warn? Changes with
+    /// what is served.
+    pub fn trusted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.shared.trusted)
     }
 }
 
@@ -221,6 +233,7 @@ fn agreed<S>(stream: &TlsStream<S>) -> Result<Agreed, HandshakeError> {
         Some(H2) => Ok(Agreed::Http(Protocol::Http2)),
         Some(HTTP11) | None => Ok(Agreed::Http(Protocol::Http1)),
         Some(STUN_TURN) => Ok(Agreed::Turn),
+        Some(ALPN) => Ok(Agreed::Check),
         Some(_) => Err(HandshakeError::Protocol),
     }
 }
@@ -228,6 +241,7 @@ fn agreed<S>(stream: &TlsStream<S>) -> Result<Agreed, HandshakeError> {
 fn server_config(
     certificates: Arc<dyn ResolvesServerCert>,
     settings: &TlsSettings,
+    is_checked: bool,
     tickets: Arc<Tickets>,
 ) -> Result<ServerConfig, rustls::Error> {
     // The provider has X25519MLKEM768 first among its groups and no suite without forward secrecy.
@@ -243,7 +257,9 @@ fn server_config(
         .with_cert_resolver(certificates);
     // No browser offers TURN's, so that it can come first; without it here, who offers nothing else would get an alert.
     let turn = settings.turn.then_some(STUN_TURN);
-    config.alpn_protocols = turn.into_iter().chain([H2, HTTP11]).map(<[u8]>::to_vec).collect();
+    let check = is_checked.then_some(ALPN);
+    let protocols = turn.into_iter().chain([H2, HTTP11]).chain(check);
+    config.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
     config.ticketer = tickets;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.max_early_data_size = 0;

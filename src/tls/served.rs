@@ -2,7 +2,14 @@
 //!
 //! Not here: looking whether the folder has changed (`super::watch`), which certificate a name gets (`super::store`).
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -11,12 +18,20 @@ use rustls::{
 };
 use tokio::sync::Notify;
 
-use super::{CertStore, CoveredNames, TlsProblem, TlsSettings, development, folder, folder::Fingerprint};
+use super::{
+    CertStore, CoveredNames, TlsProblem, TlsSettings, challenge, development, folder, folder::Fingerprint,
+    store,
+};
+use crate::acme::Answers;
 
 /// The certificates, which change while the gateway runs.
 pub(super) struct Shared {
     pub(super) current: ArcSwap<Served>,
     pub(super) asked: Notify,
+    /// Answers to checks of names.
+    pub(super) answers: Answers,
+    /// Is what clients of the public host get of somebody else's making than ours?
+    pub(super) trusted: Arc<AtomicBool>,
 }
 
 /// What is served, and by which settings.
@@ -45,12 +60,15 @@ impl Served {
         now: i64,
     ) -> Result<Self, Vec<TlsProblem>> {
         let names = settings.names();
-        development::ensure(&settings.certs, &names, settings.make_anywhere, now)
-            .map_err(|problem| vec![problem])?;
-        let read_at = Arc::new(folder::fingerprint(&settings.certs));
+        let acme = settings.acme.as_deref();
+        if !store::has_pairs(acme) {
+            development::ensure(&settings.certs, &names, settings.make_anywhere, now)
+                .map_err(|problem| vec![problem])?;
+        }
+        let read_at = Arc::new(settings.fingerprint());
         let store = match before.filter(|before| before.settings.certs == settings.certs) {
-            Some(before) => before.next(&settings.certs, &names, now)?.0,
-            None => CertStore::load(&settings.certs, &names, now)?,
+            Some(before) => before.next(&settings.certs, acme, &names, now)?.0,
+            None => CertStore::load(&settings.certs, acme, &names, now)?,
         };
         Ok(Self {
             store: Arc::new(store),
@@ -66,18 +84,41 @@ pub struct Coming {
     pub(super) settings: TlsSettings,
     /// None: those that are served.
     pub(super) read: Option<Served>,
-    pub(super) is_self_made: bool,
 }
 
-impl Coming {
-    /// As `Tls::is_self_made`.
-    pub fn is_self_made(&self) -> bool {
-        self.is_self_made
+impl TlsSettings {
+    /// What changes when a file does.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        let mut all = folder::fingerprint(&self.certs);
+        if let Some(acme) = &self.acme {
+            all.extend(folder::fingerprint(acme));
+        }
+        all
+    }
+}
+
+impl Shared {
+    pub(super) fn new(served: Served, answers: Answers) -> Self {
+        Self {
+            trusted: Arc::new(AtomicBool::new(!served.is_self_made())),
+            current: ArcSwap::from_pointee(served),
+            asked: Notify::new(),
+            answers,
+        }
+    }
+
+    /// Says whether what is served by now is of our own making.
+    pub(super) fn judge(&self) {
+        let trusted = !self.current.load().is_self_made();
+        self.trusted.store(trusted, Ordering::Relaxed);
     }
 }
 
 impl ResolvesServerCert for Shared {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if self.answers.is_on() && challenge::is_one(&hello) {
+            return challenge::certificate(&self.answers, &hello);
+        }
         self.current.load().resolve(&hello)
     }
 }

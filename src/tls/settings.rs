@@ -4,13 +4,15 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use super::{CertStore, CoveredNames, TlsProblem, TlsWarning, development};
+use super::{CertStore, CoveredNames, TlsProblem, TlsWarning, development, store};
 use crate::http::without_brackets;
 
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
     /// The folder of `NAME.pem` with `NAME.key`.
     pub certs: PathBuf,
+    /// The folder of certificates that were ordered by the gateway; it may be missing.
+    pub acme: Option<PathBuf>,
     /// The host of `public_origin`.
     pub public_host: String,
     /// Other hosts that the gateway answers to.
@@ -41,11 +43,13 @@ impl TlsSettings {
             host: names.public.clone(),
             file: development::file(&self.certs),
         };
-        if development::is_needed(&self.certs, &names, now).map_err(alone)? {
+        if !store::has_pairs(self.acme.as_deref())
+            && development::is_needed(&self.certs, &names, now).map_err(alone)?
+        {
             development::can_be_made(&self.certs, &names, self.make_anywhere).map_err(alone)?;
             return Ok((!is_local(&names.public)).then(self_made).into_iter().collect());
         }
-        let store = CertStore::load(&self.certs, &names, now)?;
+        let store = CertStore::load(&self.certs, self.acme.as_deref(), &names, now)?;
         let self_made = (store.is_self_made() && !is_local(&names.public)).then(self_made);
         Ok(store.into_warnings().into_iter().chain(self_made).collect())
     }

@@ -70,8 +70,14 @@ impl fmt::Display for CertificateFile {
 
 impl CertStore {
     /// Reads the folder; `now` is in seconds since 1970.
-    pub fn load(dir: &Path, names: &CoveredNames, now: i64) -> Result<Self, Vec<TlsProblem>> {
-        Ok(Self::of(pairs(dir)?, names, now))
+    /// `acme` is the folder of those that were ordered by the gateway.
+    pub fn load(
+        dir: &Path,
+        acme: Option<&Path>,
+        names: &CoveredNames,
+        now: i64,
+    ) -> Result<Self, Vec<TlsProblem>> {
+        Ok(Self::of(pairs(dir, acme)?, names, now))
     }
 
     /// The set that takes this one's place, and what of the folder is left aside: a file that is worse than what it replaces
@@ -79,11 +85,12 @@ impl CertStore {
     pub(super) fn next(
         &self,
         dir: &Path,
+        acme: Option<&Path>,
         names: &CoveredNames,
         now: i64,
     ) -> Result<(Self, Vec<TlsProblem>), Vec<TlsProblem>> {
         let mut aside = Vec::new();
-        let next = pairs(dir)?
+        let next = pairs(dir, acme)?
             .into_iter()
             .map(|new| {
                 let Some(old) = self.pairs.iter().find(|old| old.file == new.file) else {
@@ -229,9 +236,26 @@ impl CertStore {
     }
 }
 
-/// The pairs of the folder, if nothing is wrong with any of them.
-fn pairs(dir: &Path) -> Result<Vec<Pair>, Vec<TlsProblem>> {
-    let Folder { pairs, mut problems } = Folder::read(dir);
+/// Are there certificates that the gateway has ordered?
+pub(super) fn has_pairs(acme: Option<&Path>) -> bool {
+    acme.is_some_and(|acme| !Folder::read(acme).pairs.is_empty())
+}
+
+/// The pairs of the folders, if nothing is wrong with any of the first one's. What can't be used of those that the gateway
+/// has ordered is ordered again.
+fn pairs(dir: &Path, acme: Option<&Path>) -> Result<Vec<Pair>, Vec<TlsProblem>> {
+    let Folder {
+        mut pairs,
+        mut problems,
+    } = Folder::read(dir);
+    let ordered = acme.map(|acme| Folder::read(acme).pairs).unwrap_or_default();
+    if !ordered.is_empty() {
+        if !dir.exists() {
+            problems.clear();
+        }
+        pairs.extend(ordered);
+        pairs.sort_by(|one, other| one.file.cmp(&other.file));
+    }
     if pairs.is_empty() && problems.is_empty() {
         problems.push(TlsProblem::new(dir, Fault::Empty));
     }
@@ -279,7 +303,7 @@ mod tests {
             public: public.into(),
             hosts: hosts.iter().map(ToString::to_string).collect(),
         };
-        CertStore::load(dir.path(), &names, NOW)
+        CertStore::load(dir.path(), None, &names, NOW)
     }
 
     /// As shown, without the folder's own path.
@@ -457,7 +481,7 @@ mod tests {
         made(&["a.example"]).valid(good.0, good.1).write(&dir, "a");
         let store = load(&dir, "a.example", &[]).unwrap();
         let next = |dir: &TempDir| {
-            let (next, aside) = store.next(dir.path(), &names, NOW).unwrap();
+            let (next, aside) = store.next(dir.path(), None, &names, NOW).unwrap();
             (next.ends(NOW)["a.example"], shown(dir, &aside))
         };
         made(&["a.example"])
@@ -475,7 +499,7 @@ mod tests {
             .write(&dir, "a");
         assert_eq!(next(&dir), (NOW + 5 * DAY, Vec::new()));
         fs::write(dir.path().join("a.key"), made(&["a.example"]).key()).unwrap();
-        assert!(store.next(dir.path(), &names, NOW).is_err());
+        assert!(store.next(dir.path(), None, &names, NOW).is_err());
     }
 
     #[test]

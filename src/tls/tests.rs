@@ -12,6 +12,7 @@ use crate::tls::testing::{NOW, certificate, connect, credulous, credulous_of_rsa
 fn settings(dir: &TempDir, public_host: &str) -> TlsSettings {
     TlsSettings {
         certs: dir.path().to_owned(),
+        acme: None,
         public_host: public_host.into(),
         hosts: Vec::new(),
         handshake: Duration::from_secs(10),

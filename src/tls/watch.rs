@@ -14,7 +14,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::{Served, Shared, Tls, age::Stage, folder::fingerprint, store::CertificateFile};
+use super::{Served, Shared, Tls, age::Stage, store::CertificateFile};
 use crate::{clock::Clock, drain::Drain, observe::Metrics};
 
 /// Between two looks at the folder.
@@ -41,9 +41,9 @@ impl Tls {
 async fn look_again_and_again(shared: Arc<Shared>, clock: Clock, metrics: Arc<Metrics>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut dir, mut seen) = {
+    let (mut settings, mut seen) = {
         let served = shared.current.load();
-        (served.settings.certs.clone(), Arc::clone(&served.read_at))
+        (served.settings.clone(), Arc::clone(&served.read_at))
     };
     let mut read = Arc::clone(&seen);
     let mut told = Told::default();
@@ -58,14 +58,14 @@ async fn look_again_and_again(shared: Arc<Shared>, clock: Clock, metrics: Arc<Me
             () = shared.asked.notified() => true,
         };
         let served = shared.current.load_full();
-        if dir != served.settings.certs {
-            dir.clone_from(&served.settings.certs);
+        if settings.certs != served.settings.certs {
+            settings = served.settings.clone();
             seen = Arc::clone(&served.read_at);
             read = Arc::clone(&seen);
         }
         drop(served);
-        let look_at = dir.clone();
-        let Ok(found) = spawn_blocking(move || Arc::new(fingerprint(&look_at))).await else {
+        let look_at = settings.clone();
+        let Ok(found) = spawn_blocking(move || Arc::new(look_at.fingerprint())).await else {
             continue;
         };
         let has_rested = found == seen;
@@ -89,7 +89,8 @@ impl Shared {
     /// Takes up what lies in the folder. Says what was refused of it, by file. Blocks.
     fn read_again(&self, now: i64) -> Vec<String> {
         let old = self.current.load_full();
-        let (next, aside) = match old.next(&old.settings.certs, &old.names, now) {
+        let (next, aside) = match old.next(&old.settings.certs, old.settings.acme.as_deref(), &old.names, now)
+        {
             Ok(next) => next,
             Err(problems) => return problems.iter().map(ToString::to_string).collect(),
         };
@@ -113,6 +114,7 @@ impl Shared {
             };
             // Other settings may have been taken up meanwhile, and their folder with them.
             self.current.compare_and_swap(&old, Arc::new(next));
+            self.judge();
         }
         aside.iter().map(ToString::to_string).collect()
     }
@@ -190,6 +192,7 @@ mod tests {
                 .write(&dir, "a");
             let settings = TlsSettings {
                 certs: dir.path().to_owned(),
+                acme: None,
                 public_host: "a.example".into(),
                 hosts: Vec::new(),
                 handshake: Duration::from_secs(10),

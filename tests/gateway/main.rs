@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acme;
 mod callers;
 mod callers_rooms;
 mod check_and_serve;

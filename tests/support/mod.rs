@@ -8,11 +8,13 @@ pub mod configured;
 pub mod h2;
 pub mod nats;
 pub mod node;
+pub mod pebble;
 pub mod peer;
 pub mod plugnmeet;
 pub mod raw;
 pub mod redis;
 pub mod site;
+pub mod stub_ca;
 pub mod upstream;
 pub mod websocket;
 

@@ -7,6 +7,7 @@
 //!
 //! Not here: reading the file (`super::sections`), listening and starting (`crate::gateway`).
 
+mod acme;
 mod client;
 mod keys;
 mod listen;
@@ -19,7 +20,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
-pub use self::{keys::Keys, listen::NotListening, port::PortPlan, upstreams::UpstreamsPlan};
+pub use self::{acme::AcmePlan, keys::Keys, listen::NotListening, port::PortPlan, upstreams::UpstreamsPlan};
 use super::{AtStart, Caller, CallerRates, Config, Exposed, Problem, PublicOrigin};
 use crate::{
     addr::Networks,
@@ -68,6 +69,8 @@ pub struct Plan {
     pub conn: ConnSettings,
     /// The settings of TLS and its certificates.
     pub tls: TlsSettings,
+    /// The settings of certificates that are ordered by ACME.
+    pub acme: AcmePlan,
     /// How long browsers use nothing but HTTPS, if the certificate is not one that the gateway made. None: they are not
     /// told to.
     pub hsts: Option<Duration>,
@@ -182,7 +185,8 @@ impl Plan {
         };
         listen::warn(&mut found, https_port);
         port::warn(&mut found);
-        let tls = tls::plan(&mut found, clock);
+        let acme = acme::plan(&mut found);
+        let tls = tls::plan(&mut found, clock, acme.settings.as_ref());
         let keys = keys::plan(&mut found);
         let webapp = client::plan(&mut found, served);
         let design = pages::design(config, &found.origin);
@@ -218,6 +222,7 @@ impl Plan {
             https: listen::https(config),
             conn: listen::conn(config),
             tls,
+            acme,
             hsts: tls::hsts(config, &origin),
             keys,
             webapp,

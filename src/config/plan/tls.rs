@@ -7,6 +7,7 @@ use super::{
     Found,
 };
 use crate::{
+    acme::AcmeSettings,
     clock::Clock,
     tls::{self, TlsSettings},
 };
@@ -16,14 +17,16 @@ const KEY: &str = "tls.certs";
 /// The default of `tls.certs`.
 const OWN_FOLDER: &str = "certs";
 
-pub(super) fn plan(found: &mut Found<'_>, clock: &Clock) -> TlsSettings {
+pub(super) fn plan(found: &mut Found<'_>, clock: &Clock, acme: Option<&AcmeSettings>) -> TlsSettings {
     let config = found.config;
     let settings = TlsSettings {
         certs: config.tls.certs.clone(),
+        acme: acme.map(AcmeSettings::certificates),
         public_host: found.origin.host.clone(),
         hosts: hosts(config),
         handshake: config.timeouts.handshake,
-        make_anywhere: is_a_trial(config, &found.origin),
+        // One that is ordered takes the place of the one that is made.
+        make_anywhere: acme.is_some() || is_a_trial(config, &found.origin),
         turn: config.turn.is_some(),
         only_tls13: config.tls.min_version == MinVersion::Tls13,
     };

@@ -15,6 +15,7 @@ mod front;
 mod pages;
 
 use super::{
+    acme,
     address::{HOST, PUBLIC_ORIGIN},
     callers, designs,
     problem::Places,
@@ -68,11 +69,13 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
     let turn = root.section("turn", relays::turn)?;
     let passthrough = relays::passthrough(root);
     let tcp = relays::tcp(root);
+    let acme = root.section("acme", acme::read)?;
     Ok(Config {
         public_origin,
         hosts,
         listen,
         tls,
+        acme,
         log,
         control,
         plugnmeet,

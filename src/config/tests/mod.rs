@@ -189,7 +189,7 @@ fn an_unknown_key_is_told_with_the_one_that_was_meant() {
         assert_eq!(told(text, &[]), [expected]);
     }
     let root = "there are public_origin, hosts, callers, designs, passthrough, tcp, [listen], [tls], [log], [control], [plugnmeet], \
-                [upstreams], [client], [issuer], [session], [design], [headers], [limits], [trust], [timeouts], [sizes], [turn]";
+                [upstreams], [client], [issuer], [session], [design], [headers], [limits], [trust], [timeouts], [sizes], [turn], [acme]";
     for (text, name, near) in [
         ("[limit]", "limit", "perhaps limits is meant: "),
         ("api_key = 'k'", "api_key", "perhaps plugnmeet.api_key is meant: "),

@@ -1,0 +1,266 @@
+//! Which name is looked at when, and what is done then.
+//!
+//! One name after the other, as there are few and nobody is in a hurry: what is served stays until there is something newer.
+
+use std::{sync::Arc, time::Duration};
+
+use instant_acme::Error;
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use super::{
+    AcmeSettings, Shared, Standing, State, Storage, Tools,
+    ca::Ca,
+    certificate::Certificate,
+    due::{self, Window},
+    storage::{Lock, Record},
+};
+
+/// Between two looks, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
+/// Between two looks, at least.
+const REST: Duration = Duration::from_secs(1);
+/// Until it is looked again at what another gateway orders.
+const OTHERS: i64 = 30;
+/// Between two looks at what other gateways answer; they have heard of an answer of ours after twice that.
+pub(super) const HEAR: Duration = Duration::from_secs(1);
+
+pub(super) struct Scheduler {
+    pub(super) settings: AcmeSettings,
+    pub(super) storage: Storage,
+    pub(super) tools: Arc<Tools>,
+    pub(super) state: Arc<State>,
+    pub(super) shared: Option<Shared>,
+}
+
+impl Scheduler {
+    pub(super) fn new(settings: AcmeSettings, tools: Arc<Tools>, state: Arc<State>) -> Self {
+        let shared = tools
+            .redis
+            .as_ref()
+            .map(|(address, keys)| Shared::new(address.clone(), Arc::clone(keys)));
+        Self {
+            storage: Storage::at(&settings.storage),
+            settings,
+            tools,
+            state,
+            shared,
+        }
+    }
+
+    pub(super) async fn run(self) {
+        if let Err(error) = self.storage.make() {
+            warn!(%error, folder = %self.settings.storage.display(), "acme.storage can't be made");
+        }
+        tokio::join!(self.look_again_and_again(), self.hear());
+    }
+
+    async fn look_again_and_again(&self) {
+        let mut asked = false;
+        loop {
+            let names = self.state.names.load_full();
+            self.state.standings.keep_only(&names);
+            let mut next = i64::MAX;
+            for name in names.iter() {
+                next = next.min(self.look_at(name, asked).await);
+            }
+            let left = next.saturating_sub(self.tools.clock.unix());
+            let left = Duration::from_secs(u64::try_from(left).unwrap_or_default());
+            asked = tokio::select! {
+                () = sleep(left.clamp(REST, LOOK_EVERY)) => false,
+                () = self.state.asked.notified() => true,
+            };
+        }
+    }
+
+    /// Looks at a name, and orders if it is due. Says when to look again, in seconds since 1970.
+    async fn look_at(&self, name: &str, asked: bool) -> i64 {
+        let now = self.tools.clock.unix();
+        match self.due(name, asked).await {
+            Ok(()) => {}
+            Err((due, standing)) => {
+                self.state.standings.set(name, standing);
+                return due;
+            }
+        }
+        let Some(lock) = self.lock(name).await else {
+            self.state.standings.set(name, Standing::Others);
+            return now + OTHERS;
+        };
+        self.take_over(name).await;
+        // Another gateway may have been faster.
+        let next = match self.due(name, asked).await {
+            Ok(()) => self.order(name).await,
+            Err((due, standing)) => {
+                self.state.standings.set(name, standing);
+                due
+            }
+        };
+        drop(lock);
+        if let Some(shared) = &self.shared {
+            shared.unlock().await;
+        }
+        next
+    }
+
+    /// Ok: now. Else when, and how it stands until then.
+    async fn due(&self, name: &str, asked: bool) -> Result<(), (i64, Standing)> {
+        let now = self.tools.clock.unix();
+        let mut record = self.storage.record(name);
+        let renewal = self.certificate(name).map(|certificate| {
+            let share = due::share(certificate.der());
+            due::renewal(certificate.begins, certificate.ends, share, record.window)
+        });
+        if asked && record.failures > 0 {
+            // Somebody who has mended something does not want to wait for a day.
+            record.next = record.next.min(record.tried + due::FIRST_PAUSE).max(record.until);
+        }
+        let due = renewal.unwrap_or_default().max(record.next);
+        if due > now {
+            let standing = if record.failures > 0 && renewal.is_none_or(|renewal| renewal <= now) {
+                Standing::Failed {
+                    words: record.words,
+                    next: due,
+                }
+            } else {
+                Standing::Waits { until: due }
+            };
+            // A window of the CA's is asked for while nothing is due.
+            let again = self.ask_for_window(name, now).await;
+            return Err((due.min(again), standing));
+        }
+        Ok(())
+    }
+
+    pub(super) fn certificate(&self, name: &str) -> Option<Certificate> {
+        Certificate::read(&self.storage.certificate(name)?, name)
+    }
+
+    /// Asks the CA when it wants a certificate to be renewed. Says when to ask again.
+    async fn ask_for_window(&self, name: &str, now: i64) -> i64 {
+        let mut record = self.storage.record(name);
+        let Some(certificate) = self.certificate(name) else {
+            return i64::MAX;
+        };
+        if let Some(window) = record.window.filter(|window| window.ask_again > now) {
+            return window.ask_again;
+        }
+        let Some(id) = certificate.id() else {
+            return i64::MAX;
+        };
+        let asked = async {
+            let ca = Ca::new(&self.settings).map_err(|why| Error::Other(why.into()))?;
+            let account = ca
+                .account(&self.settings, &self.storage, &self.settings.directory)
+                .await?;
+            account.renewal_info(&id).await
+        };
+        let (least, most) = due::ASK_AGAIN;
+        let window = match asked.await {
+            Ok((info, again)) => {
+                let again = i64::try_from(again.as_secs()).unwrap_or(most).clamp(least, most);
+                Window {
+                    from: info.suggested_window.start.unix_timestamp(),
+                    until: info.suggested_window.end.unix_timestamp(),
+                    ask_again: now + again,
+                }
+            }
+            Err(error) => {
+                debug!(name, %error, "The CA does not say when to renew");
+                // An old window counts until there is another; one that never was is none.
+                let none = Window {
+                    from: 0,
+                    until: -1,
+                    ask_again: 0,
+                };
+                Window {
+                    ask_again: now + i64::try_from(LOOK_EVERY.as_secs()).unwrap_or(most),
+                    ..record.window.unwrap_or(none)
+                }
+            }
+        };
+        record.window = Some(window);
+        self.keep(name, &record);
+        // What it says may be that it is due now.
+        if window.from <= now && window.until >= window.from {
+            return now;
+        }
+        window.ask_again
+    }
+
+    /// None: somebody else orders, or nobody can say.
+    async fn lock(&self, name: &str) -> Option<Lock> {
+        let lock = match self.storage.lock() {
+            Ok(lock) => lock?,
+            Err(error) => {
+                warn!(name, %error, "acme.storage can't be locked");
+                return None;
+            }
+        };
+        if let Some(shared) = &self.shared {
+            match shared.lock().await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    debug!(name, %error, "Redis does not say who orders");
+                    return None;
+                }
+            }
+        }
+        Some(lock)
+    }
+
+    /// Takes over what another gateway has ordered, if it is newer. Says whether it was.
+    async fn take_over(&self, name: &str) -> bool {
+        let Some(shared) = &self.shared else { return false };
+        let Ok(Some(pem)) = shared.certificate(name).await else {
+            return false;
+        };
+        let Some(theirs) = Certificate::read(&pem, name) else {
+            return false;
+        };
+        let is_newer = self
+            .certificate(name)
+            .is_none_or(|own| own.der() != theirs.der() && own.begins <= theirs.begins);
+        let Ok(text) = String::from_utf8(pem) else {
+            return false;
+        };
+        if !is_newer || self.storage.keep_certificate(name, &text).is_err() {
+            return false;
+        }
+        self.keep(name, &Record::default());
+        info!(name, "A certificate has come from another gateway");
+        (self.tools.renewed)();
+        true
+    }
+
+    pub(super) fn keep(&self, name: &str, record: &Record) {
+        if let Err(error) = self.storage.keep_record(name, record) {
+            warn!(name, %error, "acme.storage can't be written");
+        }
+    }
+
+    /// Answers checks of other gateways' orders, and takes over what they got.
+    async fn hear(&self) {
+        let Some(shared) = &self.shared else { return };
+        let (mut issued, mut given) = (0, super::challenge::All::new());
+        loop {
+            let own = self.state.answers.all();
+            if own != given && shared.answer(&own).await.is_ok() {
+                given = own;
+            }
+            if let Ok(seen) = shared.look().await {
+                self.state.answers.share(seen.answers);
+                if seen.issued != issued {
+                    for name in self.state.names.load_full().iter() {
+                        if self.take_over(name).await {
+                            self.state.asked.notify_one();
+                        }
+                    }
+                    issued = seen.issued;
+                }
+            }
+            sleep(HEAR).await;
+        }
+    }
+}
