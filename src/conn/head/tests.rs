@@ -4,7 +4,8 @@ use super::*;
 
 const MAX: usize = 64 * 1024;
 
-/// The verdict on each request of a connection, whose bytes come in pieces of so many; and what hyper reads.
+/// The verdict on each request of a connection whose bytes come in pieces of `cut` bytes, and the bytes that hyper
+/// reads.
 fn followed(bytes: &[u8], cut: usize, requests: usize) -> (Vec<Option<BadHead>>, Vec<u8>) {
     let mut watch = HeadWatch::new(MAX, None);
     let mut read = Vec::new();
