@@ -1,4 +1,4 @@
-//! Plain HTTP: nothing is served here but the way to HTTPS.
+//! Plain HTTP, where nothing is served but a redirect to HTTPS.
 
 use hyper::{Request, Response, StatusCode, header::HeaderValue};
 
@@ -13,12 +13,12 @@ use crate::{
 /// Answers every request with a redirect to HTTPS.
 pub struct Redirect {
     hosts: Hosts,
-    /// `:8443`, or nothing for 443.
+    /// The port in the redirect, such as `:8443`; empty for 443.
     port: String,
 }
 
 impl Redirect {
-    /// To these names, on the port at which clients see HTTPS.
+    /// Redirects to these names, and to the port at which clients see HTTPS; `None` for 443.
     pub fn new(hosts: Hosts, port: Option<u16>) -> Self {
         Self {
             hosts,
@@ -26,7 +26,8 @@ impl Redirect {
         }
     }
 
-    /// 308 keeps method and body. The name in it is our own spelling of one of ours, never the client's.
+    /// Answers with 308, which keeps method and body. The host in `Location` is one of the gateway's names in its own
+    /// spelling, never the client's.
     fn answer(&self, request: &Request<ClientBody>) -> Result<Response<Body>, Failure> {
         let target = CanonicalTarget::of(request, &self.hosts)?;
         known_method(request.method())?;
@@ -45,7 +46,7 @@ impl Redirect {
         let location = HeaderValue::try_from(location).map_err(|_| Failure::from(BadTarget::Form))?;
         let mut response = redirect(StatusCode::PERMANENT_REDIRECT, location);
         if !target.query.is_empty() {
-            // It may hold a token, and a 308 is kept for good by whoever may keep it (RFC 9110 section 15.4.9).
+            // The query may hold a token, and caches may keep a 308 for good (RFC 9110 section 15.4.9).
             no_store(response.headers_mut());
         }
         Ok(response)
