@@ -1,5 +1,5 @@
-//! `status`, `reload`, `drain` and `upgrade`: a running gateway is asked over its control socket. And the socket of the
-//! gateway that this process is.
+//! `status`, `reload`, `drain` and `upgrade` ask a running gateway over its control socket. This file also opens the
+//! control socket of the gateway that runs in this process.
 
 use std::{env, fmt::Write as _, process::ExitCode};
 
@@ -10,13 +10,13 @@ use tracing::{info, warn};
 use super::{Refused, arguments, failed};
 use crate::control::{self, Answer, Operator, Socket, SocketSetting};
 
-/// What a running gateway is asked, and how its answer is shown.
+/// A command for a running gateway, and how its answer is shown.
 pub(super) struct Asked {
     command: control::Command,
     json: bool,
 }
 
-/// Is this a command for a running gateway?
+/// The question to a running gateway that a command stands for; `None` if the command needs no running gateway.
 pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
     match command? {
         arguments::Command::Status { json } => Some(Asked {
@@ -46,7 +46,7 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
     }
 }
 
-/// Asks, and prints the answer.
+/// Asks the running gateway and prints its answer.
 pub(super) fn run(socket: &SocketSetting, asked: &Asked) -> ExitCode {
     match answer(socket, &asked.command) {
         Ok(answer) => told(&answer, asked),
@@ -96,13 +96,13 @@ fn told(answer: &Answer, asked: &Asked) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The texts of a list; none of anything else.
+/// The texts in a JSON list; none if this is not a list.
 fn texts(list: Option<&Value>) -> impl Iterator<Item = &str> {
     let list = list.and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Rows as people read them: a name, and its value or the values below it.
+/// Formats rows for people: each has a name, and its value or the values below it.
 fn table(rows: &Map<String, Value>) -> String {
     let widest = rows.keys().map(String::len).max().unwrap_or_default();
     let mut text = String::new();
@@ -138,13 +138,14 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The control socket of this process, until this is dropped.
+/// Answers on the control socket of this process, until this is dropped.
 pub(super) struct Serving {
     _answering: AbortOnDropHandle<()>,
 }
 
 impl Serving {
-    /// None: the setting says so, or the socket can't be had. A gateway runs without one too.
+    /// Opens the control socket and answers on it. `None` if the setting turns it off, or if the socket can't be
+    /// opened; a gateway runs without one too.
     pub(super) async fn begin(setting: &SocketSetting, operator: impl Operator) -> Option<Self> {
         let path = setting.path(|name| env::var_os(name))?;
         match Socket::open(&path).await {
@@ -155,7 +156,7 @@ impl Serving {
                     _answering: AbortOnDropHandle::new(answering),
                 })
             }
-            // Nobody has asked for this one.
+            // With `auto` the operator did not ask for this socket, and so this is no warning.
             Err(error) if *setting == SocketSetting::Auto => {
                 info!("No control socket at {}: {error}", path.display());
                 None
