@@ -39,7 +39,7 @@ pub(super) enum BadHead {
     TooLarge,
     /// The request line alone has more bytes than allowed.
     TargetTooLong,
-    /// The end of the body before this head was not found, so the head was not checked on the wire.
+    /// The head was not judged on the wire: the place was lost before it, as in a malformed body.
     NotFollowed,
     /// Plain HTTP came to a port where TLS is spoken.
     Plain,

@@ -67,7 +67,7 @@ pub struct ConnSettings {
     pub proxies: Networks,
 }
 
-/// Who answers the requests of a connection.
+/// What answers the requests of a connection.
 pub trait Handler: Send + Sync + 'static {
     /// The body of the handler's answers.
     type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
@@ -108,7 +108,7 @@ const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 /// How long a connection without a request may take to end in a drain.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How long the same may take if the connection has to make room for another.
+/// How long a connection without a request may take to end if it has to make room for another connection.
 const SHORT_GOODBYE: Duration = Duration::from_millis(50);
 
 /// Serves connections for one handler.
