@@ -1,7 +1,8 @@
-//! One HTTPS request to the gateway on this machine.
+//! Sends one HTTPS request to the gateway on this machine.
 //!
-//! Trusted is what lies in `tls.certs`: the very certificates, as nobody else has their keys, and whatever they have
-//! signed. A self-made certificate need not be known to the system for that, nor be a proper certificate authority.
+//! The request trusts the certificates in `tls.certs` themselves, as nobody else has their keys, and every certificate
+//! that they have signed. So a self-made certificate needs no entry in the system's store, and need not be a proper
+//! certificate authority.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -22,10 +23,11 @@ use tokio_rustls::TlsConnector;
 
 use crate::{proxy, reply::BoxError};
 
-/// For all of it: plugnmeet-server may take 20 s for a token (docs/plugnmeet.md section 0.20).
+/// How long the connection, the handshake and the answer may take together: plugnmeet-server may take 20 s for a token
+/// (docs/plugnmeet.md section 0.20).
 const TIME: Duration = Duration::from_secs(30);
 
-/// More than any answer of getJoinToken.
+/// The most bytes of an answer. No answer of getJoinToken is as long.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// Posts `body` to `https://AUTHORITY/path` at `addr`, and gives the status and the body of the answer.
@@ -54,7 +56,7 @@ pub(super) async fn ask(
         .map_err(|_| format!("no answer within {} s", TIME.as_secs()))?
 }
 
-/// All certificates of `*.pem` in a folder.
+/// Reads all certificates of the files `*.pem` in a folder.
 pub(super) fn certificates(folder: &Path) -> Result<Vec<CertificateDer<'static>>, BoxError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -67,7 +69,7 @@ pub(super) fn certificates(folder: &Path) -> Result<Vec<CertificateDer<'static>>
     Ok(found)
 }
 
-/// The host of an authority, as TLS wants it.
+/// Returns the host of an authority in the form that TLS needs: without port and brackets.
 fn server_name(authority: &str) -> Result<ServerName<'static>, BoxError> {
     let url = url::Url::parse(&format!("https://{authority}"))?;
     let host = url.host_str().unwrap_or_default();

@@ -1,7 +1,7 @@
-//! `check`: is this configuration sound?
+//! `check`: tells whether the configuration is sound.
 //!
-//! It is if there is a plan, and the addresses of all listeners can be listened on. They are closed at once, nothing is
-//! made, and what only says that a gateway runs here already is a warning.
+//! The configuration is sound if a plan can be made of it and all listeners can be opened. The listeners are closed at
+//! once, and nothing is created. What only says that a gateway runs here already is a warning.
 
 use std::fmt;
 
@@ -116,7 +116,7 @@ fn report(config: &Config, clock: &Clock, starting: bool) -> Result<Report, Refu
     })
 }
 
-/// Those that can't listen.
+/// Opens all listeners, closes them, and returns those that can't be opened.
 fn deaf(config: &Config) -> Result<Vec<NotListening>, Refused> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
@@ -126,7 +126,7 @@ fn deaf(config: &Config) -> Result<Vec<NotListening>, Refused> {
         .unwrap_or_default())
 }
 
-/// A line of a module's in the form that all warnings have.
+/// Formats a module's log line like all other warnings.
 struct AsWarning;
 
 impl<S, N> FormatEvent<S, N> for AsWarning

@@ -1,7 +1,7 @@
-//! `check-design`: can this design be used?
+//! `check-design`: tells whether a design can be used.
 //!
-//! By the rules of the configuration that is read, so that what is told here is what a link would be told. The design is
-//! JSON, as in a file; not the encoded form of a link.
+//! The rules come from the configuration that is read, so that the verdict is the one for a link. The design is JSON,
+//! as in a file; not the encoded form of a link.
 //!
 //! Standard error has a line for everything that is wrong, unknown to the client or hard to read; standard output has the verdict or, if asked
 //! for, the design as it would be used: without what is wrong, each colour in its canonical spelling.

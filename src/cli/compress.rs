@@ -1,5 +1,5 @@
-//! `compress`: the process that compresses the client's files for a running gateway (`crate::webapp`). It is hidden, as
-//! nobody else knows what to say to it.
+//! `compress`: the process that compresses the client's files for a running gateway (`crate::webapp`). The command is
+//! hidden, because only the gateway knows what to send to it.
 
 use std::{
     env,
@@ -15,13 +15,14 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::webapp::{CompressJob, Compressor, compress_jobs};
 
-/// Of a core, and far more than a whole release takes; the system ends what has lost its way.
+/// The most CPU time of this process, in seconds: far more than a whole release takes. The system ends a process that
+/// exceeds it.
 const CPU_SECONDS: u64 = 1800;
 
-/// This very program, whatever lies at its path by the time it is started.
+/// The path of this very program, even if another program lies at its old path by now.
 const SELF: &str = "/proc/self/exe";
 
-/// What `serve` starts, if this program can be found.
+/// The command that `serve` starts to compress files; `None` if this program can't be found.
 pub(super) fn command() -> Option<Compressor> {
     let program = if Path::new(SELF).exists() {
         PathBuf::from(SELF)
@@ -34,7 +35,7 @@ pub(super) fn command() -> Option<Compressor> {
     })
 }
 
-/// Compresses what comes until nothing more can come.
+/// Compresses the files that come on standard input, until it is closed.
 pub(super) fn run() -> ExitCode {
     be_modest();
     let (jobs, next) = mpsc::sync_channel(0);
@@ -42,7 +43,7 @@ pub(super) fn run() -> ExitCode {
         let mut input = io::stdin();
         loop {
             let job = CompressJob::read(&mut input).transpose();
-            // Whoever wanted what is being made is gone.
+            // Standard input is closed: nobody waits for the file that is being compressed.
             let Some(job) = job else { process::exit(0) };
             if jobs.send(job).is_err() {
                 return;
@@ -58,13 +59,14 @@ pub(super) fn run() -> ExitCode {
     }
 }
 
-/// Its priority is that of the thread that started it, the lowest there is. Of what can't be had, nothing is needed.
+/// Limits the CPU time, and makes this process the first to be ended when memory runs out. The lowest priority comes
+/// from the thread that started it. A limit that can't be set is no error.
 fn be_modest() {
     let limit = Rlimit {
         current: Some(CPU_SECONDS),
         maximum: Some(CPU_SECONDS),
     };
     setrlimit(Resource::Cpu, limit).ok();
-    // Where memory runs out, the gateway is the last to go.
+    // When memory runs out, the system ends this process before the gateway.
     fs::write("/proc/self/oom_score_adj", "1000").ok();
 }

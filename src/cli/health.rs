@@ -1,5 +1,5 @@
-//! Is everything that serves still running? Asked again and again; a service manager that wants to know is told so, and what
-//! has ended is a fault of the gateway's.
+//! Asks again and again whether everything that serves still runs. A service manager that wants to know is told so; a
+//! thread that has ended is a fault of the gateway.
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -11,19 +11,20 @@ use crate::{
     notify::{self, Notify},
 };
 
-/// Between two questions, where no service manager says how often it wants to hear.
+/// The longest time between two questions. It is shorter if the service manager wants to hear more often.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-/// For a thread to run a task. On the busiest machine it takes a second; who needs so long has lost its way.
+/// How long a thread may take to run a task. On the busiest machine it takes a second; a thread that needs longer than
+/// this is stuck.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
-/// Asks until this is dropped.
+/// Asks in the background, until this is dropped.
 pub(super) struct Watch {
     _asking: AbortOnDropHandle<()>,
 }
 
 impl Watch {
-    /// Asks these threads, and whether the log's has ended.
+    /// Begins to ask whether these threads run, and whether the log's thread has ended.
     pub(super) fn begin(
         threads: Threads,
         log_has_ended: impl Fn() -> bool + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! `join-link`: a link for one participant, by asking the running gateway as an integrator would.
+//! `join-link`: makes a link for one participant, by asking the running gateway for a token as an integrator would.
 //!
 //! Source: docs/plugnmeet.md section 3 (the request).
 
@@ -72,7 +72,7 @@ fn body(wanted: &Wanted) -> String {
     body.to_string()
 }
 
-/// What of the server's answer matters here.
+/// The fields of the server's answer that are used here.
 #[derive(Deserialize)]
 struct Answer {
     status: bool,
@@ -144,7 +144,7 @@ fn link(origin: &PublicOrigin, mount: &str, token: &str, design: Option<&str>) -
     format!("{origin}{mount}/?access_token={token}{design}")
 }
 
-/// Where this machine reaches a listener: one that listens everywhere does so on loopback.
+/// The address at which this machine reaches a listener: a listener on all addresses is reached on loopback.
 fn reachable(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -182,10 +182,11 @@ mod tests {
         }
     }
 
-    /// A folder with a certificate, whose holder answers one request with `answer` and gives back what it read.
+    /// Makes a certificate in the folder, and a server with it that answers one request with `answer` and returns what
+    /// it read.
     fn gateway(certs: &Path, answer: &'static str) -> (SocketAddr, std::thread::JoinHandle<String>) {
         let mut params = rcgen::CertificateParams::new(vec!["other.example".into()]).unwrap();
-        // As `openssl req -x509` makes them.
+        // The certificate is like those of `openssl req -x509`.
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();

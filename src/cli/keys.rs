@@ -1,4 +1,5 @@
-//! The keys that the running gateway signs with: from the configuration, or those of its first start.
+//! The keys that the running gateway signs with. The secret is the configuration's, or else the one that the gateway
+//! made at its first start.
 
 use super::Refused;
 use crate::{

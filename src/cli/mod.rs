@@ -19,7 +19,7 @@
 //! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers and the log of `serve` go to
 //! standard output, everything else to standard error.
 //!
-//! The only reader of the environment.
+//! No other module reads the environment.
 
 mod adopt;
 mod arguments;
@@ -73,7 +73,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if matches!(arguments.command, Some(Command::Compress)) {
         return compress::run();
     }
-    // What somebody would have to type to ask this very gateway.
+    // The beginning of a command line that asks this very gateway.
     let ask = match &arguments.config {
         Some(file) => format!("{program} --config {}", file.display()),
         None => program,
@@ -97,7 +97,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let source = Source::of(arguments.config, env::vars_os());
     let draft = source.as_ref().map_err(Clone::clone).and_then(Source::draft);
     if let Some(command) = operate::asked(arguments.command.as_ref()) {
-        // A gateway can be asked while the file is broken.
+        // A running gateway can be asked even if the file is broken.
         let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
         return operate::run(&socket, &command);
     }
@@ -164,15 +164,15 @@ fn failed(why: &dyn fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Why a command has no answer, in a line.
+/// The reason why a command has no answer.
 type Refused = String;
 
-/// A file of the command line, with its name where it can't be read.
+/// Reads a file that the command line names. The error names the file.
 fn read(file: &Path) -> Result<Vec<u8>, Refused> {
     std::fs::read(file).map_err(|error| format!("{}: cannot be read: {error}", file.display()))
 }
 
-/// A file of the command line, or standard input for none and for `-`.
+/// Reads a file that the command line names; standard input for `None` and for `-`.
 fn read_or_input(file: Option<&Path>) -> Result<Vec<u8>, Refused> {
     if let Some(file) = file.filter(|file| *file != "-") {
         return read(file);

@@ -1,5 +1,5 @@
-//! `status`, `reload`, `drain` and `upgrade`: a running gateway is asked over its control socket. And the socket of the
-//! gateway that this process is.
+//! `status`, `reload`, `drain` and `upgrade` ask a running gateway over its control socket. This file also opens the
+//! control socket of the gateway that runs in this process.
 
 use std::{
     env,
@@ -17,13 +17,13 @@ use tracing::{info, warn};
 use super::{Refused, arguments, failed};
 use crate::control::{self, Answer, NotOpen, Operator, Socket, SocketSetting};
 
-/// What a running gateway is asked, and how its answer is shown.
+/// A command for a running gateway, and how its answer is shown.
 pub(super) struct Asked {
     command: control::Command,
     json: bool,
 }
 
-/// Is this a command for a running gateway?
+/// The question to a running gateway that a command stands for; `None` if the command needs no running gateway.
 pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
     match command? {
         arguments::Command::Status { json } => Some(Asked {
@@ -56,7 +56,7 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
     }
 }
 
-/// Asks, and prints the answer.
+/// Asks the running gateway and prints its answer.
 pub(super) fn run(socket: &SocketSetting, asked: &Asked) -> ExitCode {
     match answer(socket, &asked.command) {
         Ok(answer) => told(&answer, asked),
@@ -106,13 +106,13 @@ fn told(answer: &Answer, asked: &Asked) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The texts of a list; none of anything else.
+/// The texts in a JSON list; none if this is not a list.
 fn texts(list: Option<&Value>) -> impl Iterator<Item = &str> {
     let list = list.and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Rows as people read them: a name, and its value or the values below it.
+/// Formats rows for people: each has a name, and its value or the values below it.
 fn table(rows: &Map<String, Value>) -> String {
     let widest = rows.keys().map(String::len).max().unwrap_or_default();
     let mut text = String::new();
@@ -201,7 +201,7 @@ impl<O: Operator> Control<O> {
                 };
                 control.serving = Some(Serving::at(place, socket, operator));
             }
-            // Nobody has asked for this one.
+            // With `auto` the operator did not ask for this socket, and so this is no warning.
             Err(error) if *setting == SocketSetting::Auto => {
                 info!("No control socket at {}: {error}", place.display());
             }

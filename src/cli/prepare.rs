@@ -1,4 +1,4 @@
-//! `prepare`: compress the client's files now, so that no start has to.
+//! `prepare`: compresses the client's files now, so that no start has to.
 
 use std::time::Duration;
 

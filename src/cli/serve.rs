@@ -1,4 +1,5 @@
-//! `serve`: start, say what runs, read the configuration again on SIGHUP, and stop in order when asked to.
+//! `serve`: starts the gateway, logs what runs, reads the configuration again on SIGHUP, and stops in order on a
+//! signal.
 
 use std::{env, io, mem, process::ExitCode, sync::Arc};
 
@@ -23,16 +24,17 @@ use crate::{
     observe::{Log, Records},
 };
 
-/// Runs until a signal; 0 after an orderly stop. `ask` is how a command for this gateway begins.
+/// Runs the gateway until a signal ends it or something in it fails; the exit status is 0 after an orderly stop. `ask`
+/// is the beginning of a command line for this gateway.
 pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
-    // How to log may be what is refused.
+    // The problems go to standard error: the refused setting may be one of the log's.
     if !config.is_sound() {
         if let Err(why) = check::answer(config, &Clock::system(), true) {
             eprintln!("{why}");
         }
         return ExitCode::FAILURE;
     }
-    // Before all that logs, so that it is dropped after it.
+    // The log is started before everything that logs, so that it is dropped last.
     let log = match Log::start(config.log) {
         Ok(log) => log,
         Err(error) => {
@@ -50,7 +52,7 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
             (Ok(stop), Ok(hangup)) => (stop, hangup),
             (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
-        // Without anybody who listens it would end the gateway.
+        // Without a handler, SIGUSR1 would end the gateway.
         let _ignored = signal(SignalKind::user_defined1());
         let (mut upgrades, (given, mut inherited)) = match (Upgrades::listen(), succeed::given().await) {
             (Ok(upgrades), Ok(given)) => (upgrades, given),
@@ -65,7 +67,7 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
             older.serving().await;
             running.learn_from(older);
         }
-        // It answers to the end of the drain.
+        // The control socket is answered until the end of the drain.
         let commands = Commands::new(running.handle(), log.level(), move || source.draft());
         let mut control = Control::begin(&config.control, upgrades.beside(commands.clone())).await;
         announce(config, &running, ask);
@@ -130,7 +132,7 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
     })
 }
 
-/// None: why not has been told, in the words of `check`.
+/// Starts the gateway. `None`: the problems are logged, in the words of `check`.
 async fn start(
     config: &Config,
     records: Records,
@@ -179,8 +181,8 @@ async fn start(
     }
 }
 
-/// A meeting's participant holds several sockets on either side, and the usual soft limit of 1024 is for programs that use
-/// `select`.
+/// Raises the soft limit of open files to the hard limit. Each participant needs several sockets on either side, and
+/// the usual soft limit of 1024 is for programs that use `select`.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
@@ -221,7 +223,7 @@ impl Stop {
     }
 }
 
-/// What a newcomer wants to know, and what an operator has to.
+/// Logs which listeners, certificates and settings are in use, and a command to try next.
 fn announce(config: &Config, running: &Running, ask: &str) {
     info!(
         "HTTPS on {}, for clients at {}",

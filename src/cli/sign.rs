@@ -1,6 +1,6 @@
-//! `sign`: the two headers with which a body is a signed request, for trying the API by hand.
+//! `sign`: prints the two headers that make a body a signed request, for trying the API by hand.
 //!
-//! The bytes are signed as they are, a line end at their end included.
+//! The bytes are signed as they are, including a line end at the end.
 //!
 //! Source: docs/plugnmeet.md section 1.
 
@@ -17,7 +17,7 @@ pub(super) fn answer(config: &Config, file: Option<&Path>) -> Result<String, Ref
         .join("\n"))
 }
 
-/// The headers of a signed request, as plugnmeet-server names them.
+/// The two headers of a signed request, with the names that plugnmeet-server reads.
 pub(super) fn headers(keys: &TokenKeys, body: &[u8]) -> [(&'static str, String); 2] {
     [
         ("API-KEY", keys.api_key().to_owned()),

@@ -1,21 +1,21 @@
-//! Where the configuration comes from: one file, and the variables of the process. A running gateway reads both again from
-//! here.
+//! The source of the configuration: one file, and the variables of the process. A running gateway reads the file again
+//! from here.
 
 use std::{ffi::OsString, path::PathBuf};
 
 use crate::config::{Config, Place, Problem, Problems};
 
-/// What is read when no file is named, if it is there.
+/// The file that is read when no file is named, if it exists.
 const DEFAULT_FILE: &str = "config/gateway.toml";
 
-/// The file and the variables of a start.
+/// The configuration file and the environment variables of this process, as they were at the start.
 pub(super) struct Source {
     file: Option<PathBuf>,
     variables: Vec<(String, String)>,
 }
 
 impl Source {
-    /// The file that is named, or the default if it is there.
+    /// Takes the file that is named, or the default file if it exists, and our variables.
     pub(super) fn of(
         named: Option<PathBuf>,
         variables: impl Iterator<Item = (OsString, OsString)>,
@@ -26,7 +26,7 @@ impl Source {
         })
     }
 
-    /// What they say now. A file that was there at the start has to be there.
+    /// Reads the configuration again. A file that existed at the start has to exist still.
     pub(super) fn draft(&self) -> Result<Config, Problems> {
         let file = self.file.clone().or_else(default);
         Config::draft(file.as_deref(), &self.variables)
@@ -37,16 +37,17 @@ fn default() -> Option<PathBuf> {
     Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists())
 }
 
-/// What begins with it is meant for us, and may be misspelled.
+/// The beginning of our variables' names. Every variable that begins so is taken as a setting, so that a misspelled one
+/// is found.
 const NAME: &str = "PNM_GATEWAY";
 
-/// Kubernetes tells every container of a service `pnm-gateway` in variables of its own.
+/// Is this a variable of Kubernetes? It sets such variables in every container if a service is named `pnm-gateway`.
 fn is_of_kubernetes(name: &str) -> bool {
     let own = name.strip_prefix(NAME).unwrap_or_default();
     own == "_PORT" || own == "_SERVICE_HOST" || own.starts_with("_SERVICE_PORT") || own.starts_with("_PORT_")
 }
 
-/// Our variables, of which each has to be text.
+/// Returns our variables. A value that is not UTF-8 is a problem.
 fn ours(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>, Problems> {
     let (mut ours, mut problems) = (Vec::new(), Vec::new());
     for (name, value) in all {

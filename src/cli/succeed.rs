@@ -1,6 +1,8 @@
-//! One gateway after another: what a start is given, and how a running gateway starts its successor.
+//! How one gateway follows another: what a process is given at its start, and how a running gateway starts its
+//! successor.
 //!
-//! The successor is the program that lies by now where this one was started from, with the same arguments and variables.
+//! The successor is the program that lies now at the path from which this one was started. It gets the same arguments
+//! and variables.
 
 use std::{
     env,
@@ -27,20 +29,20 @@ use crate::{
     handover::{self, Successor, Taken, Taking},
 };
 
-/// Says to a new process that an older gateway is at the other end of standard input.
+/// The variable that tells a new process that an older gateway is at the other end of standard input.
 const HANDOVER: &str = "PNM_HANDOVER";
 
-/// What a service manager meant for one process alone (`sd_listen_fds(3)`, `sd_watchdog_enabled(3)`). A watchdog without
-/// `WATCHDOG_PID` is everybody's.
+/// The variables that a service manager sets for one process alone (`sd_listen_fds(3)`, `sd_watchdog_enabled(3)`). A
+/// successor must not get them. `WATCHDOG_USEC` stays: without `WATCHDOG_PID` it is for any process.
 const OF_ONE_PROCESS: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
 
-/// For a new process to read its configuration and the client's files, which may lie far away.
+/// How long a new process may take to read its configuration and the client's files, which may lie on a remote disk.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Those who ask for an upgrade while one is under way.
+/// The most askers that wait in the queue while an upgrade is under way.
 const WAITING: usize = 8;
 
-/// What this process was given at its start.
+/// Takes what an older gateway or the service manager gave this process at its start, such as listeners.
 pub(super) async fn given() -> io::Result<(Given, Inherited)> {
     if env::var_os(HANDOVER).is_some() {
         let (from, Taken { listeners, early }) = Taking::begin().await?;
@@ -64,7 +66,7 @@ fn of_manager(passed: &mut ListenFd, names: &str) -> Vec<(String, TcpListener)> 
         let name = names.next().unwrap_or_default().to_owned();
         match passed.take_tcp_listener(nth) {
             Ok(Some(socket)) => {
-                // What this process starts has no part in it.
+                // Programs that this process starts must not inherit the socket.
                 if let Err(error) = fcntl_setfd(&socket, FdFlags::CLOEXEC) {
                     warn!(name, %error, "A given socket is passed on to programs that the gateway starts");
                 }
@@ -77,7 +79,7 @@ fn of_manager(passed: &mut ListenFd, names: &str) -> Vec<(String, TcpListener)> 
     sockets
 }
 
-/// How this process was started, remembered from its start: by its end another program may lie there.
+/// The command line of this process, remembered at its start, because another program may lie at its path later.
 #[derive(Debug)]
 struct Program {
     path: PathBuf,
@@ -111,8 +113,8 @@ impl Program {
     }
 }
 
-/// As it was called, if that says where: a link may lead to another release by now, while the system tells of the file to
-/// which it led.
+/// The path of this program as it was called, if the name has a folder; else the path that the system gives. The name
+/// may go through a link that leads to another release later, while the system's path has the link resolved.
 fn path(name: &OsStr, current: impl FnOnce() -> io::Result<PathBuf>) -> io::Result<PathBuf> {
     if Path::new(name).components().count() > 1 {
         return absolute(name);
@@ -120,7 +122,7 @@ fn path(name: &OsStr, current: impl FnOnce() -> io::Result<PathBuf>) -> io::Resu
     current()
 }
 
-/// Who asked for an upgrade over the control socket, and waits for an answer; nobody, if it was a signal.
+/// The one who asked for an upgrade over the control socket and waits for an answer; `None` if a signal asked.
 pub(super) type Asker = Option<oneshot::Sender<Answer>>;
 
 /// What only whoever runs the gateway can do.
@@ -178,7 +180,7 @@ impl Upgrades {
         }
     }
 
-    /// Who does what else is asked.
+    /// Makes an operator that takes requests for an upgrade too, and passes all other commands to `operator`.
     pub(super) fn beside<O: Operator>(&self, operator: O) -> WithUpgrades<O> {
         WithUpgrades {
             operator,

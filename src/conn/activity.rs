@@ -13,13 +13,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::places::Place;
 
-/// More than the pings, window updates and settings that HTTP/2 answers in the time of any deadline.
+/// How many written bytes count as a part of an answer. The pings, window updates and settings that HTTP/2 answers
+/// within any deadline have fewer.
 const SOME_OF_AN_ANSWER: usize = 4096;
 
-/// Most heads come in one packet.
+/// How long an incomplete head keeps a connection from counting as idle. Most heads come in one packet.
 const HEAD_COMES: Duration = Duration::from_secs(1);
 
-/// Shared by the two ends of a connection: the wire, which sees bytes, and the service, which sees requests.
+/// What a connection is doing. The wire, which sees bytes, and the service, which sees requests, share it.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<State>);
 
@@ -27,43 +28,43 @@ struct State {
     started: Instant,
     header: Duration,
     idle: Duration,
-    /// Requests that are being answered.
+    /// How many requests are being answered.
     active: AtomicUsize,
-    /// When the last answer ended or was taken in part, or the connection began; milliseconds after `started`.
+    /// When the last answer ended or was taken in part, or the connection began; in milliseconds after `started`.
     idle_since: AtomicU64,
-    /// Bytes written since then that don't count as an answer yet.
+    /// Bytes written that have not added up to `SOME_OF_AN_ANSWER` yet.
     trickle: AtomicUsize,
-    /// Is there something that the socket does not take?
+    /// Has the socket refused to take bytes that are to be written?
     writing: AtomicBool,
-    /// When the head now coming in began, plus one; zero if none is.
+    /// When the head that is coming in began, in milliseconds after `started`, plus one; 0 if no head is coming in.
     head_since: AtomicU64,
     tunnelled: AtomicBool,
-    /// Has there been a request?
+    /// Has the connection had a request?
     begun: AtomicBool,
-    /// Requests that are over.
+    /// How many requests are over.
     answered: AtomicUsize,
-    /// Who waits for the next of them to be over.
+    /// The task to wake when the next request is over.
     waiting: Mutex<Option<Waker>>,
     is_waiting: AtomicBool,
-    /// Does it end with what it is doing?
+    /// Does the connection close after its next answer? On HTTP/1.1 the answer says so with `Connection: close`.
     finishing: AtomicBool,
-    /// Is it to end without waiting any longer?
+    /// Is the read deadline treated as passed, so that the connection ends?
     ending: AtomicBool,
-    /// Its own until the last of it is gone, a WebSocket too.
+    /// Holds the connection's place until the last clone is dropped; the stream of a WebSocket has one too.
     _place: Place,
 }
 
-/// What is known of when a read has waited for too long.
+/// When a pending read times out.
 pub(super) enum ReadDeadline {
-    /// Then.
+    /// The read times out at this instant.
     At(Instant),
-    /// Something is going on; until then nothing can have timed out.
+    /// The connection is busy. Nothing can time out before this instant; the deadline has to be asked for again then.
     NotBefore(Instant),
-    /// This connection's bytes are no longer HTTP's.
+    /// The read has no deadline: the connection carries a tunnel, not HTTP.
     Never,
 }
 
-/// A request being answered; ends when dropped.
+/// Counts a request as being answered until this is dropped.
 pub(super) struct Active(Activity);
 
 impl Activity {
@@ -91,8 +92,8 @@ impl Activity {
         activity
     }
 
-    /// Since when nothing is under way; none while something is. A head that still comes after `HEAD_COMES` is nothing: who
-    /// sends it so slowly keeps nobody out.
+    /// Since when nothing is under way; `None` while something is. A head that is incomplete after `HEAD_COMES` counts
+    /// as nothing, so that a client can't hold its place by sending a head slowly.
     fn idle_since(&self) -> Option<Instant> {
         let state = &self.0;
         if self.is_tunnelled() || self.is_busy() {
@@ -114,7 +115,7 @@ impl Activity {
         Active(self.clone())
     }
 
-    /// Has there been a request?
+    /// Has the connection had a request?
     pub(super) fn has_begun(&self) -> bool {
         self.0.begun.load(Ordering::Relaxed)
     }
@@ -124,13 +125,13 @@ impl Activity {
         self.0.answered.load(Ordering::Relaxed)
     }
 
-    /// Wakes whoever reads when the next answer is over.
+    /// Wakes this task when the next request is over.
     pub(super) fn wake_after_answer(&self, waker: &Waker) {
         *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
         self.0.is_waiting.store(true, Ordering::Relaxed);
     }
 
-    /// The answers that begin from now on are the last.
+    /// Makes the next answer the last one of the connection.
     pub(super) fn finish_up(&self) {
         self.0.finishing.store(true, Ordering::Relaxed);
     }
@@ -139,12 +140,12 @@ impl Activity {
         self.0.finishing.load(Ordering::Relaxed)
     }
 
-    /// Nothing more is read from now on.
+    /// Makes the read deadline pass at once, so that the connection ends.
     pub(super) fn end(&self) {
         self.0.ending.store(true, Ordering::Relaxed);
     }
 
-    /// The connection carries something else than HTTP from now on, which has its own rules.
+    /// Notes that the connection is a tunnel from now on, which has its own deadlines.
     pub(super) fn tunnelled(&self) {
         self.0.tunnelled.store(true, Ordering::Relaxed);
     }
@@ -153,7 +154,7 @@ impl Activity {
         self.0.tunnelled.load(Ordering::Relaxed)
     }
 
-    /// A part of a head came in, and the rest is still to come.
+    /// Notes that a head is incomplete. Its deadline counts from the first such note.
     pub(super) fn head_began(&self) {
         let now = self.millis().saturating_add(1);
         self.0
@@ -162,8 +163,8 @@ impl Activity {
             .ok();
     }
 
-    /// Until when the next bytes have to come. The first head has as long as any other: a client that connects has
-    /// something to ask, but may do so ahead of time.
+    /// When a pending read times out. The first head has as long as any other, and its time begins with its first byte:
+    /// a client may connect before it has something to ask.
     pub(super) fn read_deadline(&self, now: Instant) -> ReadDeadline {
         let state = &self.0;
         if self.is_tunnelled() {
@@ -181,7 +182,8 @@ impl Activity {
         })
     }
 
-    /// An answer outlives its request while the client is still taking it. What HTTP/2 writes for itself is no answer.
+    /// Notes that the socket took bytes. The connection is not idle while the client is still taking an answer, even
+    /// after its request is over; the few bytes that HTTP/2 writes for itself don't count.
     pub(super) fn wrote(&self, bytes: usize) {
         let state = &self.0;
         if state.trickle.fetch_add(bytes, Ordering::Relaxed) + bytes >= SOME_OF_AN_ANSWER {
@@ -190,7 +192,7 @@ impl Activity {
         }
     }
 
-    /// Does the socket take nothing at the moment?
+    /// Notes whether the socket takes nothing at the moment.
     pub(super) fn writing(&self, pending: bool) {
         self.0.writing.store(pending, Ordering::Relaxed);
     }
@@ -199,7 +201,7 @@ impl Activity {
         self.0.active.load(Ordering::Relaxed) > 0 || self.0.writing.load(Ordering::Relaxed)
     }
 
-    /// Resolves when no request has been under way for so long.
+    /// Resolves when for the time `span` no request has been under way and no part of an answer was written.
     pub(super) async fn quiet_for(&self, span: Duration) {
         let asked = self.0.started.elapsed();
         loop {
@@ -211,7 +213,7 @@ impl Activity {
         }
     }
 
-    /// How long a client may take none of what we write.
+    /// How long a client may take nothing of what we write.
     pub(super) fn write_limit(&self) -> Duration {
         self.0.idle
     }

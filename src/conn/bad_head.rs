@@ -1,8 +1,8 @@
 //! What can be wrong with a head, and the request that takes its place where no parser would let it through.
 //!
-//! hyper answers what it can't read by itself: a bare status, without a body, unseen by the handler and so without a
-//! record. A head that would end so is never shown to it. It gets one in its place that says no more than is needed to
-//! answer the caller in its form, and the handler refuses that one.
+//! hyper itself answers a head that it can't read: with a bare status and no body. The handler does not see such a
+//! request, and so it has no access record. Therefore hyper is never shown such a head. It reads another head in its
+//! place, which holds only what is needed to answer the caller in the right form, and the handler refuses that one.
 //!
 //! Sources: RFC 9112 sections 2.2, 3 and 6.1, RFC 6585 section 5 (431), RFC 9110 section 15.6.6 (505).
 
@@ -14,34 +14,34 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::reply::Failure;
 
-/// What can't be seen any more in a parsed request, or is in the way of parsing it.
+/// Why a head is refused: a fault that a parsed request does not show any more, or that prevents parsing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadHead {
-    /// `Content-Length` beside `Transfer-Encoding`, or twice.
+    /// `Content-Length` stands beside `Transfer-Encoding`, or twice.
     TwoFramings,
-    /// A coding other than one `chunked`, which would be lost on the way.
+    /// There are other transfer codings than a single `chunked`. They would be lost on the way to an upstream.
     TransferCoding,
-    /// A coding that leaves open where the body ends.
+    /// The last transfer coding is not `chunked`, or an HTTP/1.0 request has one: nobody knows where the body ends.
     NoEnd,
-    /// A length that is none.
+    /// `Content-Length` is not a decimal number, or too large for one.
     Length,
-    /// `#` in the target.
+    /// The target has a `#`.
     Fragment,
-    /// A target that is no URL.
+    /// The target is not a URL.
     Target,
-    /// Not a head at all.
+    /// The bytes are not an HTTP head.
     Malformed,
-    /// Another version than HTTP/1.0 and 1.1.
+    /// The version is neither HTTP/1.0 nor HTTP/1.1.
     Version,
-    /// More than `MAX_FIELDS`.
+    /// The head has more than `MAX_FIELDS` fields.
     TooManyFields,
-    /// More bytes than a head may have.
+    /// The head has more bytes than allowed.
     TooLarge,
-    /// A request line that alone is as long.
+    /// The request line alone has more bytes than allowed.
     TargetTooLong,
-    /// It was not seen from its first byte on.
+    /// The head was not judged on the wire: the place was lost before it, as in a malformed body.
     NotFollowed,
-    /// It came without TLS to where TLS is spoken.
+    /// Plain HTTP came to a port where TLS is spoken.
     Plain,
 }
 
@@ -57,7 +57,7 @@ impl From<BadHead> for Failure {
                 "transfer_coding",
                 "the only transfer coding taken is chunked",
             ),
-            // RFC 9112 section 6.3: 400 where the last coding is another.
+            // RFC 9112 section 6.3: 400 where the last coding is not `chunked`.
             BadHead::NoEnd => (
                 BAD,
                 "transfer_coding",
@@ -98,7 +98,7 @@ impl From<BadHead> for Failure {
     }
 }
 
-/// Fields by which the form of an answer, its language and its reader are known.
+/// The fields that decide the form and the language of an answer, and whom it is for.
 const KEPT: [HeaderName; 8] = [
     header::ACCEPT,
     header::ACCEPT_LANGUAGE,
@@ -110,11 +110,12 @@ const KEPT: [HeaderName; 8] = [
     HeaderName::from_static("x-forwarded-for"),
 ];
 
-/// Of a target, a field, and of all fields, no more than this is kept.
+/// The most bytes that are kept of a path and of a field's value. A longer path is cut, a field with a longer value is
+/// left out.
 pub(super) const MAX_KEPT: usize = 1024;
 const MAX_KEPT_FIELDS: usize = 16;
 
-/// What may stand in a path as it is.
+/// The bytes that are percent-encoded in a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
@@ -126,7 +127,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// A head that parses, in the place of one that does not.
+/// Makes a head that parses, in the place of one that does not.
 pub(super) fn in_place_of(head: &[u8]) -> Vec<u8> {
     let mut lines = head
         .split(|byte| *byte == b'\n')
@@ -171,7 +172,7 @@ pub(super) fn in_place_of(head: &[u8]) -> Vec<u8> {
     made
 }
 
-/// Is it a field by which an answer's form is known?
+/// Is this line one of the fields in `KEPT`?
 pub(super) fn is_kept(line: &[u8]) -> bool {
     let colon = memchr::memchr(b':', line).unwrap_or_default();
     let name = line.get(..colon).unwrap_or_default();
@@ -181,7 +182,7 @@ pub(super) fn is_kept(line: &[u8]) -> bool {
         .any(|kept| kept.as_str().as_bytes().eq_ignore_ascii_case(name))
 }
 
-/// Without its query, which may hold a token.
+/// The path of a target, without the query, which may hold a token.
 fn path_of(rest: &[u8]) -> String {
     let target = match memchr::memmem::rfind(rest, b" HTTP/") {
         Some(end) => rest.get(..end).unwrap_or_default(),

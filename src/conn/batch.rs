@@ -1,8 +1,9 @@
 //! What an HTTP/2 connection writes while its task runs goes out at the end of that run: the answers of several streams in
 //! one TLS record and one system call.
 //!
-//! hyper flushes as often as a frame has its payload beside it, which is after nearly every answer. So a flush is only
-//! noted here, and `Batching` makes good on it when the connection has nothing more to say for now.
+//! hyper flushes as often as a frame has its payload beside it, which is after nearly every answer. So a flush does
+//! nothing here while bytes wait in the buffer, and `Batching` writes and flushes them when the connection's task has
+//! nothing more to do for now.
 
 use std::{
     io,
@@ -14,23 +15,23 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What is written at once and has at most so many bytes waits for company; copying more costs more than it saves.
+/// The largest write, in bytes, that is copied into the buffer. Copying a larger one costs more than it saves.
 const SMALL: usize = 4 * 1024;
 
-/// What waits has at most so many bytes, as a TLS record has (RFC 8446 section 5.1).
+/// The most bytes that wait in the buffer: as many as a TLS record may carry (RFC 8446 section 5.1).
 const FULL: usize = 16 * 1024;
 
-/// A stream as hyper sees it.
+/// The stream that hyper writes to, with a buffer in front of the socket.
 pub(super) struct Batched<S>(Arc<Mutex<Out<S>>>);
 
 struct Out<S> {
     stream: S,
     waiting: BytesMut,
-    /// Of a write that nobody was there to hear of.
+    /// The error of a write at the end of a run; the next read reports it.
     failed: Option<io::Error>,
 }
 
-/// A connection over such a stream.
+/// A connection over a `Batched` stream. It writes the buffer out at the end of each run of its task.
 pub(super) struct Batching<C, S> {
     connection: Pin<Box<C>>,
     out: Arc<Mutex<Out<S>>>,
@@ -45,7 +46,7 @@ impl<S> Batched<S> {
         })))
     }
 
-    /// The connection that `serve` makes of this stream.
+    /// Wraps the connection that `serve` makes of this stream.
     pub(super) fn serving<C>(self, serve: impl FnOnce(Self) -> C) -> Batching<C, S> {
         let out = Arc::clone(&self.0);
         Batching {
@@ -61,7 +62,7 @@ impl<C, S> Batching<C, S> {
     }
 }
 
-/// Only the connection's own task ever locks it.
+/// Locks the stream. Only the connection's own task does so, and never waits.
 fn lock<S>(out: &Mutex<Out<S>>) -> MutexGuard<'_, Out<S>> {
     out.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -164,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes everything, and knows in which pieces it came; or breaks.
+    /// A socket that records each write as a piece of its own, or fails every write if it is `broken`.
     #[derive(Default)]
     struct Sink {
         written: Vec<String>,
@@ -263,7 +264,7 @@ mod tests {
             stream.write_all(b"lost").await.unwrap();
             stream.read(&mut [0]).await.unwrap_err().kind()
         });
-        // It is woken for that: nothing else would.
+        // The failed write itself has to wake the task: nothing else would.
         assert_eq!(batching.await, io::ErrorKind::BrokenPipe);
     }
 }

@@ -43,7 +43,7 @@ fn client_of(headers: &HeaderMap, peer: IpAddr, proxies: &Networks) -> IpAddr {
         .iter()
         .rev()
         .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
-        // RFC 9110 section 5.6.1.2: empty members of a list are none.
+        // RFC 9110 section 5.6.1.2: empty members of a list don't count.
         .filter(|claim| !claim.trim_ascii().is_empty());
     for claim in claims {
         if !proxies.contains(client) {
@@ -60,7 +60,7 @@ fn client_of(headers: &HeaderMap, peer: IpAddr, proxies: &Networks) -> IpAddr {
     client
 }
 
-/// An address as proxies write it: bare, in brackets, or with a port.
+/// Parses an address as proxies write it: bare, in brackets, or with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text
         .strip_prefix('[')

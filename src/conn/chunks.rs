@@ -3,43 +3,43 @@
 //! INVARIANT: what is followed here to its end is followed by hyper to the same byte. So each state is one of its
 //! decoder's, and a line ends with CR LF: where hyper and this could part, the place is lost.
 
-/// Follows a chunked body through however it is cut.
+/// A position in a chunked body, which may arrive in pieces of any length.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Chunks {
-    /// Before the first digit of a size.
+    /// The next byte is the first digit of a chunk's size.
     Start,
-    /// In a size.
+    /// More digits of the size may follow; the value is the size so far.
     Size(u64),
-    /// In blanks behind a size.
+    /// Blanks follow the size.
     Blanks(u64),
-    /// In a chunk extension, up to the end of the line.
+    /// A chunk extension follows the size, up to the end of the line.
     Extension(u64),
-    /// Between CR and LF of a size's line.
+    /// The CR of the size's line has come, and its LF is next.
     SizeEnd(u64),
-    /// In a chunk's data.
+    /// The chunk's data is coming in; the value is the number of bytes that are left of it.
     Data(u64),
-    /// In the line end behind a chunk's data.
+    /// The chunk's data is complete, and the CR behind it is next.
     AfterData,
-    /// Between CR and LF behind a chunk's data.
+    /// The CR behind the chunk's data has come, and its LF is next.
     DataEnd,
-    /// At the beginning of a line of the trailer section.
+    /// The next byte begins a line of the trailer section.
     TrailerStart,
-    /// In a line of the trailer section.
+    /// A line of the trailer section is coming in.
     Trailer,
-    /// Between CR and LF of such a line.
+    /// The CR of a line of the trailer section has come, and its LF is next.
     TrailerEnd,
-    /// Between CR and LF of the empty line that ends the body.
+    /// The CR of the empty line that ends the body has come, and its LF is next.
     LastEnd,
 }
 
-/// What a piece of the body brought.
+/// What a piece of the body led to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// More of the body is to come.
+    /// The body has not ended yet.
     More,
-    /// The body ended; so many bytes of the piece belong to it.
+    /// The body ended after this many bytes of the piece.
     End(usize),
-    /// This is no chunked body.
+    /// The bytes are not a chunked body.
     Lost,
 }
 

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many within so long are too many. Who measures the time to us sends a few a second, and a browser none in most.
+/// The number of frames carrying nothing that ends a connection if they come within `SPAN`. A client that measures the
+/// round trip sends a few pings a second, and a browser sends none in most seconds.
 const TOO_MANY: u32 = 10_000;
 const SPAN: Duration = Duration::from_secs(10);
 
-/// A client that takes an answer opens its window again: once for every so many bytes, or less often.
+/// The number of bytes sent that allow the client one WINDOW_UPDATE. A client that takes an answer sends one for this
+/// many bytes, or less often.
 const BYTES_FOR_AN_UPDATE: usize = 512;
 
-/// `PRI * HTTP/2.0`, which comes first and is no frame.
+/// The length in bytes of the preface (`PRI * HTTP/2.0` and so on), which comes before the first frame.
 const PREFACE: usize = 24;
 const HEAD: usize = 9;
 
@@ -34,17 +36,17 @@ pub(super) enum Goodbye {
     EnhanceYourCalm = 0xb,
 }
 
-/// Follows the frames that come in.
+/// Follows the incoming frames of one connection, and counts those that carry nothing.
 pub(super) struct FrameWatch {
-    /// Bytes until the next frame begins.
+    /// The number of bytes until the next frame begins.
     skip: usize,
     head: [u8; HEAD],
-    /// How much of a frame's head is there.
+    /// The number of bytes of the frame's head that have come.
     filled: usize,
-    /// Since when, and how many.
+    /// When the counting in `empty` began; `None` before the first frame that carries nothing.
     since: Option<Instant>,
     empty: u32,
-    /// Bytes that went out and for which no window was opened yet.
+    /// The number of bytes sent for which no WINDOW_UPDATE was counted yet.
     sent: usize,
     last_stream: u32,
     flooded: bool,
@@ -68,8 +70,8 @@ impl FrameWatch {
         self.sent = self.sent.saturating_add(bytes);
     }
 
-    /// Follows a piece; so many of its bytes are to be read. More than anybody has to bear is cut off where a frame ends,
-    /// as who reads half a frame has no way to end in order.
+    /// Follows a piece, and returns how many of its bytes may be read. If too many frames carried nothing, reading
+    /// stops at the end of a frame: in the middle of one the connection can't be ended in order.
     pub(super) fn pass(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -97,7 +99,7 @@ impl FrameWatch {
         at
     }
 
-    /// Has there been more than anybody has to bear, and is a frame's end reached?
+    /// Have too many frames carried nothing, and is the end of a frame reached?
     pub(super) fn is_flooded(&self) -> bool {
         self.flooded && self.skip == 0
     }
@@ -112,7 +114,7 @@ impl FrameWatch {
                 self.last_stream = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
                 true
             }
-            // h2 counts these.
+            // h2 itself counts these.
             RST_STREAM | CONTINUATION => true,
             WINDOW_UPDATE => {
                 let is_for_an_answer = self.sent >= BYTES_FOR_AN_UPDATE;
@@ -136,7 +138,7 @@ impl FrameWatch {
         self.empty >= TOO_MANY
     }
 
-    /// GOAWAY, as the last frame that we send (RFC 9113 section 6.8).
+    /// Builds the GOAWAY frame, the last frame that we send (RFC 9113 section 6.8).
     pub(super) fn goodbye(&self, why: Goodbye) -> Vec<u8> {
         let mut frame = vec![0, 0, 8, 7, 0, 0, 0, 0, 0];
         frame.extend(self.last_stream.to_be_bytes());
@@ -164,12 +166,12 @@ mod tests {
         watch
     }
 
-    /// Does it take all of this?
+    /// Are all of these bytes read, without too many frames that carry nothing?
     fn bears(watch: &mut FrameWatch, bytes: &[u8]) -> bool {
         watch.pass(bytes) == bytes.len() && !watch.is_flooded()
     }
 
-    /// How many bytes of this frame, repeated, are read, in pieces of so many.
+    /// How many bytes of this repeated frame are read, in pieces of `cut` bytes.
     fn borne(watch: &mut FrameWatch, frame: &[u8], cut: usize) -> usize {
         let mut read = 0;
         for piece in frame.repeat(20_000).chunks(cut) {

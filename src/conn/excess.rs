@@ -1,31 +1,31 @@
-//! A head that is known to be too large while it still comes in: of it no more is kept than is needed to refuse it in the
-//! caller's form. So many connections with such a head cost no more than others.
+//! A head that is known to be too large while it still comes in. Only what is needed to refuse it in the caller's form
+//! is kept, so that many connections with such heads need no more memory than others.
 
 use super::bad_head::{BadHead, MAX_KEPT, is_kept};
 
-/// A field with a longer value is not kept in any case.
+/// The most bytes that are kept of one line. A field whose value is longer is left out later in any case.
 const MAX_LINE: usize = MAX_KEPT + 64;
 
-/// More fields that are kept come from nobody.
+/// The most lines that are kept, the request line among them. No real client sends so many of the kept fields.
 const MAX_LINES: usize = 32;
 
-/// Most fields that are kept are short.
+/// The capacity in bytes that the buffer is reduced to. The kept fields are usually short.
 const ENOUGH: usize = 4096;
 
-/// What is kept of such a head.
+/// What is kept of a head that is too large.
 pub(super) struct Excess {
     bad: BadHead,
-    /// The beginning of its first line, and the fields that are kept, a line each.
+    /// The beginning of the request line, and the fields that are kept, a line each.
     head: Vec<u8>,
     lines: usize,
     /// The beginning of the line that is coming in.
     line: Vec<u8>,
-    /// So many bytes are waited for.
+    /// The number of bytes of the head that are still waited for.
     left: usize,
 }
 
 impl Excess {
-    /// The beginning of a head, of which no more than `max_bytes` are waited for.
+    /// Begins with the first bytes of a head, which ends after `max_bytes` at the latest.
     pub(super) fn begin(bad: BadHead, bytes: &[u8], max_bytes: usize) -> Self {
         let mut excess = Self {
             bad,
@@ -38,7 +38,8 @@ impl Excess {
         excess
     }
 
-    /// Keeps it where it lay before, so that the rest of that memory is free again in one piece.
+    /// Moves the kept bytes into the buffer that held the whole head, and shrinks it, so that the rest of that memory
+    /// is free again in one piece.
     pub(super) fn stay_in(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         buffer.extend_from_slice(&self.head);
@@ -46,17 +47,17 @@ impl Excess {
         self.head = buffer;
     }
 
-    /// What is wrong with it.
+    /// What is wrong with the head.
     pub(super) fn bad(&self) -> BadHead {
         self.bad
     }
 
-    /// What is left of it.
+    /// The kept bytes of the head.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// More of it came; says whether this is its end.
+    /// Takes the next piece of the head, and returns whether the head has ended.
     pub(super) fn pass(&mut self, piece: &[u8]) -> bool {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             let room = MAX_LINE.saturating_sub(self.line.len()).min(part.len());
@@ -73,7 +74,7 @@ impl Excess {
         false
     }
 
-    /// Says whether it was the line behind the last field.
+    /// Ends the current line, and returns whether it was the empty line behind the last field.
     fn line_ended(&mut self) -> bool {
         if self.line.trim_ascii().is_empty() {
             self.line.clear();
@@ -99,7 +100,7 @@ mod tests {
 
     const MAX: usize = 64 * 1024;
 
-    /// What is kept, and how many bytes that takes at most.
+    /// What is kept of a head that comes in pieces of `cut` bytes, and whether the head ended.
     fn kept(head: &str, cut: usize) -> (String, bool) {
         let mut excess = Excess::begin(BadHead::TooLarge, b"", MAX);
         let is_over = head.as_bytes().chunks(cut).any(|piece| {
@@ -122,7 +123,7 @@ mod tests {
             assert!(is_over, "{cut}");
             let (start, rest) = kept.split_at(expected.len());
             assert_eq!(start, expected, "{cut}");
-            // One whose value is too long is known by that.
+            // The value is cut, but still too long, and so the field is left out later.
             assert!(
                 rest.starts_with("Origin: yyy") && rest.ends_with("y\napi-key:c\n"),
                 "{cut}"

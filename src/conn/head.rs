@@ -1,12 +1,12 @@
 //! The raw head of each HTTP/1 request, seen before the parser has tidied it up.
 //!
-//! hyper takes `Content-Length` off a request that has `Transfer-Encoding` too, and cuts a fragment off the target: both
-//! are gone before a handler could refuse them. What it can't read it answers by itself, with nothing in it. So the bytes
-//! are followed on their way in, with hyper's own parser for the head. A head that is ambiguous is remembered by its
-//! number; for one that hyper would not read it gets another (`bad_head`).
+//! hyper removes `Content-Length` from a request that also has `Transfer-Encoding`, and cuts a fragment off the target,
+//! before a handler could refuse them. A head that it can't read it answers by itself, without a body. So this follows
+//! the incoming bytes, with hyper's own parser for the head. It remembers an ambiguous head by its number, and replaces
+//! a head that hyper would not read by another (`bad_head`).
 //!
-//! Half a head is kept here until the rest has come, and hyper has no copy of it meanwhile; of one that is too large already
-//! next to nothing is kept (`excess`).
+//! An incomplete head is kept here until the rest has come, and hyper has no copy of it meanwhile. Almost nothing is
+//! kept of a head that is already too large (`excess`).
 //!
 //! SECURITY: this only adds refusals. Should it lose its place, hyper's framing still holds, the message goes on with one
 //! framing, and what comes behind it on the connection is refused.
@@ -28,7 +28,8 @@ use super::{
     judge::{Behind, judge, names_a_version},
 };
 
-/// What the wire found, for the service to ask: requests are answered in the order in which their heads came.
+/// What the wire found in the heads, for the service to ask: requests are answered in the order in which their heads
+/// came.
 #[derive(Clone, Default)]
 pub(super) struct Heads(Arc<Found>);
 
@@ -51,57 +52,59 @@ impl Heads {
             .or(not_followed.then_some(BadHead::NotFollowed))
     }
 
-    /// Can later requests not be told apart any more?
+    /// Is the place lost, so that later requests can't be told apart any more?
     pub(super) fn is_lost(&self) -> bool {
         self.0.lost.load(Ordering::Relaxed)
     }
 }
 
-/// Follows the bytes that come in.
+/// Follows the incoming bytes of a connection, and judges each head.
 pub(super) struct HeadWatch {
     heads: Heads,
     number: usize,
     state: State,
     max_head_bytes: usize,
-    /// How often the head that is coming in was parsed in part.
+    /// How often the incomplete head was parsed.
     looks: usize,
-    /// Refuses every head, for this.
+    /// If this is set, every head is refused for this reason.
     all_refused: Option<BadHead>,
-    /// What hyper gets next, and how much of it it has.
+    /// The kept bytes that hyper reads next; it has read `given` bytes of them.
     ready: Vec<u8>,
     given: usize,
 }
 
 enum State {
-    /// In a head; what came of it before this piece.
+    /// A head is coming in. These bytes of it came before the current piece; there are none before its first byte.
     Head(Vec<u8>),
-    /// In a head that will be refused for its size.
+    /// A head is coming in that will be refused for its size.
     TooLarge(Excess),
     Body(u64),
     Chunked(Chunks),
-    /// Something that is no chunked body came, or a head after which nothing is followed.
+    /// The place is lost: the bytes are not a chunked body, or another protocol may follow the last head.
     Lost,
-    /// The last head has another in its place, and what follows it is not shown to anybody.
+    /// The last head was replaced by another, and hyper reads nothing that follows it.
     Refused,
 }
 
-/// What the bytes from the beginning of a head on are.
+/// What was found in the bytes from the beginning of a head on.
 enum Look {
-    /// A head of so many bytes, behind which comes this.
+    /// The head is complete: its length in bytes, and the state that follows it.
     Whole(usize, State),
     Partial,
-    /// Partial, and too large for this.
+    /// The head is incomplete, and already refused for its size, for this reason.
     TooLarge(BadHead),
     Bad(BadHead),
 }
 
-/// As many fields as hyper takes.
+/// The most fields that a head may have. hyper has the same limit.
 const MAX_FIELDS: usize = 100;
 
-/// Blanks around values, which don't count in a head that is read.
+/// How many bytes a head may exceed its limit by while it comes in: the blanks around values count only until it is
+/// parsed.
 const BLANKS: usize = 1024;
 
-/// Half a head is parsed when a line of it has ended, so that nonsense is refused at once; but not for every empty line.
+/// How often an incomplete head is parsed at most. It is parsed when a line of it has ended, so that nonsense is
+/// refused at once; the limit is for heads of a great many lines.
 const MAX_LOOKS: usize = 2 * MAX_FIELDS;
 
 impl HeadWatch {
@@ -122,7 +125,7 @@ impl HeadWatch {
         self.heads.clone()
     }
 
-    /// Is a part of a head there, and the rest still to come?
+    /// Has a part of a head come, and is the rest still to come?
     pub(super) fn in_head(&self) -> bool {
         match &self.state {
             State::Head(held) => !held.is_empty(),
@@ -131,27 +134,27 @@ impl HeadWatch {
         }
     }
 
-    /// How many heads have been let through.
+    /// How many heads have been judged, the refused ones included.
     pub(super) fn number(&self) -> usize {
         self.number
     }
 
-    /// Is a body under way, or was the place lost?
+    /// Is a body under way, is the place lost, or was the last head replaced?
     pub(super) fn in_body(&self) -> bool {
         !matches!(self.state, State::Head(_) | State::TooLarge(_))
     }
 
-    /// Is nothing of what comes in shown to hyper any more?
+    /// Was the last head replaced, so that hyper reads nothing that follows it?
     pub(super) fn is_refused(&self) -> bool {
         matches!(self.state, State::Refused)
     }
 
-    /// What was kept and is now to be read, if there is any.
+    /// The kept bytes that hyper is to read now; empty if there are none.
     pub(super) fn ready(&self) -> &[u8] {
         self.ready.get(self.given..).unwrap_or_default()
     }
 
-    /// So much of it was read.
+    /// Notes that hyper has read this many of the `ready` bytes.
     pub(super) fn gave(&mut self, bytes: usize) {
         self.given += bytes;
         if self.given >= self.ready.len() {
@@ -160,7 +163,8 @@ impl HeadWatch {
         }
     }
 
-    /// Follows a piece; so many of its bytes are to be read at once. The others are kept.
+    /// Takes the next piece, and returns how many of its bytes hyper may read at once. The others are kept here, or
+    /// dropped if their head is refused.
     pub(super) fn pass(&mut self, piece: &[u8]) -> usize {
         let held = match &mut self.state {
             State::Head(held) => std::mem::take(held),
@@ -207,8 +211,8 @@ impl HeadWatch {
         0
     }
 
-    /// How many of these bytes are known to be whole heads and what belongs to them; of the first head, so many bytes
-    /// were looked at before.
+    /// Returns how many of these bytes are whole heads and what belongs to them. `seen` bytes of the first head were
+    /// looked at before.
     fn follow(&mut self, bytes: &[u8], mut seen: usize) -> usize {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -257,7 +261,7 @@ impl HeadWatch {
         bytes.len()
     }
 
-    /// Looks for the end of a head, of which so many bytes were looked at before.
+    /// Looks for the end of a head; `seen` of its bytes were looked at before.
     fn look(&mut self, bytes: &[u8], seen: usize) -> Look {
         // Until a line is empty there is no end to look for.
         let end_from = bytes.get(seen.saturating_sub(2)..).unwrap_or_default();
@@ -296,7 +300,7 @@ impl HeadWatch {
         }
     }
 
-    /// Is this beginning of a head more than what may be read of one, whatever follows?
+    /// Says what is wrong if this beginning of a head exceeds the limit already, whatever follows.
     fn too_large(&self, bytes: &[u8]) -> Option<BadHead> {
         let most = self.max_head_bytes / 2 + BLANKS;
         if bytes.len() <= most {
@@ -311,7 +315,8 @@ impl HeadWatch {
         }
     }
 
-    /// Remembers what is wrong with a head, and says what follows it; an error, if hyper would not read it.
+    /// Judges a parsed head, remembers what is wrong with it, and returns the state that follows it. An error means
+    /// that the head has to be replaced: hyper would not read it, or all heads are refused.
     fn judged(&mut self, request: &httparse::Request<'_, '_>) -> Result<State, BadHead> {
         if let Some(refused) = self.all_refused {
             return Err(refused);
@@ -320,7 +325,7 @@ impl HeadWatch {
         self.number += 1;
         let found = &self.heads.0;
         if let Some(bad) = bad {
-            // The connection ends with it, so the first is the only one that counts.
+            // The connection ends with a bad head, so only the first one counts.
             found.bad.set((self.number, bad)).ok();
         }
         found.judged.store(self.number, Ordering::Relaxed);
@@ -335,7 +340,7 @@ impl HeadWatch {
         })
     }
 
-    /// Has another head answered in the place of this one.
+    /// Gives hyper another head in the place of this one, and marks it as refused.
     fn refuse(&mut self, bad: BadHead, head: &[u8]) {
         self.number += 1;
         let found = &self.heads.0;

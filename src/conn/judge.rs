@@ -6,19 +6,19 @@ use hyper::{Method, Uri};
 
 use super::bad_head::BadHead;
 
-/// What comes behind a head.
+/// What follows a head.
 pub(super) enum Behind {
-    /// The next head.
+    /// The next head follows: there is no body.
     Nothing,
-    /// So many bytes.
+    /// A body of this many bytes follows.
     Bytes(u64),
-    /// A chunked body.
+    /// A chunked body follows.
     Chunks,
-    /// Another protocol, perhaps.
+    /// The request has `Upgrade`, and so another protocol may follow.
     Anything,
 }
 
-/// What follows a head, and what is wrong with it; an error, if hyper would not read it.
+/// Returns what follows a head, and what is wrong with it. An error means that hyper would not read the head.
 pub(super) fn judge(request: &httparse::Request<'_, '_>) -> Result<(Behind, Option<BadHead>), BadHead> {
     let (mut lengths, mut length) = (0, Some(0));
     let (mut codings, mut only_chunked, mut ends, mut upgrade) = (0, true, true, false);
@@ -82,7 +82,7 @@ fn is_chunked(coding: &[u8]) -> bool {
     coding.trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
-/// Digits alone; hyper keeps the two highest numbers for itself.
+/// Parses a `Content-Length` of digits alone. The largest numbers are refused, as hyper uses them as marks.
 fn length_of(value: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?;
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -91,7 +91,7 @@ fn length_of(value: &[u8]) -> Option<u64> {
     text.parse().ok().filter(|length| *length < u64::MAX - 2)
 }
 
-/// Most are made of bytes of which it is known that hyper takes them.
+/// Would hyper take this target? Most targets have only bytes that hyper is known to take, and need no parsing.
 fn is_target(path: &str) -> bool {
     let is_plain = path.starts_with('/')
         && path.len() < usize::from(u16::MAX)
@@ -101,7 +101,7 @@ fn is_target(path: &str) -> bool {
     is_plain || path.parse::<Uri>().is_ok()
 }
 
-/// Is the request line a whole one, of another version than those that are read here?
+/// Is the request line complete, with a version that is written as `HTTP/` and two digits with a dot between them?
 pub(super) fn names_a_version(head: &[u8]) -> bool {
     let line = head
         .trim_ascii_start()

@@ -1,8 +1,8 @@
-//! What a client still sends of a request that is answered already.
+//! The rest of a request's body that the client still sends when the request is answered already.
 //!
-//! A small rest is read before the answer goes out: the client has it behind it then, and the connection can stay. What is
-//! large, or does not come, is not waited for. On HTTP/1.1 the connection ends with such an answer. On HTTP/2 the stream is
-//! reset, and that a while after the answer: a client that finds both in one read may see the reset alone.
+//! A small rest is read before the answer goes out, so that the connection can stay open. A rest that is large, or does
+//! not come, is not waited for. On HTTP/1.1 the connection ends with such an answer. On HTTP/2 the stream is reset, and
+//! that a while after the answer: a client that finds both in one read may see the reset alone.
 //!
 //! Sources: RFC 9112 sections 9.3 and 9.6, RFC 9113 section 8.1.
 
@@ -13,7 +13,8 @@ use tokio::{runtime::Handle, time::timeout};
 
 use crate::client_body::Rest;
 
-/// How long an answer waits for the rest of a small body. Most of it is there already, or in the next packets.
+/// How long an answer waits for the rest of a small body. Usually most of the rest is there already, or in the next
+/// packets.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// How long the stream of an answered request is left open for its client to end it.
@@ -24,14 +25,14 @@ const HOLD: Duration = Duration::from_secs(1);
 pub(super) struct Leftover {
     rest: Option<Rest>,
     small_bytes: u64,
-    /// Does the stream outlive the answer?
+    /// Does the stream stay open behind the answer, for `HOLD` at most?
     hold: bool,
-    /// Does the client wait for a sign before it sends anything?
+    /// Does the request have `Expect`, so that the client may wait for an interim answer before it sends the body?
     expects: bool,
 }
 
 impl Leftover {
-    /// Of a request on HTTP/1.1.
+    /// Keeps hold of the body of a request on HTTP/1.1.
     pub(super) fn of_connection(rest: Option<Rest>, small_bytes: usize, headers: &HeaderMap) -> Self {
         Self {
             rest,
@@ -41,7 +42,7 @@ impl Leftover {
         }
     }
 
-    /// Of a request on HTTP/2.
+    /// Keeps hold of the body of a request on HTTP/2.
     pub(super) fn of_stream(rest: Option<Rest>, small_bytes: usize) -> Self {
         Self {
             rest,
@@ -51,7 +52,7 @@ impl Leftover {
         }
     }
 
-    /// Reads what nobody else reads, if it is little and comes soon.
+    /// Reads and drops the rest of a body that has no reader, if the rest is small and comes within `WAIT`.
     pub(super) async fn settle(&self) {
         let Some(rest) = self.rest.as_ref().filter(|rest| !rest.is_ended()) else {
             return;
@@ -61,14 +62,14 @@ impl Leftover {
         }
     }
 
-    /// Is there something that nobody will have read?
+    /// Is there a rest of the body, and no reader for it?
     pub(super) fn is_unread(&self) -> bool {
         self.rest
             .as_ref()
             .is_some_and(|rest| !rest.is_ended() && !rest.has_reader())
     }
 
-    /// Is there something that may never be read, as the answer is there already?
+    /// Has the body not ended yet, so that its rest may never be read?
     pub(super) fn is_open(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| !rest.is_ended())
     }

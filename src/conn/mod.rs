@@ -55,24 +55,24 @@ use crate::{
 /// What a connection may do and for how long.
 #[derive(Clone, Debug)]
 pub struct ConnSettings {
-    /// For the head of an HTTP/1 request, from its first byte to its last.
+    /// How long the head of an HTTP/1 request may take, from its first byte to its last.
     pub header: Duration,
-    /// For a connection without a request, and for a client that takes nothing of an answer.
+    /// How long a connection may be without a request, and how long a client may take nothing of an answer.
     pub idle: Duration,
-    /// For a request line; and as much again for the fields.
+    /// The most bytes of a request's target, and the most bytes of all its fields.
     pub max_header_bytes: usize,
-    /// What is left of a body that nobody reads is taken up to this size.
+    /// The rest of a body that nobody reads is read and dropped if it has at most this many bytes.
     pub small_body_bytes: usize,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The networks of the proxies whose `X-Forwarded-For` is believed.
     pub proxies: Networks,
 }
 
-/// Who answers the requests of a connection.
+/// What answers the requests of a connection.
 pub trait Handler: Send + Sync + 'static {
-    /// The body of its answers.
+    /// The body of the handler's answers.
     type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
 
-    /// Answers one request; what went wrong is an answer too.
+    /// Answers one request. An error is an answer too.
     fn handle(
         &self,
         request: Request<ClientBody>,
@@ -84,29 +84,31 @@ pub trait Handler: Send + Sync + 'static {
     -> Response<Self::Body>;
 }
 
-/// What was agreed on in the TLS handshake.
+/// The HTTP version of a connection, which ALPN decides in the TLS handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1.1, and what speaks no ALPN.
+    /// HTTP/1.1, which also a client without ALPN is taken to speak.
     Http1,
-    /// HTTP/2.
     Http2,
 }
 
-/// Streams of one HTTP/2 connection at a time; RFC 9113 section 6.5.2 recommends no less than 100.
+/// The most streams that are open on one HTTP/2 connection at a time; RFC 9113 section 6.5.2 recommends no less than
+/// 100.
 const MAX_STREAMS: u32 = 128;
 
-/// Bytes of one stream's body on their way to us: what an upstream does not take is held here, and on a thin line all of
-/// it stands before the small calls beside it. A line of 200 ms carries five megabits a second with it.
+/// HTTP/2's window for the body of one stream, in bytes. The gateway holds what an upstream does not take, and on a
+/// slow line the whole window stands before small requests beside it. With a round trip of 200 ms, the window allows
+/// five megabits a second.
 const STREAM_WINDOW: u32 = 128 * 1024;
 
-/// Bytes of all streams: what some upstreams do not take leaves room for the calls beside them.
+/// HTTP/2's window for the bodies of all streams of a connection, in bytes. If some upstreams take nothing, there is
+/// still room for the requests to others.
 const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 
 /// How long a connection without a request may take to end in a drain.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// As `GOODBYE`, while somebody waits for the place.
+/// How long a connection without a request may take to end if it has to make room for another connection.
 const SHORT_GOODBYE: Duration = Duration::from_millis(50);
 
 /// Serves connections for one handler.
@@ -127,7 +129,7 @@ impl<H> Clone for Conn<H> {
 }
 
 impl<H: Handler> Conn<H> {
-    /// Connections under these settings, answered by this handler.
+    /// Makes a server for connections under these settings, answered by this handler.
     pub fn new(settings: ConnSettings, handler: Arc<H>, drain: &Drain) -> Self {
         Self {
             settings: Arc::new(settings),
@@ -136,7 +138,7 @@ impl<H: Handler> Conn<H> {
         }
     }
 
-    /// The same for a connection under other settings.
+    /// The same server with other settings.
     #[must_use]
     pub fn under(&self, settings: Arc<ConnSettings>) -> Self {
         Self {
@@ -169,7 +171,7 @@ impl<H: Handler> Conn<H> {
         self.http1(stream, ends, place, Some(BadHead::Plain)).await;
     }
 
-    /// Resolves when a connection that has not begun yet is not waited for any more.
+    /// Resolves when a drain waits no longer for a connection whose HTTP has not begun.
     pub async fn too_late(&self) {
         self.drain.draining().await;
         if self.drain.is_handed_over() {
@@ -199,7 +201,7 @@ impl<H: Handler> Conn<H> {
                 let small = self.settings.small_body_bytes;
                 let leftover = Leftover::of_connection(rest, small, request.headers());
                 let interim = interims.of_next_request().await;
-                // RFC 9110 section 15.2: HTTP/1.0 has none.
+                // RFC 9110 section 15.2: HTTP/1.0 has no interim answers.
                 if request.version() == Version::HTTP_11 {
                     request.extensions_mut().insert(interim.clone());
                 }
@@ -209,7 +211,7 @@ impl<H: Handler> Conn<H> {
                     activity.tunnelled();
                     return Ok(response.map(|body| Tracked::new(body, leftover, active)));
                 }
-                // Where a body ends that is framed in two ways is anybody's guess.
+                // After a bad head it is not known where the body ends.
                 if bad_head.is_none() {
                     leftover.settle().await;
                 }
@@ -220,7 +222,7 @@ impl<H: Handler> Conn<H> {
                     || leftover.is_unread()
                     || (refused && leftover.is_open())
                 {
-                    // What follows on this connection can't be told apart any more, or is not read.
+                    // What follows on this connection is not read, or can't be told apart any more.
                     response
                         .headers_mut()
                         .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -282,9 +284,10 @@ impl<H: Handler> Conn<H> {
         .await;
     }
 
-    /// A drain lets it finish what it is doing, and no more: a client that has fallen silent between two requests never
-    /// answers the goodbye that HTTP/2 sends. A connection that has had no request yet has one on the way. Whoever has to
-    /// make room was idle just now, and has less time.
+    /// Runs a connection to its end. In a drain the connection may finish what it is doing, and no more: a client that
+    /// has fallen silent between two requests never answers HTTP/2's GOAWAY. A connection that has had no request yet
+    /// gets a moment for the one that may be on its way. A connection that has to make room for another was idle just
+    /// now, and gets less time.
     async fn to_its_end<C: Future>(
         &self,
         connection: C,
@@ -325,8 +328,9 @@ impl<H: Handler> Conn<H> {
         }
     }
 
-    /// Somebody else takes what is new, and so nobody has to hurry. On HTTP/1.1 the next answer says that it is the last: a
-    /// connection closed between two requests would fail the one that is on its way. HTTP/2 has its goodbye for that.
+    /// Ends a connection in a drain in which a successor takes the new connections, so that there is no hurry. On
+    /// HTTP/1.1 the next answer says that it is the last: closing a connection between two requests would fail the
+    /// request that is on its way. HTTP/2 has GOAWAY for that.
     async fn at_leisure<C: Future>(
         &self,
         mut connection: Pin<&mut C>,
@@ -360,7 +364,8 @@ impl<H: Handler> Conn<H> {
         bad_head: Option<BadHead>,
     ) -> Response<H::Body> {
         let caller = Caller::of(request.headers(), ends, &self.settings.proxies);
-        // HTTP/1 has been looked at on the wire; HTTP/2 frames its messages itself, and may still say two things.
+        // HTTP/1 heads were judged on the wire. HTTP/2 has framing of its own, but a request may still have two
+        // lengths.
         let two_lengths = request.headers().get_all(header::CONTENT_LENGTH).iter().count() > 1;
         let bad_head = bad_head.or(two_lengths.then_some(BadHead::TwoFramings));
         match bad_head.map(Failure::from).or_else(|| self.too_large(&request)) {
@@ -399,7 +404,8 @@ impl<H: Handler> Conn<H> {
     }
 }
 
-/// There has been a request. The task that runs the connection is the one that asks, and so nobody has to be woken.
+/// Resolves when the connection has had a request. Nobody has to be woken for it: the task that runs the connection is
+/// the one that asks.
 async fn begun(activity: &Activity) {
     poll_fn(|_| {
         if activity.has_begun() {
@@ -411,7 +417,8 @@ async fn begun(activity: &Activity) {
     .await;
 }
 
-/// A request whose body can be read to its end when nobody else does.
+/// Splits a request into the request and a handle, with which its body can be read to its end when nobody else reads
+/// it.
 fn with_rest(request: Request<Incoming>) -> (Request<ClientBody>, Option<Rest>) {
     let (head, body) = request.into_parts();
     let (body, rest) = ClientBody::new(body);

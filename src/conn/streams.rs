@@ -1,7 +1,8 @@
-//! HTTP/2 streams whose client takes nothing: ended one by one, so that the others of the connection go on.
+//! Ends HTTP/2 streams whose client takes nothing, one by one, so that the other streams of the connection go on.
 //!
-//! Each stream has its own window, and while that is closed nothing asks the body for more: neither the body's timer nor
-//! the socket's would ever ring. So each stream has a timer of its own, made when it first waits for its client.
+//! Each stream has its own window, and while that is closed nothing asks the body for more: neither the body's timer
+//! nor the socket's would ever fire. So each stream has a timer of its own, made when the stream first waits for its
+//! client.
 
 use std::{
     future::Future,
@@ -21,30 +22,30 @@ tokio::task_local! {
     static STREAM: Progress;
 }
 
-/// Runs the streams of one connection.
+/// Runs the streams of one connection, each as a task.
 #[derive(Clone)]
 pub(super) struct Streams {
     patience: Duration,
 }
 
-/// Whose turn it is in a stream, told by the body of its answer: odd while the client has something to take, and another
-/// number for each piece of it.
+/// Tells who is waited for in a stream; the body of the answer sets it. The number is odd while the client has
+/// something to take, and another for each piece of it.
 #[derive(Clone, Default)]
 pub(super) struct Progress(Arc<AtomicU64>);
 
-/// A stream that ends when its client has taken nothing for so long.
+/// A stream that ends when its client has taken nothing for the time `patience`.
 struct Watched<F> {
-    /// In a box, as it is large, and moved.
+    /// The future is boxed because it is large and is moved.
     stream: Pin<Box<F>>,
     progress: Progress,
     patience: Duration,
-    /// The turn that the timer runs for.
+    /// The value of `progress` for which the timer runs.
     turn: u64,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Streams {
-    /// A client may take nothing of an answer for so long.
+    /// Runs streams whose clients may take nothing of an answer for the time `patience`.
     pub(super) fn with(patience: Duration) -> Self {
         Self { patience }
     }
@@ -91,18 +92,18 @@ impl<F: Future> Future for Watched<F> {
 }
 
 impl Progress {
-    /// Of the stream that is running; none for HTTP/1, where the socket's own timer does.
+    /// The progress of the stream whose task is running; `None` on HTTP/1, where the socket's own timer is enough.
     pub(super) fn of_this_stream() -> Option<Self> {
         STREAM.try_with(Clone::clone).ok()
     }
 
-    /// There is more for the client to take.
+    /// Notes that there is another piece for the client to take.
     pub(super) fn clients_turn(&self) {
         let turn = self.0.load(Ordering::Relaxed);
         self.0.store((turn | 1).wrapping_add(2), Ordering::Relaxed);
     }
 
-    /// We have nothing for the client to take.
+    /// Notes that there is nothing for the client to take.
     pub(super) fn our_turn(&self) {
         let turn = self.0.load(Ordering::Relaxed);
         self.0.store(turn & !1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! An answer's body that keeps its request counted until its end, and tells whose turn it is.
+//! An answer's body that keeps its request counted until its end, and tells the stream's timer who is waited for.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,7 @@ use super::{activity::Active, leftover::Leftover, streams::Progress};
 pub(super) struct Tracked<B> {
     body: B,
     progress: Option<Progress>,
-    /// Of the request's body; let go with the answer's end.
+    /// The rest of the request's body; it is dropped when the answer ends.
     _leftover: Leftover,
     _active: Active,
 }

@@ -1,4 +1,5 @@
-//! The socket as hyper sees it: under deadlines, its request heads watched, and closed so that the last answer arrives.
+//! The socket that hyper reads and writes: it has deadlines, watches the request heads, and closes so that the last
+//! answer arrives.
 
 use std::{
     future::Future,
@@ -21,32 +22,32 @@ use super::{
 };
 use crate::interim::Interims;
 
-/// How long we listen on after our last answer to a client that is still sending. Closing at once would make the kernel
+/// How long we read on after our last answer to a client that is still sending. Closing at once would make the kernel
 /// reset the connection, and the client would lose the answer that says why (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A stream with deadlines.
+/// A stream with deadlines, whose incoming bytes are watched.
 pub(super) struct Wire<S> {
     stream: S,
     activity: Activity,
     watch: Watch,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
-    /// The client has said that it sends nothing more.
+    /// Has the client closed its side of the connection?
     ended: bool,
-    /// We read nothing more, for this.
+    /// The reason why we read nothing more; `None` while we read.
     goodbye: Option<Goodbye>,
-    /// What we say last, and how much of it is out.
+    /// The GOAWAY frame that we send last; `said` bytes of it are written.
     last_words: Vec<u8>,
     said: usize,
     interims: Interims,
-    /// What is being written of them, and how much of it is out.
+    /// The interim answers that are being written; `interim_out` bytes of them are written.
     interim: Vec<u8>,
     interim_out: usize,
     linger: Linger,
 }
 
-/// What is looked at as it comes in.
+/// What is watched in the incoming bytes.
 enum Watch {
     Heads(HeadWatch),
     Frames(FrameWatch),
@@ -77,12 +78,12 @@ impl<S> Wire<S> {
         }
     }
 
-    /// HTTP/2.
+    /// A stream for HTTP/2, whose frames are watched.
     pub(super) fn watching_frames(stream: S, activity: Activity) -> Self {
         Self::new(stream, activity, Watch::Frames(FrameWatch::new()))
     }
 
-    /// HTTP/1; every head is refused for this reason if there is one.
+    /// A stream for HTTP/1, whose heads are watched. If `refused` is set, every head is refused for this reason.
     pub(super) fn watching_heads(
         stream: S,
         activity: Activity,
@@ -103,12 +104,12 @@ impl<S> Wire<S> {
         }
     }
 
-    /// What is left in here is written where nothing of an answer is under way.
+    /// The interim answers of this connection. They are written when no part of another answer is being written.
     pub(super) fn interims(&self) -> Interims {
         self.interims.clone()
     }
 
-    /// Looks at what came; so many bytes of it are to be read at once.
+    /// Watches bytes that came, and returns how many of them hyper may read at once.
     fn saw(&mut self, bytes: &[u8]) -> usize {
         match &mut self.watch {
             Watch::Heads(watch) => {
@@ -128,7 +129,8 @@ impl<S> Wire<S> {
         }
     }
 
-    /// Is a request all there and being answered? Then the client may have nothing more to send, and still wait.
+    /// Has a request come as a whole, and is it still being answered? Then a client that has closed its side may still
+    /// wait for the answer.
     fn is_being_answered(&self) -> bool {
         let Watch::Heads(watch) = &self.watch else {
             return false;
@@ -136,7 +138,7 @@ impl<S> Wire<S> {
         !watch.in_body() && self.activity.answered() < watch.number() && !self.activity.is_tunnelled()
     }
 
-    /// May the client be in the middle of something that we don't read?
+    /// May the client still be sending something that we don't read?
     fn is_cut_off(&self) -> bool {
         match &self.watch {
             Watch::Heads(watch) => watch.in_body() && !self.activity.is_tunnelled(),
@@ -144,19 +146,19 @@ impl<S> Wire<S> {
         }
     }
 
-    /// Pending reads end here when the connection has done nothing for too long. While it does something, the timer still
-    /// rings now and then: the end of a request wakes nobody who waits here.
+    /// Ends a pending read when the connection has done nothing for too long. While the connection is busy, the timer
+    /// still fires now and then: the end of a request does not wake the task that waits here.
     fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let now = Instant::now();
             let look_again = match self.activity.read_deadline(now) {
                 ReadDeadline::Never => {
-                    // A timer that may still ring keeps whoever it would wake, the connection's whole task.
+                    // A timer that fires later would wake the connection's whole task for nothing.
                     self.read_timer = None;
                     return Poll::Pending;
                 }
                 ReadDeadline::At(deadline) if now >= deadline => {
-                    // As if the client had gone: what is closed then is closed in order.
+                    // The read ends as if the client had closed the connection, so that hyper closes in order.
                     self.goodbye = Some(Goodbye::NoError);
                     return Poll::Ready(Ok(()));
                 }
@@ -165,7 +167,7 @@ impl<S> Wire<S> {
             let timer = self
                 .read_timer
                 .get_or_insert_with(|| Box::pin(sleep_until(look_again)));
-            // Ringing early costs one look; only a timer that would ring too late has to be moved.
+            // A timer that fires early costs one look; only a timer that would fire too late has to be moved.
             if timer.is_elapsed() || timer.deadline() > look_again {
                 timer.as_mut().reset(look_again);
             }
@@ -173,7 +175,7 @@ impl<S> Wire<S> {
         }
     }
 
-    /// Pending writes end here when the client has taken nothing for too long.
+    /// Ends a pending write with an error when the client has taken nothing for too long.
     fn write_pending<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.activity.writing(polled.is_pending());
         if polled.is_ready() {
@@ -269,7 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper has written all that it had: what comes next is the head of an answer that is not there yet.
+        // hyper has written all that it had. The next thing that it writes is the head of an answer that is not there
+        // yet.
         if matches!(self.watch, Watch::Heads(_)) && self.interim.is_empty() {
             self.interim = self.interims.take();
         }
@@ -311,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Wire<S> {
-    /// Ends an interim answer that has begun.
+    /// Writes the rest of the interim answers that are being written.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(rest) = self
             .interim
@@ -332,7 +335,7 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// A connection that we end by ourselves is told so (RFC 9113 section 9.1).
+    /// Sends GOAWAY on an HTTP/2 connection that we end by ourselves (RFC 9113 section 9.1).
     fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (Watch::Frames(watch), Some(goodbye)) = (&self.watch, self.goodbye) else {
             return Poll::Ready(Ok(()));

@@ -1,5 +1,5 @@
-//! The accept loop. It never stops for an error: what fails is one connection, or the machine is short of something for
-//! a moment.
+//! The accept loop. No error stops it: an error means that one connection failed, or that the machine is short of
+//! something for a moment.
 
 use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,41 +17,44 @@ use crate::{
     workers::Workers,
 };
 
-/// Time for file descriptors to come back.
+/// How long the loop pauses after a failed accept, so that file descriptors can become free.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
-/// A client that vanished without a word is noticed after about two minutes.
+/// TCP keep-alive: a client that vanished without a word is noticed after about two minutes.
 const KEEP_ALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
 
-/// For a client to acknowledge what was sent: keep-alive does not run while something waits for that.
+/// How long sent data may stay unacknowledged before the connection is closed (`TCP_USER_TIMEOUT`). Keep-alive does not
+/// run while data is unacknowledged.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// Bytes of a connection that the kernel holds and has not sent yet. What waits there can't be overtaken any more: with the
-/// megabytes that the kernel would take, one script was on its way before the style sheets had been asked for.
+/// The most bytes of a connection that the kernel holds unsent (`TCP_NOTSENT_LOWAT`). Nothing can overtake those bytes:
+/// with the megabytes that the kernel would take, one script was on its way before the style sheets had been asked for.
 const UNSENT_BYTES: u32 = 64 << 10;
 
-/// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
+/// The length of the queue of connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: u32 = 65_535;
 
-/// A shorter queue than this loses connections when a school of 400 comes at once: it is warned about.
+/// A warning is logged if the kernel allows a shorter queue: it would lose connections when a school of 400 comes at
+/// once.
 const ENOUGH: u32 = 1024;
 
-/// Who serves a connection.
+/// What serves the connections of a listener.
 pub trait Door: Clone + Send + Sync + 'static {
-    /// Serves it to its end, in this place.
+    /// Serves one connection to its end, in its place.
     fn serve(&self, stream: TcpStream, ends: Ends, place: Place) -> impl Future<Output = ()> + Send;
 }
 
-/// Opens a listener. Many may knock in one moment, and one whose knock finds no place waits for a second or more.
+/// Opens a listener, with a queue for many connections at once: a connection that finds the queue full waits for a
+/// second or more until the client tries again.
 pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = match addr {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // As the library's own bind has it: the port may be taken again while old connections fade away.
+    // As in `TcpListener::bind`: the port can be taken again while old connections are still closing.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
     let listener = socket.listen(BACKLOG)?;
@@ -65,8 +68,9 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Takes connections until the drain begins; each runs on one of the workers in a task of its own, which the drain waits
-/// for. While no place is free they wait in the kernel's queue. Those who wait there when the drain begins are served too.
+/// Accepts connections until the drain begins. Each is served in a task of its own on one of the workers, and the drain
+/// waits for it. While no place is free, connections wait in the kernel's queue. The connections that wait there when
+/// the drain begins are served too, unless a successor takes them.
 pub async fn accept(
     listener: TcpListener,
     door: impl Door,
@@ -74,7 +78,7 @@ pub async fn accept(
     drain: Drain,
     workers: Arc<Workers>,
 ) {
-    // It was opened on another runtime than this one, which has to hear of it.
+    // The listener was registered with another runtime, and has to be registered with this one.
     let listener = match listener.into_std().and_then(TcpListener::from_std) {
         Ok(listener) => listener,
         Err(error) => {
@@ -91,7 +95,7 @@ pub async fn accept(
         };
         let (door, place) = (door.clone(), places.take(free, load));
         drain.spawn_on(worker, async move {
-            // The worker's own runtime has to hear of the socket.
+            // The socket has to be registered with the worker's own runtime.
             match TcpStream::from_std(stream) {
                 Ok(stream) => door.serve(stream, ends, place).await,
                 Err(error) => warn!(%error, "A connection could not be accepted"),
@@ -113,7 +117,7 @@ pub async fn accept(
             }
         }
     }
-    // A successor takes what waits in the queue; without one it would be refused by the listener's end.
+    // A successor accepts what waits in the queue. Without one, the kernel would refuse it when the listener is closed.
     if drain.is_handed_over() {
         return;
     }
@@ -123,7 +127,7 @@ pub async fn accept(
     }
 }
 
-/// The next of those who have knocked already; none if nobody has, or there is no place.
+/// Accepts a connection that waits in the queue; `None` if there is none, if no place is free, or on an error.
 async fn waiting(listener: &std::net::TcpListener, places: &Places) -> Option<Accepted> {
     let free = timeout(PAUSE_AFTER_FAILURE, places.free()).await.ok()?.ok()?;
     let (stream, peer) = listener.accept().ok()?;
@@ -133,10 +137,10 @@ async fn waiting(listener: &std::net::TcpListener, places: &Places) -> Option<Ac
     Some((stream, Ends { peer, local }, free))
 }
 
-/// A connection, its ends, and a place for it.
+/// An accepted connection: the socket, its two ends, and a free place.
 type Accepted = (std::net::TcpStream, Ends, Free);
 
-/// Linux hands a listener's options down to each connection that it accepts.
+/// Sets the socket options of a listener, which Linux hands down to each connection that it accepts.
 fn prepare(listener: &TcpListener) -> io::Result<()> {
     let socket = SockRef::from(listener);
     socket.set_tcp_nodelay(true)?;

@@ -1,5 +1,5 @@
-//! The operator's listener: is the gateway alive, does it take requests, and what has it counted? Never on the public
-//! port.
+//! The operator's listener. It tells whether the gateway is alive, whether it takes requests, and what it has counted.
+//! It is never on the public port.
 //!
 //! SECURITY: a page of anybody's, whose name leads to this machine by now (DNS rebinding), would read it as its own. Its
 //! browser sends the page's name as `Host`, and so only addresses, `localhost` and names that the operator lists are
@@ -26,12 +26,13 @@ use crate::{
 pub struct Admin {
     gateway: Drain,
     metrics: Arc<Metrics>,
-    /// Beside addresses and `localhost`.
+    /// The names that are answered beside addresses and `localhost`.
     hosts: Vec<String>,
 }
 
 impl Admin {
-    /// Tells of the gateway that stops by this drain and counts here, by these names too.
+    /// Makes the handler of a gateway that stops by this drain and counts in these metrics. It answers to the names in
+    /// `hosts` too.
     pub fn of(gateway: &Drain, metrics: Arc<Metrics>, hosts: Vec<String>) -> Self {
         Self {
             gateway: gateway.clone(),
@@ -92,7 +93,7 @@ impl Admin {
 
     fn is_for_us<B>(&self, request: &Request<B>) -> bool {
         let authority = match only(request.headers(), header::HOST) {
-            // HTTP/1.0 may have none, and no browser speaks it.
+            // An HTTP/1.0 request may have no `Host`, and no browser speaks HTTP/1.0.
             Ok(None) => return request.version() == Version::HTTP_10 && request.uri().authority().is_none(),
             Ok(Some(field)) => field
                 .to_str()
@@ -117,7 +118,7 @@ impl Admin {
     }
 }
 
-/// The format of metrics that is asked for.
+/// The format of metrics that `Accept` asks for.
 fn wanted<B>(request: &Request<B>) -> Exposition {
     let fields = request.headers().get_all(header::ACCEPT).iter();
     let all: Vec<&str> = fields.filter_map(|field| field.to_str().ok()).collect();

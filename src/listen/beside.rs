@@ -1,10 +1,10 @@
-//! What shares the port with HTTPS: TURN, and names whose TLS is ended elsewhere.
+//! What shares the port with HTTPS: TURN, and names whose TLS an upstream terminates.
 //!
-//! Of a TLS connection that is ended here it is TURN's which asks for a name of TURN's, agrees on `stun.turn`, or says
-//! something of STUN first where it could also be HTTP/1: coturn's client offers `http/1.1` and speaks TURN. Everything else
-//! is HTTP.
+//! A TLS connection that is terminated here belongs to TURN if it asks for one of TURN's names, if ALPN agrees on
+//! `stun.turn`, or, where it could also be HTTP/1, if it begins with a STUN message: coturn's client offers `http/1.1`
+//! and speaks TURN. Every other one is HTTP.
 //!
-//! Silence is normal: browsers open several connections at once, and leave most of them without a word.
+//! A connection without a byte is normal: browsers open several at once, and never use most of them.
 
 use std::{collections::HashMap, io, time::Duration};
 
@@ -27,56 +27,57 @@ use crate::{
     turn::{Turn, begins_message},
 };
 
-/// A first read; more of a message than has to be seen.
+/// The size in bytes of a first read: more than has to be seen of a STUN message.
 const FIRST_BYTES: usize = 2048;
 
-/// For the first bytes of a message to be complete.
+/// How long each further read may take until it is known whether the first bytes begin a STUN message.
 const COMES: Duration = Duration::from_secs(10);
 
-/// `[[passthrough]]`, of one upstream.
+/// The names that `[[passthrough]]` sends to one upstream.
 #[derive(Clone, Debug)]
 pub struct OnwardSettings {
-    /// In lower case; some begin with `*.`.
+    /// The names in lower case. One that begins with `*.` stands for all names with one label in the place of the `*`.
     pub names: Vec<String>,
     pub upstream: Target,
-    /// Is it told whose connection it has?
+    /// Does the upstream get a PROXY header, which tells the client's address?
     pub header: bool,
 }
 
-/// An upstream that ends TLS itself.
+/// An upstream that terminates TLS itself.
 #[derive(Clone)]
 pub struct Onward {
     pub dial: Dial,
-    /// Is it told whose connection it has?
+    /// Does the upstream get a PROXY header, which tells the client's address?
     pub header: bool,
 }
 
-/// What shares the port, if anything does.
+/// What shares the port with HTTPS.
 pub struct Beside {
     turn: Option<Turn>,
     exact: HashMap<String, Onward>,
-    /// By what follows `*.`.
+    /// The upstreams of names with a `*`, by what follows `*.`.
     wildcard: HashMap<String, Onward>,
     relays: Relays,
     away: OnceAMinute,
 }
 
-/// Whose a TLS connection is.
+/// Whose connection a TLS connection is that is terminated here.
 pub(super) enum Owner {
     Http(Box<Replayed<TlsStream<TcpStream>>>, Protocol),
     Turn(Box<Replayed<TlsStream<TcpStream>>>),
-    /// It has said nothing.
+    /// The client sent nothing, or nobody here speaks what ALPN agreed on.
     Nobody,
 }
 
-/// Where a connection goes whose TLS is not ended here.
+/// Where a connection goes whose TLS is not terminated here.
 pub(super) enum Way {
     Onward(Onward),
     Turn,
 }
 
 impl Beside {
-    /// `names` as they are configured: some begin with `*.`.
+    /// Makes it of TURN, if it is on, and of the names that are passed through, as they are configured: some begin with
+    /// `*.`.
     pub fn new(turn: Option<Turn>, names: Vec<(String, Onward)>, relays: Relays) -> Self {
         let (mut exact, mut wildcard) = (HashMap::new(), HashMap::new());
         for (name, onward) in names {
@@ -99,14 +100,14 @@ impl Beside {
         }
     }
 
-    /// Has the hello to be looked at before anything is answered?
+    /// Has the TLS hello to be read before anything is answered?
     pub(super) fn wants_hello(&self) -> bool {
         !self.exact.is_empty()
             || !self.wildcard.is_empty()
             || self.turn.as_ref().is_some_and(Turn::ends_no_tls)
     }
 
-    /// Where a connection to this name goes, if its TLS is not ended here.
+    /// Where a connection to this name goes; `None` if its TLS is terminated here.
     pub(super) fn way(&self, name: &str) -> Option<Way> {
         let name = name.strip_suffix('.').unwrap_or(name);
         let onward = self
@@ -120,7 +121,7 @@ impl Beside {
         }
     }
 
-    /// Whose is this connection? It may take as long as a client without a request has.
+    /// Finds out whose connection this is. Where the first bytes decide, they may take as long as `Turn::silence` says.
     pub(super) async fn owner(&self, mut stream: TlsStream<TcpStream>, agreed: Agreed) -> Owner {
         let asked = stream.get_ref().1.server_name();
         let mut first = Vec::new();
@@ -149,16 +150,16 @@ impl Beside {
         Owner::Http(Box::new(Replayed::new(first, stream)), protocol)
     }
 
-    /// Relays a connection of TURN's to its end.
+    /// Relays a TURN connection to its end.
     pub(super) async fn turn(&self, stream: Replayed<TlsStream<TcpStream>>, ends: Ends, place: &Place) {
-        // It is a tunnel, and as such never idle.
+        // A tunnel never counts as idle.
         place.watch(|| None);
         if let Some(turn) = &self.turn {
             turn.serve(stream, ends).await;
         }
     }
 
-    /// Relays a connection whose TLS is not ended here to its end.
+    /// Relays a connection whose TLS is not terminated here to its end.
     pub(super) async fn pass(&self, way: Way, stream: Replayed<TcpStream>, ends: Ends, place: &Place) {
         place.watch(|| None);
         let onward = match (way, &self.turn) {
@@ -189,13 +190,13 @@ impl Beside {
     }
 }
 
-/// Something has come within this time; what, is added.
+/// Reads once, and adds what came to `first`. Returns whether anything came within this time.
 async fn waited<S: AsyncRead + Unpin>(stream: &mut S, first: &mut Vec<u8>, within: Duration) -> bool {
     first.reserve(FIRST_BYTES);
     matches!(timeout(within, stream.read_buf(first)).await, Ok(Ok(1..)))
 }
 
-/// Do the first bytes begin a message of STUN's? What more has to come is added.
+/// Do the first bytes begin a STUN message? Reads more where they don't tell yet, and adds it to `first`.
 async fn is_message<S: AsyncRead + Unpin>(stream: &mut S, first: &mut Vec<u8>) -> bool {
     loop {
         match begins_message(first) {

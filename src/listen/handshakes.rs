@@ -1,4 +1,5 @@
-//! How handshakes end, counted, and told to whoever reads the log: the first of each kind a minute, with its address.
+//! Counts how TLS handshakes end, and logs the failed ones: the first of each kind in a minute, with the client's
+//! address.
 
 use std::{
     collections::HashMap,
@@ -12,16 +13,17 @@ use tracing::{debug, info};
 
 use crate::{observe::Metrics, tls::HandshakeError};
 
-/// Between two lines about one kind.
+/// The time between two log lines about the same kind of failure.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Clones share what was told.
+/// Counts and logs handshakes. Clones share what was logged.
 #[derive(Clone)]
 pub(super) struct Handshakes {
     metrics: Arc<Metrics>,
-    /// By outcome, of which there are a few.
+    /// When each outcome was logged last. There are only a few outcomes.
     told: Arc<Mutex<HashMap<&'static str, Instant>>>,
-    /// Are clients who leave in the middle normal?
+    /// Is it normal that clients leave in the middle of a handshake? Then that is not logged as a failure at the level
+    /// `info`.
     leaving_is_normal: bool,
 }
 
@@ -34,7 +36,8 @@ impl Handshakes {
         }
     }
 
-    /// Browsers break off connections for TURN in the middle of a handshake, as they open more than they need.
+    /// Makes leaving in the middle of a handshake normal. Browsers do so on connections for TURN, as they open more of
+    /// them than they need.
     pub(super) fn leaving_is_normal(&mut self) {
         self.leaving_is_normal = true;
     }
@@ -54,7 +57,7 @@ impl Handshakes {
         }
     }
 
-    /// Plain HTTP has come in a hello's place.
+    /// Notes that a connection began with plain HTTP in the place of a TLS hello.
     pub(super) fn was_plain_http(&self, peer: SocketAddr) {
         self.metrics.tls_handshake("plain_http");
         if self.is_first("plain_http") {

@@ -1,4 +1,4 @@
-//! The front door: PROXY header, TLS, then HTTP.
+//! The HTTPS listener: PROXY header, TLS, then HTTP.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -22,30 +22,30 @@ use crate::{
 
 #[derive(Clone, Debug)]
 pub struct HttpsSettings {
-    /// Does a trusted proxy say with a PROXY header who calls?
+    /// Does each connection begin with a PROXY header, in which a trusted proxy tells the client's address?
     pub proxy_protocol: bool,
-    /// Networks whose PROXY header is read; connections from elsewhere are refused.
+    /// The networks whose PROXY header is read. With `proxy_protocol`, connections from elsewhere are refused.
     pub proxies: Networks,
-    /// How long the PROXY header may take.
+    /// How long each of these may take: the first byte, the PROXY header, the TLS handshake.
     pub deadline: Duration,
 }
 
-/// A connection that is ready to be served.
+/// A connection that is ready to be served, by what it speaks.
 enum Begun {
     Tls(Box<Replayed<TlsStream<TcpStream>>>, Protocol, Ends),
     /// Plain HTTP, which is refused.
     Plain(TcpStream, Ends),
     Turn(Box<Replayed<TlsStream<TcpStream>>>, Ends),
-    /// TLS that is not ended here.
+    /// A connection whose TLS is not terminated here.
     Onward(Way, Replayed<TcpStream>, Ends),
 }
 
-/// What a connection's first byte and hello tell.
+/// What the first bytes and the hello of a connection tell.
 enum Greeted {
     Tls(Box<TlsStream<TcpStream>>, Agreed),
     Plain(TcpStream),
     Onward(Way, Replayed<TcpStream>),
-    /// A PROXY header that nobody asked for.
+    /// The connection begins with a PROXY header, and none is expected.
     Header,
 }
 
@@ -79,7 +79,8 @@ impl<H> Clone for Https<H> {
 }
 
 impl<H: Handler> Https<H> {
-    /// A door that speaks this TLS and leads to these connections; who does not get in is counted.
+    /// Makes a listener that speaks this TLS and serves connections with `conn`. It counts the connections that it
+    /// refuses.
     pub fn new(settings: HttpsSettings, tls: Tls, conn: Conn<H>, metrics: Arc<Metrics>) -> Self {
         Self {
             settings: Arc::new(settings),
@@ -111,7 +112,7 @@ impl<H: Handler> Https<H> {
         }
     }
 
-    /// The same door for a connection under other settings.
+    /// The same listener with other settings.
     #[must_use]
     pub fn under(&self, settings: Arc<HttpsSettings>, conn: Arc<ConnSettings>) -> Self {
         Self {
@@ -121,7 +122,7 @@ impl<H: Handler> Https<H> {
         }
     }
 
-    /// The same door, which other protocols share.
+    /// The same listener, with other protocols on its port.
     #[must_use]
     pub fn shared_with(mut self, beside: Beside) -> Self {
         self.handshakes.leaving_is_normal();
@@ -167,7 +168,7 @@ impl<H: Handler> Https<H> {
         }
     }
 
-    /// Whose a connection is, and the handshake where it is ours.
+    /// Finds out what a connection speaks, and shakes hands if its TLS is terminated here.
     async fn greet(&self, stream: TcpStream) -> Result<Greeted, HandshakeError> {
         match first_of(&stream).await {
             First::Letter => return Ok(Greeted::Plain(stream)),
@@ -187,7 +188,7 @@ impl<H: Handler> Https<H> {
         Ok(Greeted::Tls(Box::new(stream), agreed))
     }
 
-    /// Whose a TLS connection is that is ended here.
+    /// Finds out whether a connection whose TLS is terminated here is HTTP or TURN; `None` if it is neither.
     async fn owned(&self, stream: TlsStream<TcpStream>, agreed: Agreed, ends: Ends) -> Option<Begun> {
         let Some(beside) = &self.beside else {
             return match agreed {
@@ -234,8 +235,8 @@ impl<H: Handler> Https<H> {
         None
     }
 
-    /// Waits for the first byte. A proxy that closes without any only looks whether somebody listens; one that has a client
-    /// and a header sends that at once.
+    /// Waits for the first byte, and returns whether it came. A proxy that closes without a byte only checks whether
+    /// somebody listens; a proxy that has a client sends its header at once.
     async fn spoke(&self, stream: &TcpStream, place: &Place) -> bool {
         match timeout(self.settings.deadline, stream.peek(&mut [0])).await {
             Ok(Ok(0) | Err(_)) => return false,
@@ -262,9 +263,10 @@ impl<H: Handler> Https<H> {
     }
 }
 
-/// What a connection begins with.
+/// What the first bytes of a connection are.
 enum First {
-    /// A method of plain HTTP; a TLS record of a handshake begins with 22 (RFC 8446 section 5.1).
+    /// A letter, with which a method of plain HTTP begins; a TLS handshake begins with the byte 22 (RFC 8446 section
+    /// 5.1).
     Letter,
     ProxyHeader,
     Other,
@@ -282,7 +284,8 @@ async fn first_of(stream: &TcpStream) -> First {
 
 impl<H: Handler> Door for Https<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
-        // A client that says nothing is not waited for once nothing new is taken, or somebody else needs its place.
+        // A connection that has not begun is given up when a drain waits no longer for it, or when another client needs
+        // the place.
         let begun = tokio::select! {
             begun = self.begin(stream, ends, &place) => begun,
             () = place.has_to_go() => return,

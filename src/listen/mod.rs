@@ -1,4 +1,4 @@
-//! The doors: HTTPS for everyone, plain HTTP that leads there, and the admin listener for the operator.
+//! The listeners: HTTPS for everyone, plain HTTP that redirects to it, and the admin listener for the operator.
 //!
 //! Source: RFC 9110 section 15.4.9 (308).
 

@@ -1,4 +1,4 @@
-//! A door without TLS: for the redirect, for the admin listener, and for balancers that end TLS themselves.
+//! A listener without TLS: for the redirect, for the admin listener, and for balancers that terminate TLS themselves.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::{
     places::Place,
 };
 
-/// A door without TLS.
+/// Serves HTTP/1 without TLS.
 pub struct Plain<H> {
     conn: Arc<Conn<H>>,
-    /// Counts those who come from elsewhere, where trusted proxies alone are let in.
+    /// Counts the refused connections from elsewhere, if only trusted proxies may connect; `None` if everyone may.
     strangers: Option<OnceAMinute>,
 }
 
@@ -30,7 +30,7 @@ impl<H> Clone for Plain<H> {
 }
 
 impl<H: Handler> Plain<H> {
-    /// A door to these connections.
+    /// Makes a listener whose connections are served by `conn`.
     pub fn new(conn: Conn<H>) -> Self {
         Self {
             conn: Arc::new(conn),
@@ -38,7 +38,7 @@ impl<H: Handler> Plain<H> {
         }
     }
 
-    /// The same door for trusted proxies alone, which end TLS.
+    /// The same listener for trusted proxies alone, which terminate TLS.
     #[must_use]
     pub fn behind_balancers(self) -> Self {
         let strangers = OnceAMinute::new(|count| {
@@ -53,7 +53,7 @@ impl<H: Handler> Plain<H> {
         }
     }
 
-    /// The same door for a connection under other settings.
+    /// The same listener with other settings.
     #[must_use]
     pub fn under(&self, settings: Arc<ConnSettings>) -> Self {
         Self {

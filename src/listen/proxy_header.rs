@@ -15,14 +15,14 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::addr::{Ends, unmapped};
 
-/// Enough to tell the versions apart, and less than the shortest header of either.
+/// The number of bytes that tell the versions apart. The shortest header of either version is longer.
 pub(super) const SIGNATURE_BYTES: usize = 12;
 const V2_FIXED_BYTES: usize = 16;
-/// The longest line of version 1, its CRLF included.
+/// The most bytes of a line of version 1, its CRLF included.
 const V1_MAX_BYTES: usize = 107;
-/// What may follow version 2's fixed part: addresses and a few TLVs, not a store of data.
+/// The most bytes that may follow version 2's fixed part. Addresses and a few TLVs have fewer.
 const V2_MAX_BYTES: usize = 4096;
-/// Version 2, command LOCAL.
+/// The byte of version 2 with the command LOCAL.
 const V2_LOCAL: u8 = 0x20;
 
 /// Why a connection's first bytes are no PROXY header.
@@ -30,13 +30,13 @@ const V2_LOCAL: u8 = 0x20;
 pub enum ProxyHeaderError {
     /// The connection begins with something else, such as a TLS hello.
     Missing,
-    /// It begins as a header of version 1, and is not one.
+    /// The bytes begin like a header of version 1, and are not one.
     MalformedV1(v1::BinaryParseError),
-    /// It begins as a header of version 2, and is not one.
+    /// The bytes begin like a header of version 2, and are not one.
     MalformedV2(v2::ParseError),
-    /// Longer than a header may be: the most bytes that are taken.
+    /// The header is longer than allowed; the value is the most bytes that are taken.
     TooLong(usize),
-    /// The other end left in the middle.
+    /// The connection ended in the middle of the header.
     Truncated,
     /// The socket failed.
     Io(io::Error),
@@ -46,7 +46,7 @@ impl fmt::Display for ProxyHeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("no PROXY header"),
-            // The crate's own sentences have capitals and line ends in them; the names of its errors say as much.
+            // The crate's own messages have capitals and line ends in them; the names of its errors say as much.
             Self::MalformedV1(v1::BinaryParseError::Parse(error)) => {
                 write!(f, "malformed PROXY header: {error:?}")
             }
@@ -73,13 +73,13 @@ impl From<io::Error> for ProxyHeaderError {
     }
 }
 
-/// Do a connection's first bytes, as many as came at once, begin a header?
+/// Do these first bytes of a connection, as many as came at once, begin a PROXY header?
 pub(super) fn begins(first: &[u8]) -> bool {
     first == v2::PROTOCOL_PREFIX || first.starts_with(b"PROXY ")
 }
 
-/// Reads the header and says whose connection this is: `own` are the socket's ends, which stand when the header speaks
-/// of the balancer itself (a health check) or of no address.
+/// Reads the header, and returns the ends of the connection that it tells. `own` are the socket's ends, which are
+/// returned when the header speaks of the balancer itself (a health check) or has no address.
 pub async fn read<S: AsyncRead + Unpin>(stream: &mut S, own: Ends) -> Result<Ends, ProxyHeaderError> {
     let mut start = [0; SIGNATURE_BYTES];
     stream.read_exact(&mut start).await?;
@@ -135,7 +135,8 @@ async fn read_v2<S: AsyncRead + Unpin>(
     if let Some(rest) = bytes.get_mut(V2_FIXED_BYTES..) {
         stream.read_exact(rest).await?;
     }
-    // The balancer itself, for a health check: the rest does not count, and some name a family there without addresses.
+    // LOCAL means the balancer itself, for a health check. The rest does not count: some balancers name an address
+    // family there without addresses.
     if version_and_command == V2_LOCAL {
         return Ok(None);
     }
@@ -149,7 +150,7 @@ async fn read_v2<S: AsyncRead + Unpin>(
             (v6.source_address, v6.source_port),
             (v6.destination_address, v6.destination_port),
         )),
-        // No address of a TCP connection.
+        // This is not an address of a TCP connection.
         (_, v2::Addresses::Unspecified | v2::Addresses::Unix(_))
         | (v2::Protocol::Unspecified | v2::Protocol::Datagram, _) => None,
     })
@@ -173,7 +174,7 @@ mod tests {
         }
     }
 
-    /// What the header says, and the byte that follows it.
+    /// Returns what the header says, and checks that the byte after it is still in the stream.
     async fn read_from(header: &[u8]) -> Result<String, String> {
         let sent = [header, b"\x16"].concat();
         let mut stream = sent.as_slice();
@@ -204,7 +205,7 @@ mod tests {
     }
 
     const V4: [u8; 12] = [192, 0, 2, 7, 203, 0, 113, 9, 0x10, 0x92, 0x01, 0xbb];
-    /// A TLV of type ALPN, and one that nobody knows.
+    /// Two TLVs: one of type ALPN, and one of an unknown type.
     const TLVS: [u8; 9] = [0x01, 0, 2, b'h', b'2', 0xe0, 0, 1, 7];
 
     #[tokio::test]
@@ -320,7 +321,7 @@ mod tests {
         assert_eq!(read_until_the_end(&whole[..27]).await, broken);
     }
 
-    /// Over a socket the header comes in pieces.
+    /// Over a socket, the header arrives in pieces.
     #[tokio::test]
     async fn waits_for_the_rest_of_a_header() {
         use tokio::io::AsyncWriteExt;

@@ -14,13 +14,13 @@ use crate::{
 /// Answers every request with a redirect to HTTPS.
 pub struct Redirect {
     hosts: Hosts,
-    /// `:8443`, or nothing for 443.
+    /// The port in the redirect, such as `:8443`; empty for 443.
     port: String,
     checks: Checks,
 }
 
 impl Redirect {
-    /// To these names, on the port at which clients see HTTPS.
+    /// Redirects to these names, and to the port at which clients see HTTPS; `None` for 443.
     pub fn new(hosts: Hosts, port: Option<u16>) -> Self {
         Self {
             hosts,
@@ -54,7 +54,7 @@ impl Redirect {
         let location = HeaderValue::try_from(location).map_err(|_| Failure::from(BadTarget::Form))?;
         let mut response = redirect(StatusCode::PERMANENT_REDIRECT, location);
         if !target.query.is_empty() {
-            // It may hold a token, and a 308 is kept for good by whoever may keep it (RFC 9110 section 15.4.9).
+            // The query may hold a token, and caches may keep a 308 for good (RFC 9110 section 15.4.9).
             no_store(response.headers_mut());
         }
         Ok(response)

@@ -1,4 +1,4 @@
-//! A connection of which something has been read already, which comes again.
+//! A stream whose first bytes were read already, and are read again before the others.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(super) struct Replayed<S> {
-    /// Read, and to be read again; empty on most connections.
+    /// The bytes that were read already and are to be read again; empty on most connections.
     first: Vec<u8>,
     stream: S,
 }

@@ -1,4 +1,4 @@
-//! A port whose connections go on to an upstream as they are: RTMP, which the ingress speaks.
+//! A listener whose connections are relayed unchanged to an upstream: RTMP, which the ingress speaks.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 use tracing::{debug, warn};
 
-/// A door that leads to one upstream.
+/// Relays the connections of a listener to one upstream.
 #[derive(Clone)]
 pub struct Tcp {
     dial: Dial,
@@ -25,7 +25,8 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// A door whose connections are relayed there; `upstream` is its name in the log.
+    /// Makes a listener whose connections are relayed to where `dial` connects; `upstream` is the upstream's name in
+    /// the log.
     pub fn new(dial: Dial, relays: Relays, upstream: String) -> Self {
         Self {
             dial,
@@ -39,7 +40,7 @@ impl Tcp {
         }
     }
 
-    /// Takes connections until the drain begins.
+    /// Accepts connections until the drain begins.
     pub async fn run(self, listener: TcpListener, places: Places, drain: Drain, workers: Arc<Workers>) {
         accept(listener, self, places, drain, workers).await;
     }
@@ -50,7 +51,7 @@ impl Door for Tcp {
         if !place.belongs_to(ClientAddr(ends.peer.ip())) {
             return;
         }
-        // It is a tunnel, and as such never idle.
+        // A tunnel never counts as idle.
         place.watch(|| None);
         let upstream = tokio::select! {
             upstream = self.dial.connect() => upstream,

@@ -4,7 +4,8 @@ use super::*;
 
 const MAX: usize = 64 * 1024;
 
-/// The verdict on each request of a connection, whose bytes come in pieces of so many; and what hyper reads.
+/// The verdict on each request of a connection whose bytes come in pieces of `cut` bytes, and the bytes that hyper
+/// reads.
 fn followed(bytes: &[u8], cut: usize, requests: usize) -> (Vec<Option<BadHead>>, Vec<u8>) {
     let mut watch = HeadWatch::new(MAX, None);
     let mut read = Vec::new();
@@ -52,7 +53,7 @@ fn either_order_and_equal_lengths_are_two_framings() {
     }
 }
 
-/// RFC 9112 section 6.1: what was put on besides `chunked` would have to be taken off by somebody.
+/// RFC 9112 section 6.1: any other coding than `chunked` would have to be decoded by somebody.
 #[test]
 fn any_coding_but_one_chunked_is_found() {
     for (fields, bad) in [
@@ -113,7 +114,7 @@ fn what_hyper_would_not_read_has_another_head_in_its_place_however_it_is_cut() {
                 "{head:?} {cut}"
             );
             let read = String::from_utf8(read).unwrap();
-            // A line that ends too early shows a target or a field less.
+            // With an early cut, the replacement may show less of the target or of the fields.
             assert!(read.starts_with(before) && read.ends_with("\r\n\r\n"), "{read:?}");
             assert!(!read.contains("never"), "{read:?}");
             if cut > before.len() + head.len() {
@@ -158,13 +159,13 @@ fn of_a_head_that_is_too_large_next_to_nothing_is_kept() {
         assert_eq!(String::from_utf8(read).unwrap(), format!("{before}{made}"));
         assert_eq!([watch.heads().next(), watch.heads().next()], [None, Some(bad)]);
     }
-    // Half of it, and what is held.
+    // An incomplete head that is too large is not shown to hyper.
     let mut watch = HeadWatch::new(MAX, None);
     for piece in format!("GET / HTTP/1.1\r\nX: {large}").as_bytes().chunks(1000) {
         assert_eq!(watch.pass(piece), 0);
     }
     assert!(watch.in_head() && matches!(watch.state, State::TooLarge(_)));
-    // What is as large as it may be is read.
+    // A head whose fields are just as large as allowed is read.
     let field = "y".repeat(32 * 1024 - 5);
     let fits = format!("GET / HTTP/1.1\r\nX: {field}\r\n\r\n");
     assert_eq!(
