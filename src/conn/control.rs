@@ -14,7 +14,7 @@ use tokio::time::Instant;
 const TOO_MANY: u32 = 10_000;
 const SPAN: Duration = Duration::from_secs(10);
 
-/// The number of bytes sent that allow the client one WINDOW_UPDATE. A client that takes an answer sends one for this
+/// The number of bytes sent that allow the client one `WINDOW_UPDATE`. A client that takes an answer sends one for this
 /// many bytes, or less often.
 const BYTES_FOR_AN_UPDATE: usize = 512;
 
@@ -46,7 +46,7 @@ pub(super) struct FrameWatch {
     /// When the counting in `empty` began; `None` before the first frame that carries nothing.
     since: Option<Instant>,
     empty: u32,
-    /// The number of bytes sent for which no WINDOW_UPDATE was counted yet.
+    /// The number of bytes sent for which no `WINDOW_UPDATE` was counted yet.
     sent: usize,
     last_stream: u32,
     flooded: bool,
