@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
             .map(|(_, value)| value.into_owned())
             .collect()
     };
-    match bbb::joining(data) {
+    match bbb::join_ids(data) {
         Ok(joining) => {
             assert_eq!(values("meetingID").concat(), joining.meeting_id, "{data:?}");
             assert_eq!(values("userID").concat(), joining.user_id, "{data:?}");
