@@ -9,7 +9,6 @@
 //! Not here: sockets (`crate::listen`), what is spoken inside (`crate::conn`), TLS towards upstreams (`crate::proxy`).
 
 mod age;
-mod any_certificate;
 mod challenge;
 mod development;
 mod folder;
@@ -55,7 +54,6 @@ use self::{
     served::{Served, Shared},
     tickets::Tickets,
 };
-pub use any_certificate::AnyCertificate;
 pub use hello::Hello;
 pub use outcome::HandshakeError;
 pub use problem::{Fault, TlsProblem, TlsWarning};
