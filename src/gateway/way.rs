@@ -15,9 +15,10 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::warn;
 
 use crate::{drain::Drain, listen};
 
@@ -26,6 +27,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Between two tries of an address that is in use.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// Between two warnings of an address that does not become free.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// For all listeners of this gateway to be closed.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
@@ -97,14 +101,22 @@ struct Late {
 }
 
 impl LateAdmin {
-    /// Tries until the address is free.
+    /// Tries until the address is free, and says each minute why it is not.
     pub(super) async fn bind(&self, addr: SocketAddr) -> TcpListener {
+        let mut told = Instant::now();
         loop {
-            if let Ok(listener) = listen::bind(addr).await {
-                let addr = listener.local_addr().unwrap_or(addr);
-                let socket = listener.as_fd().try_clone_to_owned().ok();
-                *self.lock() = Some(Late { addr, socket });
-                return listener;
+            match listen::bind(addr).await {
+                Ok(listener) => {
+                    let addr = listener.local_addr().unwrap_or(addr);
+                    let socket = listener.as_fd().try_clone_to_owned().ok();
+                    *self.lock() = Some(Late { addr, socket });
+                    return listener;
+                }
+                Err(error) if told.elapsed() >= TOLD_EVERY => {
+                    told = Instant::now();
+                    warn!(%addr, %error, "There is no admin listener yet: its address can't be opened");
+                }
+                Err(_) => {}
             }
             sleep(AGAIN).await;
         }

@@ -50,6 +50,8 @@ pub(super) struct Gcra {
     counted: Counted,
     /// The time between two requests at the sustained rate.
     interval: Duration,
+    /// The time in which an empty bucket becomes full.
+    window: Duration,
     clock: Steady,
     checks: AtomicU32,
     full: AtomicBool,
@@ -78,6 +80,7 @@ impl Gcra {
             limiter,
             counted,
             interval,
+            window,
             clock,
             checks: AtomicU32::new(0),
             full: AtomicBool::new(false),
@@ -129,8 +132,10 @@ impl Gcra {
         keys.filter_map(|key| Some((key, wait(&key)?))).collect()
     }
 
-    /// This bucket will be full again after this time, as another process has counted, or later.
+    /// This bucket will be full again after this time, as another process has counted, or later. No bucket needs longer
+    /// than the window, whatever the window was there.
     pub(super) fn is_not_full_for(&self, key: &Key, wait: Duration) {
+        let wait = wait.min(self.window);
         let full = Nanos::from(self.clock.clock.steady().saturating_add(wait));
         let later =
             |known: Option<Nanos>| Ok::<_, Infallible>(((), known.map_or(full, |known| known.max(full))));
@@ -274,6 +279,17 @@ mod tests {
         clock.advance(Duration::from_secs(600));
         gcra.give_back(&ANN);
         assert_eq!(takes(), 3);
+    }
+
+    #[test]
+    fn another_process_with_a_longer_window_locks_nobody_out_for_longer_than_ours() {
+        let clock = Clock::system();
+        let minute = Duration::from_secs(60);
+        let gcra = Gcra::new(NonZeroU32::new(10).unwrap(), minute, &clock, Counted::default());
+        gcra.is_not_full_for(&ANN, Duration::from_secs(3600));
+        assert!(gcra.check(&ANN).is_err());
+        clock.advance(minute);
+        assert!(gcra.check(&ANN).is_ok());
     }
 
     #[test]
