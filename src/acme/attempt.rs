@@ -34,7 +34,6 @@ impl Scheduler {
     pub(super) async fn order(&self, name: &str) -> i64 {
         self.state.standings.set(name, Standing::Orders);
         let before = self.storage.record(name);
-        let now = self.tools.clock.unix();
         let holding = async {
             loop {
                 sleep(Duration::from_millis(LOCK_MS / 4)).await;
@@ -50,6 +49,8 @@ impl Scheduler {
             })),
             never = holding => never,
         };
+        // Pauses count from the end: an attempt may take a quarter of an hour.
+        let now = self.tools.clock.unix();
         let standing = match ordered {
             Ok(obtained) => {
                 let record = Record {
