@@ -152,11 +152,14 @@ impl Scheduler {
             asked_ca: true,
         };
         if Certificate::read(obtained.pem.as_bytes(), name).is_none() {
+            self.storage.drop_order(name);
             return Err(refused("the CA has sent no certificate for this name".to_owned()));
         }
         self.storage
             .keep_certificate(name, &obtained.pem)
             .map_err(|error| refused(format!("acme.storage: {error}")))?;
+        // Until here the certificate could be fetched again with the key that is kept with the order.
+        self.storage.drop_order(name);
         if let Some(shared) = &self.shared
             && let Err(error) = shared.keep_certificate(name, obtained.pem.as_bytes()).await
         {
