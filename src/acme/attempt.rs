@@ -34,7 +34,6 @@ impl Scheduler {
     pub(super) async fn order(&self, name: &str) -> i64 {
         self.state.standings.set(name, Standing::Orders);
         let before = self.storage.record(name);
-        let now = self.tools.clock.unix();
         let holding = async {
             loop {
                 sleep(Duration::from_millis(LOCK_MS / 4)).await;
@@ -50,6 +49,8 @@ impl Scheduler {
             })),
             never = holding => never,
         };
+        // Pauses count from the end: an attempt may take a quarter of an hour.
+        let now = self.tools.clock.unix();
         let standing = match ordered {
             Ok(obtained) => {
                 let record = Record {
@@ -66,7 +67,9 @@ impl Scheduler {
                 return self.tools.clock.unix();
             }
             Err(NotYet { failed, asked_ca }) => {
-                let record = after_failure(name, &before, &failed, asked_ca, now);
+                // A trial of this attempt has kept what it found out.
+                let known = self.storage.record(name);
+                let record = after_failure(name, &known, &failed, asked_ca, now);
                 self.keep(name, &record);
                 let metrics = self.tools.metrics.acme();
                 metrics.ordered(if asked_ca { "failed" } else { "not_asked" });
@@ -137,13 +140,8 @@ impl Scheduler {
                     asked_ca: true,
                 }
             })?;
-            let record = Record {
-                staged: true,
-                worked: tried.by.or(record.worked),
-                ..record.clone()
-            };
-            self.keep(name, &record);
-            wanted.kinds = Kind::in_order(record.worked, None);
+            self.keep(name, &after_trial(record, tried.by));
+            wanted.kinds = kinds_after_trial(wanted.kinds, tried.by);
         }
         let obtained = self.at(&ca, &wanted).await.map_err(|failed| NotYet {
             failed,
@@ -154,11 +152,14 @@ impl Scheduler {
             asked_ca: true,
         };
         if Certificate::read(obtained.pem.as_bytes(), name).is_none() {
+            self.storage.drop_order(name);
             return Err(refused("the CA has sent no certificate for this name".to_owned()));
         }
         self.storage
             .keep_certificate(name, &obtained.pem)
             .map_err(|error| refused(format!("acme.storage: {error}")))?;
+        // Until here the certificate could be fetched again with the key that is kept with the order.
+        self.storage.drop_order(name);
         if let Some(shared) = &self.shared
             && let Err(error) = shared.keep_certificate(name, obtained.pem.as_bytes()).await
         {
@@ -192,6 +193,20 @@ impl Scheduler {
     }
 }
 
+/// What is known after a trial that passed.
+fn after_trial(before: &Record, by: Option<Kind>) -> Record {
+    Record {
+        staged: true,
+        worked: by.or(before.worked),
+        ..before.clone()
+    }
+}
+
+/// A trial for which the CA did not check anything says nothing about the order of kinds.
+fn kinds_after_trial(before: [Kind; 2], by: Option<Kind>) -> [Kind; 2] {
+    by.map_or(before, |by| Kind::in_order(Some(by), None))
+}
+
 /// What is known after an order that failed.
 fn after_failure(name: &str, before: &Record, failed: &Failed, asked_ca: bool, now: i64) -> Record {
     let failures = before.failures.saturating_add(1);
@@ -211,5 +226,31 @@ fn after_failure(name: &str, before: &Record, failed: &Failed, asked_ca: bool, n
         words: failed.words.clone(),
         failed: failed.by.or(before.failed),
         ..before.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_trial_found_out_outlives_an_order_that_fails() {
+        let known = after_trial(&Record::default(), Some(Kind::TlsAlpn));
+        let record = after_failure("a.example", &known, &Failed::new("no"), true, 1000);
+        assert!(record.staged);
+        assert_eq!(record.worked, Some(Kind::TlsAlpn));
+        assert_eq!(record.failures, 1);
+        assert_eq!(record.tried, 1000);
+        assert!(record.next >= 1000 + due::FIRST_PAUSE);
+    }
+
+    #[test]
+    fn a_trial_without_a_check_leaves_the_order_of_kinds() {
+        const TLS_FIRST: [Kind; 2] = [Kind::TlsAlpn, Kind::Http];
+        const HTTP_FIRST: [Kind; 2] = [Kind::Http, Kind::TlsAlpn];
+        assert_eq!(kinds_after_trial(TLS_FIRST, None), TLS_FIRST);
+        assert_eq!(kinds_after_trial(HTTP_FIRST, None), HTTP_FIRST);
+        assert_eq!(kinds_after_trial(HTTP_FIRST, Some(Kind::TlsAlpn)), TLS_FIRST);
+        assert_eq!(kinds_after_trial(TLS_FIRST, Some(Kind::Http)), HTTP_FIRST);
     }
 }

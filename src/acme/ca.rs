@@ -9,12 +9,15 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, Response, header};
+use hyper::{
+    Request, Response,
+    header::{self, HeaderValue},
+};
 use instant_acme::{
     Account, AccountCredentials, BodyWrapper, BytesResponse, Error, HttpClient, NewAccount, Problem,
 };
 
-use super::{AcmeSettings, storage::Storage};
+use super::{AcmeSettings, due::LONGEST_RETRY_AFTER, storage::Storage};
 use crate::proxy::Errands;
 
 /// For one answer of a CA's.
@@ -106,7 +109,8 @@ impl HttpClient for Ca {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let ca = self.clone();
         Box::pin(async move {
-            let response = ca.errands.send(request, None).await.map_err(Error::Other)?;
+            let mut response = ca.errands.send(request, None).await.map_err(Error::Other)?;
+            cap_retry_after(&mut response);
             if response.status().is_client_error() || response.status().is_server_error() {
                 *ca.wait.lock().unwrap_or_else(PoisonError::into_inner) = retry_after(&response);
             }
@@ -119,6 +123,14 @@ impl HttpClient for Ca {
 fn retry_after(response: &Response<Bytes>) -> Option<Duration> {
     let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
     text.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The library adds it to the time of day, which ends the task where the sum is too large.
+fn cap_retry_after(response: &mut Response<Bytes>) {
+    if retry_after(response).is_some_and(|wait| wait > LONGEST_RETRY_AFTER) {
+        let longest = HeaderValue::from(LONGEST_RETRY_AFTER.as_secs());
+        response.headers_mut().insert(header::RETRY_AFTER, longest);
+    }
 }
 
 pub(super) fn is_bad_nonce(error: &Error) -> bool {
@@ -164,4 +176,26 @@ pub(super) fn words_of(problem: &Problem) -> String {
 pub(super) fn one_line(words: &str) -> String {
     let plain = words.chars().map(|c| if c.is_control() { ' ' } else { c });
     plain.take(MAX_WORDS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_makes_nobody_wait_for_more_than_a_week() {
+        for (sent, left) in [
+            ("18446744073709551615", "604800"),
+            ("604801", "604800"),
+            ("604800", "604800"),
+            ("3", "3"),
+            ("Sat, 28 Nov 2026 23:00:00 GMT", "Sat, 28 Nov 2026 23:00:00 GMT"),
+        ] {
+            let mut response = Response::new(Bytes::new());
+            let value = HeaderValue::from_static(sent);
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+            cap_retry_after(&mut response);
+            assert_eq!(response.headers()[header::RETRY_AFTER], left, "{sent}");
+        }
+    }
 }

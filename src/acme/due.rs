@@ -14,6 +14,8 @@ const MINUTE: i64 = 60;
 /// are three tries in the first hour, and Let's Encrypt takes five failures.
 pub(super) const FIRST_PAUSE: i64 = 10 * MINUTE;
 pub(super) const LONGEST_PAUSE: i64 = 24 * 60 * MINUTE;
+/// The pause to which somebody shortens it who has mended something and reloads: three tries an hour at most.
+pub(super) const PAUSE_BEFORE_RELOADED: i64 = 20 * MINUTE;
 /// What has not got as far as the CA is tried sooner.
 pub(super) const FIRST_PAUSE_BEFORE: i64 = MINUTE;
 /// The longest that a CA may make us wait: its limits are counted by the week.

@@ -97,12 +97,9 @@ pub(super) async fn obtain(
         Some(under) => under,
         None => begin(account, storage, wanted).await?,
     };
-    let obtained = go_on(&mut order, &key, answers, wanted).await;
-    // One that failed at the CA is seen to be over by whoever would go on with it.
-    if obtained.is_ok() && !wanted.is_trial {
-        storage.drop_order(wanted.name);
-    }
-    obtained
+    // One that failed at the CA is seen to be over by whoever would go on with it; one that did not is dropped by whoever
+    // keeps the certificate.
+    go_on(&mut order, &key, answers, wanted).await
 }
 
 async fn under_way(account: &Account, storage: &Storage, wanted: &Wanted<'_>) -> Option<(Order, KeyPair)> {

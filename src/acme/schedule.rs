@@ -113,7 +113,10 @@ impl Scheduler {
         });
         if asked && record.failures > 0 {
             // Somebody who has mended something does not want to wait for a day.
-            record.next = record.next.min(record.tried + due::FIRST_PAUSE).max(record.until);
+            record.next = record
+                .next
+                .min(record.tried + due::PAUSE_BEFORE_RELOADED)
+                .max(record.until);
         }
         let due = renewal.unwrap_or_default().max(record.next);
         if due > now {

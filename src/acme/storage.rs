@@ -39,7 +39,7 @@ pub(super) struct Storage {
 pub(super) struct Record {
     /// In a row.
     pub failures: u32,
-    /// When the last order began, and when there may be another; in seconds since 1970.
+    /// When the last order ended, and when there may be another; in seconds since 1970.
     pub tried: i64,
     pub next: i64,
     /// Before that the CA wants none.
