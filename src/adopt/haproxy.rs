@@ -28,7 +28,27 @@ impl Directive {
     pub fn text(&self) -> String {
         self.words.join(" ")
     }
+
+    /// As it may be shown: a line that can hold a password ends after its second word.
+    ///
+    /// SECURITY: what is shown ends in logs and tickets.
+    pub fn shown(&self) -> String {
+        let first = self.word(0);
+        if matches!(first, "setenv" | "presetenv" | "tcp-check") || self.names_a_secret() {
+            format!("{first} {} ***", self.word(1))
+        } else {
+            self.text()
+        }
+    }
+
+    fn names_a_secret(&self) -> bool {
+        let text = self.text().to_ascii_lowercase();
+        SECRETS.iter().any(|name| text.contains(name)) || (text.contains("://") && text.contains('@'))
+    }
 }
+
+/// What stands beside a secret: `stats auth`, `insecure-password`, a header `Authorization` or `X-Api-Key`.
+const SECRETS: [&str; 7] = ["auth", "passw", "secret", "token", "-key", "_key", "apikey"];
 
 /// `frontend NAME`, `backend NAME`, `listen NAME`, `global`, `defaults`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -94,7 +94,7 @@ pub(super) fn of(wish: &Wish, sources: &Sources<'_>) -> Vec<Row> {
                 .map_or(*new, |(_, new)| *new);
             rows.push(Row {
                 at: format!("haproxy.cfg:{}", directive.line),
-                old: directive.text(),
+                old: directive.shown(),
                 new: if wish.behind_haproxy && !general {
                     "stays HAProxy's for now"
                 } else {
@@ -116,7 +116,7 @@ pub(super) fn losses(sources: &Sources<'_>) -> Vec<String> {
             directive.line,
             section.kind,
             section.name,
-            directive.text()
+            directive.shown()
         )
     });
     told.collect()

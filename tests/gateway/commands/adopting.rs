@@ -206,3 +206,33 @@ async fn a_password_of_redis_goes_into_a_file_of_its_own() {
     let store = fs::read_to_string(folder.path().join("etc/limits-store")).unwrap();
     assert_eq!(store, "redis://:hidden%20value%40@localhost:6379\n");
 }
+
+#[tokio::test]
+async fn a_password_of_haproxys_file_is_not_shown() {
+    let more = HAPROXY.replace(
+        "    timeout connect 5000",
+        "    stats auth admin:S3cretPass\n    timeout connect 5000",
+    ) + "\nuserlist staff\n    user anna insecure-password S3cretPass\n    user otto password $5$S3cretPass\n\
+           \nbackend bk_old\n    http-request set-header Authorization \"Basic S3cretPass\"\n    \
+           tcp-check send PING\\ S3cretPass\n    stats auth root:S3cretPass\n";
+    let folder = machine(CONFIG, &more);
+    let (status, said, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    for line in [
+        "haproxy/haproxy.cfg:99: userlist staff: user anna ***",
+        "haproxy/haproxy.cfg:100: userlist staff: user otto ***",
+        "haproxy/haproxy.cfg:103: backend bk_old: http-request set-header ***",
+        "haproxy/haproxy.cfg:104: backend bk_old: tcp-check send ***",
+        "haproxy/haproxy.cfg:105: backend bk_old: stats auth ***",
+    ] {
+        assert!(
+            errors.lines().any(|told| told == line),
+            "{line} is not in\n{errors}"
+        );
+    }
+    assert!(errors.contains("haproxy.cfg:12  stats auth *** "), "{errors}");
+    assert!(!(said + &errors).contains("S3cret"), "{errors}");
+    let (status, said, errors) = adopt(folder.path(), &["--accept-losses"]).await;
+    assert_eq!(status, 0, "{errors}");
+    assert!(!(said + &errors + &written(folder.path())).contains("S3cret"));
+}
