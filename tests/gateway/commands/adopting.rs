@@ -236,3 +236,90 @@ async fn a_password_of_haproxys_file_is_not_shown() {
     assert_eq!(status, 0, "{errors}");
     assert!(!(said + &errors + &written(folder.path())).contains("S3cret"));
 }
+
+#[tokio::test]
+async fn what_is_added_beside_the_official_parts_stops_it() {
+    let more = HAPROXY
+        .replace(
+            "    tcp-request inspect-delay 5s",
+            "    bind :::443 v6only ssl crt /etc/haproxy/ssl/\n    tcp-request inspect-delay 5s",
+        )
+        .replace(
+            "    server local 127.0.0.1:7880 check",
+            "    server local 127.0.0.1:7880 check\n    server spare 192.0.2.20:7880 check backup",
+        )
+        + "\nfrontend wiki\n    bind *:8085\n    default_backend bk_wiki\n\nbackend bk_wiki\n    server local 127.0.0.1:8086\n\
+           \nfrontend mqtt\n    mode tcp\n    bind *:8883 ssl crt /etc/haproxy/mqtt.pem verify required ca-file /etc/haproxy/ca.pem\n    \
+           default_backend bk_tcp_to_plugnmeet\n";
+    let folder = machine(CONFIG, &more);
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    let told = errors.trim_end().rsplit_once("it is:\n").unwrap().1;
+    let told: Vec<_> = told.lines().collect();
+    assert_eq!(
+        told,
+        [
+            "haproxy/haproxy.cfg:32: frontend ft_ssl: bind :::443 v6only ssl crt /etc/haproxy/ssl/",
+            "haproxy/haproxy.cfg:74: backend bk_livekit_api: server spare 192.0.2.20:7880 check backup",
+            "haproxy/haproxy.cfg:100: frontend wiki: bind *:8085",
+            "haproxy/haproxy.cfg:101: frontend wiki: default_backend bk_wiki",
+            "haproxy/haproxy.cfg:104: backend bk_wiki: server local 127.0.0.1:8086",
+            "haproxy/haproxy.cfg:108: frontend mqtt: bind *:8883 ssl crt /etc/haproxy/mqtt.pem verify required ca-file /etc/haproxy/ca.pem",
+            "haproxy/haproxy.cfg:109: frontend mqtt: default_backend bk_tcp_to_plugnmeet",
+        ]
+    );
+    assert!(!folder.path().join("etc").exists());
+    let (status, said, errors) = adopt(folder.path(), &["--accept-losses"]).await;
+    assert_eq!((status, errors.as_str()), (0, ""));
+    let row = said.lines().find(|row| row.contains("haproxy.cfg:32 ")).unwrap();
+    assert!(row.ends_with("  nothing: it is a loss"), "{row}");
+}
+
+#[tokio::test]
+async fn words_that_change_what_a_listener_or_a_server_does_stop_it() {
+    for (old, new) in [
+        (
+            "bind *:443 ssl crt /etc/haproxy/ssl/",
+            "bind *:443 ssl crt /etc/haproxy/ssl/ verify required",
+        ),
+        (
+            "bind *:443 ssl crt /etc/haproxy/ssl/",
+            "bind *:443 accept-proxy ssl crt /etc/haproxy/ssl/",
+        ),
+        (
+            "bind *:443 ssl crt /etc/haproxy/ssl/",
+            "bind *:443 ssl crt /etc/haproxy/ssl/ crt /etc/two.pem",
+        ),
+        ("bind :80", "bind :80 interface eth1"),
+        ("bind *:81 accept-proxy", "bind *:8181 accept-proxy"),
+        ("bind *:1935", "bind *:1935 ssl crt /etc/haproxy/ssl/"),
+        (
+            "server local 127.0.0.1:8222 check",
+            "server local 127.0.0.1:8222 check ssl verify none",
+        ),
+        (
+            "server local 127.0.0.1:8222 check",
+            "server local 127.0.0.1:8222 check send-proxy",
+        ),
+        (
+            "server local 127.0.0.1:8080 check",
+            "server local 192.0.2.20:8080 check",
+        ),
+        ("server certbot 127.0.0.1:9080", "server certbot 192.0.2.20:9080"),
+        ("default_backend bk_plugnmeet_server", "default_backend bk_nats"),
+    ] {
+        let folder = machine(CONFIG, &HAPROXY.replace(old, new));
+        let (status, _, errors) = adopt(folder.path(), &["--dry-run"]).await;
+        assert_eq!(status, 1, "{new}");
+        let told = errors.trim_end().rsplit_once("it is:\n").unwrap().1;
+        assert_eq!(told.lines().count(), 1, "{new}: {told}");
+        assert!(told.ends_with(&format!(": {new}")), "{new}: {told}");
+    }
+    // The server's own port counts, wherever it is.
+    let folder = machine(
+        &CONFIG.replace("port: 8080", "port: 8090"),
+        &HAPROXY.replace("127.0.0.1:8080", "localhost:8090"),
+    );
+    let (status, _, errors) = adopt(folder.path(), &["--dry-run"]).await;
+    assert_eq!((status, errors.as_str()), (0, ""));
+}
