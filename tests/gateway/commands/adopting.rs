@@ -323,3 +323,40 @@ async fn words_that_change_what_a_listener_or_a_server_does_stop_it() {
     let (status, _, errors) = adopt(folder.path(), &["--dry-run"]).await;
     assert_eq!((status, errors.as_str()), (0, ""));
 }
+
+#[tokio::test]
+async fn nothing_is_written_before_all_files_are_judged_and_a_rotated_secret_is_told_as_one() {
+    let folder = machine(CONFIG, HAPROXY);
+    assert_eq!(adopt(folder.path(), &[]).await.0, 0);
+    let secret = folder.path().join("etc/plugnmeet-secret");
+    let first = fs::read_to_string(&secret).unwrap();
+    let rotated = CONFIG.replace(
+        "0123456789abcdef0123456789abcdef0123",
+        "fedcba9876543210fedcba9876543210fedc",
+    );
+    fs::write(folder.path().join("opt/config.yaml"), &rotated).unwrap();
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    assert!(
+        errors.contains("etc/plugnmeet-secret holds another secret than config.yaml and is left alone"),
+        "{errors}"
+    );
+    assert!(
+        !errors.contains("by hand") && !errors.contains("fedcba"),
+        "{errors}"
+    );
+    assert_eq!(fs::read_to_string(&secret).unwrap(), first);
+    // A secret that is missing would be written, yet not while an edited file stands in the way.
+    fs::remove_file(&secret).unwrap();
+    let toml = folder.path().join("etc/gateway.toml");
+    fs::write(&toml, format!("{}# by hand\n", written(folder.path()))).unwrap();
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    assert!(errors.contains("etc/gateway.toml was edited by hand"), "{errors}");
+    assert!(!secret.exists());
+    assert_eq!(adopt(folder.path(), &["--force"]).await.0, 0);
+    assert_eq!(
+        fs::read_to_string(&secret).unwrap(),
+        "fedcba9876543210fedcba9876543210fedc\n"
+    );
+}
