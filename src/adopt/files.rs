@@ -32,7 +32,7 @@ pub enum Outcome {
     Written,
     /// It is as it should be.
     Unchanged,
-    /// It was edited, and lies here now.
+    /// Another was there, and lies here now.
     Kept(PathBuf),
 }
 
@@ -53,22 +53,48 @@ fn is_ours(found: &str) -> bool {
     marked.is_some_and(|(sum, rest)| sum == checksum(rest))
 }
 
-/// Writes a file, unless it is there as it is wanted. `owner` is who has to read the secret.
-pub fn write(wanted: &Wanted, force: bool, owner: Option<(u32, u32)>) -> Result<Outcome, AdoptProblem> {
-    let whole = wanted.whole();
-    let mut outcome = Outcome::Written;
-    if let Some(found) = machine::text(&wanted.path)? {
-        if found == whole {
-            return Ok(Outcome::Unchanged);
-        }
-        if !is_ours(&found) {
-            if !force {
-                return Err(AdoptProblem::Edited(wanted.path.clone()));
-            }
-            outcome = Outcome::Kept(keep(&wanted.path).map_err(|error| told(&wanted.path, &error))?);
-        }
+/// What is to be done with a file.
+enum Verdict {
+    Leave,
+    Write,
+    /// The one that is there gets another name first.
+    Keep,
+}
+
+/// Writes the files that are not there as they are wanted; what happened to each comes back. All are judged before the first is
+/// written, so that one that is left alone leaves the others alone too. `owner` is who has to read the secrets.
+pub fn write(
+    wanted: &[Wanted],
+    force: bool,
+    owner: Option<(u32, u32)>,
+) -> Result<Vec<Outcome>, AdoptProblem> {
+    let verdicts: Result<Vec<Verdict>, _> = wanted.iter().map(|file| judge(file, force)).collect();
+    let verdicts = verdicts?.into_iter();
+    wanted
+        .iter()
+        .zip(verdicts)
+        .map(|(file, verdict)| carry_out(file, &verdict, owner).map_err(|error| told(&file.path, &error)))
+        .collect()
+}
+
+fn judge(wanted: &Wanted, force: bool) -> Result<Verdict, AdoptProblem> {
+    match machine::text(&wanted.path)? {
+        None => Ok(Verdict::Write),
+        Some(found) if found == wanted.whole() => Ok(Verdict::Leave),
+        Some(found) if is_ours(&found) => Ok(Verdict::Write),
+        Some(_) if force => Ok(Verdict::Keep),
+        Some(_) if wanted.secret => Err(AdoptProblem::OtherSecret(wanted.path.clone())),
+        Some(_) => Err(AdoptProblem::Edited(wanted.path.clone())),
     }
-    put(wanted, &whole, owner).map_err(|error| told(&wanted.path, &error))?;
+}
+
+fn carry_out(wanted: &Wanted, verdict: &Verdict, owner: Option<(u32, u32)>) -> io::Result<Outcome> {
+    let outcome = match verdict {
+        Verdict::Leave => return Ok(Outcome::Unchanged),
+        Verdict::Write => Outcome::Written,
+        Verdict::Keep => Outcome::Kept(keep(&wanted.path)?),
+    };
+    put(wanted, &wanted.whole(), owner)?;
     Ok(outcome)
 }
 

@@ -8,6 +8,7 @@
 //! | `yaml`, `haproxy`, `config_js` | the readers, each value with its line |
 //! | `machine`, `sources` | the files of a machine; all that is asked of them |
 //! | `plan`, `rows` | from them to the new configuration, and the table of what becomes of what |
+//! | `losses` | parts of HAProxy's file that nothing was made of |
 //! | `sheet` | TOML with origins |
 //! | `files` | writing, and leaving alone what a person has edited |
 //!
@@ -18,6 +19,7 @@
 mod config_js;
 mod files;
 mod haproxy;
+mod losses;
 mod machine;
 mod plan;
 mod problem;

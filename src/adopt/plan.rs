@@ -1,6 +1,9 @@
 //! From the files of a machine to the gateway's configuration.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
 
 use url::Url;
 
@@ -8,6 +11,7 @@ use super::{
     AdoptProblem, Wanted, Wish,
     config_js::{self, ConfigJs},
     haproxy::HaProxy,
+    losses::losses,
     machine::{self, Machine},
     rows::{self, Row},
     sheet::Sheet,
@@ -49,18 +53,22 @@ pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
         config,
         livekit,
         ingress,
+        used: RefCell::default(),
     };
     let client = client_folder(wish, &sources)?;
     let script = machine::text(&client.value.join("assets/config.js"))?;
     let script = script.as_deref().map(config_js::read);
-    let mut adoption = Adoption {
-        rows: rows::of(wish, &sources),
-        losses: rows::losses(&sources),
-        questions: questions(wish, script.as_ref()),
-        files: Vec::new(),
-    };
-    adoption.files = files(wish, &sources, &origin, &client, script.flatten().as_ref())?;
-    Ok(adoption)
+    let questions = questions(wish, script.as_ref());
+    let files = files(wish, &sources, &origin, &client, script.flatten().as_ref())?;
+    // After the files: only then it is known what was taken over.
+    let used = sources.used.borrow();
+    let lost = losses(&sources.haproxy, &used);
+    Ok(Adoption {
+        rows: rows::of(wish, &sources, &lost),
+        losses: rows::told(&sources, &lost),
+        questions,
+        files,
+    })
 }
 
 /// The host of the public address, which all files have to share.
@@ -251,7 +259,6 @@ fn shown(path: &Path) -> String {
 }
 
 fn listen(wish: &Wish, sources: &Sources<'_>, sheet: &mut Sheet) {
-    let at = |line: usize| format!("{}:{line}", sources.haproxy_name);
     sheet.section("[listen]");
     if wish.behind_haproxy {
         sheet.text("https", "127.0.0.1:8443", "--behind-haproxy");
@@ -267,13 +274,14 @@ fn listen(wish: &Wish, sources: &Sources<'_>, sheet: &mut Sheet) {
         let official = |port: u16| (format!("0.0.0.0:{port}"), "the official installer's".to_owned());
         for (key, tls, port) in [("https", true, 443), ("http", false, 80)] {
             let found = sources.haproxy.listens(tls);
-            let (addr, origin) = found.map_or_else(|| official(port), |(addr, line)| (addr, at(line)));
+            let (addr, origin) =
+                found.map_or_else(|| official(port), |(addr, line)| (addr, sources.taken(line)));
             sheet.text(key, &addr, &origin);
         }
     }
     sheet.section("[tls]");
     match sources.haproxy.certificates() {
-        Some((path, line)) => sheet.text("certs", path, &at(line)),
+        Some((path, line)) => sheet.text("certs", path, &sources.taken(line)),
         None => sheet.text("certs", &shown(&wish.to.join("certs")), "the gateway's own"),
     }
 }
@@ -282,7 +290,7 @@ fn upstreams(sources: &Sources<'_>, sheet: &mut Sheet) {
     let haproxy = &sources.haproxy;
     let of_path = |prefix: &str| {
         let (server, line) = haproxy.server(haproxy.backend_of_path(prefix)?)?;
-        Some((server, format!("{}:{line}", sources.haproxy_name)))
+        Some((server, sources.taken(line)))
     };
     let of_port = |found: Option<Found<u64>>| {
         let found = found?;
@@ -293,10 +301,16 @@ fn upstreams(sources: &Sources<'_>, sheet: &mut Sheet) {
     let server = of_port(sources.config.number(&["client", "port"]));
     let (server, origin) =
         server.unwrap_or_else(|| ("127.0.0.1:8080".into(), "plugnmeet-server's default".into()));
+    if let Some((same, line)) = haproxy.server("bk_plugnmeet_server")
+        && same.replace("localhost:", "127.0.0.1:") == server
+    {
+        sources.taken(line);
+    }
     sheet.texts("server", &[format!("http://{server}")], &origin);
     let livekit = of_path("/livekit").or_else(|| of_port(port(sources.livekit.as_ref(), "port")));
     let nats = of_path("/ws").or_else(|| Some(("127.0.0.1:8222".into(), "the official installer's".into())));
-    let etherpad = of_path("/etherpad").filter(|_| sources.config.has(&["shared_notepad", "etherpad_hosts"]));
+    let has_etherpad = sources.config.has(&["shared_notepad", "etherpad_hosts"]);
+    let etherpad = has_etherpad.then(|| of_path("/etherpad")).flatten();
     let ingress = of_path("/whip").or_else(|| of_port(port(sources.ingress.as_ref(), "whip_port")));
     for (key, found) in [
         ("livekit", livekit),
@@ -330,7 +344,7 @@ fn turn(sources: &Sources<'_>, sheet: &mut Sheet) {
     };
     let of_haproxy = sources.haproxy.backend_of_name().and_then(|(backend, _)| {
         let (server, line) = sources.haproxy.server(backend)?;
-        Some((server, format!("{}:{line}", sources.haproxy_name)))
+        Some((server, sources.taken(line)))
     });
     let (server, origin) = of_haproxy.unwrap_or_else(|| (format!("127.0.0.1:{}", port.value), port.origin));
     sheet.section("[turn]");
@@ -344,8 +358,9 @@ fn turn(sources: &Sources<'_>, sheet: &mut Sheet) {
 }
 
 fn relays(sources: &Sources<'_>, sheet: &mut Sheet) {
-    for (listen, server, line) in sources.haproxy.relays() {
-        let origin = format!("{}:{line}", sources.haproxy_name);
+    for [(listen, line), (server, of_server)] in sources.haproxy.relays() {
+        sources.taken(of_server);
+        let origin = sources.taken(line);
         sheet.section("[[tcp]]");
         sheet.text("listen", &listen, &origin);
         sheet.text("upstream", &server, &origin);

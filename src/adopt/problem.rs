@@ -13,6 +13,8 @@ pub enum AdoptProblem {
     Disagree(Vec<String>),
     /// Somebody has edited this file.
     Edited(PathBuf),
+    /// This file of a secret is not what plugNmeet's file says.
+    OtherSecret(PathBuf),
     /// The configuration that would be written is not sound.
     Unsound(String),
 }
@@ -30,6 +32,11 @@ impl fmt::Display for AdoptProblem {
             Self::Edited(file) => write!(
                 f,
                 "{} was edited by hand and is left alone; with --force it is kept beside the new one",
+                file.display()
+            ),
+            Self::OtherSecret(file) => write!(
+                f,
+                "{} holds another secret than config.yaml and is left alone; with --force it is kept beside the new one",
                 file.display()
             ),
             Self::Unsound(why) => write!(f, "the configuration would not be sound: {why}"),

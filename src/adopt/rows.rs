@@ -1,6 +1,10 @@
 //! What becomes of each part of the old front: the table that is shown first.
 
-use super::{Wish, sources::Sources};
+use super::{
+    Wish,
+    haproxy::{Directive, Section},
+    sources::Sources,
+};
 
 /// A part of the old front.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +82,8 @@ const GENERAL: [(&[&str], &str); 9] = [
     (&["user"], "the unit's User="),
 ];
 
-pub(super) fn of(wish: &Wish, sources: &Sources<'_>) -> Vec<Row> {
+/// What would be lost is told apart from the table too, so that its row promises nothing.
+pub(super) fn of(wish: &Wish, sources: &Sources<'_>, lost: &[(&Section, &Directive)]) -> Vec<Row> {
     let mut rows = Vec::new();
     for section in &sources.haproxy.sections {
         let general = matches!(section.kind.as_str(), "global" | "defaults");
@@ -94,9 +99,11 @@ pub(super) fn of(wish: &Wish, sources: &Sources<'_>) -> Vec<Row> {
                 .map_or(*new, |(_, new)| *new);
             rows.push(Row {
                 at: format!("haproxy.cfg:{}", directive.line),
-                old: directive.text(),
+                old: directive.shown(),
                 new: if wish.behind_haproxy && !general {
                     "stays HAProxy's for now"
+                } else if lost.iter().any(|(_, lost)| lost.line == directive.line) {
+                    "nothing: it is a loss"
                 } else {
                     new
                 },
@@ -106,17 +113,16 @@ pub(super) fn of(wish: &Wish, sources: &Sources<'_>) -> Vec<Row> {
     rows
 }
 
-/// What would be lost: directives that the official file has not.
-pub(super) fn losses(sources: &Sources<'_>) -> Vec<String> {
-    let unknown = sources.haproxy.unknown();
-    let told = unknown.iter().map(|(section, directive)| {
+/// The losses, with their places.
+pub(super) fn told(sources: &Sources<'_>, lost: &[(&Section, &Directive)]) -> Vec<String> {
+    let told = lost.iter().map(|(section, directive)| {
         format!(
             "{}:{}: {} {}: {}",
             sources.haproxy_name,
             directive.line,
             section.kind,
             section.name,
-            directive.text()
+            directive.shown()
         )
     });
     told.collect()

@@ -1,5 +1,7 @@
 //! Everything that is asked of a machine's files.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use super::{haproxy::HaProxy, yaml::Yaml};
 
 /// Everything that is asked of the files, found.
@@ -10,4 +12,14 @@ pub(super) struct Sources<'t> {
     pub(super) haproxy: HaProxy,
     pub(super) haproxy_name: String,
     pub(super) host: String,
+    /// The lines of HAProxy's file that were taken over.
+    pub(super) used: RefCell<BTreeSet<usize>>,
+}
+
+impl Sources<'_> {
+    /// The origin of a value that is taken over from HAProxy's file.
+    pub(super) fn taken(&self, line: usize) -> String {
+        self.used.borrow_mut().insert(line);
+        format!("{}:{line}", self.haproxy_name)
+    }
 }

@@ -36,11 +36,13 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
         return Ok(page.trim_end().to_owned());
     }
     let owner = owner();
-    for file in &adoption.files {
-        let outcome = adopt::write(file, arguments.force, owner).map_err(|problem| problem.to_string())?;
+    let outcomes =
+        adopt::write(&adoption.files, arguments.force, owner).map_err(|problem| problem.to_string())?;
+    for (file, outcome) in adoption.files.iter().zip(outcomes) {
         let said = match outcome {
             Outcome::Written => "written".to_owned(),
             Outcome::Unchanged => "unchanged".to_owned(),
+            Outcome::Kept(kept) if file.secret => format!("written; the one before is {}", kept.display()),
             Outcome::Kept(kept) => format!("written; the edited one is {}", kept.display()),
         };
         writeln!(page, "{}: {said}", file.path.display()).ok();

@@ -206,3 +206,157 @@ async fn a_password_of_redis_goes_into_a_file_of_its_own() {
     let store = fs::read_to_string(folder.path().join("etc/limits-store")).unwrap();
     assert_eq!(store, "redis://:hidden%20value%40@localhost:6379\n");
 }
+
+#[tokio::test]
+async fn a_password_of_haproxys_file_is_not_shown() {
+    let more = HAPROXY.replace(
+        "    timeout connect 5000",
+        "    stats auth admin:S3cretPass\n    timeout connect 5000",
+    ) + "\nuserlist staff\n    user anna insecure-password S3cretPass\n    user otto password $5$S3cretPass\n\
+           \nbackend bk_old\n    http-request set-header Authorization \"Basic S3cretPass\"\n    \
+           tcp-check send PING\\ S3cretPass\n    stats auth root:S3cretPass\n";
+    let folder = machine(CONFIG, &more);
+    let (status, said, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    for line in [
+        "haproxy/haproxy.cfg:99: userlist staff: user anna ***",
+        "haproxy/haproxy.cfg:100: userlist staff: user otto ***",
+        "haproxy/haproxy.cfg:103: backend bk_old: http-request set-header ***",
+        "haproxy/haproxy.cfg:104: backend bk_old: tcp-check send ***",
+        "haproxy/haproxy.cfg:105: backend bk_old: stats auth ***",
+    ] {
+        assert!(
+            errors.lines().any(|told| told == line),
+            "{line} is not in\n{errors}"
+        );
+    }
+    assert!(errors.contains("haproxy.cfg:12  stats auth *** "), "{errors}");
+    assert!(!(said + &errors).contains("S3cret"), "{errors}");
+    let (status, said, errors) = adopt(folder.path(), &["--accept-losses"]).await;
+    assert_eq!(status, 0, "{errors}");
+    assert!(!(said + &errors + &written(folder.path())).contains("S3cret"));
+}
+
+#[tokio::test]
+async fn what_is_added_beside_the_official_parts_stops_it() {
+    let more = HAPROXY
+        .replace(
+            "    tcp-request inspect-delay 5s",
+            "    bind :::443 v6only ssl crt /etc/haproxy/ssl/\n    tcp-request inspect-delay 5s",
+        )
+        .replace(
+            "    server local 127.0.0.1:7880 check",
+            "    server local 127.0.0.1:7880 check\n    server spare 192.0.2.20:7880 check backup",
+        )
+        + "\nfrontend wiki\n    bind *:8085\n    default_backend bk_wiki\n\nbackend bk_wiki\n    server local 127.0.0.1:8086\n\
+           \nfrontend mqtt\n    mode tcp\n    bind *:8883 ssl crt /etc/haproxy/mqtt.pem verify required ca-file /etc/haproxy/ca.pem\n    \
+           default_backend bk_tcp_to_plugnmeet\n";
+    let folder = machine(CONFIG, &more);
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    let told = errors.trim_end().rsplit_once("it is:\n").unwrap().1;
+    let told: Vec<_> = told.lines().collect();
+    assert_eq!(
+        told,
+        [
+            "haproxy/haproxy.cfg:32: frontend ft_ssl: bind :::443 v6only ssl crt /etc/haproxy/ssl/",
+            "haproxy/haproxy.cfg:74: backend bk_livekit_api: server spare 192.0.2.20:7880 check backup",
+            "haproxy/haproxy.cfg:100: frontend wiki: bind *:8085",
+            "haproxy/haproxy.cfg:101: frontend wiki: default_backend bk_wiki",
+            "haproxy/haproxy.cfg:104: backend bk_wiki: server local 127.0.0.1:8086",
+            "haproxy/haproxy.cfg:108: frontend mqtt: bind *:8883 ssl crt /etc/haproxy/mqtt.pem verify required ca-file /etc/haproxy/ca.pem",
+            "haproxy/haproxy.cfg:109: frontend mqtt: default_backend bk_tcp_to_plugnmeet",
+        ]
+    );
+    assert!(!folder.path().join("etc").exists());
+    let (status, said, errors) = adopt(folder.path(), &["--accept-losses"]).await;
+    assert_eq!((status, errors.as_str()), (0, ""));
+    let row = said.lines().find(|row| row.contains("haproxy.cfg:32 ")).unwrap();
+    assert!(row.ends_with("  nothing: it is a loss"), "{row}");
+}
+
+#[tokio::test]
+async fn words_that_change_what_a_listener_or_a_server_does_stop_it() {
+    for (old, new) in [
+        (
+            "bind *:443 ssl crt /etc/haproxy/ssl/",
+            "bind *:443 ssl crt /etc/haproxy/ssl/ verify required",
+        ),
+        (
+            "bind *:443 ssl crt /etc/haproxy/ssl/",
+            "bind *:443 accept-proxy ssl crt /etc/haproxy/ssl/",
+        ),
+        (
+            "bind *:443 ssl crt /etc/haproxy/ssl/",
+            "bind *:443 ssl crt /etc/haproxy/ssl/ crt /etc/two.pem",
+        ),
+        ("bind :80", "bind :80 interface eth1"),
+        ("bind *:81 accept-proxy", "bind *:8181 accept-proxy"),
+        ("bind *:1935", "bind *:1935 ssl crt /etc/haproxy/ssl/"),
+        (
+            "server local 127.0.0.1:8222 check",
+            "server local 127.0.0.1:8222 check ssl verify none",
+        ),
+        (
+            "server local 127.0.0.1:8222 check",
+            "server local 127.0.0.1:8222 check send-proxy",
+        ),
+        (
+            "server local 127.0.0.1:8080 check",
+            "server local 192.0.2.20:8080 check",
+        ),
+        ("server certbot 127.0.0.1:9080", "server certbot 192.0.2.20:9080"),
+        ("default_backend bk_plugnmeet_server", "default_backend bk_nats"),
+    ] {
+        let folder = machine(CONFIG, &HAPROXY.replace(old, new));
+        let (status, _, errors) = adopt(folder.path(), &["--dry-run"]).await;
+        assert_eq!(status, 1, "{new}");
+        let told = errors.trim_end().rsplit_once("it is:\n").unwrap().1;
+        assert_eq!(told.lines().count(), 1, "{new}: {told}");
+        assert!(told.ends_with(&format!(": {new}")), "{new}: {told}");
+    }
+    // The server's own port counts, wherever it is.
+    let folder = machine(
+        &CONFIG.replace("port: 8080", "port: 8090"),
+        &HAPROXY.replace("127.0.0.1:8080", "localhost:8090"),
+    );
+    let (status, _, errors) = adopt(folder.path(), &["--dry-run"]).await;
+    assert_eq!((status, errors.as_str()), (0, ""));
+}
+
+#[tokio::test]
+async fn nothing_is_written_before_all_files_are_judged_and_a_rotated_secret_is_told_as_one() {
+    let folder = machine(CONFIG, HAPROXY);
+    assert_eq!(adopt(folder.path(), &[]).await.0, 0);
+    let secret = folder.path().join("etc/plugnmeet-secret");
+    let first = fs::read_to_string(&secret).unwrap();
+    let rotated = CONFIG.replace(
+        "0123456789abcdef0123456789abcdef0123",
+        "fedcba9876543210fedcba9876543210fedc",
+    );
+    fs::write(folder.path().join("opt/config.yaml"), &rotated).unwrap();
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    assert!(
+        errors.contains("etc/plugnmeet-secret holds another secret than config.yaml and is left alone"),
+        "{errors}"
+    );
+    assert!(
+        !errors.contains("by hand") && !errors.contains("fedcba"),
+        "{errors}"
+    );
+    assert_eq!(fs::read_to_string(&secret).unwrap(), first);
+    // A secret that is missing would be written, yet not while an edited file stands in the way.
+    fs::remove_file(&secret).unwrap();
+    let toml = folder.path().join("etc/gateway.toml");
+    fs::write(&toml, format!("{}# by hand\n", written(folder.path()))).unwrap();
+    let (status, _, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!(status, 1);
+    assert!(errors.contains("etc/gateway.toml was edited by hand"), "{errors}");
+    assert!(!secret.exists());
+    assert_eq!(adopt(folder.path(), &["--force"]).await.0, 0);
+    assert_eq!(
+        fs::read_to_string(&secret).unwrap(),
+        "fedcba9876543210fedcba9876543210fedc\n"
+    );
+}
