@@ -20,6 +20,10 @@ use super::{
 
 /// For a whole order; longer than all its parts.
 const ORDER: Duration = Duration::from_secs(900);
+
+/// The longest rest after an order that succeeded, in seconds.
+const LONGEST_REST: i64 = 3600;
+
 /// Failures of a name's own look, after which it is ordered all the same: not every machine reaches itself by its public name.
 const LOOKS_THAT_COUNT: u32 = 3;
 
@@ -57,6 +61,7 @@ impl Scheduler {
                     staged: true,
                     worked: obtained.by.or(before.worked),
                     tried: now,
+                    next: now + self.rest_after(name),
                     ..Record::default()
                 };
                 self.keep(name, &record);
@@ -92,6 +97,15 @@ impl Scheduler {
         };
         self.state.standings.set(name, standing);
         next
+    }
+
+    /// The least time from one certificate to the next order, in seconds, whatever the CA's window and our clock say. A
+    /// certificate that can't be read back rests for the longest.
+    fn rest_after(&self, name: &str) -> i64 {
+        let life = self
+            .certificate(name)
+            .map(|certificate| certificate.ends - certificate.begins);
+        life.map_or(LONGEST_REST, |life| (life / 12).clamp(1, LONGEST_REST))
     }
 
     /// The order itself, after a look whether the name leads here, and a trial, where it is the first.
