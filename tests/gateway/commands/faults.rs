@@ -31,10 +31,6 @@ async fn what_does_not_run_any_more_is_told_at_livez() {
 /// A thread that the system holds up: strace(1) delays its next call for longer than this test takes.
 #[tokio::test]
 async fn a_process_of_which_a_thread_is_stuck_ends_with_an_error() {
-    if Command::new("strace").arg("--version").output().await.is_err() {
-        eprintln!("strace is not installed");
-        return;
-    }
     let folder = empty();
     let variables = [("LISTEN__THREADS", "2"), ("TIMEOUTS__DRAIN", "1s")];
     let mut gateway = serving(folder.path(), &variables).await;
