@@ -1,6 +1,6 @@
 //! Which commit is built, and how, for `--version`.
 //!
-//! `PNM_GATEWAY_COMMIT` names it where there is no repository, as in a package's build. A build for development does not ask
+//! `GATEWAY_COMMIT` names it where there is no repository, as in a package's build. A build for development does not ask
 //! git: it would be made anew after each commit.
 
 use std::{env, process::Command};
@@ -11,16 +11,17 @@ use std::{env, process::Command};
 )]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed=PNM_GATEWAY_COMMIT");
+    println!("cargo::rerun-if-env-changed=GATEWAY_COMMIT");
     let variable = |name: &str| env::var(name).unwrap_or_default();
     let profile = variable("PROFILE");
-    let commit = match variable("PNM_GATEWAY_COMMIT") {
+    let commit = match variable("GATEWAY_COMMIT") {
         named if !named.is_empty() => named,
         _ if profile == "release" => of_repository().unwrap_or_else(|| "no commit known".to_owned()),
         _ => "for development".to_owned(),
     };
     let target = variable("TARGET");
-    println!("cargo::rustc-env=PNM_GATEWAY_BUILD={commit}, {profile}, {target}");
+    // Not with the prefix of the configuration's variables: cargo sets it for what it runs, too.
+    println!("cargo::rustc-env=GATEWAY_BUILD={commit}, {profile}, {target}");
 }
 
 fn of_repository() -> Option<String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 /// Version, commit and build; `build.rs` finds the two.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PNM_GATEWAY_BUILD"), ")");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("GATEWAY_BUILD"), ")");
 
 /// The front door of a plugNmeet deployment.
 #[derive(Debug, Parser)]

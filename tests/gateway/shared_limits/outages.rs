@@ -37,7 +37,7 @@ const OUTAGE_COSTS: Duration = Duration::from_millis(250);
 /// For Redis' being back to be noticed: half a second between two looks, and a busy machine.
 const RECOVERY: Duration = Duration::from_secs(20);
 
-/// For a line of the program's output: a busy machine once took more than ten seconds to start two of them.
+/// For a line of the program's output.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until decisions are made in Redis again; every attempt is for a user of its own.
