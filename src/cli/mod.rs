@@ -14,7 +14,8 @@
 //! | `sign` | `sign` | prints the two headers of a signed request |
 //! | `status`, `reload`, `drain` | `operate` | asks the running gateway over its control socket |
 //! | `upgrade` | `operate`; `succeed` | asks it to hand over to the program as it lies there by now |
-//! | `reference` | here | prints `docs/configuration.md` |
+//! | `reference` (hidden) | here | prints `docs/configuration.md` |
+//! | `papers` (hidden) | `papers` | writes man pages and completions, for packages |
 //!
 //! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers and the log of `serve` go to
 //! standard output, everything else to standard error.
@@ -32,6 +33,7 @@ mod health;
 mod join_link;
 mod keys;
 mod operate;
+mod papers;
 mod prepare;
 mod serve;
 mod sign;
@@ -91,6 +93,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         print!("{}", config::schema());
         return ExitCode::SUCCESS;
     }
+    if let Some(Command::Papers { folder }) = &arguments.command {
+        return ended(papers::answer(folder));
+    }
     if let Some(Command::Adopt(adopted)) = &arguments.command {
         return ended(adopt::answer(adopted));
     }
@@ -142,6 +147,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Drain { .. }
             | Command::Upgrade
             | Command::Adopt(_)
+            | Command::Papers { .. }
             | Command::Reference,
         ) => Ok(config::reference()),
     };

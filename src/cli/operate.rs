@@ -52,6 +52,7 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
         | arguments::Command::Compress
         | arguments::Command::JoinLink(_)
         | arguments::Command::Sign { .. }
+        | arguments::Command::Papers { .. }
         | arguments::Command::Reference => None,
     }
 }
