@@ -7,7 +7,7 @@
 //! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
 //! 5.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri, Version,
@@ -39,45 +39,36 @@ pub struct CanonicalTarget<'a> {
 }
 
 /// Why a target is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
     /// The target is not a path, as with `CONNECT` and `OPTIONS *`.
+    #[error("the request target is not a path")]
     Form,
     /// The target has a control byte, plain or encoded.
+    #[error("the path has a control byte")]
     ControlByte,
     /// The target has a `\`, plain or encoded.
+    #[error("the path has a backslash")]
     Backslash,
     /// The target has a segment `.` or `..`, in any spelling.
+    #[error("the path has a dot segment")]
     DotSegment,
     /// The target has `//`.
+    #[error("the path has an empty segment")]
     EmptySegment,
     /// The path has `%2F`, and no real client sends it there.
+    #[error("the path has an encoded slash")]
     EncodedSlash,
     /// The target has a `%` without two hexadecimal digits behind it.
+    #[error("the path has a broken percent encoding")]
     PercentEncoding,
     /// The request has no host, several hosts, or a `Host` that differs from its target.
+    #[error("the request does not name one host")]
     Host,
     /// The host is none of the gateway's names.
+    #[error("this host is not served here")]
     NotOurs,
 }
-
-impl fmt::Display for BadTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Form => "the request target is not a path",
-            Self::ControlByte => "the path has a control byte",
-            Self::Backslash => "the path has a backslash",
-            Self::DotSegment => "the path has a dot segment",
-            Self::EmptySegment => "the path has an empty segment",
-            Self::EncodedSlash => "the path has an encoded slash",
-            Self::PercentEncoding => "the path has a broken percent encoding",
-            Self::Host => "the request does not name one host",
-            Self::NotOurs => "this host is not served here",
-        })
-    }
-}
-
-impl std::error::Error for BadTarget {}
 
 impl From<BadTarget> for Failure {
     fn from(bad: BadTarget) -> Self {
@@ -98,7 +89,8 @@ impl From<BadTarget> for Failure {
 
 /// A host that is none of the gateway's names. Only the log shows it: whoever runs the gateway can't know else which name
 /// is missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is neither public_origin's name nor one of hosts", .0)]
 pub struct NotOurHost(String);
 
 impl NotOurHost {
@@ -120,14 +112,6 @@ impl NotOurHost {
         &self.0
     }
 }
-
-impl fmt::Display for NotOurHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is neither public_origin's name nor one of hosts", self.0)
-    }
-}
-
-impl std::error::Error for NotOurHost {}
 
 /// The names of the gateway.
 #[derive(Clone, Debug)]
