@@ -33,6 +33,7 @@ mod health;
 mod join_link;
 mod keys;
 mod operate;
+mod output;
 mod papers;
 mod prepare;
 mod serve;
@@ -44,7 +45,7 @@ use std::{
     env,
     ffi::OsString,
     fmt,
-    io::{self, Read, Write as _},
+    io::{self, Read},
     path::Path,
     process::ExitCode,
 };
@@ -81,8 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => program,
     };
     if matches!(arguments.command, Some(Command::Reference)) {
-        print!("{}", config::reference());
-        return ExitCode::SUCCESS;
+        return ended(Ok(config::reference().trim_end().to_owned()));
     }
     if matches!(
         arguments.command,
@@ -90,8 +90,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             what: ConfigOf::Schema
         })
     ) {
-        print!("{}", config::schema());
-        return ExitCode::SUCCESS;
+        return ended(Ok(config::schema().trim_end().to_owned()));
     }
     if let Some(Command::Papers { folder }) = &arguments.command {
         return ended(papers::answer(folder));
@@ -104,16 +103,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(command) = operate::asked(arguments.command.as_ref()) {
         // A running gateway can be asked even if the file is broken.
         let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
-        return operate::run(&socket, &command);
+        return ended(operate::run(&socket, &command));
     }
     if matches!(arguments.command, Some(Command::Check { json: true })) {
         // A program reads one stream.
-        let (line, status) = match check::json(draft.as_ref(), &Clock::system()) {
-            Ok(line) => (line, ExitCode::SUCCESS),
-            Err(line) => (line, ExitCode::FAILURE),
+        return match check::json(draft.as_ref(), &Clock::system()) {
+            Ok(line) => ended(Ok(line)),
+            Err(line) => output::answer(line).map_or_else(|why| failed(&why), |()| ExitCode::FAILURE),
         };
-        println!("{line}");
-        return status;
     }
     let (source, draft) = match (source, draft) {
         (Ok(source), Ok(draft)) => (source, draft),
@@ -155,18 +152,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn ended(answer: Result<String, Refused>) -> ExitCode {
-    match answer {
-        Ok(text) => {
-            // Whoever reads only the first lines may close the pipe.
-            writeln!(io::stdout(), "{text}").ok();
-            ExitCode::SUCCESS
-        }
+    match answer.and_then(output::answer) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => failed(&why),
     }
 }
 
 fn failed(why: &dyn fmt::Display) -> ExitCode {
-    eprintln!("{why}");
+    output::remark(why);
     ExitCode::FAILURE
 }
 
