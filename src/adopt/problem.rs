@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use crate::official::Unreadable;
+
 /// Why nothing can be adopted.
 #[derive(Debug)]
 pub enum AdoptProblem {
@@ -45,3 +47,9 @@ impl fmt::Display for AdoptProblem {
 }
 
 impl std::error::Error for AdoptProblem {}
+
+impl From<Unreadable> for AdoptProblem {
+    fn from(Unreadable { file, why }: Unreadable) -> Self {
+        Self::Unreadable(file, why)
+    }
+}
