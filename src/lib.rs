@@ -52,6 +52,7 @@
 //! | 14 | [`urls`] | the URL space: every path that means something, as a row of data |
 //! | 14 | [`http`] | small facts of HTTP that several modules need |
 //! | 14 | [`query`] | query strings, as browsers read them |
+//! | 14 | [`official`] | the files of an official installation, each value with its line |
 //! | 14 | [`handover`] | a running gateway hands over to a new one |
 //! | 14 | [`notify`] | tells a service manager how the gateway is |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
@@ -85,6 +86,7 @@ pub mod listen;
 pub mod memory;
 pub mod notify;
 pub mod observe;
+pub mod official;
 pub mod places;
 pub mod proxy;
 pub mod query;

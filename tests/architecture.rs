@@ -45,6 +45,7 @@ const LAYERS: [&[&str]; 15] = [
         "handover",
         "http",
         "notify",
+        "official",
         "query",
         "request_id",
         "secret",

@@ -12,7 +12,8 @@ use std::{
 
 use aws_lc_rs::digest;
 
-use super::{AdoptProblem, machine};
+use super::AdoptProblem;
+use crate::official;
 
 /// The beginning of the first line.
 const MARK: &str = "# Made by plugnmeet-gateway adopt, checksum ";
@@ -78,7 +79,7 @@ pub fn write(
 }
 
 fn judge(wanted: &Wanted, force: bool) -> Result<Verdict, AdoptProblem> {
-    match machine::text(&wanted.path)? {
+    match official::text(&wanted.path)? {
         None => Ok(Verdict::Write),
         Some(found) if found == wanted.whole() => Ok(Verdict::Leave),
         Some(found) if is_ours(&found) => Ok(Verdict::Write),

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::haproxy::{Directive, HaProxy, Section};
+use crate::official::haproxy::{Directive, HaProxy, Section};
 
 /// What the official file has outside of `global` and `defaults`, whatever follows.
 const KNOWN: [&[&str]; 23] = [

@@ -1,11 +1,7 @@
 //! The files of a machine that the official installer has set up, as text.
 
-use std::{fs, io, path::Path};
-
 use super::{AdoptProblem, Wish};
-
-/// More than any of these files has.
-const MAX_FILE_BYTES: u64 = 4 << 20;
+use crate::official::text;
 
 /// What lies there. A file that is missing is none; one that is there has to be readable.
 #[derive(Debug, Default)]
@@ -34,20 +30,4 @@ impl Machine {
             haproxy: text(&wish.haproxy.join("haproxy.cfg"))?,
         })
     }
-}
-
-/// A file's text; none if it is not there.
-pub(super) fn text(file: &Path) -> Result<Option<String>, AdoptProblem> {
-    let told = |why: String| AdoptProblem::Unreadable(file.display().to_string(), why);
-    let about = match fs::metadata(file) {
-        Ok(about) => about,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(told(format!("cannot be read: {error}"))),
-    };
-    if !about.is_file() || about.len() > MAX_FILE_BYTES {
-        return Err(told("is no file of ordinary size".into()));
-    }
-    fs::read_to_string(file)
-        .map(Some)
-        .map_err(|error| told(format!("cannot be read: {error}")))
 }

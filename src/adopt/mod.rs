@@ -5,20 +5,17 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `yaml`, `haproxy`, `config_js` | the readers, each value with its line |
 //! | `machine`, `sources` | the files of a machine; all that is asked of them |
 //! | `plan`, `rows` | from them to the new configuration, and the table of what becomes of what |
 //! | `losses` | parts of HAProxy's file that nothing was made of |
 //! | `sheet` | TOML with origins |
 //! | `files` | writing, and leaving alone what a person has edited |
 //!
-//! Not here: changing services (nothing is started or stopped), the command (`crate::cli`).
+//! Not here: the readers of these files (`crate::official`), changing services (nothing is started or stopped), the command (`crate::cli`).
 //!
 //! Source: docs/plugnmeet.md sections 0, 9 and 12.
 
-mod config_js;
 mod files;
-mod haproxy;
 mod losses;
 mod machine;
 mod plan;
@@ -27,7 +24,6 @@ mod rows;
 mod sheet;
 mod sources;
 mod wish;
-mod yaml;
 
 pub use self::{
     files::{Outcome, Wanted, write},

@@ -9,16 +9,16 @@ use url::Url;
 
 use super::{
     AdoptProblem, Wanted, Wish,
-    config_js::{self, ConfigJs},
-    haproxy::HaProxy,
     losses::losses,
-    machine::{self, Machine},
+    machine::Machine,
     rows::{self, Row},
     sheet::Sheet,
     sources::Sources,
-    yaml::{Found, Yaml},
 };
-use crate::config::Config;
+use crate::{
+    config::Config,
+    official::{self, ConfigJs, Found, HaProxy, Yaml, config_js},
+};
 
 /// What comes of a machine.
 pub struct Adoption {
@@ -56,7 +56,7 @@ pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
         used: RefCell::default(),
     };
     let client = client_folder(wish, &sources)?;
-    let script = machine::text(&client.value.join("assets/config.js"))?;
+    let script = official::text(&client.value.join("assets/config.js"))?;
     let script = script.as_deref().map(config_js::read);
     let questions = questions(wish, script.as_ref());
     let files = files(wish, &sources, &origin, &client, script.flatten().as_ref())?;

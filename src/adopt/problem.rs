@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::official::Unreadable;
+
 /// Why nothing can be adopted.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptProblem {
@@ -25,4 +27,10 @@ pub enum AdoptProblem {
     /// The configuration that would be written is not sound.
     #[error("the configuration would not be sound: {0}")]
     Unsound(String),
+}
+
+impl From<Unreadable> for AdoptProblem {
+    fn from(Unreadable { file, why }: Unreadable) -> Self {
+        Self::Unreadable(file, why)
+    }
 }

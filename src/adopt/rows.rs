@@ -1,10 +1,7 @@
 //! What becomes of each part of the old front: the table that is shown first.
 
-use super::{
-    Wish,
-    haproxy::{Directive, Section},
-    sources::Sources,
-};
+use super::{Wish, sources::Sources};
+use crate::official::haproxy::{Directive, Section};
 
 /// A part of the old front.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet};
 
-use super::{haproxy::HaProxy, yaml::Yaml};
+use crate::official::{HaProxy, Yaml};
 
 /// Everything that is asked of the files, found.
 pub(super) struct Sources<'t> {

@@ -18,6 +18,8 @@ pub struct ConfigJs {
     pub keys: Map<String, Value>,
     /// The keys whose values are no literals.
     pub left: Vec<String>,
+    /// `serverUrl`, if it is written as a text.
+    pub server: Option<String>,
     /// `staticAssetsPath`, if it is an address elsewhere.
     pub assets: Option<String>,
 }
@@ -35,7 +37,9 @@ pub fn read(script: &str) -> Option<ConfigJs> {
         };
         if OURS.contains(&name.as_str()) {
             let address = json5::from_str::<String>(text).ok();
-            if name != "serverUrl" {
+            if name == "serverUrl" {
+                found.server = address;
+            } else {
                 found.assets = address.filter(|address| address.starts_with("https://"));
             }
             continue;

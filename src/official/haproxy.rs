@@ -19,7 +19,7 @@ impl Directive {
                 .all(|(word, begin)| word == begin)
     }
 
-    fn has(&self, wanted: &str) -> bool {
+    pub fn has(&self, wanted: &str) -> bool {
         self.words.iter().any(|word| word == wanted)
     }
 

@@ -5,7 +5,7 @@
 use saphyr::{MarkedYaml, YamlData, YamlLoader};
 use saphyr_parser::Parser;
 
-use super::AdoptProblem;
+use super::Unreadable;
 
 /// A value and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,19 @@ pub struct Yaml<'t> {
 }
 
 impl<'t> Yaml<'t> {
-    pub fn parse(text: &'t str, file: &str) -> Result<Self, AdoptProblem> {
-        let broken = |why: String| AdoptProblem::Unreadable(file.to_owned(), why);
+    /// A file of which nothing is known.
+    pub fn empty(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            root: None,
+        }
+    }
+
+    pub fn parse(text: &'t str, file: &str) -> Result<Self, Unreadable> {
+        let broken = |why: String| Unreadable {
+            file: file.to_owned(),
+            why,
+        };
         let mut loader = YamlLoader::<MarkedYaml<'t>>::default();
         loader.early_parse(false);
         let mut parser = Parser::new_from_str(text);
@@ -79,6 +90,23 @@ impl<'t> Yaml<'t> {
         texts
             .map(|(item, text)| self.found(item, path, text.to_owned()))
             .collect()
+    }
+
+    /// The names of a map's members.
+    pub fn names(&self, path: &[&str]) -> Vec<String> {
+        let Some(YamlData::Mapping(members)) = self.node(path).map(|node| &node.data) else {
+            return Vec::new();
+        };
+        let names = members.iter().filter_map(|(key, _)| raw(key));
+        names.map(str::to_owned).collect()
+    }
+
+    /// Where something stands, or would stand.
+    pub fn place(&self, path: &[&str]) -> String {
+        match self.node(path) {
+            Some(node) => self.found(node, path, String::new()).origin,
+            None => format!("{} {}", self.file, path.join(".")),
+        }
     }
 
     /// Is anything there?
@@ -138,6 +166,9 @@ mod tests {
             .into_iter()
             .map(|found| found.origin)
             .collect();
+        assert_eq!(yaml.names(&["client"]), ["port", "secret", "empty", "on"]);
+        assert_eq!(yaml.place(&["client", "empty"]), "config.yaml:4 client.empty");
+        assert_eq!(yaml.place(&["client", "path"]), "config.yaml client.path");
         assert_eq!(urls, ["config.yaml:7 urls", "config.yaml:8 urls"]);
     }
 
