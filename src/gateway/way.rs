@@ -194,7 +194,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_an_address_is_asked_once_and_waited_for_no_longer_than_it_takes() {
-        let held = listen::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        // Of 127.0.0.1 another test could be given the port.
+        let held = listen::bind(([127, 0, 7, 78], 0).into()).await.unwrap();
         let addr = held.local_addr().unwrap();
         let mut asked = 0;
         let mut way = Way::asking(async || {
@@ -212,7 +213,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_is_taken_as_soon_as_it_is_free_and_given_up_with_the_rest() {
-        let held = listen::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        // Of 127.0.0.1 another test could be given the port.
+        let held = listen::bind(([127, 0, 7, 77], 0).into()).await.unwrap();
         let addr = held.local_addr().unwrap();
         let late = LateAdmin::default();
         let own = late.clone();

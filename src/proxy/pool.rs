@@ -39,7 +39,7 @@ const MAX_IDLE: usize = 256;
 
 /// How many times, and with which pause, a request that has a permit looks for a connection that becomes idle or ends.
 /// After that it may open one more than allowed.
-const LOOKS: usize = 50;
+const LOOKS: usize = 1000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
 /// The largest number of header fields in an answer. No program behind the gateway sends as many.

@@ -13,19 +13,19 @@ use tokio::time::timeout;
 
 use crate::support::{
     Gateway,
-    binary::{self, ANYWHERE, Serving},
+    binary::{self, Serving, anywhere},
     client::{Answer, Client},
     folder_of,
 };
 
 const SCRIPT: &str = "/conference/assets/js/main-module.Cq0qsXkl.js";
 /// Compressing comes after all else that a busy machine does.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(900);
 const CODINGS: [&str; 3] = ["br", "zstd", "gzip"];
 
 /// Large enough that nobody compresses it within the patience of a start.
 fn script() -> String {
-    script_of(5_000)
+    script_of(1_600)
 }
 
 fn script_of(lines: u32) -> String {
@@ -165,7 +165,7 @@ async fn forms_that_lie_beside_a_file_are_used_if_they_are_that_file() {
 async fn prepare_makes_them_all_before_the_start() {
     let (client, folder) = (client(), tempfile::tempdir().unwrap());
     let path = client.path().to_str().unwrap();
-    let variables = [&ANYWHERE[..], &[("CLIENT__PATH", path)]].concat();
+    let variables = [&anywhere()[..], &[("CLIENT__PATH", path)]].concat();
     for _ in 0..2 {
         let done = binary::run(folder.path(), &["prepare"], &variables).await;
         let said = String::from_utf8(done.stdout).unwrap();
@@ -223,7 +223,7 @@ async fn without_a_folder_that_can_be_written_everything_works() {
     let (client, folder) = (client(), folder_of(&[("file", "")]));
     let path = client.path().to_str().unwrap();
     let variables = [
-        &ANYWHERE[..],
+        &anywhere()[..],
         &[("CLIENT__PATH", path), ("CLIENT__CACHE", "file/cache")],
     ]
     .concat();
@@ -242,6 +242,16 @@ fn children(of: u32) -> Vec<u32> {
     let pids = all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     pids.filter(|pid| state_and_parent(*pid).is_some_and(|(_, parent)| parent == of))
         .collect()
+}
+
+/// Those that compress: a process is a copy of the one that started it for a moment.
+fn compressors(of: u32) -> Vec<u32> {
+    let mut all = children(of);
+    all.retain(|pid| {
+        let command = fs::read_to_string(format!("/proc/{pid}/cmdline"));
+        command.is_ok_and(|command| command.ends_with("compress\0"))
+    });
+    all
 }
 
 fn state_and_parent(pid: u32) -> Option<(char, u32)> {
@@ -277,9 +287,9 @@ fn kill(pid: u32) {
 /// A gateway that has much to compress, the process that does it, and who asks.
 async fn compressing(folder: &TempDir, client: &TempDir) -> (Serving, u32, Client) {
     let path = client.path().to_str().unwrap();
-    let variables = [&ANYWHERE[..], &[("CLIENT__PATH", path)]].concat();
+    let variables = [&anywhere()[..], &[("CLIENT__PATH", path)]].concat();
     let serving = Serving::start(folder.path(), &[], &variables).await;
-    let child = until(|| children(serving.pid()).pop()).await;
+    let child = until(|| compressors(serving.pid()).pop()).await;
     let asking = Client::trusting(&folder.path().join("certs/development.pem"), serving.https);
     (serving, child, asking)
 }
@@ -324,7 +334,7 @@ async fn forms_are_made_by_a_process_that_is_gone_then() {
     let newer = format!("{script}// newer");
     fs::write(client.path().join("assets/js/newer-module.Aq0qsXkl.js"), &newer).unwrap();
     serving.signal("HUP").await;
-    until(|| children(serving.pid()).pop()).await;
+    until(|| compressors(serving.pid()).pop()).await;
     let path = "/conference/assets/js/newer-module.Aq0qsXkl.js";
     has_every_form(&asking, path, &newer).await;
     until(|| children(serving.pid()).is_empty().then_some(())).await;

@@ -6,7 +6,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Gateway, client::Answer, folder_of, node::run_node};
+use crate::support::{
+    Gateway,
+    client::Answer,
+    folder_of,
+    node::{run_node, trust},
+};
 
 const SCRIPT: &str = "/conference/assets/js/main-module.Cq0qsXkl.js";
 const PICTURE: &str = "/conference/assets/imgs/a.png";
@@ -63,8 +68,7 @@ async fn etag(gateway: &Gateway, accept: &str) -> String {
 #[tokio::test]
 async fn every_coding_is_undone_by_somebody_elses_decoder() {
     let gateway = gateway().await;
-    let certificate = gateway.certificate();
-    let trust = [("NODE_EXTRA_CA_CERTS", certificate.to_str().unwrap())];
+    let trust = trust(&gateway.certificate(), gateway.https);
     let hash = digest(&SHA256, script().as_bytes());
     let expected: Vec<_> = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let expected = expected.concat();

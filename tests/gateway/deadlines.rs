@@ -13,60 +13,60 @@ use crate::support::{
     raw::{Raw, RawUpstream},
 };
 
-const SHORT: &str = "timeouts.header = '400ms'\ntimeouts.idle = '800ms'\ntimeouts.handshake = '400ms'\n";
-const HEADER: Duration = Duration::from_millis(400);
-const IDLE: Duration = Duration::from_millis(800);
-const HANDSHAKE: Duration = Duration::from_millis(400);
-/// What a busy machine may take longer.
-const SLACK: Duration = Duration::from_millis(1500);
+/// The one deadline of a test, which a busy machine meets where it is to be met.
+const SHORT: Duration = Duration::from_secs(3);
+/// Nothing takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
 const WINDOW: u32 = 65_535;
 
-async fn short(upstream: &RawUpstream) -> Gateway {
-    Gateway::everything_to(&upstream.url(), SHORT).await
+/// One deadline is short, and so it is this one that ends a connection: all others are far away.
+async fn with_short(deadline: &str, upstream: &RawUpstream) -> Gateway {
+    let toml: String = ["header", "idle", "handshake"]
+        .map(|name| {
+            let time = if name == deadline { "3s" } else { "10m" };
+            format!("timeouts.{name} = '{time}'\n")
+        })
+        .concat();
+    Gateway::everything_to(&upstream.url(), &toml).await
 }
 
-fn assert_about(took: Duration, wanted: Duration) {
-    assert!(
-        took >= wanted.saturating_sub(Duration::from_millis(20)),
-        "too early: {took:?}"
-    );
-    assert!(took < wanted + SLACK, "too late: {took:?}");
+/// Measured from before anything that the gateway may have counted from.
+fn assert_not_too_early(started: Instant) {
+    assert!(started.elapsed() >= SHORT, "too early: {:?}", started.elapsed());
 }
 
-/// Sends a byte of this every so often, until the connection ends; says how long that took.
-async fn dribble<S>(mut connection: Raw<S>, bytes: &[u8], pause: Duration) -> Duration
+/// Sends a byte of this every so often, until the connection ends.
+async fn dribble<S>(mut connection: Raw<S>, bytes: &[u8])
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    let started = Instant::now();
     for byte in bytes {
         if connection.try_send([*byte]).await.is_err() {
-            return started.elapsed();
+            return;
         }
-        if let Ok(ended) = timeout(pause, connection.some()).await {
+        if let Ok(ended) = timeout(PAUSE, connection.some()).await {
             assert!(ended.is_err(), "an answer to half a head: {ended:?}");
-            return started.elapsed();
+            return;
         }
     }
     panic!("all was taken");
 }
 
+/// Between two bytes that dribble in: a hundred of them take longer than the deadline.
+const PAUSE: Duration = Duration::from_millis(100);
+
 #[tokio::test]
 async fn a_head_that_dribbles_in_is_given_up() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("header", &upstream).await;
     let slow = format!(
         "{}X-Slow: {}\r\n\r\n",
         gateway.head("GET /api/x HTTP/1.1"),
         "y".repeat(200)
     );
-    let took = dribble(
-        gateway.client().raw().await,
-        slow.as_bytes(),
-        Duration::from_millis(40),
-    )
-    .await;
-    assert_about(took, HEADER);
+    let started = Instant::now();
+    dribble(gateway.client().raw().await, slow.as_bytes()).await;
+    assert_not_too_early(started);
     assert!(upstream.saw_nothing());
 }
 
@@ -74,93 +74,81 @@ async fn a_head_that_dribbles_in_is_given_up() {
 #[tokio::test]
 async fn empty_lines_do_not_keep_a_connection() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
-    let took = dribble(
-        gateway.client().raw().await,
-        "\r\n".repeat(100).as_bytes(),
-        Duration::from_millis(40),
-    )
-    .await;
-    assert!(took < IDLE + SLACK, "{took:?}");
+    let gateway = with_short("header", &upstream).await;
+    dribble(gateway.client().raw().await, "\r\n".repeat(400).as_bytes()).await;
 }
 
 #[tokio::test]
 async fn half_a_head_behind_a_whole_request_is_given_up_too() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("idle", &upstream).await;
     let mut connection = gateway.client().raw().await;
     let head = gateway.head("GET /api/x HTTP/1.1");
     connection
         .send(format!("{head}\r\nGET /api/y HTTP/1.1\r\nHo"))
         .await;
     assert_eq!(connection.answer().await.status, 200);
-    let started = Instant::now();
     let (rest, _) = connection.rest().await;
     assert!(rest.is_empty(), "{rest:?}");
-    assert!(started.elapsed() < IDLE + SLACK, "{:?}", started.elapsed());
     assert_eq!(upstream.heads().len(), 1);
 }
 
 #[tokio::test]
 async fn a_head_on_the_plain_listeners_has_the_same_deadline() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("header", &upstream).await;
     for addr in [gateway.http, gateway.admin] {
+        let started = Instant::now();
         let connection = Raw::over(TcpStream::connect(addr).await.unwrap());
-        let took = dribble(
-            connection,
-            "GET /livez HTTP/1.1\r\nX: yyyyyyyyyyyyyyyy".as_bytes(),
-            Duration::from_millis(40),
-        )
-        .await;
-        assert_about(took, HEADER);
+        let head = format!("GET /livez HTTP/1.1\r\nX: {}", "y".repeat(200));
+        dribble(connection, head.as_bytes()).await;
+        assert_not_too_early(started);
     }
 }
 
 #[tokio::test]
 async fn a_connection_without_a_request_is_given_up() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
-    let mut connection = gateway.client().raw().await;
+    let gateway = with_short("idle", &upstream).await;
     let started = Instant::now();
+    let mut connection = gateway.client().raw().await;
     let (rest, _) = connection.rest().await;
     assert!(rest.is_empty(), "{rest:?}");
-    assert_about(started.elapsed(), IDLE);
+    assert_not_too_early(started);
 }
 
 #[tokio::test]
 async fn the_idle_time_starts_anew_with_each_answer() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
+    let toml = "timeouts.idle = '10s'\ntimeouts.header = '10m'\ntimeouts.handshake = '10m'";
+    let gateway = Gateway::everything_to(&upstream.url(), toml).await;
     let mut connection = gateway.client().raw().await;
-    for _ in 0..3 {
+    for _ in 0..4 {
         connection
             .send(format!("{}\r\n", gateway.head("GET /api/x HTTP/1.1")))
             .await;
         assert_eq!(connection.answer().await.status, 200);
-        sleep(IDLE * 3 / 5).await;
+        sleep(Duration::from_secs(3)).await;
     }
     connection
         .send(format!("{}\r\n", gateway.head("GET /api/x HTTP/1.1")))
         .await;
     assert_eq!(connection.answer().await.status, 200);
-    let started = Instant::now();
     let (rest, _) = connection.rest().await;
     assert!(rest.is_empty(), "{rest:?}");
-    assert_about(started.elapsed(), IDLE);
 }
 
 /// A token may take 20 s, a recording longer: waiting for an answer is not idling.
 #[tokio::test]
 async fn a_connection_that_waits_for_its_answer_is_not_idle() {
     let upstream = RawUpstream::acting(|_, mut connection| async move {
-        sleep(IDLE * 2).await;
+        sleep(SHORT * 2).await;
         connection
             .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
             .await;
     })
     .await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("idle", &upstream).await;
     assert_eq!(gateway.get("/api/x", &[]).await.text(), "late");
     assert_eq!(
         gateway
@@ -175,33 +163,33 @@ async fn a_connection_that_waits_for_its_answer_is_not_idle() {
 #[tokio::test]
 async fn a_silent_tls_client_is_given_up() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
-    let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
+    let gateway = with_short("handshake", &upstream).await;
     let started = Instant::now();
+    let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
     connection.rest().await;
-    assert_about(started.elapsed(), HANDSHAKE);
+    assert_not_too_early(started);
     // The first bytes of a record are no handshake either.
+    let started = Instant::now();
     let connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
-    let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 100]].concat();
-    let took = dribble(connection, &hello, Duration::from_millis(40)).await;
-    assert_about(took, HANDSHAKE);
+    let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 400]].concat();
+    dribble(connection, &hello).await;
+    assert_not_too_early(started);
 }
 
 #[tokio::test]
 async fn silent_clients_hold_up_nobody() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
+    // Whoever waited for one of them would wait longer than this client does.
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.handshake = '10m'").await;
     let mut silent = Vec::new();
     for _ in 0..50 {
         silent.push(TcpStream::connect(gateway.https).await.unwrap());
     }
-    let started = Instant::now();
     assert_eq!(gateway.get("/api/x", &[]).await.status, 200);
-    assert!(started.elapsed() < HANDSHAKE, "{:?}", started.elapsed());
 }
 
 /// An upstream that never stops talking, and notices when nobody listens.
-async fn torrent() -> (RawUpstream, tokio::sync::mpsc::UnboundedReceiver<Instant>) {
+async fn torrent() -> (RawUpstream, tokio::sync::mpsc::UnboundedReceiver<()>) {
     let (ended, ends) = tokio::sync::mpsc::unbounded_channel();
     let upstream = RawUpstream::acting(move |_, mut connection| {
         let ended = ended.clone();
@@ -211,7 +199,7 @@ async fn torrent() -> (RawUpstream, tokio::sync::mpsc::UnboundedReceiver<Instant
                 .await;
             let piece = vec![b'x'; 1 << 16];
             while connection.try_send(&piece).await.is_ok() {}
-            ended.send(Instant::now()).unwrap();
+            ended.send(()).unwrap();
         }
     })
     .await;
@@ -221,7 +209,7 @@ async fn torrent() -> (RawUpstream, tokio::sync::mpsc::UnboundedReceiver<Instant
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answer_is_dropped() {
     let (upstream, mut ends) = torrent().await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("idle", &upstream).await;
     // Small buffers, so that it is soon full.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -230,14 +218,13 @@ async fn a_client_that_does_not_read_its_answer_is_dropped() {
     connection
         .send(format!("{}\r\n", gateway.head("GET /api/x HTTP/1.1")))
         .await;
-    upstream.arrival().await;
     let started = Instant::now();
-    let ended = timeout(Duration::from_secs(10), ends.recv())
+    upstream.arrival().await;
+    timeout(PATIENCE, ends.recv())
         .await
         .expect("upstream is let go")
         .unwrap();
-    assert!(ended - started >= IDLE / 2, "{:?}", ended - started);
-    assert!(ended - started < IDLE * 3 + SLACK, "{:?}", ended - started);
+    assert!(started.elapsed() >= SHORT / 2, "{:?}", started.elapsed());
     drop(connection);
 }
 
@@ -245,7 +232,7 @@ async fn a_client_that_does_not_read_its_answer_is_dropped() {
 #[tokio::test]
 async fn an_http_2_client_that_does_not_take_its_answer_is_dropped() {
     let (upstream, mut ends) = torrent().await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("idle", &upstream).await;
     let authority = format!("localhost:{}", gateway.https.port());
     let mut connection = H2::connect(&gateway.client(), 1000).await;
     let fields = [
@@ -257,7 +244,7 @@ async fn an_http_2_client_that_does_not_take_its_answer_is_dropped() {
     connection.request(1, &fields).await;
     assert_eq!(connection.outcome(1).await, Outcome::Status(200));
     let polite = tokio::spawn(async move { connection.until_closed().await });
-    let ended = timeout(Duration::from_secs(4), ends.recv()).await;
+    let ended = timeout(PATIENCE, ends.recv()).await;
     polite.abort();
     ended.expect("upstream is let go").unwrap();
 }
@@ -265,36 +252,33 @@ async fn an_http_2_client_that_does_not_take_its_answer_is_dropped() {
 #[tokio::test]
 async fn an_http_2_connection_without_a_request_is_given_up_however_politely_it_pings() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("idle", &upstream).await;
     let authority = format!("localhost:{}", gateway.https.port());
-    let mut connection = H2::connect(&gateway.client(), WINDOW).await;
     let started = Instant::now();
+    let mut connection = H2::connect(&gateway.client(), WINDOW).await;
     connection.until_closed().await;
-    assert_about(started.elapsed(), IDLE);
+    assert_not_too_early(started);
 
     let mut connection = H2::connect(&gateway.client(), WINDOW).await;
-    sleep(IDLE / 2).await;
     let fields = [
         (":method", "GET"),
         (":scheme", "https"),
         (":authority", &authority),
         (":path", "/api/x"),
     ];
+    let started = Instant::now();
     connection.request(1, &fields).await;
     assert_eq!(connection.outcome(1).await, Outcome::Status(200));
-    let started = Instant::now();
     connection.until_closed().await;
-    assert_about(started.elapsed(), IDLE);
+    assert_not_too_early(started);
 }
 
 #[tokio::test]
 async fn an_http_2_head_that_does_not_end_is_given_up() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("header", &upstream).await;
     let mut connection = H2::connect(&gateway.client(), WINDOW).await;
-    let started = Instant::now();
-    connection.dribble_head(1, Duration::from_millis(40)).await;
-    assert!(started.elapsed() < IDLE + SLACK, "{:?}", started.elapsed());
+    connection.dribble_head(1, PAUSE).await;
     assert!(upstream.saw_nothing());
 }
 
@@ -302,19 +286,19 @@ async fn an_http_2_head_that_does_not_end_is_given_up() {
 #[tokio::test]
 async fn a_token_request_whose_body_does_not_come_is_answered_408() {
     let upstream = RawUpstream::content().await;
-    let gateway = short(&upstream).await;
+    let gateway = with_short("header", &upstream).await;
     let mut connection = gateway.client().raw().await;
     let head = gateway.head("POST /auth/room/getJoinToken HTTP/1.1");
+    let started = Instant::now();
     connection
         .send(format!(
             "{head}API-KEY: plugnmeet\r\nHASH-SIGNATURE: 00\r\nContent-Length: 10\r\n\r\n{{"
         ))
         .await;
-    let started = Instant::now();
     let answer = connection.answer().await;
     assert_eq!(answer.status, 408, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_about(started.elapsed(), HEADER);
+    assert_not_too_early(started);
     assert!(upstream.saw_nothing());
 }
 
@@ -322,14 +306,13 @@ async fn a_token_request_whose_body_does_not_come_is_answered_408() {
 #[tokio::test]
 async fn a_steady_upload_may_take_longer_than_the_deadline_for_its_answer() {
     let upstream = support::upstream::Upstream::answering("taken").await;
-    let gateway =
-        Gateway::everything_to(&upstream.url(), &format!("{SHORT}timeouts.response = '300ms'")).await;
+    let gateway = Gateway::everything_to(&upstream.url(), "timeouts.response = '4s'").await;
     let mut connection = gateway.client().raw().await;
     let head = gateway.head("POST /api/x HTTP/1.1");
     connection.send(format!("{head}Content-Length: 20\r\n\r\n")).await;
     for _ in 0..20 {
         connection.send("x").await;
-        sleep(Duration::from_millis(60)).await;
+        sleep(Duration::from_millis(300)).await;
     }
     assert_eq!(connection.answer().await.text(), "taken");
 }

@@ -15,7 +15,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{
     Gateway,
-    binary::{ANYWHERE, Serving},
+    binary::{Serving, anywhere},
     client::plain_get,
     raw::{Ended, Raw},
 };
@@ -43,15 +43,15 @@ async fn hello_over(stream: TcpStream, pem: &Path, name: &str) -> io::Result<Tls
 /// What `sends` meets at the TLS port of a gateway, and what the gateway's log says of it.
 async fn told(sends: &[u8], expected: &str, more: &[(&str, &str)]) -> (Vec<u8>, serde_json::Value, String) {
     let folder = tempfile::tempdir().unwrap();
-    let variables = [&ANYWHERE[..], more].concat();
+    let variables = [&anywhere()[..], more].concat();
     let mut serving = Serving::start(folder.path(), &["serve"], &variables).await;
-    let mut answer = Vec::new();
-    for _ in 0..3 {
+    let call = async || {
         let mut connection = Raw::over(TcpStream::connect(serving.https).await.unwrap());
         connection.try_send(sends).await.ok();
         connection.half_close().await;
-        answer = connection.rest().await.0;
-    }
+        connection.rest().await.0
+    };
+    let (answer, _, _) = tokio::join!(call(), call(), call());
     serving.says(expected).await;
     let line = serde_json::from_str(serving.said.lines().last().unwrap()).unwrap();
     serving.signal("TERM").await;
@@ -81,9 +81,15 @@ async fn a_proxy_header_that_nobody_asked_for_is_warned_about() {
         &b"PROXY TCP4 192.0.2.7 203.0.113.9 4242 443\r\n\x16\x03\x01"[..],
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc0\0\x02\x08\0\x01\0\x02",
     ] {
-        let (answer, line, _) = told(header, "Connections began with a PROXY header", &[]).await;
-        assert!(answer.is_empty(), "{answer:?}");
-        assert_eq!((&line["level"], &line["count"]), (&"WARN".into(), &3.into()));
+        // What comes within a quarter of a second is told of in one line; a busy machine may take longer.
+        let mut counts = Vec::new();
+        while counts.last() != Some(&3.into()) {
+            assert!(counts.len() < 10, "{counts:?}");
+            let (answer, line, _) = told(header, "Connections began with a PROXY header", &[]).await;
+            assert!(answer.is_empty(), "{answer:?}");
+            assert_eq!(line["level"], "WARN");
+            counts.push(line["count"].clone());
+        }
     }
 }
 
@@ -100,7 +106,7 @@ async fn handshakes_that_fail_are_told_once_a_minute_and_counted_by_how() {
     );
     assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
 
-    let gateway = Gateway::with("timeouts.handshake = '300ms'").await;
+    let gateway = Gateway::with("timeouts.handshake = '3s'").await;
     assert_eq!(gateway.get("/conference", &[]).await.status, 308);
     for (sends, closes) in [
         (old.clone(), false),
@@ -134,7 +140,7 @@ async fn handshakes_that_fail_are_told_once_a_minute_and_counted_by_how() {
     .to_vec();
     let started = Instant::now();
     while !left.is_empty() {
-        assert!(started.elapsed() < Duration::from_secs(10), "{left:?}");
+        assert!(started.elapsed() < Duration::from_secs(90), "{left:?}");
         let metrics = plain_get(gateway.admin, "/metrics").await.text();
         left.retain(|outcome| {
             let line = format!("plugnmeet_gateway_tls_handshakes_total{{outcome=\"{outcome}\"}} 1\n");

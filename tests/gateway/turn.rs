@@ -21,12 +21,15 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{
     Gateway,
-    binary::{ANYWHERE, Serving, run},
+    addr::own,
+    binary::{Serving, anywhere, run},
     client::plain_get,
     peer::Peer,
     raw::Raw,
 };
 
+/// Nothing takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
 const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
@@ -52,7 +55,7 @@ struct LiveKit {
 
 impl LiveKit {
     async fn that(wants: Wants) -> Self {
-        Self::at("127.0.0.1:0", wants).await
+        Self::at(&own(), wants).await
     }
 
     async fn at(addr: &str, wants: Wants) -> Self {
@@ -192,7 +195,7 @@ async fn bind(stream: &mut TlsStream<TcpStream>) -> SocketAddr {
 
 async fn answer(stream: &mut TlsStream<TcpStream>) -> SocketAddr {
     let mut got = vec![0; 20];
-    timeout(Duration::from_secs(10), stream.read_exact(&mut got))
+    timeout(PATIENCE, stream.read_exact(&mut got))
         .await
         .unwrap()
         .unwrap();
@@ -229,7 +232,6 @@ async fn one_name_serves_turn_and_https() {
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     }
     assert_eq!(livekit.headers_of_clients().len(), 5);
-    let asked = livekit.peer.connections();
     // HTTP as ever, an empty line before it included, and however it comes.
     let request = format!("{}\r\n", gateway.head("GET /conference HTTP/1.1"));
     for (alpn, before) in [(&[][..], ""), (&["http/1.1"], ""), (&[], "\r\n"), (&[], "\n")] {
@@ -244,7 +246,7 @@ async fn one_name_serves_turn_and_https() {
     }
     let (stream, _) = over_tls(&gateway, "localhost", &["h2", "http/1.1"]).await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    assert_eq!(livekit.peer.connections(), asked);
+    assert_eq!(livekit.headers_of_clients().len(), 5);
 }
 
 /// The cookie decides, which is in the fifth to eighth byte.
@@ -300,30 +302,27 @@ async fn a_name_of_turns_own_serves_nothing_else() {
 #[tokio::test]
 async fn silence_is_normal_and_ends_without_a_word() {
     let livekit = LiveKit::that(Wants::Header).await;
-    let gateway = Gateway::with(&format!("{}timeouts.idle = '700ms'\n", livekit.toml())).await;
+    let gateway = Gateway::with(&format!("{}timeouts.idle = '4s'\n", livekit.toml())).await;
     let (mut first, own) = over_tls(&gateway, "localhost", &[]).await;
     assert_eq!(bind(&mut first).await, own);
-    let asked = livekit.peer.connections();
-    let started = Instant::now();
     for alpn in [&[][..], &["stun.turn"]] {
         let mut silent = Vec::new();
         for _ in 0..10 {
             silent.push(over_tls(&gateway, "localhost", alpn).await.0);
         }
         let mut late = silent.pop().unwrap();
-        sleep(Duration::from_millis(400)).await;
+        sleep(Duration::from_millis(300)).await;
         bind(&mut late).await;
         for stream in silent {
             let (bytes, _) = Raw::over(stream).rest().await;
             assert!(bytes.is_empty(), "{bytes:?}");
         }
         // An open relay is not held to that.
-        sleep(Duration::from_millis(900)).await;
+        sleep(Duration::from_millis(4500)).await;
         bind(&mut late).await;
     }
     bind(&mut first).await;
-    assert!(started.elapsed() < Duration::from_secs(8));
-    assert_eq!(livekit.peer.connections(), asked + 2);
+    assert_eq!(livekit.headers_of_clients().len(), 3);
     let metrics = plain_get(gateway.admin, "/metrics").await.text();
     assert!(!metrics.contains("connections_refused_total{"), "{metrics}");
 }
@@ -374,7 +373,7 @@ async fn a_livekit_that_comes_back_otherwise_is_asked_again() {
             );
             break;
         }
-        assert!(started.elapsed() < Duration::from_secs(20));
+        assert!(started.elapsed() < PATIENCE);
         sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(*other.wants.lock().unwrap(), Wants::Plain);
@@ -386,34 +385,34 @@ async fn the_log_says_how_livekit_takes_connections() {
     for (wants, addr, word, expected) in [
         (
             Wants::Header,
-            "127.0.0.1:0",
+            own(),
             "proxy_header",
             "LiveKit reads PROXY headers, and so knows",
         ),
         (
             Wants::Plain,
-            "127.0.0.1:0",
+            own(),
             "plain",
             "LiveKit reads no PROXY header and is reached over loopback",
         ),
         (
             Wants::Plain,
-            "0.0.0.0:0",
+            "0.0.0.0:0".to_owned(),
             "plain",
             "LiveKit reads no PROXY header, and so takes this machine",
         ),
         (
             Wants::HeaderOfOthers,
-            "127.0.0.1:0",
+            own(),
             "not_trusted",
             "LiveKit reads PROXY headers, and not from this machine",
         ),
-        (Wants::Tls, "127.0.0.1:0", "tls_inside", "LiveKit ends TLS itself"),
+        (Wants::Tls, own(), "tls_inside", "LiveKit ends TLS itself"),
     ] {
-        let livekit = LiveKit::at(addr, wants).await;
-        let upstream = format!("127.0.0.1:{}", livekit.peer.addr.port());
+        let livekit = LiveKit::at(&addr, wants).await;
+        let upstream = livekit.peer.addr.to_string().replace("0.0.0.0", "127.0.0.1");
         let folder = tempfile::tempdir().unwrap();
-        let variables = [&ANYWHERE[..], &[("TURN__UPSTREAM", upstream.as_str())]].concat();
+        let variables = [&anywhere()[..], &[("TURN__UPSTREAM", upstream.as_str())]].concat();
         let mut serving = Serving::start(folder.path(), &["serve"], &variables).await;
         serving.says("TURN: ").await;
         sleep(Duration::from_millis(2500)).await;
@@ -446,7 +445,7 @@ async fn a_livekit_that_ends_tls_gets_its_names_connections_as_they_came() {
     stream.write_all(&hello).await.unwrap();
     let started = Instant::now();
     while livekit.peer.connections() == asked {
-        assert!(started.elapsed() < Duration::from_secs(10));
+        assert!(started.elapsed() < PATIENCE);
         sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(gateway.get("/conference", &[]).await.status, 308);

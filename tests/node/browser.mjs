@@ -32,9 +32,11 @@ const SWITCHES = [
   "--disable-features=IsolateOrigins,site-per-process",
   "--disable-site-isolation-trials",
 ];
-const PATIENCE_MS = 20_000;
-const GLANCE_MS = 1_000;
-const WHOLE_STORY_S = 400;
+const PATIENCE_MS = 60_000;
+// For what may never come.
+const A_WHILE_MS = 10_000;
+const GLANCE_MS = 3_000;
+const WHOLE_STORY_S = 900;
 
 // The target is a tab's page, or a frame in it.
 const ACTIONS = {
@@ -86,7 +88,7 @@ async function take(step, context, seen) {
     error = firstLine(failure);
   }
   // Scripts and pictures that come after "load"; a page that never rests is looked at as it is.
-  await tab.page.waitForLoadState("networkidle", { timeout: 5_000 }).catch(() => {});
+  await tab.page.waitForLoadState("networkidle", { timeout: A_WHILE_MS }).catch(() => {});
   const requests = requestsOf(tab.page, seen);
   return { ...(await snapshot(step, tab, context)), requests: await Promise.all(requests.map(requestSeen)), value, error };
 }
@@ -136,7 +138,7 @@ function watched(page) {
 
 async function snapshot(step, tab, context) {
   const { page } = tab;
-  const inPage = (script) => within(PATIENCE_MS / 4, page.evaluate(script)).catch((failure) => ({ error: firstLine(failure) }));
+  const inPage = (script) => within(A_WHILE_MS, page.evaluate(script)).catch((failure) => ({ error: firstLine(failure) }));
   return {
     tab: step.tab,
     tabs: context.pages().length,
@@ -190,7 +192,7 @@ async function requestSeen(request) {
 }
 
 // A request may still be under way, or its page gone: null, then.
-function soon(promise, ms = PATIENCE_MS / 4) {
+function soon(promise, ms = A_WHILE_MS) {
   return within(ms, promise).catch(() => null);
 }
 

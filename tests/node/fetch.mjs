@@ -11,7 +11,7 @@ import { drive } from "./driver.mjs";
 
 const DECODERS = { br: brotliDecompressSync, gzip: gunzipSync, zstd: zstdDecompressSync };
 
-await drive(20, async ({ url, headers }) => {
+await drive(600, async ({ url, headers }) => {
   const answer = await new Promise((resolve, reject) =>
     request(url, { headers }, resolve).on("error", reject).end(),
   );

@@ -2,8 +2,8 @@
 // client's options, but for the time to connect (20 s), as a busy machine may take longer. A first connection is not tried
 // again.
 //
-// In:  {origin, people: [{name, token, after?, leaves?, direct?}], hold?}; times in ms. One who "leaves" breaks its request
-//      off so long after it knocked; one who is "direct" comes to NATS without asking.
+// In:  {origin, people: [{name, token, after?, later?, direct?}], hold?}; times in ms. One who comes "later" waits for a
+//      line on stdin; one who is "direct" comes to NATS without asking.
 // Out: {people: {NAME: {verified?, in?, error?}}}, times in ms since the beginning, once everybody is in, refused or gone.
 //      With "hold" all stay, and when stdin ends {closed, reconnects}: how many are closed for good, and how often anybody
 //      came back.
@@ -19,8 +19,10 @@ await drive(900, async ({ origin, people, hold = false }) => {
   const since = () => Math.round(performance.now() - began);
   const connections = [];
   let [closed, reconnects] = [0, 0];
+  const told = people.some(({ later }) => later) ? once(process.stdin, "data") : null;
 
-  const join = async ({ token, after = 0, leaves, direct = false }) => {
+  const join = async ({ token, after = 0, later = false, direct = false }) => {
+    if (later) await told;
     await sleep(after);
     const seen = {};
     try {
@@ -29,7 +31,6 @@ await drive(900, async ({ origin, people, hold = false }) => {
           method: "POST",
           headers: { Authorization: token, "Content-Type": "application/protobuf" },
           body: new Uint8Array([8, 1]),
-          signal: leaves === undefined ? undefined : AbortSignal.timeout(leaves),
         });
         const body = new Uint8Array(await answer.arrayBuffer());
         if (answer.status !== 200 || body[0] !== 8 || body[1] !== 1) {
@@ -39,7 +40,7 @@ await drive(900, async ({ origin, people, hold = false }) => {
       }
       const connection = await wsconnect({
         servers: `${origin.replace("http", "ws")}/ws`, authenticator: tokenAuthenticator(token), pingInterval: 10_000,
-        timeout: 60_000,
+        timeout: 600_000,
       });
       connections.push(connection);
       watch(connection);

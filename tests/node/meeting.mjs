@@ -10,7 +10,7 @@ import { wsconnect } from "@nats-io/nats-core";
 import { drive, tell } from "./driver.mjs";
 
 await drive(900, async ({ url }) => {
-  const connection = await wsconnect({ servers: url, pingInterval: 10_000 });
+  const connection = await wsconnect({ servers: url, pingInterval: 10_000, timeout: 60_000 });
   const events = [];
   let away = 0;
   let since;

@@ -9,10 +9,12 @@
 import { wsconnect } from "@nats-io/nats-core";
 import { drive, message, tell } from "./driver.mjs";
 
-await drive(60, async ({ url, user, pass, messages = 1, size = 256, hold = false }) => {
+const ring = Uint8Array.from({ length: 512 }, (_, position) => position % 256);
+
+await drive(600, async ({ url, user, pass, messages = 1, size = 256, hold = false }) => {
   let connection;
   try {
-    connection = await wsconnect({ servers: url, user, pass, reconnect: false, timeout: 10_000 });
+    connection = await wsconnect({ servers: url, user, pass, reconnect: false, timeout: 120_000 });
   } catch (error) {
     return { connected: false, error: message(error) };
   }
@@ -46,7 +48,7 @@ async function untilClosed(connection) {
 
 // Every byte value in turn, beginning with another one in each message: no two neighbours are alike.
 function payload(index, size) {
-  return Uint8Array.from({ length: size }, (_, position) => (position + index) % 256);
+  return Buffer.alloc(size, ring.subarray(index % 256, index % 256 + 256));
 }
 
 function same(one, other) {

@@ -9,4 +9,4 @@ import { drive } from "./driver.mjs";
 // The package names its ES module in a field that only bundlers read; to Node it is CommonJS.
 const { PlugNmeet } = createRequire(import.meta.url)("plugnmeet-sdk-js");
 
-await drive(30, ({ url, apiKey, secret, params }) => new PlugNmeet(url, apiKey, secret).getJoinToken(params));
+await drive(600, ({ url, apiKey, secret, params }) => new PlugNmeet(url, apiKey, secret).getJoinToken(params));

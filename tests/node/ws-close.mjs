@@ -7,7 +7,7 @@
 
 import { drive, message, tell } from "./driver.mjs";
 
-await drive(60, ({ url, protocols = [], send = [] }) => new Promise((finish) => {
+await drive(600, ({ url, protocols = [], send = [] }) => new Promise((finish) => {
   const socket = new WebSocket(url, protocols);
   let open = false;
   let messages = 0;

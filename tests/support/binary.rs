@@ -15,16 +15,20 @@ use tokio::{
     time::timeout,
 };
 
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::addr::own;
 
-/// On ports that the system chooses, with a log that a test can read.
-pub const ANYWHERE: [(&str, &str); 4] = [
-    ("LISTEN__HTTPS", "127.0.0.1:0"),
-    ("LISTEN__HTTP", "127.0.0.1:0"),
-    ("LISTEN__ADMIN", "127.0.0.1:0"),
-    ("LOG__FORMAT", "json"),
-];
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// On addresses of its own, with a log that a test can read.
+pub fn anywhere() -> [(&'static str, &'static str); 4] {
+    [
+        ("LISTEN__HTTPS", own().leak()),
+        ("LISTEN__HTTP", own().leak()),
+        ("LISTEN__ADMIN", own().leak()),
+        ("LOG__FORMAT", "json"),
+    ]
+}
 
 /// The program in this directory; variables without their `PNM_GATEWAY__`.
 pub fn program(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -199,10 +203,4 @@ impl Serving {
         self.stderr.read_to_string(&mut words).await.unwrap();
         (status.code(), words)
     }
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

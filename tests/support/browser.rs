@@ -16,9 +16,10 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// One that needs to be told nothing.
-    pub fn plain() -> Self {
-        Self::with(&[], &json!({}))
+    /// One that finds `localhost` there.
+    pub fn of_localhost(gateway: SocketAddr) -> Self {
+        let rule = format!("--host-resolver-rules=MAP localhost {}", gateway.ip());
+        Self::with(&[&rule], &json!({}))
     }
 
     /// One that finds these names at these addresses, on the port of HTTPS.

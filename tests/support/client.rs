@@ -20,7 +20,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::raw::{Raw, RawAnswer};
 
 /// Nothing in a test takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Knows one gateway and its certificate.
 #[derive(Clone)]
@@ -211,12 +211,17 @@ impl Client {
     }
 }
 
-/// One GET over HTTP/1.1 without TLS.
+/// One GET over HTTP/1.1 without TLS, by the number of the address.
 pub async fn plain_get(addr: SocketAddr, target: &str) -> Answer {
+    plain_get_at(&addr.to_string(), addr, target).await
+}
+
+/// As `plain_get`, for this host.
+pub async fn plain_get_at(host: &str, addr: SocketAddr, target: &str) -> Answer {
     let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
     let (mut sender, connection) = conn::http1::handshake(stream).await.unwrap();
     let connection = tokio::spawn(connection);
-    let request = Request::get(target).header("Host", addr.to_string());
+    let request = Request::get(target).header("Host", host);
     let answer = whole(sender.send_request(request.body(Full::new(Bytes::new())).unwrap())).await;
     connection.abort();
     answer

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     SECRET,
-    binary::{ANYWHERE, Serving, run},
+    binary::{Serving, anywhere, run},
     client::{Answer, Client, plain_get},
     folder_of,
 };
@@ -51,7 +51,7 @@ impl Configured {
     pub async fn in_folder(folder: TempDir, toml: &str) -> Self {
         fs::write(folder.path().join("gateway.toml"), toml).unwrap();
         let arguments = ["--config", "gateway.toml"];
-        let variables = [&ANYWHERE[..], &[("PLUGNMEET__SECRET", SECRET)]].concat();
+        let variables = [&anywhere()[..], &[("PLUGNMEET__SECRET", SECRET)]].concat();
         let serving = Serving::start(folder.path(), &arguments, &variables).await;
         Self { folder, serving }
     }
@@ -78,7 +78,7 @@ impl Configured {
         let mut stream = UnixStream::connect(socket).await.unwrap();
         stream.write_all(b"{\"command\":\"reload\"}\n").await.unwrap();
         let mut answer = String::new();
-        let answered = timeout(Duration::from_secs(20), stream.read_to_string(&mut answer));
+        let answered = timeout(Duration::from_secs(90), stream.read_to_string(&mut answer));
         answered.await.expect("the gateway does not answer").unwrap();
         assert!(answer.starts_with("{\"ok\":true,"), "{answer}");
     }

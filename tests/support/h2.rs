@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{client::Client, raw::Ended};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;

@@ -1,6 +1,7 @@
 //! The parts that tests play with: a gateway over real sockets, upstreams that keep a record, clients that say exactly
 //! what they are told to.
 
+pub mod addr;
 pub mod binary;
 pub mod browser;
 pub mod client;
@@ -61,7 +62,7 @@ impl Gateway {
 
     /// As `with`, where a folder is there already: its `certs` are the gateway's.
     pub async fn in_folder(folder: TempDir, toml: &str) -> Self {
-        Self::start(folder, &Clock::system(), "127.0.0.1:0", toml).await
+        Self::start(folder, &Clock::system(), &addr::own(), toml).await
     }
 
     /// As `in_folder`, by this clock and at this address.
@@ -71,15 +72,15 @@ impl Gateway {
         let variables = [
             ("CLIENT__CACHE", cache.to_str().unwrap()),
             ("LISTEN__HTTPS", https),
-            ("LISTEN__HTTP", "127.0.0.1:0"),
-            ("LISTEN__ADMIN", "127.0.0.1:0"),
+            ("LISTEN__HTTP", &addr::own()),
+            ("LISTEN__ADMIN", &addr::own()),
             ("TLS__CERTS", certs.to_str().unwrap()),
             ("PLUGNMEET__SECRET", SECRET),
         ]
         .map(|(key, value)| (format!("PNM_GATEWAY__{key}"), value.to_owned()));
         let config =
             Config::parse(toml, "test.toml", &variables).unwrap_or_else(|problems| panic!("{problems}"));
-        // The port of a gateway that is started again may be in use for a moment: by a connection of another test.
+        // Of a gateway that is started again the listener may be there for a moment more.
         let mut tries = 0;
         let listeners = loop {
             match Listeners::open(&config).await {
@@ -124,21 +125,7 @@ impl Gateway {
         let all = ["livekit", "nats", "etherpad", "ingress"]
             .map(|name| format!("upstreams.{name} = '{url}'\n"))
             .concat();
-        // Where nobody is there, a test need not wait for somebody to come.
-        let connect = if toml.contains("timeouts.connect") {
-            ""
-        } else {
-            "timeouts.connect = '500ms'\n"
-        };
-        let upgrade = if toml.contains("timeouts.upgrade") {
-            ""
-        } else {
-            "timeouts.upgrade = '500ms'\n"
-        };
-        Self::with(&format!(
-            "upstreams.server = ['{url}']\n{all}{connect}{upgrade}{toml}"
-        ))
-        .await
+        Self::with(&format!("upstreams.server = ['{url}']\n{all}{toml}")).await
     }
 
     /// What clients see.

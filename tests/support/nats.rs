@@ -19,10 +19,12 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+use super::addr::own_ip;
+
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/.venv/bin/nats-server");
 /// Whose signature is believed of those who may come in; the key is in `tests/node/callout.mjs`.
 const ISSUER: &str = "AAIPBLABMBRHP54WDULCHZTBBS4D5ETFB6NOCP33ZYWLG7XWNLNYQFKZ";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Gone when dropped.
 pub struct NatsServer {
@@ -40,7 +42,7 @@ impl NatsServer {
     /// Lets in those who know the password.
     pub async fn with_password(user: &str, password: &str) -> Self {
         Self::with(&format!(
-            "authorization {{ user: {user:?}, password: {password:?} }}\n"
+            "authorization {{ user: {user:?}, password: {password:?}, timeout: 120 }}\n"
         ))
         .await
     }
@@ -65,10 +67,12 @@ impl NatsServer {
         let config = folder.path().join("nats.conf");
         // Port -1 leaves the choice to the system, so tests that run side by side can't meet; the server writes what
         // it got into a file beside.
+        let ip = own_ip();
         let text = format!(
-            "listen: \"127.0.0.1:-1\"\n\
-             websocket {{ host: \"127.0.0.1\", port: -1, no_tls: true }}\n\
+            "listen: \"{ip}:-1\"\n\
+             websocket {{ host: \"{ip}\", port: -1, no_tls: true }}\n\
              ports_file_dir: \"{}\"\n\
+             write_deadline: \"10m\"\n\
              {authorization}",
             folder.path().display()
         );

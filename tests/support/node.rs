@@ -9,6 +9,7 @@
 #![allow(dead_code, reason = "each test file uses a part of this one")]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -24,10 +25,21 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node");
 const NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/.venv/bin/node");
 
 /// Longer than any driver's own limit, so that a slow driver gets to say why.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(1000);
+
+/// What a driver needs to know of a gateway: whose certificate it trusts, and which address `localhost` is.
+pub fn trust(certificate: &Path, gateway: SocketAddr) -> [(&'static str, String); 2] {
+    [
+        (
+            "NODE_EXTRA_CA_CERTS",
+            certificate.to_str().expect("the path is text").to_owned(),
+        ),
+        ("LOCALHOST", gateway.ip().to_string()),
+    ]
+}
 
 /// Runs a driver to its end and gives its only line.
-pub async fn run_node(script: &str, input: &Value, envs: &[(&str, &str)]) -> Value {
+pub async fn run_node(script: &str, input: &Value, envs: &[(&str, String)]) -> Value {
     let mut process = NodeProcess::start(script, input, envs);
     let line = process.next_line().await;
     process.finish().await;
@@ -45,7 +57,7 @@ pub struct NodeProcess {
 }
 
 impl NodeProcess {
-    pub fn start(script: &str, input: &Value, envs: &[(&str, &str)]) -> Self {
+    pub fn start(script: &str, input: &Value, envs: &[(&str, String)]) -> Self {
         assert!(
             Path::new(FOLDER).join("node_modules/.stamp").exists(),
             "run tests/install first: {FOLDER}/node_modules is missing"
@@ -56,7 +68,7 @@ impl NodeProcess {
         let mut child = Command::new(NODE)
             .arg(script)
             .arg(file.path())
-            .envs(envs.iter().copied())
+            .envs(envs.iter().map(|(name, value)| (name, value)))
             .current_dir(FOLDER)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

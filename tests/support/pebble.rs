@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
@@ -25,7 +25,11 @@ use tempfile::TempDir;
 use tokio::{net::TcpStream, time::sleep};
 use tokio_rustls::TlsConnector;
 
-use super::{binary::free_port, client::Client, peer::Peer};
+use super::{
+    addr::{free, own_ip},
+    client::Client,
+    peer::Peer,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -54,7 +58,7 @@ pub struct Pebble {
     ca: Child,
     dns: Child,
     folder: TempDir,
-    port: u16,
+    directory: SocketAddr,
     management: SocketAddr,
     /// Where its checks come, and where they go.
     pub http: Way,
@@ -68,10 +72,10 @@ pub struct Way {
 }
 
 impl Way {
-    async fn nowhere() -> Self {
+    async fn nowhere(ip: Ipv4Addr) -> Self {
         let to: Arc<Mutex<Vec<SocketAddr>>> = Arc::default();
         let (lead, turn) = (Arc::clone(&to), Arc::new(AtomicUsize::new(0)));
-        let peer = Peer::at("127.0.0.1:0", move |mut stream| {
+        let peer = Peer::at(&format!("{ip}:0"), move |mut stream| {
             let turn = turn.fetch_add(1, Ordering::SeqCst);
             let lead = Arc::clone(&lead);
             async move {
@@ -109,17 +113,17 @@ impl Pebble {
     pub async fn start(kind: Kind) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let (directory, management, dns_addr, dns_management) = (free(), free(), free(), free());
+        let names = vec!["localhost".to_owned(), directory.ip().to_string()];
         let certificate = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
         fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
         fs::write(folder.path().join("ca.key"), key.serialize_pem()).unwrap();
-        let (http, tls) = (Way::nowhere().await, Way::nowhere().await);
-        let (port, management, dns_port, dns_management) =
-            (free_port(), free_port(), free_port(), free_port());
-        let at = |port: u16| format!("127.0.0.1:{port}");
+        // Where all names lead.
+        let ip = own_ip();
+        let (http, tls) = (Way::nowhere(ip).await, Way::nowhere(ip).await);
         let config = json!({ "pebble": {
-            "listenAddress": at(port),
-            "managementListenAddress": at(management),
+            "listenAddress": directory,
+            "managementListenAddress": management,
             "certificate": "ca.pem",
             "privateKey": "ca.key",
             "httpPort": http.peer.addr.port(),
@@ -139,14 +143,19 @@ impl Pebble {
                 "",
                 "-defaultIPv6",
                 "",
+                "-defaultIPv4",
+                &ip.to_string(),
+                "-dns01",
+                &dns_addr.to_string(),
+                "-management",
+                &dns_management.to_string(),
             ])
-            .args(["-dns01", &at(dns_port), "-management", &at(dns_management)])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("run tests/install first: pebble-challtestsrv is missing");
         let ca = Command::new("pebble")
-            .args(["-config", "pebble.json", "-dnsserver", &at(dns_port)])
+            .args(["-config", "pebble.json", "-dnsserver", &dns_addr.to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
             .env("PEBBLE_WFE_NONCEREJECT", kind.refused_nonces.to_string())
             .env("PEBBLE_AUTHZREUSE", kind.reused.to_string())
@@ -159,8 +168,8 @@ impl Pebble {
             ca,
             dns,
             folder,
-            port,
-            management: ([127, 0, 0, 1], management).into(),
+            directory,
+            management,
             http,
             tls,
         };
@@ -169,7 +178,7 @@ impl Pebble {
     }
 
     async fn listening(&self) {
-        for addr in [self.management, ([127, 0, 0, 1], self.port).into()] {
+        for addr in [self.management, self.directory] {
             let started = tokio::time::Instant::now();
             while TcpStream::connect(addr).await.is_err() {
                 assert!(
@@ -193,7 +202,7 @@ impl Pebble {
     }
 
     pub fn directory(&self) -> String {
-        format!("https://127.0.0.1:{}/dir", self.port)
+        format!("https://{}/dir", self.directory)
     }
 
     /// For a gateway with this public name that keeps its certificates there.

@@ -15,6 +15,8 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+use super::addr::own;
+
 /// Listens until it is dropped, and its connections end with it.
 pub struct Peer {
     pub addr: SocketAddr,
@@ -23,7 +25,16 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// At this address each connection does what `act` says.
+    /// Each connection does what `act` says.
+    pub async fn acting<F, A>(act: F) -> Self
+    where
+        F: Fn(TcpStream) -> A + Send + Sync + 'static,
+        A: Future<Output = ()> + Send + 'static,
+    {
+        Self::at(&own(), act).await
+    }
+
+    /// As `acting`, at this address.
     pub async fn at<F, A>(addr: &str, act: F) -> Self
     where
         F: Fn(TcpStream) -> A + Send + Sync + 'static,
@@ -49,7 +60,7 @@ impl Peer {
 
     /// Sends back what comes, until the other side has ended, and then a last word.
     pub async fn echoing() -> Self {
-        Self::at("127.0.0.1:0", |mut stream| async move {
+        Self::acting(|mut stream| async move {
             let (mut from, mut to) = stream.split();
             if tokio::io::copy(&mut from, &mut to).await.is_ok() {
                 to.write_all(b"end").await.ok();
@@ -60,7 +71,7 @@ impl Peer {
 
     /// Sends back all that has come once the other side has ended.
     pub async fn recalling() -> Self {
-        Self::at("127.0.0.1:0", |mut stream| async move {
+        Self::acting(|mut stream| async move {
             let mut all = Vec::new();
             stream.read_to_end(&mut all).await.ok();
             stream.write_all(&all).await.ok();

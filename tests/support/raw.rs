@@ -15,8 +15,10 @@ use tokio::{
     time::timeout,
 };
 
+use super::addr::own;
+
 /// Nothing in a test takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One connection: bytes out, messages in.
 pub struct Raw<S> {
@@ -199,7 +201,7 @@ impl RawUpstream {
         F: Fn(String, Raw<TcpStream>) -> A + Send + Sync + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(own()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
         let arrived = Arc::new(Notify::new());

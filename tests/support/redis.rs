@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -15,12 +15,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
+use super::addr::free;
+
 /// A Sentinel looks for replicas every ten seconds.
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Gone when dropped.
 pub struct Redis {
-    port: u16,
+    addr: SocketAddr,
     arguments: Vec<String>,
     process: Child,
     folder: TempDir,
@@ -37,19 +39,20 @@ impl Redis {
         Self::with(&["--requirepass", password]).await
     }
 
-    /// Speaks TLS alone, under this certificate and key.
-    pub async fn with_certificate(certificate: &Path, key: &Path) -> Self {
-        let port = free_port().to_string();
+    /// Speaks TLS at this address, under this certificate and key.
+    pub async fn with_certificate(tls: SocketAddr, certificate: &Path, key: &Path) -> Self {
         let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+        // Without TLS it is at the same address, and another port.
+        let addr = SocketAddr::new(tls.ip(), tls.port() ^ 1);
         let tls = [
             "--tls-port",
-            &port,
+            &tls.port().to_string(),
             "--tls-cert-file",
             certificate,
             "--tls-key-file",
             key,
         ];
-        Self::with(&[&tls[..], &["--tls-auth-clients", "no"]].concat()).await
+        Self::at(addr, &[&tls[..], &["--tls-auth-clients", "no"]].concat()).await
     }
 
     /// A Sentinel that watches over this one, as `plugnmeet`.
@@ -58,24 +61,33 @@ impl Redis {
         let config = folder.path().join("sentinel.conf");
         fs::write(
             &config,
-            format!("sentinel monitor plugnmeet 127.0.0.1 {} 1\n", master.port),
+            format!(
+                "sentinel monitor plugnmeet {} {} 1\n",
+                master.addr.ip(),
+                master.addr.port()
+            ),
         )
         .unwrap();
         let arguments = vec![config.to_str().unwrap().to_owned(), "--sentinel".to_owned()];
-        Self::run(folder, free_port(), arguments).await
+        Self::run(folder, free(), arguments).await
     }
 
     async fn with(more: &[&str]) -> Self {
+        Self::at(free(), more).await
+    }
+
+    /// Redis can't be told to choose a port itself.
+    async fn at(addr: SocketAddr, more: &[&str]) -> Self {
         let mut arguments = vec!["--save", "", "--appendonly", "no"];
         arguments.extend(more);
         let arguments = arguments.into_iter().map(str::to_owned).collect();
-        Self::run(tempfile::tempdir().unwrap(), free_port(), arguments).await
+        Self::run(tempfile::tempdir().unwrap(), addr, arguments).await
     }
 
-    async fn run(folder: TempDir, port: u16, arguments: Vec<String>) -> Self {
-        let process = spawn(&folder, port, &arguments);
+    async fn run(folder: TempDir, addr: SocketAddr, arguments: Vec<String>) -> Self {
+        let process = spawn(&folder, addr, &arguments);
         let redis = Self {
-            port,
+            addr,
             arguments,
             process,
             folder,
@@ -86,8 +98,8 @@ impl Redis {
 
     /// Becomes a replica, with all that the other knows.
     pub async fn follow(&self, master: &Self) {
-        self.ask::<()>(&["REPLICAOF", "127.0.0.1", &master.port.to_string()])
-            .await;
+        let (ip, port) = (master.addr.ip().to_string(), master.addr.port().to_string());
+        self.ask::<()>(&["REPLICAOF", &ip, &port]).await;
         self.until(
             |info: String| info.contains("master_link_status:up"),
             &["INFO", "replication"],
@@ -115,24 +127,13 @@ impl Redis {
         );
     }
 
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The port on which it speaks TLS.
-    pub fn tls_port(&self) -> u16 {
-        let at = self
-            .arguments
-            .iter()
-            .position(|argument| argument == "--tls-port")
-            .unwrap();
-        self.arguments[at + 1].parse().unwrap()
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// For a gateway that needs no password.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{}", self.addr)
     }
 
     /// One command, past all gateways.
@@ -147,7 +148,7 @@ impl Redis {
             .skip_while(|argument| *argument != "--requirepass")
             .nth(1);
         let login = password.map_or_else(String::new, |password| format!(":{password}@"));
-        let client = Client::open(format!("redis://{login}127.0.0.1:{}", self.port))?;
+        let client = Client::open(format!("redis://{login}{}", self.addr))?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await
     }
@@ -155,6 +156,12 @@ impl Redis {
     /// All keys that begin so.
     pub async fn keys(&self, prefix: &str) -> Vec<String> {
         self.ask(&["KEYS", &format!("{prefix}*")]).await
+    }
+
+    /// All users' keys in another database than the first.
+    pub async fn keys_in_database_1(&self) -> Vec<String> {
+        let script = "redis.call('SELECT', 1) return redis.call('KEYS', 'pnm-gw:user:*')";
+        self.ask(&["EVAL", script, "0"]).await
     }
 
     /// Stands still and keeps its connections (SIGSTOP).
@@ -181,7 +188,7 @@ impl Redis {
     pub async fn restart(&mut self) {
         self.process.kill().ok();
         self.process.wait().unwrap();
-        self.process = spawn(&self.folder, self.port, &self.arguments);
+        self.process = spawn(&self.folder, self.addr, &self.arguments);
         self.listening().await;
     }
 
@@ -208,10 +215,11 @@ impl Drop for Redis {
     }
 }
 
-fn spawn(folder: &TempDir, port: u16, arguments: &[String]) -> Child {
+fn spawn(folder: &TempDir, addr: SocketAddr, arguments: &[String]) -> Child {
+    let (ip, port) = (addr.ip().to_string(), addr.port().to_string());
     Command::new("redis-server")
         .args(arguments)
-        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--bind", &ip, "--port", &port, "--replica-announce-ip", &ip])
         .arg("--dir")
         .arg(folder.path())
         .args(["--logfile", "log"])
@@ -220,10 +228,4 @@ fn spawn(folder: &TempDir, port: u16, arguments: &[String]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("run tests/install first: redis-server does not start")
-}
-
-/// Redis can't be told to choose one itself.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

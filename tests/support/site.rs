@@ -21,6 +21,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    addr::own,
     public_key_hash,
     upstream::{Seen, Upstream, text_body},
 };
@@ -68,7 +69,7 @@ impl Site {
             }
         })
         .await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(own()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (acceptor, public_key_hash) = acceptor(host);
         let upstream = plain.addr;

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
-use super::peer::Peer;
+use super::{addr::own_ip, peer::Peer};
 
 /// How a new order is answered.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,8 @@ impl StubCa {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
-        let names = vec!["127.0.0.1".to_owned()];
+        let ip = own_ip().to_string();
+        let names = vec![ip.clone()];
         let own = CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
         fs::write(folder.path().join("ca.pem"), own.pem()).unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -102,7 +103,7 @@ impl StubCa {
             .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let serving = Arc::clone(&state);
-        let peer = Peer::at("127.0.0.1:0", move |stream: TcpStream| {
+        let peer = Peer::at(&format!("{ip}:0"), move |stream: TcpStream| {
             let (acceptor, state) = (acceptor.clone(), Arc::clone(&serving));
             async move {
                 if let Ok(stream) = acceptor.accept(stream).await {

@@ -14,6 +14,8 @@ use hyper::{HeaderMap, Request, Response, body::Incoming, server::conn::http1, s
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, task::AbortHandle};
 
+use super::addr::own;
+
 /// One request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -54,7 +56,7 @@ impl Upstream {
         A: Future<Output = Response<AnswerBody>> + Send + 'static,
     {
         let handler: Arc<Handler> = Arc::new(move |seen| Box::pin(handler(seen)));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(own()).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&seen);

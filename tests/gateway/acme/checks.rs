@@ -8,7 +8,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::support::{
     Gateway,
-    binary::{ANYWHERE, run},
+    binary::{anywhere, run},
     pebble::{Kind, Pebble, shown_after},
     raw::Raw,
     upstream::Upstream,
@@ -107,7 +107,7 @@ async fn a_check_by_tls_that_nobody_ordered_fails_in_the_handshake_and_never_is_
 async fn check_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let said = async |more: &[(&str, &str)]| {
-        let variables = [&ANYWHERE[..], more].concat();
+        let variables = [&anywhere()[..], more].concat();
         let output = run(folder.path(), &["check"], &variables).await;
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     };

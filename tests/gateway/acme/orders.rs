@@ -95,7 +95,7 @@ async fn renewals_close_no_websocket_and_need_no_proof_where_the_ca_remembers_it
         ..Kind::default()
     })
     .await;
-    let echo = Peer::at("127.0.0.1:0", |mut stream| async move {
+    let echo = Peer::acting(|mut stream| async move {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             match stream.read_u8().await {

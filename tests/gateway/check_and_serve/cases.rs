@@ -256,7 +256,7 @@ pub(super) const CASES: &[Case] = &[
     // Addresses.
     (
         nothing,
-        "public_origin = 'https://localhost'\nlisten.https = '127.0.0.1:PORT'",
+        "public_origin = 'https://localhost'\nlisten.https = 'FREE'",
         Warning("gateway.toml:1: public_origin: is called at port 443, and listen.https is at port "),
     ),
     (
@@ -271,7 +271,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         nothing,
-        "[listen]\nhttps = '127.0.0.1:PORT'\nhttp = '127.0.0.1:PORT'",
+        "[listen]\nhttps = 'FREE'\nhttp = 'FREE'",
         Problems(&["gateway.toml:3: listen.http: "]),
     ),
     (

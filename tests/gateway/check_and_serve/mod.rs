@@ -15,7 +15,10 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use self::cases::{CASES, write};
-use crate::support::binary::{ANYWHERE, free_port, program, run};
+use crate::support::{
+    addr::{free, free_port, own},
+    binary::{anywhere, program, run},
+};
 
 /// What both have to say: nothing, a warning with these words, or problems with each of these words.
 enum Said {
@@ -129,10 +132,12 @@ async fn check_and_serve_say_the_same_of_every_configuration() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         prepare(folder);
-        let toml = toml.replace("PORT", &free_port().to_string());
+        let toml = toml
+            .replace("PORT", &free_port().to_string())
+            .replace("FREE", &free().to_string());
         write(folder, "gateway.toml", &toml, 0o644);
         // What the file says of listeners counts.
-        let variables: Vec<_> = ANYWHERE
+        let variables: Vec<_> = anywhere()
             .into_iter()
             .filter(|(name, _)| {
                 let key = name.to_lowercase().replace("__", ".");
@@ -176,7 +181,7 @@ impl Said {
 async fn a_port_that_is_taken_stops_a_start_and_is_a_warning_of_check() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind(own()).unwrap();
     let addr = taken.local_addr().unwrap();
     write(
         folder,
@@ -184,7 +189,7 @@ async fn a_port_that_is_taken_stops_a_start_and_is_a_warning_of_check() {
         &format!("listen.https = '{addr}'\n"),
         0o644,
     );
-    let variables = &ANYWHERE[1..];
+    let variables = &anywhere()[1..];
     let told = format!(
         "gateway.toml:1: listen.https: can't listen on {addr}: Address already in use (os error 98); unless it is this \
          gateway, stop what listens there, or write another port"

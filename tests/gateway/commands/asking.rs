@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::told;
 use crate::support::{
-    binary::{ANYWHERE, run},
+    binary::{anywhere, run},
     folder_of,
 };
 
@@ -19,7 +19,7 @@ async fn check_tells_programs_all_that_is_wrong_on_one_line() {
         let folder = &folder;
         async move {
             let arguments = ["check", "--json", "--config", file];
-            let (status, line, errors) = told(&run(folder.path(), &arguments, &ANYWHERE).await);
+            let (status, line, errors) = told(&run(folder.path(), &arguments, &anywhere()).await);
             assert_eq!((line.lines().count(), errors.as_str()), (1, ""), "{line}");
             (status, serde_json::from_str::<Value>(&line).unwrap())
         }

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::{ISSUE, told};
 use crate::support::{
     API_KEY, SECRET,
-    binary::{ANYWHERE, free_port, run},
+    addr::{free, own},
+    binary::{anywhere, run},
     configured::Configured,
     folder_of, sign,
 };
@@ -142,7 +143,7 @@ const WANTED: [&str; 7] = [
 #[tokio::test]
 async fn a_join_link_from_another_folder_says_where_the_gateway_was_not_started() {
     let elsewhere = folder_of(&[]);
-    let running = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let running = std::net::TcpListener::bind(own()).unwrap();
     let https = running.local_addr().unwrap().to_string();
     let variables = [("LISTEN__HTTPS", https.as_str())];
     let (status, link, errors) = told(&run(elsewhere.path(), &WANTED, &variables).await);
@@ -165,14 +166,14 @@ async fn a_join_link_with_a_design_that_would_be_refused_is_none() {
         ("list.json", "[]"),
         ("good.json", r##"{"primary_color":"#00a1f2"}"##),
     ]);
-    let https = format!("127.0.0.1:{}", free_port());
+    let https = free().to_string();
     let own = [
         ("LISTEN__HTTPS", https.as_str()),
         ("LISTEN__HTTP", ""),
         ("LISTEN__ADMIN", ""),
     ];
     let serving =
-        super::Serving::start(folder.path(), &["serve"], &[&own[..], &ANYWHERE[3..]].concat()).await;
+        super::Serving::start(folder.path(), &["serve"], &[&own[..], &anywhere()[3..]].concat()).await;
     let bad = "bad.json: primary_color: `#00a1f2;` is not a CSS colour";
     let list = "list.json: custom_design: must be a JSON object\n";
     for (design, on_invalid, status, expected) in [
@@ -205,7 +206,7 @@ async fn a_named_pipe_for_a_secret_stops_check_at_once() {
         .current_dir(folder.path())
         .status();
     assert!(made.unwrap().success());
-    let variables = [&ANYWHERE[..], &[("PLUGNMEET__SECRET_FILE", "pipe")]].concat();
+    let variables = [&anywhere()[..], &[("PLUGNMEET__SECRET_FILE", "pipe")]].concat();
     let (status, _, errors) = told(&run(folder.path(), &["check"], &variables).await);
     assert_eq!(status, 1);
     assert!(errors.contains("is no file, but a pipe or a device"), "{errors}");

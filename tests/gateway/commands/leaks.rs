@@ -8,7 +8,7 @@ use plugnmeet_gateway::{
 use super::{ISSUE, client_of, empty, keys, serving};
 use crate::support::{
     API_KEY, SECRET,
-    binary::{ANYWHERE, Serving},
+    binary::{Serving, anywhere},
     plugnmeet, token_request,
 };
 
@@ -127,7 +127,7 @@ async fn no_callers_secret_token_or_checksum_is_ever_written() {
     );
     std::fs::write(&file, text).unwrap();
     let arguments = ["serve", "--config", file.to_str().unwrap()];
-    let serving = Serving::start(folder.path(), &arguments, &ANYWHERE).await;
+    let serving = Serving::start(folder.path(), &arguments, &anywhere()).await;
     let client = client_of(folder.path(), &serving);
 
     let own = RequestKey::new(&Secret::new(caller.into()));

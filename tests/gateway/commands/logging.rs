@@ -6,14 +6,15 @@ use tokio::time::timeout;
 
 use super::{empty, told};
 use crate::support::{
-    binary::{ANYWHERE, program, run},
+    addr::own,
+    binary::{anywhere, program, run},
     folder_of,
 };
 
 #[tokio::test]
 async fn text_in_a_file_or_a_pipe_has_no_escape_codes() {
     let folder = folder_of(&[("certs/a.pem", "no certificate")]);
-    let variables = [&ANYWHERE[..3], &[("LOG__FORMAT", "text")]].concat();
+    let variables = [&anywhere()[..3], &[("LOG__FORMAT", "text")]].concat();
     let (status, text, errors) = told(&run(folder.path(), &["serve"], &variables).await);
     assert_eq!(status, 1);
     assert!(text.contains("ERROR"), "{text}");
@@ -25,7 +26,7 @@ async fn text_in_a_file_or_a_pipe_has_no_escape_codes() {
 async fn text_on_a_terminal_has_colours_unless_no_color_is_set() {
     let folder = folder_of(&[("certs/a.pem", "no certificate")]);
     for (no_color, coloured) in [("", true), ("1", false)] {
-        let variables = [&ANYWHERE[..3], &[("LOG__FORMAT", "text")]].concat();
+        let variables = [&anywhere()[..3], &[("LOG__FORMAT", "text")]].concat();
         // `script` gives its command a terminal of its own.
         let mut command = tokio::process::Command::new("script");
         let ours = program(folder.path(), &[], &variables);
@@ -54,9 +55,9 @@ async fn text_on_a_terminal_has_colours_unless_no_color_is_set() {
 #[tokio::test]
 async fn an_address_that_is_taken_stops_the_start() {
     let folder = empty();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = std::net::TcpListener::bind(own()).unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let variables = [&ANYWHERE[..], &[("LISTEN__HTTPS", addr.as_str())]].concat();
+    let variables = [&anywhere()[..], &[("LISTEN__HTTPS", addr.as_str())]].concat();
     let (status, text, errors) = told(&run(folder.path(), &[], &variables).await);
     assert_eq!(status, 1);
     let all = text + &errors;

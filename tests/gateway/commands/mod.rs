@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     API_KEY, SECRET,
-    binary::{ANYWHERE, Serving},
+    binary::{Serving, anywhere},
     client::Client,
     folder_of,
 };
@@ -31,7 +31,7 @@ fn empty() -> TempDir {
 
 /// A gateway on ports of its own, with more variables.
 async fn serving(directory: &Path, more: &[(&str, &str)]) -> Serving {
-    let variables = [&ANYWHERE[..], more].concat();
+    let variables = [&anywhere()[..], more].concat();
     Serving::start(directory, &["serve"], &variables).await
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{empty, serving, told};
 use crate::support::{
     SECRET,
-    binary::{ANYWHERE, run},
+    binary::{anywhere, run},
     folder_of,
 };
 
@@ -17,7 +17,12 @@ async fn an_empty_secret_stops_the_start() {
         ("PLUGNMEET__SECRET_FILE", "empty"),
         ("PLUGNMEET__SECRET_FILE", "line"),
     ] {
-        let output = run(folder.path(), &["serve"], &[&ANYWHERE[..], &[variable]].concat()).await;
+        let output = run(
+            folder.path(),
+            &["serve"],
+            &[&anywhere()[..], &[variable]].concat(),
+        )
+        .await;
         let (status, text, errors) = told(&output);
         assert_eq!((status, text.as_str()), (1, ""), "{variable:?}");
         assert!(
@@ -96,7 +101,7 @@ async fn secrets_that_others_may_read_are_warned_about_and_those_that_they_may_w
         }
 
         chmod(file, 0o660);
-        let variables = [&ANYWHERE[..], &variables].concat();
+        let variables = [&anywhere()[..], &variables].concat();
         for command in ["check", "serve"] {
             let (status, text, errors) = told(&run(folder.path(), &[command], &variables).await);
             let said = text + &errors;
@@ -113,7 +118,7 @@ async fn secrets_that_others_may_read_are_warned_about_and_those_that_they_may_w
 async fn a_secret_at_the_key_of_its_file_is_not_printed() {
     let folder = empty();
     for command in ["check", "serve"] {
-        let variables = [&ANYWHERE[..], &[("PLUGNMEET__SECRET_FILE", SECRET)]].concat();
+        let variables = [&anywhere()[..], &[("PLUGNMEET__SECRET_FILE", SECRET)]].concat();
         let (status, text, errors) = told(&run(folder.path(), &[command], &variables).await);
         assert_eq!(status, 1);
         assert!(

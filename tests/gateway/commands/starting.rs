@@ -13,15 +13,16 @@ use tokio::io::AsyncWriteExt;
 use super::{ISSUE, client_of, empty, serving, told};
 use crate::support::{
     SECRET,
-    binary::{ANYWHERE, Serving, free_port, program, run},
-    client::plain_get,
+    addr::free,
+    binary::{Serving, anywhere, program, run},
+    client::{plain_get, plain_get_at},
     folder_of, token_request,
 };
 
 #[tokio::test]
 async fn a_newcomer_starts_it_in_an_empty_folder_and_it_serves() {
     let folder = empty();
-    let mut serving = Serving::start(folder.path(), &[], &ANYWHERE).await;
+    let mut serving = Serving::start(folder.path(), &[], &anywhere()).await;
     let answer = client_of(folder.path(), &serving)
         .request("GET", "/conference/", &[], b"")
         .await;
@@ -39,7 +40,7 @@ async fn a_newcomer_starts_it_in_an_empty_folder_and_it_serves() {
         let addr = rest.split([',', ' ']).next().unwrap().trim_end_matches(':');
         addr.parse::<SocketAddr>().unwrap()
     };
-    let plain = plain_get(at("HTTP on ", &serving), "/conference/?a=1").await;
+    let plain = plain_get_at("127.0.0.1", at("HTTP on ", &serving), "/conference/?a=1").await;
     let location = format!("https://127.0.0.1:{}/conference/?a=1", serving.https.port());
     assert_eq!(
         (plain.status, plain.header("location")),
@@ -98,7 +99,7 @@ async fn a_join_link_is_one_line_and_opens() {
         ("design.json", "{ \"primary_color\": \"#00a1f2\" }\n"),
         ("client/index.html", "<head></head>"),
     ]);
-    let https = format!("127.0.0.1:{}", free_port());
+    let https = free().to_string();
     let variables = [
         ("LISTEN__HTTPS", https.as_str()),
         ("LISTEN__HTTP", ""),
@@ -168,7 +169,7 @@ async fn a_join_link_without_a_gateway_says_what_to_do() {
         "ann",
     ];
     // Nobody listens there, whatever else runs on this machine.
-    let https = format!("127.0.0.1:{}", free_port());
+    let https = free().to_string();
     let variables = [("LISTEN__HTTPS", https.as_str())];
     let (status, link, errors) = told(&run(folder.path(), &wanted, &variables).await);
     assert_eq!((status, link.as_str()), (1, ""));
@@ -227,7 +228,7 @@ async fn check_tells_every_problem_with_file_line_and_key() {
         &["check", "--config", "bad.toml"][..],
         &["--config=bad.toml", "serve"],
     ] {
-        let variables = [&ANYWHERE[..], &[("TIMEOUTS__DRAIN", "soon")]].concat();
+        let variables = [&anywhere()[..], &[("TIMEOUTS__DRAIN", "soon")]].concat();
         let output = run(folder.path(), command, &variables).await;
         let (status, text, errors) = told(&output);
         assert_eq!((status, text.as_str()), (1, ""));

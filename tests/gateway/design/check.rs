@@ -256,6 +256,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 #[tokio::test]
 async fn questions_are_limited_by_address_block() {
     let gateway = Gateway::with("limits.design = '3/min'\ntrust.proxies = ['127.0.0.0/8']").await;
+    gateway.clock.stop();
     let from = |client: &'static str| {
         let gateway = &gateway;
         async move { gateway.post(CHECK, &[("X-Forwarded-For", client)], b"null").await }

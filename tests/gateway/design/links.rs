@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{assert_redirect, assert_refused, follow_link, path_of, reload};
 use crate::support::{
     self, Gateway,
-    binary::{ANYWHERE, Serving},
+    binary::{Serving, anywhere},
     client::{Answer, Client, plain_get},
     upstream::{Upstream, text_body},
 };
@@ -166,7 +166,7 @@ async fn a_design_of_the_servers_is_stripped_whatever_becomes_of_others() {
 #[tokio::test]
 async fn the_log_says_what_was_taken_out_and_never_its_value() {
     let folder = tempfile::tempdir().unwrap();
-    let variables = [&ANYWHERE[..], &[("PLUGNMEET__SECRET", support::SECRET)]].concat();
+    let variables = [&anywhere()[..], &[("PLUGNMEET__SECRET", support::SECRET)]].concat();
     let gateway = Serving::start(folder.path(), &[], &variables).await;
     let keys = TokenKeys::new(support::API_KEY.into(), &Secret::new(support::SECRET.into())).unwrap();
     let token = support::sign(&keys, &Clock::system(), |_| {});

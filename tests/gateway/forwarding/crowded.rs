@@ -106,7 +106,7 @@ async fn those_who_wait_are_served_over_the_connections_that_become_free() {
     .await;
     let gateway = Gateway::everything_to(
         &upstream.url(),
-        "upstreams.max_connections = 2\ntimeouts.connect = '20s'\nlisten.threads = 4",
+        "upstreams.max_connections = 2\ntimeouts.connect = '10m'\nlisten.threads = 4",
     )
     .await;
     let mut asking = tokio::task::JoinSet::new();
@@ -129,7 +129,7 @@ async fn tunnels_have_places_too() {
     .await;
     let gateway = Gateway::everything_to(
         &upstream.url(),
-        "upstreams.max_connections = 2\ntimeouts.connect = '300ms'",
+        "upstreams.max_connections = 2\ntimeouts.connect = '3s'",
     )
     .await;
     let open = async || {

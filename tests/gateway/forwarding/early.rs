@@ -20,6 +20,10 @@ async fn curl(gateway: &Gateway, target: &str, file: &std::path::Path, more: &[&
         .args(["-H", "Expect:", "--data-binary"])
         .arg(format!("@{}", file.display()))
         .args(more)
+        .args([
+            "--resolve",
+            &format!("localhost:{}:{}", gateway.https.port(), gateway.https.ip()),
+        ])
         .arg(format!("{}{target}", gateway.origin()))
         .output()
         .await
@@ -78,26 +82,44 @@ async fn curl_gets_every_early_answer_over_http_2() {
 async fn a_small_body_that_comes_behind_its_answers_cause_keeps_the_connection() {
     let upstream = Upstream::answering("reached").await;
     let gateway = to(&upstream.url()).await;
-    let mut connection = gateway.client().raw().await;
     let head = gateway.head("POST /nowhere HTTP/1.1");
     for framed in [
         "Content-Length: 10\r\n\r\n01234",
         "Transfer-Encoding: chunked\r\n\r\na\r\n01234",
     ] {
-        connection.send(format!("{head}{framed}")).await;
-        sleep(Duration::from_millis(100)).await;
         let rest = if framed.contains("chunked") {
             "56789\r\n0\r\n\r\n"
         } else {
             "56789"
         };
-        connection.send(rest).await;
-        let answer = connection.answer().await;
-        assert_eq!(
-            (answer.status, answer.header("connection")),
-            (404, None),
-            "{framed}"
-        );
+        keeps(&gateway, 404, &format!("{head}{framed}"), FEW, rest).await;
+    }
+}
+
+const FEW: Duration = Duration::from_millis(50);
+
+/// Twice over one connection: a request's beginning, a pause, and its rest keep the connection.
+///
+/// The rest is waited for a second, so a machine that stands still for that long is asked again.
+async fn keeps(gateway: &Gateway, status: u16, beginning: &str, pause: Duration, rest: &str) {
+    for attempt in 1.. {
+        let mut connection = gateway.client().raw().await;
+        let mut kept = 0;
+        for _ in 0..2 {
+            connection.send(beginning).await;
+            sleep(pause).await;
+            connection.send(rest).await;
+            let answer = connection.answer().await;
+            assert_eq!(answer.status, status, "{answer:?}");
+            if answer.header("connection").is_some() {
+                break;
+            }
+            kept += 1;
+        }
+        if kept == 2 {
+            return;
+        }
+        assert!(attempt < 6, "closed behind {beginning:?}");
     }
 }
 
@@ -105,7 +127,9 @@ async fn a_small_body_that_comes_behind_its_answers_cause_keeps_the_connection()
 #[tokio::test]
 async fn an_answer_to_a_body_that_is_not_read_to_its_end_says_that_the_connection_closes() {
     let upstream = Upstream::answering("reached").await;
-    let gateway = to(&upstream.url()).await;
+    // Whoever waits for the rest of a body waits in vain.
+    let toml = "timeouts.header = '10m'\ntimeouts.idle = '10m'\ntimeouts.response = '10m'";
+    let gateway = Gateway::everything_to(&upstream.url(), toml).await;
     for (fields, body) in [
         ("Content-Length: 1000000\r\n", noise(10)),
         ("Content-Length: 10\r\n", Vec::new()),
@@ -114,7 +138,6 @@ async fn an_answer_to_a_body_that_is_not_read_to_its_end_says_that_the_connectio
     ] {
         let mut connection = gateway.client().raw().await;
         let head = gateway.head("POST /nowhere HTTP/1.1");
-        let started = Instant::now();
         connection
             .send([format!("{head}{fields}\r\n").as_bytes(), &body].concat())
             .await;
@@ -124,7 +147,6 @@ async fn an_answer_to_a_body_that_is_not_read_to_its_end_says_that_the_connectio
             (404, Some("close")),
             "{fields}"
         );
-        assert!(started.elapsed() < Duration::from_secs(2), "{fields}");
         assert_eq!(connection.rest().await, (Vec::new(), Ended::Cleanly), "{fields}");
     }
     assert!(upstream.saw_nothing());
@@ -133,18 +155,10 @@ async fn an_answer_to_a_body_that_is_not_read_to_its_end_says_that_the_connectio
 /// Of a server that is away nothing is known until its body has half come.
 #[tokio::test]
 async fn a_body_that_had_not_all_come_when_upstream_failed_keeps_the_connection() {
-    let gateway = to(&nobody().await).await;
-    let mut connection = gateway.client().raw().await;
-    for _ in 0..2 {
-        let head = gateway.head("POST /api/x HTTP/1.1");
-        connection
-            .send(format!("{head}Content-Length: 4\r\n\r\n01"))
-            .await;
-        sleep(Duration::from_millis(700)).await;
-        connection.send("23").await;
-        let answer = connection.answer().await;
-        assert_eq!((answer.status, answer.header("connection")), (502, None));
-    }
+    let gateway = Gateway::everything_to(&nobody(), "timeouts.connect = '100ms'").await;
+    let head = gateway.head("POST /api/x HTTP/1.1");
+    let beginning = format!("{head}Content-Length: 4\r\n\r\n01");
+    keeps(&gateway, 502, &beginning, Duration::from_millis(300), "23").await;
 }
 
 #[tokio::test]
@@ -160,15 +174,12 @@ async fn a_large_body_over_http_2_is_stopped_a_while_after_its_answer() {
         (":authority", host.as_str()),
         ("content-length", "1000000"),
     ];
+    let started = Instant::now();
     connection.request_with_body_to_come(1, &fields).await;
     assert_eq!(connection.outcome(1).await, Outcome::Status(404));
-    let answered = Instant::now();
     assert_eq!(connection.outcome(1).await, Outcome::Reset(0));
-    let took = answered.elapsed();
-    assert!(
-        took > Duration::from_millis(500) && took < Duration::from_secs(3),
-        "{took:?}"
-    );
+    let took = started.elapsed();
+    assert!(took > Duration::from_millis(500), "{took:?}");
     // And the others of the connection go on.
     connection.request(3, &fields[..4]).await;
     assert_eq!(connection.outcome(3).await, Outcome::Status(404));

@@ -3,8 +3,11 @@
 use super::*;
 
 async fn down() -> Gateway {
-    to(&nobody().await).await
+    Gateway::everything_to(&nobody(), NOT_FOR_LONG).await
 }
+
+/// Nobody comes, however long one waits.
+const NOT_FOR_LONG: &str = "timeouts.connect = '300ms'\ntimeouts.upgrade = '300ms'\n";
 
 #[tokio::test]
 async fn on_auth_a_failure_is_the_servers_json() {
@@ -114,9 +117,9 @@ async fn a_failure_in_protobuf_has_no_third_field_whatever_went_wrong() {
 #[tokio::test]
 async fn on_uploads_every_failure_is_400() {
     let silent = RawUpstream::silent().await;
-    let small = "sizes.body = '10B'\ntimeouts.response = '200ms'";
-    for url in [nobody().await, silent.url()] {
-        let gateway = Gateway::everything_to(&url, small).await;
+    let small = format!("{NOT_FOR_LONG}sizes.body = '10B'\ntimeouts.response = '200ms'");
+    for url in [nobody(), silent.url()] {
+        let gateway = Gateway::everything_to(&url, &small).await;
         for (target, body) in [
             ("/api/fileUpload?roomSid=1", "x"),
             ("/api/fileUpload", "more than ten bytes"),

@@ -44,7 +44,7 @@ async fn a_head_far_over_the_limit_is_refused_whatever_it_is() {
             writer
         });
         let mut status = [0; 12];
-        timeout(Duration::from_secs(5), reader.read_exact(&mut status))
+        timeout(PATIENCE, reader.read_exact(&mut status))
             .await
             .unwrap()
             .unwrap();

@@ -34,12 +34,16 @@ use tokio::{
 
 use crate::support::{
     self, Gateway,
+    addr::{free, nobody_listens, own},
     h2::{H2, Outcome},
     plugnmeet,
     plugnmeet::bbb_target,
     raw::{Ended, Raw, RawAnswer, RawUpstream, header},
     upstream::{Upstream, text_body},
 };
+
+/// Nothing takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/protobuf");
 const SIGNED: [(&str, &str); 2] = [("api-key", "plugnmeet"), ("hash-signature", "00")];
@@ -55,15 +59,14 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 /// An address where nobody listens.
-async fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+fn nobody() -> String {
+    format!("http://{}", free())
 }
 
 /// An address that takes no connection and refuses none: its queue is full.
 async fn black_hole() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
     let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket.bind(own().parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
     let addr = listener.local_addr().unwrap();
     let mut queued = Vec::new();

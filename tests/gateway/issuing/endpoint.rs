@@ -9,7 +9,12 @@ use tokio::{
 };
 
 use super::{PATH, again, assert_refused, status_code};
-use crate::support::{API_KEY, Gateway, plugnmeet, token_request, upstream::Upstream};
+use crate::support::{
+    API_KEY, Gateway,
+    addr::{free, own},
+    plugnmeet, token_request,
+    upstream::Upstream,
+};
 
 /// docs/plugnmeet.md section 1: auth comes before the route, and the route's 404 is text.
 #[tokio::test]
@@ -46,6 +51,7 @@ async fn any_other_method_with_a_good_signature_is_the_servers_text_404() {
 async fn every_spelling_of_the_path_is_the_same_endpoint() {
     let server = plugnmeet::server().await;
     let gateway = Gateway::in_front_of(&server).await;
+    gateway.clock.stop();
     let spellings = [
         "/auth/room/getJoinToken",
         "/auth/room/getjointoken",
@@ -147,12 +153,10 @@ async fn an_answer_of_the_servers_passes_as_it_is() {
 
 #[tokio::test]
 async fn a_server_that_is_down_is_502_in_the_servers_json() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let toml = format!(
         "issuer.mode = 'upstream'\nupstreams.server = ['http://{}']",
-        listener.local_addr().unwrap()
+        free()
     );
-    drop(listener);
     let gateway = Gateway::with(&toml).await;
     let answer = gateway.ask_for_token(&token_request("room01", "ann"), &[]).await;
     assert_refused(&answer, 502, "INTERNAL_SERVER_ERROR");
@@ -161,7 +165,7 @@ async fn a_server_that_is_down_is_502_in_the_servers_json() {
 /// docs/plugnmeet.md section 3: a second token would throw the user out.
 #[tokio::test]
 async fn a_request_that_broke_off_is_never_sent_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(own()).await.unwrap();
     // Each thread has connections of its own.
     let toml = format!(
         "listen.threads = 1\nissuer.mode = 'upstream'\nupstreams.server = ['http://{}']",

@@ -4,22 +4,26 @@
 mod courses;
 mod told;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hyper::Response;
 use serde_json::{Value, json};
 use tokio::{
-    sync::{Mutex, MutexGuard},
+    net::TcpStream,
+    sync::{Mutex, MutexGuard, Semaphore},
     time::{Instant, sleep},
 };
+
+use tokio_rustls::client::TlsStream;
 
 use crate::support::websocket::agreed;
 use crate::support::{
     Gateway,
+    addr::free,
     client::plain_get,
     nats::NatsServer,
-    node::NodeProcess,
-    raw::RawUpstream,
+    node::{NodeProcess, trust},
+    raw::{Raw, RawUpstream},
     upstream::{Upstream, text_body},
 };
 
@@ -27,7 +31,10 @@ use crate::support::{
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// They measure time, and have the machine one after the other.
+/// Nothing takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// They have the machine one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// plugnmeet-server, NATS and the gateway before them.
@@ -89,8 +96,7 @@ impl Site {
     }
 
     fn begin(&self, people: &[Comer], hold: bool) -> NodeProcess {
-        let certificate = self.gateway.certificate();
-        let trust = [("NODE_EXTRA_CA_CERTS", certificate.to_str().unwrap())];
+        let trust = trust(&self.gateway.certificate(), self.gateway.https);
         let input = json!({"origin": self.gateway.origin(), "people": people, "hold": hold});
         NodeProcess::start("joins.mjs", &input, &trust)
     }
@@ -121,6 +127,25 @@ impl Site {
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned))
             .unwrap_or_else(|| panic!("{name}: {text}"))
+    }
+}
+
+/// Somebody knocks, for as long as this is held.
+async fn knocks(gateway: &Gateway, token: &str) -> Raw<TlsStream<TcpStream>> {
+    let mut raw = gateway.client().raw().await;
+    raw.send(format!(
+        "{}Authorization: {token}\r\nContent-Type: application/protobuf\r\nContent-Length: 2\r\n\r\n\x08\x01",
+        gateway.head("POST /api/verifyToken HTTP/1.1")
+    ))
+    .await;
+    raw
+}
+
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -162,12 +187,13 @@ impl Seen {
     }
 }
 
-/// NATS gives up after 15 s and answers three in a second: of 100 who come at once it refuses half, for good. So slowly that a
-/// busy machine makes no difference.
+/// NATS gives up after 15 s. Of 40 who come at once, and whom it answers slowly, it refuses many, for good: so slowly that a
+/// busy machine makes no difference. Of 100 whom it answers three in a second it would refuse half.
 #[tokio::test]
 async fn without_places_many_are_refused_and_with_them_nobody() {
-    let unpaced = Site::with(15, 3, "upstreams.joining = 0").await;
-    let seen = unpaced.come(&unpaced.comers("room01", 100, &json!({}))).await;
+    let mut unpaced = Site::with(15, 1, "upstreams.joining = 0").await;
+    unpaced.callout.say(&json!({"rate": 0.5})).await;
+    let seen = unpaced.come(&unpaced.comers("room01", 40, &json!({}))).await;
     assert!(seen.refused.len() > 5, "{seen:?}");
     drop(unpaced);
 
@@ -177,74 +203,119 @@ async fn without_places_many_are_refused_and_with_them_nobody() {
     assert_eq!(paced.server.requests().len(), 100);
     assert_eq!(paced.metric("plugnmeet_gateway_join_refused_total").await, "0");
     assert_eq!(paced.metric("plugnmeet_gateway_joining_waiting").await, "0");
-    let waited = paced.metric("plugnmeet_gateway_join_wait_seconds_count").await;
-    let waited: u32 = waited.parse().unwrap();
-    assert!((40..=76).contains(&waited), "{waited}");
+    let waited = paced.metric("plugnmeet_gateway_join_wait_seconds_count");
+    let waited: u32 = waited.await.parse().unwrap();
+    // A machine that brings them more slowly than NATS takes them lets nobody wait.
+    assert!(waited >= 10 || seen.last() > 45_000, "{waited} {seen:?}");
     assert_eq!(paced.gateway.joining().standing().joining, 0);
 }
 
 /// They were in a meeting, or their client has kept its session.
 #[tokio::test]
 async fn who_comes_to_the_websocket_alone_waits_there() {
-    let site = Site::with(30, 5, "upstreams.joining = 10\ntimeouts.upgrade = '60s'").await;
+    let site = Site::with(30, 2, "upstreams.joining = 10\ntimeouts.upgrade = '10m'").await;
     let people = site.comers("room01", 40, &json!({"direct": true}));
     let seen = site.come(&people).await;
     assert_eq!(seen.refused, BTreeMap::new());
     let waited = site.metric("plugnmeet_gateway_join_wait_seconds_count").await;
-    assert!(waited.parse::<u32>().unwrap() >= 10, "{waited}");
+    assert!(waited.parse::<u32>().unwrap() >= 5, "{waited}");
     assert!(site.server.saw_nothing());
 }
 
 #[tokio::test]
 async fn a_small_room_and_a_moderator_are_in_before_a_large_room() {
-    // A number of its own: the order is what matters, however busy the machine is.
-    let site = Site::with(5, 15, "upstreams.joining = 10").await;
-    let mut people = site.comers("lecture", 150, &json!({}));
-    people.extend(site.comers("three", 3, &json!({"after": 500})));
+    // Numbers of its own: the order is what matters, however busy the machine is.
+    let site = Site::with(30, 1, "upstreams.joining = 10").await;
+    let mut people = site.comers("lecture", 60, &json!({}));
+    people.extend(site.comers("three", 3, &json!({"later": true})));
     let moderator = site.gateway.sign(|claims| {
         claims.room_id = "lecture".into();
         claims.user_id = "teacher".into();
         claims.sub = "teacher".into();
         claims.is_admin = true;
     });
-    people.push(json!({"name": "teacher", "token": moderator, "after": 500}));
-    let seen = site.come(&people).await;
+    people.push(json!({"name": "teacher", "token": moderator, "later": true}));
+    let mut process = site.begin(&people, false);
+    until("many wait", async || {
+        site.gateway.joining().standing().waiting >= 20
+    })
+    .await;
+    process.say(&json!("now")).await;
+    let seen = Seen::of(&process.next_line().await);
+    process.finish().await;
     assert_eq!(seen.refused, BTreeMap::new());
     for few in ["three", "teacher"] {
         let before = seen.before(few, "lecture");
-        assert!(before < 75, "{few}: {before} {seen:?}");
+        assert!(before < 50, "{few}: {before} {seen:?}");
     }
 }
 
 /// A place that is given to somebody who has left is lost.
 #[tokio::test]
 async fn forty_who_go_away_take_no_place_with_them() {
-    let site = Site::with(5, 10, "upstreams.joining = 10").await;
-    let mut people = site.comers("first", 10, &json!({}));
-    people.extend(site.comers("gone", 40, &json!({"after": 300, "leaves": 300})));
-    people.extend(site.comers("others", 30, &json!({"after": 400})));
-    let seen = site.come(&people).await;
-    // The first of them may find a place that is free by then.
-    let gone = seen.refused.len();
-    assert!((30..=40).contains(&gone), "{seen:?}");
-    assert!(
-        seen.refused.keys().all(|name| name.starts_with("gone")),
-        "{seen:?}"
-    );
-    // Forty at ten in a second. A place that is lost comes back after ten seconds: with forty losses it would take forty more.
-    assert!(seen.last() < 35_000, "{seen:?}");
-    let asked = site.server.requests().len();
-    assert!((80 - gone..90 - gone).contains(&asked), "{asked} {gone}");
-    // Who went away behind the server's answer keeps a place for ten seconds.
-    let started = Instant::now();
-    while site.gateway.joining().standing().joining > 0 {
-        assert!(
-            started.elapsed() < Duration::from_secs(15),
-            "{:?}",
-            site.gateway.joining().standing()
-        );
-        sleep(Duration::from_millis(100)).await;
+    let answers = Arc::new(Semaphore::new(0));
+    let word = Arc::clone(&answers);
+    let server = Upstream::handling(move |_| {
+        let word = Arc::clone(&word);
+        async move {
+            word.acquire().await.unwrap().forget();
+            // Whom the server lets in not, has no place from then on.
+            Response::builder()
+                .header("content-type", "application/protobuf")
+                .body(text_body(&b"\x08\x00\x12\x02no"[..]))
+                .unwrap()
+        }
+    })
+    .await;
+    let gateway = Gateway::with(&format!(
+        "upstreams.server = ['{}']\nupstreams.nats = 'http://{}'\nupstreams.joining = 10\n\
+         timeouts.response = '10m'\ntimeouts.admission = '10m'",
+        server.url(),
+        free()
+    ))
+    .await;
+    let knock = async |user: String| knocks(&gateway, &gateway.token("room01", &user)).await;
+    let waiting = async |count: usize| {
+        until("so many wait", async || {
+            gateway.joining().standing().waiting == count
+        })
+        .await;
+    };
+    let mut first = Vec::new();
+    for nth in 0..10 {
+        first.push(knock(format!("first-{nth}")).await);
     }
+    until("ten are at the server", async || server.requests().len() == 10).await;
+    let (mut gone, mut others) = (Vec::new(), Vec::new());
+    for nth in 0..40 {
+        gone.push(knock(format!("gone-{nth}")).await);
+        if nth % 4 == 0 {
+            others.push(knock(format!("others-{nth}")).await);
+        }
+    }
+    waiting(50).await;
+    // Some leave while places become free, and most before.
+    gone.truncate(5);
+    waiting(15).await;
+    answers.add_permits(10);
+    drop(gone);
+    for person in &mut first {
+        assert_eq!(person.answer().await.status, 200);
+    }
+    waiting(0).await;
+    until("the others have the places", async || {
+        gateway.joining().standing().joining == 10
+    })
+    .await;
+    answers.add_permits(100);
+    for person in &mut others {
+        assert_eq!(person.answer().await.status, 200);
+    }
+    until("nobody has a place", async || {
+        gateway.joining().standing().joining == 0
+    })
+    .await;
+    assert!((20..=25).contains(&server.requests().len()));
 }
 
 #[tokio::test]
@@ -259,7 +330,7 @@ async fn nats_that_is_started_again_lets_all_back_in_while_newcomers_knock() {
         .come(&site.comers("room02", 30, &json!({"after": 1000})))
         .await;
     assert_eq!(seen.refused, BTreeMap::new());
-    for _ in 0..200 {
+    for _ in 0..1200 {
         if site.gateway.tunnels().by_upstream().get("nats") == Some(&100) {
             break;
         }
@@ -326,7 +397,8 @@ async fn who_has_waited_too_long_is_told_so_in_the_clients_own_form() {
 /// `timeouts.idle` is for a connection without a request; a stop lets through who waits.
 #[tokio::test]
 async fn waiting_counts_in_no_other_time_and_ends_with_a_stop() {
-    let toml = "upstreams.joining = 1\ntimeouts.idle = '500ms'\ntimeouts.response = '500ms'\ntimeouts.header = '500ms'";
+    let toml =
+        "upstreams.joining = 1\ntimeouts.idle = '3s'\ntimeouts.response = '3s'\ntimeouts.header = '3s'";
     let site = Site::with(5, 10, toml).await;
     let knock = |user: &str| {
         let token = site.gateway.token("room01", user);
@@ -344,7 +416,7 @@ async fn waiting_counts_in_no_other_time_and_ends_with_a_stop() {
     };
     assert_eq!(knock("ann").await.unwrap(), 200);
     let bob = knock("bob");
-    sleep(Duration::from_secs(2)).await;
+    sleep(Duration::from_secs(4)).await;
     assert!(!bob.is_finished());
     assert_eq!(site.gateway.joining().standing().waiting, 1);
     site.gateway.stop().await;
@@ -371,13 +443,10 @@ async fn who_goes_away_leaves_the_line_at_once() {
     ))
     .await;
     let is_waiting = async |count: usize| {
-        for _ in 0..100 {
-            if site.gateway.joining().standing().waiting == count {
-                return;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{:?}", site.gateway.joining().standing());
+        until("so many wait", async || {
+            site.gateway.joining().standing().waiting == count
+        })
+        .await;
     };
     let (cid, client) = (token("cid"), site.gateway.client());
     let over_http_2 = tokio::spawn(async move {

@@ -1,21 +1,18 @@
 //! What is told of those who wait: to themselves on the client's page, and to the operator.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::Response;
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpStream,
-    sync::Semaphore,
-    time::{Instant, sleep},
-};
+use tokio::{net::TcpStream, sync::Semaphore};
 use tokio_rustls::client::TlsStream;
 
-use super::{Site, UPGRADE};
+use super::{Site, UPGRADE, knocks, until};
 use crate::support::{
     Gateway,
+    addr::free,
     client::{Answer, plain_get},
     folder_of,
     raw::{Raw, RawUpstream},
@@ -35,28 +32,30 @@ fn cookie(token: &str) -> String {
     format!("pnm_access_token={token}")
 }
 
-/// Somebody knocks, for as long as this is held.
-async fn knocks(gateway: &Gateway, token: &str) -> Raw<TlsStream<TcpStream>> {
-    let mut raw = gateway.client().raw().await;
-    raw.send(format!(
-        "{}Authorization: {token}\r\nContent-Type: application/protobuf\r\nContent-Length: 2\r\n\r\n\x08\x01",
-        gateway.head("POST /api/verifyToken HTTP/1.1")
-    ))
-    .await;
-    raw
+/// A gateway with one place, and a server that answers nobody: whoever is there first has the place for as long as it likes.
+struct OnePlace {
+    server: Upstream,
+    gateway: Gateway,
 }
 
-/// Somebody who has a place now.
-async fn has_a_place(gateway: &Gateway, token: &str) {
-    let answer = knocks(gateway, token).await.answer().await;
-    assert_eq!(answer.status, 200);
-}
+impl OnePlace {
+    async fn with(toml: &str) -> Self {
+        let server = Upstream::handling(|_| std::future::pending()).await;
+        let gateway = Gateway::with(&format!(
+            "upstreams.server = ['{}']\nupstreams.nats = 'http://{}'\nupstreams.joining = 1\n\
+             timeouts.response = '10m'\ntimeouts.admission = '10m'\n{toml}",
+            server.url(),
+            free()
+        ))
+        .await;
+        Self { server, gateway }
+    }
 
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "never: {what}");
-        sleep(Duration::from_millis(20)).await;
+    /// Somebody who has the place, as long as this is held.
+    async fn is_taken_by(&self, token: &str) -> Raw<TlsStream<TcpStream>> {
+        let holder = knocks(&self.gateway, token).await;
+        until("the server is asked", async || !self.server.saw_nothing()).await;
+        holder
     }
 }
 
@@ -69,10 +68,10 @@ async fn has_waiting(gateway: &Gateway, count: usize) {
 
 #[tokio::test]
 async fn whoever_waits_is_told_how_many_are_before_and_nobody_else_is() {
-    let site = Site::with(5, 10, "upstreams.joining = 1").await;
+    let site = OnePlace::with("").await;
     let gateway = &site.gateway;
     let token = |user: &str| gateway.token("room01", user);
-    has_a_place(gateway, &token("ann")).await;
+    let _ann = site.is_taken_by(&token("ann")).await;
     let mut waiting = Vec::new();
     for (nth, user) in ["bob", "cid"].into_iter().enumerate() {
         waiting.push(knocks(gateway, &token(user)).await);
@@ -150,9 +149,9 @@ async fn whoever_waits_is_told_how_many_are_before_and_nobody_else_is() {
 /// Where one path is for all sessions the cookie comes there, and the answer is about whoever it is of.
 #[tokio::test]
 async fn where_sessions_share_a_path_the_cookie_says_who_asks() {
-    let site = Site::with(5, 10, "upstreams.joining = 1\nsession.scope = 'mount'").await;
+    let site = OnePlace::with("session.scope = 'mount'").await;
     let gateway = &site.gateway;
-    has_a_place(gateway, &gateway.token("room01", "ann")).await;
+    let _ann = site.is_taken_by(&gateway.token("room01", "ann")).await;
     let _bob = knocks(gateway, &gateway.token("room01", "bob")).await;
     has_waiting(gateway, 1).await;
     let token = gateway.token("room01", "bob");

@@ -1,7 +1,7 @@
 //! Answers of the server's and of the gateway's.
 
 use super::{assert_failed_xml, bbb_join, failed, server};
-use crate::support::{self, Gateway, plugnmeet::bbb_target, upstream::Upstream};
+use crate::support::{self, Gateway, addr::free, plugnmeet::bbb_target, upstream::Upstream};
 
 /// In the server's order and words: the key, the method, the checksum.
 #[tokio::test]
@@ -41,9 +41,7 @@ async fn bbb_calls_are_refused_as_the_server_refuses_them() {
 
 #[tokio::test]
 async fn a_server_that_is_down_is_failed_xml_for_bbb_too() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let url = format!("http://{}", free());
     let toml = format!("issuer.mode = 'upstream'\nupstreams.server = ['{url}']\ntimeouts.connect = '1s'");
     let gateway = Gateway::with(&toml).await;
     for target in [bbb_target("getMeetings", ""), bbb_join("room-1", "u1")] {

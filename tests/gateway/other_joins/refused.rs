@@ -137,6 +137,7 @@ async fn each_join_is_a_decision_that_is_counted() {
 async fn a_participant_counts_as_one_however_many_breakout_rooms_it_names() {
     let server = server().await;
     let gateway = Gateway::in_front_of(&server).await;
+    gateway.clock.stop();
     let token = gateway.token("room01", "ann");
     let mut statuses = Vec::new();
     for room in 0..12 {

@@ -3,7 +3,7 @@
 use super::{CSP, beside_own_files, client, page_of, sources};
 use crate::support::{
     self, Gateway,
-    binary::{ANYWHERE, Serving},
+    binary::{Serving, anywhere},
     client::{Client, plain_get},
     folder_of,
     upstream::{Upstream, text_body},
@@ -259,8 +259,8 @@ async fn an_exposed_login_page_is_framed_by_nobody_and_sends_nothing_elsewhere()
 #[tokio::test]
 async fn no_browser_guesses_what_an_error_of_ours_is() {
     let gateway = Gateway::with(&format!(
-        "upstreams.server = ['http://127.0.0.1:{}']",
-        support::binary::free_port()
+        "upstreams.server = ['http://{}']",
+        support::addr::free()
     ))
     .await;
     let protobuf = ("Content-Type", "application/protobuf");
@@ -294,7 +294,7 @@ async fn no_browser_guesses_what_an_error_of_ours_is() {
 #[tokio::test]
 async fn a_frame_that_stays_blank_is_told_of_once_with_the_line_to_write() {
     let folder = tempfile::tempdir().unwrap();
-    let gateway = Serving::start(folder.path(), &[], &ANYWHERE).await;
+    let gateway = Serving::start(folder.path(), &[], &anywhere()).await;
     let client = Client::trusting(&folder.path().join("certs/development.pem"), gateway.https);
     let framed = |dest: &'static str, referer: &'static str| {
         [

@@ -148,7 +148,7 @@ async fn a_gateway_passes_on_what_the_server_says_but_for_what_is_asked_of_it() 
         server.url()
     );
     let folder = tempfile::tempdir().unwrap();
-    let gateway = support::Gateway::start(folder, &clock, "127.0.0.1:0", &toml).await;
+    let gateway = support::Gateway::start(folder, &clock, &support::addr::own(), &toml).await;
     let mut play = Play::default();
     let mut wrong = Vec::new();
     let all = exchange::all();

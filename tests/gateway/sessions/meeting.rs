@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{HOUR, TOKEN, assert_refused, open, path_of, visit};
 use crate::support::{
     API_KEY, Gateway,
+    addr::own,
     plugnmeet::PlugNmeet,
     token_request,
     upstream::{AnswerBody, Upstream, text_body},
@@ -110,7 +111,7 @@ async fn a_link_of_an_earlier_meeting_begins_no_session_that_goes_on() {
         "issuer.mode = 'upstream'\nupstreams.server = ['{}']",
         server.url()
     );
-    let gateway = Gateway::start(tempfile::tempdir().unwrap(), &clock, "127.0.0.1:0", &toml).await;
+    let gateway = Gateway::start(tempfile::tempdir().unwrap(), &clock, &own(), &toml).await;
     let path = path_of(&gateway, "room01", "ann");
     let earlier = gateway.token("room01", "ann");
     let mut jar = open(&gateway, &earlier).await;

@@ -105,7 +105,7 @@ fn claims(gateway: &Gateway, token: &str) -> Claims {
 fn assert_lives_for_token_and_grace(cookie: &str) {
     let age = cookie.split("; ").find_map(|part| part.strip_prefix("Max-Age="));
     let age: i64 = age.unwrap().parse().unwrap();
-    assert!((11_398..=11_400).contains(&age), "{cookie}");
+    assert!((11_340..=11_400).contains(&age), "{cookie}");
 }
 
 fn assert_refused(answer: &Answer, status: u16, title: &str) {

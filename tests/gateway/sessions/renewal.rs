@@ -98,6 +98,7 @@ async fn a_token_without_its_companion_is_never_renewed_nor_is_one_in_a_link() {
 async fn a_session_is_renewed_until_the_grace_is_over() {
     for (ago, status) in [(10_790, 200), (10_801, 401)] {
         let gateway = Gateway::embedded().await;
+        gateway.clock.stop();
         let path = path_of(&gateway, "room01", "ann");
         let jar = open(&gateway, &gateway.token("room01", "ann")).await;
         gateway.clock.advance(Duration::from_secs(600 + ago));
@@ -109,6 +110,7 @@ async fn a_session_is_renewed_until_the_grace_is_over() {
 #[tokio::test]
 async fn a_page_that_begins_with_less_than_four_minutes_begins_with_a_new_token() {
     let gateway = Gateway::with("limits.renewal = '1/min'").await;
+    gateway.clock.stop();
     let path = path_of(&gateway, "room01", "ann");
     let mut jar = open(&gateway, &gateway.token("room01", "ann")).await;
     gateway.clock.advance(Duration::from_secs(350));
@@ -278,6 +280,7 @@ async fn a_renewed_token_in_a_link_does_not_begin_a_session_anew() {
 #[tokio::test]
 async fn renewals_have_a_limit_of_their_own_and_stand_in_the_audit_log() {
     let gateway = Gateway::with("limits.renewal = '2/min'\nlimits.user = '1/min'").await;
+    gateway.clock.stop();
     let path = path_of(&gateway, "room01", "ann");
     let jar = open(&gateway, &gateway.token("room01", "ann")).await;
     gateway.clock.advance(HOUR);

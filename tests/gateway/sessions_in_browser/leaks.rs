@@ -20,7 +20,8 @@ use super::{
     READY,
     support::{
         API_KEY, SECRET,
-        binary::{free_port, program},
+        addr::free,
+        binary::program,
         browser::{Browser, is_in_files},
         client::Client,
         plugnmeet::{PlugNmeet, bbb_target},
@@ -43,7 +44,7 @@ struct Talkative {
 impl Talkative {
     async fn in_front_of(server: &PlugNmeet) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let https = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let https = free();
         let log = File::create(folder.path().join("log")).unwrap();
         let mut command = program(
             folder.path(),
@@ -66,7 +67,7 @@ impl Talkative {
         );
         command.stderr(Stdio::from(log.try_clone().unwrap()));
         let child = command.stdout(Stdio::from(log)).spawn().unwrap();
-        for _ in 0..200 {
+        for _ in 0..2000 {
             if TcpStream::connect(https).await.is_ok() {
                 return Self { child, https, folder };
             }

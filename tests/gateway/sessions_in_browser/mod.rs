@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     self, Gateway,
+    addr::own,
     browser::{Browser, Snapshot, text},
     plugnmeet::PlugNmeet,
     site::Site,
@@ -54,7 +55,7 @@ impl Stage {
         let server = PlugNmeet::at(&clock, &format!("https://{host}")).await;
         let lms = Site::named("lms.test").await;
         let toml = settings(host, &server, toml);
-        let gateway = Gateway::start(tempfile::tempdir().unwrap(), &clock, "127.0.0.1:0", &toml).await;
+        let gateway = Gateway::start(tempfile::tempdir().unwrap(), &clock, &own(), &toml).await;
         Self {
             host,
             clock,

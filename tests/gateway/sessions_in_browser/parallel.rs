@@ -124,7 +124,7 @@ async fn without_a_client_there_is_a_page_that_shows_each_session() {
     let (anns, bobs) = (gateway.token("room01", "ann"), gateway.token("room02", "bob"));
     let link = |token: &str| format!("{origin}/conference/?access_token={token}&lang=de");
     let path = |room: &str, user: &str| format!("/conference/s/{}/", gateway.keys.tag(room, user));
-    let seen = Browser::plain()
+    let seen = Browser::of_localhost(gateway.https)
         .steps(json!([
             {"tab": 1, "goto": link(&anns)},
             {"tab": 1, "reload": true},

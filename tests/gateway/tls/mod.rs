@@ -17,7 +17,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{
     Gateway,
-    binary::{ANYWHERE, Serving},
+    binary::{Serving, anywhere},
     raw::Raw,
 };
 
@@ -71,7 +71,7 @@ impl Visitor {
 async fn told(trusted: &str, comes: &[u8], warning: &str) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     let variables = [
-        &ANYWHERE[..],
+        &anywhere()[..],
         &[("LISTEN__PROXY_PROTOCOL", "true"), ("TRUST__PROXIES", trusted)],
     ]
     .concat();

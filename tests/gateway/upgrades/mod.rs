@@ -27,14 +27,14 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use crate::support::{
-    binary::{ANYWHERE, PROGRAM, Serving, link, run},
+    binary::{PROGRAM, Serving, anywhere, link, run},
     client::Client,
     folder_of,
     raw::{Raw, RawUpstream},
     websocket::agreed,
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// All that runs in this folder ends with the test.
 struct Folder(TempDir);
@@ -123,7 +123,7 @@ async fn kill(signal: &str, pid: u32) {
 
 async fn started(folder: &Folder, more: &[(&str, &str)]) -> Serving {
     link(Path::new(PROGRAM), &folder.program());
-    let variables = [&ANYWHERE[..], &[("LOG__ACCESS", "false")], more].concat();
+    let variables = [&anywhere()[..], &[("LOG__ACCESS", "false")], more].concat();
     Serving::of(&folder.program(), folder.path(), &["serve"], &variables).await
 }
 

@@ -19,7 +19,8 @@ use tokio::{
 
 use super::{Folder, PATIENCE, echo, kill, open, script, started, still_there};
 use crate::support::{
-    binary::{PROGRAM, free_port, link, run},
+    addr::free,
+    binary::{PROGRAM, link, run},
     client::Client,
     peer::Peer,
 };
@@ -233,10 +234,7 @@ async fn sockets_stay_with_the_old_process_for_so_long_and_then_close_as_in_a_dr
     let (folder, upstream) = (Folder::new(), echo().await);
     let url = upstream.url();
     let peer = Peer::echoing().await;
-    let (plain, tcp) = (
-        format!("127.0.0.1:{}", free_port()),
-        format!("127.0.0.1:{}", free_port()),
-    );
+    let (plain, tcp) = (free().to_string(), free().to_string());
     let variables = [
         ("UPSTREAMS__LIVEKIT", url.as_str()),
         ("TIMEOUTS__HANDOVER", "2s"),
@@ -272,7 +270,7 @@ async fn sockets_stay_with_the_old_process_for_so_long_and_then_close_as_in_a_dr
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn relays_of_the_old_process_close_in_turn() {
     let (folder, peer) = (Folder::new(), Peer::echoing().await);
-    let tcp = format!("127.0.0.1:{}", free_port());
+    let tcp = free().to_string();
     let variables = [
         ("TIMEOUTS__DRAIN", "4s"),
         ("TCP__0__LISTEN", tcp.as_str()),
