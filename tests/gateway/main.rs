@@ -13,6 +13,7 @@
 mod support;
 
 mod acme;
+mod addresses;
 mod callers;
 mod callers_rooms;
 mod check_and_serve;
