@@ -66,6 +66,50 @@ pub fn unmapped(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
+/// Where a listener is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    pub addr: SocketAddr,
+    /// Of `[::]`: connections over IPv4 don't come here.
+    pub only_v6: bool,
+}
+
+/// The places of one listener. An IPv6 address takes no IPv4 where an IPv4 address of its port is in the list too, as the
+/// two could not be opened side by side.
+pub fn spots(addrs: &[SocketAddr]) -> impl Iterator<Item = Spot> {
+    addrs.iter().map(|addr| Spot {
+        addr: *addr,
+        only_v6: addr.is_ipv6()
+            && addrs
+                .iter()
+                .any(|other| other.is_ipv4() && other.port() == addr.port()),
+    })
+}
+
+impl From<SocketAddr> for Spot {
+    fn from(addr: SocketAddr) -> Self {
+        let only_v6 = false;
+        Self { addr, only_v6 }
+    }
+}
+
+impl Spot {
+    /// Do connections over IPv4 come here as well?
+    pub fn is_dual(&self) -> bool {
+        !self.only_v6 && self.addr.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    }
+
+    /// Would both have some connections, so that they can't be opened side by side?
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (ip, its) = (self.addr.ip(), other.addr.ip());
+        self.addr.port() == other.addr.port()
+            && (ip == its
+                || self.is_dual()
+                || other.is_dual()
+                || (ip.is_ipv4() == its.is_ipv4() && (ip.is_unspecified() || its.is_unspecified())))
+    }
+}
+
 /// A list of networks, which may include this machine's own addresses (`self`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
@@ -124,6 +168,31 @@ mod tests {
         let prefix = |text: &str| ClientAddr(text.parse().unwrap()).prefix().to_string();
         assert_eq!(prefix("192.0.2.7"), "192.0.2.7");
         assert_eq!(prefix("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn all_of_ipv6_has_ipv4_too_unless_ipv4_has_a_place_of_its_own() {
+        let addrs =
+            |texts: &[&str]| -> Vec<SocketAddr> { texts.iter().map(|it| it.parse().unwrap()).collect() };
+        let only_v6 =
+            |texts: &[&str]| -> Vec<bool> { spots(&addrs(texts)).map(|spot| spot.only_v6).collect() };
+        assert_eq!(only_v6(&["[::]:443"]), [false]);
+        assert_eq!(only_v6(&["[::]:443", "0.0.0.0:444"]), [false, false]);
+        assert_eq!(only_v6(&["[::]:443", "0.0.0.0:443"]), [true, false]);
+        let overlap = |all: &[&str]| {
+            let both: Vec<Spot> = spots(&addrs(all)).collect();
+            both[0].overlaps(&both[1])
+        };
+        let alone = |one: &str, two: &str| {
+            let (one, two) = (Spot::from(addrs(&[one])[0]), Spot::from(addrs(&[two])[0]));
+            assert_eq!(one.overlaps(&two), two.overlaps(&one));
+            one.overlaps(&two)
+        };
+        assert!(!overlap(&["[::]:443", "0.0.0.0:443"]) && !overlap(&["0.0.0.0:443", "[::1]:443"]));
+        assert!(overlap(&["0.0.0.0:443", "127.0.0.1:443"]) && overlap(&["[::]:443", "[::1]:443"]));
+        assert!(alone("[::]:443", "127.0.0.1:443") && alone("127.0.0.1:1", "127.0.0.1:1"));
+        assert!(!alone("[::]:443", "127.0.0.1:444") && !alone("127.0.0.1:1", "127.0.0.2:1"));
+        assert!(!alone("[::1]:1", "127.0.0.1:1"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod build;
 mod commands;
+mod given;
 mod handle;
 mod listeners;
 mod port;
@@ -22,6 +23,7 @@ use tracing::{info, warn};
 
 use crate::{
     acme::{Acme, Tools},
+    addr::Spot,
     clock::Clock,
     config::{Plan, PublicOrigin},
     drain::Drain,
@@ -48,24 +50,24 @@ use self::{
 };
 pub use self::{
     commands::Commands,
+    given::Given,
     handle::Handle,
-    listeners::{Given, Listeners},
+    listeners::Listeners,
     reload::{Refused, TakenUp},
     succession::{Inherited, Threads},
 };
 
 /// A gateway that takes requests.
 pub struct Running {
-    /// Where HTTPS is served.
+    /// Where HTTPS is served; the first of several addresses.
     pub https: SocketAddr,
-    /// Where plain HTTP leads to HTTPS.
+    /// Where plain HTTP leads to HTTPS; the first of several.
     pub http: Option<SocketAddr>,
-    /// Where balancers that end TLS call.
-    pub plain: Option<SocketAddr>,
-    /// Where the operator asks.
+    /// Where the operator asks; the first of several.
     pub admin: Option<SocketAddr>,
-    /// Where connections go on as they are.
-    pub tcp: Vec<SocketAddr>,
+    /// All addresses: below `https`, `http`, `plain` (balancers that end TLS), `admin`, and `tcp` (connections that go on as
+    /// they are).
+    pub addresses: Vec<(&'static str, SocketAddr)>,
     /// What clients see.
     pub public_origin: PublicOrigin,
     /// What is served with which certificate.
@@ -136,7 +138,7 @@ pub async fn start_after(
     tls.watch(clock.clone(), Arc::clone(&metrics), &drain);
     inherited.early(&tls);
     let certificates = tls.certificate_files().iter().map(ToString::to_string).collect();
-    let listening = listeners.again();
+    let (listening, addresses) = (listeners.again(), listeners.addresses());
     let Listeners {
         https,
         http,
@@ -146,8 +148,12 @@ pub async fn start_after(
         tcp,
         https_addr,
     } = listeners;
-    let addr = |listener: &Option<TcpListener>| listener.as_ref().and_then(|it| it.local_addr().ok());
-    let (http_addr, admin_addr) = (addr(&http), addr(&admin));
+    let first = |of: &str| {
+        addresses
+            .iter()
+            .find(|(name, _)| *name == of)
+            .map(|(_, addr)| *addr)
+    };
     let state = State {
         clock: clock.clone(),
         metrics: Arc::clone(&metrics),
@@ -176,19 +182,17 @@ pub async fn start_after(
     let current = Current::new(serving);
     let running = Running {
         https: https_addr,
-        http: http_addr,
-        plain: addr(&plain),
-        admin: admin_addr,
-        tcp: tcp.iter().filter_map(|it| it.local_addr().ok()).collect(),
+        http: first("http"),
+        admin: first("admin"),
+        addresses: addresses.clone(),
         public_origin,
         certificates,
         handle: Handle::new(Seen {
             current: current.clone(),
             state,
             started: clock.steady(),
-            https: https_addr,
-            http: http_addr,
-            admin: admin_addr,
+            https_port: https_addr.port(),
+            addresses,
             late_admin: late_admin.clone(),
             leaving,
             port: port.seen,
@@ -225,28 +229,29 @@ pub async fn start_after(
         loops,
         faults: drain.clone(),
     };
-    accepting.begin("listener https", https, front, &places, &drain);
-    if let Some(listener) = plain {
-        let door = Bare::new(&current, ToRouter(current.clone()), &drain).behind_balancers();
-        accepting.begin("listener plain", listener, door, &places, &drain);
+    accepting.begin("listener https", https, &front, &places, &drain);
+    let door = Bare::new(&current, ToRouter(current.clone()), &drain).behind_balancers();
+    accepting.begin("listener plain", plain, &door, &places, &drain);
+    for (listeners, door) in tcp.into_iter().zip(port.tcp) {
+        accepting.begin("listener tcp", listeners, &door, &places, &drain);
     }
-    for (listener, door) in tcp.into_iter().zip(port.tcp) {
-        accepting.begin("listener tcp", listener, door, &places, &drain);
-    }
-    if let Some(listener) = http {
-        let door = Bare::new(&current, ToRedirect(current.clone()), &drain);
-        accepting.begin("listener http", listener, door, &places, &drain);
-    }
-    if let Some(listener) = admin {
-        // It goes on telling during the drain, and so has one of its own.
-        let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
-        accepting.begin("listener admin", listener, door, &admin_places, &admin_drain);
-    } else if let Some(addr) = admin_later {
+    let door = Bare::new(&current, ToRedirect(current.clone()), &drain);
+    accepting.begin("listener http", http, &door, &places, &drain);
+    // It goes on telling during the drain, and so has one of its own.
+    let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
+    accepting.begin("listener admin", admin, &door, &admin_places, &admin_drain);
+    for spot in admin_later {
         warn!(
-            "Admin: none for now, as a gateway that stops has {addr} still; it is taken as soon as it is free"
+            "Admin: none for now, as a gateway that stops has {} still; it is taken as soon as it is free",
+            spot.addr
         );
-        let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
-        accepting.begin_later(addr, late_admin, door, &admin_places, &admin_drain);
+        accepting.begin_later(
+            spot,
+            late_admin.clone(),
+            door.clone(),
+            &admin_places,
+            &admin_drain,
+        );
     }
     if let Some(ordered) = ordered {
         acme.start(ordered, tools, &drain);
@@ -267,32 +272,27 @@ impl Accepting {
     fn begin(
         &self,
         what: &'static str,
-        listener: TcpListener,
-        door: impl Door,
+        listeners: Vec<TcpListener>,
+        door: &impl Door,
         places: &Places,
         drain: &Drain,
     ) {
-        let workers = Arc::clone(&self.workers);
-        let accepts = accept(listener, door, places.clone(), drain.clone(), workers);
-        self.spawn(what, accepts);
+        for listener in listeners {
+            let (door, workers) = (door.clone(), Arc::clone(&self.workers));
+            let accepts = accept(listener, door, places.clone(), drain.clone(), workers);
+            self.spawn(what, accepts);
+        }
     }
 
     /// The admin listener, once its address is free.
-    fn begin_later(
-        &self,
-        addr: SocketAddr,
-        late: LateAdmin,
-        door: impl Door,
-        places: &Places,
-        drain: &Drain,
-    ) {
+    fn begin_later(&self, spot: Spot, late: LateAdmin, door: impl Door, places: &Places, drain: &Drain) {
         let (workers, places, drain) = (Arc::clone(&self.workers), places.clone(), drain.clone());
         self.spawn("listener admin", async move {
             let listener = tokio::select! {
-                listener = late.bind(addr) => listener,
+                listener = late.bind(spot) => listener,
                 () = drain.draining() => return,
             };
-            info!("Admin on {addr}: /livez, /readyz, /metrics");
+            info!("Admin on {}: /livez, /readyz, /metrics", spot.addr);
             accept(listener, door, places, drain, workers).await;
         });
     }

@@ -59,6 +59,8 @@ const GOOD: &[&str] = &[
     "public_origin = 'https://conf.example.org:444'",
     "hosts = ['a.example', '192.0.2.7']",
     "listen.https = '[::]:443'",
+    "listen.https = ['0.0.0.0:443', '[::]:443']",
+    "listen = { http = [], admin = ['127.0.0.1:9180'] }",
     "listen.http = ''",
     "listen.threads = 4",
     "listen.threads = 'auto'",
@@ -87,6 +89,7 @@ const GOOD: &[&str] = &[
     "turn = { upstream = '127.0.0.1:5349', names = ['turn.example.org'] }",
     "[[passthrough]]\nnames = ['*.example.org']\nupstream = 'a:1'",
     "[[tcp]]\nlisten = '0.0.0.0:1935'\nupstream = '127.0.0.1:1936'",
+    "[[tcp]]\nlisten = ['0.0.0.0:1935', '[::]:1935']\nupstream = '127.0.0.1:1936'",
     "[[callers]]\nname = 'a'\napi_key = 'k'\nsecret = '0123456789abcdef0123456789abcdef'\nlimits.user = '1/min'\nrooms = ['a-*']",
 ];
 
@@ -97,6 +100,9 @@ const BAD: &[&str] = &[
     "hosts = 'a.example'",
     "hosts = [7]",
     "listen.https = ''",
+    "listen.https = []",
+    "listen.https = ['']",
+    "listen.https = ['443']",
     "listen.https = 443",
     "listen.http = 'localhost'",
     "listen.threads = 'many'",

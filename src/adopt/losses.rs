@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::official::haproxy::{Directive, HaProxy, Section};
+use crate::official::haproxy::{Directive, FAMILIES, HaProxy, Section};
 
 /// What the official file has outside of `global` and `defaults`, whatever follows.
 const KNOWN: [&[&str]; 23] = [
@@ -69,7 +69,11 @@ fn is_known(section: &Section, directive: &Directive, used: &BTreeSet<usize>) ->
     let taken = used.contains(&directive.line) || is_official(section, directive);
     match (section.kind.as_str(), directive.word(0)) {
         ("global" | "defaults", _) => true,
-        (_, "bind") => taken && is_first(section, directive) && is_plain_bind(section, directive),
+        (_, "bind") => {
+            let is_ours = used.contains(&directive.line)
+                || (is_official(section, directive) && is_first(section, directive));
+            is_ours && is_plain_bind(section, directive)
+        }
         (_, "server") => taken && is_first(section, directive) && is_plain_server(section, directive),
         (_, "default_backend") => taken,
         _ => KNOWN.iter().any(|known| directive.is(known)),
@@ -113,6 +117,7 @@ fn is_plain_bind(section: &Section, directive: &Directive) -> bool {
                 section.kind == "frontend" && words.next().is_some() && certificates == 1
             }
             "accept-proxy" => section.name == INNER,
+            word if FAMILIES.contains(&word) => true,
             _ => false,
         };
         if !follows {

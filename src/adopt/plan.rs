@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    official::{self, ConfigJs, Found, HaProxy, Yaml, config_js},
+    official::{self, Bound, ConfigJs, Found, HaProxy, Yaml, config_js},
 };
 
 /// What comes of a machine.
@@ -274,9 +274,12 @@ fn listen(wish: &Wish, sources: &Sources<'_>, sheet: &mut Sheet) {
         let official = |port: u16| (format!("0.0.0.0:{port}"), "the official installer's".to_owned());
         for (key, tls, port) in [("https", true, 443), ("http", false, 80)] {
             let found = sources.haproxy.listens(tls);
-            let (addr, origin) =
-                found.map_or_else(|| official(port), |(addr, line)| (addr, sources.taken(line)));
-            sheet.text(key, &addr, &origin);
+            if found.is_empty() {
+                let (addr, origin) = official(port);
+                sheet.text(key, &addr, &origin);
+            } else {
+                bound(sources, sheet, key, &found);
+            }
         }
     }
     sheet.section("[tls]");
@@ -358,13 +361,33 @@ fn turn(sources: &Sources<'_>, sheet: &mut Sheet) {
 }
 
 fn relays(sources: &Sources<'_>, sheet: &mut Sheet) {
-    for [(listen, line), (server, of_server)] in sources.haproxy.relays() {
+    for (listen, (server, of_server)) in sources.haproxy.relays() {
         sources.taken(of_server);
-        let origin = sources.taken(line);
         sheet.section("[[tcp]]");
-        sheet.text("listen", &listen, &origin);
+        let origin = bound(sources, sheet, "listen", &listen);
         sheet.text("upstream", &server, &origin);
     }
+}
+
+/// The addresses of a listener, each once; where the first stands comes back.
+fn bound(sources: &Sources<'_>, sheet: &mut Sheet, key: &str, found: &[Bound]) -> String {
+    let mut addrs: Vec<String> = Vec::new();
+    let mut origins = Vec::new();
+    for (addr, line) in found {
+        let origin = sources.taken(*line);
+        if !addrs.contains(addr) {
+            addrs.push(addr.clone());
+        }
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    let origin = origins.join(", ");
+    match addrs.as_slice() {
+        [one] => sheet.text(key, one, &origin),
+        several => sheet.texts(key, several, &origin),
+    }
+    origins.into_iter().next().unwrap_or_default()
 }
 
 /// plugNmeet's own Redis, as an address. Sentinels with words of their own for a password can't be asked.

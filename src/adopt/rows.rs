@@ -15,7 +15,7 @@ pub struct Row {
 }
 
 /// What comes of a directive, by how it begins. The first that fits counts.
-const BECOMES: [(&[&str], &str); 22] = [
+const BECOMES: [(&[&str], &str); 26] = [
     (&["acl", "is_certbot"], "not carried over: see below"),
     (&["use_backend", "backend-certbot"], "not carried over: see below"),
     (
@@ -23,7 +23,11 @@ const BECOMES: [(&[&str], &str); 22] = [
         "listen.http: 308 to HTTPS, for our own names",
     ),
     (&["bind", ":80"], "listen.http"),
+    (&["bind", "*:80"], "listen.http"),
+    (&["bind", ":::80"], "listen.http"),
     (&["bind", "*:443"], "listen.https and tls.certs"),
+    (&["bind", ":443"], "listen.https and tls.certs"),
+    (&["bind", ":::443"], "listen.https and tls.certs"),
     (&["bind", "*:81"], "not needed: there is no inner hop"),
     (&["bind", "*:1935"], "[[tcp]]"),
     (&["bind"], "listen.https, or [[tcp]]"),

@@ -90,7 +90,7 @@ fn report(config: &Config, clock: &Clock, starting: bool) -> Result<Report, Refu
         .with_ansi(false)
         .event_format(AsWarning);
     let (deaf, plan) = tracing::subscriber::with_default(log.finish(), || {
-        let plan = Plan::of(config, config.listen.https.port(), clock);
+        let plan = Plan::of(config, config.listen.https_port(), clock);
         (deaf(config), plan)
     });
     let deaf = deaf?;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(super) fn answer(config: &Config, url: &str, method: &str) -> Result<String, Refused> {
-    let origin = config.public_origin_at(config.listen.https.port());
+    let origin = config.public_origin_at(config.listen.https_port());
     let authority = origin.authority();
     let whole = if url.starts_with('/') {
         format!("https://{authority}{url}")

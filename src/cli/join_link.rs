@@ -26,18 +26,17 @@ const LISTENS_WITHIN: Duration = Duration::from_secs(1);
 pub(super) fn answer(config: &Config, wanted: &Wanted) -> Result<String, Refused> {
     let design = wanted.design.as_deref().map(|file| design(config, file));
     let design = design.transpose()?;
-    let origin = config.public_origin_at(config.listen.https.port());
+    let origin = config.public_origin_at(config.listen.https_port());
     let token = token(config, &origin, wanted)?;
     Ok(link(&origin, &config.client.mount, &token, design.as_deref()))
 }
 
 fn token(config: &Config, origin: &PublicOrigin, wanted: &Wanted) -> Result<String, Refused> {
-    let addr = reachable(config.listen.https);
-    if addr.port() == 0 {
-        return Err(
-            "listen.https has port 0, so nobody knows where the gateway listens; write its port".into(),
-        );
-    }
+    let mut known = config.listen.https.iter().filter(|addr| addr.port() != 0);
+    let addr = known
+        .next()
+        .map(|addr| reachable(*addr))
+        .ok_or("listen.https has port 0, so nobody knows where the gateway listens; write its port")?;
     let body = body(wanted).into_bytes();
     let keys = keys::of(config).map_err(|why| elsewhere(why, addr))?;
     let headers = sign::headers(&keys, &body);

@@ -147,7 +147,7 @@ async fn start(
     let listeners = Listeners::open_with(config, given, ask).await;
     let port = listeners
         .as_ref()
-        .map_or(config.listen.https.port(), Listeners::https_port);
+        .map_or(config.listen.https_port(), Listeners::https_port);
     let (listeners, deaf) = match listeners {
         Ok(listeners) => (Some(listeners), Vec::new()),
         Err(deaf) => (None, deaf),
@@ -226,21 +226,14 @@ impl Stop {
 
 /// Logs which listeners, certificates and settings are in use, and a command to try next.
 fn announce(config: &Config, running: &Running, ask: &str) {
-    info!(
-        "HTTPS on {}, for clients at {}",
-        running.https, running.public_origin
-    );
-    if let Some(http) = running.http {
-        info!("HTTP on {http}, redirecting to HTTPS");
-    }
-    if let Some(plain) = running.plain {
-        info!("Plain HTTP on {plain}, for balancers of trust.proxies that end TLS");
-    }
-    if let Some(admin) = running.admin {
-        info!("Admin on {admin}: /livez, /readyz, /metrics");
-    }
-    for tcp in &running.tcp {
-        info!("TCP on {tcp}, going on as it is");
+    for (name, addr) in &running.addresses {
+        match *name {
+            "https" => info!("HTTPS on {addr}, for clients at {}", running.public_origin),
+            "http" => info!("HTTP on {addr}, redirecting to HTTPS"),
+            "plain" => info!("Plain HTTP on {addr}, for balancers of trust.proxies that end TLS"),
+            "admin" => info!("Admin on {addr}: /livez, /readyz, /metrics"),
+            _ => info!("TCP on {addr}, going on as it is"),
+        }
     }
     for certificate in &running.certificates {
         info!("Certificate: {certificate}");

@@ -39,6 +39,7 @@ mod rules;
 mod schema;
 mod secrets;
 mod sections;
+mod several;
 mod shape;
 mod store;
 mod syntax;

@@ -85,7 +85,11 @@ pub(super) fn tcp(root: &mut Table<'_>) -> Vec<Tcp> {
         .filter_map(|(_, table)| {
             table
                 .read(|table| {
-                    let listen = table.required("listen", &SOCKET, "Where it listens.");
+                    let listen = table.required_several(
+                        "listen",
+                        &SOCKET,
+                        "Where it listens: an address, or a list of them.",
+                    );
                     let place = table.found.place("tcp.listen");
                     let upstream = table.required("upstream", &TCP_UPSTREAM, "Where its connections go.");
                     Ok::<_, super::reader::Told>(Tcp {
@@ -148,7 +152,7 @@ mod tests {
     fn what_goes_on_to_others_is_read() {
         let text = "turn.upstream = 'livekit:5349'\nturn.names = ['TURN.example.org']\n\
                     [[passthrough]]\nnames = ['Other.example.org', '*.x.example']\nupstream = '[::1]:8444'\n\
-                    proxy_protocol = true\n[[tcp]]\nlisten = '0.0.0.0:1935'\nupstream = '127.0.0.1:1936'\n\
+                    proxy_protocol = true\n[[tcp]]\nlisten = ['0.0.0.0:1935', '[::]:1935']\nupstream = '127.0.0.1:1936'\n\
                     [[tcp]]\nlisten = '0.0.0.0:1936'\nupstream = 'unix:/run/x.sock'\n";
         let config = Config::parse(text, "gateway.toml", &[]).unwrap();
         let turn = config.turn.unwrap();
@@ -164,13 +168,16 @@ mod tests {
         let tcp: Vec<_> = config
             .tcp
             .iter()
-            .map(|tcp| (tcp.listen.port(), tcp.upstream.to_string()))
+            .map(|tcp| (tcp.listen.as_slice(), tcp.upstream.to_string()))
             .collect();
         assert_eq!(
             tcp,
             [
-                (1935, "http://127.0.0.1:1936".into()),
-                (1936, "unix:/run/x.sock".into())
+                (
+                    &["0.0.0.0:1935".parse().unwrap(), "[::]:1935".parse().unwrap()][..],
+                    "http://127.0.0.1:1936".into()
+                ),
+                (&["0.0.0.0:1936".parse().unwrap()], "unix:/run/x.sock".into())
             ]
         );
         assert!(Config::parse("", "", &[]).unwrap().turn.is_none());

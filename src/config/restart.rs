@@ -13,10 +13,10 @@ use crate::{control::SocketSetting, observe::LogFormat};
 /// The values that only a start reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AtStart {
-    https: SocketAddr,
-    http: Option<SocketAddr>,
-    plain: Option<SocketAddr>,
-    admin: Option<SocketAddr>,
+    https: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    plain: Vec<SocketAddr>,
+    admin: Vec<SocketAddr>,
     threads: Option<NonZeroUsize>,
     format: LogFormat,
     control: SocketSetting,
@@ -31,10 +31,10 @@ impl Config {
     /// The values of this configuration that only a start reads.
     pub fn at_start(&self) -> AtStart {
         AtStart {
-            https: self.listen.https,
-            http: self.listen.http,
-            plain: self.listen.plain,
-            admin: self.listen.admin,
+            https: self.listen.https.clone(),
+            http: self.listen.http.clone(),
+            plain: self.listen.plain.clone(),
+            admin: self.listen.admin.clone(),
             threads: self.listen.threads,
             format: self.log.format,
             control: self.control.clone(),
@@ -136,7 +136,7 @@ mod tests {
         let mut same = config("limits.user = '20/min'");
         assert!(same.keep(&started).is_empty());
         let mut other = config(
-            "listen = { https = '127.0.0.1:1', http = '', admin = '127.0.0.1:2', threads = 3, admin_hosts = ['a.example'] }\n\
+            "listen = { https = ['127.0.0.1:8443', '[::1]:8443'], http = '', admin = '127.0.0.1:2', threads = 3, admin_hosts = ['a.example'] }\n\
              log = { format = 'text', access = false }\ncontrol.socket = ''",
         );
         assert_eq!(

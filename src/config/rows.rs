@@ -52,6 +52,8 @@ pub enum Form {
     Flag,
     /// A list of these.
     List(Box<Form>),
+    /// One of these, or a list of them.
+    Several(Box<Form>),
 }
 
 impl Form {

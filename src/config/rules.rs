@@ -6,7 +6,10 @@ use super::{
     reader::Findings,
     shape::{Config, Session},
 };
-use crate::issue::Mode;
+use crate::{
+    addr::{Spot, spots},
+    issue::Mode,
+};
 
 /// The key that breaks a rule, why, and what to write.
 type Breach = (&'static str, &'static str, &'static str);
@@ -25,7 +28,7 @@ pub(super) fn check(config: &Config, found: &Findings) {
             ),
         ),
         (
-            config.listen.plain.is_some() && config.trust.proxies.is_empty() && sound(&["trust.proxies"]),
+            !config.listen.plain.is_empty() && config.trust.proxies.is_empty() && sound(&["trust.proxies"]),
             (
                 "listen.plain",
                 "needs to know which balancers end TLS",
@@ -75,28 +78,40 @@ fn login_is_the_client(config: &Config, session: &Session) -> bool {
         && below.is_some_and(|below| matches!(below, "" | "/" | "/index.html") || below.starts_with("/s/"))
 }
 
+/// The most addresses on which one gateway listens: all of them go over to a successor at once.
+const MOST_LISTENERS: usize = 100;
+
 fn listeners(config: &Config, found: &Findings) {
+    let listen = &config.listen;
     let all = [
-        ("listen.https", Some(config.listen.https)),
-        ("listen.http", config.listen.http),
-        ("listen.plain", config.listen.plain),
-        ("listen.admin", config.listen.admin),
+        ("listen.https", &listen.https),
+        ("listen.http", &listen.http),
+        ("listen.plain", &listen.plain),
+        ("listen.admin", &listen.admin),
     ];
-    let tcp = config.tcp.iter().map(|tcp| ("tcp.listen", tcp.listen));
-    let sound: Vec<_> = all
+    let tcp = config.tcp.iter().map(|tcp| ("tcp.listen", &tcp.listen));
+    let keys = all
         .into_iter()
-        .filter_map(|(key, addr)| {
-            Some((
-                key,
-                addr.filter(|addr| addr.port() != 0 && !found.is_refused(key))?,
-            ))
-        })
-        .chain(tcp.filter(|(_, addr)| addr.port() != 0))
+        .filter(|(key, _)| !found.is_refused(key))
+        .chain(tcp);
+    // An IPv6 address takes IPv4 too, unless its own list says otherwise.
+    let sound: Vec<(&str, Spot)> = keys
+        .flat_map(|(key, addrs)| spots(addrs).map(move |spot| (key, spot)))
+        .filter(|(_, spot)| spot.addr.port() != 0)
         .collect();
-    for (nth, (key, addr)) in sound.iter().enumerate() {
-        if let Some((other, _)) = sound.iter().take(nth).find(|(_, other)| other == addr) {
-            let why = format!("\"{addr}\" is {other}'s already");
+    for (nth, (key, spot)) in sound.iter().enumerate() {
+        if let Some((other, its)) = sound.iter().take(nth).find(|(_, other)| other.overlaps(spot)) {
+            let addr = spot.addr;
+            let why = if its.addr == addr {
+                format!("\"{addr}\" is {other}'s already")
+            } else {
+                format!("\"{addr}\" is taken by {other}'s \"{}\"", its.addr)
+            };
             found.refuse(key, why, "write another port");
         }
+    }
+    if let Some((key, _)) = sound.get(MOST_LISTENERS) {
+        let why = format!("has one address more than the {MOST_LISTENERS} that there may be in all");
+        found.refuse(key, why, "write fewer");
     }
 }

@@ -168,6 +168,15 @@ fn of_form(form: &Form) -> Map<String, Value> {
         Form::Secret => json!({ "type": "string", "minLength": 1 }),
         Form::Flag => json!({ "type": "boolean" }),
         Form::List(of) => json!({ "type": "array", "items": of_form(of) }),
+        Form::Several(of) => {
+            let mut item = (**of).clone();
+            let mut least = 1;
+            if let Form::Text { optional, .. } = &mut item {
+                least -= u8::from(std::mem::take(optional));
+            }
+            let list = json!({ "type": "array", "items": of_form(&item), "minItems": least });
+            json!({ "anyOf": [of_form(of), list] })
+        }
         Form::Text { words, .. } if !words.is_empty() => json!({ "enum": words }),
         Form::Text {
             integers,

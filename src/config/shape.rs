@@ -81,11 +81,13 @@ pub struct PublicOrigin {
 
 #[derive(Clone, Debug)]
 pub struct Listen {
-    pub https: SocketAddr,
-    pub http: Option<SocketAddr>,
-    /// The listener for balancers that end TLS. None: there is no such listener.
-    pub plain: Option<SocketAddr>,
-    pub admin: Option<SocketAddr>,
+    /// At least one.
+    pub https: Vec<SocketAddr>,
+    /// Empty: there is no such listener. So it is with the next two.
+    pub http: Vec<SocketAddr>,
+    /// For balancers that end TLS.
+    pub plain: Vec<SocketAddr>,
+    pub admin: Vec<SocketAddr>,
     /// Names in lower case by which the admin listener may be asked, besides addresses and `localhost`.
     pub admin_hosts: Vec<String>,
     pub proxy_protocol: bool,
@@ -271,13 +273,25 @@ pub struct Passthrough {
 /// A port whose connections go on to an upstream as they are.
 #[derive(Clone, Debug)]
 pub struct Tcp {
-    pub listen: SocketAddr,
+    /// At least one.
+    pub listen: Vec<SocketAddr>,
     pub upstream: Target,
     /// The place of `listen` in the file.
     pub(super) place: Place,
 }
 
-/// Where it stands in a file makes no difference.
+impl Listen {
+    /// The port of HTTPS for who is told of one alone: that of the first address.
+    pub fn https_port(&self) -> u16 {
+        self.https.first().map_or(0, SocketAddr::port)
+    }
+
+    /// Can this machine alone call the front door?
+    pub fn is_local(&self) -> bool {
+        self.https.iter().all(|addr| addr.ip().is_loopback())
+    }
+}
+
 impl Upstreams {
     /// Does anybody wait to be let in, and does the client's page say so?
     pub fn tells_of_waiting(&self) -> bool {
@@ -285,9 +299,10 @@ impl Upstreams {
     }
 }
 
+/// Where it stands in a file makes no difference.
 impl PartialEq for Tcp {
     fn eq(&self, other: &Self) -> bool {
-        (self.listen, &self.upstream) == (other.listen, &other.upstream)
+        (&self.listen, &self.upstream) == (&other.listen, &other.upstream)
     }
 }
 

@@ -24,9 +24,9 @@ pub(super) struct Seen {
     pub(super) state: State,
     /// By the steady clock.
     pub(super) started: Duration,
-    pub(super) https: SocketAddr,
-    pub(super) http: Option<SocketAddr>,
-    pub(super) admin: Option<SocketAddr>,
+    pub(super) https_port: u16,
+    /// Where it listens, by the names of listeners.
+    pub(super) addresses: Vec<(&'static str, SocketAddr)>,
     pub(super) late_admin: LateAdmin,
     pub(super) leaving: Leaving,
     pub(super) port: port::Seen,
@@ -71,6 +71,26 @@ impl Handle {
         self.0.current.load().router.webapp.ask_for_new();
     }
 
+    /// By name: an address, a list of them, or null for none. Those that few have are told where they are.
+    fn listeners(&self) -> Map<String, Value> {
+        let late = self.0.late_admin.addrs();
+        let late = late.into_iter().map(|addr| ("admin", addr));
+        let all: Vec<_> = self.0.addresses.iter().copied().chain(late).collect();
+        let of = |name| {
+            let here = all.iter().filter(|(its, _)| *its == name);
+            let mut here: Vec<Value> = here.map(|(_, addr)| addr.to_string().into()).collect();
+            match here.len() {
+                0 => Value::Null,
+                1 => here.remove(0),
+                _ => here.into(),
+            }
+        };
+        let always = ["https", "http", "admin"].map(|name| (name.to_owned(), of(name)));
+        let others = ["plain", "tcp"].map(|name| (name.to_owned(), of(name)));
+        let others = others.into_iter().filter(|(_, value)| !value.is_null());
+        always.into_iter().chain(others).collect()
+    }
+
     /// What runs, by name. Room ids stand here alone, in clear.
     ///
     /// A new row is one more `insert`: whoever shows it needs to know nothing of it.
@@ -88,10 +108,7 @@ impl Handle {
             "configuration",
             json!({ "hash": in_use.hash, "taken_up": at(in_use.taken_up), "waiting_for_restart": in_use.waiting }),
         );
-        let listeners = json!({
-            "https": seen.https, "http": seen.http, "admin": seen.admin.or_else(|| seen.late_admin.addr()),
-        });
-        row("listeners", listeners);
+        row("listeners", self.listeners().into());
         let certificates = state.tls.ends(state.clock.unix());
         row(
             "certificates",

@@ -1,143 +1,38 @@
-//! Sockets that listen: given by an older gateway or by a service manager, or opened here.
+//! Sockets that listen: given by an older gateway or by a service manager, or opened here. All of them, or none.
 
 use std::{
-    net::{self, SocketAddr},
+    io,
+    net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
 };
 
 use tokio::net::TcpListener;
-use tracing::{info, warn};
 
-use super::way::{Way, stops_at};
-use crate::config::{Config, NotListening};
+use super::{
+    given::{Given, NAMES, TCP, TCP_KEY, Taken},
+    way::{Way, stops_at},
+};
+use crate::{
+    addr::Spot,
+    config::{Config, NotListening},
+};
 
-/// Sockets that listen; nobody is let in before the start.
+/// Sockets that listen, one for each address; nobody is let in before the start.
 pub struct Listeners {
-    pub(super) https: TcpListener,
-    pub(super) http: Option<TcpListener>,
-    pub(super) plain: Option<TcpListener>,
-    pub(super) admin: Option<TcpListener>,
-    /// Where the admin listener is to be, as soon as a gateway that stops has ended.
-    pub(super) admin_later: Option<SocketAddr>,
-    /// Those of `[[tcp]]`, in their order.
-    pub(super) tcp: Vec<TcpListener>,
-    /// Where HTTPS is served: the port is known by now.
+    pub(super) https: Vec<TcpListener>,
+    pub(super) http: Vec<TcpListener>,
+    pub(super) plain: Vec<TcpListener>,
+    pub(super) admin: Vec<TcpListener>,
+    /// Where admin listeners are to be, as soon as a gateway that stops has ended.
+    pub(super) admin_later: Vec<Spot>,
+    /// Those of each `[[tcp]]`, in their order.
+    pub(super) tcp: Vec<Vec<TcpListener>>,
+    /// Where HTTPS is served, or the first place of it: the port is known by now.
     pub(super) https_addr: SocketAddr,
 }
 
-/// Sockets that somebody else has opened, and who that was.
-#[derive(Debug, Default)]
-pub struct Given {
-    sockets: Vec<(String, net::TcpListener)>,
-    is_from_manager: bool,
-}
-
-impl Given {
-    /// By the gateway that runs so far, with its names for them.
-    pub fn by_older(sockets: Vec<(String, net::TcpListener)>) -> Self {
-        Self {
-            sockets,
-            is_from_manager: false,
-        }
-    }
-
-    /// By a service manager, with the names that its operator wrote.
-    pub fn by_manager(sockets: Vec<(String, net::TcpListener)>) -> Self {
-        Self {
-            sockets,
-            is_from_manager: true,
-        }
-    }
-
-    /// The one with this name, or at this address. What an operator has named counts, wherever it listens. An older
-    /// gateway's counts if that is where the configuration, which may be another by now, wants it.
-    fn take(&mut self, key: &str, addr: SocketAddr) -> Option<TcpListener> {
-        let name = key.strip_prefix("listen.").unwrap_or(key);
-        let fits = |socket: &net::TcpListener| self.fits(socket, addr);
-        let named = self.sockets.iter().position(|(its, _)| its == name);
-        let found = match named {
-            Some(at) if self.is_from_manager => Some(at),
-            Some(at) => self
-                .sockets
-                .get(at)
-                .filter(|(_, socket)| fits(socket))
-                .map(|_| at),
-            None if self.is_from_manager => self
-                .sockets
-                .iter()
-                .position(|(its, socket)| !NAMES.contains(&its.as_str()) && fits(socket)),
-            None => None,
-        }?;
-        let is_elsewhere = self.sockets.get(found).is_some_and(|(_, socket)| !fits(socket));
-        let (_, socket) = self.sockets.remove(found);
-        let local = socket.local_addr().ok()?;
-        if is_elsewhere {
-            warn!(
-                socket = %local, configured = %addr,
-                "{key} is another address than that of the socket which the service manager gave for it, and which is used"
-            );
-        }
-        usable(socket, key)
-    }
-
-    /// The one of `[[tcp]]` at this address, which is all that tells it from others.
-    fn take_tcp(&mut self, addr: SocketAddr) -> Option<TcpListener> {
-        let found = self.sockets.iter().position(|(name, socket)| {
-            let may_be = if self.is_from_manager {
-                !NAMES.contains(&name.as_str())
-            } else {
-                name.starts_with(TCP)
-            };
-            may_be && self.fits(socket, addr)
-        })?;
-        let (_, socket) = self.sockets.remove(found);
-        usable(socket, "tcp.listen")
-    }
-
-    /// Does it listen there?
-    fn fits(&self, socket: &net::TcpListener, addr: SocketAddr) -> bool {
-        socket.local_addr().is_ok_and(|local| {
-            let is_anywhere = local.ip().is_unspecified() && addr.ip().is_unspecified();
-            (local.port() == addr.port() || addr.port() == 0)
-                && (local.ip() == addr.ip() || (self.is_from_manager && is_anywhere))
-        })
-    }
-
-    /// What nobody wanted is closed, which its operator has to know.
-    fn close(self) {
-        for (name, socket) in self.sockets {
-            let addr = socket
-                .local_addr()
-                .map(|addr| addr.to_string())
-                .unwrap_or_default();
-            if self.is_from_manager {
-                warn!(
-                    name,
-                    addr,
-                    "A socket was given that nothing listens on: name it https, http, plain or admin \
-                     (FileDescriptorName=), or give it the address of a listen.* key or of [[tcp]]"
-                );
-            } else {
-                info!(name, addr, "Listens there no more");
-            }
-        }
-    }
-}
-
-/// The names of sockets: the keys below `listen`.
-const NAMES: [&str; 4] = ["https", "http", "plain", "admin"];
-
-/// How the names of those of `[[tcp]]` begin; a number follows.
-const TCP: &str = "tcp-";
-
-fn usable(socket: net::TcpListener, key: &str) -> Option<TcpListener> {
-    let listener = socket
-        .set_nonblocking(true)
-        .and_then(|()| TcpListener::from_std(socket));
-    listener
-        .inspect_err(|error| warn!(%error, "The socket given for {key} can't be used"))
-        .ok()
-}
+/// Those that can't be opened, each with the reason.
+type Deaf = Vec<(Spot, io::Error)>;
 
 impl Listeners {
     /// Opens all of them, or tells of each that can't be opened.
@@ -152,38 +47,33 @@ impl Listeners {
         mut given: Given,
         ask: impl AsyncFnMut() -> bool,
     ) -> Result<Self, Vec<NotListening>> {
-        let (mut way, mut admin_later) = (Way::asking(ask), None);
-        let (mut open, mut problems) = ([None, None, None, None], Vec::new());
-        for ((key, addr), open) in config.listeners().into_iter().zip(&mut open) {
-            let Some(addr) = addr else { continue };
-            if let Some(listener) = given.take(key, addr) {
-                *open = Some(listener);
-                continue;
-            }
-            match way.bind(addr).await {
-                Ok(listener) => *open = Some(listener),
-                Err(error) if key == "listen.admin" && stops_at(addr, &error).await => {
-                    admin_later = Some(addr);
+        let (mut way, mut admin_later) = (Way::asking(ask), Vec::new());
+        let (mut open, mut problems) = ([const { Vec::new() }; 4], Vec::new());
+        for ((key, addrs), open) in config.listeners().into_iter().zip(&mut open) {
+            let deaf;
+            (*open, deaf) = opened(&mut way, given.take(key, addrs)).await;
+            for (spot, error) in deaf {
+                if key == "listen.admin" && stops_at(spot.addr, &error).await {
+                    admin_later.push(spot);
+                } else {
+                    problems.push(config.not_listening(key, spot.addr, &error));
                 }
-                Err(error) => problems.push(config.not_listening(key, addr, &error)),
             }
         }
         let mut tcp = Vec::new();
-        for (nth, addr) in config.tcp_listeners().enumerate() {
-            if let Some(listener) = given.take_tcp(addr) {
-                tcp.push(listener);
-                continue;
-            }
-            match way.bind(addr).await {
-                Ok(listener) => tcp.push(listener),
-                Err(error) => problems.extend(config.tcp_not_listening(nth, &error)),
-            }
+        for (nth, addrs) in config.tcp_listeners().enumerate() {
+            let (open, deaf) = opened(&mut way, given.take(TCP_KEY, addrs)).await;
+            tcp.push(open);
+            let told = deaf
+                .iter()
+                .filter_map(|(spot, error)| config.tcp_not_listening(nth, spot.addr, error));
+            problems.extend(told);
         }
         given.close();
         let [https, http, plain, admin] = open;
-        let https = https.and_then(|listener| Some((listener.local_addr().ok()?, listener)));
-        match https {
-            Some((https_addr, https)) if problems.is_empty() => Ok(Self {
+        let https_addr = https.first().and_then(|listener| listener.local_addr().ok());
+        match https_addr {
+            Some(https_addr) if problems.is_empty() => Ok(Self {
                 https,
                 http,
                 plain,
@@ -196,91 +86,52 @@ impl Listeners {
         }
     }
 
-    /// The port of HTTPS; the system's choice where 0 was asked for.
+    /// The port of HTTPS, the first of several; the system's choice where 0 was asked for.
     pub fn https_port(&self) -> u16 {
         self.https_addr.port()
+    }
+
+    /// Those below `listen`, by name, then those of `[[tcp]]` with the number of their table.
+    fn named(&self) -> impl Iterator<Item = (&'static str, Option<usize>, &TcpListener)> {
+        let of_listen = [&self.https, &self.http, &self.plain, &self.admin];
+        let of_listen = NAMES.into_iter().zip(of_listen);
+        let of_listen = of_listen.flat_map(|(name, all)| all.iter().map(move |one| (name, None, one)));
+        let tcp = self.tcp.iter().enumerate();
+        let tcp = tcp.flat_map(|(nth, all)| all.iter().map(move |one| ("tcp", Some(nth), one)));
+        of_listen.chain(tcp)
+    }
+
+    /// Where they listen, by name.
+    pub(super) fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.named()
+            .filter_map(|(name, _, listener)| Some((name, listener.local_addr().ok()?)))
+            .collect()
     }
 
     /// Descriptors of the same sockets, by name, for a process that comes after this one. While there is any, a socket
     /// listens.
     pub(super) fn again(&self) -> Vec<(String, OwnedFd)> {
-        let (http, plain, admin) = (self.http.as_ref(), self.plain.as_ref(), self.admin.as_ref());
-        let named = NAMES.map(str::to_owned);
-        let named = named.into_iter().zip([Some(&self.https), http, plain, admin]);
-        let tcp = self.tcp.iter().enumerate();
-        let tcp = tcp.map(|(nth, listener)| (format!("{TCP}{nth}"), Some(listener)));
+        let named = self.named().map(|(name, nth, listener)| {
+            let name = nth.map_or_else(|| name.to_owned(), |nth| format!("{TCP}{nth}"));
+            (name, listener.as_fd().try_clone_to_owned())
+        });
         named
-            .chain(tcp)
-            .filter_map(|(name, listener)| Some((name, listener?.as_fd().try_clone_to_owned().ok()?)))
+            .filter_map(|(name, descriptor)| Some((name, descriptor.ok()?)))
             .collect()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn socket(name: &str) -> (String, net::TcpListener) {
-        (name.to_owned(), net::TcpListener::bind("127.0.0.1:0").unwrap())
+/// Opens what was not given.
+async fn opened(way: &mut Way<impl AsyncFnMut() -> bool>, taken: Vec<Taken>) -> (Vec<TcpListener>, Deaf) {
+    let (mut open, mut deaf) = (Vec::new(), Vec::new());
+    for (spot, given) in taken {
+        match given {
+            Some(listener) => open.push(listener),
+            None => match way.bind(spot).await {
+                Ok(listener) => open.push(listener),
+                Err(error) => deaf.push((spot, error)),
+            },
+        }
     }
-
-    fn at((_, socket): &(String, net::TcpListener)) -> SocketAddr {
-        socket.local_addr().unwrap()
-    }
-
-    fn taken(given: &mut Given, key: &str, addr: SocketAddr) -> Option<SocketAddr> {
-        given
-            .take(key, addr)
-            .map(|listener| listener.local_addr().unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_managers_socket_is_known_by_its_name_and_else_by_its_address() {
-        let (https, unnamed, elsewhere) =
-            (socket("https"), socket("plugnmeet-gateway.socket"), socket("web"));
-        let (of_https, of_unnamed) = (at(&https), at(&unnamed));
-        let mut given = Given::by_manager(vec![https, unnamed, elsewhere]);
-        let other: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        assert_eq!(taken(&mut given, "listen.admin", other), None);
-        assert_eq!(taken(&mut given, "listen.https", other), Some(of_https));
-        assert_eq!(taken(&mut given, "listen.http", of_unnamed), Some(of_unnamed));
-        assert_eq!(given.sockets.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn an_older_gateways_socket_is_taken_where_the_configuration_still_wants_it() {
-        let (https, http) = (socket("https"), socket("http"));
-        let (of_https, of_http) = (at(&https), at(&http));
-        let mut given = Given::by_older(vec![https, http]);
-        assert_eq!(
-            taken(&mut given, "listen.http", "127.0.0.1:9".parse().unwrap()),
-            None
-        );
-        assert_eq!(taken(&mut given, "listen.admin", of_http), None);
-        assert_eq!(
-            taken(&mut given, "listen.http", "127.0.0.1:0".parse().unwrap()),
-            Some(of_http)
-        );
-        assert_eq!(taken(&mut given, "listen.https", of_https), Some(of_https));
-    }
-
-    #[tokio::test]
-    async fn a_socket_of_tcp_is_known_by_its_address_alone() {
-        let (https, first, second) = (socket("https"), socket("tcp-0"), socket("tcp-1"));
-        let (of_https, of_first, of_second) = (at(&https), at(&first), at(&second));
-        let tcp = |given: &mut Given, addr| {
-            let taken = given.take_tcp(addr);
-            taken.map(|listener| listener.local_addr().unwrap())
-        };
-        let mut given = Given::by_older(vec![https, first, second]);
-        assert_eq!(tcp(&mut given, of_https), None);
-        assert_eq!(tcp(&mut given, of_second), Some(of_second));
-        assert_eq!(tcp(&mut given, of_first), Some(of_first));
-        let (plain, unnamed) = (socket("plain"), socket("plugnmeet-gateway.socket"));
-        let (of_plain, of_unnamed) = (at(&plain), at(&unnamed));
-        let mut given = Given::by_manager(vec![plain, unnamed]);
-        assert_eq!(tcp(&mut given, of_plain), None);
-        assert_eq!(tcp(&mut given, of_unnamed), Some(of_unnamed));
-        assert_eq!(taken(&mut given, "listen.plain", of_plain), Some(of_plain));
-    }
+    (open, deaf)
 }

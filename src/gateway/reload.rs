@@ -134,7 +134,7 @@ impl Handle {
         before: &Serving,
     ) -> Result<Planned, Refused> {
         let seen = self.seen();
-        let (started, port) = (before.in_use.at_start.clone(), seen.https.port());
+        let (started, port) = (before.in_use.at_start.clone(), seen.https_port);
         let served = Arc::clone(&before.router.webapp);
         let (clock, tls) = (seen.state.clock.clone(), seen.state.tls.clone());
         let planning = move || {

@@ -104,11 +104,9 @@ impl Running {
     pub fn offered(&mut self) -> Offered<'_> {
         let mut early = Parts::default();
         early.put(&self.handle.seen().state.tls.ticket_keys());
-        if let Some(admin) = self.late_admin.socket()
-            && self.listening.iter().all(|(name, _)| name != ADMIN)
-        {
-            self.listening.push((ADMIN.to_owned(), admin));
-        }
+        let late = self.late_admin.take_sockets();
+        self.listening
+            .extend(late.into_iter().map(|socket| (ADMIN.to_owned(), socket)));
         let descriptors = self.listening.iter();
         Offered {
             listeners: descriptors

@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
-use crate::{drain::Drain, listen};
+use crate::{addr::Spot, drain::Drain, listen};
 
 /// For the other one to answer at its admin listener.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
@@ -50,11 +50,12 @@ impl<A: AsyncFnMut() -> bool> Way<A> {
         Self { ask, is_asked }
     }
 
-    pub(super) async fn bind(&mut self, addr: SocketAddr) -> io::Result<TcpListener> {
-        match listen::bind(addr).await {
+    pub(super) async fn bind(&mut self, spot: impl Into<Spot>) -> io::Result<TcpListener> {
+        let spot = spot.into();
+        match listen::bind(spot).await {
             Err(error) if is_in_use(&error) && !mem::replace(&mut self.is_asked, true) => {
                 if (self.ask)().await {
-                    listen::bind(addr).await
+                    listen::bind(spot).await
                 } else {
                     Err(error)
                 }
@@ -90,9 +91,9 @@ fn says_that_it_stops(answer: &str) -> bool {
     answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\ndraining\n")
 }
 
-/// The admin listener of a gateway that began without one; clones are the same.
+/// The admin listeners of a gateway that began without them; clones are the same.
 #[derive(Clone, Default)]
-pub(super) struct LateAdmin(Arc<Mutex<Option<Late>>>);
+pub(super) struct LateAdmin(Arc<Mutex<Vec<Late>>>);
 
 struct Late {
     addr: SocketAddr,
@@ -102,14 +103,16 @@ struct Late {
 
 impl LateAdmin {
     /// Tries until the address is free, and says each minute why it is not.
-    pub(super) async fn bind(&self, addr: SocketAddr) -> TcpListener {
+    pub(super) async fn bind(&self, spot: impl Into<Spot>) -> TcpListener {
         let mut told = Instant::now();
+        let spot = spot.into();
+        let addr = spot.addr;
         loop {
-            match listen::bind(addr).await {
+            match listen::bind(spot).await {
                 Ok(listener) => {
                     let addr = listener.local_addr().unwrap_or(addr);
                     let socket = listener.as_fd().try_clone_to_owned().ok();
-                    *self.lock() = Some(Late { addr, socket });
+                    self.lock().push(Late { addr, socket });
                     return listener;
                 }
                 Err(error) if told.elapsed() >= TOLD_EVERY => {
@@ -122,25 +125,25 @@ impl LateAdmin {
         }
     }
 
-    /// Where it is by now.
-    pub(super) fn addr(&self) -> Option<SocketAddr> {
-        self.lock().as_ref().map(|late| late.addr)
+    /// Where they are by now.
+    pub(super) fn addrs(&self) -> Vec<SocketAddr> {
+        self.lock().iter().map(|late| late.addr).collect()
     }
 
-    /// Another descriptor of the socket.
-    pub(super) fn socket(&self) -> Option<OwnedFd> {
-        let late = self.lock();
-        late.as_ref()?.socket.as_ref()?.try_clone().ok()
+    /// Descriptors of the sockets that nobody has taken yet.
+    pub(super) fn take_sockets(&self) -> Vec<OwnedFd> {
+        self.lock()
+            .iter_mut()
+            .filter_map(|late| late.socket.take())
+            .collect()
     }
 
     /// Nobody comes after this one.
     pub(super) fn close(&self) {
-        if let Some(late) = &mut *self.lock() {
-            late.socket = None;
-        }
+        self.take_sockets();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Late>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Late>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -195,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn who_has_an_address_is_asked_once_and_waited_for_no_longer_than_it_takes() {
         // Of 127.0.0.1 another test could be given the port.
-        let held = listen::bind(([127, 0, 7, 78], 0).into()).await.unwrap();
+        let held = listen::bind(SocketAddr::from(([127, 0, 7, 78], 0))).await.unwrap();
         let addr = held.local_addr().unwrap();
         let mut asked = 0;
         let mut way = Way::asking(async || {
@@ -214,20 +217,19 @@ mod tests {
     #[tokio::test]
     async fn an_address_is_taken_as_soon_as_it_is_free_and_given_up_with_the_rest() {
         // Of 127.0.0.1 another test could be given the port.
-        let held = listen::bind(([127, 0, 7, 77], 0).into()).await.unwrap();
+        let held = listen::bind(SocketAddr::from(([127, 0, 7, 77], 0))).await.unwrap();
         let addr = held.local_addr().unwrap();
         let late = LateAdmin::default();
         let own = late.clone();
         let waiting = tokio::spawn(async move { own.bind(addr).await });
         sleep(AGAIN).await;
-        assert!(late.addr().is_none() && late.socket().is_none());
+        assert!(late.addrs().is_empty() && late.take_sockets().is_empty());
         drop(held);
         let listener = waiting.await.unwrap();
-        assert_eq!(late.addr(), Some(addr));
-        assert!(late.socket().is_some());
+        assert_eq!(late.addrs(), [addr]);
         late.close();
         drop(listener);
-        assert!(late.socket().is_none());
+        assert!(late.take_sockets().is_empty());
         TcpStream::connect(addr).await.unwrap_err();
     }
 

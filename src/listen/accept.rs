@@ -11,7 +11,7 @@ use tokio::{
 use tracing::{error, warn};
 
 use crate::{
-    addr::{Ends, unmapped},
+    addr::{Ends, Spot, unmapped},
     drain::Drain,
     places::{Free, Place, Places},
     workers::Workers,
@@ -49,13 +49,17 @@ pub trait Door: Clone + Send + Sync + 'static {
 
 /// Opens a listener, with a queue for many connections at once: a connection that finds the queue full waits for a
 /// second or more until the client tries again.
-pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+pub async fn bind(spot: impl Into<Spot>) -> io::Result<TcpListener> {
+    let Spot { addr, only_v6 } = spot.into();
     let socket = match addr {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     // As in `TcpListener::bind`: the port can be taken again while old connections are still closing.
     socket.set_reuseaddr(true)?;
+    if only_v6 {
+        SockRef::from(&socket).set_only_v6(true)?;
+    }
     socket.bind(addr)?;
     let listener = socket.listen(BACKLOG)?;
     let allowed = fs::read_to_string("/proc/sys/net/core/somaxconn")
@@ -169,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_have_the_options_of_their_listener() {
-        let listener = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         prepare(&listener).unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();

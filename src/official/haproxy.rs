@@ -2,6 +2,8 @@
 //!
 //! Source: docs/plugnmeet.md section 9.
 
+use std::net::Ipv6Addr;
+
 /// A directive of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive {
@@ -185,14 +187,14 @@ impl HaProxy {
             })
     }
 
-    /// Listeners that pass TCP on: `listen NAME`, its address, its server, both with their lines.
-    pub fn relays(&self) -> Vec<[(String, usize); 2]> {
+    /// Listeners that pass TCP on: `listen NAME`, its addresses, its server, each with its line.
+    pub fn relays(&self) -> Vec<(Vec<Bound>, Bound)> {
         let relays = self.sections.iter().filter(|section| section.kind == "listen");
         relays
             .filter(|section| section.directives.iter().any(|one| one.is(&["mode", "tcp"])))
             .filter_map(|section| {
                 let bind = section.directives.iter().find(|one| one.is(&["bind"]))?;
-                Some([(address(bind.word(1)), bind.line), server_of(section)?])
+                Some((of_like_binds(section, bind), server_of(section)?))
             })
             .collect()
     }
@@ -205,14 +207,21 @@ impl HaProxy {
     }
 
     /// Where it listens for HTTPS (`ssl`), or for HTTP on port 80.
-    pub fn listens(&self, tls: bool) -> Option<(String, usize)> {
+    pub fn listens(&self, tls: bool) -> Vec<Bound> {
         let plain = |bind: &&Directive| !bind.has("ssl") && bind.word(1).ends_with(":80");
         let bind = if tls {
             self.bind_of_https()
         } else {
             self.binds().find(plain)
         };
-        bind.map(|bind| (address(bind.word(1)), bind.line))
+        let section = bind.and_then(|bind| {
+            let mut sections = self.sections.iter();
+            sections.find(|section| section.directives.iter().any(|one| one.line == bind.line))
+        });
+        section
+            .zip(bind)
+            .map(|(section, bind)| of_like_binds(section, bind))
+            .unwrap_or_default()
     }
 
     /// The first with TLS on port 443; without one, the first with TLS.
@@ -236,18 +245,44 @@ fn server_of(section: &Section) -> Option<(String, usize)> {
     Some((server.word(2).to_owned(), server.line))
 }
 
-/// `*:443` and `:443` are all of IPv4's addresses.
+/// The addresses of this directive and of those in its section that differ by their address alone.
+fn of_like_binds(section: &Section, first: &Directive) -> Vec<Bound> {
+    let others = |bind: &Directive| -> Vec<String> {
+        let words = bind.words.iter().skip(2);
+        words
+            .filter(|word| !FAMILIES.contains(&word.as_str()))
+            .cloned()
+            .collect()
+    };
+    let mut found: Vec<Bound> = Vec::new();
+    let binds = section.directives.iter().filter(|one| one.is(&["bind"]));
+    for bind in binds.filter(|bind| others(bind) == others(first)) {
+        let new = bind.word(1).split(',').map(|one| (address(one), bind.line));
+        found.extend(new);
+    }
+    found
+}
+
+/// Words of `bind` about which connections come to `::`. The gateway gives it those over IPv4 where nothing else has them.
+pub const FAMILIES: [&str; 2] = ["v6only", "v4v6"];
+
+/// An address and the line where it stands.
+pub type Bound = (String, usize);
+
+/// `*:443` and `:443` are all of IPv4's addresses, `:::443` all of IPv6's.
 fn address(bind: &str) -> String {
-    let everywhere = |port: &str| format!("0.0.0.0:{port}");
-    if let Some(port) = bind.strip_prefix("*:").or_else(|| bind.strip_prefix("ipv4@*:")) {
-        return everywhere(port);
-    }
-    if let Some(port) = bind.strip_prefix(":::").or_else(|| bind.strip_prefix("ipv6@*:")) {
-        return format!("[::]:{port}");
-    }
-    match bind.strip_prefix(':') {
-        Some(port) => everywhere(port),
-        None => bind.to_owned(),
+    let (family, bind) = match bind.split_once('@') {
+        Some((family, rest)) if matches!(family, "ipv4" | "ipv6") => (family, rest),
+        _ => ("", bind),
+    };
+    let Some((host, port)) = bind.rsplit_once(':') else {
+        return bind.to_owned();
+    };
+    match host {
+        "" | "*" if family == "ipv6" => format!("[::]:{port}"),
+        "" | "*" => format!("0.0.0.0:{port}"),
+        host if host.parse::<Ipv6Addr>().is_ok() => format!("[{host}]:{port}"),
+        _ => bind.to_owned(),
     }
 }
 
@@ -260,8 +295,8 @@ mod tests {
     #[test]
     fn what_is_asked_of_the_official_file_is_found() {
         let haproxy = HaProxy::parse(OFFICIAL);
-        assert_eq!(haproxy.listens(true).unwrap().0, "0.0.0.0:443");
-        assert_eq!(haproxy.listens(false).unwrap().0, "0.0.0.0:80");
+        assert_eq!(haproxy.listens(true), [("0.0.0.0:443".to_owned(), 31)]);
+        assert_eq!(haproxy.listens(false), [("0.0.0.0:80".to_owned(), 18)]);
         assert_eq!(haproxy.certificates().unwrap().0, "/etc/haproxy/ssl/");
         assert_eq!(haproxy.backend_of_path("/ws"), Some("bk_nats"));
         assert_eq!(haproxy.server("bk_nats").unwrap().0, "127.0.0.1:8222");
@@ -269,10 +304,47 @@ mod tests {
             haproxy.backend_of_name(),
             Some(("bk_livekit_turn", "turn.example.org"))
         );
-        let relays = haproxy.relays();
         assert_eq!(
-            relays,
-            [[("0.0.0.0:1935".to_owned(), 93), ("127.0.0.1:1936".to_owned(), 95)]]
+            haproxy.relays(),
+            [(
+                vec![("0.0.0.0:1935".to_owned(), 93)],
+                ("127.0.0.1:1936".to_owned(), 95)
+            )]
+        );
+    }
+
+    #[test]
+    fn an_address_is_written_as_the_gateway_reads_it() {
+        for (bind, expected) in [
+            (":80", "0.0.0.0:80"),
+            ("*:443", "0.0.0.0:443"),
+            ("ipv4@*:443", "0.0.0.0:443"),
+            ("ipv4@192.0.2.7:443", "192.0.2.7:443"),
+            (":::443", "[::]:443"),
+            ("::1:443", "[::1]:443"),
+            ("[::]:443", "[::]:443"),
+            ("ipv6@:443", "[::]:443"),
+            ("ipv6@2001:db8::1:443", "[2001:db8::1]:443"),
+            ("/run/x.sock", "/run/x.sock"),
+        ] {
+            assert_eq!(address(bind), expected, "{bind}");
+        }
+    }
+
+    #[test]
+    fn a_listener_has_all_the_addresses_that_differ_in_nothing_else() {
+        let haproxy = HaProxy::parse(
+            "frontend a\n bind *:80,[::1]:80\n bind :::80 v6only\nfrontend b\n bind *:443 ssl crt /a\n \
+             bind :::443 v6only ssl crt /a\n bind 192.0.2.7:443 ssl crt /b\n bind :8443 ssl crt /a\n",
+        );
+        let at = |text: &str, line| (text.to_owned(), line);
+        assert_eq!(
+            haproxy.listens(false),
+            [at("0.0.0.0:80", 2), at("[::1]:80", 2), at("[::]:80", 3)]
+        );
+        assert_eq!(
+            haproxy.listens(true),
+            [at("0.0.0.0:443", 5), at("[::]:443", 6), at("0.0.0.0:8443", 8)]
         );
     }
 }

@@ -21,7 +21,7 @@ mod yaml;
 pub use self::{
     config_js::ConfigJs,
     file::{Unreadable, text},
-    haproxy::HaProxy,
+    haproxy::{Bound, HaProxy},
     nats::NatsConf,
     yaml::{Found, Yaml},
 };

@@ -13,6 +13,7 @@
 mod support;
 
 mod acme;
+mod addresses;
 mod callers;
 mod callers_rooms;
 mod check_and_serve;
@@ -28,6 +29,7 @@ mod design;
 mod forwarding;
 mod handoff;
 mod handshakes;
+mod hostile;
 mod issuing;
 mod joining;
 mod other_joins;
@@ -39,6 +41,7 @@ mod real_components;
 mod real_exchanges;
 mod reload;
 mod removals;
+mod rtmp;
 mod sessions;
 mod sessions_in_browser;
 mod shared_limits;

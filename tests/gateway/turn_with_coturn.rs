@@ -73,13 +73,13 @@ impl Coturn {
     }
 }
 
-/// coturn's client sends twenty messages of media to itself through the door, over TLS. How many have come back: of two that
-/// come in one moment it leaves the second in its TLS library until more comes, and so misses one on each of its four
-/// connections, and more where a busy machine brings many together.
+/// coturn's client sends twenty messages of media to itself through the door, over TLS, one each 200 ms on each of its four
+/// connections. How many have come back: of those that come in one moment it leaves all but the first in its TLS library until
+/// more comes, and so it may miss the last ones of a connection if the machine is so busy that several come at once.
 async fn media_through(gateway: SocketAddr) -> (usize, String) {
     let mut client = Command::new("turnutils_uclient")
         .args([
-            "-t", "-S", "-y", "-n", "5", "-m", "1", "-u", "ann", "-w", "secret", "-p",
+            "-t", "-S", "-y", "-n", "5", "-m", "1", "-z", "200", "-u", "ann", "-w", "secret", "-p",
         ])
         .arg(gateway.port().to_string())
         .arg(gateway.ip().to_string())
@@ -109,16 +109,15 @@ async fn media_passes_with_and_without_a_proxy_header() {
     for reads_headers in [true, false] {
         let coturn = Coturn::that_reads_headers(reads_headers).await;
         let gateway = Gateway::with(&format!("turn.upstream = '{}'", coturn.addr)).await;
-        let mut received = Vec::new();
-        // None at all comes where nothing passes.
-        while received.iter().all(|count| *count < 12) {
-            let (count, said) = media_through(gateway.https).await;
-            assert!(
-                count > 4 && received.len() < 5,
-                "{reads_headers}: {received:?} {said}\n{}",
-                coturn.said()
-            );
-            received.push(count);
+        let mut tries = 0;
+        // What its client leaves lying is no fault of the way there: a way that loses something loses it each time.
+        loop {
+            let (received, said) = media_through(gateway.https).await;
+            tries += 1;
+            if received >= 16 {
+                break;
+            }
+            assert!(tries < 5, "{reads_headers}: {said}\n{}", coturn.said());
         }
     }
 }

@@ -186,12 +186,20 @@ impl Gateway {
 
     /// Where the ports of `[[tcp]]` are, in their order.
     pub fn tcp(&self) -> Vec<SocketAddr> {
-        self.running.as_ref().unwrap().tcp.clone()
+        self.addresses("tcp")
+    }
+
+    /// Where a listener is, below its name.
+    pub fn addresses(&self, of: &str) -> Vec<SocketAddr> {
+        let all = self.running.as_ref().unwrap().addresses.iter();
+        all.filter(|(name, _)| *name == of)
+            .map(|(_, addr)| *addr)
+            .collect()
     }
 
     /// Where balancers that end TLS call.
     pub fn plain(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().plain.unwrap()
+        self.addresses("plain")[0]
     }
 
     /// As after SIGHUP.

@@ -102,7 +102,7 @@ fn judge(found: &mut Found<'_>, settings: &AcmeSettings) {
     for failing in settings.failing() {
         found.warn("acme.names", &format!("no certificate was issued for {failing}"));
     }
-    if config.listen.http.is_none() && config.acme.accept_terms {
+    if config.listen.http.is_empty() && config.acme.accept_terms {
         let what = "is empty, so that a CA can check names by port 443 alone";
         found.warn("listen.http", what);
     }

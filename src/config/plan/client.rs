@@ -92,7 +92,7 @@ fn told(config: &Config, problem: &WebAppProblem) -> Problem {
 impl Config {
     /// Compresses the client's files into their cache. Blocks until all is done.
     pub fn prepare_client(&self) -> Result<Prepared, Problem> {
-        let origin = self.public_origin_at(self.listen.https.port());
+        let origin = self.public_origin_at(self.listen.https_port());
         settings(self, origin.to_string())
             .and_then(WebApp::prepare)
             .map_err(|problem| told(self, &problem))

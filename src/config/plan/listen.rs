@@ -19,11 +19,12 @@ use crate::{
 pub(super) fn warn(found: &mut Found<'_>, https_port: u16) {
     let config = found.config;
     let called = found.origin.port.unwrap_or(443);
-    let chosen = config.listen.https.port() == 0;
+    let ports = || config.listen.https.iter().map(SocketAddr::port);
+    let is_there = ports().any(|port| port == 0 || port == called) || called == https_port;
     if config.is_refused(&["listen.https", "trust.proxies"]) {
         return;
     }
-    if config.public_origin.is_none() || chosen || called == https_port || !config.trust.proxies.is_empty() {
+    if config.public_origin.is_none() || is_there || !config.trust.proxies.is_empty() {
         return;
     }
     let what = format!(
@@ -34,12 +35,7 @@ pub(super) fn warn(found: &mut Found<'_>, https_port: u16) {
 }
 
 pub(super) fn hosts(config: &Config, origin: &PublicOrigin) -> Hosts {
-    Hosts::new(
-        &origin.host,
-        &config.hosts,
-        config.listen.https.ip().is_loopback(),
-    )
-    .at_port(origin.port)
+    Hosts::new(&origin.host, &config.hosts, config.listen.is_local()).at_port(origin.port)
 }
 
 pub(super) fn threads(config: &Config) -> NonZeroUsize {
@@ -95,26 +91,29 @@ pub struct NotListening {
 impl Config {
     /// The addresses of all listeners but those of `[[tcp]]`, by key. None: there is no such listener, or its value was
     /// refused.
-    pub fn listeners(&self) -> [(&'static str, Option<SocketAddr>); 4] {
+    pub fn listeners(&self) -> [(&'static str, &[SocketAddr]); 4] {
         let listen = &self.listen;
         let all = [
-            ("listen.https", Some(listen.https)),
-            ("listen.http", listen.http),
-            ("listen.plain", listen.plain),
-            ("listen.admin", listen.admin),
+            ("listen.https", &listen.https),
+            ("listen.http", &listen.http),
+            ("listen.plain", &listen.plain),
+            ("listen.admin", &listen.admin),
         ];
-        all.map(|(key, addr)| (key, addr.filter(|_| !self.is_refused(&[key]))))
+        all.map(|(key, addrs)| match self.is_refused(&[key]) {
+            true => (key, &[][..]),
+            false => (key, addrs.as_slice()),
+        })
     }
 
-    /// The addresses of `[[tcp]]`, in their order.
-    pub fn tcp_listeners(&self) -> impl Iterator<Item = SocketAddr> {
-        self.tcp.iter().map(|tcp| tcp.listen)
+    /// The addresses of each of `[[tcp]]`, in their order.
+    pub fn tcp_listeners(&self) -> impl Iterator<Item = &[SocketAddr]> {
+        self.tcp.iter().map(|tcp| tcp.listen.as_slice())
     }
 
     /// As `not_listening`, for the listener of `[[tcp]]` with this number, from 0. None: there is no such listener.
-    pub fn tcp_not_listening(&self, nth: usize, error: &io::Error) -> Option<NotListening> {
+    pub fn tcp_not_listening(&self, nth: usize, addr: SocketAddr, error: &io::Error) -> Option<NotListening> {
         let tcp = self.tcp.get(nth)?;
-        let mut deaf = self.not_listening("tcp.listen", tcp.listen, error);
+        let mut deaf = self.not_listening("tcp.listen", addr, error);
         deaf.problem.file.clone_from(&tcp.place.file);
         deaf.problem.line = tcp.place.line;
         Some(deaf)

@@ -157,7 +157,7 @@ impl Plan {
 
     /// The names and the URL space that these settings make, without a look at anything else.
     pub fn paths(config: &Config) -> (Hosts, Table) {
-        let origin = config.public_origin_at(config.listen.https.port());
+        let origin = config.public_origin_at(config.listen.https_port());
         (listen::hosts(config, &origin), table(config))
     }
 

@@ -27,7 +27,7 @@ pub(super) fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRul
 impl Config {
     /// What a design may contain, for commands that check one.
     pub fn design_rules(&self) -> Result<DesignRules, Problem> {
-        design(self, &self.public_origin_at(self.listen.https.port()))
+        design(self, &self.public_origin_at(self.listen.https_port()))
     }
 }
 

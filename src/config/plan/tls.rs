@@ -59,9 +59,9 @@ fn hosts(config: &Config) -> Vec<String> {
 /// May the gateway put a certificate of its own making into any folder? It may if nobody else calls it, or if the
 /// folder is the default one. For a public host, a folder that is named and not there is most likely misspelled.
 fn is_a_trial(config: &Config, origin: &PublicOrigin) -> bool {
-    let https = config.listen.https;
-    https.ip().is_loopback()
-        || https.port() == 0
+    let listen = &config.listen;
+    listen.is_local()
+        || listen.https.iter().all(|addr| addr.port() == 0)
         || tls::is_local(&origin.host)
         || config.tls.certs == Path::new(OWN_FOLDER)
 }

@@ -12,31 +12,38 @@ use crate::{addr::Networks, control::SocketSetting, observe::LogSettings};
 
 pub(super) fn listen(table: &mut Table<'_>) -> Taken<Listen> {
     Ok(Listen {
-        https: table.text(
+        https: table.several(
             "https",
             "127.0.0.1:8443",
+            false,
             &SOCKET,
-            "Where HTTPS is served. `0.0.0.0:443` or `[::]:443` is all of this machine's addresses. A port below 1024 needs root or \
-             `CAP_NET_BIND_SERVICE`; with port 0 the system chooses one.",
+            "Where HTTPS is served: an address, or a list of them. `0.0.0.0:443` is all of this machine's IPv4 addresses, `[::]:443` all \
+             that there are, and in `[\"0.0.0.0:443\", \"[::]:443\"]` each is for its own. All are opened, or the gateway does not \
+             start. A port below 1024 needs root or `CAP_NET_BIND_SERVICE`; with port 0 the system chooses one.",
         )?,
-        http: table.optional(
+        http: table.several(
             "http",
             "127.0.0.1:8880",
+            true,
             &SOCKET,
-            "Where plain HTTP is answered, with a redirect to HTTPS and nothing else.",
+            "Where plain HTTP is answered, with a redirect to HTTPS and nothing else; an address, or a list of them.",
         )?,
-        plain: table.optional(
+        plain: table.several(
             "plain",
             "",
+            true,
             &SOCKET,
             "Where balancers of `trust.proxies` that end TLS themselves call, by plain HTTP/1.1; connections from elsewhere are \
-             refused. Their `X-Forwarded-Proto` and `X-Forwarded-For` count. `listen.proxy_protocol` does not count here.",
+             refused. Their `X-Forwarded-Proto` and `X-Forwarded-For` count. `listen.proxy_protocol` does not count here. An address, or a \
+             list of them.",
         )?,
-        admin: table.optional(
+        admin: table.several(
             "admin",
             "127.0.0.1:9180",
+            true,
             &SOCKET,
-            "Where `/livez`, `/readyz` and `/metrics` are. Danger: it asks for no password, so keep it off public addresses.",
+            "Where `/livez`, `/readyz` and `/metrics` are; an address, or a list of them. Danger: it asks for no password, so keep it off \
+             public addresses.",
         )?,
         admin_hosts: table.list(
             "admin_hosts",

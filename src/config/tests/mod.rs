@@ -241,8 +241,8 @@ fn a_variable_wins_over_the_file() {
         ]),
     )
     .unwrap();
-    assert_eq!(config.listen.https.to_string(), "127.0.0.1:0");
-    assert_eq!(config.listen.http, None);
+    assert_eq!(config.listen.https, ["127.0.0.1:0".parse().unwrap()]);
+    assert!(config.listen.http.is_empty());
     assert!(!config.log.access);
     assert_eq!(config.public_origin.unwrap().to_string(), "https://a.example");
     assert_eq!(config.hosts, ["b.example", "c.example"]);
@@ -359,6 +359,31 @@ fn two_listeners_need_two_addresses() {
     assert_eq!(
         told("[listen]\nhttps = '127.0.0.1:0'\nhttp = '127.0.0.1:0'\n", &[]),
         [""; 0]
+    );
+    // All of IPv6 has IPv4 too, unless its own list gives IPv4 another place.
+    assert_eq!(
+        told(
+            "listen.https = '[::]:8880'\nlisten.admin = ['0.0.0.0:9180', '127.0.0.1:9180']\n",
+            &[]
+        ),
+        [
+            "gateway.toml: listen.http: \"127.0.0.1:8880\" is taken by listen.https's \"[::]:8880\"; write another port",
+            "gateway.toml:2: listen.admin: \"127.0.0.1:9180\" is taken by listen.admin's \"0.0.0.0:9180\"; write another port",
+        ]
+    );
+    assert_eq!(
+        told(
+            "listen.https = ['[::]:443', '0.0.0.0:443']\nlisten.http = ['0.0.0.0:80', '[::1]:80', '[::1]:81']\n",
+            &[]
+        ),
+        [""; 0]
+    );
+    let many: Vec<String> = (1..100).map(|port| format!("'127.0.0.1:{port}'")).collect();
+    assert_eq!(
+        told(&format!("listen.https = [{}]\n", many.join(", ")), &[]),
+        [
+            "gateway.toml: listen.admin: has one address more than the 100 that there may be in all; write fewer"
+        ]
     );
 }
 

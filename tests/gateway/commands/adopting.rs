@@ -238,11 +238,40 @@ async fn a_password_of_haproxys_file_is_not_shown() {
 }
 
 #[tokio::test]
+async fn a_listener_keeps_all_of_its_addresses() {
+    let both = HAPROXY
+        .replace("    bind :80\n", "    bind :80\n    bind :::80 v6only\n")
+        .replace(
+            "    bind *:443 ssl crt /etc/haproxy/ssl/\n",
+            "    bind *:443 ssl crt /etc/haproxy/ssl/\n    bind :::443 v6only ssl crt /etc/haproxy/ssl/\n",
+        )
+        .replace("  bind *:1935\n", "  bind *:1935,:::1935 v6only\n");
+    let folder = machine(CONFIG, &both);
+    let (status, said, errors) = adopt(folder.path(), &[]).await;
+    assert_eq!((status, errors.as_str()), (0, ""), "{said}");
+    let toml = short(folder.path(), &written(folder.path()));
+    for line in [
+        "https = [\"0.0.0.0:443\", \"[::]:443\"] # haproxy/haproxy.cfg:32, haproxy/haproxy.cfg:33",
+        "http = [\"0.0.0.0:80\", \"[::]:80\"] # haproxy/haproxy.cfg:18, haproxy/haproxy.cfg:19",
+        "certs = \"/etc/haproxy/ssl/\" # haproxy/haproxy.cfg:32",
+        "listen = [\"0.0.0.0:1935\", \"[::]:1935\"] # haproxy/haproxy.cfg:95",
+        "upstream = \"127.0.0.1:1936\" # haproxy/haproxy.cfg:95",
+    ] {
+        assert!(
+            toml.lines().any(|written| written == line),
+            "{line} is not in\n{toml}"
+        );
+    }
+    let row = said.lines().find(|row| row.contains("haproxy.cfg:33 ")).unwrap();
+    assert!(row.ends_with("  listen.https and tls.certs"), "{row}");
+}
+
+#[tokio::test]
 async fn what_is_added_beside_the_official_parts_stops_it() {
     let more = HAPROXY
         .replace(
             "    tcp-request inspect-delay 5s",
-            "    bind :::443 v6only ssl crt /etc/haproxy/ssl/\n    tcp-request inspect-delay 5s",
+            "    bind :::443 v6only ssl crt /etc/haproxy/others/\n    tcp-request inspect-delay 5s",
         )
         .replace(
             "    server local 127.0.0.1:7880 check",
@@ -259,7 +288,7 @@ async fn what_is_added_beside_the_official_parts_stops_it() {
     assert_eq!(
         told,
         [
-            "haproxy/haproxy.cfg:32: frontend ft_ssl: bind :::443 v6only ssl crt /etc/haproxy/ssl/",
+            "haproxy/haproxy.cfg:32: frontend ft_ssl: bind :::443 v6only ssl crt /etc/haproxy/others/",
             "haproxy/haproxy.cfg:74: backend bk_livekit_api: server spare 192.0.2.20:7880 check backup",
             "haproxy/haproxy.cfg:100: frontend wiki: bind *:8085",
             "haproxy/haproxy.cfg:101: frontend wiki: default_backend bk_wiki",
