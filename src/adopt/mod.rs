@@ -5,18 +5,17 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `yaml`, `haproxy`, `config_js` | the readers, each value with its line |
+//! | `yaml`, `haproxy` | the readers, each value with its line |
 //! | `machine`, `sources` | the files of a machine; all that is asked of them |
 //! | `plan`, `rows` | from them to the new configuration, and the table of what becomes of what |
 //! | `losses` | parts of HAProxy's file that nothing was made of |
 //! | `sheet` | TOML with origins |
 //! | `files` | writing, and leaving alone what a person has edited |
 //!
-//! Not here: changing services (nothing is started or stopped), the command (`crate::cli`).
+//! Not here: reading the client's `config.js` (`crate::webapp`), changing services (nothing is started or stopped), the command (`crate::cli`).
 //!
 //! Source: docs/plugnmeet.md sections 0, 9 and 12.
 
-mod config_js;
 mod files;
 mod haproxy;
 mod losses;

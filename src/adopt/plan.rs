@@ -9,7 +9,6 @@ use url::Url;
 
 use super::{
     AdoptProblem, Wanted, Wish,
-    config_js::{self, ConfigJs},
     haproxy::HaProxy,
     losses::losses,
     machine::{self, Machine},
@@ -18,7 +17,10 @@ use super::{
     sources::Sources,
     yaml::{Found, Yaml},
 };
-use crate::config::Config;
+use crate::{
+    config::Config,
+    webapp::{ConfigScript, read_config_script},
+};
 
 /// What comes of a machine.
 pub struct Adoption {
@@ -57,7 +59,7 @@ pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
     };
     let client = client_folder(wish, &sources)?;
     let script = machine::text(&client.value.join("assets/config.js"))?;
-    let script = script.as_deref().map(config_js::read);
+    let script = script.as_deref().map(read_config_script);
     let questions = questions(wish, script.as_ref());
     let files = files(wish, &sources, &origin, &client, script.flatten().as_ref())?;
     // After the files: only then it is known what was taken over.
@@ -110,7 +112,7 @@ fn client_folder(wish: &Wish, sources: &Sources<'_>) -> Result<Found<PathBuf>, A
     Ok(found.map(|_| folder))
 }
 
-fn questions(wish: &Wish, script: Option<&Option<ConfigJs>>) -> Vec<String> {
+fn questions(wish: &Wish, script: Option<&Option<ConfigScript>>) -> Vec<String> {
     let mut questions = Vec::new();
     if wish.frame_ancestors.is_empty() {
         questions.push(
@@ -142,7 +144,7 @@ fn files(
     sources: &Sources<'_>,
     public: &str,
     client: &Found<PathBuf>,
-    script: Option<&ConfigJs>,
+    script: Option<&ConfigScript>,
 ) -> Result<Vec<Wanted>, AdoptProblem> {
     let config = &sources.config;
     let lacks = |key: &'static str| AdoptProblem::Lacks("config.yaml".into(), key);
@@ -175,7 +177,7 @@ fn files(
     if let Some(script) = script {
         let origin = format!("{}/assets/config.js", shown(&client.value));
         sheet.section("[client.config]");
-        if let Some(assets) = &script.assets {
+        if let Some(assets) = script.assets.elsewhere() {
             sheet.text("staticAssetsPath", assets, &origin);
         }
         let left = sheet.members(&script.keys, &origin);

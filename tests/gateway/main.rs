@@ -28,6 +28,7 @@ mod design;
 mod forwarding;
 mod handoff;
 mod handshakes;
+mod host_config;
 mod issuing;
 mod joining;
 mod other_joins;
