@@ -11,7 +11,7 @@
 //! | `sheet` | TOML with origins |
 //! | `files` | writing, and leaving alone what a person has edited |
 //!
-//! Not here: the readers of these files (`crate::official`), changing services (nothing is started or stopped), the command (`crate::cli`).
+//! Not here: the readers of these files (`crate::official`, and `crate::webapp` for `config.js`), changing services (nothing is started or stopped), the command (`crate::cli`).
 //!
 //! Source: docs/plugnmeet.md sections 0, 9 and 12.
 

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     config::Config,
-    official::{self, Bound, ConfigJs, Found, HaProxy, Yaml, config_js},
+    official::{self, Bound, Found, HaProxy, Yaml},
+    webapp::{ConfigScript, read_config_script},
 };
 
 /// What comes of a machine.
@@ -57,7 +58,7 @@ pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
     };
     let client = client_folder(wish, &sources)?;
     let script = official::text(&client.value.join("assets/config.js"))?;
-    let script = script.as_deref().map(config_js::read);
+    let script = script.as_deref().map(read_config_script);
     let questions = questions(wish, script.as_ref());
     let files = files(wish, &sources, &origin, &client, script.flatten().as_ref())?;
     // After the files: only then it is known what was taken over.
@@ -110,7 +111,7 @@ fn client_folder(wish: &Wish, sources: &Sources<'_>) -> Result<Found<PathBuf>, A
     Ok(found.map(|_| folder))
 }
 
-fn questions(wish: &Wish, script: Option<&Option<ConfigJs>>) -> Vec<String> {
+fn questions(wish: &Wish, script: Option<&Option<ConfigScript>>) -> Vec<String> {
     let mut questions = Vec::new();
     if wish.frame_ancestors.is_empty() {
         questions.push(
@@ -142,7 +143,7 @@ fn files(
     sources: &Sources<'_>,
     public: &str,
     client: &Found<PathBuf>,
-    script: Option<&ConfigJs>,
+    script: Option<&ConfigScript>,
 ) -> Result<Vec<Wanted>, AdoptProblem> {
     let config = &sources.config;
     let lacks = |key: &'static str| AdoptProblem::Lacks("config.yaml".into(), key);
@@ -175,7 +176,7 @@ fn files(
     if let Some(script) = script {
         let origin = format!("{}/assets/config.js", shown(&client.value));
         sheet.section("[client.config]");
-        if let Some(assets) = &script.assets {
+        if let Some(assets) = script.assets.elsewhere() {
             sheet.text("staticAssetsPath", assets, &origin);
         }
         let left = sheet.members(&script.keys, &origin);

@@ -55,6 +55,7 @@ const SHAPE: Shape = Shape {
 };
 
 const DOC: &str = "Any other keys of the client's `config.js`, such as `enableSimulcast = true`, in a table of their own. \
+    They win over those of the host's own `assets/config.js` in the client's folder, an object literal on `window.plugNmeetConfig`. \
     `serverUrl` follows from `public_origin` and can't be written. `staticAssetsPath` follows from `client.mount`; write it only \
     as the address of a copy of the client's assets on another host, whose scripts the policy of pages then allows. \
     `designCustomization` is the design of meetings that bring none.";

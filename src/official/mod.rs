@@ -6,20 +6,17 @@
 //! | `yaml` | the YAML of plugNmeet's parts |
 //! | `nats` | nats-server.conf |
 //! | `haproxy` | haproxy.cfg |
-//! | `config_js` | the client's config.js |
 //!
 //! Not here: what becomes of them (`crate::adopt`), and what is wrong with them (`crate::doctor`).
 //!
 //! Source: docs/plugnmeet.md sections 0, 9 and 12.
 
-pub mod config_js;
 mod file;
 pub mod haproxy;
 mod nats;
 mod yaml;
 
 pub use self::{
-    config_js::ConfigJs,
     file::{Unreadable, text},
     haproxy::{Bound, HaProxy},
     nats::NatsConf,

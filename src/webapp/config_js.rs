@@ -1,9 +1,12 @@
 //! `assets/config.js`: the script that tells the client the address of its server and the place of its files.
 //!
 //! The client's default for the place of its files is `/assets`. Below a mount this would be wrong, and no translation
-//! would be found.
+//! would be found. So the script is made here: of the file that the host has in the client's folder, of `[client.config]`,
+//! which wins over that file, and of the two values that follow from the configuration, which win over both. Without the
+//! host's own values every meeting would be another: what the official installer's file turns on is off where a key is
+//! missing.
 //!
-//! Sources: docs/plugnmeet.md sections 0.2 and 12.
+//! Sources: docs/plugnmeet.md sections 0.2, 7 and 12.
 
 use std::fs;
 
@@ -12,36 +15,102 @@ use tracing::warn;
 
 use super::{
     WebAppProblem, WebAppSettings,
+    config_script::{self, AssetsPath, ConfigScript},
     folder::Found,
     settings::{SERVER_URL, STATIC_ASSETS_PATH},
 };
 
-/// Loads the operator's file, or makes one from the settings if there is none.
-pub(super) fn load(settings: &WebAppSettings) -> Result<Found, WebAppProblem> {
+/// The largest `config.js` that is read, in bytes. No host has one as large.
+const MAX_OWN_BYTES: usize = 1 << 20;
+
+/// What is served, and the client's own keys in it.
+pub(super) struct ConfigJs {
+    pub found: Found,
+    pub keys: Map<String, Value>,
+}
+
+/// Loads the operator's file; without one the script is made, with the keys of the release's own.
+pub(super) fn load(settings: &WebAppSettings, of_release: Option<&Found>) -> Result<ConfigJs, WebAppProblem> {
     let Some(path) = &settings.config_file else {
-        return Ok(Found {
-            content: render(settings).into(),
+        let mut keys = of_release.and_then(own).map_or_else(Map::new, |own| own.keys);
+        keys.extend(settings.config().clone());
+        let found = Found {
+            content: render(settings, &keys).into(),
             modified: None,
-        });
+        };
+        return Ok(ConfigJs { found, keys });
     };
     if !settings.config().is_empty() {
         warn!("The keys of client.config are not used: client.config_file is served as it is");
     }
     let unreadable = |error| WebAppProblem::ConfigFile(path.clone(), error);
-    Ok(Found {
-        content: fs::read(path).map_err(unreadable)?,
-        modified: fs::metadata(path).and_then(|about| about.modified()).ok(),
+    Ok(ConfigJs {
+        found: Found {
+            content: fs::read(path).map_err(unreadable)?,
+            modified: fs::metadata(path).and_then(|about| about.modified()).ok(),
+        },
+        keys: Map::new(),
     })
 }
 
-fn render(settings: &WebAppSettings) -> String {
+/// What the release's own file says, and a word to the operator about each part of it that does not count.
+fn own(file: &Found) -> Option<ConfigScript> {
+    let text = str::from_utf8(&file.content)
+        .ok()
+        .filter(|text| text.len() <= MAX_OWN_BYTES);
+    let Some(script) = text.and_then(config_script::read) else {
+        warn!(
+            "The client's assets/config.js has no object literal window.plugNmeetConfig that can be read, so that nothing of it \
+             counts: write what matters into [client.config]"
+        );
+        return None;
+    };
+    for key in &script.left {
+        warn!(
+            "{key} of the client's assets/config.js is no literal and does not count: write its value into [client.config]"
+        );
+    }
+    if let Some(assets) = script.assets.elsewhere() {
+        warn!(
+            "staticAssetsPath of the client's assets/config.js does not count: write staticAssetsPath = {assets:?} into \
+             [client.config], so that the policy of pages allows that host"
+        );
+    }
+    Some(script)
+}
+
+/// Why a client with this script, served as it is, would not find its translations below this mount. None: it finds them, or
+/// that can't be told.
+pub fn lost_translations(script: &str, mount: &str) -> Option<String> {
+    if mount.is_empty() {
+        return None;
+    }
+    let said = match config_script::read(script)?.assets {
+        AssetsPath::Computed => return None,
+        AssetsPath::Absent => "has no staticAssetsPath, and the client's default is /assets".to_owned(),
+        AssetsPath::Written(path) => {
+            let path = path.trim_end_matches('/');
+            let is_relative = matches!(path, "assets" | "./assets");
+            if is_relative || path == format!("{mount}/assets") || path.contains("://") {
+                return None;
+            }
+            format!("has staticAssetsPath {path:?}")
+        }
+    };
+    Some(format!(
+        "{said}: the client looks for its translations there and not below {mount}; write staticAssetsPath: \
+         '{mount}/assets' into it"
+    ))
+}
+
+fn render(settings: &WebAppSettings, keys: &Map<String, Value>) -> String {
     let mut config = Map::new();
     config.insert(SERVER_URL.to_owned(), settings.public_origin().into());
     config.insert(
         STATIC_ASSETS_PATH.to_owned(),
         format!("{}/assets", settings.mount()).into(),
     );
-    config.extend(settings.config().clone());
+    config.extend(keys.clone());
     format!(
         "window.plugNmeetConfig = {};\n",
         as_script(&Value::Object(config))
@@ -65,7 +134,83 @@ mod tests {
 
     fn rendered(mount: &str, config: &Value) -> String {
         let config = config.as_object().unwrap().clone();
-        render(&WebAppSettings::new("https://a.example".to_owned(), mount.to_owned(), config).unwrap())
+        let settings = WebAppSettings::new("https://a.example".to_owned(), mount.to_owned(), config).unwrap();
+        render(&settings, settings.config())
+    }
+
+    fn merged(own: &[u8], config: &Value) -> String {
+        let config = config.as_object().unwrap().clone();
+        let settings = WebAppSettings::new("https://a.example".into(), "/conference".into(), config).unwrap();
+        let own = Found {
+            content: own.to_vec(),
+            modified: None,
+        };
+        let served = load(&settings, Some(&own)).unwrap();
+        String::from_utf8(served.found.content).unwrap()
+    }
+
+    #[test]
+    fn the_hosts_own_keys_count_below_those_of_the_configuration() {
+        assert_eq!(
+            merged(
+                b"// the host's\nwindow.plugNmeetConfig = { serverUrl: 'http://localhost:8080', staticAssetsPath: '/assets', \
+                  enableSimulcast: true, enableDynacast: true, videoCodec: 'vp8', dbMaxAgeMs: 6 * 60 };",
+                &json!({ "videoCodec": "av1" })
+            ),
+            "window.plugNmeetConfig = {\"serverUrl\":\"https://a.example\",\
+             \"staticAssetsPath\":\"/conference/assets\",\"enableSimulcast\":true,\"enableDynacast\":true,\
+             \"videoCodec\":\"av1\"};\n"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_leaves_the_defaults() {
+        let large = [
+            b"window.plugNmeetConfig = { a: 1 };".as_slice(),
+            &[b' '; MAX_OWN_BYTES],
+        ]
+        .concat();
+        for own in [
+            &b"window.plugNmeetConfig = other;"[..],
+            b"",
+            b"\xff window.plugNmeetConfig = { a: 1 }",
+            &large,
+        ] {
+            assert_eq!(
+                merged(own, &json!({})),
+                "window.plugNmeetConfig = {\"serverUrl\":\"https://a.example\",\
+                 \"staticAssetsPath\":\"/conference/assets\"};\n"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_loses_translations_below_the_mount_is_found() {
+        let lost = |member: &str, mount: &str| {
+            lost_translations(&format!("window.plugNmeetConfig = {{ {member} }};"), mount)
+        };
+        let advice = "the client looks for its translations there and not below /conference; write staticAssetsPath: \
+                      '/conference/assets' into it";
+        assert_eq!(
+            lost("serverUrl: location.origin", "/conference").unwrap(),
+            format!("has no staticAssetsPath, and the client's default is /assets: {advice}")
+        );
+        assert_eq!(
+            lost("staticAssetsPath: '/assets/'", "/conference").unwrap(),
+            format!("has staticAssetsPath \"/assets\": {advice}")
+        );
+        for found in [
+            "./assets",
+            "assets",
+            "/conference/assets",
+            "/conference/assets/",
+            "https://cdn.example.org/a",
+        ] {
+            assert_eq!(lost(&format!("staticAssetsPath: '{found}'"), "/conference"), None);
+        }
+        assert_eq!(lost("staticAssetsPath: base", "/conference"), None);
+        assert_eq!(lost("a: 1", ""), None);
+        assert_eq!(lost_translations("window.x = 1", "/conference"), None);
     }
 
     #[test]

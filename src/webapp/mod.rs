@@ -12,7 +12,7 @@
 //! | `watch` | a new release takes the place of the old one |
 //! | `index`, `pages`, `preload` | the page, in each language, and what it needs first |
 //! | `waiting` | the script in the page that tells whoever waits to be let in how many are before |
-//! | `config_js`, `demo` | `config.js`, the page in the client's place |
+//! | `config_js`, `config_script`, `demo` | `config.js`; what the host's own says; the page in the client's place |
 //! | `favicon` | the icon that browsers ask for by themselves |
 //! | `content`, `coding` | a file's bytes in every coding; writing and reading codings |
 //! | `making`, `prepare` | making codings in the background, or all of them before the start |
@@ -34,6 +34,7 @@ mod coding;
 mod compressor;
 mod conditional;
 mod config_js;
+mod config_script;
 mod content;
 mod demo;
 mod favicon;
@@ -69,6 +70,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use hyper::{HeaderMap, Method, Response, StatusCode};
+use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +83,8 @@ use self::{
 };
 pub use self::{
     compressor::{CompressJob, Compressor, compress_jobs},
+    config_js::lost_translations,
+    config_script::{AssetsPath, ConfigScript, read as read_config_script},
     demo::Shown,
     prepare::Prepared,
     problem::WebAppProblem,
@@ -144,6 +148,11 @@ impl WebApp {
             compressor: OnceLock::new(),
             favicon: favicon::own(),
         })
+    }
+
+    /// A value that `config.js` has at this moment, from `[client.config]` or from the release's own file.
+    pub fn config(&self, key: &str) -> Option<Value> {
+        self.snapshot.load().config(key).cloned()
     }
 
     /// Would these settings give the same files?

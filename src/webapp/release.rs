@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use tracing::warn;
 
 use super::{
@@ -22,6 +23,8 @@ pub(super) struct Release {
     /// The client's pages. None: there is no client, and the gateway shows a page of its own.
     pub pages: Option<Pages>,
     pub files: Served,
+    /// The client's own keys in its `config.js`.
+    pub config: Map<String, Value>,
     /// The names of the files that the page needs first.
     pub first: Vec<String>,
     /// A file that the page needs and that does not exist.
@@ -49,7 +52,8 @@ impl Release {
             html = Some(with_base);
         }
         let ready_made = ready_made::split_off(&mut files);
-        files.insert(CONFIG_JS.into(), config_js::load(settings)?);
+        let config_js = config_js::load(settings, files.get(CONFIG_JS))?;
+        files.insert(CONFIG_JS.into(), config_js.found);
         let files = known.stored(files, ready_made);
         let needed = preload::needed(html.as_deref().unwrap_or_default(), settings.mount(), |name| {
             files.contains_key(name)
@@ -58,6 +62,7 @@ impl Release {
         Ok(Self {
             pages,
             files,
+            config: config_js.keys,
             first: needed.names,
             lacks: needed.lacks,
         })

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::{Map, Value};
 use tracing::warn;
 
 use super::{
@@ -26,6 +27,8 @@ use super::{
 pub(super) struct Snapshot {
     pub pages: Option<Pages>,
     assets: Served,
+    /// The client's own keys in its `config.js`.
+    config: Map<String, Value>,
     /// The names of the files that the page needs first.
     first: Vec<String>,
     /// For each release, the newest first: its files with a content hash in their names.
@@ -111,6 +114,7 @@ impl Snapshot {
         Self {
             pages: release.pages,
             assets,
+            config: release.config,
             first: release.first,
             generations,
         }
@@ -118,6 +122,11 @@ impl Snapshot {
 
     pub fn asset(&self, name: &str) -> Option<&Stored> {
         self.assets.get(name).map(|file| &**file)
+    }
+
+    /// A value of the client's own `config.js`.
+    pub fn config(&self, key: &str) -> Option<&Value> {
+        self.config.get(key)
     }
 
     fn pages(&self) -> impl Iterator<Item = &Stored> {

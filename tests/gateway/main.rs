@@ -30,6 +30,7 @@ mod forwarding;
 mod handoff;
 mod handshakes;
 mod hostile;
+mod host_config;
 mod issuing;
 mod joining;
 mod other_joins;

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     secret,
-    webapp::{Prepared, WebApp, WebAppProblem, WebAppSettings},
+    webapp::{Prepared, WebApp, WebAppProblem, WebAppSettings, lost_translations},
 };
 
+const CONFIG_FILE: &str = "client.config_file";
 const CACHE: &str = "client.cache";
 
 /// The bits of a file's mode by which group and others may write.
@@ -20,13 +21,10 @@ const MAY_WRITE: u32 = 0o022;
 
 /// Reads the client's files, unless `served`, which a running gateway has, was made with the same settings.
 pub(super) fn plan(found: &mut Found<'_>, served: Option<&Arc<WebApp>>) -> Option<Arc<WebApp>> {
-    if found.config.is_refused(&[
-        "public_origin",
-        "client.path",
-        "client.mount",
-        "client.config_file",
-        CACHE,
-    ]) {
+    if found
+        .config
+        .is_refused(&["public_origin", "client.path", "client.mount", CONFIG_FILE, CACHE])
+    {
         return None;
     }
     if found.config.client.path.is_some()
@@ -34,6 +32,12 @@ pub(super) fn plan(found: &mut Found<'_>, served: Option<&Arc<WebApp>>) -> Optio
         && let Some(what) = unwise_of_cache(cache)
     {
         found.warn(CACHE, &format!("{} {what}", cache.display()));
+    }
+    if let Some(file) = &found.config.client.config_file
+        && let Ok(script) = fs::read_to_string(file)
+        && let Some(what) = lost_translations(&script, &found.config.client.mount)
+    {
+        found.warn(CONFIG_FILE, &format!("{} {what}", file.display()));
     }
     let files = settings(found.config, found.origin.to_string()).and_then(|settings| match served {
         Some(served) if served.is_as(&settings) => Ok(Arc::clone(served)),

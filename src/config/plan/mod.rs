@@ -189,7 +189,7 @@ impl Plan {
         let tls = tls::plan(&mut found, clock, acme.settings.as_ref());
         let keys = keys::plan(&mut found);
         let webapp = client::plan(&mut found, served);
-        let design = pages::design(config, &found.origin);
+        let design = pages::design(config, &found.origin, webapp.as_deref());
         let design = found.sound(design);
         let pages = design.as_ref().and_then(|design| pages::plan(&mut found, design));
         let Found {

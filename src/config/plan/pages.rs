@@ -7,10 +7,18 @@ use super::{
 use crate::{
     design::{DesignRules, DesignSettings},
     route::{PageHeaders, PageSettings},
-    webapp::waiting_script,
+    webapp::{WebApp, waiting_script},
 };
 
-pub(super) fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRules, Problem> {
+/// The operator's design of `config.js`.
+const CUSTOMIZATION: &str = "designCustomization";
+
+/// `served` is the client, whose own `config.js` may have the operator's design.
+pub(super) fn design(
+    config: &Config,
+    origin: &PublicOrigin,
+    served: Option<&WebApp>,
+) -> Result<DesignRules, Problem> {
     let design = &config.design;
     let own = url::Url::parse(&origin.to_string())
         .map_err(|error| config.problem("public_origin", error.to_string(), "write https://HOST[:PORT]"))?;
@@ -18,7 +26,8 @@ pub(super) fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRul
         .map(|mut settings| {
             settings.from_links = design.from_links;
             settings.named.clone_from(&config.designs);
-            settings.customization = config.client.config.get("designCustomization").cloned();
+            let written = config.client.config.get(CUSTOMIZATION).cloned();
+            settings.customization = written.or_else(|| served?.config(CUSTOMIZATION));
             DesignRules::new(settings.serving(&config.hosts, &config.client.mount))
         })
         .map_err(|problem| config.problem("design", problem.to_string(), "write a host, *.HOST or *"))
@@ -27,7 +36,7 @@ pub(super) fn design(config: &Config, origin: &PublicOrigin) -> Result<DesignRul
 impl Config {
     /// What a design may contain, for commands that check one.
     pub fn design_rules(&self) -> Result<DesignRules, Problem> {
-        design(self, &self.public_origin_at(self.listen.https_port()))
+        design(self, &self.public_origin_at(self.listen.https_port()), None)
     }
 }
 

@@ -249,6 +249,41 @@ pub(super) const CASES: &[Case] = &[
         Warning("client.config has no effect, as client.config_file serves"),
     ),
     (
+        |folder| write(folder, "config.js", "window.plugNmeetConfig = { a: 1 };", 0o644),
+        "client.config_file = 'config.js'",
+        Warning(
+            "gateway.toml:1: client.config_file: config.js has no staticAssetsPath, and the client's default is /assets: the client \
+             looks for its translations there and not below /conference",
+        ),
+    ),
+    (
+        |folder| {
+            let script = "window.plugNmeetConfig = { staticAssetsPath: '/conference/assets' };";
+            write(folder, "config.js", script, 0o644);
+        },
+        "client.config_file = 'config.js'",
+        Nothing,
+    ),
+    (
+        |folder| {
+            client(folder);
+            write(folder, "client/assets/config.js", "window.a = 1", 0o644);
+        },
+        "client.path = 'client'",
+        Warning(
+            "The client's assets/config.js has no object literal window.plugNmeetConfig that can be read",
+        ),
+    ),
+    (
+        |folder| {
+            client(folder);
+            let script = "window.plugNmeetConfig = { enableSimulcast: true, own: 6 * 60 };";
+            write(folder, "client/assets/config.js", script, 0o644);
+        },
+        "client.path = 'client'",
+        Warning("own of the client's assets/config.js is no literal and does not count"),
+    ),
+    (
         nothing,
         "client.config.designCustomization = { primary_color = 'red;' }",
         Warning("client.config.designCustomization.primary_color: `red;` is not a CSS colour"),

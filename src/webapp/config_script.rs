@@ -1,33 +1,57 @@
-//! The client's own `config.js`: an object literal on `window.plugNmeetConfig`, with comments and what else a script may have
+//! The host's own `config.js`: an object literal on `window.plugNmeetConfig`, with comments and what else a script may have
 //! around it.
 //!
 //! Nothing is executed. The assignment is found between comments and strings, and each member's value is read by itself, so
 //! that one that is more than a literal (`window.location.origin`) costs no other.
 //!
+//! Not here: what is served (`super::config_js`).
+//!
 //! Source: docs/plugnmeet.md section 12.
 
 use serde_json::{Map, Value};
 
-/// What the gateway sets itself.
-const OURS: [&str; 2] = ["serverUrl", "staticAssetsPath"];
+use super::settings::{SERVER_URL, STATIC_ASSETS_PATH};
+
+/// No value in a client's file is nested as deep; reading one goes down as deep.
+const MAX_DEPTH: usize = 32;
 
 /// What the file says.
 #[derive(Debug, Default, PartialEq)]
-pub struct ConfigJs {
-    /// The keys that can be carried over.
+pub struct ConfigScript {
+    /// The keys that can be carried over, without the two that follow from the gateway's own configuration.
     pub keys: Map<String, Value>,
     /// The keys whose values are no literals.
     pub left: Vec<String>,
     /// `serverUrl`, if it is written as a text.
     pub server: Option<String>,
-    /// `staticAssetsPath`, if it is an address elsewhere.
-    pub assets: Option<String>,
+    /// Where the client is to find its files.
+    pub assets: AssetsPath,
+}
+
+/// `staticAssetsPath`, as it is written.
+#[derive(Debug, Default, PartialEq)]
+pub enum AssetsPath {
+    #[default]
+    Absent,
+    Written(String),
+    /// The script works it out.
+    Computed,
+}
+
+impl AssetsPath {
+    /// An address on another host.
+    pub fn elsewhere(&self) -> Option<&str> {
+        match self {
+            Self::Written(path) if path.starts_with("https://") => Some(path),
+            Self::Written(_) | Self::Absent | Self::Computed => None,
+        }
+    }
 }
 
 /// Reads the file. None: it has no such object.
-pub fn read(script: &str) -> Option<ConfigJs> {
+pub fn read(script: &str) -> Option<ConfigScript> {
     let object = object(script)?;
-    let mut found = ConfigJs::default();
+    let mut found = ConfigScript::default();
     for member in members(object) {
         let Some((name, text)) = named(member) else {
             if !bare(member).is_empty() {
@@ -35,21 +59,35 @@ pub fn read(script: &str) -> Option<ConfigJs> {
             }
             continue;
         };
-        if OURS.contains(&name.as_str()) {
-            let address = json5::from_str::<String>(text).ok();
-            if name == "serverUrl" {
-                found.server = address;
-            } else {
-                found.assets = address.filter(|address| address.starts_with("https://"));
+        match name.as_str() {
+            SERVER_URL => found.server = json5::from_str(text).ok(),
+            STATIC_ASSETS_PATH => {
+                let address = json5::from_str::<String>(text);
+                found.assets = address.map_or(AssetsPath::Computed, AssetsPath::Written);
             }
-            continue;
-        }
-        match json5::from_str::<Value>(text) {
-            Ok(value) => drop(found.keys.insert(name, value)),
-            Err(_) => found.left.push(name),
+            _ => match literal(text) {
+                Some(value) => drop(found.keys.insert(name, value)),
+                None => found.left.push(name),
+            },
         }
     }
     Some(found)
+}
+
+fn literal(text: &str) -> Option<Value> {
+    let mut depth = 0_usize;
+    let mut steps = Steps::of(text);
+    while let Some((_, char)) = steps.next_code() {
+        match char {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return None;
+        }
+    }
+    json5::from_str(text).ok()
 }
 
 /// Where a step of `steps` stands: in code, or in what is none.
@@ -231,7 +269,31 @@ window.ENABLE_SIMULCAST = window.plugNmeetConfig.enableSimulcast;
             })
         );
         assert_eq!(found.left, ["dbMaxAgeMs"]);
-        assert_eq!(found.assets.as_deref(), Some("https://cdn.example.org/assets"));
+        assert_eq!(found.assets.elsewhere(), Some("https://cdn.example.org/assets"));
+    }
+
+    #[test]
+    fn where_the_files_are_is_told_from_what_is_worked_out() {
+        let assets = |member: &str| {
+            read(&format!("window.plugNmeetConfig = {{ a: 1, {member} }}"))
+                .unwrap()
+                .assets
+        };
+        assert_eq!(assets(""), AssetsPath::Absent);
+        assert_eq!(
+            assets("staticAssetsPath: './assets'"),
+            AssetsPath::Written("./assets".into())
+        );
+        assert_eq!(assets("staticAssetsPath: base + '/assets'"), AssetsPath::Computed);
+        assert_eq!(assets("staticAssetsPath: './assets'").elsewhere(), None);
+    }
+
+    #[test]
+    fn a_value_that_is_nested_without_end_is_left() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let found = read(&format!("window.plugNmeetConfig = {{ deep: {deep}, b: 1 }}")).unwrap();
+        assert_eq!(found.left, ["deep"]);
+        assert_eq!(Value::Object(found.keys), json!({ "b": 1 }));
     }
 
     #[test]
@@ -246,6 +308,6 @@ window.ENABLE_SIMULCAST = window.plugNmeetConfig.enableSimulcast;
         ] {
             assert_eq!(read(script), None, "{script}");
         }
-        assert_eq!(read("window.plugNmeetConfig={}"), Some(ConfigJs::default()));
+        assert_eq!(read("window.plugNmeetConfig={}"), Some(ConfigScript::default()));
     }
 }
