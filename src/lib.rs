@@ -24,6 +24,7 @@
 //! | --- | --- | --- |
 //! | 1 | [`cli`] | the commands; arguments and environment |
 //! | 2 | [`adopt`] | from the files of an official installation to a configuration |
+//! | 2 | [`doctor`] | is everything around the gateway as it has to be |
 //! | 2 | [`gateway`] | assembly: from a plan to a running gateway, and another plan in its place |
 //! | 3 | [`config`] | the file and the environment -> the plan: the settings of every module, with every problem |
 //! | 4 | [`control`] | the control socket: what an operator asks a running gateway |
@@ -74,6 +75,7 @@ pub mod conn;
 pub mod context;
 pub mod control;
 pub mod design;
+pub mod doctor;
 pub mod drain;
 pub mod gateway;
 pub mod handover;

@@ -217,9 +217,10 @@ impl Memory {
         self.with(tag, |known| known.removed = now);
     }
 
-    /// Was the participant removed after this time?
-    pub fn removed_after(&self, tag: &str, since: i64) -> bool {
-        self.known_of(tag, |known| known.removed > since) == Some(true)
+    /// Was the participant removed at this time or after it? Of a token and a removal in one second nobody can say which came
+    /// first, and the removal counts.
+    pub fn removed_since(&self, tag: &str, since: i64) -> bool {
+        self.known_of(tag, |known| known.removed >= since.max(1)) == Some(true)
     }
 
     /// Has the participant left after this time?

@@ -43,6 +43,8 @@ pub(super) enum Command {
     },
     /// Make a configuration of what the official installer left on this machine; nothing is started or stopped
     Adopt(Adopted),
+    /// Is everything around the gateway as it has to be? Nothing is changed
+    Doctor(Looked),
     /// Can this design be used?
     CheckDesign {
         /// The design as JSON; "-" for standard input
@@ -96,6 +98,47 @@ pub(super) enum ConfigOf {
     Show,
     /// Print the JSON Schema of the file, for editors
     Schema,
+}
+
+/// What is looked at.
+#[derive(Args, Debug)]
+pub(super) struct Looked {
+    /// The folder of plugNmeet
+    #[arg(long, value_name = "FOLDER", default_value = "/opt/plugNmeet")]
+    pub(super) from: PathBuf,
+    /// `HAProxy`'s folder
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/haproxy")]
+    pub(super) haproxy: PathBuf,
+    /// One check, or the checks of one area
+    #[arg(long, value_name = "ID")]
+    pub(super) only: Option<String>,
+    /// Print it as one line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// What does this check mean? Nothing is looked at
+    #[arg(long, value_name = "ID")]
+    pub(super) explain: Option<String>,
+    /// Look at files alone, not at this machine
+    #[arg(long, conflicts_with = "from_outside")]
+    pub(super) files: bool,
+    /// Look at the public address, from any machine
+    #[arg(long, value_name = "URL")]
+    pub(super) from_outside: Option<url::Url>,
+    /// From outside: the API key
+    #[arg(long, value_name = "KEY", requires = "from_outside")]
+    pub(super) api_key: Option<String>,
+    /// From outside: a file with its secret
+    #[arg(long, value_name = "FILE", requires = "from_outside")]
+    pub(super) secret_file: Option<PathBuf>,
+    /// From outside: the site that shows meetings in a frame
+    #[arg(long, value_name = "SITE", requires = "from_outside")]
+    pub(super) frame: Option<String>,
+    /// From outside: turn.domain, if it is a name of its own
+    #[arg(long, value_name = "NAME", requires = "from_outside")]
+    pub(super) turn: Option<String>,
+    /// From outside: certificates that are trusted in place of the system's
+    #[arg(long, value_name = "FILE", requires = "from_outside")]
+    pub(super) roots: Option<PathBuf>,
 }
 
 /// Which machine is adopted, and how.

@@ -22,8 +22,8 @@ use crate::{
 
 /// What is to be said of a configuration.
 pub(super) struct Report {
-    problems: Vec<Problem>,
-    warnings: Vec<String>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<String>,
     notes: Vec<&'static str>,
 }
 
@@ -82,7 +82,7 @@ impl Report {
     }
 }
 
-fn report(config: &Config, clock: &Clock, starting: bool) -> Result<Report, Refused> {
+pub(super) fn report(config: &Config, clock: &Clock, starting: bool) -> Result<Report, Refused> {
     // What modules have to say besides, they say to the log.
     let log = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)

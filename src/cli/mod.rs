@@ -7,6 +7,7 @@
 //! | `check` | `check` | tells whether the configuration is sound; `--json` for programs |
 //! | `config show`, `config schema` | here | prints what is in effect; what the file may be |
 //! | `explain` | `explain` | tells what would happen to a request |
+//! | `doctor` | `doctor` | looks at everything around the gateway; exit status 0, 1 or 2 |
 //! | `check-design` | `check_design` | tells whether a design can be used |
 //! | `prepare` | `prepare` | compresses the client's files ahead of the start |
 //! | `compress` (hidden) | `compress` | compresses what a running gateway sends to it |
@@ -28,6 +29,7 @@ mod ask;
 mod check;
 mod check_design;
 mod compress;
+mod doctor;
 mod explain;
 mod health;
 mod join_link;
@@ -105,6 +107,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
         return ended(operate::run(&socket, &command));
     }
+    if let Some(Command::Doctor(looked)) = &arguments.command {
+        // On a machine without a gateway there is nothing to be said of one.
+        let there = source.as_ref().map_or(true, Source::is_there);
+        return doctor::run(looked, draft.as_ref().map(|config| there.then_some(config)));
+    }
     if matches!(arguments.command, Some(Command::Check { json: true })) {
         // A program reads one stream.
         return match check::json(draft.as_ref(), &Clock::system()) {
@@ -145,6 +152,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Upgrade
             | Command::Adopt(_)
             | Command::Papers { .. }
+            | Command::Doctor(_)
             | Command::Reference,
         ) => Ok(config::reference()),
     };

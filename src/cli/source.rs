@@ -26,6 +26,11 @@ impl Source {
         })
     }
 
+    /// Is anything configured at all?
+    pub(super) fn is_there(&self) -> bool {
+        self.file.is_some() || !self.variables.is_empty()
+    }
+
     /// Reads the configuration again. A file that existed at the start has to exist still.
     pub(super) fn draft(&self) -> Result<Config, Problems> {
         let file = self.file.clone().or_else(default);

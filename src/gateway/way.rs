@@ -198,7 +198,9 @@ mod tests {
     #[tokio::test]
     async fn who_has_an_address_is_asked_once_and_waited_for_no_longer_than_it_takes() {
         // Of 127.0.0.1 another test could be given the port.
-        let held = listen::bind(SocketAddr::from(([127, 0, 7, 78], 0))).await.unwrap();
+        let held = listen::bind(SocketAddr::from(([127, 0, 7, 78], 0)))
+            .await
+            .unwrap();
         let addr = held.local_addr().unwrap();
         let mut asked = 0;
         let mut way = Way::asking(async || {
@@ -217,7 +219,9 @@ mod tests {
     #[tokio::test]
     async fn an_address_is_taken_as_soon_as_it_is_free_and_given_up_with_the_rest() {
         // Of 127.0.0.1 another test could be given the port.
-        let held = listen::bind(SocketAddr::from(([127, 0, 7, 77], 0))).await.unwrap();
+        let held = listen::bind(SocketAddr::from(([127, 0, 7, 77], 0)))
+            .await
+            .unwrap();
         let addr = held.local_addr().unwrap();
         let late = LateAdmin::default();
         let own = late.clone();

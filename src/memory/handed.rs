@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(new.caller_of("ann").as_deref(), Some("lms"));
         assert_eq!(new.caller_of("bob"), None);
         assert!(new.left_after("bob", NOW) && !new.left_after("ann", NOW));
-        assert!(new.removed_after("ann", NOW) && !new.removed_after("bob", NOW));
+        assert!(new.removed_since("ann", NOW) && !new.removed_since("bob", NOW));
         assert_eq!(new.unanswered("ann", NOW), 1);
         assert_eq!(new.is_newest("ann", NOW + 600), None);
         assert_eq!(new.is_newest("ann", NOW + 601), Some(true));

@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(new.caller_of("ann").as_deref(), Some("lms"));
         assert_eq!(new.unanswered("ann", NOW), 1);
         assert_eq!(new.is_newest("ann", NOW + 700), None);
-        assert!(new.left_after("bob", NOW) && new.removed_after("eve", NOW));
+        assert!(new.left_after("bob", NOW) && new.removed_since("eve", NOW));
         assert!(!new.first_use("ticket"));
         assert!(!new.left_after("before", NOW - 1) && !new.left_after("after", NOW - 1));
     }

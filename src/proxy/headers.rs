@@ -49,7 +49,7 @@ const RELIED_ON: [&str; 14] = [
 /// passed on. Neither are fields that some programs take for another target or method than the one that was checked
 /// here, or for a setting of their own: CGI turns `Proxy` into the variable `HTTP_PROXY`, and libraries send their
 /// requests to the address in it (CVE-2016-5385).
-const CLAIMS: [&str; 23] = [
+const CLAIMS: [&str; 31] = [
     "forwarded",
     "forwarded-for",
     "x-real-ip",
@@ -66,6 +66,14 @@ const CLAIMS: [&str; 23] = [
     "x-azure-clientip",
     "x-azure-socketip",
     "x-appengine-user-ip",
+    "x-envoy-external-address",
+    "x-remote-addr",
+    "x-remote-ip",
+    "remote-addr",
+    "x-url-scheme",
+    "x-scheme",
+    "front-end-https",
+    "x-arr-ssl",
     "x-host",
     "x-http-host-override",
     "x-http-method-override",

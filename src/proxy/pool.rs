@@ -159,16 +159,17 @@ impl Pool {
             };
             let again = if_harmless(&request);
             asked.goes_to(&connection.address);
+            connection.glance.begins();
             match connection.sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, Lease::of(connection, resting, permit))),
                 // With a message, nothing of the request was sent: the upstream closed the connection at that moment.
                 Err(mut error) => match (error.take_message(), again) {
                     (Some(unsent), _) => request = unsent,
-                    (None, Some(again)) => {
+                    (None, Some(again)) if !connection.glance.has_read() => {
                         request = again;
                         break self.limit.slot_in_advance();
                     }
-                    (None, None) => return Err(SendError::Connection(error.into_error())),
+                    (None, _) => return Err(SendError::Connection(error.into_error())),
                 },
             }
         };

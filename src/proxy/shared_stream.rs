@@ -6,7 +6,10 @@ use std::{
     io,
     mem::MaybeUninit,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker, ready},
 };
 
@@ -32,10 +35,15 @@ pub(super) struct SharedStream {
 
 /// A view of the socket of a connection that somebody else drives. It does not keep the socket open.
 #[derive(Clone)]
-pub(super) struct Glance(Weak<Held>);
+pub(super) struct Glance {
+    held: Weak<Held>,
+    has_read: Arc<AtomicBool>,
+}
 
 struct Held {
     socket: Socket,
+    /// Has anything come since the last request began? It is asked when the socket may be closed already.
+    has_read: Arc<AtomicBool>,
     /// The permit that the connection holds. None: it is not in use.
     permit: Mutex<Option<Permit>>,
     _open: Open,
@@ -43,12 +51,17 @@ struct Held {
 
 impl SharedStream {
     pub(super) fn new(socket: Socket, open: Open) -> (Self, Glance) {
+        let has_read = Arc::default();
         let held = Arc::new(Held {
             socket,
+            has_read: Arc::clone(&has_read),
             permit: Mutex::default(),
             _open: open,
         });
-        let glance = Glance(Arc::downgrade(&held));
+        let glance = Glance {
+            held: Arc::downgrade(&held),
+            has_read,
+        };
         let stream = Self {
             held,
             unwritable: None,
@@ -90,6 +103,8 @@ impl SharedStream {
             if let Some(writer) = self.writer.take() {
                 writer.wake();
             }
+        } else {
+            self.held.has_read.store(true, Relaxed);
         }
     }
 }
@@ -105,23 +120,33 @@ impl Glance {
     /// Is the connection open, with nothing to read? If something has come on an idle connection, no request may be
     /// sent on it: what came is the end, or an answer that nobody asked for.
     pub(super) fn is_quiet(&self) -> bool {
-        self.0.upgrade().is_some_and(|held| {
+        self.held.upgrade().is_some_and(|held| {
             let mut byte = [MaybeUninit::uninit()];
             let seen = held.socket.of().peek(&mut byte);
             seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
         })
     }
 
+    /// A request begins: nothing of its answer has come.
+    pub(super) fn begins(&self) {
+        self.has_read.store(false, Relaxed);
+    }
+
+    /// Has a byte of the answer come?
+    pub(super) fn has_read(&self) -> bool {
+        self.has_read.load(Relaxed)
+    }
+
     /// Marks the connection as in use, and gives it the permit, until it is closed or `rests` is called.
     pub(super) fn is_used(&self, permit: Permit) {
-        if let Some(held) = self.0.upgrade() {
+        if let Some(held) = self.held.upgrade() {
             held.set_permit(Some(permit));
         }
     }
 
     /// Marks the connection as idle, and frees its permit.
     pub(super) fn rests(&self) {
-        if let Some(held) = self.0.upgrade() {
+        if let Some(held) = self.held.upgrade() {
             held.set_permit(None);
         }
     }

@@ -190,7 +190,7 @@ impl Router {
         let context = self.context(&request, peer)?;
         let row = found.row;
         record.routed(row.name);
-        if row.action.is_servers()
+        if row.action.is_an_upstreams()
             && let Some(answer) = preflight::answer(request.method(), request.headers())
         {
             return Ok(answer);

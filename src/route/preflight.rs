@@ -1,7 +1,7 @@
 //! Answers preflights, with which a browser asks whether a script of another origin may call the API.
 //!
-//! The server answers a preflight before any check and allows every origin, because the API needs no cookie. The
-//! gateway answers in its place and forwards none. Any other OPTIONS request is handled like all requests, so it passes
+//! The server answers a preflight before any check and allows every origin, because the API needs no cookie, and so do
+//! LiveKit and its ingress. The gateway answers in their place and forwards none. Any other OPTIONS request is handled like all requests, so it passes
 //! no check by.
 //!
 //! Sources: Fetch, "CORS-preflight request"; docs/plugnmeet.md section 8 (what the server answers).
@@ -13,6 +13,9 @@ use hyper::{
 
 use crate::reply::Body;
 
+/// What the server names itself.
+const SERVERS_METHODS: [&[u8]; 4] = [b"POST", b"GET", b"OPTIONS", b"HEAD"];
+
 /// The answer to a preflight request; none if the request is none. A preflight has both fields, and neither is empty.
 pub(super) fn answer(method: &Method, asked: &HeaderMap) -> Option<Response<Body>> {
     let given = |name: HeaderName| asked.get(name).filter(|value| !value.is_empty());
@@ -20,7 +23,7 @@ pub(super) fn answer(method: &Method, asked: &HeaderMap) -> Option<Response<Body
         return None;
     }
     given(header::ORIGIN)?;
-    given(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    let wanted = given(header::ACCESS_CONTROL_REQUEST_METHOD)?;
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
@@ -31,7 +34,12 @@ pub(super) fn answer(method: &Method, asked: &HeaderMap) -> Option<Response<Body
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("POST, GET, OPTIONS, HEAD"),
+        if SERVERS_METHODS.contains(&wanted.as_bytes()) {
+            HeaderValue::from_static("POST, GET, OPTIONS, HEAD")
+        } else {
+            // PATCH and DELETE of WHIP.
+            wanted.clone()
+        },
     );
     if let Some(wanted) = given(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());

@@ -281,7 +281,8 @@ impl Sessions {
         // A renewed token's first one is older than it looks, and of which meeting it is can't be seen; its companion knows, or
         // nobody does.
         let (begun, meeting) = match (verified.renewed, known) {
-            (false, _) => (claims.nbf, self.meeting_of(claims, visit).await),
+            // A token whose time begins a little later begins now: it can't outlive what happens until then.
+            (false, _) => (claims.nbf.min(now), self.meeting_of(claims, visit).await),
             (true, Some(known)) => (known.begun, known.meeting),
             (true, None) => (0, None),
         };

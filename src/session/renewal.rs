@@ -51,7 +51,7 @@ impl Sessions {
         }
         // A removal ends what was issued before it; a link that was issued since is welcome.
         if self.memory.left_after(&companion.tag, companion.entered)
-            || self.memory.removed_after(&companion.tag, companion.begun)
+            || self.memory.removed_since(&companion.tag, companion.begun)
         {
             return Err(SessionError::Left);
         }

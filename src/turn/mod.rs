@@ -13,7 +13,7 @@ mod stun;
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -25,7 +25,9 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-pub use self::stun::begins_message;
+pub use self::stun::{
+    allocate_request, begins_message, binding_request, length as message_length, mapped_address, realm,
+};
 use crate::{
     addr::Ends,
     drain::Drain,
@@ -207,6 +209,11 @@ impl Turn {
             None => state.away.add(1),
         }
     }
+}
+
+/// How what listens here takes connections, in a word: as `Turn::found`.
+pub async fn takes(at: SocketAddr) -> &'static str {
+    probe::probe(at, probe::own_address().await).await.word()
 }
 
 impl State {

@@ -11,6 +11,9 @@ const COOKIE_AT: usize = 4;
 const HEADER_BYTES: usize = 20;
 
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
+const ALLOCATE_ERROR: [u8; 2] = [0x01, 0x13];
+const ERROR_CODE: u16 = 0x0009;
+const REALM: u16 = 0x0014;
 const MAPPED_ADDRESS: u16 = 0x0001;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 
@@ -31,34 +34,66 @@ pub fn begins_message(first: &[u8]) -> Option<bool> {
 }
 
 /// "Who am I to you?"
-pub(super) fn binding_request(transaction: [u8; 12]) -> Vec<u8> {
+pub fn binding_request(transaction: [u8; 12]) -> Vec<u8> {
     [&[0x00, 0x01, 0x00, 0x00][..], &COOKIE, &transaction].concat()
 }
 
+/// "Give me a relay": without a login, which is refused with the realm.
+pub fn allocate_request(transaction: [u8; 12]) -> Vec<u8> {
+    let udp = [0x00, 0x19, 0x00, 0x04, 17, 0, 0, 0];
+    [&[0x00, 0x03, 0x00, 0x08][..], &COOKIE, &transaction, &udp].concat()
+}
+
+/// Of a whole message: the realm, if it is the refusal of this transaction for want of a login.
+pub fn realm(message: &[u8], transaction: [u8; 12]) -> Option<String> {
+    let (header, _) = message.split_at_checked(HEADER_BYTES)?;
+    if header.get(..2)? != ALLOCATE_ERROR || header.get(8..)? != transaction {
+        return None;
+    }
+    let (mut unauthorized, mut realm) = (false, None);
+    for (kind, value) in attributes(message) {
+        match kind {
+            ERROR_CODE => unauthorized = value.get(2..4) == Some(&[4, 1]),
+            REALM => realm = Some(String::from_utf8_lossy(value).into_owned()),
+            _ => {}
+        }
+    }
+    realm.filter(|_| unauthorized)
+}
+
+/// The attributes of a message, as far as they are whole.
+fn attributes(message: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = message.get(HEADER_BYTES..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (head, behind) = rest.split_at_checked(4)?;
+        let kind = u16::from_be_bytes(head.get(..2)?.try_into().ok()?);
+        let length = usize::from(u16::from_be_bytes(head.get(2..)?.try_into().ok()?));
+        let value = behind.get(..length)?;
+        rest = behind.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
 /// How long a message is that begins with these bytes; none while there are too few, or it is no message.
-pub(super) fn length(message: &[u8]) -> Option<usize> {
+pub fn length(message: &[u8]) -> Option<usize> {
     let length = message.get(2..4)?;
     let length = u16::from_be_bytes(length.try_into().ok()?);
     (begins_message(message) == Some(true)).then_some(HEADER_BYTES + usize::from(length))
 }
 
 /// Of a whole message: who asked, if it is the answer to this transaction.
-pub(super) fn mapped_address(message: &[u8], transaction: [u8; 12]) -> Option<SocketAddr> {
-    let (header, mut attributes) = message.split_at_checked(HEADER_BYTES)?;
+pub fn mapped_address(message: &[u8], transaction: [u8; 12]) -> Option<SocketAddr> {
+    let (header, _) = message.split_at_checked(HEADER_BYTES)?;
     if header.get(..2)? != BINDING_SUCCESS || header.get(8..)? != transaction {
         return None;
     }
     let mut plain = None;
-    while let Some((head, rest)) = attributes.split_at_checked(4) {
-        let kind = u16::from_be_bytes(head.get(..2)?.try_into().ok()?);
-        let length = usize::from(u16::from_be_bytes(head.get(2..)?.try_into().ok()?));
-        let value = rest.get(..length)?;
+    for (kind, value) in attributes(message) {
         match kind {
             XOR_MAPPED_ADDRESS => return address(value, &[&COOKIE[..], &transaction].concat()),
             MAPPED_ADDRESS => plain = address(value, &[0; 16]),
             _ => {}
         }
-        attributes = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     plain
 }
@@ -124,5 +159,19 @@ mod tests {
             assert_eq!(mapped_address(&answer[..end], transaction), None, "{end}");
         }
         assert_eq!(binding_request(transaction).len(), HEADER_BYTES);
+    }
+
+    #[test]
+    fn a_refusal_has_the_realm() {
+        let transaction = [7; 12];
+        let mut answer = b"\x01\x13\x00\x18\x21\x12\xa4\x42".to_vec();
+        answer.extend(transaction);
+        answer.extend(b"\x00\x09\x00\x04\0\0\x04\x01\x00\x14\x00\x07livekit\0");
+        assert_eq!(realm(&answer, transaction).as_deref(), Some("livekit"));
+        assert_eq!(realm(&answer, [0; 12]), None);
+        assert_eq!(length(&allocate_request(transaction)), Some(28));
+        // 437, and not 401.
+        answer[26..28].copy_from_slice(&[4, 37]);
+        assert_eq!(realm(&answer, transaction), None);
     }
 }

@@ -257,17 +257,16 @@ pub enum Content {
 }
 
 impl Action {
-    /// Does plugnmeet-server answer here? It allows scripts of any origin.
-    pub fn is_servers(self) -> bool {
+    /// Does an upstream answer here? Each of them allows scripts of any origin.
+    pub fn is_an_upstreams(self) -> bool {
         match self {
-            Self::Issue(_) | Self::Forward(To::Server) => true,
+            Self::Issue(_) | Self::Forward(_) => true,
             Self::Leads(_)
             | Self::Session(_)
             | Self::File
             | Self::Favicon
             | Self::DesignCheck
             | Self::Waiting
-            | Self::Forward(To::Livekit | To::Nats | To::Etherpad | To::Ingress)
             | Self::Misplaced
             | Self::Nowhere => false,
         }

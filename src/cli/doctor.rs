@@ -1,0 +1,185 @@
+//! `doctor`: looks at everything around the gateway, and prints what it found.
+
+use std::{process::ExitCode, time::Duration};
+
+use super::{Refused, arguments::Looked, check, output};
+use crate::{
+    clock::Clock,
+    config::{Config, Problem, Problems},
+    doctor::{self, Asked, Door, Ours, Places, Said, Standpoint},
+    official::{Yaml, text},
+    secret::{self, Secret},
+};
+
+/// A WebSocket that nobody uses has to stay open for longer than 60 s, after which most proxies cut.
+const SILENCE: Duration = Duration::from_secs(75);
+const MAX_SECRET_BYTES: u64 = 4096;
+
+/// Looks, prints, and tells by the status: 0 nothing, 1 something to look at, 2 a failure or no answer at all.
+pub(super) fn run(looked: &Looked, config: Result<Option<&Config>, &Problems>) -> ExitCode {
+    told(looked, config).unwrap_or_else(|why| {
+        output::remark(why);
+        ExitCode::from(2)
+    })
+}
+
+fn told(looked: &Looked, config: Result<Option<&Config>, &Problems>) -> Result<ExitCode, Refused> {
+    if let Some(id) = &looked.explain {
+        let text = explained(id).ok_or_else(|| {
+            format!("there is no check {id}; plugnmeet-gateway doctor --files shows their ids")
+        })?;
+        output::answer(text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let findings = findings(looked, config)?;
+    if looked.json {
+        output::answer(findings.json())?;
+    } else {
+        output::answer(&findings)?;
+    }
+    Ok(ExitCode::from(findings.status()))
+}
+
+/// The page of all checks.
+const PAGE: &str = include_str!("../../docs/doctor.md");
+
+/// What the page says of a check.
+fn explained(id: &str) -> Option<&'static str> {
+    let rows = PAGE
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let mut meant = rows.filter(|(one, _)| *one == id);
+    meant.next().map(|(_, text)| text.trim_end_matches(" |"))
+}
+
+fn findings(
+    looked: &Looked,
+    config: Result<Option<&Config>, &Problems>,
+) -> Result<doctor::Findings, Refused> {
+    let clock = Clock::system();
+    let asked = Asked {
+        places: Places {
+            from: looked.from.clone(),
+            haproxy: looked.haproxy.clone(),
+            root: "/".into(),
+        },
+        only: looked.only.clone(),
+        from: match &looked.from_outside {
+            Some(url) => Standpoint::Outside(Box::new(door(looked, url, config, &clock)?)),
+            None if looked.files => Standpoint::Files,
+            None => Standpoint::Here,
+        },
+    };
+    let ours = Ours {
+        checked: match asked.from {
+            Standpoint::Outside(_) => Vec::new(),
+            Standpoint::Files | Standpoint::Here => checked(config, &clock),
+        },
+        config,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(doctor::look(&asked, &ours, &clock))
+}
+
+/// The address, with the keys that the command line names; without them those that lie here.
+fn door(
+    looked: &Looked,
+    url: &url::Url,
+    config: Result<Option<&Config>, &Problems>,
+    clock: &Clock,
+) -> Result<Door, Refused> {
+    let ours = config.ok().flatten();
+    let named = looked.secret_file.as_ref().map(|file| {
+        let shown = file.display();
+        let read = secret::read_file(file, MAX_SECRET_BYTES).map_err(|error| format!("{shown}: {error}"))?;
+        let text = String::from_utf8(read.bytes).map_err(|_| format!("{shown}: is not UTF-8"))?;
+        Ok::<_, Refused>(Secret::new(secret::trimmed(&text).to_owned()))
+    });
+    let named = named.transpose()?;
+    let api_key = looked.api_key.clone();
+    if named.is_some() != api_key.is_some() {
+        return Err("--api-key and --secret-file go together".into());
+    }
+    let known = ours.map(|config| config.plugnmeet.api_key.clone());
+    let file = looked.from.join("livekit.yaml");
+    let livekit = text(&file).map_err(|problem| problem.to_string())?;
+    let livekit = livekit.unwrap_or_default();
+    let livekit =
+        Yaml::parse(&livekit, &file.display().to_string()).map_err(|problem| problem.to_string())?;
+    let key = livekit.names(&["keys"]).into_iter().next();
+    let udp = livekit
+        .number(&["turn", "udp_port"])
+        .map_or(443, |port| port.value);
+    let livekit_key = key.and_then(|key| {
+        let secret = livekit.text(&["keys", &key])?.value;
+        Some((key, Secret::new(secret)))
+    });
+    let domain = livekit.text(&["turn", "domain"]).map(|found| found.value);
+    Ok(Door {
+        url: url.clone(),
+        roots: looked.roots.clone(),
+        api_key: api_key.or(known).unwrap_or_default(),
+        secret: named.or_else(|| ours.and_then(|config| config.plugnmeet.secret.clone())),
+        livekit: livekit_key,
+        frame: looked.frame.clone(),
+        turn: looked.turn.clone().or(domain),
+        turn_udp: u16::try_from(udp).unwrap_or(443),
+        http: 80,
+        silence: SILENCE,
+        now: clock.unix(),
+    })
+}
+
+/// What `check` says; nothing where there is no configuration.
+fn checked(config: Result<Option<&Config>, &Problems>, clock: &Clock) -> Vec<Said> {
+    let failed = |problems: &[Problem]| -> Vec<Said> {
+        let said = problems.iter().map(|problem| {
+            let line = problem.line.map_or(String::new(), |line| format!(":{line}"));
+            let place = format!("{}{line} {}", problem.file, problem.key);
+            Said::fail(problem.found.clone(), problem.allowed.clone()).at(place.trim_end())
+        });
+        said.collect()
+    };
+    let report = match config {
+        Ok(None) => return Vec::new(),
+        Ok(Some(config)) => check::report(config, clock, false),
+        Err(problems) => return failed(&problems.0),
+    };
+    match report {
+        Ok(report) => {
+            let mut said = failed(&report.problems);
+            let look = "plugnmeet-gateway check says the same";
+            said.extend(
+                report
+                    .warnings
+                    .into_iter()
+                    .map(|warning| Said::warn(warning, look)),
+            );
+            if said.is_empty() {
+                said.push(Said::ok("sound"));
+            }
+            said
+        }
+        Err(why) => vec![Said::fail(why, "try plugnmeet-gateway check")],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_check_is_explained() {
+        for check in doctor::CHECKS {
+            assert!(
+                explained(check.id).is_some_and(|text| text.len() > 20),
+                "{}",
+                check.id
+            );
+        }
+        assert_eq!(explained("check"), None);
+    }
+}

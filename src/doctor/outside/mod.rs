@@ -1,0 +1,227 @@
+//! What people get who come to the public address: looked at from another machine, which needs nothing but that address and,
+//! for the deep half, the API key and its secret.
+//!
+//! SECURITY: tokens and signatures go over TLS whose certificate is trusted, or not at all. They are for a room of the doctor's
+//! own, which nobody makes, and end after a minute.
+
+mod meeting;
+mod relay;
+mod socket;
+mod web;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Method, Request, Response};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use url::Url;
+
+pub use self::{meeting::*, relay::*, socket::*, web::*};
+use crate::{
+    http::without_brackets,
+    proxy::Errands,
+    secret::Secret,
+    token::{Claims, TokenKeys},
+};
+
+/// For one answer.
+const ANSWER: Duration = Duration::from_secs(15);
+/// For a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Of one answer: scripts of the client's have 1.2 MB.
+const MAX_BYTES: usize = 16 << 20;
+/// A room that nobody makes.
+const ROOM: &str = "plugnmeet-gateway-doctor";
+/// Of a token of the doctor's.
+const VALID_SECONDS: i64 = 60;
+
+/// What is looked at from outside.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The public address; its path is the mount, `/conference` without one.
+    pub url: Url,
+    /// Certificates that are trusted in place of the system's.
+    pub roots: Option<PathBuf>,
+    pub api_key: String,
+    pub secret: Option<Secret<String>>,
+    /// A key of `LiveKit`'s with its secret.
+    pub livekit: Option<(String, Secret<String>)>,
+    /// A site that shows meetings in a frame.
+    pub frame: Option<String>,
+    /// `turn.domain`, if it is not the host of the address.
+    pub turn: Option<String>,
+    pub turn_udp: u16,
+    /// The port of plain HTTP.
+    pub http: u16,
+    /// For how long a WebSocket has to stay open.
+    pub silence: Duration,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
+/// The address, reached or not.
+pub struct Outside {
+    door: Door,
+    host: String,
+    port: u16,
+    mount: String,
+    tls: Option<Arc<ClientConfig>>,
+    keys: Option<TokenKeys>,
+    /// Why there is no TLS.
+    away: Option<String>,
+}
+
+impl Outside {
+    pub async fn reach(door: Door) -> Result<Self, String> {
+        if door.url.scheme() != "https" {
+            return Err("write an address that begins with https://".into());
+        }
+        let host = door.url.host_str().ok_or("the address has no host")?;
+        let path = door.url.path().trim_end_matches('/');
+        let mut outside = Self {
+            host: without_brackets(host).to_owned(),
+            port: door.url.port_or_known_default().unwrap_or(443),
+            mount: if path.is_empty() {
+                "/conference".into()
+            } else {
+                path.to_owned()
+            },
+            tls: None,
+            keys: None,
+            away: None,
+            door,
+        };
+        if let Some(secret) = &outside.door.secret {
+            let keys = TokenKeys::new(outside.door.api_key.clone(), secret);
+            outside.keys = Some(keys.map_err(|problem| format!("the secret {problem}"))?);
+        }
+        let roots = match &outside.door.roots {
+            Some(file) => roots_of(file)?,
+            None => native_roots()?,
+        };
+        outside.tls = Some(client(roots)?);
+        outside.away = outside.connect(&outside.host, outside.port, &[]).await.err();
+        Ok(outside)
+    }
+
+    /// Is there TLS that is trusted?
+    pub fn is_reached(&self) -> bool {
+        self.away.is_none()
+    }
+
+    pub fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Host and port, as `Host` has them.
+    fn authority(&self) -> String {
+        let host = self.door.url.host_str().unwrap_or_default();
+        self.door
+            .url
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    async fn connect(&self, host: &str, port: u16, alpn: &[&[u8]]) -> Result<TlsStream<TcpStream>, String> {
+        let mut config = self.tls.as_deref().cloned().ok_or("TLS is not set up")?;
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+        let connecting = async {
+            let stream = TcpStream::connect((host, port)).await;
+            let stream = stream.map_err(|error| format!("no connection to {host}, port {port}: {error}"))?;
+            let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+            connected.map_err(|error| format!("no TLS with {host}, port {port}: {error}"))
+        };
+        timeout(CONNECT, connecting).await.map_err(|_| {
+            format!(
+                "no connection to {host}, port {port}, within {} s",
+                CONNECT.as_secs()
+            )
+        })?
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Bytes>, String> {
+        let tls = self.tls.clone().ok_or("TLS is not set up")?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("https://{}{target}", self.authority()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request
+            .body(Full::new(Bytes::copy_from_slice(body)))
+            .map_err(|error| error.to_string())?;
+        let errands = Errands::trusting(tls, ANSWER, MAX_BYTES);
+        errands
+            .send(request, None)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Result<Response<Bytes>, String> {
+        self.ask(Method::GET, target, headers, b"").await
+    }
+
+    /// A token for the doctor's own room.
+    fn token(&self) -> Option<Secret<String>> {
+        let keys = self.keys.as_ref()?;
+        let user = "plugnmeet-gateway-doctor".to_owned();
+        let claims = Claims {
+            client_type: 0,
+            exp: self.door.now + VALID_SECONDS,
+            is_admin: false,
+            is_hidden: false,
+            iss: keys.api_key().to_owned(),
+            name: "Doctor".to_owned(),
+            nbf: self.door.now,
+            room_id: ROOM.to_owned(),
+            sub: user.clone(),
+            user_id: user,
+        };
+        keys.sign(&claims).ok()
+    }
+}
+
+fn header<'r>(response: &'r Response<Bytes>, name: &str) -> &'r str {
+    let value = response.headers().get(name);
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())
+        .map(|builder| Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+fn roots_of(file: &std::path::Path) -> Result<RootCertStore, String> {
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_file_iter(file).map_err(|error| told(&error))? {
+        let root = root.map_err(|error| told(&error))?;
+        roots.add(root).map_err(|error| told(&error))?;
+    }
+    Ok(roots)
+}
+
+fn native_roots() -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err("this machine trusts nobody: install ca-certificates, or name a file by --roots".into());
+    }
+    Ok(roots)
+}

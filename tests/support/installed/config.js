@@ -1,0 +1,8 @@
+// In the shape of the client's sample.
+window.plugNmeetConfig = {
+  serverUrl: 'https://conf.example.org',
+  // staticAssetsPath: '',
+  enableDynacast: true,
+  enableSimulcast: true,
+  stopMicTrackOnMute: true,
+};
