@@ -1,11 +1,14 @@
-//! Small parts of HTTP that several modules need: fields that may occur once, answers that no cache keeps, hosts in
-//! brackets, and the name of the session's cookie.
+//! Small parts of HTTP that several modules need: fields that may occur once, answers that no cache keeps, bodies
+//! read whole, hosts in brackets, and the name of the session's cookie.
 //!
 //! Sources: RFC 9110 section 5.3 (fields that are there once), RFC 9111 section 5.2.2.5 (`no-store`), RFC 3986
 //! section 3.2.2 (brackets).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, error::Error};
 
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::{BodyExt, Limited};
 use hyper::{
     HeaderMap,
     header::{self, AsHeaderName, HeaderValue},
@@ -40,6 +43,15 @@ pub fn no_store(headers: &mut HeaderMap) {
 /// Tells the browser to send no `Referer` from this answer's page or redirect.
 pub fn no_referrer(headers: &mut HeaderMap) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+/// A body, read whole. It is an error if the body breaks off or has more than `max_bytes` (`LengthLimitError`); how long
+/// that may take, the caller decides.
+pub async fn whole<B>(body: B, max_bytes: usize) -> Result<Bytes, Box<dyn Error + Send + Sync>>
+where
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>>,
+{
+    Ok(Limited::new(body, max_bytes).collect().await?.to_bytes())
 }
 
 /// The host without the brackets that enclose an IPv6 address in an authority.

@@ -18,7 +18,7 @@
 //!
 //! # The modules
 //!
-//! A module knows only modules on lower layers, and none on its own. `tests/architecture.rs` keeps that.
+//! A module knows only modules on lower layers, and none on its own. `tests/architecture` keeps that.
 //!
 //! | layer | module | is there for |
 //! | --- | --- | --- |

@@ -6,7 +6,7 @@
 //! | `schedule` | which name is looked at when; who of several gateways orders |
 //! | `attempt` | one attempt: a look, a trial, the order, and what is known after it |
 //! | `due` | when a certificate is renewed; how long somebody who failed waits |
-//! | `preflight` | whether a name leads here |
+//! | `preflight`, `any_certificate` | whether a name leads here, asked without trust in whoever answers |
 //! | `order` | one order, from its beginning to the certificate |
 //! | `challenge`, `kind` | the answers to a CA's checks; which kind of them is tried first |
 //! | `ca` | requests to a CA, and what its errors say |
@@ -21,6 +21,7 @@
 //!
 //! Sources: RFC 8555 (ACME), RFC 8737 (tls-alpn-01), RFC 8738 (addresses), RFC 9773 (when to renew).
 
+mod any_certificate;
 mod attempt;
 mod ca;
 mod certificate;
@@ -42,6 +43,7 @@ use tokio::{sync::Notify, time::sleep};
 use tracing::warn;
 
 pub use self::{
+    any_certificate::AnyCertificate,
     challenge::{ALPN, Answers, PREFIX},
     settings::{AcmeProblem, AcmeSettings},
     standing::Standing,

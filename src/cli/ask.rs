@@ -49,7 +49,8 @@ pub(super) async fn ask(
     let exchange = async {
         let tls = TlsConnector::from(Arc::new(client(trusted)?));
         let stream = tls.connect(name, TcpStream::connect(addr).await?).await?;
-        proxy::once(stream, request, MAX_ANSWER_BYTES).await
+        let answer = proxy::once(stream, request, MAX_ANSWER_BYTES).await?;
+        Ok((answer.status().as_u16(), answer.into_body()))
     };
     tokio::time::timeout(TIME, exchange)
         .await

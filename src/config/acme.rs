@@ -4,12 +4,13 @@ use super::{
     address::{HOST, SOCKET_OF_A_PROGRAM},
     kind::{Kind, PATH, Refusal},
     reader::{Table, Taken},
-    shape::{Acme, Staging},
+    shape::Acme,
 };
+use crate::acme::AcmeSettings;
 
 /// Let's Encrypt's, and the one that it has for trials.
 pub(super) const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
-pub(super) const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
 const DIRECTORY: Kind<String> =
     Kind::new(
@@ -20,6 +21,29 @@ const DIRECTORY: Kind<String> =
             Err(_) => Err(Refusal::new("is no address")),
         },
     );
+
+/// Where a first order is tried.
+enum Staging {
+    /// Where the CA is known to have such a directory.
+    Auto,
+    None,
+    At(String),
+}
+
+impl Staging {
+    fn of(self, directory: &str) -> Option<String> {
+        match self {
+            Self::Auto => staging_of(directory),
+            Self::None => None,
+            Self::At(staging) => Some(staging),
+        }
+    }
+}
+
+/// The directory for trials that this CA is known to have.
+pub(super) fn staging_of(directory: &str) -> Option<String> {
+    (directory == LETS_ENCRYPT).then(|| LETS_ENCRYPT_STAGING.to_owned())
+}
 
 const STAGING: Kind<Staging> = Kind::new(
     "write \"auto\", the https address of an ACME directory for trials, or \"\" for none",
@@ -53,27 +77,29 @@ const PROFILE: Kind<String> = Kind::new(
 );
 
 pub(super) fn read(table: &mut Table<'_>) -> Taken<Acme> {
-    Ok(Acme {
-        accept_terms: table.flag(
-            "accept_terms",
-            false,
-            "Certificates by themselves: `true` accepts the terms of service of the CA at `acme.directory`, and turns it on. Each name \
-             has a certificate of its own, ordered and renewed while the gateway runs; until it is there, and after a failure, what is \
-             in `tls.certs` is served. The CA calls the names at port 80 or port 443.",
-        ),
-        directory: table.text(
-            "directory",
-            LETS_ENCRYPT,
-            &DIRECTORY,
-            "The ACME directory of the CA. The default is Let's Encrypt's.",
-        )?,
-        staging: table.text(
-            "staging",
-            "auto",
-            &STAGING,
-            "The directory at which the first order of a name is tried, so that a mistake costs none of the failures that the CA \
-             counts. `auto` is Let's Encrypt's own with its directory, and none with another.",
-        )?,
+    let accept_terms = table.flag(
+        "accept_terms",
+        false,
+        "Certificates by themselves: `true` accepts the terms of service of the CA at `acme.directory`, and turns it on. Each name \
+         has a certificate of its own, ordered and renewed while the gateway runs; until it is there, and after a failure, what is \
+         in `tls.certs` is served. The CA calls the names at port 80 or port 443.",
+    );
+    let directory = table.text(
+        "directory",
+        LETS_ENCRYPT,
+        &DIRECTORY,
+        "The ACME directory of the CA. The default is Let's Encrypt's.",
+    )?;
+    let staging = table.text(
+        "staging",
+        "auto",
+        &STAGING,
+        "The directory at which the first order of a name is tried, so that a mistake costs none of the failures that the CA \
+         counts. `auto` is Let's Encrypt's own with its directory, and none with another.",
+    )?;
+    let settings = AcmeSettings {
+        staging: staging.of(&directory),
+        directory,
         email: table.optional("email", "", &EMAIL, "To whom the CA may write.")?,
         names: table.list(
             "names",
@@ -110,6 +136,10 @@ pub(super) fn read(table: &mut Table<'_>) -> Taken<Acme> {
             "Does the gateway look its names up and call itself by them, before the first order? Where nothing of that gets here the \
              CA is not asked; after three such looks it is.",
         ),
+    };
+    Ok(Acme {
+        accept_terms,
+        settings,
         pass_to: table.optional(
             "pass_to",
             "",

@@ -76,11 +76,9 @@ impl Config {
             &mut waiting,
         );
         // Names and where checks go follow a reload.
-        let acme = Acme {
-            names: self.acme.names.clone(),
-            pass_to: self.acme.pass_to.clone(),
-            ..started.acme.clone()
-        };
+        let mut acme = started.acme.clone();
+        acme.settings.names.clone_from(&self.acme.settings.names);
+        acme.pass_to.clone_from(&self.acme.pass_to);
         kept("acme", &mut self.acme, &acme, &mut waiting);
         kept("turn", &mut self.turn, &started.turn, &mut waiting);
         kept(

@@ -14,6 +14,7 @@ use super::{
     words::{Exposed, MinVersion},
 };
 use crate::{
+    acme::AcmeSettings,
     addr::Networks,
     control::SocketSetting,
     design::{self, OnInvalid},
@@ -106,26 +107,10 @@ pub struct Tls {
 pub struct Acme {
     /// Is anything ordered?
     pub accept_terms: bool,
-    pub directory: String,
-    pub staging: Staging,
-    pub email: Option<String>,
-    /// Empty: those that the gateway answers to.
-    pub names: Vec<String>,
-    pub profile: Option<String>,
-    pub storage: PathBuf,
-    pub roots: Option<PathBuf>,
-    pub preflight: bool,
+    /// As they are written. No names: those that the gateway answers to.
+    pub settings: AcmeSettings,
     /// A host and a port.
     pub pass_to: Option<(String, u16)>,
-}
-
-/// Where a first order is tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Staging {
-    /// Where the CA is known to have such a directory.
-    Auto,
-    None,
-    At(String),
 }
 
 #[derive(Clone, Debug)]

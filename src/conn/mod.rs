@@ -47,6 +47,7 @@ use crate::{
     client_body::{ClientBody, Rest},
     context::Peer,
     drain::Drain,
+    http::only,
     places::Place,
     reply::{BoxError, Failure},
     route::{Recorded, Router},
@@ -366,7 +367,7 @@ impl<H: Handler> Conn<H> {
         let caller = Caller::of(request.headers(), ends, &self.settings.proxies);
         // HTTP/1 heads were judged on the wire. HTTP/2 has framing of its own, but a request may still have two
         // lengths.
-        let two_lengths = request.headers().get_all(header::CONTENT_LENGTH).iter().count() > 1;
+        let two_lengths = only(request.headers(), header::CONTENT_LENGTH).is_err();
         let bad_head = bad_head.or(two_lengths.then_some(BadHead::TwoFramings));
         match bad_head.map(Failure::from).or_else(|| self.too_large(&request)) {
             Some(failure) => {

@@ -1,7 +1,6 @@
 //! Answers on `/auth`: made here in the server's form, or the server's own, kept whole so that it can be shared.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderValue},
@@ -9,7 +8,10 @@ use hyper::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::IssueError;
-use crate::reply::{Body, Failure, ServerCode, server_json};
+use crate::{
+    http::whole,
+    reply::{Body, Failure, ServerCode, server_json},
+};
 
 /// The largest answer that is read: far more than a token and a message need.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -31,10 +33,8 @@ impl Whole {
         let (mut head, body) = response.into_parts();
         // Said to callers that send `Origin`, and each that shares this answer is told for itself (`crate::route`).
         head.headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
-        let body = Limited::new(body, max_bytes).collect().await;
-        let body = body
-            .map_err(|error| IssueError::AnswerBroken(error).into_failure())?
-            .to_bytes();
+        let body = whole(body, max_bytes).await;
+        let body = body.map_err(|error| IssueError::AnswerBroken(error).into_failure())?;
         Ok(Self {
             status: head.status,
             headers: head.headers,

@@ -121,7 +121,7 @@ pub(super) fn check_media(headers: &HeaderMap, multipart_allowed: bool) -> Resul
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(AuthRefusal::Encoded);
     }
-    let several_types = headers.get_all(header::CONTENT_TYPE).iter().count() > 1;
+    let several_types = only(headers, header::CONTENT_TYPE).is_err();
     if several_types || (!multipart_allowed && is_multipart(headers)) {
         return Err(AuthRefusal::MediaType);
     }

@@ -6,22 +6,15 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body::Body;
-use http_body_util::{BodyExt, Limited};
 use hyper::{
     Request, Response, Uri,
-    client::conn::http1,
     header::{self, HeaderValue},
 };
-use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
-use tokio_util::task::AbortOnDropHandle;
 
+use super::once::once;
 use crate::{http::without_brackets, reply::BoxError};
 
 /// Makes requests; clones share what they trust.
@@ -97,31 +90,13 @@ impl Errands {
         let path = target.path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = path.parse::<Uri>()?;
         if !over_tls {
-            return self.exchange(stream, request).await;
+            return once(stream, request, self.max_bytes).await;
         }
         let tls = self.tls.clone().ok_or("TLS is not spoken here")?;
         let stream = TlsConnector::from(tls)
             .connect(ServerName::try_from(host)?, stream)
             .await?;
-        self.exchange(stream, request).await
-    }
-
-    async fn exchange<S, B>(&self, stream: S, request: Request<B>) -> Result<Response<Bytes>, BoxError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let _connection = AbortOnDropHandle::new(tokio::spawn(async move {
-            let _: Result<(), hyper::Error> = connection.await;
-        }));
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let whole = Limited::new(body, self.max_bytes)
-            .collect()
-            .await
-            .map_err(|error| format!("the answer broke off: {error}"))?;
-        Ok(Response::from_parts(head, whole.to_bytes()))
+        once(stream, request, self.max_bytes).await
     }
 }
 

@@ -1,32 +1,27 @@
-//! One request over a connection of the caller's own, for the commands that ask a running gateway.
+//! One request over a connection of the caller's own: for the commands that ask a running gateway, and for errands.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, client::conn::http1};
+use http_body::Body;
+use hyper::{Request, Response, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::reply::BoxError;
+use crate::{http::whole, reply::BoxError};
 
-/// Sends a request over `stream`, and returns the status and the body of the answer. A body of more than `max_bytes` is
-/// an error.
-pub async fn once<S>(
-    stream: S,
-    request: Request<Full<Bytes>>,
-    max_bytes: usize,
-) -> Result<(u16, Bytes), BoxError>
+/// Sends a request over `stream`, and returns the answer. A body of more than `max_bytes` is an error.
+pub async fn once<S, B>(stream: S, request: Request<B>, max_bytes: usize) -> Result<Response<Bytes>, BoxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let exchange = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        let answer = Limited::new(response.into_body(), max_bytes).collect().await?;
-        Ok((status, answer.to_bytes()))
-    };
-    let answered = exchange.await;
-    connection.abort();
-    answered
+    let _connection = AbortOnDropHandle::new(tokio::spawn(async move {
+        let _: Result<(), hyper::Error> = connection.await;
+    }));
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = whole(body, max_bytes).await;
+    let body = body.map_err(|error| format!("the answer broke off: {error}"))?;
+    Ok(Response::from_parts(head, body))
 }

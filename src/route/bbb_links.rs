@@ -9,7 +9,6 @@
 //! Sources: docs/plugnmeet.md sections 0.19, 5 and 7; plugnmeet-server 2.4.0, its BBB controller.
 
 use http_body::Body as _;
-use http_body_util::{BodyExt, Limited};
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderValue},
@@ -19,6 +18,7 @@ use hyper::{
 use super::Router;
 use crate::{
     addr::ClientAddr,
+    http::whole,
     reply::{Body, Failure},
     session::ServerLink,
 };
@@ -43,11 +43,10 @@ impl Router {
         if head.status != StatusCode::OK || !is_plain_xml(&head.headers) || !is_short {
             return Ok(Response::from_parts(head, body));
         }
-        let whole = Limited::new(body, MAX_XML_BYTES).collect().await.map_err(|_| {
+        let whole = whole(body, MAX_XML_BYTES).await.map_err(|_| {
             let message = "the meeting server's answer broke off, or is too long";
             Failure::new(StatusCode::BAD_GATEWAY, "upstream_broken", message)
         })?;
-        let whole = whole.to_bytes();
         let mended = str::from_utf8(&whole)
             .ok()
             .and_then(|xml| mended(xml, |link| self.checked(link, client)));

@@ -150,29 +150,8 @@ fn sources(name: &str, contract: &[&str], settings: &PageSettings) -> Result<Str
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{
-            page_settings::{Csp, CspSources},
-            source::CspSource,
-        },
-        *,
-    };
+    use super::{super::source::CspSource, *};
     use crate::design::OperatorSources;
-
-    fn settings() -> PageSettings {
-        PageSettings {
-            csp: Csp::Enforce,
-            csp_report: None,
-            csp_sources: CspSources::default(),
-            css_sources: Vec::new(),
-            operator_sources: OperatorSources::default(),
-            assets_origin: None,
-            public_origin: "https://conf.example.org".to_owned(),
-            mount: "/conference".to_owned(),
-            scripts: Vec::new(),
-            frame_ancestors: Vec::new(),
-        }
-    }
 
     fn owned(list: &[&str]) -> Vec<String> {
         list.iter().map(|&text| text.to_owned()).collect()
@@ -194,7 +173,7 @@ mod tests {
     /// What people upload lies at the same origin, below `/download`.
     #[test]
     fn scripts_and_style_sheets_are_the_clients_files_at_any_of_our_names() {
-        let settings = settings();
+        let settings = PageSettings::of_a_test();
         let scripts = |asked, nonce| sources_of(&policy(&settings, Some(asked), nonce), "script-src");
         let public = "https://conf.example.org/conference/assets/ https://conf.example.org/assets/";
         assert_eq!(
@@ -226,7 +205,7 @@ mod tests {
     fn our_own_script_is_allowed_by_its_hash() {
         let mut settings = PageSettings {
             scripts: owned(&["'sha256-abc='"]),
-            ..settings()
+            ..PageSettings::of_a_test()
         };
         let own =
             "https://conf.example.org/conference/assets/ https://conf.example.org/assets/ 'wasm-unsafe-eval'";
@@ -245,7 +224,7 @@ mod tests {
                 images: owned(&["https://img.example.org:8443"]),
             },
             assets_origin: Some("https://cdn.example.net".to_owned()),
-            ..settings()
+            ..PageSettings::of_a_test()
         };
         let policy = policy(&settings, None, None);
         let own = "https://conf.example.org/conference/assets/ https://conf.example.org/assets/";

@@ -110,6 +110,25 @@ pub struct PageSettings {
     pub frame_ancestors: Vec<String>,
 }
 
+#[cfg(test)]
+impl PageSettings {
+    /// Nothing is added, and nobody may frame the page.
+    pub(super) fn of_a_test() -> Self {
+        Self {
+            csp: Csp::Enforce,
+            csp_report: None,
+            csp_sources: CspSources::default(),
+            css_sources: Vec::new(),
+            operator_sources: OperatorSources::default(),
+            assets_origin: None,
+            public_origin: "https://conf.example.org".to_owned(),
+            mount: "/conference".to_owned(),
+            scripts: Vec::new(),
+            frame_ancestors: Vec::new(),
+        }
+    }
+}
+
 /// A value that can't stand in a policy because it would end its directive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{:?} can't stand in a policy", .0)]

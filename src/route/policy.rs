@@ -132,26 +132,7 @@ fn permissions(origins: &[&String]) -> Result<HeaderValue, PageProblem> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{page_settings::CspSources, source::CspSource},
-        *,
-    };
-    use crate::design::OperatorSources;
-
-    fn settings() -> PageSettings {
-        PageSettings {
-            csp: Csp::Enforce,
-            csp_report: None,
-            csp_sources: CspSources::default(),
-            css_sources: Vec::new(),
-            operator_sources: OperatorSources::default(),
-            assets_origin: None,
-            public_origin: "https://conf.example.org".to_owned(),
-            mount: "/conference".to_owned(),
-            scripts: Vec::new(),
-            frame_ancestors: Vec::new(),
-        }
-    }
+    use super::{super::source::CspSource, *};
 
     fn owned(list: &[&str]) -> Vec<String> {
         list.iter().map(|&text| text.to_owned()).collect()
@@ -178,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_clients_policy_is_the_one_under_which_it_was_seen_to_load() {
-        let headers = client_headers(&settings(), None);
+        let headers = client_headers(&PageSettings::of_a_test(), None);
         assert_eq!(
             headers["content-security-policy"],
             format!("{CONTRACT}; frame-ancestors 'none'")
@@ -198,7 +179,7 @@ mod tests {
         let report = PageSettings {
             csp: Csp::Report,
             csp_report: Some("https://reports.example.org/csp".to_owned()),
-            ..settings()
+            ..PageSettings::of_a_test()
         };
         let headers = client_headers(&report, None);
         assert_eq!(headers["content-security-policy"], "frame-ancestors 'none'");
@@ -208,7 +189,7 @@ mod tests {
         );
         let off = PageSettings {
             csp: Csp::Off,
-            ..settings()
+            ..PageSettings::of_a_test()
         };
         let headers = client_headers(&off, Some("abc"));
         assert_eq!(headers["content-security-policy"], "frame-ancestors 'none'");
@@ -219,7 +200,7 @@ mod tests {
     fn what_is_opened_follows_what_the_client_needs() {
         let mut settings = PageSettings {
             css_sources: owned(&["https://cdn.example.org", "https://*.example.org"]),
-            ..settings()
+            ..PageSettings::of_a_test()
         };
         let sources = |texts: &[&str]| texts.iter().map(|text| CspSource::parse(text).unwrap()).collect();
         let opened = &mut settings.csp_sources;
@@ -244,11 +225,11 @@ mod tests {
 
     #[test]
     fn a_nonce_lets_one_script_run_and_a_bad_one_none() {
-        let headers = client_headers(&settings(), Some("cmFuZG9t"));
+        let headers = client_headers(&PageSettings::of_a_test(), Some("cmFuZG9t"));
         let policy = headers["content-security-policy"].to_str().unwrap();
         let scripts = "/assets/ 'wasm-unsafe-eval' 'nonce-cmFuZG9t'; worker-src";
         assert!(policy.contains(scripts), "{policy}");
-        let headers = client_headers(&settings(), Some("a\r\nb"));
+        let headers = client_headers(&PageSettings::of_a_test(), Some("a\r\nb"));
         assert_eq!(
             headers["content-security-policy"],
             format!("{CONTRACT}; frame-ancestors 'none'")
@@ -259,7 +240,7 @@ mod tests {
     fn who_may_frame_the_page_may_use_what_it_uses() {
         let framed = PageSettings {
             frame_ancestors: owned(&["'self'", "https://lms.example.org", "https://*.example.net"]),
-            ..settings()
+            ..PageSettings::of_a_test()
         };
         let headers = client_headers(&framed, None);
         let policy = headers["content-security-policy"].to_str().unwrap();
@@ -275,7 +256,7 @@ mod tests {
         assert_eq!(headers["cross-origin-resource-policy"], "cross-origin");
         let by_ourselves = PageSettings {
             frame_ancestors: owned(&["'self'"]),
-            ..settings()
+            ..PageSettings::of_a_test()
         };
         let headers = client_headers(&by_ourselves, None);
         assert_eq!(headers["cross-origin-resource-policy"], "same-origin");
@@ -283,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_page_of_ours_sends_forms_only_where_it_has_some() {
-        let pages = PageHeaders::new(&settings()).unwrap();
+        let pages = PageHeaders::new(&PageSettings::of_a_test()).unwrap();
         let policy = |forms| {
             let mut headers = HeaderMap::new();
             pages.of_own(&mut headers, OwnPage { forms });
@@ -305,7 +286,7 @@ mod tests {
     fn nothing_ends_its_directive() {
         let bad = "https://a.example; script-src *".to_owned();
         let refused = |change: fn(&mut PageSettings, String)| {
-            let mut settings = settings();
+            let mut settings = PageSettings::of_a_test();
             change(&mut settings, bad.clone());
             PageHeaders::new(&settings).err()
         };

@@ -4,10 +4,9 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    ClientConfig, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
@@ -15,6 +14,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use x509_parser::time::ASN1Time;
 
 use super::{Agreed, HandshakeError, Tls};
+use crate::acme::AnyCertificate;
 
 /// 2026-07-25, in the afternoon.
 pub(super) const NOW: i64 = 1_785_000_000;
@@ -105,17 +105,14 @@ pub(super) fn credulous(
     provider: CryptoProvider,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ClientConfig {
-    let verifier = Credulous {
-        schemes: provider.signature_verification_algorithms.supported_schemes(),
-        provider: provider.clone(),
-    };
+    let verifier = AnyCertificate::by(provider.clone());
     credulous_with(verifier, provider, versions)
 }
 
 /// A client that takes any certificate, but checks signatures by RSA only.
 pub(super) fn credulous_of_rsa() -> ClientConfig {
     let provider = aws_lc_rs::default_provider();
-    let verifier = Credulous {
+    let verifier = AnyCertificate {
         schemes: vec![SignatureScheme::RSA_PSS_SHA256],
         provider: provider.clone(),
     };
@@ -123,7 +120,7 @@ pub(super) fn credulous_of_rsa() -> ClientConfig {
 }
 
 fn credulous_with(
-    verifier: Credulous,
+    verifier: AnyCertificate,
     provider: CryptoProvider,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ClientConfig {
@@ -144,55 +141,4 @@ pub(super) fn trusting(anchor: CertificateDer<'static>) -> ClientConfig {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth()
-}
-
-#[derive(Debug)]
-struct Credulous {
-    schemes: Vec<SignatureScheme>,
-    provider: CryptoProvider,
-}
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes.clone()
-    }
 }

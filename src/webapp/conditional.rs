@@ -12,6 +12,8 @@ use hyper::{
     },
 };
 
+use crate::http::exactly_one;
+
 /// The validators of a file: what distinguishes one state of it from another.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validators<'a> {
@@ -60,7 +62,7 @@ impl Validators<'_> {
         if !asked.contains_key(IF_RANGE) {
             return true;
         }
-        only(asked, &IF_RANGE).is_some_and(|wanted| {
+        exactly_one(asked, &IF_RANGE).is_some_and(|wanted| {
             wanted == self.etag
                 || (!self.several_forms && self.modified.is_some() && date(wanted) == self.modified)
         })
@@ -85,7 +87,7 @@ impl Validators<'_> {
 
     /// Is our file newer than the field's date? `None` if one of the two dates is missing, repeated or invalid.
     fn is_modified_since(&self, asked: &HeaderMap, field: &HeaderName) -> Option<bool> {
-        let since = date(only(asked, field)?)?;
+        let since = date(exactly_one(asked, field)?)?;
         Some(self.modified? > since)
     }
 }
@@ -95,12 +97,6 @@ impl Validators<'_> {
 enum Comparison {
     Strong,
     Weak,
-}
-
-/// The value of a field that is no list; none if the field is missing or repeated.
-pub(super) fn only<'a>(asked: &'a HeaderMap, field: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = asked.get_all(field).iter();
-    values.next().filter(|_| values.next().is_none())
 }
 
 fn date(value: &HeaderValue) -> Option<SystemTime> {

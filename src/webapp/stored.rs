@@ -21,7 +21,7 @@ use hyper::{
 
 use super::{
     accept::Accepted,
-    conditional::{self, Validators, Verdict},
+    conditional::{Validators, Verdict},
     content::{Content, Form},
     media,
     method::{self, Verb},
@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    http::exactly_one,
     reply::{Body, Failure},
 };
 
@@ -173,7 +174,7 @@ impl Stored {
             return self.content.plain();
         }
         let welcome = |form: &&Form| form.coding.map_or(accepted.identity(), |c| accepted.weight(c)) > 0;
-        let of_a_part = range_of(verb, asked).and_then(|_| match conditional::only(asked, &IF_RANGE) {
+        let of_a_part = range_of(verb, asked).and_then(|_| match exactly_one(asked, &IF_RANGE) {
             Some(tag) => self.content.tagged(tag),
             None if asked.contains_key(IF_RANGE) => None,
             None => Some(self.content.plain()),
@@ -286,7 +287,7 @@ pub(super) fn shared(failure: Failure) -> Failure {
 
 /// The range, if there is exactly one `Range` field and the method is `GET` (RFC 9110 section 14.2).
 fn range_of(verb: Verb, asked: &HeaderMap) -> Option<&HeaderValue> {
-    conditional::only(asked, &RANGE).filter(|_| verb == Verb::Get)
+    exactly_one(asked, &RANGE).filter(|_| verb == Verb::Get)
 }
 
 fn say_range(response: &mut Response<Body>, bounds: &str, form: &Form) {

@@ -9,7 +9,7 @@
 
 use hyper::{Response, header};
 
-use crate::reply::Body;
+use crate::{http::ACCESS_COOKIE, reply::Body};
 
 /// Puts the token into a page, before any script that could look for it. The page's policy must allow `nonce`.
 pub(super) fn into_page(response: Response<Body>, token: &str, nonce: &str) -> Response<Body> {
@@ -42,7 +42,7 @@ fn after_base(html: &str) -> Option<(&str, &str)> {
 
 fn script(token: &str, nonce: &str) -> String {
     format!(
-        "<script nonce=\"{nonce}\">{{const own=\"pnm_access_token={token}\";let seen=\"\";try{{seen=document.cookie}}catch{{}}\
+        "<script nonce=\"{nonce}\">{{const own=\"{ACCESS_COOKIE}={token}\";let seen=\"\";try{{seen=document.cookie}}catch{{}}\
          if(!seen.includes(own))Object.defineProperty(document,\"cookie\",{{configurable:true,get:()=>own,set:()=>{{}}}});\
          const here=location.search,left=here.slice(1).split(\"&\").filter(p=>!p.startsWith(\"pnm_ticket=\")).join(\"&\");\
          if(here.slice(1)!==left)try{{history.replaceState(history.state,\"\",location.pathname+(left&&\"?\"+left)+location.hash)}}catch{{}}}}\

@@ -12,30 +12,15 @@ use plugnmeet_gateway::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::support::websocket::agreed;
 use crate::support::{
     SECRET,
     binary::run,
     client::{Answer, Client},
     configured::{Configured as Gateway, Said},
-    folder_of, plugnmeet,
-    raw::RawUpstream,
-    token_request,
+    folder_of, plugnmeet, token_request,
     upstream::{Upstream, text_body},
+    websocket::echo,
 };
-
-/// Takes every WebSocket and sends back what comes.
-async fn echo() -> RawUpstream {
-    RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head)).await;
-        while let Ok(bytes) = connection.some().await {
-            if connection.try_send(bytes).await.is_err() {
-                return;
-            }
-        }
-    })
-    .await
-}
 
 const UPGRADE: &str = "GET /livekit/rtc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use super::{
     super::{
         Config,
-        acme::{LETS_ENCRYPT, LETS_ENCRYPT_STAGING},
-        shape::Staging,
+        acme::{LETS_ENCRYPT, staging_of},
     },
     Found,
 };
@@ -59,13 +58,13 @@ pub(super) fn plan(found: &mut Found<'_>) -> AcmePlan {
 
 /// Is more written than where checks go?
 fn is_begun(config: &Config) -> bool {
-    let acme = &config.acme;
+    let acme = &config.acme.settings;
     acme.email.is_some()
         || acme.profile.is_some()
         || acme.roots.is_some()
         || !acme.names.is_empty()
         || acme.directory != LETS_ENCRYPT
-        || acme.staging != Staging::Auto
+        || acme.staging != staging_of(LETS_ENCRYPT)
 }
 
 fn judge(found: &mut Found<'_>, settings: &AcmeSettings) {
@@ -109,21 +108,9 @@ fn judge(found: &mut Found<'_>, settings: &AcmeSettings) {
 }
 
 fn settings(config: &Config, public: &str) -> AcmeSettings {
-    let acme = &config.acme;
-    let staging = match &acme.staging {
-        Staging::None => None,
-        Staging::At(directory) => Some(directory.clone()),
-        Staging::Auto => (acme.directory == LETS_ENCRYPT).then(|| LETS_ENCRYPT_STAGING.to_owned()),
-    };
     AcmeSettings {
-        directory: acme.directory.clone(),
-        staging,
-        email: acme.email.clone(),
         names: names(config, public),
-        profile: acme.profile.clone(),
-        storage: acme.storage.clone(),
-        roots: acme.roots.clone(),
-        preflight: acme.preflight,
+        ..config.acme.settings.clone()
     }
 }
 
@@ -131,16 +118,16 @@ fn settings(config: &Config, public: &str) -> AcmeSettings {
 fn names(config: &Config, public: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let of_turn = config.turn.iter().flat_map(|turn| &turn.names);
-    let all: Vec<&str> = if config.acme.names.is_empty() {
+    let acme = &config.acme.settings;
+    let all: Vec<&str> = if acme.names.is_empty() {
         let ours = std::iter::once(public)
             .chain(config.hosts.iter().map(String::as_str))
             .chain(of_turn.map(String::as_str));
-        let is_wanted = |name: &&str| {
-            !tls::is_local(name) && (name.parse::<IpAddr>().is_err() || config.acme.profile.is_some())
-        };
+        let is_wanted =
+            |name: &&str| !tls::is_local(name) && (name.parse::<IpAddr>().is_err() || acme.profile.is_some());
         ours.filter(is_wanted).collect()
     } else {
-        config.acme.names.iter().map(String::as_str).collect()
+        acme.names.iter().map(String::as_str).collect()
     };
     for name in all {
         let name = crate::http::without_brackets(name).to_ascii_lowercase();

@@ -1,22 +1,16 @@
 //! Values that are refused, for every key, and the exact words of each problem.
 
+mod of_requests;
+
 use super::{sections_keys, told};
 
 const SOCKET: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443";
 const UPSTREAM: &str =
     "write http://HOST or http://HOST:PORT, such as http://127.0.0.1:8080, or unix:PATH for a Unix socket";
-const COALESCE: &str =
-    "write true, or false for what was \"0s\"; no answer is kept any more, so there is no time to write";
 
 const DURATION: &str = "write a duration such as 250ms, 10s, 5m or 3h";
-const SIZE: &str = "write a size such as 512B, 32KiB or 64MiB";
-const RATE: &str = "write a rate such as 10/min, 1/s or 500/h";
-const DESIGN_HOST: &str =
-    "write a host such as cdn.example.org, all below one as *.example.org, or * for any";
 const ORIGIN: &str =
     "write https://HOST or https://HOST:PORT, such as https://conf.example.org, or \"\" for none";
-const STORE: &str = "write \"memory\", redis://HOST:PORT, rediss://HOST:PORT or \
-                     redis+sentinel://HOST:PORT,HOST:PORT/NAME";
 const LIST: &str = "write a list: [\"…\", \"…\"], or [] for none";
 
 const SOCKET_OR_NONE: &str = "write IP:PORT, such as 0.0.0.0:443 or [::]:443, or \"\" for none";
@@ -25,8 +19,11 @@ const UPSTREAM_OR_NONE: &str = "write http://HOST or http://HOST:PORT, such as h
 const TCP_UPSTREAM_OR_NONE: &str =
     "write HOST:PORT, such as 127.0.0.1:1936, or unix:PATH for a Unix socket, or \"\" for none";
 
-/// Each row has a key, its value as in the file, what was found, and what is allowed.
-const CASES: &[(&str, &str, &str, &str)] = &[
+/// A key, its value as in the file, what was found, and what is allowed.
+type Case = (&'static str, &'static str, &'static str, &'static str);
+
+/// Keys of the gateway and of those that it speaks with.
+const CASES: &[Case] = &[
     (
         "public_origin",
         "\"http://a.example\"",
@@ -331,271 +328,15 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "\"gone\" cannot be read: No such file or directory (os error 2)",
         "name a readable config.js",
     ),
-    (
-        "issuer.mode",
-        "\"server\"",
-        "\"server\" is not known here",
-        "write \"embedded\" or \"upstream\"",
-    ),
-    (
-        "issuer.token_validity",
-        "\"0s\"",
-        "\"0s\" is out of range",
-        "write 1s to 24h",
-    ),
-    (
-        "issuer.token_validity",
-        "\"25h\"",
-        "\"25h\" is out of range",
-        "write 1s to 24h",
-    ),
-    (
-        "session.scope",
-        "\"tab\"",
-        "\"tab\" is not known here",
-        "write \"session\" or \"mount\"",
-    ),
-    (
-        "session.renew_grace",
-        "\"3 h\"",
-        "\"3 h\" is no duration",
-        DURATION,
-    ),
-    ("session.max_age", "12", "12 is no string", DURATION),
-    (
-        "session.login_url",
-        "\"/login\"",
-        "\"/login\" is no address",
-        "write an https or http address, such as https://lms.example.org/login, or \"\" for none",
-    ),
-    (
-        "session.frame_ancestors",
-        "[\"*\"]",
-        "\"*\" is no address",
-        "write 'self' or an origin, such as https://lms.example.org or https://*.example.org",
-    ),
-    (
-        "design.on_invalid",
-        "\"ignore\"",
-        "\"ignore\" is not known here",
-        "write \"reject\" or \"strip\"",
-    ),
-    (
-        "design.css_hosts",
-        "[\"https://a\"]",
-        "\"https://a\" is no host",
-        DESIGN_HOST,
-    ),
-    (
-        "design.image_hosts",
-        "[\"*.*.a\"]",
-        "\"*.*.a\" is no host",
-        DESIGN_HOST,
-    ),
-    (
-        "design.from_links",
-        "\"no\"",
-        "\"no\" is neither true nor false",
-        "write true or false",
-    ),
-    (
-        "designs",
-        "\"dark\"",
-        "is no table of designs",
-        "write [designs.NAME] in the file",
-    ),
-    (
-        "limits.user",
-        "\"0/min\"",
-        "\"0/min\" would refuse every request",
-        "write 1/min or more",
-    ),
-    ("limits.room", "\"10\"", "\"10\" is not a rate", RATE),
-    ("limits.caller", "10", "10 is no string", RATE),
-    ("limits.failures", "\"1/day\"", "\"1/day\" is not a rate", RATE),
-    ("limits.renewal", "\"\"", "\"\" is not a rate", RATE),
-    (
-        "limits.design",
-        "\"0/s\"",
-        "\"0/s\" would refuse every request",
-        "write 1/min or more",
-    ),
-    ("limits.store", "\"redis\"", "\"redis\" is not known here", STORE),
-    (
-        "limits.store",
-        "\"redis://:hunter2\"",
-        "\"redis://***\" has no host that could be called",
-        STORE,
-    ),
-    (
-        "limits.store",
-        "\"redis://hunter2@127.0.0.1\"",
-        "\"redis://***\" has no :PASSWORD or USER:PASSWORD before the @",
-        STORE,
-    ),
-    (
-        "limits.store",
-        "\"ann:hunter2@127.0.0.1\"",
-        "\"***\" is not known here",
-        STORE,
-    ),
-    ("limits.store", "7", "is no string but integer", STORE),
-    (
-        "limits.store_file",
-        "\"gone\"",
-        "names a file that can't be read: No such file or directory (os error 2)",
-        "name a readable file that holds the address of Redis",
-    ),
-    (
-        "limits.redis_timeout",
-        "\"0ms\"",
-        "\"0ms\" is out of range",
-        "write 1ms to 1s",
-    ),
-    (
-        "limits.redis_timeout",
-        "\"1001ms\"",
-        "\"1001ms\" is out of range",
-        "write 1ms to 1s",
-    ),
-    ("limits.redis_timeout", "20", "20 is no string", DURATION),
-    (
-        "limits.replicas",
-        "0",
-        "\"0\" is no number of gateways",
-        "write how many there are: 1 or more",
-    ),
-    (
-        "limits.replicas",
-        "\"+3\"",
-        "\"+3\" is no number of gateways",
-        "write how many there are: 1 or more",
-    ),
-    (
-        "trust.proxies",
-        "[\"self\"]",
-        "\"self\" is no network",
-        "write a network such as 10.0.0.0/8 or an address such as 192.0.2.7",
-    ),
-    (
-        "trust.internal",
-        "[\"10.0.0.0/33\"]",
-        "\"10.0.0.0/33\" is no network",
-        "write a network such as 10.0.0.0/8, an address such as 192.0.2.7, or self for this machine's own",
-    ),
-    ("timeouts.handshake", "10", "10 is no string", DURATION),
-    (
-        "timeouts.header",
-        "\"0ms\"",
-        "\"0ms\" leaves no time at all",
-        "write 1ms or more",
-    ),
-    ("timeouts.idle", "\"75\"", "\"75\" is no duration", DURATION),
-    ("timeouts.connect", "\"-1s\"", "\"-1s\" is no duration", DURATION),
-    ("timeouts.upgrade", "12", "12 is no string", DURATION),
-    (
-        "timeouts.admission",
-        "\"0s\"",
-        "\"0s\" leaves no time at all",
-        "write 1ms or more",
-    ),
-    (
-        "timeouts.response",
-        "\"900h\"",
-        "\"900h\" is too long",
-        "write 720h or less",
-    ),
-    ("timeouts.drain", "true", "true is no string", DURATION),
-    ("timeouts.drain_delay", "true", "true is no string", DURATION),
-    ("timeouts.handover", "true", "true is no string", DURATION),
-    (
-        "timeouts.tunnel_silence",
-        "\"999ms\"",
-        "\"999ms\" would close WebSockets that are in use",
-        "write 1s or more, or 0s for never",
-    ),
-    (
-        "sizes.header",
-        "\"4095B\"",
-        "\"4095B\" is out of range",
-        "write 4KiB to 1MiB",
-    ),
-    (
-        "sizes.token_body",
-        "0",
-        "\"0\" is out of range",
-        "write 1B to 16MiB",
-    ),
-    (
-        "issuer.coalesce",
-        "\"10s\"",
-        "\"10s\" is neither true nor false",
-        COALESCE,
-    ),
-    ("issuer.coalesce", "10", "10 is neither true nor false", COALESCE),
-    (
-        "callers",
-        "\"moodle\"",
-        "is no list of tables",
-        "write [[callers]] in the file",
-    ),
-    ("sizes.body", "\"64MB\"", "\"64MB\" is no size", SIZE),
-    (
-        "sizes.body",
-        "0",
-        "\"0\" would refuse every body",
-        "write 1B or more",
-    ),
-    (
-        "sizes.least_rate",
-        "\"1KiB\"",
-        "\"1KiB\" is no rate of bytes",
-        "write a size for each second, such as 1KiB/s",
-    ),
-    (
-        "sizes.least_rate",
-        "\"0B/s\"",
-        "\"0B/s\" would let a body trickle for ever",
-        "write 1B/s or more",
-    ),
-    (
-        "headers.csp",
-        "\"on\"",
-        "\"on\" is not known here",
-        "write \"enforce\", \"report\" or \"off\"",
-    ),
-    (
-        "headers.csp_report",
-        "\"http://a.example\"",
-        "\"http://a.example\" is not https",
-        REPORT,
-    ),
-    (
-        "headers.csp_report",
-        "\"https://a.example/a;b\"",
-        "\"https://a.example/a;b\" would end the policy that names it",
-        REPORT,
-    ),
-    (
-        "headers.hsts",
-        "\"half a year\"",
-        "\"half a year\" is no duration",
-        "write a duration such as 180d or 12h",
-    ),
-    (
-        "headers.csp_sources",
-        "\"https:\"",
-        "\"https:\" is no table",
-        "write [headers.csp_sources] and directives below it, such as img-src = [\"https:\"]",
-    ),
 ];
 
-const REPORT: &str =
-    "write an https address without ; and , such as https://reports.example.org/csp, or \"\" for none";
+fn all_cases() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().chain(of_requests::CASES)
+}
 
 #[test]
 fn a_bad_value_is_told_with_its_line_its_key_and_what_is_allowed() {
-    for (key, value, found, allowed) in CASES {
+    for (key, value, found, allowed) in all_cases() {
         let text = format!("\n{key} = {value}\n");
         assert_eq!(
             told(&text, &[]),
@@ -608,9 +349,7 @@ fn a_bad_value_is_told_with_its_line_its_key_and_what_is_allowed() {
 fn no_key_is_left_untried() {
     for key in sections_keys() {
         assert!(
-            CASES
-                .iter()
-                .any(|case| case.0 == key || key.starts_with("headers.csp_sources.")),
+            all_cases().any(|case| case.0 == key || key.starts_with("headers.csp_sources.")),
             "no bad value of {key} is tried"
         );
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ISSUE, told};
+use super::{ISSUE, WANTED, told};
 use crate::support::{
     API_KEY, SECRET,
     addr::{free, own},
@@ -129,16 +129,6 @@ async fn a_parameter_that_nobody_reads_and_a_design_in_disguise_are_told() {
         "{said}"
     );
 }
-
-const WANTED: [&str; 7] = [
-    "join-link",
-    "--room",
-    "room01",
-    "--name",
-    "Ann",
-    "--user-id",
-    "ann",
-];
 
 #[tokio::test]
 async fn a_join_link_from_another_folder_says_where_the_gateway_was_not_started() {

@@ -1,15 +1,12 @@
 //! No secret is ever written.
 
-use plugnmeet_gateway::{
-    secret::Secret,
-    token::{Claims, RequestKey},
-};
+use plugnmeet_gateway::{clock::Clock, secret::Secret, token::RequestKey};
 
 use super::{ISSUE, client_of, empty, keys, serving};
 use crate::support::{
     API_KEY, SECRET,
     binary::{Serving, anywhere},
-    plugnmeet, token_request,
+    plugnmeet, sign, token_request,
 };
 
 #[tokio::test]
@@ -22,20 +19,8 @@ async fn no_secret_token_or_signature_is_ever_written() {
     ];
     let serving = serving(folder.path(), &variables).await;
     let client = client_of(folder.path(), &serving);
-    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap();
-    let claims = |exp| Claims {
-        client_type: 0,
-        exp,
-        is_admin: false,
-        is_hidden: false,
-        iss: API_KEY.into(),
-        name: "Ann".into(),
-        nbf: now,
-        room_id: "room01".into(),
-        sub: "ann".into(),
-        user_id: "ann".into(),
-    };
-    let token = |exp| keys().sign(&claims(exp)).unwrap().expose().clone();
+    let now = Clock::system().unix();
+    let token = |exp| sign(&keys(), &Clock::system(), |claims| claims.exp = exp);
     let (good, expired) = (token(now + 600), token(now - 700));
     let body = token_request("room01", "ann");
     let signature = keys().requests().signature(body.as_bytes());

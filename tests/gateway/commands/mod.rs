@@ -23,6 +23,17 @@ use crate::support::{
     folder_of,
 };
 
+/// For a link of Ann's into room01.
+const WANTED: [&str; 7] = [
+    "join-link",
+    "--room",
+    "room01",
+    "--name",
+    "Ann",
+    "--user-id",
+    "ann",
+];
+
 const ISSUE: &str = "/auth/room/getJoinToken";
 
 fn empty() -> TempDir {

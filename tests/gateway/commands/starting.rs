@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use super::{ISSUE, client_of, empty, serving, told};
+use super::{ISSUE, WANTED, client_of, empty, serving, told};
 use crate::support::{
     SECRET,
     addr::free,
@@ -159,19 +159,10 @@ async fn a_join_link_is_one_line_and_opens() {
 #[tokio::test]
 async fn a_join_link_without_a_gateway_says_what_to_do() {
     let folder = empty();
-    let wanted = [
-        "join-link",
-        "--room",
-        "room01",
-        "--name",
-        "Ann",
-        "--user-id",
-        "ann",
-    ];
     // Nobody listens there, whatever else runs on this machine.
     let https = free().to_string();
     let variables = [("LISTEN__HTTPS", https.as_str())];
-    let (status, link, errors) = told(&run(folder.path(), &wanted, &variables).await);
+    let (status, link, errors) = told(&run(folder.path(), &WANTED, &variables).await);
     assert_eq!((status, link.as_str()), (1, ""));
     assert!(errors.contains("start the gateway"), "{errors}");
     assert_eq!(

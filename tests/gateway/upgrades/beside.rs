@@ -64,6 +64,12 @@ async fn one_that_drains(folder: &Folder, variables: &[(&str, &str)]) -> (Servin
     (first, socket)
 }
 
+async fn serves(folder: &Folder, gateway: &Serving) {
+    let client = folder.client(gateway);
+    let page = client.request("GET", "/conference/", &[], b"").await;
+    assert_eq!(page.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_beside_a_gateway_that_drains_has_every_address_and_the_old_one_is_seen() {
     let (folder, upstream) = (Folder::new(), echo().await);
@@ -83,14 +89,7 @@ async fn a_start_beside_a_gateway_that_drains_has_every_address_and_the_old_one_
     first.says("Another gateway has the addresses").await;
     let answer = addresses.readiness().await;
     assert!(is(&answer, READY), "{answer:?}");
-    assert_eq!(
-        folder
-            .client(&second)
-            .request("GET", "/conference/", &[], b"")
-            .await
-            .status,
-        200
-    );
+    serves(&folder, &second).await;
     still_there(&mut socket).await;
 
     let status = folder.status().await;
@@ -135,14 +134,7 @@ async fn where_nobody_can_be_asked_the_admin_listener_comes_when_it_is_free_and_
     assert_eq!(folder.status().await["listeners"]["admin"], Value::Null);
     let answer = addresses.readiness().await;
     assert!(is(&answer, DRAINING), "{answer:?}");
-    assert_eq!(
-        folder
-            .client(&second)
-            .request("GET", "/conference/", &[], b"")
-            .await
-            .status,
-        200
-    );
+    serves(&folder, &second).await;
     drop(socket);
     assert_eq!(first.end().await.0, Some(0));
     second.says("Admin on ").await;

@@ -15,19 +15,22 @@ use crate::support::{
     raw::Raw,
 };
 
+/// What the manager is told next.
+async fn heard(notify: &UnixDatagram) -> String {
+    let mut message = [0; 512];
+    let bytes = timeout(PATIENCE, notify.recv(&mut message))
+        .await
+        .expect("a word")
+        .unwrap();
+    String::from_utf8(message[..bytes].to_vec()).unwrap()
+}
+
 /// `sd_notify(3)`: by MAINPID the manager follows the process that serves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_manager_is_told_which_process_serves_after_an_upgrade() {
     let folder = Folder::new();
     let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-    let heard = async || {
-        let mut message = [0; 512];
-        let bytes = timeout(PATIENCE, notify.recv(&mut message))
-            .await
-            .expect("a word")
-            .unwrap();
-        String::from_utf8(message[..bytes].to_vec()).unwrap()
-    };
+    let heard = || heard(&notify);
     let ready = |pid: u32| format!("READY=1\nMAINPID={pid}\nSTATUS=Serving");
     link(std::path::Path::new(PROGRAM), &folder.program());
     let mut command = Command::new(folder.program());
@@ -65,14 +68,7 @@ async fn a_service_managers_socket_is_served_and_it_is_told_of_the_start_and_the
     }
     let (folder, addr) = (Folder::new(), free());
     let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-    let heard = async || {
-        let mut message = [0; 512];
-        let bytes = timeout(PATIENCE, notify.recv(&mut message))
-            .await
-            .expect("a word")
-            .unwrap();
-        String::from_utf8(message[..bytes].to_vec()).unwrap()
-    };
+    let heard = || heard(&notify);
     let mut manager = Command::new("systemd-socket-activate");
     manager.args(["-l", &addr.to_string(), "--fdname=https"]);
     manager.arg(format!(

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::{Folder, PATIENCE, kill, script, started};
+use super::{Folder, PATIENCE, kill, page_is_last, script, started};
 use crate::support::{
     binary::{PROGRAM, Serving, link, run},
     client::Client,
@@ -172,13 +172,9 @@ async fn pages(
         let took = u64::try_from(began.elapsed().as_micros()).unwrap();
         longest.fetch_max(took, Ordering::Relaxed);
         for _ in 0..3 {
-            connection
-                .send("GET /conference/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                .await;
-            let answer = connection.answer().await;
-            assert_eq!(answer.status, 200);
+            let is_last = page_is_last(&mut connection).await;
             count += 1;
-            if answer.header("connection") == Some("close") {
+            if is_last {
                 break;
             }
         }

@@ -30,8 +30,8 @@ use crate::support::{
     binary::{PROGRAM, Serving, anywhere, link, run},
     client::Client,
     folder_of,
-    raw::{Raw, RawUpstream},
-    websocket::agreed,
+    raw::Raw,
+    websocket::echo,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -129,19 +129,6 @@ async fn started(folder: &Folder, more: &[(&str, &str)]) -> Serving {
 
 type Socket = Raw<TlsStream<TcpStream>>;
 
-/// Takes every WebSocket and sends back the bytes that come.
-async fn echo() -> RawUpstream {
-    RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head)).await;
-        while let Ok(bytes) = connection.some().await {
-            if connection.try_send(bytes).await.is_err() {
-                return;
-            }
-        }
-    })
-    .await
-}
-
 async fn open(client: &Client) -> Socket {
     let mut socket = client.raw().await;
     socket
@@ -152,6 +139,16 @@ async fn open(client: &Client) -> Socket {
         .await;
     assert_eq!(socket.answer().await.status, 101);
     socket
+}
+
+/// Asks for the page over a connection; says whether the answer is the last one there.
+async fn page_is_last(connection: &mut Socket) -> bool {
+    connection
+        .send("GET /conference/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
+    let answer = connection.answer().await;
+    assert_eq!(answer.status, 200);
+    answer.header("connection") == Some("close")
 }
 
 /// A message, masked with zeros.

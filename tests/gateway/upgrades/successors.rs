@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Folder, PATIENCE, echo, kill, open, script, started, still_there};
+use super::{Folder, PATIENCE, echo, kill, open, page_is_last, script, started, still_there};
 use crate::support::{
     addr::free,
     binary::{PROGRAM, link, run},
@@ -47,13 +47,9 @@ async fn kept_alive(client: Client, stop: Arc<AtomicBool>, closed: Arc<AtomicUsi
     while !stop.load(Ordering::Relaxed) {
         let mut connection = client.raw().await;
         loop {
-            connection
-                .send("GET /conference/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                .await;
-            let answer = connection.answer().await;
-            assert_eq!(answer.status, 200);
+            let is_last = page_is_last(&mut connection).await;
             count += 1;
-            if answer.header("connection") == Some("close") {
+            if is_last {
                 closed.fetch_add(1, Ordering::Relaxed);
                 break;
             }

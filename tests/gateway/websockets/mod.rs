@@ -6,11 +6,7 @@ mod tunnels;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::support::websocket::agreed;
-use crate::support::{
-    Gateway,
-    raw::{Raw, RawUpstream},
-};
+use crate::support::{Gateway, raw::Raw, websocket::echo};
 
 type Socket = Raw<TlsStream<TcpStream>>;
 
@@ -55,19 +51,6 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length)
         .map(|at| u8::try_from((at * 31 + at / 251) % 256).unwrap())
         .collect()
-}
-
-/// Takes every WebSocket and sends back the bytes that come.
-async fn echo() -> RawUpstream {
-    RawUpstream::acting(|head, mut connection| async move {
-        connection.send(agreed(&head)).await;
-        while let Ok(bytes) = connection.some().await {
-            if connection.try_send(bytes).await.is_err() {
-                return;
-            }
-        }
-    })
-    .await
 }
 
 /// A WebSocket to this upstream's place in LiveKit's path.

@@ -10,13 +10,16 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod circles;
+mod paths;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use paths::{WHOLE, paths};
 
 /// Modules by layer, from the top. Those on one layer don't know each other.
 const LAYERS: [&[&str]; 15] = [
@@ -74,90 +77,6 @@ fn every_module_knows_only_what_is_below_it() {
         .flat_map(|(file, text)| import_breaches(file, text))
         .collect();
     assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
-}
-
-#[test]
-fn no_files_of_a_module_import_each_other_in_a_circle() {
-    let sources = sources();
-    let modules: BTreeSet<String> = sources.iter().map(|(file, _)| module_of(file)).collect();
-    let circles: Vec<String> = modules
-        .iter()
-        .flat_map(|module| circles_in(module, &sources))
-        .collect();
-    assert!(circles.is_empty(), "\n{}", circles.join("\n"));
-}
-
-#[test]
-fn a_circle_of_files_is_named() {
-    let file = |name: &str, text: &str| (format!("src/token/{name}.rs"), text.to_owned());
-    let innocent = [
-        file("mod", "mod a; mod b; mod c; use self::a::A;"),
-        file("a", "use super::{b::B, Verified};"),
-        file(
-            "b",
-            "use crate::token::c; #[cfg(test)] mod tests { use super::super::a::A; }",
-        ),
-        file("c", "mod inner { use super::C; } use crate::limits::a;"),
-    ];
-    assert_eq!(circles_in("token", &innocent), Vec::<String>::new());
-    let mut circular = innocent.to_vec();
-    circular.push(file("d", "use super::{e};"));
-    circular.push(file("e", "mod inner { use super::super::d::D; }"));
-    assert_eq!(circles_in("token", &circular), ["token: d -> e -> d"]);
-}
-
-/// Each circle once, from the file that is first by name. A module's `mod.rs` names all its files, and is none of them.
-fn circles_in(module: &str, sources: &[(String, String)]) -> Vec<String> {
-    let name_of = |file: &str| {
-        let below = file.strip_prefix(&format!("src/{module}/"))?;
-        let name = below
-            .split('/')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches(".rs");
-        (name != "mod").then(|| name.to_owned())
-    };
-    let names: BTreeSet<String> = sources.iter().filter_map(|(file, _)| name_of(file)).collect();
-    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (file, text) in sources {
-        let Some(name) = name_of(file) else { continue };
-        let of_file = imports.entry(name.clone()).or_default();
-        for path in paths(text).into_iter().filter(|path| !path.in_test) {
-            let other = path.beside(module, depth_of(file));
-            of_file.extend(other.filter(|other| *other != name && names.contains(other)));
-        }
-    }
-    let mut found = Vec::new();
-    for start in imports.keys() {
-        if let Some(way) = way_back(start, start, &imports, &mut vec![start.clone()]) {
-            found.push(format!("{module}: {}", way.join(" -> ")));
-        }
-    }
-    found
-}
-
-/// The way from here to `start` over files that are behind it by name.
-fn way_back(
-    here: &str,
-    start: &String,
-    imports: &BTreeMap<String, BTreeSet<String>>,
-    way: &mut Vec<String>,
-) -> Option<Vec<String>> {
-    for next in imports.get(here)? {
-        if next == start {
-            let mut whole = way.clone();
-            whole.push(next.clone());
-            return Some(whole);
-        }
-        if next > start && !way.contains(next) {
-            way.push(next.clone());
-            if let Some(whole) = way_back(next, start, imports, way) {
-                return Some(whole);
-            }
-            way.pop();
-        }
-    }
-    None
 }
 
 #[test]
@@ -366,186 +285,6 @@ fn door_breaches(file: &str, text: &str) -> Vec<String> {
                 .map(|(door, keeper)| format!("{file}:{}: only {keeper} uses {}", path.line, door.join("::")))
         })
         .collect()
-}
-
-/// A path as it is written out in full, and where.
-#[derive(Clone)]
-struct Written {
-    segments: Vec<String>,
-    line: usize,
-    /// Modules around it in its own file.
-    depth: usize,
-    in_test: bool,
-}
-
-/// What stands in a module's place when everything is imported at once.
-const WHOLE: [&str; 3] = ["*", "self", "as"];
-
-impl Written {
-    /// The module that it leads into, if it begins at the root or climbs up to it; `depth` is that of the file.
-    fn module(&self, depth: usize) -> Option<&str> {
-        let depth = depth + self.depth;
-        let up = self
-            .segments
-            .iter()
-            .take_while(|segment| *segment == "super")
-            .count();
-        let at_root = match self.segments.first()?.as_str() {
-            "crate" | "plugnmeet_gateway" => 1,
-            "super" if up == depth => up,
-            _ => return None,
-        };
-        self.segments.get(at_root).map(String::as_str)
-    }
-}
-
-impl Written {
-    /// The file or folder of this module that it leads to; `depth` is that of the file.
-    fn beside(&self, module: &str, depth: usize) -> Option<String> {
-        let up = self
-            .segments
-            .iter()
-            .take_while(|segment| *segment == "super")
-            .count();
-        let at = match self.segments.first()?.as_str() {
-            "crate" if self.segments.get(1).is_some_and(|first| first == module) => 2,
-            // Up to the module's own module.
-            "super" if up + 1 == depth + self.depth => up,
-            _ => return None,
-        };
-        self.segments.get(at).cloned()
-    }
-}
-
-fn paths(text: &str) -> Vec<Written> {
-    let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("no Rust: {error}"));
-    let mut found = Vec::new();
-    walk(tokens, 0, false, &mut found);
-    found
-}
-
-/// Collects all paths; `depth` counts the modules around these tokens in their file.
-fn walk(tokens: TokenStream, depth: usize, in_test: bool, found: &mut Vec<Written>) {
-    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    let mut rest = tokens.as_slice();
-    let mut test_ahead = false;
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match (first, after) {
-            (TokenTree::Ident(word), [TokenTree::Ident(_), TokenTree::Group(body), after @ ..])
-                if word == "mod" =>
-            {
-                walk(body.stream(), depth + 1, in_test || test_ahead, found);
-                (rest, test_ahead) = (after, false);
-            }
-            (TokenTree::Ident(start), _) => {
-                let root = Written {
-                    segments: Vec::new(),
-                    line: 0,
-                    depth,
-                    in_test,
-                };
-                rest = path(start, after, &root, found);
-            }
-            (TokenTree::Group(group), _) => {
-                if group.delimiter() == Delimiter::Bracket
-                    && group.stream().to_string().replace(' ', "") == "cfg(test)"
-                {
-                    test_ahead = true;
-                } else if group.delimiter() == Delimiter::Brace {
-                    walk(group.stream(), depth, in_test || test_ahead, found);
-                    test_ahead = false;
-                } else {
-                    walk(group.stream(), depth, in_test, found);
-                }
-            }
-            (TokenTree::Punct(punct), _) if punct.as_char() == ';' => test_ahead = false,
-            (TokenTree::Punct(_) | TokenTree::Literal(_), _) => {}
-        }
-    }
-}
-
-/// One path from its first word on, or each of a group's; gives back the tokens behind it.
-fn path<'t>(
-    start: &Ident,
-    mut rest: &'t [TokenTree],
-    before: &Written,
-    found: &mut Vec<Written>,
-) -> &'t [TokenTree] {
-    let mut path = before.clone();
-    path.push(start);
-    loop {
-        rest = match rest {
-            [
-                TokenTree::Punct(one),
-                TokenTree::Punct(two),
-                TokenTree::Ident(next),
-                after @ ..,
-            ] if colons(one, two) => {
-                path.push(next);
-                after
-            }
-            [
-                TokenTree::Punct(one),
-                TokenTree::Punct(two),
-                TokenTree::Punct(star),
-                after @ ..,
-            ] if colons(one, two) && star.as_char() == '*' => {
-                path.segments.push("*".to_owned());
-                found.push(path);
-                return after;
-            }
-            [
-                TokenTree::Punct(one),
-                TokenTree::Punct(two),
-                TokenTree::Group(group),
-                after @ ..,
-            ] if colons(one, two) && group.delimiter() == Delimiter::Brace => {
-                members(group.stream(), &path, found);
-                return after;
-            }
-            // `use crate as it`, but not `value as u32`.
-            [TokenTree::Ident(word), ..] if word == "as" && path.segments == ["crate"] => {
-                path.push(word);
-                found.push(path);
-                return rest;
-            }
-            _ => {
-                found.push(path);
-                return rest;
-            }
-        };
-    }
-}
-
-/// The members of a `{…}` in a `use`, each below the same path.
-fn members(group: TokenStream, before: &Written, found: &mut Vec<Written>) {
-    let tokens: Vec<TokenTree> = group.into_iter().collect();
-    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
-    for member in tokens.split(is_comma) {
-        match member {
-            [TokenTree::Ident(start), rest @ ..] => {
-                path(start, rest, before, found);
-            }
-            [TokenTree::Punct(star), ..] if star.as_char() == '*' => {
-                let mut everything = before.clone();
-                everything.segments.push("*".to_owned());
-                found.push(everything);
-            }
-            _ => {}
-        }
-    }
-}
-
-impl Written {
-    fn push(&mut self, word: &Ident) {
-        self.segments.push(word.to_string());
-        self.line = word.span().start().line;
-    }
-}
-
-fn colons(one: &proc_macro2::Punct, two: &proc_macro2::Punct) -> bool {
-    one.as_char() == ':' && two.as_char() == ':'
 }
 
 /// `src/token/verify.rs` and `src/token.rs` are in the module `token`.
