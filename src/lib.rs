@@ -58,6 +58,9 @@
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
+// They panic where nobody reads any more; what commands say goes through `cli::output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod acme;
 pub mod addr;
 pub mod adopt;

@@ -14,12 +14,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use serde::{Deserialize, Serialize};
+use crate::handover::{Journal, Telling};
 
-use crate::handover::{Journal, Part, Telling};
-
+mod generations;
+mod handed;
 mod learned;
 
+use generations::Generations;
+pub use handed::Remembered;
 pub use learned::Learned;
 
 /// The number of sessions, of all callers together, in each of the two generations: some 100 bytes each.
@@ -54,32 +56,6 @@ struct Known {
     removed: i64,
     /// The number of handoffs since a cookie last came back.
     unanswered: u32,
-}
-
-impl Known {
-    fn handed(&self) -> HandedSession {
-        HandedSession {
-            caller: self.caller.as_deref().map(str::to_owned),
-            newest_exp: self.newest_exp,
-            framed: self.framed,
-            handed_off: self.handed_off,
-            left: self.left,
-            removed: self.removed,
-            unanswered: self.unanswered,
-        }
-    }
-
-    fn of(handed: &HandedSession, caller: Option<Arc<str>>) -> Self {
-        Self {
-            caller,
-            newest_exp: handed.newest_exp,
-            framed: handed.framed,
-            handed_off: handed.handed_off,
-            left: handed.left,
-            removed: handed.removed,
-            unanswered: handed.unanswered,
-        }
-    }
 }
 
 /// A handoff: a token was put into a cookie.
@@ -134,58 +110,7 @@ impl ByCaller {
     }
 }
 
-/// What is remembered, as it is handed over: what is longest untouched comes first.
-#[derive(Serialize, Deserialize)]
-pub struct Remembered {
-    sessions: Vec<(Box<str>, HandedSession)>,
-    tickets: Vec<Box<str>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct HandedSession {
-    caller: Option<String>,
-    newest_exp: i64,
-    framed: bool,
-    handed_off: i64,
-    left: i64,
-    removed: i64,
-    unanswered: u32,
-}
-
-impl Part for Remembered {
-    const NAME: &'static str = "sessions";
-    const VERSION: u32 = 1;
-}
-
 impl Memory {
-    /// All of it, for a new process.
-    pub fn hand_over(&self) -> Remembered {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = known.callers.values().flat_map(Generations::oldest_first);
-        let sessions = sessions
-            .map(|(tag, known)| (tag.clone(), known.handed()))
-            .collect();
-        drop(known);
-        let tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        let tickets = tickets.oldest_first().map(|(name, ())| name.clone()).collect();
-        Remembered { sessions, tickets }
-    }
-
-    /// Goes on with what an old process remembered.
-    pub fn take_over(&self, remembered: Remembered) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        for (tag, session) in remembered.sessions {
-            let caller: Option<Arc<str>> = session.caller.as_deref().map(Arc::from);
-            let session = Known::of(&session, caller.clone());
-            known.of(caller).insert(&tag, session);
-        }
-        drop(known);
-        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in remembered.tickets {
-            tickets.insert(&name, ());
-        }
-    }
-
     /// Makes the memory. The server's own key, each of the `callers`, and sessions without a caller get equal shares.
     pub fn among(callers: usize) -> Self {
         Self {
@@ -320,92 +245,11 @@ fn share(callers: usize) -> usize {
     SESSIONS / callers.saturating_add(2)
 }
 
-/// A map that forgets: when one generation is full it becomes the old one, and the one before it goes. What is touched
-/// moves to the young one.
-struct Generations<V> {
-    young: HashMap<Box<str>, V>,
-    old: HashMap<Box<str>, V>,
-    size: usize,
-}
-
-impl<V> Generations<V> {
-    fn of(size: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            size,
-        }
-    }
-
-    fn oldest_first(&self) -> impl Iterator<Item = (&Box<str>, &V)> {
-        self.old.iter().chain(&self.young)
-    }
-
-    fn insert(&mut self, key: &str, value: V) {
-        self.make_room();
-        self.old.remove(key);
-        self.young.insert(key.into(), value);
-    }
-
-    fn remove(&mut self, key: &str) -> Option<V> {
-        self.young.remove(key).or_else(|| self.old.remove(key))
-    }
-
-    fn find(&mut self, key: &str) -> Option<&mut V> {
-        self.young.get_mut(key).or_else(|| self.old.get_mut(key))
-    }
-
-    fn make_room(&mut self) {
-        if self.young.len() >= self.size {
-            self.old = std::mem::take(&mut self.young);
-        }
-    }
-}
-
-impl<V: Default> Generations<V> {
-    fn entry(&mut self, key: &str) -> &mut V {
-        if !self.young.contains_key(key) {
-            let value = self.old.remove(key).unwrap_or_default();
-            self.insert(key, value);
-        }
-        self.young.entry(key.into()).or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NOW: i64 = 1_800_000_000;
-
-    #[test]
-    fn a_new_process_remembers_what_the_old_one_did() {
-        let old = Memory::among(1);
-        old.issued("ann", "lms");
-        let handed = HandedOff {
-            framed: true,
-            exp: NOW + 600,
-            now: NOW,
-        };
-        old.handed_off("ann", &handed);
-        old.handed_off("bob", &handed);
-        old.left("bob", NOW + 5);
-        old.removed("ann", NOW + 9);
-        assert!(old.first_use("ticket"));
-        let mut parts = crate::handover::Parts::default();
-        parts.put(&old.hand_over());
-
-        let new = Memory::among(1);
-        new.take_over(parts.take().unwrap());
-        assert_eq!(new.caller_of("ann").as_deref(), Some("lms"));
-        assert_eq!(new.caller_of("bob"), None);
-        assert!(new.left_after("bob", NOW) && !new.left_after("ann", NOW));
-        assert!(new.removed_after("ann", NOW) && !new.removed_after("bob", NOW));
-        assert_eq!(new.unanswered("ann", NOW), 1);
-        assert_eq!(new.is_newest("ann", NOW + 600), None);
-        assert_eq!(new.is_newest("ann", NOW + 601), Some(true));
-        assert!(!new.first_use("ticket") && new.first_use("another"));
-    }
 
     fn handed(framed: bool) -> HandedOff {
         HandedOff {
@@ -495,18 +339,6 @@ mod tests {
         memory.issued("ann", "moodle");
         assert!(memory.left_after("ann", NOW - 1));
         assert_eq!(memory.caller_of("ann").as_deref(), Some("moodle"));
-    }
-
-    #[test]
-    fn what_is_touched_stays_and_the_rest_makes_room() {
-        let mut map: Generations<u32> = Generations::of(10);
-        for at in 0..1000 {
-            *map.entry("kept") += 1;
-            map.entry(&at.to_string());
-            assert!(map.young.len() <= 10 && map.old.len() <= 10);
-        }
-        assert_eq!(map.find("kept"), Some(&mut 1000));
-        assert!(map.find("0").is_none() && map.find("999").is_some());
     }
 
     #[test]

@@ -82,6 +82,12 @@ pub(super) enum Command {
     /// Print every key of the configuration, as in docs/configuration.md
     #[command(hide = true)]
     Reference,
+    /// Write man pages and completions for bash, zsh and fish into a folder
+    #[command(hide = true)]
+    Papers {
+        /// It is made if it is missing
+        folder: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]

@@ -21,7 +21,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::{proxy, reply::BoxError};
+use crate::{http::without_brackets, proxy, reply::BoxError};
 
 /// How long the connection, the handshake and the answer may take together: plugnmeet-server may take 20 s for a token
 /// (docs/plugnmeet.md section 0.20).
@@ -72,8 +72,7 @@ pub(super) fn certificates(folder: &Path) -> Result<Vec<CertificateDer<'static>>
 /// Returns the host of an authority in the form that TLS needs: without port and brackets.
 fn server_name(authority: &str) -> Result<ServerName<'static>, BoxError> {
     let url = url::Url::parse(&format!("https://{authority}"))?;
-    let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = without_brackets(url.host_str().unwrap_or_default());
     Ok(ServerName::try_from(host.to_owned())?)
 }
 

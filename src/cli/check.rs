@@ -13,7 +13,7 @@ use tracing_subscriber::{
 
 use serde_json::{Value, json};
 
-use super::Refused;
+use super::{Refused, output::remark};
 use crate::{
     clock::Clock,
     config::{Config, NoPlan, NotListening, Plan, Problem, Problems},
@@ -51,10 +51,10 @@ impl Report {
     /// To standard error what is unwise.
     fn told(self) -> Result<String, Refused> {
         for warning in self.warnings {
-            eprintln!("warning: {warning}");
+            remark(format_args!("warning: {warning}"));
         }
         for note in self.notes {
-            eprintln!("note: {note}");
+            remark(format_args!("note: {note}"));
         }
         if self.problems.is_empty() {
             Ok("configuration is sound".to_owned())

@@ -8,24 +8,26 @@
 
 use std::path::Path;
 
-use super::{Refused, read_or_input};
+use super::{Refused, output, read_or_input};
 use crate::config::Config;
 
 pub(super) fn answer(config: &Config, file: &Path, canonical: bool) -> Result<String, Refused> {
     let rules = config.design_rules().map_err(|problem| problem.to_string())?;
     let report = rules.inspect(&read_or_input(Some(file))?);
     for breach in &report.unheeded {
-        eprintln!("check-design: {}: warning: {}", breach.field, breach.told());
+        let (field, told) = (&breach.field, breach.told());
+        output::remark(format_args!("check-design: {field}: warning: {told}"));
     }
     for warning in &report.warnings {
-        eprintln!("check-design: {}: warning: {warning}", warning.field);
+        let field = &warning.field;
+        output::remark(format_args!("check-design: {field}: warning: {warning}"));
     }
     let cleaned = canonical.then(|| report.left.canonical().to_json());
     if report.breaches.is_empty() {
         return Ok(cleaned.unwrap_or_else(|| "design can be used".to_owned()));
     }
     if let Some(cleaned) = cleaned {
-        println!("{cleaned}");
+        output::answer(cleaned)?;
     }
     let lines = report.breaches.iter();
     let lines = lines.map(|breach| format!("check-design: {}: {}", breach.field, breach.told()));

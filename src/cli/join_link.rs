@@ -12,7 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Refused, arguments::Wanted, ask, keys, read, sign};
+use super::{Refused, arguments::Wanted, ask, keys, output::remark, read, sign};
 use crate::{
     config::{Config, PublicOrigin},
     design::{DESIGN_PARAMETER, Verdict},
@@ -118,11 +118,8 @@ fn design(config: &Config, file: &Path) -> Result<String, Refused> {
         // What is wrong with the document itself would leave nothing of it.
         Verdict::Stripped { taken, .. } if taken.iter().all(|breach| breach.field != DESIGN_PARAMETER) => {
             for breach in taken {
-                eprintln!(
-                    "warning: {name}: {}: {}; it is left out",
-                    breach.field,
-                    breach.told()
-                );
+                let (field, told) = (&breach.field, breach.told());
+                remark(format_args!("warning: {name}: {field}: {told}; it is left out"));
             }
             return Ok(compact);
         }

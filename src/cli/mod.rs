@@ -14,7 +14,8 @@
 //! | `sign` | `sign` | prints the two headers of a signed request |
 //! | `status`, `reload`, `drain` | `operate` | asks the running gateway over its control socket |
 //! | `upgrade` | `operate`; `succeed` | asks it to hand over to the program as it lies there by now |
-//! | `reference` | here | prints `docs/configuration.md` |
+//! | `reference` (hidden) | here | prints `docs/configuration.md` |
+//! | `papers` (hidden) | `papers` | writes man pages and completions, for packages |
 //!
 //! Exit status: 0, 1 for what went wrong, 2 for arguments that make no sense. Answers and the log of `serve` go to
 //! standard output, everything else to standard error.
@@ -32,6 +33,8 @@ mod health;
 mod join_link;
 mod keys;
 mod operate;
+mod output;
+mod papers;
 mod prepare;
 mod serve;
 mod sign;
@@ -42,7 +45,7 @@ use std::{
     env,
     ffi::OsString,
     fmt,
-    io::{self, Read, Write as _},
+    io::{self, Read},
     path::Path,
     process::ExitCode,
 };
@@ -79,8 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => program,
     };
     if matches!(arguments.command, Some(Command::Reference)) {
-        print!("{}", config::reference());
-        return ExitCode::SUCCESS;
+        return ended(Ok(config::reference().trim_end().to_owned()));
     }
     if matches!(
         arguments.command,
@@ -88,8 +90,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             what: ConfigOf::Schema
         })
     ) {
-        print!("{}", config::schema());
-        return ExitCode::SUCCESS;
+        return ended(Ok(config::schema().trim_end().to_owned()));
+    }
+    if let Some(Command::Papers { folder }) = &arguments.command {
+        return ended(papers::answer(folder));
     }
     if let Some(Command::Adopt(adopted)) = &arguments.command {
         return ended(adopt::answer(adopted));
@@ -99,16 +103,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(command) = operate::asked(arguments.command.as_ref()) {
         // A running gateway can be asked even if the file is broken.
         let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
-        return operate::run(&socket, &command);
+        return ended(operate::run(&socket, &command));
     }
     if matches!(arguments.command, Some(Command::Check { json: true })) {
         // A program reads one stream.
-        let (line, status) = match check::json(draft.as_ref(), &Clock::system()) {
-            Ok(line) => (line, ExitCode::SUCCESS),
-            Err(line) => (line, ExitCode::FAILURE),
+        return match check::json(draft.as_ref(), &Clock::system()) {
+            Ok(line) => ended(Ok(line)),
+            Err(line) => output::answer(line).map_or_else(|why| failed(&why), |()| ExitCode::FAILURE),
         };
-        println!("{line}");
-        return status;
     }
     let (source, draft) = match (source, draft) {
         (Ok(source), Ok(draft)) => (source, draft),
@@ -142,6 +144,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Drain { .. }
             | Command::Upgrade
             | Command::Adopt(_)
+            | Command::Papers { .. }
             | Command::Reference,
         ) => Ok(config::reference()),
     };
@@ -149,18 +152,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn ended(answer: Result<String, Refused>) -> ExitCode {
-    match answer {
-        Ok(text) => {
-            // Whoever reads only the first lines may close the pipe.
-            writeln!(io::stdout(), "{text}").ok();
-            ExitCode::SUCCESS
-        }
+    match answer.and_then(output::answer) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => failed(&why),
     }
 }
 
 fn failed(why: &dyn fmt::Display) -> ExitCode {
-    eprintln!("{why}");
+    output::remark(why);
     ExitCode::FAILURE
 }
 

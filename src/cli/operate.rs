@@ -1,20 +1,14 @@
 //! `status`, `reload`, `drain` and `upgrade` ask a running gateway over its control socket. This file also opens the
 //! control socket of the gateway that runs in this process.
 
-use std::{
-    env,
-    fmt::Write as _,
-    path::PathBuf,
-    process::{self, ExitCode},
-    time::Duration,
-};
+use std::{env, fmt::Write as _, path::PathBuf, process, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
-use super::{Refused, arguments, failed};
+use super::{Refused, arguments, output::remark};
 use crate::control::{self, Answer, NotOpen, Operator, Socket, SocketSetting};
 
 /// A command for a running gateway, and how its answer is shown.
@@ -52,16 +46,14 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
         | arguments::Command::Compress
         | arguments::Command::JoinLink(_)
         | arguments::Command::Sign { .. }
+        | arguments::Command::Papers { .. }
         | arguments::Command::Reference => None,
     }
 }
 
-/// Asks the running gateway and prints its answer.
-pub(super) fn run(socket: &SocketSetting, asked: &Asked) -> ExitCode {
-    match answer(socket, &asked.command) {
-        Ok(answer) => told(&answer, asked),
-        Err(why) => failed(&why),
-    }
+/// Asks the running gateway; returns what is to be said of its answer.
+pub(super) fn run(socket: &SocketSetting, asked: &Asked) -> Result<String, Refused> {
+    told(&answer(socket, &asked.command)?, asked)
 }
 
 fn answer(socket: &SocketSetting, command: &control::Command) -> Result<Answer, Refused> {
@@ -73,37 +65,35 @@ fn answer(socket: &SocketSetting, command: &control::Command) -> Result<Answer, 
         .map_err(|error| error.to_string())
 }
 
-fn told(answer: &Answer, asked: &Asked) -> ExitCode {
+fn told(answer: &Answer, asked: &Asked) -> Result<String, Refused> {
     let member = |name| answer.member(name);
     let warnings = member("reload").and_then(|reload| reload.get("warnings"));
     for warning in texts(warnings.or_else(|| member("warnings"))) {
-        eprintln!("warning: {warning}");
+        remark(format_args!("warning: {warning}"));
     }
     if !answer.is_done() {
-        for problem in texts(member("problems")) {
-            eprintln!("{problem}");
-        }
-        return failed(&member("error").and_then(Value::as_str).unwrap_or_default());
+        texts(member("problems")).for_each(remark);
+        let error = member("error").and_then(Value::as_str);
+        return Err(error.unwrap_or_default().to_owned());
     }
+    let mut said = Vec::new();
     if let Some(reload) = member("reload") {
-        for key in texts(reload.get("waiting_for_restart")) {
-            println!("{key} waits for a restart");
-        }
+        said.extend(texts(reload.get("waiting_for_restart")).map(|key| format!("{key} waits for a restart")));
         let hash = reload.get("hash").map(shown).unwrap_or_default();
-        println!("the configuration is taken up: {hash}");
+        said.push(format!("the configuration is taken up: {hash}"));
     }
     if let Some(closed) = member("closed") {
-        println!("{closed} WebSockets are closed");
+        said.push(format!("{closed} WebSockets are closed"));
     }
     match member("status") {
-        Some(status) if asked.json => println!("{status}"),
-        Some(Value::Object(rows)) => print!("{}", table(rows)),
+        Some(status) if asked.json => said.push(status.to_string()),
+        Some(Value::Object(rows)) => said.push(table(rows).trim_end().to_owned()),
         Some(_) | None => {}
     }
-    if let Some(version) = answer.member("version").and_then(Value::as_str) {
-        println!("version {version} has taken over");
+    if let Some(version) = member("version").and_then(Value::as_str) {
+        said.push(format!("version {version} has taken over"));
     }
-    ExitCode::SUCCESS
+    Ok(said.join("\n"))
 }
 
 /// The texts in a JSON list; none if this is not a list.

@@ -11,6 +11,7 @@ use super::{
     check, compress,
     health::Watch,
     operate::{self, Control},
+    output::remark,
     source::Source,
     succeed::{self, Upgrades, Wish},
 };
@@ -30,7 +31,7 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
     // The problems go to standard error: the refused setting may be one of the log's.
     if !config.is_sound() {
         if let Err(why) = check::answer(config, &Clock::system(), true) {
-            eprintln!("{why}");
+            remark(why);
         }
         return ExitCode::FAILURE;
     }
@@ -38,7 +39,7 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
     let log = match Log::start(config.log) {
         Ok(log) => log,
         Err(error) => {
-            eprintln!("the log can't be started: {error}");
+            remark(format_args!("the log can't be started: {error}"));
             return ExitCode::FAILURE;
         }
     };

@@ -13,7 +13,7 @@ use super::{
     kind::{Kind, Refusal},
     shape::PublicOrigin,
 };
-use crate::{addr::Networks, proxy::Target};
+use crate::{addr::Networks, http::with_brackets, proxy::Target};
 
 /// The longest path of a Unix socket, in bytes: `sun_path` in unix(7), less the NUL at its end.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -168,11 +168,7 @@ pub(super) const FRAME_ANCESTOR: Kind<String> = Kind::new(
         if !wildcard.is_empty() && !is_name {
             return Err(Refusal::new("has a wildcard before an address"));
         }
-        let host = if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            host
-        };
+        let host = with_brackets(&host);
         let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
         Ok(format!("{}://{wildcard}{host}{port}", url.scheme()))
     },

@@ -17,6 +17,7 @@ use crate::{
     addr::Networks,
     control::SocketSetting,
     design::{self, OnInvalid},
+    http::with_brackets,
     issue::{CallerSettings, Mode},
     joining::Joins,
     limits::{LimitsSettings, RateSettings},
@@ -293,23 +294,16 @@ impl PartialEq for Tcp {
 impl PublicOrigin {
     /// The origin as the header field `Host` has it: `HOST[:PORT]`.
     pub fn authority(&self) -> String {
-        let host = bracketed(&self.host);
-        self.port
-            .map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+        let host = with_brackets(&self.host);
+        match self.port {
+            Some(port) => format!("{host}:{port}"),
+            None => host.into_owned(),
+        }
     }
 }
 
 impl fmt::Display for PublicOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "https://{}", self.authority())
-    }
-}
-
-/// Puts an IPv6 address into brackets. Only such a host has a colon (RFC 3986 section 3.2.2).
-fn bracketed(host: &str) -> String {
-    if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
     }
 }

@@ -4,7 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::HeaderMap;
 
-use crate::addr::{ClientAddr, Ends, Networks};
+use crate::{
+    addr::{ClientAddr, Ends, Networks},
+    http::without_brackets,
+};
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -62,11 +65,8 @@ fn client_of(headers: &HeaderMap, peer: IpAddr, proxies: &Networks) -> IpAddr {
 
 /// Parses an address as proxies write it: bare, in brackets, or with a port.
 fn address(text: &str) -> Option<IpAddr> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
-    bare.parse()
+    without_brackets(text)
+        .parse()
         .ok()
         .or_else(|| text.parse::<SocketAddr>().ok().map(|both| both.ip()))
 }

@@ -3,7 +3,7 @@
 //!
 //! Not here: the keys' names and defaults in the configuration file.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use url::Url;
@@ -69,9 +69,13 @@ impl DesignSettings {
 }
 
 /// Why the settings are refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DesignProblem {
     /// An entry of a list is none of the three valid forms.
+    #[error(
+        "{entry:?} in {key} is not a host; write one as \"cdn.example.org\", all below one as \"*.example.org\", \
+                 or \"*\" for any"
+    )]
     NotAHost {
         /// The list's key under `[design]`.
         key: &'static str,
@@ -79,23 +83,9 @@ pub enum DesignProblem {
         entry: String,
     },
     /// The public origin has no host, so that the entry `own` would mean nothing.
+    #[error("the public origin has no host")]
     NoOwnHost,
 }
-
-impl fmt::Display for DesignProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAHost { key, entry } => write!(
-                f,
-                "{entry:?} in {key} is not a host; write one as \"cdn.example.org\", all below one as \"*.example.org\", \
-                 or \"*\" for any"
-            ),
-            Self::NoOwnHost => f.write_str("the public origin has no host"),
-        }
-    }
-}
-
-impl std::error::Error for DesignProblem {}
 
 #[cfg(test)]
 mod tests {

@@ -11,14 +11,14 @@ use crate::{
     clock::Clock,
     config::{Plan, UpstreamsPlan},
     drain::Drain,
-    issue::{Issue, IssueState},
+    issue::{Issue, IssueParts, IssueState},
     joining::Joining,
     limits::Limits,
     listen::{Admin, Checks, Redirect},
     memory::Memory,
     observe::{AccessLog, Metrics},
     places::Places,
-    proxy::{Target, Total, Upstream, UpstreamKind, WebSockets},
+    proxy::{Shared, Target, Total, Upstream, UpstreamKind, WebSockets},
     request_id::RequestIds,
     route::{Finish, Framing, Router, Strangers, Upstreams},
     session::{DesignCheck, Sessions},
@@ -80,30 +80,30 @@ impl State {
             &websockets,
             before.map(|before| &before.router.upstreams),
         );
-        let issue = Arc::new(Issue::new(
-            plan.issue,
-            Arc::clone(&keys),
-            upstreams.server.clone(),
-            Arc::clone(&limits),
-            Arc::clone(&self.memory),
-            Arc::clone(&self.issue),
-            access.audit(),
-            self.clock.clone(),
-        ));
+        let issue = Arc::new(Issue::new(IssueParts {
+            settings: plan.issue,
+            keys: Arc::clone(&keys),
+            server: upstreams.server.clone(),
+            limits: Arc::clone(&limits),
+            memory: Arc::clone(&self.memory),
+            state: Arc::clone(&self.issue),
+            audit: access.audit(),
+            clock: self.clock.clone(),
+        }));
         let router = Router {
             hosts: plan.hosts.clone(),
             table: plan.table,
             design_check: DesignCheck::new(plan.design.clone(), Arc::clone(&limits), plan.design_deadline),
-            sessions: Sessions::new(
-                plan.session,
-                Arc::clone(&keys),
-                plan.design,
-                Arc::clone(&issue),
-                Arc::clone(&plan.webapp),
-                Arc::clone(&self.memory),
-                Arc::clone(&self.metrics),
-                self.clock.clone(),
-            ),
+            sessions: Sessions {
+                settings: plan.session,
+                keys: Arc::clone(&keys),
+                design: plan.design,
+                issue: Arc::clone(&issue),
+                webapp: Arc::clone(&plan.webapp),
+                memory: Arc::clone(&self.memory),
+                metrics: Arc::clone(&self.metrics),
+                clock: self.clock.clone(),
+            },
             issue,
             keys,
             webapp: plan.webapp,
@@ -145,23 +145,17 @@ impl State {
         websockets: &WebSockets,
         before: Option<&Upstreams>,
     ) -> Upstreams {
+        let shared = Shared {
+            total: &self.total,
+            websockets,
+            metrics: &self.metrics,
+            drain: &self.drain,
+        };
         let to = |kind, targets: Vec<Target>, running: Option<&Arc<Upstream>>| {
             (!targets.is_empty()).then(|| {
-                let (settings, total) = (plan.settings, self.total.clone());
-                let anew = |targets| {
-                    Upstream::new(
-                        kind,
-                        targets,
-                        settings,
-                        total,
-                        websockets,
-                        &self.metrics,
-                        &self.drain,
-                    )
-                };
                 Arc::new(match running {
-                    Some(running) => running.again(targets, settings, websockets),
-                    None => anew(targets),
+                    Some(running) => running.again(targets, plan.settings, websockets),
+                    None => Upstream::new(kind, targets, plan.settings, &shared),
                 })
             })
         };

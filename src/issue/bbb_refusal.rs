@@ -4,36 +4,45 @@
 //!
 //! Source: plugnmeet-server 2.4.0, its BBB controller.
 
-use std::fmt;
-
 use hyper::StatusCode;
 
 use crate::reply::Failure;
 
 /// Why a call is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BbbRefusal {
     /// The path ends in a slash, so that the checksum covers no method.
+    #[error("the path does not end in a method")]
     NoMethod,
     /// The key in the path is not the server's API key.
+    #[error("invalid api key")]
     WrongKey,
     /// The request's method is neither GET nor POST.
+    #[error("unsupported http method")]
     Method,
     /// The request has a body where the server reads none.
+    #[error("only create takes a body that is no form, and it must be XML")]
     Body,
     /// The target has a second `?`. What follows it is not signed.
+    #[error("the request has two question marks")]
     TwoQueries,
     /// The request has a form and also a query. The query is not signed.
+    #[error("a form can't have a query beside it")]
     QueryBesideForm,
     /// There is no `checksum`.
+    #[error("the checksum is missing")]
     NoChecksum,
     /// There is more than one `checksum`, in any spelling.
+    #[error("there is more than one checksum")]
     TwoChecksums,
     /// The checksum is not the last parameter, or `checksum=` is the end of another name.
+    #[error("the checksum must be the last parameter")]
     OddChecksum,
     /// The checksum is not that of this call.
+    #[error("the checksum is not that of this call")]
     WrongChecksum,
     /// A parameter that may occur once occurs more often.
+    #[error("a parameter is there twice")]
     Repeated,
 }
 
@@ -43,26 +52,6 @@ impl BbbRefusal {
         matches!(self, Self::WrongKey | Self::WrongChecksum)
     }
 }
-
-impl fmt::Display for BbbRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoMethod => "the path does not end in a method",
-            Self::WrongKey => "invalid api key",
-            Self::Method => "unsupported http method",
-            Self::Body => "only create takes a body that is no form, and it must be XML",
-            Self::TwoQueries => "the request has two question marks",
-            Self::QueryBesideForm => "a form can't have a query beside it",
-            Self::NoChecksum => "the checksum is missing",
-            Self::TwoChecksums => "there is more than one checksum",
-            Self::OddChecksum => "the checksum must be the last parameter",
-            Self::WrongChecksum => "the checksum is not that of this call",
-            Self::Repeated => "a parameter is there twice",
-        })
-    }
-}
-
-impl std::error::Error for BbbRefusal {}
 
 impl From<BbbRefusal> for Failure {
     fn from(refusal: BbbRefusal) -> Self {

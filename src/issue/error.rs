@@ -1,7 +1,5 @@
 //! The errors of token issuing, and the answer that the caller gets for each.
 
-use std::fmt;
-
 use hyper::{
     Response, StatusCode,
     header::{self, HeaderValue},
@@ -21,95 +19,121 @@ use crate::{
 };
 
 /// Why no token is issued, or a request under `/auth` is not forwarded.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// The API key, the signature or the form of the body is refused.
+    #[error("the request is not authenticated")]
     Auth(AuthRefusal),
     /// The signature does not fit.
-    Guess(Guess),
+    #[error("the request is not authenticated")]
+    Guess(#[source] Guess),
     /// A key or a signature is refused, and so often that the caller is told to wait instead of why.
-    GuessOverLimit(OverLimit, Guess),
+    #[error("{0}")]
+    GuessOverLimit(OverLimit, #[source] Guess),
     /// A call of BBB's API is refused, such as for what its checksum does not cover.
-    Bbb(BbbRefusal),
+    #[error(transparent)]
+    Bbb(#[from] BbbRefusal),
     /// There is more than one `Authorization`.
+    #[error("there is more than one token")]
     TwoTokens,
     /// The body asks for a token for another user than the one whose token the request carries.
+    #[error("a token for another user can't be asked for")]
     AnotherUser,
     /// The body does not say clearly for which user it asks.
+    #[error("the body can't be read, or in more than one way")]
     Unreadable,
     /// The body is larger than `sizes.token_body`.
+    #[error("the body is too large")]
     BodyTooLarge,
     /// The body did not arrive in time.
+    #[error("the body came too slowly")]
     BodyTooSlow,
     /// The client left before the body was complete.
+    #[error("the body broke off")]
     BodyBroken,
     /// The request is signed, but is no POST: the server has no such route.
+    #[error("not found")]
     NotPost,
     /// The server would not accept the body.
-    Request(RequestError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// The body has to be signed anew, and is no JSON object.
+    #[error("the body is no JSON object")]
     NotAnObject,
     /// The caller may not use this room.
+    #[error("this API key may not use this room")]
     RoomNotAllowed,
     /// The room's id is not in the form that the server accepts.
+    #[error("room_id should only contain ASCII letters (a-z A-Z), digits (0-9) or -_")]
     RoomIdFormat,
     /// The call can't be allowed to a caller that may only use certain rooms.
-    Held(Held),
+    #[error(transparent)]
+    Held(#[from] Held),
     /// The caller may not issue tokens for moderators.
+    #[error("this API key may not issue admin tokens")]
     AdminNotAllowed,
     /// The caller may not issue tokens for hidden participants or bots.
+    #[error("this API key may not issue hidden tokens, nor a bot's")]
     BotNotAllowed,
     /// A limit has been reached.
-    OverLimit(OverLimit),
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
     /// An admin has removed the user from the meeting and blocked the user in it.
+    #[error("this user is blocked to join this session")]
     Blocked,
     /// There is no server to which the request could be forwarded.
+    #[error("nothing is served at this path")]
     NoRoute,
     /// The cryptography library could not sign the token.
-    Signing(jsonwebtoken::errors::Error),
+    #[error("the token can't be signed")]
+    Signing(#[from] jsonwebtoken::errors::Error),
     /// The server's answer broke off, or did not come.
-    AnswerBroken(BoxError),
+    #[error("the meeting server's answer broke off")]
+    AnswerBroken(#[source] BoxError),
 }
 
 /// A refused key or signature, and the mistake in the signature as far as it is known. Only the log shows the mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", told(*.refusal, *.misfit))]
 pub struct Guess {
     pub refusal: AuthRefusal,
     pub misfit: Option<Misfit>,
 }
 
-impl fmt::Display for Guess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.misfit {
-            Some(misfit) => misfit.fmt(f),
-            None if self.refusal == AuthRefusal::WrongApiKey => {
-                f.write_str("API-KEY is none of this gateway's")
-            }
-            None => f.write_str("HASH-SIGNATURE does not fit the body"),
-        }
+fn told(refusal: AuthRefusal, misfit: Option<Misfit>) -> String {
+    match misfit {
+        Some(misfit) => misfit.to_string(),
+        None if refusal == AuthRefusal::WrongApiKey => "API-KEY is none of this gateway's".to_owned(),
+        None => "HASH-SIGNATURE does not fit the body".to_owned(),
     }
 }
 
-impl std::error::Error for Guess {}
-
 /// Why a call is not allowed to a caller with a key of its own, although it names no room of another caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Held {
     /// The endpoint is for recorders alone.
+    #[error("this endpoint is for recorders, under the server's own API key")]
     Recorder,
     /// The endpoint may show or change every room.
+    #[error("this API key is held to its rooms, and what this endpoint reaches can't be held to them")]
     Closed,
     /// The endpoint is for uploads, and the body is not multipart, so its room is not signed.
+    #[error("an upload has to be multipart/form-data, with a signed Room-Id")]
     NoUpload,
     /// The body can't be read, or can be read in two ways.
+    #[error("this API key is held to its rooms, and the body can't be read: {0}")]
     Unreadable(JsonError),
     /// The body names no room and no thing that belongs to one.
+    #[error("this API key is held to its rooms, and the body names none")]
     NoRoom,
     /// The list names no rooms, which means all rooms.
+    #[error("this API key is held to its rooms: name them in room_ids, as none means all rooms")]
     AllRooms,
     /// The body names more things than may be asked for at once.
+    #[error("this API key is held to its rooms: 50 recordings at most in one merge")]
     TooMany,
     /// The server did not say to which room the thing belongs.
+    #[error("this API key is held to its rooms, and the meeting server did not say whose room this is")]
     Unsaid,
 }
 
@@ -124,55 +148,9 @@ impl Held {
     }
 }
 
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Recorder => f.write_str("this endpoint is for recorders, under the server's own API key"),
-            Self::Closed => f.write_str(
-                "this API key is held to its rooms, and what this endpoint reaches can't be held to them",
-            ),
-            Self::NoUpload => f.write_str("an upload has to be multipart/form-data, with a signed Room-Id"),
-            Self::Unreadable(error) => {
-                write!(
-                    f,
-                    "this API key is held to its rooms, and the body can't be read: {error}"
-                )
-            }
-            Self::NoRoom => f.write_str("this API key is held to its rooms, and the body names none"),
-            Self::AllRooms => f.write_str(
-                "this API key is held to its rooms: name them in room_ids, as none means all rooms",
-            ),
-            Self::TooMany => {
-                f.write_str("this API key is held to its rooms: 50 recordings at most in one merge")
-            }
-            Self::Unsaid => f.write_str(
-                "this API key is held to its rooms, and the meeting server did not say whose room this is",
-            ),
-        }
-    }
-}
-
-impl From<Held> for IssueError {
-    fn from(held: Held) -> Self {
-        Self::Held(held)
-    }
-}
-
 impl From<AuthRefusal> for IssueError {
     fn from(refusal: AuthRefusal) -> Self {
         Self::Auth(refusal)
-    }
-}
-
-impl From<BbbRefusal> for IssueError {
-    fn from(refusal: BbbRefusal) -> Self {
-        Self::Bbb(refusal)
-    }
-}
-
-impl From<RequestError> for IssueError {
-    fn from(error: RequestError) -> Self {
-        Self::Request(error)
     }
 }
 
@@ -186,80 +164,9 @@ impl From<Unread> for IssueError {
     }
 }
 
-impl From<OverLimit> for IssueError {
-    fn from(over: OverLimit) -> Self {
-        Self::OverLimit(over)
-    }
-}
-
-impl From<jsonwebtoken::errors::Error> for IssueError {
-    fn from(error: jsonwebtoken::errors::Error) -> Self {
-        Self::Signing(error)
-    }
-}
-
 impl From<IssueError> for Failure {
     fn from(error: IssueError) -> Self {
         error.into_failure()
-    }
-}
-
-impl fmt::Display for IssueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auth(_) | Self::Guess(_) => f.write_str("the request is not authenticated"),
-            Self::Bbb(refusal) => refusal.fmt(f),
-            Self::TwoTokens => f.write_str("there is more than one token"),
-            Self::AnotherUser => f.write_str("a token for another user can't be asked for"),
-            Self::Unreadable => f.write_str("the body can't be read, or in more than one way"),
-            Self::BodyTooLarge => f.write_str("the body is too large"),
-            Self::BodyTooSlow => f.write_str("the body came too slowly"),
-            Self::BodyBroken => f.write_str("the body broke off"),
-            Self::NotPost => f.write_str("not found"),
-            Self::Request(error) => error.fmt(f),
-            Self::NotAnObject => f.write_str("the body is no JSON object"),
-            Self::RoomNotAllowed => f.write_str("this API key may not use this room"),
-            Self::RoomIdFormat => {
-                f.write_str("room_id should only contain ASCII letters (a-z A-Z), digits (0-9) or -_")
-            }
-            Self::Held(held) => held.fmt(f),
-            Self::AdminNotAllowed => f.write_str("this API key may not issue admin tokens"),
-            Self::BotNotAllowed => f.write_str("this API key may not issue hidden tokens, nor a bot's"),
-            Self::OverLimit(over) | Self::GuessOverLimit(over, _) => over.fmt(f),
-            Self::Blocked => f.write_str("this user is blocked to join this session"),
-            Self::NoRoute => f.write_str("nothing is served at this path"),
-            Self::Signing(_) => f.write_str("the token can't be signed"),
-            Self::AnswerBroken(_) => f.write_str("the meeting server's answer broke off"),
-        }
-    }
-}
-
-impl std::error::Error for IssueError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Signing(error) => Some(error),
-            Self::AnswerBroken(error) => Some(error.as_ref()),
-            Self::Guess(guess) | Self::GuessOverLimit(_, guess) => Some(guess),
-            Self::Auth(_)
-            | Self::Bbb(_)
-            | Self::TwoTokens
-            | Self::AnotherUser
-            | Self::Unreadable
-            | Self::BodyTooLarge
-            | Self::BodyTooSlow
-            | Self::BodyBroken
-            | Self::NotPost
-            | Self::Request(_)
-            | Self::NotAnObject
-            | Self::RoomNotAllowed
-            | Self::RoomIdFormat
-            | Self::Held(_)
-            | Self::AdminNotAllowed
-            | Self::BotNotAllowed
-            | Self::OverLimit(_)
-            | Self::Blocked
-            | Self::NoRoute => None,
-        }
     }
 }
 

@@ -8,8 +8,6 @@
 //!
 //! Source: docs/plugnmeet.md section 1 (how requests are signed).
 
-use std::fmt;
-
 use serde_json::{Value, ser::Formatter};
 
 use super::callers::Caller;
@@ -21,56 +19,38 @@ const DIGITS: usize = 64;
 const MOST_BYTES: usize = 32 << 10;
 
 /// The mistake in a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// There is something like `sha256=` in front of the digits.
+    #[error("HASH-SIGNATURE has a prefix in front of its digits: send the 64 digits alone")]
     Prefix,
     /// The digits would fit in lower case.
+    #[error("HASH-SIGNATURE is in upper case: send the digits in lower case")]
     UpperCase,
     /// The value has other characters than hexadecimal digits, such as base64 has.
+    #[error("HASH-SIGNATURE is not in hexadecimal digits: send HMAC-SHA256 as lower-case hex")]
     NotHex,
     /// There are not 64 digits, but so many.
+    #[error("HASH-SIGNATURE has {0} digits instead of 64: send HMAC-SHA256 as lower-case hex")]
     Length(usize),
     /// The digits would fit a body without the line end at its end.
+    #[error("HASH-SIGNATURE is of the body without its last line end: sign the very bytes that are sent")]
     WithoutLineEnd,
     /// The digits would fit a body with one more line end at its end.
+    #[error("HASH-SIGNATURE is of the body with one more line end: sign the very bytes that are sent")]
     WithLineEnd,
     /// The digits would fit an empty body.
+    #[error("HASH-SIGNATURE is of an empty body: sign the bytes that are sent")]
     Empty,
     /// The digits would fit the same JSON in another spelling: other blanks, or other escapes.
+    #[error(
+        "HASH-SIGNATURE is of the same JSON in another spelling: serialise it once, and sign and send the same bytes"
+    )]
     OtherJson,
     /// The digits are of another secret or another body.
+    #[error("HASH-SIGNATURE is of another secret or of other bytes than were sent")]
     Other,
 }
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Prefix => "HASH-SIGNATURE has a prefix in front of its digits: send the 64 digits alone",
-            Self::UpperCase => "HASH-SIGNATURE is in upper case: send the digits in lower case",
-            Self::NotHex => "HASH-SIGNATURE is not in hexadecimal digits: send HMAC-SHA256 as lower-case hex",
-            Self::Length(digits) => {
-                return write!(
-                    f,
-                    "HASH-SIGNATURE has {digits} digits instead of 64: send HMAC-SHA256 as lower-case hex"
-                );
-            }
-            Self::WithoutLineEnd => {
-                "HASH-SIGNATURE is of the body without its last line end: sign the very bytes that are sent"
-            }
-            Self::WithLineEnd => {
-                "HASH-SIGNATURE is of the body with one more line end: sign the very bytes that are sent"
-            }
-            Self::Empty => "HASH-SIGNATURE is of an empty body: sign the bytes that are sent",
-            Self::OtherJson => {
-                "HASH-SIGNATURE is of the same JSON in another spelling: serialise it once, and sign and send the same bytes"
-            }
-            Self::Other => "HASH-SIGNATURE is of another secret or of other bytes than were sent",
-        })
-    }
-}
-
-impl std::error::Error for Misfit {}
 
 impl Misfit {
     /// What the value alone shows.

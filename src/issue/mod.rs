@@ -100,6 +100,19 @@ pub struct IssueSettings {
     pub callers: Vec<CallerSettings>,
 }
 
+/// The parts that an issuer asks.
+pub struct IssueParts {
+    pub settings: IssueSettings,
+    pub keys: Arc<TokenKeys>,
+    /// Without a server only the embedded issuer works.
+    pub server: Option<Arc<Upstream>>,
+    pub limits: Arc<Limits>,
+    pub memory: Arc<Memory>,
+    pub state: Arc<IssueState>,
+    pub audit: AuditLog,
+    pub clock: Clock,
+}
+
 /// The running module.
 pub struct Issue {
     settings: IssueSettings,
@@ -135,21 +148,18 @@ impl IssueState {
 }
 
 impl Issue {
-    /// Makes the module. Without a server only the embedded issuer works.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part that an issuer asks, and there is one place that has them all"
-    )]
-    pub fn new(
-        settings: IssueSettings,
-        keys: Arc<TokenKeys>,
-        server: Option<Arc<Upstream>>,
-        limits: Arc<Limits>,
-        memory: Arc<Memory>,
-        state: Arc<IssueState>,
-        audit: AuditLog,
-        clock: Clock,
-    ) -> Self {
+    /// Makes the module.
+    pub fn new(parts: IssueParts) -> Self {
+        let IssueParts {
+            settings,
+            keys,
+            server,
+            limits,
+            memory,
+            state,
+            audit,
+            clock,
+        } = parts;
         let embedded = match settings.mode {
             Mode::Embedded(settings) => Some(Embedded::new(settings, Arc::clone(&keys), clock.clone())),
             Mode::Upstream => None,

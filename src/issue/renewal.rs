@@ -6,8 +6,6 @@
 //!
 //! Sources: docs/plugnmeet.md sections 4 and 8 (`getActiveRoomInfo`).
 
-use std::fmt;
-
 use hyper::{
     StatusCode,
     header::{self, HeaderValue},
@@ -37,32 +35,21 @@ pub struct GoingOn<'a> {
 }
 
 /// Why a token is not renewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenewalRefused {
     /// The caller who asked for the first token may not ask for this room any more.
+    #[error("the token has expired, and whoever asked for it may have no other")]
     CallerOff,
     /// The meeting is over. Another meeting in the same room does not count.
+    #[error("the room is closed")]
     RoomClosed,
     /// An admin has removed the participant and blocked them in this meeting.
+    #[error("this user is blocked to join this session")]
     Blocked,
     /// The limit of renewals has been reached.
+    #[error(transparent)]
     OverLimit(OverLimit),
 }
-
-impl fmt::Display for RenewalRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CallerOff => {
-                f.write_str("the token has expired, and whoever asked for it may have no other")
-            }
-            Self::RoomClosed => f.write_str("the room is closed"),
-            Self::Blocked => f.write_str("this user is blocked to join this session"),
-            Self::OverLimit(over) => over.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for RenewalRefused {}
 
 impl From<RenewalRefused> for Failure {
     fn from(refused: RenewalRefused) -> Self {

@@ -3,7 +3,7 @@
 //! INVARIANT: while anybody stands in line, only the line gives places away, and whoever gives one back looks at the line.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::SeqCst},
@@ -19,6 +19,9 @@ use super::line::{Id, Line, Person};
 /// newcomers their part. Each takes some hundred bytes.
 const MOST_IN_LINE: usize = 20_000;
 const MOST_REDIALS: usize = 10_000;
+
+/// For so long what people are told of the line stands.
+const ORDER_STANDS: Duration = Duration::from_secs(1);
 
 /// Redials in a row that turned out to be nobody, after which newcomers go first.
 const DOUBTFUL: u32 = 8;
@@ -59,6 +62,14 @@ struct Standing {
     newcomer_was_last: bool,
     /// Since when each waits.
     since: BTreeMap<Id, Instant>,
+    order: Option<Order>,
+}
+
+/// How many are let in before each, as it was lately: everybody who waits asks now and then, and each answer of its own would
+/// be a walk along the whole line.
+struct Order {
+    before: HashMap<Person, usize>,
+    until: Instant,
 }
 
 const PLACES_SHIFT: u32 = 32;
@@ -106,11 +117,21 @@ impl Gate {
         (standing.line.len(), longest)
     }
 
-    /// For how long this person has waited, and how many people are let in before. None: it does not wait.
+    /// For how long this person has waited, and how many people were let in before a moment ago. None: it does not wait.
     pub(super) fn before(&self, person: &Person) -> Option<(Duration, usize)> {
-        let standing = self.lock();
-        let (id, before) = standing.line.before(person)?;
-        Some((standing.since.get(&id)?.elapsed(), before))
+        let mut standing = self.lock();
+        let first = standing.line.first_of(person)?;
+        let waited = standing.since.get(&first)?.elapsed();
+        let now = Instant::now();
+        if standing.order.as_ref().is_none_or(|order| now >= order.until) {
+            standing.order = Some(Order {
+                before: standing.line.order(),
+                until: now + ORDER_STANDS,
+            });
+        }
+        let before = standing.order.as_ref().and_then(|order| order.before.get(person));
+        // Who has come since is behind all others.
+        Some((waited, before.copied().unwrap_or_else(|| standing.line.len())))
     }
 
     /// The rooms for which people wait, with how many.
@@ -231,6 +252,7 @@ impl Gate {
                 self.word.fetch_sub(1, SeqCst);
             }
         }
+        standing.order = None;
         self.word.fetch_and(!IN_LINE, SeqCst);
     }
 
@@ -299,6 +321,30 @@ mod tests {
         assert_eq!(timeout(Duration::from_secs(1), second).await, Ok(Ok(())));
         gate.give_back();
         assert!(gate.take(), "nobody is in line, and the place is free for all");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_line_is_walked_once_a_second_however_many_ask() {
+        let gate = Gate::new(0);
+        let (ann, bob, cid) = (person("ann"), person("bob"), person("cid"));
+        let mut first = Box::pin(gate.knock(&ann, false));
+        let mut second = pin!(gate.knock(&bob, false));
+        let mut third = pin!(gate.knock(&cid, false));
+        assert!(timeout(Duration::ZERO, first.as_mut()).await.is_err());
+        assert!(timeout(Duration::ZERO, second.as_mut()).await.is_err());
+        assert_eq!(gate.before(&bob).map(|(_, before)| before), Some(1));
+        drop(first);
+        assert_eq!(gate.before(&ann), None);
+        assert_eq!(gate.before(&bob).map(|(_, before)| before), Some(1), "as it was");
+        assert!(timeout(Duration::ZERO, third.as_mut()).await.is_err());
+        assert_eq!(
+            gate.before(&cid).map(|(_, before)| before),
+            Some(2),
+            "behind all others"
+        );
+        sleep(ORDER_STANDS).await;
+        assert_eq!(gate.before(&bob), Some((ORDER_STANDS, 0)));
+        assert_eq!(gate.before(&cid), Some((ORDER_STANDS, 1)));
     }
 
     #[tokio::test(start_paused = true)]

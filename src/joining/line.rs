@@ -110,16 +110,19 @@ impl<W> Line<W> {
         self.spots.keys().next().copied()
     }
 
-    /// The request of this person that came first, and how many people are let in before it. None: it does not wait.
-    pub(super) fn before(&self, person: &Person) -> Option<(Id, usize)> {
-        let mut before = self.redials.len();
-        for lane in &self.lanes {
-            if let Some((id, in_lane)) = lane.before(person) {
-                return Some((id, before + in_lane));
-            }
-            before += lane.rooms.values().map(|room| room.people.len()).sum::<usize>();
+    /// The request of this person that came first. None: it does not wait.
+    pub(super) fn first_of(&self, person: &Person) -> Option<Id> {
+        self.lanes.iter().find_map(|lane| lane.first_of(person))
+    }
+
+    /// How many people are let in before each one who waits at verifyToken.
+    pub(super) fn order(&self) -> HashMap<Person, usize> {
+        let people = self.lanes.iter().flat_map(Lane::people);
+        let mut order = HashMap::with_capacity(self.len());
+        for (before, person) in (self.redials.len()..).zip(people) {
+            order.entry(person).or_insert(before);
         }
-        None
+        order
     }
 
     /// The rooms for which people wait, with how many.
@@ -197,20 +200,34 @@ impl<W> Line<W> {
 }
 
 impl<W> Lane<W> {
-    fn before(&self, person: &Person) -> Option<(Id, usize)> {
+    fn first_of(&self, person: &Person) -> Option<Id> {
         let room = self.rooms.get(&person.room_id)?;
         let turn = room.of_user.get(&person.user_id)?;
-        let (id, _) = room.people.get(turn)?.requests.first()?;
-        let in_room = room.people.range(..turn).count();
-        let of_others = self.rooms.values().filter(|other| other.turn != room.turn);
-        // A room whose turn is sooner has had one turn more by then.
-        let of_others = of_others.map(|other| {
-            other
-                .people
-                .len()
-                .min(in_room + usize::from(other.turn < room.turn))
-        });
-        Some((*id, in_room + of_others.sum::<usize>()))
+        room.people.get(turn)?.requests.first().map(|(id, _)| *id)
+    }
+
+    /// All who wait, as they are let in: of each room in turn the one who has waited longest.
+    fn people(&self) -> Vec<Person> {
+        let rooms = self
+            .turns
+            .values()
+            .filter_map(|room_id| self.rooms.get_key_value(room_id));
+        let mut rooms: Vec<_> = rooms
+            .map(|(room_id, room)| (room_id, room.people.values()))
+            .collect();
+        let mut people = Vec::new();
+        while !rooms.is_empty() {
+            rooms.retain_mut(|(room_id, waiting)| {
+                let next = waiting.next().map(|waiting| Person {
+                    room_id: room_id.clone(),
+                    user_id: waiting.user_id.clone(),
+                });
+                let is_left = next.is_some();
+                people.extend(next);
+                is_left
+            });
+        }
+        people
     }
 
     fn add(&mut self, id: Id, person: &Person, wakes: W) -> Option<(Id, W)> {
@@ -429,13 +446,10 @@ mod tests {
             }
             let of_rooms: usize = line.rooms().values().sum();
             prop_assert_eq!(of_rooms, line.len() - line.redials());
-            let left: Vec<Option<Person>> = (0..people.len())
-                .map(|nth| person(&people[nth].0.to_string(), &nth.to_string()))
-                .map(|person| line.before(&person).map(|_| person))
-                .collect();
-            let mut expected: Vec<(usize, Person)> = left.into_iter().flatten()
-                .map(|person| (line.before(&person).unwrap().1, person))
-                .collect();
+            let told = line.order();
+            let waits = |person: &Person| line.first_of(person).is_some();
+            prop_assert!(told.keys().all(waits));
+            let mut expected: Vec<(usize, Person)> = told.into_iter().map(|(person, before)| (before, person)).collect();
             expected.sort_by_key(|(before, _)| *before);
             let order = std::iter::from_fn(|| line.next(false)).map(|(_, person)| person).enumerate();
             let order: Vec<(usize, Person)> = order.filter_map(|(before, person)| Some((before, person?))).collect();

@@ -182,7 +182,7 @@ impl Joining {
         }
     }
 
-    /// For how long this person has waited, and how many people are let in before. None: it does not wait.
+    /// For how long this person has waited, and how many people were let in before a moment ago. None: it does not wait.
     pub fn before(&self, person: &Person) -> Option<(Duration, usize)> {
         // Most of the time nobody waits, and a script that asks takes no lock.
         if !self.0.gate.has_line() {

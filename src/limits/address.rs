@@ -40,38 +40,29 @@ pub struct RedisAddress {
 }
 
 /// Why an address is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressProblem {
     /// The scheme is not `redis:`, `rediss:` or `redis+sentinel:`.
+    #[error("is not known here")]
     Unknown,
     /// The URL has a part that no address needs, or a character that must be percent-encoded.
+    #[error("has more than a user, hosts and a path; percent-encode what belongs to a password")]
     Extra,
     /// There is a user without a password, or the decoded credentials are not UTF-8.
+    #[error("has no :PASSWORD or USER:PASSWORD before the @")]
     Credentials,
     /// The host or the port is not valid.
+    #[error("has no host that could be called")]
     Host,
     /// There are several hosts, and the scheme is not that of Sentinels.
+    #[error("has several hosts, which only Sentinels are")]
     SeveralHosts,
     /// The name of the master is missing. Sentinels can watch several masters.
+    #[error("does not say which service the Sentinels are to be asked for")]
     NoService,
     /// The database is not a number.
+    #[error("has no number for a database")]
     Database,
-}
-
-impl fmt::Display for AddressProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "is not known here",
-            Self::Extra => {
-                "has more than a user, hosts and a path; percent-encode what belongs to a password"
-            }
-            Self::Credentials => "has no :PASSWORD or USER:PASSWORD before the @",
-            Self::Host => "has no host that could be called",
-            Self::SeveralHosts => "has several hosts, which only Sentinels are",
-            Self::NoService => "does not say which service the Sentinels are to be asked for",
-            Self::Database => "has no number for a database",
-        })
-    }
 }
 
 impl RedisAddress {

@@ -2,7 +2,7 @@
 //!
 //! Source: the `RateLimit` fields: draft-ietf-httpapi-ratelimit-headers-10.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use hyper::{
     StatusCode,
@@ -13,7 +13,8 @@ use super::rate::RateSettings;
 use crate::reply::Failure;
 
 /// A refusal: the limit that was reached, and the time to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests: try again in {} s", whole_secs(*.wait))]
 pub struct OverLimit {
     pub(super) limit: &'static str,
     pub(super) rate: RateSettings,
@@ -23,17 +24,13 @@ pub struct OverLimit {
 impl OverLimit {
     /// The time to wait in whole seconds, at least 1.
     pub fn wait_secs(&self) -> u64 {
-        (self.wait.as_secs() + u64::from(self.wait.subsec_nanos() > 0)).max(1)
+        whole_secs(self.wait)
     }
 }
 
-impl fmt::Display for OverLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "too many requests: try again in {} s", self.wait_secs())
-    }
+fn whole_secs(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
-
-impl std::error::Error for OverLimit {}
 
 impl From<OverLimit> for Failure {
     fn from(over: OverLimit) -> Self {

@@ -1,6 +1,6 @@
 //! How often something may happen: `10/min`, parsed once into what can't be wrong.
 
-use std::{fmt, num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 /// A rate: `count` requests at once, and then one every `window / count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,21 +10,14 @@ pub struct RateSettings {
 }
 
 /// Why a rate is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RateProblem {
     /// The text is not of the form `10/min`.
+    #[error("is not a rate")]
     NotARate,
     /// The count is 0, or the window is.
+    #[error("would refuse every request")]
     RefusesEverything,
-}
-
-impl fmt::Display for RateProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotARate => "is not a rate",
-            Self::RefusesEverything => "would refuse every request",
-        })
-    }
 }
 
 impl RateSettings {

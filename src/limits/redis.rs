@@ -9,7 +9,7 @@
 //!
 //! Not here: the arithmetic (`gcra.lua`), which buckets a decision has (`super`).
 
-use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use redis::{AsyncConnectionConfig, RedisError, Script, aio::MultiplexedConnection};
 use tokio::{
@@ -58,27 +58,14 @@ struct Shared {
 type Link = Arc<MultiplexedConnection>;
 
 /// Why there is no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Unanswered {
+    #[error("no answer within {} ms", .0.as_millis())]
     Late(Duration),
-    Error(RedisError),
+    #[error(transparent)]
+    Error(#[from] RedisError),
+    #[error("an answer that makes no sense")]
     Nonsense,
-}
-
-impl fmt::Display for Unanswered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Late(deadline) => write!(f, "no answer within {} ms", deadline.as_millis()),
-            Self::Error(error) => error.fmt(f),
-            Self::Nonsense => f.write_str("an answer that makes no sense"),
-        }
-    }
-}
-
-impl From<RedisError> for Unanswered {
-    fn from(error: RedisError) -> Self {
-        Self::Error(error)
-    }
 }
 
 impl Redis {

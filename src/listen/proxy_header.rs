@@ -8,7 +8,7 @@
 //!
 //! Source: "The PROXY protocol", versions 1 and 2, sections 2.1 and 2.2.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{io, net::SocketAddr};
 
 use ppp::{v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -26,42 +26,35 @@ const V2_MAX_BYTES: usize = 4096;
 const V2_LOCAL: u8 = 0x20;
 
 /// Why a connection's first bytes are no PROXY header.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum ProxyHeaderError {
     /// The connection begins with something else, such as a TLS hello.
+    #[error("no PROXY header")]
     Missing,
     /// The bytes begin like a header of version 1, and are not one.
+    #[error("malformed PROXY header: {}", told(.0))]
     MalformedV1(v1::BinaryParseError),
     /// The bytes begin like a header of version 2, and are not one.
+    #[error("malformed PROXY header: {0:?}")]
     MalformedV2(v2::ParseError),
     /// The header is longer than allowed; the value is the most bytes that are taken.
+    #[error("PROXY header of more than {0} bytes")]
     TooLong(usize),
     /// The connection ended in the middle of the header.
+    #[error("the connection ended within the PROXY header")]
     Truncated,
     /// The socket failed.
+    #[error("no PROXY header: {0}")]
     Io(io::Error),
 }
 
-impl fmt::Display for ProxyHeaderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("no PROXY header"),
-            // The crate's own messages have capitals and line ends in them; the names of its errors say as much.
-            Self::MalformedV1(v1::BinaryParseError::Parse(error)) => {
-                write!(f, "malformed PROXY header: {error:?}")
-            }
-            Self::MalformedV1(v1::BinaryParseError::InvalidUtf8(error)) => {
-                write!(f, "malformed PROXY header: {error}")
-            }
-            Self::MalformedV2(error) => write!(f, "malformed PROXY header: {error:?}"),
-            Self::TooLong(max) => write!(f, "PROXY header of more than {max} bytes"),
-            Self::Truncated => f.write_str("the connection ended within the PROXY header"),
-            Self::Io(error) => write!(f, "no PROXY header: {error}"),
-        }
+/// The crate's own messages have capitals and line ends in them; the names of its errors say as much.
+fn told(error: &v1::BinaryParseError) -> String {
+    match error {
+        v1::BinaryParseError::Parse(error) => format!("{error:?}"),
+        v1::BinaryParseError::InvalidUtf8(error) => error.to_string(),
     }
 }
-
-impl std::error::Error for ProxyHeaderError {}
 
 impl From<io::Error> for ProxyHeaderError {
     fn from(error: io::Error) -> Self {

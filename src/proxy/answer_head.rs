@@ -6,8 +6,6 @@
 //!
 //! Sources: RFC 9112 section 6, RFC 9110 sections 6.5.1 and 8.6.
 
-use std::fmt;
-
 use hyper::{
     HeaderMap, StatusCode,
     header::{self, HeaderValue},
@@ -16,16 +14,9 @@ use hyper::{
 use super::headers::{HOP_BY_HOP, remove_all, remove_listed};
 
 /// It cannot be told where an answer ends, or in which transfer coding it is.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the answer's framing is ambiguous")]
 pub(super) struct BadFraming;
-
-impl fmt::Display for BadFraming {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer's framing is ambiguous")
-    }
-}
-
-impl std::error::Error for BadFraming {}
 
 /// Turns an upstream's header fields into those of the response to the client. `has_body` is false for an answer to
 /// HEAD and for one without content: such an answer ends with its head, whatever its fields say of a body.

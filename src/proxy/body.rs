@@ -1,7 +1,6 @@
 //! A client's body on its way upstream, under limits of size and rate.
 
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
     sync::{
@@ -33,36 +32,27 @@ pub struct BodyLimits {
 }
 
 /// Why a body was not passed on to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The body is larger than `BodyLimits::max_bytes`.
+    #[error("the body is too large")]
     TooLarge,
     /// The body came more slowly than `BodyLimits::least_rate`.
+    #[error("the body came too slowly")]
     TooSlow,
     /// The client left, or what it sent is not framed as a body.
+    #[error("the body broke off, or is not framed as it says")]
     Broken,
     /// The upstream fell silent in the middle of its answer.
+    #[error("upstream stopped in the middle of its answer")]
     UpstreamSilent,
     /// The body's `Watch` refused a piece of it.
+    #[error("the body holds a token that is for something else")]
     Refused,
 }
 
 /// Sees each piece of a body before it is passed on, and returns false if the piece must not be.
 pub type Watch = Box<dyn FnMut(&[u8]) -> bool + Send>;
-
-impl fmt::Display for BodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "the body is too large",
-            Self::TooSlow => "the body came too slowly",
-            Self::Broken => "the body broke off, or is not framed as it says",
-            Self::UpstreamSilent => "upstream stopped in the middle of its answer",
-            Self::Refused => "the body holds a token that is for something else",
-        })
-    }
-}
-
-impl std::error::Error for BodyError {}
 
 /// How far a request's body has got, as seen by whoever waits for the answer. Each frame restarts its clock.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! Connections to an upstream for other protocols than HTTP. Each is made for one client, and used by it alone.
 
 use std::{
-    fmt, io,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     addresses::{Addresses, Target},
     connect::{Connect, Made},
-    places::{Full, Places},
+    connection_limit::{ConnectionLimit, Full},
     resolve::System,
     shared_stream::SharedStream,
     total::Total,
@@ -26,14 +26,14 @@ pub struct Dial(Arc<State>);
 
 struct State {
     connect: Connect,
-    places: Places,
+    limit: ConnectionLimit,
     within: Duration,
 }
 
 /// The settings of all connections that are dialled.
 #[derive(Clone, Copy, Debug)]
 pub struct DialSettings {
-    /// The deadline for a connection to any of the addresses. A request waits as long again for a place, if none is
+    /// The deadline for a connection to any of the addresses. A request waits as long again for a permit, if none is
     /// free.
     pub within: Duration,
     /// The largest number of connections to one upstream that are in use at once.
@@ -44,32 +44,23 @@ pub struct DialSettings {
 pub struct Dialled(SharedStream);
 
 /// Why there is no connection.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// As many connections are in use as allowed, and none ended in time.
+    #[error("as many connections are in use as may be")]
     Full,
     /// No address took the connection in time.
+    #[error("no connection: {0}")]
     Unreachable(io::Error),
 }
-
-impl fmt::Display for DialError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full => f.write_str("as many connections are in use as may be"),
-            Self::Unreachable(error) => write!(f, "no connection: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for DialError {}
 
 impl Dial {
     /// Makes the dialler of one target. If the target is a name, it is looked up from now on, again and again.
     pub fn new(target: Target, settings: DialSettings, metrics: UpstreamMetrics, total: Total) -> Self {
-        let places = Places::new(settings.most, settings.within, metrics.clone(), total);
+        let limit = ConnectionLimit::new(settings.most, settings.within, metrics.clone(), total);
         Self(Arc::new(State {
             connect: Connect::new(Addresses::of(&[target], metrics, System)),
-            places,
+            limit,
             within: settings.within,
         }))
     }
@@ -77,16 +68,16 @@ impl Dial {
     /// Opens a new connection.
     pub async fn connect(&self) -> Result<Dialled, DialError> {
         let Self(state) = self;
-        let place = state.places.take().await.map_err(|Full| DialError::Full)?;
-        let slot = state.places.slot().unwrap_or_else(|| {
-            // With a place this connection is within the limit of those in use. If too many are open, others are idle.
-            state.places.make_room();
-            state.places.slot_in_advance()
+        let permit = state.limit.take().await.map_err(|Full| DialError::Full)?;
+        let slot = state.limit.slot().unwrap_or_else(|| {
+            // With a permit this connection is within the limit of those in use. If too many are open, others are idle.
+            state.limit.make_room();
+            state.limit.slot_in_advance()
         });
         let connected = state.connect.any(state.within).await;
         let Made { address, socket, .. } = connected.map_err(DialError::Unreachable)?;
-        let (stream, glance) = SharedStream::new(socket, state.places.opened(slot, address));
-        glance.is_used(place);
+        let (stream, glance) = SharedStream::new(socket, state.limit.opened(slot, address));
+        glance.is_used(permit);
         Ok(Dialled(stream))
     }
 }

@@ -25,7 +25,7 @@ use super::{
     addresses::Target,
     body::{Progress, RequestBody},
     connect::{Connect, Made},
-    places::{Full, Place, Places, Slot},
+    connection_limit::{ConnectionLimit, Full, Permit, Slot},
     shared_stream::{Glance, SharedStream},
     total::CloserCall,
 };
@@ -37,7 +37,7 @@ const IDLE: Duration = Duration::from_secs(15);
 /// The largest number of idle connections that one thread keeps.
 const MAX_IDLE: usize = 256;
 
-/// How many times, and with which pause, a request that has a place looks for a connection that becomes idle or ends.
+/// How many times, and with which pause, a request that has a permit looks for a connection that becomes idle or ends.
 /// After that it may open one more than allowed.
 const LOOKS: usize = 1000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
@@ -52,7 +52,7 @@ const AFTER_THE_ANSWER: Duration = Duration::from_secs(1);
 /// The connections to one upstream.
 pub(super) struct Pool {
     connect: Connect,
-    places: Places,
+    limit: ConnectionLimit,
     resting: Arc<ThreadLocal<Arc<Resting>>>,
 }
 
@@ -111,29 +111,29 @@ pub(super) enum SendError {
 }
 
 impl Pool {
-    pub(super) fn new(connect: Connect, places: Places) -> Self {
+    pub(super) fn new(connect: Connect, limit: ConnectionLimit) -> Self {
         let resting = Arc::new(ThreadLocal::<Arc<Resting>>::new());
         let known = Arc::downgrade(&resting);
-        places.closing_by(move |call| {
+        limit.closing_by(move |call| {
             let resting = known.upgrade()?;
             Some(call == CloserCall::CloseOne && close_one(&resting))
         });
         Self {
             connect,
-            places,
+            limit,
             resting,
         }
     }
 
     /// Requests that wait for a connection.
     pub(super) fn waiting(&self) -> i64 {
-        self.places.waiting()
+        self.limit.waiting()
     }
 
     /// From now on to these addresses, with so many connections. Connections that are in use stay; idle ones to other
     /// addresses end.
     pub(super) fn aim_at(&self, targets: &[Target], most: usize, patience: Duration) {
-        self.places.hold_to(most, patience);
+        self.limit.hold_to(most, patience);
         if self.connect.addresses.aim_at(targets) {
             for resting in self.resting.iter() {
                 resting.lock().idle.retain(Idle::is_fresh);
@@ -150,7 +150,7 @@ impl Pool {
         wait: Wait,
         asked: &Asked,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        let place = self.places.take().await.map_err(|Full| SendError::Full)?;
+        let permit = self.limit.take().await.map_err(|Full| SendError::Full)?;
         let own = Arc::clone(self.resting.get_or_default());
         let slot = loop {
             let (mut connection, resting) = match self.reuse(&own).await {
@@ -160,13 +160,13 @@ impl Pool {
             let again = if_harmless(&request);
             asked.goes_to(&connection.address);
             match connection.sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lease::of(connection, resting, place))),
+                Ok(response) => return Ok((response, Lease::of(connection, resting, permit))),
                 // With a message, nothing of the request was sent: the upstream closed the connection at that moment.
                 Err(mut error) => match (error.take_message(), again) {
                     (Some(unsent), _) => request = unsent,
                     (None, Some(again)) => {
                         request = again;
-                        break self.places.slot_in_advance();
+                        break self.limit.slot_in_advance();
                     }
                     (None, None) => return Err(SendError::Connection(error.into_error())),
                 },
@@ -176,13 +176,13 @@ impl Pool {
         let mut connection = Box::pin(self.open(slot, wait)).await?;
         asked.goes_to(&connection.address);
         match connection.sender.send_request(request).await {
-            Ok(response) => Ok((response, Lease::of(connection, own, place))),
+            Ok(response) => Ok((response, Lease::of(connection, own, permit))),
             Err(error) => Err(SendError::Connection(error)),
         }
     }
 
     /// An idle connection, and the list to which it returns; or the right to open a new one. Where no further one may
-    /// be opened, the idle connections of all threads are looked through: a request that has a place finds one that
+    /// be opened, the idle connections of all threads are looked through: a request that has a permit finds one that
     /// becomes idle or ends.
     async fn reuse(&self, own: &Arc<Resting>) -> Result<(Connection, Arc<Resting>), Slot> {
         let addresses = &self.connect.addresses;
@@ -191,7 +191,7 @@ impl Pool {
             if let Some(connection) = own.take(is_wanted) {
                 return Ok((connection, Arc::clone(own)));
             }
-            if let Some(slot) = self.places.slot() {
+            if let Some(slot) = self.limit.slot() {
                 return Err(slot);
             }
             for other in self.resting.iter() {
@@ -201,15 +201,15 @@ impl Pool {
             }
             // An idle connection to an address that is not wanted makes room, or else one of another upstream.
             if !close_one(&self.resting) {
-                self.places.make_room();
+                self.limit.make_room();
             }
             sleep(BETWEEN_LOOKS).await;
         }
-        Err(self.places.slot_in_advance())
+        Err(self.limit.slot_in_advance())
     }
 
     async fn open(&self, slot: Slot, wait: Wait) -> Result<Connection, SendError> {
-        let waiting = self.places.waits();
+        let waiting = self.limit.waits();
         let until = Instant::now() + wait.within;
         let made = self.connect.any(wait.within).await.map_err(SendError::Connect)?;
         let Made {
@@ -223,7 +223,7 @@ impl Pool {
             sleep_until(until.min(Instant::now() + was_away.turn())).await;
         }
         drop((waiting, was_away));
-        let open = self.places.opened(slot, Arc::clone(&address));
+        let open = self.limit.opened(slot, Arc::clone(&address));
         let (stream, glance) = SharedStream::new(socket, open);
         let (sender, connection) = http1::Builder::new()
             .allow_spaces_after_header_name_in_responses(true)
@@ -279,11 +279,11 @@ fn if_harmless(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 }
 
 impl Lease {
-    /// Takes the connection of an answer that has begun. From here on the place belongs to the connection, so that a
-    /// tunnel keeps its place to its end.
-    fn of(connection: Connection, resting: Arc<Resting>, place: Place) -> Self {
+    /// Takes the connection of an answer that has begun. From here on the permit belongs to the connection, so that a
+    /// tunnel keeps its permit to its end.
+    fn of(connection: Connection, resting: Arc<Resting>, permit: Permit) -> Self {
         connection.address.answered();
-        connection.glance.is_used(place);
+        connection.glance.is_used(permit);
         Self { connection, resting }
     }
 
@@ -307,7 +307,7 @@ impl Lease {
         let mut kept = resting.lock();
         if kept.idle.len() < MAX_IDLE {
             let since = Instant::now();
-            // The place becomes free when the connection can be found, so that whoever gets the place finds it.
+            // The permit becomes free when the connection can be found, so that whoever gets the permit finds it.
             let glance = connection.glance.clone();
             kept.idle.push(Idle { connection, since });
             glance.rests();

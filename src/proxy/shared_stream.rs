@@ -13,8 +13,8 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
+    connection_limit::{Open, Permit},
     endpoint::Socket,
-    places::{Open, Place},
 };
 
 /// The socket of a connection, for reading and writing.
@@ -36,8 +36,8 @@ pub(super) struct Glance(Weak<Held>);
 
 struct Held {
     socket: Socket,
-    /// The place that the connection holds. None: it is not in use.
-    place: Mutex<Option<Place>>,
+    /// The permit that the connection holds. None: it is not in use.
+    permit: Mutex<Option<Permit>>,
     _open: Open,
 }
 
@@ -45,7 +45,7 @@ impl SharedStream {
     pub(super) fn new(socket: Socket, open: Open) -> (Self, Glance) {
         let held = Arc::new(Held {
             socket,
-            place: Mutex::default(),
+            permit: Mutex::default(),
             _open: open,
         });
         let glance = Glance(Arc::downgrade(&held));
@@ -95,9 +95,9 @@ impl SharedStream {
 }
 
 impl Held {
-    fn set_place(&self, place: Option<Place>) {
-        let mut held = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = place;
+    fn set_permit(&self, permit: Option<Permit>) {
+        let mut held = self.permit.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = permit;
     }
 }
 
@@ -112,17 +112,17 @@ impl Glance {
         })
     }
 
-    /// Marks the connection as in use, and gives it the place, until it is closed or `rests` is called.
-    pub(super) fn is_used(&self, place: Place) {
+    /// Marks the connection as in use, and gives it the permit, until it is closed or `rests` is called.
+    pub(super) fn is_used(&self, permit: Permit) {
         if let Some(held) = self.0.upgrade() {
-            held.set_place(Some(place));
+            held.set_permit(Some(permit));
         }
     }
 
-    /// Marks the connection as idle, and frees its place.
+    /// Marks the connection as idle, and frees its permit.
     pub(super) fn rests(&self) {
         if let Some(held) = self.0.upgrade() {
-            held.set_place(None);
+            held.set_permit(None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One upstream: its connections, and the forwarding of a request to it.
 
-use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
@@ -16,12 +16,13 @@ use tokio::time::Instant;
 use super::{
     addresses::{Addresses, Target},
     answer::ResponseBody,
-    answer_head::{self, BadFraming},
+    answer_head,
     body::{BodyError, BodyLimits, Progress, RequestBody, Watch},
     connect::Connect,
+    connection_limit::ConnectionLimit,
+    error::ProxyError,
     headers,
-    places::Places,
-    pool::{Asked, Lease, Pool, SendError, Wait},
+    pool::{Asked, Lease, Pool, Wait},
     resolve::System,
     total::Total,
 };
@@ -30,9 +31,9 @@ use crate::{
     context::RequestContext,
     drain::Drain,
     interim::Interim,
-    joining::{Joining, NotLetIn},
+    joining::Joining,
     observe::Metrics,
-    reply::{Body, BoxError, Failure, NOT_SENT},
+    reply::Body,
     upgrade::{self, BadHandshake, NatsClients, Registry, Tunnels, UpgradeRequest},
 };
 
@@ -75,7 +76,7 @@ impl UpstreamKind {
 /// The settings that all upstreams share.
 #[derive(Clone, Copy, Debug)]
 pub struct ProxySettings {
-    /// The deadline for a connection to any of the addresses. A request waits as long again for a place, if as many
+    /// The deadline for a connection to any of the addresses. A request waits as long again for a permit, if as many
     /// connections are in use as allowed.
     pub connect: Duration,
     /// The deadline for a connection that a WebSocket waits for. The time in which the WebSocket waits to be let in
@@ -126,47 +127,44 @@ pub struct WebSockets {
     pub clients: NatsClients,
 }
 
-/// Why a request got no answer from upstream.
-#[derive(Debug)]
-pub enum ProxyError {
-    /// The request's body could not be passed on, because of a limit or of the client.
-    Body(BodyError),
-    /// The WebSocket handshake of the client or of the upstream is wrong.
-    Handshake(BadHandshake),
-    /// The client was not let in, because too many people are on their way in.
-    NotLetIn(NotLetIn),
-    /// As many connections are in use as allowed, and none became free within the deadline.
-    Full,
-    /// No connection could be made within the deadline.
-    Unreachable(io::Error),
-    /// No connection could be made for a WebSocket, which waits longer than other requests: the upstream is away.
-    Away(io::Error),
-    /// No answer came within the deadline.
-    Silent,
-    /// The connection broke, or what came is no valid answer.
-    Broken(BoxError),
+/// What all upstreams share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// Counts the connections to all of them.
+    pub total: &'a Total,
+    pub websockets: &'a WebSockets,
+    pub metrics: &'a Metrics,
+    pub drain: &'a Drain,
 }
 
 impl Upstream {
-    /// An upstream with these targets; `total` counts the connections to all upstreams.
+    /// An upstream with these targets.
     pub fn new(
         kind: UpstreamKind,
         targets: Vec<Target>,
         settings: ProxySettings,
-        total: Total,
-        websockets: &WebSockets,
-        metrics: &Metrics,
-        drain: &Drain,
+        shared: &Shared<'_>,
     ) -> Self {
+        let &Shared {
+            total,
+            websockets,
+            metrics,
+            drain,
+        } = shared;
         let silence = silence(kind, &settings);
         let joining = (kind == UpstreamKind::Nats).then(|| websockets.joining.clone());
         let clients = clients(kind, websockets);
         let counts = metrics.upstream(kind.name());
-        let places = Places::new(settings.max_connections, settings.connect, counts.clone(), total);
+        let limit = ConnectionLimit::new(
+            settings.max_connections,
+            settings.connect,
+            counts.clone(),
+            total.clone(),
+        );
         let connect = Connect::new(Addresses::of(&targets, counts, System));
         Self {
             kind,
-            pool: Arc::new(Pool::new(connect, places)),
+            pool: Arc::new(Pool::new(connect, limit)),
             targets,
             settings,
             tunnels: Tunnels::to(kind.name(), silence, clients, metrics, &websockets.registry),
@@ -418,92 +416,4 @@ fn silence(kind: UpstreamKind, settings: &ProxySettings) -> Option<Duration> {
 /// What is needed to read the tokens of clients. Only NATS' clients say in a CONNECT whose they are.
 fn clients(kind: UpstreamKind, websockets: &WebSockets) -> Option<NatsClients> {
     (kind == UpstreamKind::Nats).then(|| websockets.clients.clone())
-}
-
-impl From<BadFraming> for ProxyError {
-    fn from(bad: BadFraming) -> Self {
-        Self::Broken(bad.into())
-    }
-}
-
-impl From<SendError> for ProxyError {
-    fn from(error: SendError) -> Self {
-        let error = match error {
-            SendError::Full => return Self::Full,
-            SendError::Connect(error) => return Self::Unreachable(error),
-            SendError::Connection(error) => error,
-        };
-        let mut next: Option<&(dyn Error + 'static)> = Some(&error);
-        while let Some(cause) = next {
-            if let Some(body) = cause.downcast_ref::<BodyError>() {
-                return Self::Body(*body);
-            }
-            next = cause.source();
-        }
-        Self::Broken(error.into())
-    }
-}
-
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Body(error) => error.fmt(f),
-            Self::Handshake(error) => error.fmt(f),
-            Self::NotLetIn(error) => error.fmt(f),
-            Self::Full => f.write_str("the meeting server is too busy"),
-            Self::Unreachable(_) | Self::Away(_) => f.write_str("the meeting server can't be reached"),
-            Self::Silent => f.write_str("the meeting server did not answer in time"),
-            Self::Broken(_) => f.write_str("the meeting server's answer broke off"),
-        }
-    }
-}
-
-impl Error for ProxyError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreachable(error) | Self::Away(error) => Some(error),
-            Self::Broken(error) => Some(&**error),
-            Self::Body(_) | Self::Handshake(_) | Self::NotLetIn(_) | Self::Full | Self::Silent => None,
-        }
-    }
-}
-
-impl From<ProxyError> for Failure {
-    fn from(error: ProxyError) -> Self {
-        let (status, code) = match &error {
-            ProxyError::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            ProxyError::Body(BodyError::Refused) => (StatusCode::UNAUTHORIZED, "token_of_another_kind"),
-            ProxyError::Body(BodyError::Broken) => (StatusCode::BAD_REQUEST, "body_broken"),
-            ProxyError::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
-            ProxyError::Body(BodyError::UpstreamSilent) | ProxyError::Silent => {
-                (StatusCode::GATEWAY_TIMEOUT, "upstream_silent")
-            }
-            ProxyError::Handshake(BadHandshake::Malformed) => (StatusCode::BAD_REQUEST, "bad_handshake"),
-            ProxyError::Handshake(BadHandshake::Version) => {
-                (StatusCode::UPGRADE_REQUIRED, "websocket_version")
-            }
-            ProxyError::Handshake(BadHandshake::UpstreamBroke) => {
-                (StatusCode::BAD_GATEWAY, "upstream_handshake")
-            }
-            ProxyError::NotLetIn(_) => (StatusCode::SERVICE_UNAVAILABLE, "many_joining"),
-            ProxyError::Full => (StatusCode::SERVICE_UNAVAILABLE, "upstream_full"),
-            ProxyError::Unreachable(_) => (StatusCode::BAD_GATEWAY, NOT_SENT),
-            ProxyError::Away(_) => (StatusCode::SERVICE_UNAVAILABLE, "upstream_away"),
-            ProxyError::Broken(_) => (StatusCode::BAD_GATEWAY, "upstream_broken"),
-        };
-        let failure = Self::new(status, code, error.to_string());
-        let failure = match code {
-            // An answer with status 426 names the protocol and the version that are wanted (RFC 9110 section 15.5.22 and
-            // RFC 6455 section 4.4).
-            "websocket_version" => failure
-                .header(header::UPGRADE, HeaderValue::from_static("websocket"))
-                .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
-            // RFC 9110 section 10.2.3: connections become free all the time, and the upstream may be there in a second.
-            "upstream_full" | "upstream_away" | "many_joining" => {
-                failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-            }
-            _ => failure,
-        };
-        failure.caused_by(error)
-    }
 }

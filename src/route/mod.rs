@@ -12,6 +12,7 @@ mod finish;
 mod format;
 mod framing;
 mod guarded;
+mod hosts;
 mod joins;
 mod kinds;
 mod method;
@@ -32,16 +33,17 @@ use hyper::{
     http::uri::PathAndQuery,
 };
 
-use self::target::NotOurHost;
+use self::hosts::NotOurHost;
 pub use self::{
     finish::{Finish, Recorded},
     framing::Framing,
+    hosts::Hosts,
     method::known as known_method,
     page_settings::{Csp, CspSources, PageProblem, PageSettings},
     policy::PageHeaders,
     source::{BadSource, CspSource},
     strangers::Strangers,
-    target::{BadTarget, CanonicalTarget, Hosts},
+    target::{BadTarget, CanonicalTarget},
 };
 pub use crate::urls::{Table, Whole};
 use crate::{

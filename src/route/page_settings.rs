@@ -4,7 +4,7 @@
 //!
 //! Sources: docs/plugnmeet.md section 7 (the policy under which the client was seen to load), CSP level 3.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use hyper::header::HeaderValue;
 
@@ -111,16 +111,9 @@ pub struct PageSettings {
 }
 
 /// A value that can't stand in a policy because it would end its directive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{:?} can't stand in a policy", .0)]
 pub struct PageProblem(pub String);
-
-impl fmt::Display for PageProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} can't stand in a policy", self.0)
-    }
-}
-
-impl std::error::Error for PageProblem {}
 
 /// These sources as one directive's value.
 pub(super) fn joined<T: AsRef<str>>(sources: &[T]) -> Result<String, PageProblem> {

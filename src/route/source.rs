@@ -3,8 +3,6 @@
 //!
 //! Source: CSP level 3 sections 2.3.1 (source lists) and 6.7.2.8 (paths).
 
-use std::fmt;
-
 use url::{Host, Url};
 
 /// The schemes that a source may name without a host.
@@ -28,36 +26,27 @@ const HASHES: [&str; 3] = ["'sha256-", "'sha384-", "'sha512-"];
 pub struct CspSource(String);
 
 /// Why a source is refused. The text follows the source in a sentence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSource {
     /// The source has a byte that ends a source, a directive or a policy.
+    #[error("has a character that would end it")]
     Separator,
     /// `'none'` beside another source would mean nothing, and alone it would take away what a meeting needs.
+    #[error("can't be added to sources")]
     None,
     /// The source is a keyword in quotes that is not allowed.
+    #[error("is no keyword of a policy")]
     Keyword,
     /// The source is a scheme that is not allowed without a host.
+    #[error("is no scheme that may be opened")]
     Scheme,
     /// The source's scheme is not encrypted, so that its content could be changed on the way.
+    #[error("is neither https nor wss")]
     Unencrypted,
     /// The source has no host, or has more than a scheme, a host, a port and a path.
+    #[error("is no host with a scheme")]
     Host,
 }
-
-impl fmt::Display for BadSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Separator => "has a character that would end it",
-            Self::None => "can't be added to sources",
-            Self::Keyword => "is no keyword of a policy",
-            Self::Scheme => "is no scheme that may be opened",
-            Self::Unencrypted => "is neither https nor wss",
-            Self::Host => "is no host with a scheme",
-        })
-    }
-}
-
-impl std::error::Error for BadSource {}
 
 impl CspSource {
     /// Parses a source.

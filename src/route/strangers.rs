@@ -12,7 +12,7 @@ use std::{
 
 use tracing::warn;
 
-use super::target::NotOurHost;
+use super::hosts::NotOurHost;
 
 /// The largest number of names that the log tells.
 const MAX_NAMES: usize = 16;

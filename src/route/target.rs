@@ -7,7 +7,7 @@
 //! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
 //! 5.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri, Version,
@@ -16,8 +16,9 @@ use hyper::{
 };
 use percent_encoding::percent_decode_str;
 
+use super::hosts::Hosts;
 use crate::{
-    http::{Repeated, exactly_one, only, with_brackets, without_brackets},
+    http::{Repeated, exactly_one, only},
     reply::Failure,
     urls::takes_encoded_slash,
 };
@@ -39,45 +40,36 @@ pub struct CanonicalTarget<'a> {
 }
 
 /// Why a target is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
     /// The target is not a path, as with `CONNECT` and `OPTIONS *`.
+    #[error("the request target is not a path")]
     Form,
     /// The target has a control byte, plain or encoded.
+    #[error("the path has a control byte")]
     ControlByte,
     /// The target has a `\`, plain or encoded.
+    #[error("the path has a backslash")]
     Backslash,
     /// The target has a segment `.` or `..`, in any spelling.
+    #[error("the path has a dot segment")]
     DotSegment,
     /// The target has `//`.
+    #[error("the path has an empty segment")]
     EmptySegment,
     /// The path has `%2F`, and no real client sends it there.
+    #[error("the path has an encoded slash")]
     EncodedSlash,
     /// The target has a `%` without two hexadecimal digits behind it.
+    #[error("the path has a broken percent encoding")]
     PercentEncoding,
     /// The request has no host, several hosts, or a `Host` that differs from its target.
+    #[error("the request does not name one host")]
     Host,
     /// The host is none of the gateway's names.
+    #[error("this host is not served here")]
     NotOurs,
 }
-
-impl fmt::Display for BadTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Form => "the request target is not a path",
-            Self::ControlByte => "the path has a control byte",
-            Self::Backslash => "the path has a backslash",
-            Self::DotSegment => "the path has a dot segment",
-            Self::EmptySegment => "the path has an empty segment",
-            Self::EncodedSlash => "the path has an encoded slash",
-            Self::PercentEncoding => "the path has a broken percent encoding",
-            Self::Host => "the request does not name one host",
-            Self::NotOurs => "this host is not served here",
-        })
-    }
-}
-
-impl std::error::Error for BadTarget {}
 
 impl From<BadTarget> for Failure {
     fn from(bad: BadTarget) -> Self {
@@ -93,84 +85,6 @@ impl From<BadTarget> for Failure {
             | BadTarget::PercentEncoding => (StatusCode::BAD_REQUEST, "bad_target"),
         };
         Self::new(status, code, bad.to_string())
-    }
-}
-
-/// A host that is none of the gateway's names. Only the log shows it: whoever runs the gateway can't know else which name
-/// is missing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotOurHost(String);
-
-impl NotOurHost {
-    /// No name is longer (RFC 1035 section 2.3.4).
-    const MAX_CHARS: usize = 255;
-
-    /// The host that a request names.
-    pub fn of<B>(request: &Request<B>) -> Self {
-        let in_field = request.headers().get(header::HOST);
-        let in_field = in_field.and_then(|host| host.to_str().ok());
-        let authority = request.uri().authority().map(Authority::as_str).or(in_field);
-        let host = authority.unwrap_or_default().parse::<Authority>();
-        let host = host.as_ref().map_or("", Authority::host);
-        Self(host.to_ascii_lowercase().chars().take(Self::MAX_CHARS).collect())
-    }
-
-    /// The host's name, without its port.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for NotOurHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is neither public_origin's name nor one of hosts", self.0)
-    }
-}
-
-impl std::error::Error for NotOurHost {}
-
-/// The names of the gateway.
-#[derive(Clone, Debug)]
-pub struct Hosts {
-    names: Vec<Arc<str>>,
-    /// The authority of the public origin, which an HTTP/1.0 request without a host means.
-    public: Option<Authority>,
-}
-
-impl Hosts {
-    /// Makes the list: the public name, the other names, and the loopback names if the gateway listens on loopback
-    /// alone.
-    pub fn new(public: &str, others: &[String], on_loopback: bool) -> Self {
-        let loopback = ["localhost", "127.0.0.1", "::1"]
-            .iter()
-            .filter(|_| on_loopback)
-            .map(ToString::to_string);
-        let listed = std::iter::once(public)
-            .chain(others.iter().map(String::as_str))
-            .map(|name| name.trim_end_matches('.').to_ascii_lowercase());
-        Self {
-            names: listed.chain(loopback).map(Arc::from).collect(),
-            public: authority_with(public, None),
-        }
-    }
-
-    /// Sets the port of the public origin, if it is not the scheme's default.
-    #[must_use]
-    pub fn at_port(mut self, port: Option<u16>) -> Self {
-        self.public = self.names.first().and_then(|public| authority_with(public, port));
-        self
-    }
-
-    /// Our spelling of this host, if it is one of our names. Ports and the dot at the end of a full name don't count
-    /// (RFC 3986 section 3.2.2).
-    pub fn known(&self, host: &str) -> Option<&str> {
-        self.own_name(host).map(|name| &**name)
-    }
-
-    fn own_name(&self, host: &str) -> Option<&Arc<str>> {
-        let host = without_brackets(host);
-        let bare = host.strip_suffix('.').unwrap_or(host);
-        self.names.iter().find(|name| name.eq_ignore_ascii_case(bare))
     }
 }
 
@@ -208,12 +122,6 @@ impl<'a> CanonicalTarget<'a> {
     }
 }
 
-fn authority_with(host: &str, port: Option<u16>) -> Option<Authority> {
-    let host = with_brackets(host);
-    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{host}{port}").parse().ok()
-}
-
 /// One `Host`, or `:authority`, or both and the same (RFC 9113 section 8.3.1, RFC 9112 section 3.2.2). HTTP/1.0 needs
 /// none: it means the public origin then.
 fn authority_of<B>(request: &Request<B>, hosts: &Hosts) -> Result<Authority, BadTarget> {
@@ -223,9 +131,7 @@ fn authority_of<B>(request: &Request<B>, hosts: &Hosts) -> Result<Authority, Bad
         (Some(target), Some(field)) if target.as_str().eq_ignore_ascii_case(field) => target.clone(),
         (Some(target), None) if request.version() == Version::HTTP_2 => target.clone(),
         (None, Some(field)) => field.parse().map_err(|_| BadTarget::Host)?,
-        (None, None) if request.version() == Version::HTTP_10 => {
-            hosts.public.clone().ok_or(BadTarget::Host)?
-        }
+        (None, None) if request.version() == Version::HTTP_10 => hosts.public().ok_or(BadTarget::Host)?,
         (Some(target), None) if request.version() == Version::HTTP_10 => target.clone(),
         (Some(_), _) | (None, None) => return Err(BadTarget::Host),
     };

@@ -35,13 +35,16 @@ pub struct SecretFile {
 pub struct Exposed(u32);
 
 /// Why a file is not taken for a secret.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
     /// The system refuses it, or it has no end.
+    #[error("can't be read: {0}")]
     Unreadable(io::Error),
     /// Others than its owner may write it: its permissions.
+    #[error("may be written by others (mode {0:03o})")]
     Writable(u32),
     /// Somebody else's, and not root's either: its owner.
+    #[error("belongs to another user (uid {0})")]
     Strangers(u32),
 }
 
@@ -55,18 +58,6 @@ impl SecretFileError {
         }
     }
 }
-
-impl fmt::Display for SecretFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(error) => write!(f, "can't be read: {error}"),
-            Self::Writable(mode) => write!(f, "may be written by others (mode {mode:03o})"),
-            Self::Strangers(uid) => write!(f, "belongs to another user (uid {uid})"),
-        }
-    }
-}
-
-impl std::error::Error for SecretFileError {}
 
 impl fmt::Display for Exposed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

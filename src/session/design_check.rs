@@ -9,7 +9,7 @@
 //!
 //! Not here: what a design may be (`crate::design`).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -35,17 +35,22 @@ pub struct DesignCheck {
 }
 
 /// Why the endpoint does not check a design.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum DesignCheckError {
     /// The method is not `POST`.
+    #[error("send the design as JSON with POST")]
     Method,
     /// Too many requests from one address block (an IPv4 address or an IPv6 /64).
+    #[error(transparent)]
     OverLimit(OverLimit),
     /// The body is larger than any design.
+    #[error("a design is at most {MAX_BYTES} bytes")]
     BodyTooLarge,
     /// The body did not arrive within the deadline.
+    #[error("the body came too slowly")]
     BodyTooSlow,
     /// The client left before the body was complete.
+    #[error("the body broke off")]
     BodyBroken,
 }
 
@@ -124,20 +129,6 @@ fn told(report: &Report) -> Value {
         "canonical": canonical,
     })
 }
-
-impl fmt::Display for DesignCheckError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Method => f.write_str("send the design as JSON with POST"),
-            Self::OverLimit(over) => over.fmt(f),
-            Self::BodyTooLarge => write!(f, "a design is at most {MAX_BYTES} bytes"),
-            Self::BodyTooSlow => f.write_str("the body came too slowly"),
-            Self::BodyBroken => f.write_str("the body broke off"),
-        }
-    }
-}
-
-impl std::error::Error for DesignCheckError {}
 
 impl From<Unread> for DesignCheckError {
     fn from(unread: Unread) -> Self {

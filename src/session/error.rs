@@ -1,7 +1,5 @@
 //! The errors of sessions, and the answer that the client gets for each.
 
-use std::fmt;
-
 use hyper::{
     StatusCode,
     header::{self, HeaderValue},
@@ -16,99 +14,72 @@ use crate::{
 };
 
 /// Why a session is not handed off.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The method is none of these.
+    #[error("only {0} are answered here")]
     Method(&'static str),
     /// The query has more than one `access_token`.
+    #[error("the link has more than one access_token")]
     TwoTokens,
     /// The query has more than one `custom_design` or `design`.
+    #[error("the link has more than one custom_design or design")]
     TwoDesigns,
     /// An image, a script or the like asks for what only a page visit may get.
+    #[error("only going to this address does anything, and not a part of a page")]
     NotANavigation,
     /// The browser only prefetches the page. A prefetch must not use the link up.
+    #[error("a join link is not opened ahead of time")]
     Prefetch,
     /// There is no token, neither in the link nor in a cookie of this session. These `Set-Cookie` fields clear what
     /// other cookies there were.
+    #[error("meetings are entered by a link that was made for you, and this address alone leads into none")]
     NoSession(Vec<HeaderValue>),
     /// A script asks about a session, and there is none in the request's cookies.
+    #[error("the request has no cookie of this session")]
     NotInSession,
     /// The participant has just left the session. These `Set-Cookie` fields end its cookies.
+    #[error("the session has ended in this browser")]
     LoggedOut(Vec<HeaderValue>),
     /// The link was opened a moment ago, and the browser did not send its cookie back.
+    #[error("the session's cookie did not come back from the browser")]
     CookiesBlocked,
     /// The token does not pass the checks.
+    #[error(transparent)]
     BadToken(BadToken),
     /// The session has reached `session.max_age`.
+    #[error("the token has expired, and its session has lasted as long as one may")]
     SessionOver,
     /// The token may not be renewed.
-    Renewal(RenewalRefused),
+    #[error(transparent)]
+    Renewal(#[from] RenewalRefused),
     /// The participant has left the session.
+    #[error("the token has expired, and its session was left")]
     Left,
     /// Another site's page asks for what only the gateway's own page may.
+    #[error("another site's page can't do this")]
     FromAnotherSite,
     /// The cryptography library could not sign the token.
+    #[error("the token could not be signed")]
     NotSigned,
     /// Too many bad tokens from one address block (an IPv4 address or an IPv6 /64).
-    OverLimit(OverLimit),
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
     /// The design breaks these rules.
+    #[error("the design is refused: {}", listed(.0))]
     Design(Vec<Breach>),
     /// The cookie is so large that the browser would drop it without a message.
+    #[error("the token is too large for a cookie")]
     CookieTooLarge,
     /// The query has bytes that can't stand in a `Location` field.
+    #[error("the link has bytes that can't be passed on")]
     Location,
 }
 
-impl From<OverLimit> for SessionError {
-    fn from(over: OverLimit) -> Self {
-        Self::OverLimit(over)
-    }
+fn listed(breaches: &[Breach]) -> String {
+    let breaches: Vec<String> = breaches.iter().map(ToString::to_string).collect();
+    breaches.join("; ")
 }
-
-impl From<RenewalRefused> for SessionError {
-    fn from(refused: RenewalRefused) -> Self {
-        Self::Renewal(refused)
-    }
-}
-
-impl fmt::Display for SessionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Method(allowed) => write!(f, "only {allowed} are answered here"),
-            Self::TwoTokens => f.write_str("the link has more than one access_token"),
-            Self::TwoDesigns => f.write_str("the link has more than one custom_design or design"),
-            Self::NotANavigation => f.write_str("only going to this address does anything, and not a part of a page"),
-            Self::Prefetch => f.write_str("a join link is not opened ahead of time"),
-            Self::NoSession(_) => f.write_str(
-                "meetings are entered by a link that was made for you, and this address alone leads into none",
-            ),
-            Self::NotInSession => f.write_str("the request has no cookie of this session"),
-            Self::LoggedOut(_) => f.write_str("the session has ended in this browser"),
-            Self::CookiesBlocked => f.write_str("the session's cookie did not come back from the browser"),
-            Self::SessionOver => {
-                f.write_str("the token has expired, and its session has lasted as long as one may")
-            }
-            Self::Renewal(refused) => refused.fmt(f),
-            Self::Left => f.write_str("the token has expired, and its session was left"),
-            Self::FromAnotherSite => f.write_str("another site's page can't do this"),
-            Self::NotSigned => f.write_str("the token could not be signed"),
-            Self::BadToken(bad) => bad.fmt(f),
-            Self::OverLimit(over) => over.fmt(f),
-            Self::Design(breaches) => {
-                f.write_str("the design is refused: ")?;
-                for (at, breach) in breaches.iter().enumerate() {
-                    let separator = if at == 0 { "" } else { "; " };
-                    write!(f, "{separator}{breach}")?;
-                }
-                Ok(())
-            }
-            Self::CookieTooLarge => f.write_str("the token is too large for a cookie"),
-            Self::Location => f.write_str("the link has bytes that can't be passed on"),
-        }
-    }
-}
-
-impl std::error::Error for SessionError {}
 
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {

@@ -105,14 +105,16 @@ pub struct SessionSettings {
 
 /// The running module: handles every step of a session.
 pub struct Sessions {
-    settings: SessionSettings,
-    keys: Arc<TokenKeys>,
-    design: DesignRules,
-    issue: Arc<Issue>,
-    webapp: Arc<WebApp>,
-    memory: Arc<Memory>,
-    metrics: Arc<Metrics>,
-    clock: Clock,
+    pub settings: SessionSettings,
+    /// Those that sign the tokens.
+    pub keys: Arc<TokenKeys>,
+    pub design: DesignRules,
+    /// Counts bad links, and renews tokens.
+    pub issue: Arc<Issue>,
+    pub webapp: Arc<WebApp>,
+    pub memory: Arc<Memory>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
 }
 
 /// A request for the client's page, or for another step of a session.
@@ -172,33 +174,6 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Makes the module. `keys` are those that sign the tokens.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part that a session asks, and there is one place that has them all"
-    )]
-    pub fn new(
-        settings: SessionSettings,
-        keys: Arc<TokenKeys>,
-        design: DesignRules,
-        issue: Arc<Issue>,
-        webapp: Arc<WebApp>,
-        memory: Arc<Memory>,
-        metrics: Arc<Metrics>,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            settings,
-            keys,
-            design,
-            issue,
-            webapp,
-            memory,
-            metrics,
-            clock,
-        }
-    }
-
     /// Does this query carry a token?
     pub fn has_token(query: &str) -> bool {
         Query(query).only(TOKEN_PARAMETER) != Ok(None)

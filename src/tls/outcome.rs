@@ -1,16 +1,19 @@
 //! How a handshake ended, in a word for metrics and the log.
 
-use std::{fmt, io};
+use std::io;
 
 use rustls::{Error, InvalidMessage, PeerIncompatible};
 
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
     /// The handshake took longer than `timeouts.handshake`.
+    #[error("the handshake took too long")]
     Deadline,
     /// Both sides agreed on something that is not served.
+    #[error("what was agreed on is not served")]
     Protocol,
     /// The two don't agree, or the client left.
+    #[error("the handshake failed: {0}")]
     Tls(io::Error),
 }
 
@@ -59,15 +62,3 @@ impl HandshakeError {
         "other"
     }
 }
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Deadline => f.write_str("the handshake took too long"),
-            Self::Protocol => f.write_str("what was agreed on is not served"),
-            Self::Tls(error) => write!(f, "the handshake failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for HandshakeError {}

@@ -10,50 +10,73 @@ use std::{
 use crate::secret::{Exposed, SecretFileError};
 
 /// Why the gateway can't start with these certificates: one file, and what is wrong with it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {fault}")]
 pub struct TlsProblem {
     pub file: PathBuf,
     pub fault: Fault,
 }
 
 /// What is wrong with a file or folder.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The system does not let us read it.
+    #[error("can't be read: {0}")]
     Unreadable(io::Error),
     /// A key that can't be read, or in which others may have had a hand.
+    #[error("{}", advised(.0))]
     Untrusted(SecretFileError),
     /// The folder has no certificate with its key.
+    #[error("holds no certificate: write NAME.pem, and NAME.key beside it")]
     Empty,
     /// A file where the folder should be.
+    #[error("is a file, and no folder of certificates")]
     NotAFolder,
     /// No certificate for this public host, in a folder in which none of our own making belongs.
+    #[error(
+        "holds no certificate for {0}, and one of the gateway's own making belongs into a folder of its own"
+    )]
     NoneToMake(String),
     /// A certificate whose key is missing: the name it would have.
+    #[error("is a certificate without a key: {0} is missing")]
     NoKey(String),
     /// A key whose certificate is missing: the name it would have.
+    #[error("is a key without a certificate: {0} is missing")]
     NoCertificate(String),
     /// More files than a folder of certificates has.
+    #[error("holds more than {0} certificates and keys: is it the right folder?")]
     TooManyFiles(usize),
     /// Something else than a chain of certificates.
+    #[error("holds no certificate in PEM form")]
     NotACertificate,
     /// Something else than a private key for TLS.
+    #[error("holds no private key: allowed are RSA, ECDSA and Ed25519, in PEM form and not encrypted")]
     NotAKey,
     /// A key for another certificate than this.
+    #[error("is not the key of the first certificate in {0}")]
     Mismatch(String),
     /// No longer valid: since which day.
+    #[error("expired on {0}")]
     Expired(String),
     /// Not valid yet: from which day on.
+    #[error("is not valid before {0}")]
     NotYet(String),
     /// It would take the place of a newer one: that one's last day.
+    #[error("is older than the certificate in use, which ends on {0}")]
     Older(String),
     /// Browsers refuse it without an answer of OCSP, and nobody gives those any more.
+    #[error(
+        "asks for OCSP stapling (must-staple): CAs have no OCSP any more, and browsers refuse it without"
+    )]
     MustStaple,
     /// A certificate that rustls does not take.
+    #[error("is a certificate that TLS can't use: {0}")]
     Unusable(rustls::Error),
     /// The self-made pair could not be made or written.
+    #[error("can't be made: {0}")]
     NotMade(io::Error),
     /// TLS itself does not come up.
+    #[error("TLS can't be set up: {0}")]
     SetUp(rustls::Error),
 }
 
@@ -94,49 +117,10 @@ impl TlsProblem {
     }
 }
 
-impl fmt::Display for TlsProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file.display(), self.fault)
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(error) => write!(f, "can't be read: {error}"),
-            Self::Untrusted(error) => match error.advice() {
-                Some(advice) => write!(f, "{error}: {advice}"),
-                None => error.fmt(f),
-            },
-            Self::Empty => f.write_str("holds no certificate: write NAME.pem, and NAME.key beside it"),
-            Self::NotAFolder => f.write_str("is a file, and no folder of certificates"),
-            Self::NoneToMake(host) => write!(
-                f,
-                "holds no certificate for {host}, and one of the gateway's own making belongs into a folder of its own"
-            ),
-            Self::NoKey(key) => write!(f, "is a certificate without a key: {key} is missing"),
-            Self::NoCertificate(pem) => write!(f, "is a key without a certificate: {pem} is missing"),
-            Self::TooManyFiles(most) => {
-                write!(
-                    f,
-                    "holds more than {most} certificates and keys: is it the right folder?"
-                )
-            }
-            Self::NotACertificate => f.write_str("holds no certificate in PEM form"),
-            Self::NotAKey => f.write_str(
-                "holds no private key: allowed are RSA, ECDSA and Ed25519, in PEM form and not encrypted",
-            ),
-            Self::Mismatch(pem) => write!(f, "is not the key of the first certificate in {pem}"),
-            Self::Expired(day) => write!(f, "expired on {day}"),
-            Self::Older(day) => write!(f, "is older than the certificate in use, which ends on {day}"),
-            Self::NotYet(day) => write!(f, "is not valid before {day}"),
-            Self::MustStaple => f.write_str(
-                "asks for OCSP stapling (must-staple): CAs have no OCSP any more, and browsers refuse it without",
-            ),
-            Self::Unusable(error) => write!(f, "is a certificate that TLS can't use: {error}"),
-            Self::NotMade(error) => write!(f, "can't be made: {error}"),
-            Self::SetUp(error) => write!(f, "TLS can't be set up: {error}"),
-        }
+fn advised(error: &SecretFileError) -> String {
+    match error.advice() {
+        Some(advice) => format!("{error}: {advice}"),
+        None => error.to_string(),
     }
 }
 

@@ -34,24 +34,17 @@ const SALT: &[u8] = b"plugnmeet-gateway";
 const TAG_BYTES: usize = 16;
 
 /// Why a key pair is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyProblem {
     /// The secret is empty, so that everyone knows it.
+    #[error("is empty, so anybody could sign")]
     EmptySecret,
     /// The API key is empty. The server identifies callers by it.
+    #[error("is empty")]
     EmptyApiKey,
     /// The cryptography library accepts no key that is derived from the secret.
+    #[error("can't be used as a key")]
     Unusable,
-}
-
-impl fmt::Display for KeyProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EmptySecret => "is empty, so anybody could sign",
-            Self::EmptyApiKey => "is empty",
-            Self::Unusable => "can't be used as a key",
-        })
-    }
 }
 
 impl TokenKeys {

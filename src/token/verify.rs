@@ -5,8 +5,6 @@
 //!
 //! Sources: docs/plugnmeet.md sections 0.8, 0.9 and 4.
 
-use std::fmt;
-
 use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::{Deserialize, Deserializer};
 
@@ -54,17 +52,22 @@ pub enum TokenState<'t> {
 }
 
 /// Why a token is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
     /// The text is not a compact JWT, or is too long for a cookie.
+    #[error("the token is not genuine: it is no compact JWT of at most 3 KiB")]
     Malformed,
     /// Signed by another key or another algorithm, for another API key, or with claims that no join token has.
+    #[error("the token is not genuine: this server did not sign it")]
     NotGenuine,
     /// The token is genuine, but is for a download or a learning platform's page.
+    #[error("the token is not genuine: it is signed for something else than joining a room")]
     NotAJoinToken,
     /// The signature is right, but the token has expired.
+    #[error("the token has expired")]
     Expired,
     /// The signature is right, but the token is not valid yet.
+    #[error("the token is not valid yet")]
     NotYetValid,
 }
 
@@ -78,22 +81,6 @@ impl BadToken {
         }
     }
 }
-
-impl fmt::Display for BadToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "the token is not genuine: it is no compact JWT of at most 3 KiB",
-            Self::NotGenuine => "the token is not genuine: this server did not sign it",
-            Self::NotAJoinToken => {
-                "the token is not genuine: it is signed for something else than joining a room"
-            }
-            Self::Expired => "the token has expired",
-            Self::NotYetValid => "the token is not valid yet",
-        })
-    }
-}
-
-impl std::error::Error for BadToken {}
 
 /// The payload as the server's decoder reads it: with these names and types, each claim once.
 #[derive(Clone, Deserialize)]

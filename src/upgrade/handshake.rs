@@ -1,7 +1,5 @@
 //! The opening handshake, judged on both sides.
 
-use std::fmt;
-
 use aws_lc_rs::digest;
 use base64::{
     Engine, alphabet,
@@ -30,27 +28,18 @@ pub struct UpgradeRequest {
     expected_accept: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadHandshake {
     /// Not a GET, a body, or a key that is no key.
+    #[error("the WebSocket handshake is malformed")]
     Malformed,
     /// RFC 6455 section 4.4: only version 13 is spoken.
+    #[error("only WebSocket version 13 is spoken here")]
     Version,
     /// Upstream switched protocols without the key's answer, or unasked.
+    #[error("upstream answered a handshake that was not asked for")]
     UpstreamBroke,
 }
-
-impl fmt::Display for BadHandshake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "the WebSocket handshake is malformed",
-            Self::Version => "only WebSocket version 13 is spoken here",
-            Self::UpstreamBroke => "upstream answered a handshake that was not asked for",
-        })
-    }
-}
-
-impl std::error::Error for BadHandshake {}
 
 impl UpgradeRequest {
     /// What the client asks for: `None` for a plain request. Other protocols than WebSocket are plain requests too, as

@@ -175,32 +175,27 @@ pub fn is_taken(first: &str, second: Option<&str>) -> bool {
 fn in_branches(path: &str, counts: impl Fn(&Branch, &Row) -> bool) -> Option<(&'static Branch, Found<'_>)> {
     let exactly = path.strip_prefix('/')?;
     // Slashes that are too many are refused elsewhere, but not before anybody asks what was meant.
-    let signed = exactly.trim_start_matches('/');
+    let signed = if exactly.starts_with('/') {
+        exactly.trim_start_matches('/')
+    } else {
+        exactly
+    };
     let (first, rest) = split(signed);
-    let with_slash = rest.map(split);
-    let without_slash = with_slash
-        .map(|(second, others)| {
-            let others = others.map(|others| others.trim_end_matches('/'));
-            (second, others.filter(|others| !others.is_empty()))
-        })
-        .filter(|all| *all != ("", None));
     for branch in BRANCHES {
-        let (of_branch, others) = match branch.first {
-            First::Word(word) => (is(first, word, branch.compared), None),
-            First::Begins(word) => (starts(first, word), None),
-            First::KeyOf(word) => match with_slash {
-                Some((second, others)) if !first.is_empty() => (is(second, word, branch.compared), others),
-                Some(_) | None => (false, None),
-            },
+        let is_first = match branch.first {
+            First::Word(word) => is(first, word, branch.compared),
+            First::Begins(word) => starts(first, word),
+            First::KeyOf(word) => !first.is_empty() && begins_with(rest, word, branch.compared),
         };
-        if !of_branch {
+        if !is_first {
             continue;
         }
+        // Only the branch of the path looks at the rest of it: it is found by the first segment alone.
         let segments = match branch.compared {
-            _ if branch.has_key() => others.map(split),
+            _ if branch.has_key() => rest.map(split).and_then(|(_, others)| others).map(split),
             Compared::Exactly if signed.len() < exactly.len() => continue,
-            Compared::Exactly | Compared::AsSigned => with_slash,
-            Compared::AsServer => without_slash,
+            Compared::Exactly | Compared::AsSigned => rest.map(split),
+            Compared::AsServer => rest.and_then(without_slashes_at_the_end).map(split),
         };
         for row in branch.rows {
             if let Some(variable) = matched(row.pattern, branch.compared, segments)
@@ -221,4 +216,18 @@ fn in_branches(path: &str, counts: impl Fn(&Branch, &Row) -> bool) -> Option<(&'
         }
     }
     None
+}
+
+/// Is this the next segment?
+fn begins_with(rest: Option<&str>, word: &str, compared: Compared) -> bool {
+    rest.is_some_and(|rest| is(split(rest).0, word, compared))
+}
+
+fn without_slashes_at_the_end(text: &str) -> Option<&str> {
+    let text = if text.ends_with('/') {
+        text.trim_end_matches('/')
+    } else {
+        text
+    };
+    (!text.is_empty()).then_some(text)
 }

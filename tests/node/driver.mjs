@@ -1,9 +1,10 @@
-// What every driver shares: one JSON object in as the only argument, JSON lines out on stdout, and an end in any case.
+// What every driver shares: one JSON object in, from the file that the only argument names, JSON lines out on stdout, and an end in any case.
 //
 // A driver reports what it saw, good or bad, and leaves the judging to the test. Exit code 0 says that the report is
 // whole; anything else that the driver itself broke, with the reason on stderr.
 
 import dns from "node:dns";
+import { readFileSync } from "node:fs";
 
 // The gateway is at an address of its own, and its certificate is for localhost.
 const { LOCALHOST } = process.env;
@@ -24,7 +25,7 @@ export async function drive(secondsAllowed, job) {
   // Not unref'd: a promise that nothing settles any more would otherwise let Node leave without a word.
   setTimeout(() => end(2, `not finished within ${secondsAllowed} s`), secondsAllowed * 1000);
   try {
-    tell(await job(JSON.parse(process.argv[2])));
+    tell(await job(JSON.parse(readFileSync(process.argv[2], "utf8"))));
     end(0);
   } catch (error) {
     end(1, error?.stack ?? error);

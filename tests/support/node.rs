@@ -1,6 +1,6 @@
 //! Runs the drivers in `tests/node`: the real SDK, the real NATS client and a real browser, as seen from a test.
 //!
-//! A driver takes one JSON object, some of them steps on stdin after it, and prints JSON lines. It exits with 0 whatever
+//! A driver takes one JSON object from a file, some of them steps on stdin after it, and prints JSON lines. It exits with 0 whatever
 //! it saw, so a failed exit is a broken driver and ends the test with the driver's own words.
 //!
 //! Not here: what a driver does (the head of each file in `tests/node`), and what it needs (`tests/install`).
@@ -8,12 +8,14 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test file uses a part of this one")]
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -51,6 +53,7 @@ pub struct NodeProcess {
     stdin: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
     stderr: ChildStderr,
+    _input: NamedTempFile,
 }
 
 impl NodeProcess {
@@ -59,9 +62,12 @@ impl NodeProcess {
             Path::new(FOLDER).join("node_modules/.stamp").exists(),
             "run tests/install first: {FOLDER}/node_modules is missing"
         );
+        // An argument holds no more than 128 KiB.
+        let file = NamedTempFile::new().expect("temporary files can be made");
+        fs::write(file.path(), input.to_string()).expect("a temporary file can be written");
         let mut child = Command::new(NODE)
             .arg(script)
-            .arg(input.to_string())
+            .arg(file.path())
             .envs(envs.iter().map(|(name, value)| (name, value)))
             .current_dir(FOLDER)
             .stdin(Stdio::piped())
@@ -79,6 +85,7 @@ impl NodeProcess {
             stdin,
             lines,
             stderr,
+            _input: file,
         }
     }
 

@@ -8,7 +8,6 @@
 //! Sources: RFC 8259; docs/plugnmeet.md section 2 for the limit on depth.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::str::FromStr;
 
 use super::escape;
@@ -18,7 +17,8 @@ use super::number::Number;
 const MAX_DEPTH: usize = 10_000;
 
 /// Why a body could not be read, and at which place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid JSON at byte {at}: {problem}")]
 pub struct JsonError {
     /// The number of bytes before the place.
     pub at: usize,
@@ -27,46 +27,36 @@ pub struct JsonError {
 }
 
 /// What is wrong with a body. Holds no part of the body, which may be long or private.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonProblem {
     /// This was expected, and something else was found.
+    #[error("expected {0}")]
     Expected(&'static str),
     /// The number is not whole, or does not fit the field.
+    #[error("the number is not whole or out of range")]
     NotInRange,
     /// A string has a raw control character.
+    #[error("a string has a raw control character")]
     ControlCharacter,
     /// A string has an unknown escape, or half a surrogate pair.
+    #[error("a string has an invalid escape")]
     BadEscape,
     /// A string is not UTF-8.
+    #[error("a string is not UTF-8")]
     NotUtf8,
     /// Objects and arrays are nested too deeply.
+    #[error("objects and arrays are nested too deep")]
     TooDeep,
     /// A field occurs twice, in one spelling or in both.
+    #[error("field \"{0}\" is given twice")]
     FieldTwice(&'static str),
     /// A map has the same key twice.
+    #[error("a map has the same key twice")]
     KeyTwice,
     /// Something follows the value.
+    #[error("something follows the JSON value")]
     Trailing,
 }
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid JSON at byte {}: ", self.at)?;
-        match self.problem {
-            JsonProblem::Expected(what) => write!(f, "expected {what}"),
-            JsonProblem::NotInRange => f.write_str("the number is not whole or out of range"),
-            JsonProblem::ControlCharacter => f.write_str("a string has a raw control character"),
-            JsonProblem::BadEscape => f.write_str("a string has an invalid escape"),
-            JsonProblem::NotUtf8 => f.write_str("a string is not UTF-8"),
-            JsonProblem::TooDeep => f.write_str("objects and arrays are nested too deep"),
-            JsonProblem::FieldTwice(name) => write!(f, "field \"{name}\" is given twice"),
-            JsonProblem::KeyTwice => f.write_str("a map has the same key twice"),
-            JsonProblem::Trailing => f.write_str("something follows the JSON value"),
-        }
-    }
-}
-
-impl std::error::Error for JsonError {}
 
 /// An object's key, and the position of its opening quote.
 #[derive(Debug)]

@@ -19,8 +19,6 @@ mod rules;
 mod tests;
 mod uri;
 
-use std::fmt;
-
 pub use json::{JsonError, JsonProblem};
 pub(super) use rules::is_id;
 pub use rules::{Reserved, UserIdProblem, Violation};
@@ -76,16 +74,30 @@ impl TokenRequest {
 }
 
 /// Why a body is refused. Its text is the `msg` of the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The body is not this message in JSON.
+    #[error(transparent)]
     Json(JsonError),
     /// Fields break the rules of the message: all of them, in the message's order.
+    #[error("{}", listed(.0))]
     Rules(Vec<Violation>),
     /// A name or an id that the server keeps for its own participants.
+    #[error(transparent)]
     Reserved(Reserved),
     /// The user's final id can't be used in a room.
+    #[error(transparent)]
     UserId(UserIdProblem),
+}
+
+fn listed(violations: &[Violation]) -> String {
+    match violations {
+        [only] => format!("validation error: {only}"),
+        several => {
+            let lines = several.iter().map(|violation| format!("\n - {violation}"));
+            format!("validation errors:{}", lines.collect::<String>())
+        }
+    }
 }
 
 impl RequestError {
@@ -97,24 +109,3 @@ impl RequestError {
         }
     }
 }
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(error) => error.fmt(f),
-            Self::Rules(violations) => match violations.as_slice() {
-                [only] => write!(f, "validation error: {only}"),
-                several => {
-                    f.write_str("validation errors:")?;
-                    several
-                        .iter()
-                        .try_for_each(|violation| write!(f, "\n - {violation}"))
-                }
-            },
-            Self::Reserved(reserved) => reserved.fmt(f),
-            Self::UserId(problem) => problem.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for RequestError {}

@@ -6,8 +6,6 @@
 //!
 //! Sources: docs/plugnmeet.md section 3; `plugnmeet_gen_token.proto`.
 
-use std::fmt;
-
 use super::message::GenerateTokenReq;
 use super::{TokenRequest, uri};
 
@@ -23,7 +21,8 @@ const RESERVED_PREFIXES: [&str; 4] = ["ingres_", "pnm_agent-", "pnm_tts_agent-",
 const RESERVED_SUFFIX: &str = "-native";
 
 /// A field that breaks a rule of the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
 pub struct Violation {
     /// The field's path, with the names in the .proto.
     pub path: &'static str,
@@ -31,57 +30,32 @@ pub struct Violation {
     pub message: &'static str,
 }
 
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
-
 /// A name or an id that the server keeps for its own participants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reserved {
     /// The name is that of a recorder.
+    #[error("name: {RECORDER_NAME} is reserved for internal use only")]
     Name,
     /// This id begins with a reserved text.
+    #[error("user_id: {0} is reserved for internal use only")]
     UserId(String),
     /// The id ends with a reserved text.
+    #[error("user_id: suffix {RESERVED_SUFFIX} is reserved for internal use only")]
     Suffix,
 }
 
-impl fmt::Display for Reserved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name => write!(f, "name: {RECORDER_NAME} is reserved for internal use only"),
-            Self::UserId(user_id) => {
-                write!(f, "user_id: {user_id} is reserved for internal use only")
-            }
-            Self::Suffix => write!(
-                f,
-                "user_id: suffix {RESERVED_SUFFIX} is reserved for internal use only"
-            ),
-        }
-    }
-}
-
 /// Why an id can't be used in a room. `FieldPattern` and `UserPrefix` would be mistaken for keys in the server's store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserIdProblem {
     /// The id is empty, or has other characters than ASCII letters, digits, `-` and `_`.
+    #[error("user_id should only contain ASCII letters (a-z A-Z), digits (0-9) or -_")]
     Characters,
     /// The id contains `-FIELD_`.
+    #[error("user_id cannot contain the reserved pattern '-FIELD_'")]
     FieldPattern,
     /// The id begins with `user_`.
+    #[error("user_id cannot start with the reserved pattern 'user_'")]
     UserPrefix,
-}
-
-impl fmt::Display for UserIdProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Characters => "user_id should only contain ASCII letters (a-z A-Z), digits (0-9) or -_",
-            Self::FieldPattern => "user_id cannot contain the reserved pattern '-FIELD_'",
-            Self::UserPrefix => "user_id cannot start with the reserved pattern 'user_'",
-        })
-    }
 }
 
 /// Checks the rules of the message. Violations come in the order of the fields in the .proto.

@@ -2,6 +2,7 @@
 
 mod adopting;
 mod asking;
+mod closed_pipes;
 mod faults;
 mod hints;
 mod leaks;

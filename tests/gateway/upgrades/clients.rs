@@ -103,8 +103,11 @@ async fn the_real_client_is_still_in_the_meeting_when_nats_was_away_and_who_wait
     let ((), seen) = tokio::join!(nats.restart(Duration::from_secs(away)), seen);
     assert!(seen, "nobody was seen waiting");
     let report = asked(&mut ann).await;
-    assert_eq!(count(&report, "reconnect"), 1, "{report}");
-    assert_eq!(folder.status().await["waiting"], json!({}));
+    // The library tells of each of its tries when the last one succeeds; there is one connection all the same.
+    assert!(count(&report, "reconnect") >= 1, "{report}");
+    let status = folder.status().await;
+    assert_eq!(status["waiting"], json!({}), "{status}");
+    assert_eq!(status["tunnels"]["nats"], 1, "{status}");
 }
 
 /// LiveKit tries five times within 15 s. A busy machine may take longer for a restart: what is called in vain goes nowhere.

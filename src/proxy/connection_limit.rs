@@ -1,6 +1,5 @@
-//! Places for connections to one upstream. A limited number of connections may be in use at once, tunnels included, and
-//! those of all upstreams together are limited by the file descriptors (`total`). A request that finds no place waits
-//! for a while.
+//! The limit on connections to one upstream. So many may be in use at once, tunnels included, and those of all upstreams
+//! together are limited by the file descriptors (`total`). A request that finds no permit waits for a while.
 //!
 //! Without this limit one client over HTTP/2 could hold a hundred connections to an upstream, and a slow upstream as
 //! many as there are requests.
@@ -27,16 +26,16 @@ use super::{
 use crate::observe::{UpstreamMetrics, Waiting};
 
 /// The right to use one connection, until this is dropped.
-pub(super) struct Place {
+pub(super) struct Permit {
     of_upstream: Option<OwnedSemaphorePermit>,
     excess: Arc<AtomicUsize>,
     _of_all: OwnedSemaphorePermit,
 }
 
-/// The places of one upstream, and the number of its open connections.
-pub(super) struct Places {
+/// The limit of one upstream, and the number of its open connections.
+pub(super) struct ConnectionLimit {
     free: Arc<Semaphore>,
-    /// The number of places in use that are removed when they become free, because the limit was lowered.
+    /// The number of permits in use that are removed when they become free, because the limit was lowered.
     excess: Arc<AtomicUsize>,
     bounds: Mutex<Bounds>,
     open: Arc<AtomicUsize>,
@@ -54,7 +53,7 @@ struct Bounds {
     patience: Duration,
 }
 
-/// No place became free in time.
+/// No permit became free in time.
 #[derive(Debug)]
 pub(super) struct Full;
 
@@ -71,9 +70,9 @@ pub(super) struct Open {
     _slot: Slot,
 }
 
-impl Places {
+impl ConnectionLimit {
     /// Allows `most` connections in use at once, as far as all upstreams together leave as many. A request that finds
-    /// no place waits for `patience`.
+    /// no permit waits for `patience`.
     pub(super) fn new(most: usize, patience: Duration, metrics: UpstreamMetrics, total: Total) -> Self {
         Self::with_ports(local_ports(), most, patience, metrics, total)
     }
@@ -111,7 +110,7 @@ impl Places {
         let fewer = before.saturating_sub(now);
         let given_up = self.free.forget_permits(fewer);
         self.excess.fetch_add(fewer - given_up, Ordering::Relaxed);
-        // A higher limit first keeps those places that would have been removed.
+        // A higher limit first keeps those permits that would have been removed.
         for _ in 0..now.saturating_sub(before) {
             if !take_one(&self.excess) {
                 self.free.add_permits(1);
@@ -123,10 +122,10 @@ impl Places {
         *self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place; whoever came first gets it first. Fails when `patience` is over.
-    pub(super) async fn take(&self) -> Result<Place, Full> {
-        if let Some(place) = self.at_once() {
-            return Ok(place);
+    /// Waits for a permit; whoever came first gets it first. Fails when `patience` is over.
+    pub(super) async fn take(&self) -> Result<Permit, Full> {
+        if let Some(permit) = self.at_once() {
+            return Ok(permit);
         }
         let Bounds { most, patience } = self.bounds();
         if !self.total.is_used_up() && self.told_full.now() {
@@ -137,8 +136,8 @@ impl Places {
             );
         }
         let _waiting = self.metrics.waits();
-        let place = timeout(patience, self.in_turn()).await;
-        place.ok().flatten().ok_or_else(|| {
+        let permit = timeout(patience, self.in_turn()).await;
+        permit.ok().flatten().ok_or_else(|| {
             self.metrics.was_full();
             Full
         })
@@ -154,16 +153,16 @@ impl Places {
         self.metrics.waiting()
     }
 
-    fn at_once(&self) -> Option<Place> {
-        Some(Place {
+    fn at_once(&self) -> Option<Permit> {
+        Some(Permit {
             of_upstream: Some(Arc::clone(&self.free).try_acquire_owned().ok()?),
             excess: Arc::clone(&self.excess),
             _of_all: self.total.try_take()?,
         })
     }
 
-    async fn in_turn(&self) -> Option<Place> {
-        Some(Place {
+    async fn in_turn(&self) -> Option<Permit> {
+        Some(Permit {
             of_upstream: Some(Arc::clone(&self.free).acquire_owned().await.ok()?),
             excess: Arc::clone(&self.excess),
             _of_all: self.total.take().await?,
@@ -237,7 +236,7 @@ fn take_one(count: &AtomicUsize) -> bool {
             .is_ok()
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(permit) = self.of_upstream.take()
             && take_one(&self.excess)
@@ -308,21 +307,22 @@ mod tests {
         }
     }
 
-    fn places_with_five_ports() -> (Places, UpstreamMetrics) {
+    fn limit_with_five_ports() -> (ConnectionLimit, UpstreamMetrics) {
         let counts = Metrics::default().upstream("nats");
-        let places = Places::with_ports(5, 100, Duration::from_secs(1), counts.clone(), Total::new(100));
-        (places, counts)
+        let limit =
+            ConnectionLimit::with_ports(5, 100, Duration::from_secs(1), counts.clone(), Total::new(100));
+        (limit, counts)
     }
 
     /// Opens this number of connections, and returns whether the log was told of the ports.
     fn told(endpoint: Endpoint, connections: usize) -> bool {
-        let (places, counts) = places_with_five_ports();
+        let (limit, counts) = limit_with_five_ports();
         let address = Arc::new(Address::new(endpoint, "nats", counts.address("a".to_owned())));
         let open: Vec<Open> = (0..connections)
-            .map(|_| places.opened(places.slot().unwrap(), Arc::clone(&address)))
+            .map(|_| limit.opened(limit.slot().unwrap(), Arc::clone(&address)))
             .collect();
         assert_eq!(open.len(), connections);
-        places.told_ports.has_told()
+        limit.told_ports.has_told()
     }
 
     #[test]
@@ -336,46 +336,46 @@ mod tests {
 
     #[test]
     fn connections_to_an_address_that_have_ended_take_no_ports() {
-        let (places, counts) = places_with_five_ports();
+        let (limit, counts) = limit_with_five_ports();
         let tcp = Endpoint::Tcp(([127, 0, 0, 1], 4222).into());
         let address = Arc::new(Address::new(tcp, "nats", counts.address("a".to_owned())));
         for _ in 0..50 {
-            drop(places.opened(places.slot().unwrap(), Arc::clone(&address)));
+            drop(limit.opened(limit.slot().unwrap(), Arc::clone(&address)));
         }
-        assert!(!places.told_ports.has_told());
+        assert!(!limit.told_ports.has_told());
     }
 
     #[tokio::test]
     async fn fewer_or_more_may_be_in_use_while_some_are() {
         let counts = Metrics::default().upstream("nats");
         let wait = Duration::from_millis(5);
-        let places = Places::new(3, wait, counts, Total::new(100));
+        let limit = ConnectionLimit::new(3, wait, counts, Total::new(100));
         let mut there = Vec::new();
         for _ in 0..3 {
-            there.push(places.take().await.unwrap());
+            there.push(limit.take().await.unwrap());
         }
-        places.hold_to(1, wait);
-        assert!(places.take().await.is_err());
+        limit.hold_to(1, wait);
+        assert!(limit.take().await.is_err());
         there.truncate(1);
-        assert!(places.take().await.is_err(), "one is in use, and one may be");
+        assert!(limit.take().await.is_err(), "one is in use, and one may be");
         there.clear();
-        there.push(places.take().await.unwrap());
-        assert!(places.take().await.is_err());
+        there.push(limit.take().await.unwrap());
+        assert!(limit.take().await.is_err());
 
-        places.hold_to(3, wait);
-        there.push(places.take().await.unwrap());
-        there.push(places.take().await.unwrap());
-        assert!(places.take().await.is_err());
-        // The limit is lowered and raised while all places are in use.
-        places.hold_to(1, wait);
-        places.hold_to(4, wait);
-        there.push(places.take().await.unwrap());
-        assert!(places.take().await.is_err());
+        limit.hold_to(3, wait);
+        there.push(limit.take().await.unwrap());
+        there.push(limit.take().await.unwrap());
+        assert!(limit.take().await.is_err());
+        // The limit is lowered and raised while all permits are in use.
+        limit.hold_to(1, wait);
+        limit.hold_to(4, wait);
+        there.push(limit.take().await.unwrap());
+        assert!(limit.take().await.is_err());
         there.clear();
         for _ in 0..4 {
-            there.push(places.take().await.unwrap());
+            there.push(limit.take().await.unwrap());
         }
-        assert!(places.take().await.is_err());
+        assert!(limit.take().await.is_err());
     }
 
     #[test]
@@ -383,7 +383,7 @@ mod tests {
         let total = Total::new(3);
         let of = |most| {
             let counts = Metrics::default().upstream("nats");
-            Places::new(most, Duration::from_secs(1), counts, total.clone())
+            ConnectionLimit::new(most, Duration::from_secs(1), counts, total.clone())
         };
         let (one, other) = (of(2), of(2));
         let mut slots = vec![one.slot().unwrap(), one.slot().unwrap()];
