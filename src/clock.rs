@@ -95,13 +95,13 @@ mod tests {
         assert!(clock.steady() >= steady + Duration::from_secs(3600));
     }
 
-    #[test]
-    fn a_clock_that_was_stopped_moves_as_far_as_it_is_moved() {
+    #[tokio::test]
+    async fn a_clock_that_was_stopped_moves_as_far_as_it_is_moved() {
         let clock = Clock::system();
         let other = clock.clone();
         clock.stop();
         let (wall, steady) = (other.wall(), other.steady());
-        std::thread::sleep(Duration::from_millis(2));
+        tokio::time::sleep(Duration::from_millis(2)).await;
         assert_eq!((other.wall(), other.steady()), (wall, steady));
         clock.advance(Duration::from_secs(1));
         let second = Duration::from_secs(1);

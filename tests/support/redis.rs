@@ -138,6 +138,13 @@ impl Redis {
 
     /// One command, past all gateways.
     pub async fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        // One that becomes a master or a replica closes its connections.
+        for _ in 0..20 {
+            match self.try_ask(words).await {
+                Err(error) if error.is_io_error() => sleep(Duration::from_millis(100)).await,
+                answer => return answer.unwrap(),
+            }
+        }
         self.try_ask(words).await.unwrap()
     }
 

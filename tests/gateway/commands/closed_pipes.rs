@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     API_KEY, SECRET,
-    binary::{ANYWHERE, program},
+    binary::{anywhere, program},
     folder_of,
 };
 
@@ -34,7 +34,7 @@ fn folder() -> TempDir {
 
 /// A command with this as its standard output.
 async fn answered_to(stdout: impl Into<Stdio>, folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = program(folder, arguments, &ANYWHERE);
+    let mut command = program(folder, arguments, &anywhere());
     // `output` would put a pipe of its own there.
     let running = command.stdout(stdout).spawn().unwrap();
     running.wait_with_output().await.unwrap()
@@ -89,7 +89,7 @@ async fn an_error_that_nobody_reads_leaves_its_status() {
         (&["status"], 1),
         (&["no-command"], 2),
     ] {
-        let mut command = program(folder.path(), arguments, &ANYWHERE);
+        let mut command = program(folder.path(), arguments, &anywhere());
         let status = command.stdout(unread()).stderr(unread()).status().await.unwrap();
         assert_eq!(status.code(), Some(expected), "{arguments:?}");
     }

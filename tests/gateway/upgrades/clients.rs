@@ -75,11 +75,9 @@ async fn the_real_client_is_back_after_each_of_three_restarts() {
         assert_eq!(gateway.end().await.0, Some(0));
         gateway = started(&folder, &variables).await;
         let report = asked(&mut ann).await;
-        assert_eq!(
-            (count(&report, "disconnect"), count(&report, "reconnect")),
-            (nth, nth),
-            "{report}"
-        );
+        // It may have come to the one that was about to go, and then once more.
+        let (gone, back) = (count(&report, "disconnect"), count(&report, "reconnect"));
+        assert!(gone == back && back >= nth, "{report}");
         println!("restart {nth}: away for {} ms at most", report["away"]);
     }
 }
