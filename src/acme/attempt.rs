@@ -37,7 +37,7 @@ impl Scheduler {
     /// Orders a certificate. Says when to look again, in seconds since 1970.
     pub(super) async fn order(&self, name: &str) -> i64 {
         self.state.standings.set(name, Standing::Orders);
-        let before = self.storage.record(name);
+        let before = self.record(name);
         let holding = async {
             loop {
                 sleep(Duration::from_millis(LOCK_MS / 4)).await;
@@ -73,7 +73,7 @@ impl Scheduler {
             }
             Err(NotYet { failed, asked_ca }) => {
                 // A trial of this attempt has kept what it found out.
-                let known = self.storage.record(name);
+                let known = self.record(name);
                 let record = after_failure(name, &known, &failed, asked_ca, now);
                 self.keep(name, &record);
                 let metrics = self.tools.metrics.acme();

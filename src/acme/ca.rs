@@ -66,6 +66,14 @@ impl Ca {
         })
     }
 
+    /// The account at this directory that is kept.
+    pub(super) async fn kept_account(&self, storage: &Storage, directory: &str) -> Result<Account, Error> {
+        let kept = storage.account::<AccountCredentials>(directory);
+        Account::builder_with_http(Box::new(self.clone()))
+            .from_credentials(kept.ok_or(Error::Str("there is no account yet"))?)
+            .await
+    }
+
     /// The account at this directory: the one that is kept, or a new one.
     pub(super) async fn account(
         &self,
@@ -73,10 +81,8 @@ impl Ca {
         storage: &Storage,
         directory: &str,
     ) -> Result<Account, Error> {
-        if let Some(kept) = storage.account::<AccountCredentials>(directory) {
-            return Account::builder_with_http(Box::new(self.clone()))
-                .from_credentials(kept)
-                .await;
+        if storage.account::<AccountCredentials>(directory).is_some() {
+            return self.kept_account(storage, directory).await;
         }
         let contact = settings.email.as_ref().map(|email| format!("mailto:{email}"));
         let contact: Vec<&str> = contact.as_deref().into_iter().collect();

@@ -8,11 +8,16 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::storage::Storage;
 
@@ -25,6 +30,10 @@ pub const ALPN: &[u8] = b"acme-tls/1";
 /// Answers of others that are kept: they are for a few checks at a time.
 const MAX_SHARED: usize = 256;
 
+/// Files that are read at a time, and how long somebody waits for one: the folder may be another machine's.
+const READS_AT_ONCE: usize = 8;
+const READ_WITHIN: Duration = Duration::from_secs(2);
+
 /// Answers to checks, by the token of http-01 or the name of tls-alpn-01.
 pub(super) type All = BTreeMap<String, String>;
 
@@ -32,12 +41,26 @@ pub(super) type All = BTreeMap<String, String>;
 #[derive(Clone, Default)]
 pub struct Answers(Arc<State>);
 
-#[derive(Default)]
 struct State {
     storage: Option<Storage>,
     own: Mutex<All>,
     /// Of other gateways.
     shared: ArcSwapOption<All>,
+    reads: Arc<Semaphore>,
+    /// Answers stay when this gateway goes: somebody else goes on with their orders.
+    stay: AtomicBool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            storage: None,
+            own: Mutex::default(),
+            shared: ArcSwapOption::default(),
+            reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
+            stay: AtomicBool::new(false),
+        }
+    }
 }
 
 /// An answer that is given until this is dropped.
@@ -59,31 +82,48 @@ impl Answers {
         self.0.storage.is_some()
     }
 
-    /// What http-01 wants to read. May read a file.
-    pub fn of_token(&self, unverified: &str) -> Option<String> {
+    /// What http-01 wants to read.
+    pub async fn of_token(&self, unverified: &str) -> Option<String> {
         let is_token = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        unverified
-            .bytes()
-            .all(is_token)
-            .then(|| self.find(unverified))
-            .flatten()
+        if !unverified.bytes().all(is_token) {
+            return None;
+        }
+        self.find(unverified).await
     }
 
-    /// What the certificate has to hold that tls-alpn-01 wants to see: a hash. May read a file.
-    pub fn of_name(&self, unverified: &str) -> Option<[u8; 32]> {
+    /// What the certificate has to hold that tls-alpn-01 wants to see: a hash.
+    pub async fn of_name(&self, unverified: &str) -> Option<[u8; 32]> {
         let name = unverified.to_ascii_lowercase();
-        let hash = self.find(&key_of(name.strip_suffix('.').unwrap_or(&name)))?;
+        let hash = self
+            .find(&key_of(name.strip_suffix('.').unwrap_or(&name)))
+            .await?;
         BASE64_URL_SAFE_NO_PAD.decode(hash).ok()?.try_into().ok()
     }
 
-    fn find(&self, of: &str) -> Option<String> {
+    async fn find(&self, of: &str) -> Option<String> {
         if let Some(own) = self.own().get(of) {
             return Some(own.clone());
         }
         if let Some(shared) = self.0.shared.load().as_ref().and_then(|all| all.get(of)) {
             return Some(shared.clone());
         }
-        self.0.storage.as_ref()?.answer(of)
+        let (storage, of) = (self.0.storage.clone()?, of.to_owned());
+        // SECURITY: anybody may ask, and the folder may hang: never on a thread that serves, and never on many others.
+        let read = async {
+            let place = Arc::clone(&self.0.reads).acquire_owned().await.ok()?;
+            let reading = spawn_blocking(move || {
+                let answer = storage.answer(&of);
+                drop(place);
+                answer
+            });
+            reading.await.ok().flatten()
+        };
+        timeout(READ_WITHIN, read).await.ok().flatten()
+    }
+
+    /// From now on no answer is taken back: this gateway goes, and another one goes on with what is under way.
+    pub(super) fn stay(&self) {
+        self.0.stay.store(true, Ordering::SeqCst);
     }
 
     /// Answers a check of http-01.
@@ -125,6 +165,9 @@ impl Answers {
 
 impl Drop for Given {
     fn drop(&mut self) {
+        if self.answers.0.stay.load(Ordering::SeqCst) {
+            return;
+        }
         self.answers.own().remove(&self.of);
         if let Some(storage) = &self.answers.0.storage {
             storage.drop_answer(&self.of);
@@ -162,8 +205,8 @@ pub(super) fn asked_as(name: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_answer_is_given_until_it_is_dropped_and_by_whoever_shares_the_folder() {
+    #[tokio::test]
+    async fn an_answer_is_given_until_it_is_dropped_and_by_whoever_shares_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::at(folder.path());
         storage.make().unwrap();
@@ -171,18 +214,47 @@ mod tests {
         let token = one.give_token("to_k-en", "to_k-en.thumb").unwrap();
         let name = one.give_name("conf.example.org", &[7; 32]).unwrap();
         for answers in [&one, &other] {
-            assert_eq!(answers.of_token("to_k-en").as_deref(), Some("to_k-en.thumb"));
-            assert_eq!(answers.of_name("Conf.example.org."), Some([7; 32]));
-            assert_eq!(answers.of_token("tls.conf.example.org"), None);
-            assert_eq!(answers.of_token("../account"), None);
-            assert_eq!(answers.of_name("other.example.org"), None);
+            assert_eq!(
+                answers.of_token("to_k-en").await.as_deref(),
+                Some("to_k-en.thumb")
+            );
+            assert_eq!(answers.of_name("Conf.example.org.").await, Some([7; 32]));
+            assert_eq!(answers.of_token("tls.conf.example.org").await, None);
+            assert_eq!(answers.of_token("../account").await, None);
+            assert_eq!(answers.of_name("other.example.org").await, None);
         }
         drop((token, name));
         for answers in [&one, &other] {
-            assert_eq!(answers.of_token("to_k-en"), None);
-            assert_eq!(answers.of_name("conf.example.org"), None);
+            assert_eq!(answers.of_token("to_k-en").await, None);
+            assert_eq!(answers.of_name("conf.example.org").await, None);
         }
+        let stays = one.give_token("stays", "stays.thumb").unwrap();
+        one.stay();
+        drop((stays, one));
+        assert_eq!(other.of_token("stays").await.as_deref(), Some("stays.thumb"));
         assert!(!Answers::default().is_on());
+    }
+
+    /// Neither for longer than it takes to tell, nor with more threads.
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_that_hangs_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::at(folder.path());
+        storage.make().unwrap();
+        storage.keep_answer("theirs", "answer").unwrap();
+        let answers = Answers::in_storage(storage);
+        let _own = answers.give_token("own", "own.thumb").unwrap();
+        let reads = u32::try_from(READS_AT_ONCE).unwrap();
+        let hanging = Arc::clone(&answers.0.reads)
+            .acquire_many_owned(reads)
+            .await
+            .unwrap();
+        let begun = tokio::time::Instant::now();
+        assert_eq!(answers.of_token("theirs").await, None);
+        assert_eq!(begun.elapsed(), READ_WITHIN);
+        assert_eq!(answers.of_token("own").await.as_deref(), Some("own.thumb"));
+        drop(hanging);
+        assert_eq!(answers.of_token("theirs").await.as_deref(), Some("answer"));
     }
 
     #[test]

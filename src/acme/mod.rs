@@ -98,21 +98,28 @@ impl Acme {
     pub fn start(&self, settings: AcmeSettings, tools: Tools, drain: &Drain) {
         let (state, stop) = (Arc::clone(&self.0), drain.clone());
         let tools = Arc::new(tools);
+        let shared = tools.redis.as_ref();
+        let shared = shared.map(|(address, keys)| Shared::new(address.clone(), Arc::clone(keys)));
         drain.spawn(async move {
-            let going_on = async {
+            let mut going_on = Box::pin(async {
                 loop {
                     let (settings, tools, state) = (settings.clone(), Arc::clone(&tools), Arc::clone(&state));
-                    let scheduler = Scheduler::new(settings, tools, state);
+                    let scheduler = Scheduler::new(settings, tools, state, shared.clone());
                     // Nobody is served by it: a fault here must not end what is.
                     let task = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(scheduler.run()));
                     let ended = task.await;
                     warn!(error = ?ended.err(), "Looking after certificates broke off, and begins again");
                     sleep(AGAIN).await;
                 }
-            };
+            });
             tokio::select! {
-                () = going_on => {}
-                () = stop.draining() => {}
+                () = &mut going_on => {}
+                // Before anything of it is dropped: a CA may be about to ask for what whoever comes next answers.
+                () = stop.draining() => state.answers.stay(),
+            }
+            drop(going_on);
+            if let Some(shared) = &shared {
+                shared.unlock().await;
             }
         });
     }

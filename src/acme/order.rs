@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AuthorizationStatus, CertificateIdentifier, Error, Identifier, NewOrder, Order, OrderStatus,
-    RetryPolicy,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeStatus, Error, Identifier, NewOrder, Order,
+    OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use tokio::time::sleep;
@@ -107,7 +107,7 @@ async fn under_way(account: &Account, storage: &Storage, wanted: &Wanted<'_>) ->
         return None;
     }
     let under = storage.order(wanted.name)?;
-    if under.directory != wanted.directory || wanted.now - under.since > OLD {
+    if under.directory != wanted.directory || (wanted.now - under.since).abs() > OLD {
         return None;
     }
     let key = KeyPair::from_pem(&under.key).ok()?;
@@ -261,13 +261,17 @@ async fn ask(
         return Err(Error::Str("the CA offers neither http-01 nor tls-alpn-01"));
     };
     let answer = challenge.key_authorization();
+    // By the process from which this one goes on: the CA is about to ask, and takes no second word for it.
+    let is_ready = challenge.status == ChallengeStatus::Processing;
     let given = match kind {
         Kind::Http => answers.give_token(&challenge.token, answer.as_str()),
         Kind::TlsAlpn => answers.give_name(wanted.name, answer.digest().as_ref()),
     };
     let given = given.map_err(|error| Error::Other(format!("acme.storage: {error}").into()))?;
-    sleep(wanted.spread).await;
-    patiently!(challenge.set_ready().await)?;
+    if !is_ready {
+        sleep(wanted.spread).await;
+        patiently!(challenge.set_ready().await)?;
+    }
     Ok(Some((kind, given)))
 }
 

@@ -189,7 +189,7 @@ mod tests {
         let (_folder, answers) = answers();
         let ours = answers.clone();
         let http = server(move |path| {
-            let content = ours.of_token(path.strip_prefix(PREFIX).unwrap()).unwrap();
+            let content = ours.all()[path.strip_prefix(PREFIX).unwrap()].clone();
             format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{content}",
                 content.len()

@@ -25,6 +25,9 @@ const OTHERS: i64 = 30;
 /// Between two looks at what other gateways answer; they have heard of an answer of ours after twice that.
 pub(super) const HEAR: Duration = Duration::from_secs(1);
 
+/// Looks after which answers are given to others again that they have had.
+const ANSWER_AGAIN: u64 = 10;
+
 pub(super) struct Scheduler {
     pub(super) settings: AcmeSettings,
     pub(super) storage: Storage,
@@ -34,11 +37,12 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    pub(super) fn new(settings: AcmeSettings, tools: Arc<Tools>, state: Arc<State>) -> Self {
-        let shared = tools
-            .redis
-            .as_ref()
-            .map(|(address, keys)| Shared::new(address.clone(), Arc::clone(keys)));
+    pub(super) fn new(
+        settings: AcmeSettings,
+        tools: Arc<Tools>,
+        state: Arc<State>,
+        shared: Option<Shared>,
+    ) -> Self {
         Self {
             storage: Storage::at(&settings.storage),
             settings,
@@ -52,6 +56,7 @@ impl Scheduler {
         if let Err(error) = self.storage.make() {
             warn!(%error, folder = %self.settings.storage.display(), "acme.storage can't be made");
         }
+        self.storage.tidy(self.tools.clock.unix());
         tokio::join!(self.look_again_and_again(), self.hear());
     }
 
@@ -76,20 +81,27 @@ impl Scheduler {
     /// Looks at a name, and orders if it is due. Says when to look again, in seconds since 1970.
     async fn look_at(&self, name: &str, asked: bool) -> i64 {
         let now = self.tools.clock.unix();
-        match self.due(name, asked).await {
-            Ok(()) => {}
-            Err((due, standing)) => {
-                self.state.standings.set(name, standing);
-                return due;
-            }
+        if let Err((due, standing)) = self.due(name, asked) {
+            self.state.standings.set(name, standing);
+            // A window of the CA's is asked for while nothing is due.
+            return due.min(self.ask_for_window(name, now).await);
         }
-        let Some(lock) = self.lock(name).await else {
-            self.state.standings.set(name, Standing::Others);
-            return now + OTHERS;
+        let lock = match self.lock().await {
+            Ok(Some(lock)) => lock,
+            Ok(None) => {
+                self.state.standings.set(name, Standing::Others);
+                return now + OTHERS;
+            }
+            Err(words) => {
+                warn!(name, reason = words, "Nobody can say who orders a certificate");
+                let next = now + OTHERS;
+                self.state.standings.set(name, Standing::Failed { words, next });
+                return next;
+            }
         };
         self.take_over(name).await;
         // Another gateway may have been faster.
-        let next = match self.due(name, asked).await {
+        let next = match self.due(name, asked) {
             Ok(()) => self.order(name).await,
             Err((due, standing)) => {
                 self.state.standings.set(name, standing);
@@ -104,9 +116,11 @@ impl Scheduler {
     }
 
     /// Ok: now. Else when, and how it stands until then.
-    async fn due(&self, name: &str, asked: bool) -> Result<(), (i64, Standing)> {
+    fn due(&self, name: &str, asked: bool) -> Result<(), (i64, Standing)> {
         let now = self.tools.clock.unix();
-        let mut record = self.storage.record(name);
+        let mut record = self.record(name);
+        // Those of an earlier process too.
+        self.tools.metrics.acme().failing(name, record.failures);
         let renewal = self.certificate(name).map(|certificate| {
             let share = due::share(certificate.der());
             due::renewal(certificate.begins, certificate.ends, share, record.window)
@@ -128,11 +142,13 @@ impl Scheduler {
             } else {
                 Standing::Waits { until: due }
             };
-            // A window of the CA's is asked for while nothing is due.
-            let again = self.ask_for_window(name, now).await;
-            return Err((due.min(again), standing));
+            return Err((due, standing));
         }
         Ok(())
+    }
+
+    pub(super) fn record(&self, name: &str) -> Record {
+        self.storage.record(name).believed(self.tools.clock.unix())
     }
 
     pub(super) fn certificate(&self, name: &str) -> Option<Certificate> {
@@ -141,11 +157,11 @@ impl Scheduler {
 
     /// Asks the CA when it wants a certificate to be renewed. Says when to ask again.
     async fn ask_for_window(&self, name: &str, now: i64) -> i64 {
-        let mut record = self.storage.record(name);
+        let known = self.record(name).window;
         let Some(certificate) = self.certificate(name) else {
             return i64::MAX;
         };
-        if let Some(window) = record.window.filter(|window| window.ask_again > now) {
+        if let Some(window) = known.filter(|window| window.ask_again > now) {
             return window.ask_again;
         }
         let Some(id) = certificate.id() else {
@@ -153,9 +169,8 @@ impl Scheduler {
         };
         let asked = async {
             let ca = Ca::new(&self.settings).map_err(|why| Error::Other(why.into()))?;
-            let account = ca
-                .account(&self.settings, &self.storage, &self.settings.directory)
-                .await?;
+            // An account is made by whoever orders, and nobody else.
+            let account = ca.kept_account(&self.storage, &self.settings.directory).await?;
             account.renewal_info(&id).await
         };
         let (least, most) = due::ASK_AGAIN;
@@ -178,11 +193,24 @@ impl Scheduler {
                 };
                 Window {
                     ask_again: now + i64::try_from(LOOK_EVERY.as_secs()).unwrap_or(most),
-                    ..record.window.unwrap_or(none)
+                    ..known.unwrap_or(none)
                 }
             }
         };
-        record.window = Some(window);
+        // Whoever orders meanwhile writes the record, and has more to say.
+        let Ok(Some(_lock)) = self.storage.lock() else {
+            return now + OTHERS;
+        };
+        if self
+            .certificate(name)
+            .is_none_or(|kept| kept.der() != certificate.der())
+        {
+            return now;
+        }
+        let record = Record {
+            window: Some(window),
+            ..self.record(name)
+        };
         self.keep(name, &record);
         // What it says may be that it is due now.
         if window.from <= now && window.until >= window.from {
@@ -191,26 +219,19 @@ impl Scheduler {
         window.ask_again
     }
 
-    /// None: somebody else orders, or nobody can say.
-    async fn lock(&self, name: &str) -> Option<Lock> {
-        let lock = match self.storage.lock() {
-            Ok(lock) => lock?,
-            Err(error) => {
-                warn!(name, %error, "acme.storage can't be locked");
-                return None;
-            }
-        };
-        if let Some(shared) = &self.shared {
-            match shared.lock().await {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => {
-                    debug!(name, %error, "Redis does not say who orders");
-                    return None;
-                }
+    /// None: somebody else orders. Or why nobody can say.
+    async fn lock(&self) -> Result<Option<Lock>, String> {
+        let lock = self
+            .storage
+            .lock()
+            .map_err(|error| format!("acme.storage can't be locked: {error}"))?;
+        if let (Some(_), Some(shared)) = (&lock, &self.shared) {
+            let is_ours = shared.lock().await;
+            if !is_ours.map_err(|error| format!("Redis does not say who orders: {error}"))? {
+                return Ok(None);
             }
         }
-        Some(lock)
+        Ok(lock)
     }
 
     /// Takes over what another gateway has ordered, if it is newer. Says whether it was.
@@ -247,9 +268,11 @@ impl Scheduler {
     async fn hear(&self) {
         let Some(shared) = &self.shared else { return };
         let (mut issued, mut given) = (0, super::challenge::All::new());
-        loop {
+        for turn in 0_u64.. {
             let own = self.state.answers.all();
-            if own != given && shared.answer(&own).await.is_ok() {
+            // Redis may have begun anew, or its own time for them be over.
+            let is_again = !own.is_empty() && turn.is_multiple_of(ANSWER_AGAIN);
+            if (own != given || is_again) && shared.answer(&own).await.is_ok() {
                 given = own;
             }
             if let Ok(seen) = shared.look().await {

@@ -9,14 +9,26 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    process,
+    time::{Duration, SystemTime},
 };
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, rand};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{due::Window, kind::Kind};
+
+/// By which clocks of machines that share the folder may differ, in seconds.
+const CLOCKS: i64 = 300;
+
+/// A longer name, whose file's name would be too long with what comes behind it, is cut there and told from others by a hash.
+const LONGEST_PLAIN: usize = 200;
+/// The longest name of DNS, and what stands before it.
+const LONGEST_NAME: usize = 260;
+
+/// What a process that was cut off has left is removed after that, in seconds.
+const LEFT_OVER: i64 = 24 * 3600;
 
 /// Far more than any file here has.
 const MAX_BYTES: u64 = 256 << 10;
@@ -54,6 +66,22 @@ pub(super) struct Record {
     pub window: Option<Window>,
 }
 
+impl Record {
+    /// As it counts now. What was written by a clock that was ahead would keep everybody waiting until then.
+    pub(super) fn believed(mut self, now: i64) -> Self {
+        if self.tried > now + CLOCKS {
+            (self.tried, self.next, self.until) = (now, now, now);
+        }
+        let (_, longest) = super::due::ASK_AGAIN;
+        if let Some(window) = &mut self.window
+            && window.ask_again > now + longest + CLOCKS
+        {
+            window.ask_again = now;
+        }
+        self
+    }
+}
+
 /// An order that is under way.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Under {
@@ -88,6 +116,23 @@ impl Storage {
                 .create(self.folder.join(folder))?;
         }
         Ok(())
+    }
+
+    /// Removes drafts and answers that nobody waits for any more.
+    pub(super) fn tidy(&self, now: i64) {
+        for name in [CERTIFICATES, CHALLENGES, ORDERS, STATE] {
+            for entry in fs::read_dir(self.folder.join(name))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let is_kept = name != CHALLENGES && !entry.file_name().as_encoded_bytes().starts_with(b".");
+                let changed = entry.metadata().and_then(|about| about.modified());
+                if !is_kept && changed.is_ok_and(|changed| unix(changed) < now - LEFT_OVER) {
+                    fs::remove_file(entry.path()).ok();
+                }
+            }
+        }
     }
 
     /// None: somebody else has it.
@@ -128,10 +173,8 @@ impl Storage {
     }
 
     fn account_file(&self, directory: &str) -> PathBuf {
-        let hash = digest::digest(&digest::SHA256, directory.as_bytes());
-        let first = hash.as_ref().first_chunk::<8>().copied().unwrap_or_default();
         self.folder
-            .join(format!("account-{:016x}.json", u64::from_be_bytes(first)))
+            .join(format!("account-{:016x}.json", hash_of(directory)))
     }
 
     pub(super) fn record(&self, name: &str) -> Record {
@@ -186,9 +229,26 @@ impl Storage {
     fn file(&self, folder: &str, name: &str, end: &str) -> Option<PathBuf> {
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
         let is_sound =
-            (1..=200).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(is_plain);
-        is_sound.then(|| self.folder.join(folder).join(format!("{name}.{end}")))
+            (1..=LONGEST_NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(is_plain);
+        let short = match name.get(..LONGEST_PLAIN) {
+            // No name has a tilde.
+            Some(start) if name.len() > LONGEST_PLAIN => format!("{start}~{:016x}", hash_of(name)),
+            Some(_) | None => name.to_owned(),
+        };
+        is_sound.then(|| self.folder.join(folder).join(format!("{short}.{end}")))
     }
+}
+
+fn hash_of(text: &str) -> u64 {
+    let hash = digest::digest(&digest::SHA256, text.as_bytes());
+    let first = hash.as_ref().first_chunk::<8>().copied().unwrap_or_default();
+    u64::from_be_bytes(first)
+}
+
+/// In seconds since 1970.
+fn unix(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or(Duration::ZERO).as_secs()).unwrap_or(i64::MAX)
 }
 
 fn read(file: &Path) -> Option<Vec<u8>> {
@@ -199,11 +259,11 @@ fn read(file: &Path) -> Option<Vec<u8>> {
 /// Never half a file under its own name, and never a moment in which others can read it.
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("."));
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let draft = folder.join(format!(".{name}.{}", process::id()));
+    // In containers several processes may have one number, and one folder.
+    let mut random = [0; 16];
+    rand::fill(&mut random).map_err(|_| io::ErrorKind::Other)?;
+    let draft = folder.join(format!(".{}", BASE64_URL_SAFE_NO_PAD.encode(random)));
     let written = (|| {
-        // From a process that was cut off.
-        fs::remove_file(&draft).ok();
         let mut open = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -256,12 +316,42 @@ mod tests {
         storage.keep_answer("a_B-9", "answer").unwrap();
         assert_eq!(storage.answer("a_B-9").as_deref(), Some("answer"));
         storage.keep_certificate("2001:db8::7", "an address").unwrap();
-        for name in ["", "..", "../a", "a/b", ".a", "a\0b", &"a".repeat(201)] {
+        for name in ["", "..", "../a", "a/b", ".a", "a\0b", "a~b", &"a".repeat(261)] {
             assert!(storage.keep_answer(name, "x").is_err(), "{name}");
             assert_eq!(storage.answer(name), None, "{name}");
         }
         storage.drop_answer("a_B-9");
         assert_eq!(storage.answer("a_B-9"), None);
+    }
+
+    #[test]
+    fn the_longest_names_have_files_of_their_own() {
+        let (_folder, storage) = storage();
+        let names = ["a", "b"].map(|end| format!("{}{end}", "a".repeat(252)));
+        for name in &names {
+            storage.keep_record(name, &Record::default()).unwrap();
+            storage.keep_certificate(name, name).unwrap();
+            storage.keep_answer(&format!("tls.{name}"), name).unwrap();
+        }
+        for name in &names {
+            assert_eq!(storage.certificate(name).unwrap(), name.as_bytes());
+            assert_eq!(storage.answer(&format!("tls.{name}")).as_ref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_removed_after_a_day_and_nothing_else() {
+        let (_folder, storage) = storage();
+        storage.keep_answer("token", "answer").unwrap();
+        storage.keep_certificate("conf.example.org", "one").unwrap();
+        let draft = storage.certificates().join(".draft");
+        fs::write(&draft, "half").unwrap();
+        let written = unix(fs::metadata(&draft).unwrap().modified().unwrap());
+        storage.tidy(written + LEFT_OVER);
+        assert!(draft.exists() && storage.answer("token").is_some());
+        storage.tidy(written + LEFT_OVER + 60);
+        assert!(!draft.exists() && storage.answer("token").is_none());
+        assert!(storage.certificate("conf.example.org").is_some());
     }
 
     #[test]
@@ -272,6 +362,29 @@ mod tests {
         assert!(storage.lock().unwrap().is_none());
         drop(held);
         assert!(storage.lock().unwrap().is_some());
+    }
+
+    #[test]
+    fn times_that_lie_ahead_are_not_believed() {
+        let window = |ask_again| {
+            Some(Window {
+                ask_again,
+                ..Window::default()
+            })
+        };
+        let written = Record {
+            failures: 3,
+            tried: 1_000_000,
+            next: 1_001_000,
+            until: 1_000_500,
+            window: window(1_080_000),
+            ..Record::default()
+        };
+        assert_eq!(written.clone().believed(1_000_000), written);
+        assert_eq!(written.clone().believed(999_800), written);
+        let then = written.believed(500_000);
+        assert_eq!((then.tried, then.next, then.until), (500_000, 500_000, 500_000));
+        assert_eq!((then.failures, then.window), (3, window(500_000)));
     }
 
     #[test]

@@ -63,9 +63,10 @@ impl Given {
         if self.sockets.is_empty() || addrs.is_empty() {
             return taken;
         }
-        let passes: &[Near] = match self.is_from_manager {
-            true => &[Near::Same, Near::Anywhere, Near::Elsewhere],
-            false => &[Near::Same],
+        let passes: &[Near] = if self.is_from_manager {
+            &[Near::Same, Near::Anywhere, Near::Elsewhere]
+        } else {
+            &[Near::Same]
         };
         for near in passes {
             for (spot, socket) in taken.iter_mut().filter(|(_, socket)| socket.is_none()) {
@@ -109,9 +110,12 @@ impl Given {
     fn one(&mut self, key: &str, addr: SocketAddr, near: Near) -> Option<TcpListener> {
         let is_tcp = key == TCP_KEY;
         let name = key.strip_prefix("listen.").unwrap_or(key);
-        let is_named = |its: &str| match is_tcp {
-            true => !self.is_from_manager && its.starts_with(TCP),
-            false => its == name,
+        let is_named = |its: &str| {
+            if is_tcp {
+                !self.is_from_manager && its.starts_with(TCP)
+            } else {
+                its == name
+            }
         };
         let is_unnamed = |its: &str| self.is_from_manager && near != Near::Elsewhere && !NAMES.contains(&its);
         let position = |may_be: &dyn Fn(&str) -> bool| {

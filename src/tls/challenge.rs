@@ -6,10 +6,12 @@ use std::{net::IpAddr, sync::Arc};
 
 use rcgen::{CertificateParams, CustomExtension, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use rustls::{
+    ServerConfig,
     crypto::aws_lc_rs,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     server::ClientHello,
-    sign::CertifiedKey,
+    sign::{CertifiedKey, SingleCertAndKey},
+    version::{TLS12, TLS13},
 };
 
 use crate::acme::{ALPN, Answers};
@@ -21,13 +23,21 @@ pub(super) fn is_one(hello: &ClientHello<'_>) -> bool {
         .is_some_and(|mut offered| offered.next() == Some(ALPN) && offered.next().is_none())
 }
 
-/// None: nobody has been asked to check this name. The handshake fails then.
-pub(super) fn certificate(answers: &Answers, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-    let name = hello.server_name()?;
-    let made = make(name, &answers.of_name(name)?);
+/// The settings of a handshake that shows what a CA wants to see. None: nobody has been asked to check this name.
+pub(super) async fn config(answers: &Answers, name: &str) -> Option<Arc<ServerConfig>> {
+    let made = made(name, &answers.of_name(name).await?);
     made.inspect_err(|error| tracing::warn!(name, %error, "The certificate of a check can't be made"))
         .ok()
-        .map(Arc::new)
+}
+
+fn made(name: &str, hash: &[u8; 32]) -> Result<Arc<ServerConfig>, Box<dyn std::error::Error>> {
+    let certificate = Arc::new(make(name, hash)?);
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
 }
 
 fn make(name: &str, hash: &[u8; 32]) -> Result<CertifiedKey, Box<dyn std::error::Error>> {

@@ -9,11 +9,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use rustls::server::{Accepted, Acceptor};
+use rustls::server::{Accepted, Acceptor, ClientHello};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
-use super::HandshakeError;
+use super::{HandshakeError, challenge};
 
 /// Of a hello, with the frames around it: browsers send 2.4 KB at most.
 const MAX_HELLO_BYTES: usize = 16 * 1024;
@@ -56,9 +56,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Hello<S> {
         (self.stream, self.seen)
     }
 
+    /// The name, if a CA checks it.
+    pub(super) fn checked_name(&self) -> Option<String> {
+        checked_name(&self.accepted.client_hello())
+    }
+
     pub(super) fn start(self) -> StartHandshake<S> {
         StartHandshake::from_parts(self.accepted, self.stream)
     }
+}
+
+/// The name that a CA checks by this hello; None if it is no check.
+pub(super) fn checked_name(hello: &ClientHello<'_>) -> Option<String> {
+    let is_check = challenge::is_one(hello);
+    hello.server_name().filter(|_| is_check).map(str::to_owned)
 }
 
 /// Keeps all that is read.

@@ -38,11 +38,11 @@ use std::{
 use rustls::{
     ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs,
-    server::ResolvesServerCert,
+    server::{Acceptor, ResolvesServerCert},
     version::{TLS12, TLS13},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tracing::info;
 
 use crate::{
@@ -134,7 +134,15 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let within = self.shared.current.load().settings.handshake;
-        let stream = tokio::time::timeout(within, self.acceptor.accept(stream))
+        let shaken = async {
+            if !self.shared.answers.is_on() {
+                return self.acceptor.accept(stream).await;
+            }
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let checked = hello::checked_name(&start.client_hello());
+            start.into_stream(self.config_for(checked).await).await
+        };
+        let stream = tokio::time::timeout(within, shaken)
             .await
             .map_err(|_| HandshakeError::Deadline)?
             .map_err(HandshakeError::Tls)?;
@@ -155,7 +163,7 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = Arc::clone(self.acceptor.config());
+        let config = self.config_for(hello.checked_name()).await;
         let stream = hello
             .start()
             .into_stream(config)
@@ -163,6 +171,17 @@ impl Tls {
             .map_err(HandshakeError::Tls)?;
         let agreed = agreed(&stream)?;
         Ok((stream, agreed))
+    }
+
+    /// The settings of a handshake by which a CA checks this name, or else of all others.
+    async fn config_for(&self, checked: Option<String>) -> Arc<ServerConfig> {
+        let answers = &self.shared.answers;
+        if let Some(name) = checked.filter(|_| answers.is_on())
+            && let Some(config) = challenge::config(answers, &name).await
+        {
+            return config;
+        }
+        Arc::clone(self.acceptor.config())
     }
 
     /// What would be served by other settings. Reads the folder if it is another, or for other names. Blocks.

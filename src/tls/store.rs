@@ -89,8 +89,57 @@ impl CertStore {
         names: &CoveredNames,
         now: i64,
     ) -> Result<(Self, Vec<TlsProblem>), Vec<TlsProblem>> {
-        let mut aside = Vec::new();
-        let next = pairs(dir, acme)?
+        Ok(self.followed_by(pairs(dir, acme)?, Vec::new(), names, now))
+    }
+
+    /// As `next`, for a gateway that runs: each folder fails for itself, and what is served of one that has failed stays.
+    pub(super) fn next_of_each(
+        &self,
+        dir: &Path,
+        acme: Option<&Path>,
+        names: &CoveredNames,
+        now: i64,
+    ) -> Result<(Self, Vec<TlsProblem>), Vec<TlsProblem>> {
+        let Folder { mut pairs, problems } = Folder::read(dir);
+        let is_ordered = |pair: &&Pair| acme.is_some_and(|acme| pair.file.starts_with(acme));
+        let mut aside = problems;
+        if !aside.is_empty() {
+            pairs = self
+                .pairs
+                .iter()
+                .filter(|pair| !is_ordered(pair))
+                .cloned()
+                .collect();
+        }
+        if let Some(acme) = acme {
+            let ordered = Folder::read(acme);
+            let is_gone =
+                |pair: &&Pair| ordered.pairs.iter().all(|new| new.file != pair.file) && pair.file.exists();
+            pairs.extend(self.pairs.iter().filter(is_ordered).filter(is_gone).cloned());
+            if acme.exists() {
+                aside.extend(ordered.problems);
+            }
+            pairs.extend(ordered.pairs);
+            if !dir.exists() {
+                aside.retain(|problem| !problem.file.starts_with(dir));
+            }
+        }
+        if pairs.is_empty() {
+            aside.push(TlsProblem::new(dir, Fault::Empty));
+            return Err(aside);
+        }
+        pairs.sort_by(|one, other| one.file.cmp(&other.file));
+        Ok(self.followed_by(pairs, aside, names, now))
+    }
+
+    fn followed_by(
+        &self,
+        next: Vec<Pair>,
+        mut aside: Vec<TlsProblem>,
+        names: &CoveredNames,
+        now: i64,
+    ) -> (Self, Vec<TlsProblem>) {
+        let next = next
             .into_iter()
             .map(|new| {
                 let Some(old) = self.pairs.iter().find(|old| old.file == new.file) else {
@@ -105,7 +154,7 @@ impl CertStore {
                 old.clone()
             })
             .collect();
-        Ok((Self::of(next, names, now), aside))
+        (Self::of(next, names, now), aside)
     }
 
     /// From pairs in order of their file names.

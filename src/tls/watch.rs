@@ -89,11 +89,11 @@ impl Shared {
     /// Takes up what lies in the folder. Says what was refused of it, by file. Blocks.
     fn read_again(&self, now: i64) -> Vec<String> {
         let old = self.current.load_full();
-        let (next, aside) = match old.next(&old.settings.certs, old.settings.acme.as_deref(), &old.names, now)
-        {
-            Ok(next) => next,
-            Err(problems) => return problems.iter().map(ToString::to_string).collect(),
-        };
+        let (next, aside) =
+            match old.next_of_each(&old.settings.certs, old.settings.acme.as_deref(), &old.names, now) {
+                Ok(next) => next,
+                Err(problems) => return problems.iter().map(ToString::to_string).collect(),
+            };
         let is_new = !next.is_as(&old);
         if is_new {
             for file in next.files() {

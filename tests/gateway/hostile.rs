@@ -1,6 +1,6 @@
 //! Hellos that nobody means well with: thousands that are never whole, and names that are none.
 //!
-//! With `PNM_LONG=1` there are 10,000 of them, else 1,500. Pieces, records of one byte, SSLv2 and silence: `super::port`.
+//! With `PNM_LONG=1` there are 10,000 of them, else 1,500. Pieces, records of one byte, `SSLv2` and silence: `super::port`.
 
 use std::{env, fs, time::Duration};
 

@@ -1,5 +1,6 @@
 //! A CA that does what a test wants, where a real one can't be made to: it refuses orders in every way, and says when to
-//! renew. No proof of a name is asked for, and no signature looked at.
+//! renew. No proof of a name is asked for unless the test wants one, and then the test says when it has passed; no signature is
+//! looked at.
 
 use std::{
     collections::VecDeque,
@@ -7,7 +8,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -59,7 +60,15 @@ struct State {
     issued: Mutex<String>,
     /// Does it sign, and say nothing of it?
     held: AtomicBool,
+    /// How the check of a name stands that is asked for; none is.
+    check: Mutex<Option<&'static str>>,
+    /// Checks and accounts that it was asked for.
+    checks: AtomicUsize,
+    accounts: AtomicUsize,
 }
+
+/// Of the only check.
+pub const TOKEN: &str = "to_k-en";
 
 /// A key of which the public half alone is known.
 struct Public(Vec<u8>);
@@ -95,6 +104,9 @@ impl StubCa {
             orders: Mutex::default(),
             issued: Mutex::default(),
             held: AtomicBool::default(),
+            check: Mutex::default(),
+            checks: AtomicUsize::default(),
+            accounts: AtomicUsize::default(),
         });
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder()
@@ -150,6 +162,22 @@ impl StubCa {
     /// Orders are under way from now on, or come to their end.
     pub fn hold(&self, held: bool) {
         self.state.held.store(held, Ordering::SeqCst);
+    }
+
+    /// A check by http-01 is asked for from now on, and goes on until it has passed.
+    pub fn check(&self, has_passed: bool) {
+        let stands = if has_passed { "valid" } else { "pending" };
+        *self.state.check.lock().unwrap() = Some(stands);
+    }
+
+    /// How often it was asked to check.
+    pub fn checks(&self) -> usize {
+        self.state.checks.load(Ordering::SeqCst)
+    }
+
+    /// How many accounts were wanted.
+    pub fn accounts(&self) -> usize {
+        self.state.accounts.load(Ordering::SeqCst)
     }
 
     /// Has a key come?
@@ -215,16 +243,36 @@ impl State {
                 told(200, "", &directory.to_string())
             }
             "/nonce" => "HTTP/1.1 200 OK\r\nReplay-Nonce: bm9uY2U\r\nContent-Length: 0\r\n\r\n".into(),
-            "/account" => told(
-                201,
-                &format!("Location: {url}/account/1\r\n"),
-                &json!({"status": "valid"}).to_string(),
-            ),
+            "/account" => {
+                self.accounts.fetch_add(1, Ordering::SeqCst);
+                told(
+                    201,
+                    &format!("Location: {url}/account/1\r\n"),
+                    &json!({"status": "valid"}).to_string(),
+                )
+            }
+            "/challenge" => {
+                self.checks.fetch_add(1, Ordering::SeqCst);
+                *self.check.lock().unwrap() = Some("processing");
+                told(200, "", &self.challenge(&url).to_string())
+            }
+            "/authorization" => {
+                let challenge = self.challenge(&url);
+                let stands = match challenge["status"].as_str() {
+                    Some("valid") => "valid",
+                    _ => "pending",
+                };
+                let name = self.orders.lock().unwrap().last().unwrap()["identifiers"][0].clone();
+                let authorization = json!({
+                    "status": stands, "identifier": name, "challenges": [challenge],
+                });
+                told(200, "", &authorization.to_string())
+            }
             "/order" => {
                 self.orders.lock().unwrap().push(payload.clone());
                 let location = format!("Location: {url}/order/1\r\n");
                 match self.refusals.lock().unwrap().pop_front() {
-                    None => told(201, &location, &order("ready", &payload["replaces"])),
+                    None => told(201, &location, &order(self.begins(), &payload["replaces"])),
                     Some(Refusal::Busy(seconds)) => told(
                         429,
                         &format!("Retry-After: {seconds}\r\n"),
@@ -246,6 +294,9 @@ impl State {
                 self.sign(payload["csr"].as_str().unwrap());
                 told(200, "", &order(self.stands(), &Value::Null))
             }
+            "/order/1" if self.issued.lock().unwrap().is_empty() => {
+                told(200, "", &order(self.begins(), &Value::Null))
+            }
             "/order/1" => told(200, "", &order(self.stands(), &Value::Null)),
             "/certificate" => told(200, "", &self.issued.lock().unwrap()),
             path if path.starts_with("/renewal/") => {
@@ -263,6 +314,19 @@ impl State {
                 }
             }
             _ => told(404, "", &problem(404, "malformed", "not found")),
+        }
+    }
+
+    fn challenge(&self, url: &str) -> Value {
+        let stands = self.check.lock().unwrap().unwrap_or("pending");
+        json!({ "type": "http-01", "url": format!("{url}/challenge"), "token": TOKEN, "status": stands })
+    }
+
+    /// How an order stands that nobody has sent a key for.
+    fn begins(&self) -> &'static str {
+        match *self.check.lock().unwrap() {
+            None | Some("valid") => "ready",
+            Some(_) => "pending",
         }
     }
 

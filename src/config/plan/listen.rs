@@ -99,9 +99,9 @@ impl Config {
             ("listen.plain", &listen.plain),
             ("listen.admin", &listen.admin),
         ];
-        all.map(|(key, addrs)| match self.is_refused(&[key]) {
-            true => (key, &[][..]),
-            false => (key, addrs.as_slice()),
+        all.map(|(key, addrs)| {
+            let is_refused = self.is_refused(&[key]);
+            (key, if is_refused { &[] } else { addrs.as_slice() })
         })
     }
 

@@ -29,6 +29,44 @@ fn shown(dir: &TempDir, lines: &[impl ToString]) -> Vec<String> {
 }
 
 #[test]
+fn a_folder_that_fails_keeps_nothing_of_the_other_from_being_served() {
+    let (dir, acme) = (folder(), folder());
+    let names = CoveredNames {
+        public: "a.example".into(),
+        hosts: vec!["b.example".into()],
+    };
+    made(&["a.example"]).write(&dir, "a");
+    let renewed = |days: i64| {
+        made(&["b.example"])
+            .valid(NOW - (90 - days) * DAY, NOW + days * DAY)
+            .write(&acme, "b.example");
+    };
+    renewed(10);
+    let acme_path = Some(acme.path());
+    let store = CertStore::load(dir.path(), acme_path, &names, NOW).unwrap();
+    let ends = |store: &CertStore| ["a.example", "b.example"].map(|name| store.ends(NOW)[name]);
+    let [of_a, _] = ends(&store);
+    fs::write(dir.path().join("a.key"), made(&["a.example"]).key()).unwrap();
+    renewed(80);
+    let (next, aside) = store.next_of_each(dir.path(), acme_path, &names, NOW).unwrap();
+    assert_eq!(ends(&next), [of_a, NOW + 80 * DAY]);
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    assert!(aside[0].file.starts_with(dir.path()), "{aside:?}");
+    // The other way round: the one that was ordered stays too.
+    made(&["a.example"])
+        .valid(NOW - DAY, NOW + 70 * DAY)
+        .write(&dir, "a");
+    fs::write(acme.path().join("b.example.key"), made(&["b.example"]).key()).unwrap();
+    let (last, aside) = next.next_of_each(dir.path(), acme_path, &names, NOW).unwrap();
+    assert_eq!(ends(&last), [NOW + 70 * DAY, NOW + 80 * DAY]);
+    assert!(
+        aside.iter().all(|problem| problem.file.starts_with(acme.path())),
+        "{aside:?}"
+    );
+    assert!(store.next(dir.path(), None, &names, NOW).is_ok());
+}
+
+#[test]
 fn names_every_pair_that_is_no_pair() {
     let dir = folder();
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();

@@ -194,3 +194,20 @@ async fn two_gateways_on_one_redis_order_once_and_both_answer() {
     one.stop().await;
     other.stop().await;
 }
+
+/// RFC 8738: proved over plain HTTP at the address itself, and shown to whoever names nobody.
+#[tokio::test]
+async fn an_address_gets_a_certificate() {
+    let pebble = Pebble::start(Kind::default()).await;
+    let storage = tempfile::tempdir().unwrap();
+    let address = "127.0.0.1";
+    let toml = pebble
+        .toml(address, storage.path())
+        .replace("accept_terms", "names = ['127.0.0.1']\naccept_terms");
+    let gateway = Gateway::with(&toml).await;
+    pebble.http.lead_to(&[gateway.http]);
+    pebble.tls.lead_to(&[gateway.https]);
+    shown_after(None, gateway.https, address, &pebble).await;
+    assert_eq!(pebble.orders(), 1);
+    gateway.stop().await;
+}

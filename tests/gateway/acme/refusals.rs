@@ -7,8 +7,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{
     Gateway,
+    binary::free_port,
+    client::plain_get,
     pebble::shown,
-    stub_ca::{Refusal, StubCa},
+    stub_ca::{Refusal, StubCa, TOKEN},
 };
 
 const NAME: &str = "conf.example.org";
@@ -172,4 +174,121 @@ async fn an_order_that_is_under_way_goes_on_in_the_next_process() {
     }
     assert_eq!(ca.orders().len(), 1);
     next.stop().await;
+}
+
+/// The CA has been told to ask, and may do so at any moment, of whoever is there then.
+#[tokio::test]
+async fn the_answer_to_a_check_outlives_the_process_that_gave_it() {
+    let ca = StubCa::start().await;
+    ca.check(false);
+    let storage = tempfile::tempdir().unwrap();
+    let toml = ca.toml(NAME, storage.path());
+    let first = Gateway::with(&toml).await;
+    let started = Instant::now();
+    while ca.checks() == 0 {
+        assert!(started.elapsed() < PATIENCE, "{:?}", first.status());
+        sleep(Duration::from_millis(50)).await;
+    }
+    let check = format!("/.well-known/acme-challenge/{TOKEN}");
+    let answer = plain_get(first.http, &check).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().starts_with(&format!("{TOKEN}.")), "{answer:?}");
+    // It is there before the next one begins, and while both are.
+    let next = Gateway::with(&toml).await;
+    assert_eq!(plain_get(next.http, &check).await.text(), answer.text());
+    first.stop().await;
+    assert_eq!(plain_get(next.http, &check).await.text(), answer.text());
+    ca.check(true);
+    while shown(next.https, NAME, &ca.root()).await.is_none() {
+        assert!(started.elapsed() < 2 * PATIENCE, "{:?}", next.status());
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!((ca.orders().len(), ca.checks()), (1, 1));
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_when_to_renew_makes_no_account() {
+    let ca = StubCa::start().await;
+    let storage = tempfile::tempdir().unwrap();
+    let toml = ca.toml(NAME, storage.path());
+    let first = Gateway::with(&toml).await;
+    ended(&first, &ca, 1).await;
+    first.stop().await;
+    for entry in fs::read_dir(storage.path()).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("account-") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let next = Gateway::with(&toml).await;
+    ended(&next, &ca, 1).await;
+    next.clock.advance(Duration::from_secs(4000));
+    next.reload();
+    // When to ask again is kept once it has been asked.
+    let state = storage.path().join(format!("state/{NAME}.json"));
+    let started = Instant::now();
+    loop {
+        let record: Value = serde_json::from_slice(&fs::read(&state).unwrap()).unwrap();
+        if record["window"]["ask_again"].as_i64() > Some(next.clock.unix()) {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{record}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!((ca.accounts(), ca.orders().len()), (1, 1));
+    next.stop().await;
+}
+
+#[tokio::test]
+async fn a_name_that_failed_is_told_as_failing_after_a_start_too() {
+    let ca = StubCa::start().await;
+    let storage = tempfile::tempdir().unwrap();
+    let gateway = Gateway::with("").await;
+    let now = gateway.clock.unix();
+    fs::create_dir_all(storage.path().join("state")).unwrap();
+    let record = format!(
+        r#"{{"failures":3,"tried":{now},"next":{},"words":"no valid A records"}}"#,
+        now + 3600
+    );
+    fs::write(storage.path().join(format!("state/{NAME}.json")), record).unwrap();
+    let gateway = Gateway::with(&ca.toml(NAME, storage.path())).await;
+    let standing = ended(&gateway, &ca, 0).await;
+    assert_eq!(
+        (standing["state"].as_str(), standing["reason"].as_str()),
+        (Some("failed"), Some("no valid A records"))
+    );
+    let line = format!(r#"plugnmeet_gateway_acme_failing{{name="{NAME}"}} 3"#);
+    let metrics = plain_get(gateway.admin, "/metrics").await.text();
+    assert!(metrics.contains(&line), "{metrics}");
+    assert_eq!(ca.orders().len(), 0);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_redis_that_is_away_is_told_as_what_it_is() {
+    let ca = StubCa::start().await;
+    let storage = tempfile::tempdir().unwrap();
+    let toml = format!(
+        "limits.store = 'redis://127.0.0.1:{}'\n{}",
+        free_port(),
+        ca.toml(NAME, storage.path())
+    );
+    let gateway = Gateway::with(&toml).await;
+    let standing = ended(&gateway, &ca, 0).await;
+    assert_eq!(standing["state"], "failed");
+    let reason = standing["reason"].as_str().unwrap();
+    assert!(reason.starts_with("Redis does not say who orders: "), "{reason}");
+    assert_eq!(ca.orders().len(), 0);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_ca_is_asked_for_the_kind_of_certificate_that_is_wanted() {
+    let ca = StubCa::start().await;
+    let storage = tempfile::tempdir().unwrap();
+    let toml = ca.toml(NAME, storage.path());
+    let gateway = Gateway::with(&format!("{toml}profile = 'shortlived'\n")).await;
+    ended(&gateway, &ca, 1).await;
+    assert_eq!(ca.orders()[0]["profile"], "shortlived");
+    gateway.stop().await;
 }
