@@ -1,8 +1,14 @@
 //! The files of a machine that the official installer has set up, as text.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use super::{AdoptProblem, Wish};
+use super::{
+    AdoptProblem, Wish,
+    certbot::{self, Renewal},
+};
 
 /// More than any of these files has.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -14,7 +20,13 @@ pub(super) struct Machine {
     pub(super) config_name: String,
     pub(super) livekit: Option<String>,
     pub(super) ingress: Option<String>,
+    pub(super) sip: Option<String>,
+    pub(super) nats: Option<String>,
+    pub(super) compose: Option<String>,
     pub(super) haproxy: Option<String>,
+    pub(super) renewals: Vec<Renewal>,
+    /// Scripts that certbot runs and that name HAProxy.
+    pub(super) hooks: Vec<PathBuf>,
 }
 
 impl Machine {
@@ -31,6 +43,11 @@ impl Machine {
             config_name,
             livekit: text(&wish.from.join("livekit.yaml"))?,
             ingress: text(&wish.from.join("ingress.yaml"))?,
+            sip: text(&wish.from.join("sip.yaml"))?,
+            nats: text(&wish.from.join("nats-server.conf"))?,
+            compose: text(&wish.from.join("docker-compose.yaml"))?,
+            renewals: certbot::renewals(&wish.letsencrypt)?,
+            hooks: certbot::hooks_of_haproxy(&wish.letsencrypt),
             haproxy: text(&wish.haproxy.join("haproxy.cfg"))?,
         })
     }

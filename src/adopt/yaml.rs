@@ -81,6 +81,20 @@ impl<'t> Yaml<'t> {
             .collect()
     }
 
+    /// The names of a mapping's members.
+    pub fn keys(&self, path: &[&str]) -> Vec<String> {
+        let Some(node) = self.node(path) else {
+            return Vec::new();
+        };
+        let YamlData::Mapping(members) = &node.data else {
+            return Vec::new();
+        };
+        members
+            .iter()
+            .filter_map(|(key, _)| raw(key).map(str::to_owned))
+            .collect()
+    }
+
     /// Is anything there?
     pub fn has(&self, path: &[&str]) -> bool {
         self.node(path).is_some()
@@ -139,6 +153,8 @@ mod tests {
             .map(|found| found.origin)
             .collect();
         assert_eq!(urls, ["config.yaml:7 urls", "config.yaml:8 urls"]);
+        assert_eq!(yaml.keys(&["client"]), ["port", "secret", "empty", "on"]);
+        assert!(yaml.keys(&["urls"]).is_empty() && yaml.keys(&["other"]).is_empty());
     }
 
     #[test]

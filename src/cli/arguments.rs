@@ -105,6 +105,16 @@ pub(super) struct Adopted {
     /// The gateway's folder, where the files are written
     #[arg(long, value_name = "FOLDER", default_value = "/etc/plugnmeet-gateway")]
     pub(super) to: PathBuf,
+    /// certbot's folder
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/letsencrypt")]
+    pub(super) letsencrypt: PathBuf,
+    /// Where drop-ins of systemd's units are written, if it is there
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/systemd/system")]
+    pub(super) units: PathBuf,
+    /// Have the gateway order its certificates by itself, in place of certbot; accepts the terms of Let's Encrypt, who may write
+    /// to this address
+    #[arg(long, value_name = "EMAIL")]
+    pub(super) acme: Option<String>,
     /// Show what would be written, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,

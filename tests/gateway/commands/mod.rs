@@ -1,6 +1,7 @@
 //! The program itself: its commands, what it writes, its exit status, and how it stops.
 
 mod adopting;
+mod adopting_parts;
 mod asking;
 mod faults;
 mod hints;
