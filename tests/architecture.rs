@@ -22,7 +22,7 @@ use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 const LAYERS: [&[&str]; 15] = [
     &["main"],
     &["cli"],
-    &["gateway", "adopt"],
+    &["gateway", "adopt", "swap"],
     &["config"],
     &["control", "listen"],
     &["tls"],

@@ -43,6 +43,8 @@ pub(super) enum Command {
     },
     /// Make a configuration of what the official installer left on this machine; nothing is started or stopped
     Adopt(Adopted),
+    /// Put the gateway into `HAProxy`'s place on this machine; whatever fails brings `HAProxy` back
+    Swap(Swapped),
     /// Can this design be used?
     CheckDesign {
         /// The design as JSON; "-" for standard input
@@ -133,6 +135,20 @@ pub(super) struct Adopted {
     /// Hosts of style sheets that designs may name, with commas between them
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub(super) css_hosts: Vec<String>,
+}
+
+/// Which way, and how.
+#[derive(Args, Debug)]
+pub(super) struct Swapped {
+    /// Give `HAProxy` its place back
+    #[arg(long)]
+    pub(super) back: bool,
+    /// Say each step, and do none
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// certbot's folder
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/letsencrypt")]
+    pub(super) letsencrypt: PathBuf,
 }
 
 /// Who joins which room, and how it looks to them.

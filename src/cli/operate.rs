@@ -45,6 +45,7 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
         arguments::Command::Serve
         | arguments::Command::Check { .. }
         | arguments::Command::Adopt(_)
+        | arguments::Command::Swap(_)
         | arguments::Command::Config { .. }
         | arguments::Command::Explain { .. }
         | arguments::Command::CheckDesign { .. }

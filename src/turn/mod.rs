@@ -25,7 +25,7 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-pub use self::stun::begins_message;
+pub use self::stun::{begins_message, binding_request, length as stun_length};
 use crate::{
     addr::Ends,
     drain::Drain,

@@ -31,12 +31,12 @@ pub fn begins_message(first: &[u8]) -> Option<bool> {
 }
 
 /// "Who am I to you?"
-pub(super) fn binding_request(transaction: [u8; 12]) -> Vec<u8> {
+pub fn binding_request(transaction: [u8; 12]) -> Vec<u8> {
     [&[0x00, 0x01, 0x00, 0x00][..], &COOKIE, &transaction].concat()
 }
 
 /// How long a message is that begins with these bytes; none while there are too few, or it is no message.
-pub(super) fn length(message: &[u8]) -> Option<usize> {
+pub fn length(message: &[u8]) -> Option<usize> {
     let length = message.get(2..4)?;
     let length = u16::from_be_bytes(length.try_into().ok()?);
     (begins_message(message) == Some(true)).then_some(HEADER_BYTES + usize::from(length))

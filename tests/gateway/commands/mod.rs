@@ -7,9 +7,11 @@ mod faults;
 mod hints;
 mod leaks;
 mod logging;
+mod official_machine;
 mod secrets;
 mod starting;
 mod stopping;
+mod swapping;
 
 use std::{path::Path, process::Output};
 
