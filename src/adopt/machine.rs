@@ -1,14 +1,8 @@
 //! The files of a machine that the official installer has set up, as text.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
-use super::{
-    AdoptProblem, Wish,
-    certbot::{self, Renewal},
-};
+use super::{AdoptProblem, Wish};
 
 /// More than any of these files has.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -24,9 +18,6 @@ pub(super) struct Machine {
     pub(super) nats: Option<String>,
     pub(super) compose: Option<String>,
     pub(super) haproxy: Option<String>,
-    pub(super) renewals: Vec<Renewal>,
-    /// Scripts that certbot runs and that name HAProxy.
-    pub(super) hooks: Vec<PathBuf>,
 }
 
 impl Machine {
@@ -46,8 +37,6 @@ impl Machine {
             sip: text(&wish.from.join("sip.yaml"))?,
             nats: text(&wish.from.join("nats-server.conf"))?,
             compose: text(&wish.from.join("docker-compose.yaml"))?,
-            renewals: certbot::renewals(&wish.letsencrypt)?,
-            hooks: certbot::hooks_of_haproxy(&wish.letsencrypt),
             haproxy: text(&wish.haproxy.join("haproxy.cfg"))?,
         })
     }

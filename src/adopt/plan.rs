@@ -5,7 +5,7 @@ use std::{cell::RefCell, path::PathBuf};
 use url::Url;
 
 use super::{
-    AdoptProblem, Wanted, Wish,
+    AdoptProblem, Wanted, Wish, certbot,
     files::Kind,
     haproxy::HaProxy,
     losses::losses,
@@ -63,8 +63,8 @@ pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
             .as_deref()
             .map(|text| Nats::parse(text, &beside("nats-server.conf"))),
         compose: yaml(machine.compose.as_deref(), &beside("docker-compose.yaml"))?,
-        renewals: machine.renewals,
-        hooks: machine.hooks,
+        renewals: certbot::renewals(&wish.letsencrypt)?,
+        hooks: certbot::hooks_of_haproxy(&wish.letsencrypt),
         used: RefCell::default(),
     };
     let client = client_folder(wish, &sources)?;
