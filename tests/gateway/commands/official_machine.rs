@@ -50,6 +50,10 @@ pub(super) struct Machine {
 
 impl Machine {
     /// HAProxy runs and is enabled; the gateway's configuration is adopted.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one machine, from its files to its running front"
+    )]
     pub(super) async fn start() -> Self {
         let nats = NatsServer::start().await;
         let server = Upstream::answering("plugnmeet-server").await;
@@ -190,7 +194,8 @@ impl Machine {
     }
 
     async fn output(&self, mut command: tokio::process::Command) -> Output {
-        let path = std::env::var("PATH").unwrap();
+        let (_, path) = std::env::vars_os().find(|(name, _)| name == "PATH").unwrap();
+        let path = path.to_string_lossy();
         command.env("PATH", format!("{}/bin:{path}", self.root().display()));
         timeout(PATIENCE, command.output())
             .await
