@@ -25,6 +25,7 @@
 //! | 1 | [`cli`] | the commands; arguments and environment |
 //! | 2 | [`adopt`] | from the files of an official installation to a configuration |
 //! | 2 | [`doctor`] | is everything around the gateway as it has to be |
+//! | 2 | [`swap`] | the gateway takes HAProxy's place on a machine, and gives it back |
 //! | 2 | [`gateway`] | assembly: from a plan to a running gateway, and another plan in its place |
 //! | 3 | [`config`] | the file and the environment -> the plan: the settings of every module, with every problem |
 //! | 4 | [`control`] | the control socket: what an operator asks a running gateway |
@@ -98,6 +99,7 @@ pub mod request_id;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod swap;
 pub mod tls;
 pub mod token;
 pub mod turn;

@@ -4,9 +4,9 @@
 //! file, and it may be written anew; else it is left alone, or with `force` kept beside.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt, chown},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
@@ -23,9 +23,21 @@ const MARK: &str = "# Made by plugnmeet-gateway adopt, checksum ";
 pub struct Wanted {
     pub path: PathBuf,
     pub text: String,
-    /// For its owner alone, and without a mark: all of it is the secret.
-    pub secret: bool,
+    pub kind: Kind,
 }
+
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    /// For its owner alone, and without a mark: all of it is the secret.
+    Secret,
+    /// A script of the shell.
+    Script,
+}
+
+/// The first line of a script; the mark follows.
+const SHELL: &str = "#!/bin/sh\n";
 
 /// What happened to a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,16 +52,22 @@ pub enum Outcome {
 impl Wanted {
     /// The whole file.
     pub fn whole(&self) -> String {
-        if self.secret {
-            self.text.clone()
-        } else {
-            format!("{MARK}{}\n{}", checksum(&self.text), self.text)
-        }
+        let shell = match self.kind {
+            Kind::Secret => return self.text.clone(),
+            Kind::Script => SHELL,
+            Kind::Text => "",
+        };
+        format!("{shell}{MARK}{}\n{}", checksum(&self.text), self.text)
+    }
+
+    pub fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret
     }
 }
 
 /// Is it as this program wrote it?
 fn is_ours(found: &str) -> bool {
+    let found = found.strip_prefix(SHELL).unwrap_or(found);
     let marked = found.strip_prefix(MARK).and_then(|rest| rest.split_once('\n'));
     marked.is_some_and(|(sum, rest)| sum == checksum(rest))
 }
@@ -84,7 +102,7 @@ fn judge(wanted: &Wanted, force: bool) -> Result<Verdict, AdoptProblem> {
         Some(found) if found == wanted.whole() => Ok(Verdict::Leave),
         Some(found) if is_ours(&found) => Ok(Verdict::Write),
         Some(_) if force => Ok(Verdict::Keep),
-        Some(_) if wanted.secret => Err(AdoptProblem::OtherSecret(wanted.path.clone())),
+        Some(_) if wanted.is_secret() => Err(AdoptProblem::OtherSecret(wanted.path.clone())),
         Some(_) => Err(AdoptProblem::Edited(wanted.path.clone())),
     }
 }
@@ -93,7 +111,14 @@ fn carry_out(wanted: &Wanted, verdict: &Verdict, owner: Option<(u32, u32)>) -> i
     let outcome = match verdict {
         Verdict::Leave => return Ok(Outcome::Unchanged),
         Verdict::Write => Outcome::Written,
-        Verdict::Keep => Outcome::Kept(keep(&wanted.path)?),
+        Verdict::Keep => {
+            let kept = keep(&wanted.path)?;
+            if wanted.kind == Kind::Script {
+                // Whoever runs all scripts of the folder would run this one too.
+                fs::set_permissions(&kept, Permissions::from_mode(0o644))?;
+            }
+            Outcome::Kept(kept)
+        }
     };
     put(wanted, &wanted.whole(), owner)?;
     Ok(outcome)
@@ -127,7 +152,11 @@ fn put(wanted: &Wanted, whole: &str, owner: Option<(u32, u32)>) -> io::Result<()
     let mut new = wanted.path.as_os_str().to_owned();
     new.push(format!(".new-{}", std::process::id()));
     let new = PathBuf::from(new);
-    let mode = if wanted.secret { 0o600 } else { 0o644 };
+    let mode = match wanted.kind {
+        Kind::Secret => 0o600,
+        Kind::Text => 0o644,
+        Kind::Script => 0o755,
+    };
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -136,7 +165,7 @@ fn put(wanted: &Wanted, whole: &str, owner: Option<(u32, u32)>) -> io::Result<()
     let written = file
         .write_all(whole.as_bytes())
         .and_then(|()| file.sync_all())
-        .and_then(|()| match owner.filter(|_| wanted.secret) {
+        .and_then(|()| match owner.filter(|_| wanted.is_secret()) {
             Some((user, group)) => chown(&new, Some(user), Some(group)),
             None => Ok(()),
         })

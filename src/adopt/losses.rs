@@ -11,19 +11,8 @@ use std::collections::BTreeSet;
 use crate::official::haproxy::{Directive, FAMILIES, HaProxy, Section};
 
 /// What the official file has outside of `global` and `defaults`, whatever follows.
-const KNOWN: [&[&str]; 23] = [
+const KNOWN: [&[&str]; 12] = [
     &["mode"],
-    &["acl", "is_certbot", "path_beg", "/.well-known/acme-challenge/"],
-    &["acl", "etherpad", "path_beg", "/etherpad"],
-    &["acl", "livekit", "path_beg", "/livekit"],
-    &["acl", "ingress", "path_beg", "/whip"],
-    &["acl", "nats", "path_beg", "/ws"],
-    &["use_backend", "backend-certbot"],
-    &["use_backend", "bk_livekit_turn"],
-    &["use_backend", "bk_etherpad"],
-    &["use_backend", "bk_livekit_api"],
-    &["use_backend", "bk_ingress"],
-    &["use_backend", "bk_nats"],
     &["http-request", "redirect", "scheme", "https"],
     &["http-request", "set-header", "X-Forwarded-Proto", "http"],
     &["http-request", "set-path"],
@@ -36,6 +25,23 @@ const KNOWN: [&[&str]; 23] = [
     &["timeout", "tunnel"],
     &["http-check"],
 ];
+
+/// The official conditions, whole: one more word in such a line is somebody's own rule.
+const CONDITIONS: [&[&str]; 10] = [
+    &["acl", "is_certbot", "path_beg", "/.well-known/acme-challenge/"],
+    &["acl", "etherpad", "path_beg", "/etherpad"],
+    &["acl", "livekit", "path_beg", "/livekit"],
+    &["acl", "ingress", "path_beg", "/whip"],
+    &["acl", "nats", "path_beg", "/ws"],
+    &["use_backend", "backend-certbot", "if", "is_certbot"],
+    &["use_backend", "bk_etherpad", "if", "etherpad"],
+    &["use_backend", "bk_livekit_api", "if", "livekit"],
+    &["use_backend", "bk_ingress", "if", "ingress"],
+    &["use_backend", "bk_nats", "if", "nats"],
+];
+
+/// The condition for TURN, before and after the name.
+const BY_NAME: [&str; 6] = ["use_backend", TURN, "if", "{", "ssl_fc_sni", "-i"];
 
 /// What stands in the official file's sections and need not be taken over: the section, the directive, its address or target.
 const OFFICIAL: [(&str, &str, &str); 9] = [
@@ -76,8 +82,16 @@ fn is_known(section: &Section, directive: &Directive, used: &BTreeSet<usize>) ->
         }
         (_, "server") => taken && is_first(section, directive) && is_plain_server(section, directive),
         (_, "default_backend") => taken,
+        (_, "acl" | "use_backend") => {
+            let whole = |known: &&[&str]| directive.words.len() == known.len() && directive.is(known);
+            CONDITIONS.iter().any(whole) || is_by_name(directive)
+        }
         _ => KNOWN.iter().any(|known| directive.is(known)),
     }
+}
+
+fn is_by_name(directive: &Directive) -> bool {
+    directive.is(&BY_NAME) && directive.words.len() == BY_NAME.len() + 2 && directive.word(7) == "}"
 }
 
 fn is_official(section: &Section, directive: &Directive) -> bool {
@@ -175,6 +189,38 @@ mod tests {
                 "bind *:81",
             ]
         );
+    }
+
+    #[test]
+    fn an_official_rule_with_one_more_condition_is_told() {
+        for (old, new) in [
+            (
+                "use_backend bk_nats if nats",
+                "use_backend bk_nats if nats { src 192.0.2.0/24 }",
+            ),
+            (
+                "use_backend bk_etherpad if etherpad",
+                "use_backend bk_etherpad if etherpad !nats",
+            ),
+            (
+                "use_backend bk_ingress if ingress",
+                "use_backend bk_ingress unless nats",
+            ),
+            (
+                "if { ssl_fc_sni -i turn.example.org }",
+                "if { ssl_fc_sni -i turn.example.org } { src 192.0.2.7 }",
+            ),
+            (
+                "acl livekit path_beg /livekit",
+                "acl livekit path_beg /livekit /sfu",
+            ),
+        ] {
+            let lines = told(&FILE.replace(old, new));
+            let [line] = lines.as_slice() else {
+                panic!("{new}: {lines:?}");
+            };
+            assert!(line.ends_with(new), "{line}");
+        }
     }
 
     #[test]

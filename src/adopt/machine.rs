@@ -10,6 +10,9 @@ pub(super) struct Machine {
     pub(super) config_name: String,
     pub(super) livekit: Option<String>,
     pub(super) ingress: Option<String>,
+    pub(super) sip: Option<String>,
+    pub(super) nats: Option<String>,
+    pub(super) compose: Option<String>,
     pub(super) haproxy: Option<String>,
 }
 
@@ -27,6 +30,9 @@ impl Machine {
             config_name,
             livekit: text(&wish.from.join("livekit.yaml"))?,
             ingress: text(&wish.from.join("ingress.yaml"))?,
+            sip: text(&wish.from.join("sip.yaml"))?,
+            nats: text(&wish.from.join("nats-server.conf"))?,
+            compose: text(&wish.from.join("docker-compose.yaml"))?,
             haproxy: text(&wish.haproxy.join("haproxy.cfg"))?,
         })
     }

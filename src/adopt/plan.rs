@@ -1,23 +1,24 @@
 //! From the files of a machine to the gateway's configuration.
 
-use std::{
-    cell::RefCell,
-    path::{Path, PathBuf},
-};
+use std::{cell::RefCell, path::PathBuf};
 
 use url::Url;
 
 use super::{
-    AdoptProblem, Wanted, Wish,
+    AdoptProblem, Wanted, Wish, certbot,
+    files::Kind,
     losses::losses,
     machine::Machine,
+    parts::Parts,
     rows::{self, Row},
+    sections::{acme, listen, redis, relays, shown, turn, upstreams},
     sheet::Sheet,
     sources::Sources,
+    system,
 };
 use crate::{
     config::Config,
-    official::{self, Bound, Found, HaProxy, Yaml},
+    official::{self, Found, HaProxy, NatsConf, Yaml},
     webapp::{ConfigScript, read_config_script},
 };
 
@@ -35,17 +36,17 @@ pub struct Adoption {
 
 /// Reads a machine and plans its gateway. Nothing is written.
 pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
+    if wish.acme.is_none() && !system::can_stand_in_a_script(&wish.letsencrypt) {
+        return Err(AdoptProblem::Unreadable(
+            wish.letsencrypt.display().to_string(),
+            "has characters that cannot stand in certbot's hook".into(),
+        ));
+    }
     let machine = Machine::read(wish)?;
     let config = Yaml::parse(&machine.config, &machine.config_name)?;
     let beside = |name: &str| wish.from.join(name).display().to_string();
-    let livekit = match &machine.livekit {
-        Some(text) => Some(Yaml::parse(text, &beside("livekit.yaml"))?),
-        None => None,
-    };
-    let ingress = match &machine.ingress {
-        Some(text) => Some(Yaml::parse(text, &beside("ingress.yaml"))?),
-        None => None,
-    };
+    let livekit = yaml(machine.livekit.as_deref(), &beside("livekit.yaml"))?;
+    let ingress = yaml(machine.ingress.as_deref(), &beside("ingress.yaml"))?;
     let (host, origin) = public_host(&config, livekit.as_ref())?;
     let sources = Sources {
         host,
@@ -54,22 +55,41 @@ pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
         config,
         livekit,
         ingress,
+        sip: yaml(machine.sip.as_deref(), &beside("sip.yaml"))?,
+        nats: machine
+            .nats
+            .as_deref()
+            .map(|text| NatsConf::parse(text, &beside("nats-server.conf")))
+            .transpose()?,
+        compose: yaml(machine.compose.as_deref(), &beside("docker-compose.yaml"))?,
+        renewals: certbot::renewals(&wish.letsencrypt)?,
+        hooks: certbot::hooks_of_haproxy(&wish.letsencrypt),
         used: RefCell::default(),
     };
     let client = client_folder(wish, &sources)?;
     let script = official::text(&client.value.join("assets/config.js"))?;
     let script = script.as_deref().map(read_config_script);
-    let questions = questions(wish, script.as_ref());
+    let parts = Parts::of(&sources);
+    let mut questions = questions(wish, script.as_ref());
+    questions.extend(parts.questions);
     let files = files(wish, &sources, &origin, &client, script.flatten().as_ref())?;
     // After the files: only then it is known what was taken over.
     let used = sources.used.borrow();
     let lost = losses(&sources.haproxy, &used);
+    let mut rows = rows::of(wish, &sources, &lost);
+    rows.extend(parts.rows);
+    let mut losses = rows::told(&sources, &lost);
+    losses.extend(parts.losses);
     Ok(Adoption {
-        rows: rows::of(wish, &sources, &lost),
-        losses: rows::told(&sources, &lost),
+        rows,
+        losses,
         questions,
         files,
     })
+}
+
+fn yaml<'t>(text: Option<&'t str>, name: &str) -> Result<Option<Yaml<'t>>, AdoptProblem> {
+    Ok(text.map(|text| Yaml::parse(text, name)).transpose()?)
 }
 
 /// The host of the public address, which all files have to share.
@@ -165,7 +185,7 @@ fn files(
     );
     sheet.note("Once this file is edited, adopt leaves it alone.");
     sheet.text("public_origin", &format!("https://{}", sources.host), public);
-    listen(wish, sources, &mut sheet);
+    let https = listen(wish, sources, &mut sheet);
     sheet.section("[plugnmeet]");
     sheet.text("api_key", &api_key.value, &api_key.origin);
     sheet.text("secret_file", &shown(&secret_file), &secret.origin);
@@ -214,13 +234,14 @@ fn files(
         }
     }
     if !wish.behind_haproxy {
+        acme(wish, sources, &mut sheet);
         turn(sources, &mut sheet);
         relays(sources, &mut sheet);
     }
     let toml = Wanted {
         path: wish.to.join("gateway.toml"),
         text: sheet.into_text(),
-        secret: false,
+        kind: Kind::Text,
     };
     sound(&toml.text, [&secret_file].into_iter().chain(&redis_file))?;
     let secrets = [
@@ -230,9 +251,12 @@ fn files(
     let secrets = secrets.into_iter().flatten().map(|(path, text)| Wanted {
         path,
         text: format!("{text}\n"),
-        secret: true,
+        kind: Kind::Secret,
     });
-    Ok(secrets.chain([toml]).collect())
+    let system = system::units(wish, &https)
+        .into_iter()
+        .chain(system::hook(wish, sources));
+    Ok(secrets.chain([toml]).chain(system).collect())
 }
 
 /// Would it be read? The files of secrets are not there yet, and the client may be on another machine's disk.
@@ -253,178 +277,4 @@ fn sound<'a>(toml: &str, secrets: impl Iterator<Item = &'a PathBuf>) -> Result<(
     } else {
         Err(AdoptProblem::Unsound(told.join("\n")))
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
-}
-
-fn listen(wish: &Wish, sources: &Sources<'_>, sheet: &mut Sheet) {
-    sheet.section("[listen]");
-    if wish.behind_haproxy {
-        sheet.text("https", "127.0.0.1:8443", "--behind-haproxy");
-        sheet.text("http", "", "--behind-haproxy: HAProxy answers on port 80");
-        sheet.raw(
-            "proxy_protocol",
-            "true",
-            "--behind-haproxy: HAProxy's send-proxy-v2",
-        );
-        sheet.section("[trust]");
-        sheet.texts("proxies", &["127.0.0.1".to_owned()], "--behind-haproxy");
-    } else {
-        let official = |port: u16| (format!("0.0.0.0:{port}"), "the official installer's".to_owned());
-        for (key, tls, port) in [("https", true, 443), ("http", false, 80)] {
-            let found = sources.haproxy.listens(tls);
-            if found.is_empty() {
-                let (addr, origin) = official(port);
-                sheet.text(key, &addr, &origin);
-            } else {
-                bound(sources, sheet, key, &found);
-            }
-        }
-    }
-    sheet.section("[tls]");
-    match sources.haproxy.certificates() {
-        Some((path, line)) => sheet.text("certs", path, &sources.taken(line)),
-        None => sheet.text("certs", &shown(&wish.to.join("certs")), "the gateway's own"),
-    }
-}
-
-fn upstreams(sources: &Sources<'_>, sheet: &mut Sheet) {
-    let haproxy = &sources.haproxy;
-    let of_path = |prefix: &str| {
-        let (server, line) = haproxy.server(haproxy.backend_of_path(prefix)?)?;
-        Some((server, sources.taken(line)))
-    };
-    let of_port = |found: Option<Found<u64>>| {
-        let found = found?;
-        Some((format!("127.0.0.1:{}", found.value), found.origin))
-    };
-    let port = |yaml: Option<&Yaml<'_>>, key: &str| yaml.and_then(|yaml| yaml.number(&[key]));
-    sheet.section("[upstreams]");
-    let server = of_port(sources.config.number(&["client", "port"]));
-    let (server, origin) =
-        server.unwrap_or_else(|| ("127.0.0.1:8080".into(), "plugnmeet-server's default".into()));
-    if let Some((same, line)) = haproxy.server("bk_plugnmeet_server")
-        && same.replace("localhost:", "127.0.0.1:") == server
-    {
-        sources.taken(line);
-    }
-    sheet.texts("server", &[format!("http://{server}")], &origin);
-    let livekit = of_path("/livekit").or_else(|| of_port(port(sources.livekit.as_ref(), "port")));
-    let nats = of_path("/ws").or_else(|| Some(("127.0.0.1:8222".into(), "the official installer's".into())));
-    let has_etherpad = sources.config.has(&["shared_notepad", "etherpad_hosts"]);
-    let etherpad = has_etherpad.then(|| of_path("/etherpad")).flatten();
-    let ingress = of_path("/whip").or_else(|| of_port(port(sources.ingress.as_ref(), "whip_port")));
-    for (key, found) in [
-        ("livekit", livekit),
-        ("nats", nats),
-        ("etherpad", etherpad),
-        ("ingress", ingress),
-    ] {
-        if let Some((server, origin)) = found {
-            sheet.text(key, &format!("http://{server}"), &origin);
-        }
-    }
-    let mut expose = vec!["login".to_owned()];
-    let mut origin =
-        "/login.html, which the installer prints; it asks for the API secret: take it out if nobody uses it"
-            .to_owned();
-    if sources.config.is_true(&["client", "prometheus", "enable"]) {
-        expose.push("metrics".to_owned());
-        origin.push_str("; client.prometheus.enable");
-    }
-    sheet.texts("expose", &expose, &origin);
-}
-
-/// Does LiveKit take TURN over TLS from somebody who ends TLS?
-fn turn(sources: &Sources<'_>, sheet: &mut Sheet) {
-    let Some(livekit) = &sources.livekit else { return };
-    if !livekit.is_true(&["turn", "enabled"]) || !livekit.is_true(&["turn", "external_tls"]) {
-        return;
-    }
-    let Some(port) = livekit.number(&["turn", "tls_port"]) else {
-        return;
-    };
-    let of_haproxy = sources.haproxy.backend_of_name().and_then(|(backend, _)| {
-        let (server, line) = sources.haproxy.server(backend)?;
-        Some((server, sources.taken(line)))
-    });
-    let (server, origin) = of_haproxy.unwrap_or_else(|| (format!("127.0.0.1:{}", port.value), port.origin));
-    sheet.section("[turn]");
-    sheet.text("upstream", &server, &origin);
-    if let Some(domain) = livekit
-        .text(&["turn", "domain"])
-        .filter(|domain| domain.value != sources.host)
-    {
-        sheet.texts("names", &[domain.value], &domain.origin);
-    }
-}
-
-fn relays(sources: &Sources<'_>, sheet: &mut Sheet) {
-    for (listen, (server, of_server)) in sources.haproxy.relays() {
-        sources.taken(of_server);
-        sheet.section("[[tcp]]");
-        let origin = bound(sources, sheet, "listen", &listen);
-        sheet.text("upstream", &server, &origin);
-    }
-}
-
-/// The addresses of a listener, each once; where the first stands comes back.
-fn bound(sources: &Sources<'_>, sheet: &mut Sheet, key: &str, found: &[Bound]) -> String {
-    let mut addrs: Vec<String> = Vec::new();
-    let mut origins = Vec::new();
-    for (addr, line) in found {
-        let origin = sources.taken(*line);
-        if !addrs.contains(addr) {
-            addrs.push(addr.clone());
-        }
-        if !origins.contains(&origin) {
-            origins.push(origin);
-        }
-    }
-    let origin = origins.join(", ");
-    match addrs.as_slice() {
-        [one] => sheet.text(key, one, &origin),
-        several => sheet.texts(key, several, &origin),
-    }
-    origins.into_iter().next().unwrap_or_default()
-}
-
-/// plugNmeet's own Redis, as an address. Sentinels with words of their own for a password can't be asked.
-fn redis(config: &Yaml<'_>) -> Option<Found<String>> {
-    let text = |key: &str| config.text(&["redis_info", key]);
-    let scheme = if config.is_true(&["redis_info", "use_tls"]) {
-        "rediss"
-    } else {
-        "redis"
-    };
-    let encoded = |text: &str| {
-        percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-    };
-    let user = text("username")
-        .map(|user| encoded(&user.value))
-        .unwrap_or_default();
-    let credentials = match text("password") {
-        Some(password) => format!("{user}:{}@", encoded(&password.value)),
-        None => String::new(),
-    };
-    if let Some(master) = text("sentinel_master_name") {
-        let hosts = config.texts(&["redis_info", "sentinel_addresses"]);
-        let hosts: Vec<String> = hosts.into_iter().map(|found| found.value).collect();
-        let unreachable = hosts.is_empty() || text("sentinel_password").is_some();
-        let address = format!(
-            "redis+sentinel://{credentials}{}/{}",
-            hosts.join(","),
-            master.value
-        );
-        return (!unreachable).then(|| master.map(|_| address));
-    }
-    let host = text("host")?;
-    let db = config
-        .number(&["redis_info", "db"])
-        .filter(|db| db.value > 0)
-        .map_or_else(String::new, |db| format!("/{}", db.value));
-    let address = format!("{scheme}://{credentials}{}{db}", host.value);
-    Some(host.map(|_| address))
 }

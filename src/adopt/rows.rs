@@ -11,13 +11,13 @@ pub struct Row {
     /// What it says.
     pub old: String,
     /// What comes of it.
-    pub new: &'static str,
+    pub new: String,
 }
 
 /// What comes of a directive, by how it begins. The first that fits counts.
 const BECOMES: [(&[&str], &str); 26] = [
-    (&["acl", "is_certbot"], "not carried over: see below"),
-    (&["use_backend", "backend-certbot"], "not carried over: see below"),
+    (&["acl", "is_certbot"], "acme.pass_to"),
+    (&["use_backend", "backend-certbot"], "acme.pass_to"),
     (
         &["http-request", "redirect"],
         "listen.http: 308 to HTTPS, for our own names",
@@ -61,7 +61,7 @@ const BECOMES: [(&[&str], &str); 26] = [
 
 /// Whose server it is: those of sections that are no path's.
 const SERVERS: [(&str, &str); 4] = [
-    ("backend-certbot", "not carried over: see below"),
+    ("backend-certbot", "acme.pass_to"),
     ("bk_livekit_turn", "turn.upstream"),
     ("bk_tcp_to_plugnmeet", "not needed: there is no inner hop"),
     ("rtmp", "[[tcp]]"),
@@ -107,7 +107,8 @@ pub(super) fn of(wish: &Wish, sources: &Sources<'_>, lost: &[(&Section, &Directi
                     "nothing: it is a loss"
                 } else {
                     new
-                },
+                }
+                .to_owned(),
             });
         }
     }

@@ -1,14 +1,20 @@
 //! Everything that is asked of a machine's files.
 
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf};
 
-use crate::official::{HaProxy, Yaml};
+use super::certbot::Renewal;
+use crate::official::{HaProxy, NatsConf, Yaml};
 
 /// Everything that is asked of the files, found.
 pub(super) struct Sources<'t> {
     pub(super) config: Yaml<'t>,
     pub(super) livekit: Option<Yaml<'t>>,
     pub(super) ingress: Option<Yaml<'t>>,
+    pub(super) sip: Option<Yaml<'t>>,
+    pub(super) nats: Option<NatsConf>,
+    pub(super) compose: Option<Yaml<'t>>,
+    pub(super) renewals: Vec<Renewal>,
+    pub(super) hooks: Vec<PathBuf>,
     pub(super) haproxy: HaProxy,
     pub(super) haproxy_name: String,
     pub(super) host: String,

@@ -11,6 +11,12 @@ pub struct Wish {
     pub haproxy: PathBuf,
     /// The gateway's folder.
     pub to: PathBuf,
+    /// certbot's folder.
+    pub letsencrypt: PathBuf,
+    /// Where drop-ins of systemd's units are.
+    pub units: PathBuf,
+    /// The gateway orders its certificates itself, and the CA may write to this address.
+    pub acme: Option<String>,
     /// HAProxy stays in front for a first try.
     pub behind_haproxy: bool,
     /// Sites that frame meetings: no file tells of them.

@@ -17,6 +17,9 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
         from: whole(&arguments.from)?,
         haproxy: whole(&arguments.haproxy)?,
         to: whole(&arguments.to)?,
+        letsencrypt: whole(&arguments.letsencrypt)?,
+        units: whole(&arguments.units)?,
+        acme: arguments.acme.clone(),
         behind_haproxy: arguments.behind_haproxy,
         frame_ancestors: arguments.frame_ancestors.clone(),
         css_hosts: arguments.css_hosts.clone(),
@@ -29,8 +32,11 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
             "{page}\nThe gateway does nothing like this, so nothing is written; with --accept-losses it is:\n{losses}"
         ));
     }
+    for loss in &adoption.losses {
+        writeln!(page, "Lost: {loss}").ok();
+    }
     if arguments.dry_run {
-        for file in adoption.files.iter().filter(|file| !file.secret) {
+        for file in adoption.files.iter().filter(|file| !file.is_secret()) {
             write!(page, "\n{} would be:\n\n{}", file.path.display(), file.whole()).ok();
         }
         return Ok(page.trim_end().to_owned());
@@ -42,7 +48,9 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
         let said = match outcome {
             Outcome::Written => "written".to_owned(),
             Outcome::Unchanged => "unchanged".to_owned(),
-            Outcome::Kept(kept) if file.secret => format!("written; the one before is {}", kept.display()),
+            Outcome::Kept(kept) if file.is_secret() => {
+                format!("written; the one before is {}", kept.display())
+            }
             Outcome::Kept(kept) => format!("written; the edited one is {}", kept.display()),
         };
         writeln!(page, "{}: {said}", file.path.display()).ok();
@@ -57,7 +65,7 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
     for question in &adoption.questions {
         writeln!(page, "To decide: {question}").ok();
     }
-    next(arguments, &wish.to, &mut page);
+    next(&wish, &mut page);
     Ok(page.trim_end().to_owned())
 }
 
@@ -73,24 +81,26 @@ fn table(adoption: &Adoption) -> String {
     page
 }
 
-fn next(arguments: &Adopted, to: &Path, page: &mut String) {
-    let config = to.join("gateway.toml");
+fn next(wish: &Wish, page: &mut String) {
+    let config = wish.to.join("gateway.toml");
     writeln!(
         page,
         "Next: plugnmeet-gateway check --config {}",
         config.display()
     )
     .ok();
-    if arguments.behind_haproxy {
+    if wish.behind_haproxy {
         page.push_str(
             "Then start the gateway, and in haproxy.cfg, backend bk_tcp_to_plugnmeet, change one line to\n    \
              server local 127.0.0.1:8443 check send-proxy-v2 ssl verify none\nTo go back, change it back.\n",
         );
     } else {
-        page.push_str(
-            "Certificates: the gateway's user has to read them, and certbot renews over port 9080, which the gateway does not pass \
-             on: change certbot to a DNS challenge before they end.\n",
-        );
+        writeln!(
+            page,
+            "Then: plugnmeet-gateway swap --config {0} --dry-run, and without --dry-run. Back: plugnmeet-gateway swap --back --config {0}",
+            config.display()
+        )
+        .ok();
     }
 }
 

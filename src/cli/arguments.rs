@@ -45,6 +45,8 @@ pub(super) enum Command {
     Adopt(Adopted),
     /// Is everything around the gateway as it has to be? Nothing is changed
     Doctor(Looked),
+    /// Put the gateway into `HAProxy`'s place on this machine; whatever fails brings `HAProxy` back
+    Swap(Swapped),
     /// Can this design be used?
     CheckDesign {
         /// The design as JSON; "-" for standard input
@@ -154,6 +156,16 @@ pub(super) struct Adopted {
     /// The gateway's folder, where the files are written
     #[arg(long, value_name = "FOLDER", default_value = "/etc/plugnmeet-gateway")]
     pub(super) to: PathBuf,
+    /// certbot's folder
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/letsencrypt")]
+    pub(super) letsencrypt: PathBuf,
+    /// Where drop-ins of systemd's units are written, if it is there
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/systemd/system")]
+    pub(super) units: PathBuf,
+    /// Have the gateway order its certificates by itself, in place of certbot; accepts the terms of Let's Encrypt, who may write
+    /// to this address
+    #[arg(long, value_name = "EMAIL")]
+    pub(super) acme: Option<String>,
     /// Show what would be written, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -172,6 +184,20 @@ pub(super) struct Adopted {
     /// Hosts of style sheets that designs may name, with commas between them
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub(super) css_hosts: Vec<String>,
+}
+
+/// Which way, and how.
+#[derive(Args, Debug)]
+pub(super) struct Swapped {
+    /// Give `HAProxy` its place back
+    #[arg(long)]
+    pub(super) back: bool,
+    /// Say each step, and do none
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// certbot's folder
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/letsencrypt")]
+    pub(super) letsencrypt: PathBuf,
 }
 
 /// Who joins which room, and how it looks to them.

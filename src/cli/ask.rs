@@ -77,7 +77,7 @@ fn server_name(authority: &str) -> Result<ServerName<'static>, BoxError> {
     Ok(ServerName::try_from(host.to_owned())?)
 }
 
-fn client(trusted: Vec<CertificateDer<'static>>) -> Result<ClientConfig, BoxError> {
+pub(super) fn client(trusted: Vec<CertificateDer<'static>>) -> Result<ClientConfig, BoxError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Trusted::new(trusted, &provider)?;
     let config = ClientConfig::builder_with_provider(provider)

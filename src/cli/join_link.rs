@@ -141,7 +141,7 @@ fn link(origin: &PublicOrigin, mount: &str, token: &str, design: Option<&str>) -
 }
 
 /// The address at which this machine reaches a listener: a listener on all addresses is reached on loopback.
-fn reachable(listening: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listening: SocketAddr) -> SocketAddr {
     let ip = match listening.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `serve`, or none | `serve` | runs the gateway until a signal |
 //! | `adopt` | `adopt` | makes a configuration of what the official installer left |
+//! | `swap` | `swap` | puts the gateway into HAProxy's place, or back |
 //! | `check` | `check` | tells whether the configuration is sound; `--json` for programs |
 //! | `config show`, `config schema` | here | prints what is in effect; what the file may be |
 //! | `explain` | `explain` | tells what would happen to a request |
@@ -42,13 +43,14 @@ mod serve;
 mod sign;
 mod source;
 mod succeed;
+mod swap;
 
 use std::{
     env,
     ffi::OsString,
     fmt,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -59,6 +61,9 @@ use self::{
     source::Source,
 };
 use crate::{clock::Clock, config, control::SocketSetting};
+
+/// The configuration that `adopt` writes and the unit reads.
+const ADOPTED: &str = "/etc/plugnmeet-gateway/gateway.toml";
 
 /// Runs one command.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -100,7 +105,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(Command::Adopt(adopted)) = &arguments.command {
         return ended(adopt::answer(adopted));
     }
-    let source = Source::of(arguments.config, env::vars_os());
+    let named = arguments.config.or_else(|| {
+        let swaps = matches!(arguments.command, Some(Command::Swap(_)));
+        swaps.then(|| PathBuf::from(ADOPTED))
+    });
+    let file = named.clone().unwrap_or_default();
+    let source = Source::of(named, env::vars_os());
     let draft = source.as_ref().map_err(Clone::clone).and_then(Source::draft);
     if let Some(command) = operate::asked(arguments.command.as_ref()) {
         // A running gateway can be asked even if the file is broken.
@@ -111,6 +121,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // On a machine without a gateway there is nothing to be said of one.
         let there = source.as_ref().map_or(true, Source::is_there);
         return doctor::run(looked, draft.as_ref().map(|config| there.then_some(config)));
+    }
+    if let Some(Command::Swap(swapped)) = &arguments.command
+        && swapped.back
+    {
+        return ended(swap::back(draft.as_ref().ok(), &file, swapped));
     }
     if matches!(arguments.command, Some(Command::Check { json: true })) {
         // A program reads one stream.
@@ -143,6 +158,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let prepared = config.prepare_client();
             prepare::answer(prepared, clock.steady())
         }
+        Some(Command::Swap(swapped)) => swap::answer(&config, &file, &swapped),
         Some(Command::JoinLink(wanted)) => join_link::answer(&config, &wanted),
         Some(Command::Sign { file }) => sign::answer(&config, file.as_deref()),
         Some(

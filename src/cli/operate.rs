@@ -40,6 +40,7 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
         | arguments::Command::Check { .. }
         | arguments::Command::Adopt(_)
         | arguments::Command::Doctor(_)
+        | arguments::Command::Swap(_)
         | arguments::Command::Config { .. }
         | arguments::Command::Explain { .. }
         | arguments::Command::CheckDesign { .. }

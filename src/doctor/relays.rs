@@ -137,7 +137,7 @@ pub fn certificate(files: &Files<'_>) -> Vec<Said> {
         return off();
     };
     let acme = &files.gateway.acme;
-    let storage = acme.accept_terms.then_some(acme.storage.as_path());
+    let storage = acme.accept_terms.then_some(acme.settings.storage.as_path());
     let certs: &Path = &files.gateway.tls.certs;
     let names = CoveredNames {
         public: domain.value.clone(),

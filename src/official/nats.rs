@@ -61,6 +61,13 @@ impl NatsConf {
         }
     }
 
+    /// A whole number.
+    pub fn number(&self, path: &[&str]) -> Option<Found<u64>> {
+        let found = self.text(path)?;
+        let value = found.value.parse().ok()?;
+        Some(found.map(|_| value))
+    }
+
     /// The texts of a list; in a list of maps those of this key.
     pub fn texts(&self, path: &[&str], key: &str) -> Vec<Found<String>> {
         let Some(Value::List(items)) = self.member(path).map(|member| &member.value) else {

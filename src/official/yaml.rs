@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(yaml.place(&["client", "empty"]), "config.yaml:4 client.empty");
         assert_eq!(yaml.place(&["client", "path"]), "config.yaml client.path");
         assert_eq!(urls, ["config.yaml:7 urls", "config.yaml:8 urls"]);
+        assert!(yaml.names(&["urls"]).is_empty() && yaml.names(&["other"]).is_empty());
     }
 
     #[test]

@@ -167,7 +167,7 @@ mod tests {
     fn a_file_that_cannot_be_read_leaves_the_defaults() {
         let large = [
             b"window.plugNmeetConfig = { a: 1 };".as_slice(),
-            &[b' '; MAX_OWN_BYTES],
+            b" ".repeat(MAX_OWN_BYTES).as_slice(),
         ]
         .concat();
         for own in [

@@ -25,7 +25,7 @@ use paths::{WHOLE, paths};
 const LAYERS: [&[&str]; 15] = [
     &["main"],
     &["cli"],
-    &["gateway", "adopt", "doctor"],
+    &["gateway", "adopt", "doctor", "swap"],
     &["config"],
     &["control", "listen"],
     &["tls"],

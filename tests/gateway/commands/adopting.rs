@@ -7,35 +7,54 @@ use tempfile::TempDir;
 use super::told;
 use crate::support::{binary::run, folder_of};
 
-const CONFIG: &str = include_str!("../../support/official/config.yaml");
-const LIVEKIT: &str = include_str!("../../support/official/livekit.yaml");
-const INGRESS: &str = include_str!("../../support/official/ingress.yaml");
-const HAPROXY: &str = include_str!("../../support/official/haproxy.cfg");
-const SCRIPT: &str = include_str!("../../support/official/config.js");
+pub(super) const CONFIG: &str = include_str!("../../support/official/config.yaml");
+pub(super) const LIVEKIT: &str = include_str!("../../support/official/livekit.yaml");
+pub(super) const INGRESS: &str = include_str!("../../support/official/ingress.yaml");
+const SIP: &str = include_str!("../../support/official/sip.yaml");
+pub(super) const NATS: &str = include_str!("../../support/official/nats-server.conf");
+const COMPOSE: &str = include_str!("../../support/official/docker-compose.yaml");
+pub(super) const RENEWAL: &str = include_str!("../../support/official/renewal.conf");
+pub(super) const HAPROXY: &str = include_str!("../../support/official/haproxy.cfg");
+pub(super) const SCRIPT: &str = include_str!("../../support/official/config.js");
 
-fn machine(config: &str, haproxy: &str) -> TempDir {
+pub(super) fn machine(config: &str, haproxy: &str) -> TempDir {
     folder_of(&[
         ("opt/config.yaml", config),
         ("opt/livekit.yaml", LIVEKIT),
         ("opt/ingress.yaml", INGRESS),
+        ("opt/sip.yaml", SIP),
+        ("opt/nats-server.conf", NATS),
+        ("opt/docker-compose.yaml", COMPOSE),
         ("opt/client/dist/index.html", "<head></head>"),
         ("opt/client/dist/assets/config.js", SCRIPT),
         ("haproxy/haproxy.cfg", haproxy),
     ])
 }
 
-async fn adopt(folder: &Path, more: &[&str]) -> (i32, String, String) {
-    let arguments = ["adopt", "--from", "opt", "--haproxy", "haproxy", "--to", "etc"];
+pub(super) async fn adopt(folder: &Path, more: &[&str]) -> (i32, String, String) {
+    let arguments = [
+        "adopt",
+        "--from",
+        "opt",
+        "--haproxy",
+        "haproxy",
+        "--to",
+        "etc",
+        "--letsencrypt",
+        "letsencrypt",
+        "--units",
+        "units",
+    ];
     let (status, said, errors) = told(&run(folder, &[&arguments[..], more].concat(), &[]).await);
     (status, short(folder, &said), short(folder, &errors))
 }
 
 /// As it was written, less the folder's own path.
-fn short(folder: &Path, text: &str) -> String {
+pub(super) fn short(folder: &Path, text: &str) -> String {
     text.replace(&format!("{}/", folder.display()), "")
 }
 
-fn written(folder: &Path) -> String {
+pub(super) fn written(folder: &Path) -> String {
     fs::read_to_string(folder.join("etc/gateway.toml")).unwrap()
 }
 
@@ -65,6 +84,7 @@ async fn an_official_machine_becomes_a_configuration_with_origins() {
         "upstream = \"192.0.2.10:5349\" # haproxy/haproxy.cfg:39",
         "names = [\"turn.example.org\"] # opt/livekit.yaml:14 turn.domain",
         "listen = \"0.0.0.0:1935\" # haproxy/haproxy.cfg:93",
+        "pass_to = \"127.0.0.1:9080\" # haproxy/haproxy.cfg:27",
     ] {
         assert!(
             toml.lines().any(|written| written == line),
@@ -230,7 +250,11 @@ async fn a_password_of_haproxys_file_is_not_shown() {
             "{line} is not in\n{errors}"
         );
     }
-    assert!(errors.contains("haproxy.cfg:12  stats auth *** "), "{errors}");
+    let row = errors
+        .lines()
+        .find(|row| row.starts_with("haproxy.cfg:12 "))
+        .unwrap();
+    assert!(row.contains(" stats auth *** "), "{row}");
     assert!(!(said + &errors).contains("S3cret"), "{errors}");
     let (status, said, errors) = adopt(folder.path(), &["--accept-losses"]).await;
     assert_eq!(status, 0, "{errors}");

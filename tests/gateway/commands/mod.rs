@@ -1,15 +1,18 @@
 //! The program itself: its commands, what it writes, its exit status, and how it stops.
 
 mod adopting;
+mod adopting_parts;
 mod asking;
 mod closed_pipes;
 mod faults;
 mod hints;
 mod leaks;
 mod logging;
+mod official_machine;
 mod secrets;
 mod starting;
 mod stopping;
+mod swapping;
 
 use std::{path::Path, process::Output};
 

@@ -1,0 +1,84 @@
+//! systemd's units, asked and told by `systemctl`, each call within a time.
+
+use std::{process::Stdio, time::Duration};
+
+use tokio::{process::Command, time::timeout};
+
+pub(super) const HAPROXY: &str = "haproxy.service";
+pub(super) const GATEWAY: &str = "plugnmeet-gateway.service";
+/// Holds port 443 for the gateway, where it is installed.
+pub(super) const SOCKET: &str = "plugnmeet-gateway.socket";
+
+/// For an answer that needs no work.
+const ASKING: Duration = Duration::from_secs(5);
+/// For a unit to say that it is ready; the gateway reads its client meanwhile.
+const STARTING: Duration = Duration::from_secs(60);
+/// For a unit to end. What has not ended then is killed, so that the way back takes less than ten seconds.
+const STOPPING: Duration = Duration::from_secs(3);
+
+/// Runs `systemctl` with these arguments; why it failed.
+async fn systemctl(arguments: &[&str], within: Duration) -> Result<(), String> {
+    let said = arguments.join(" ");
+    let child = Command::new("systemctl")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .output();
+    match timeout(within, child).await {
+        Err(_) => Err(format!(
+            "systemctl {said}: not done within {} s",
+            within.as_secs()
+        )),
+        Ok(Err(error)) => Err(format!("systemctl cannot be run: {error}")),
+        Ok(Ok(output)) if output.status.success() => Ok(()),
+        Ok(Ok(output)) => {
+            let words = String::from_utf8_lossy(&output.stderr);
+            let words = words.trim().lines().next().unwrap_or("it failed").to_owned();
+            Err(format!("systemctl {said}: {words}"))
+        }
+    }
+}
+
+pub(super) async fn is_active(unit: &str) -> bool {
+    systemctl(&["--quiet", "is-active", unit], ASKING).await.is_ok()
+}
+
+pub(super) async fn is_enabled(unit: &str) -> bool {
+    systemctl(&["--quiet", "is-enabled", unit], ASKING).await.is_ok()
+}
+
+pub(super) async fn is_there(unit: &str) -> bool {
+    systemctl(&["cat", unit], ASKING).await.is_ok()
+}
+
+pub(super) async fn enable(unit: &str) -> Result<(), String> {
+    systemctl(&["enable", unit], ASKING).await
+}
+
+pub(super) async fn disable(unit: &str) -> Result<(), String> {
+    systemctl(&["disable", unit], ASKING).await
+}
+
+pub(super) async fn start(unit: &str) -> Result<(), String> {
+    systemctl(&["start", unit], STARTING).await
+}
+
+/// Stops a unit, and kills it if it takes its time.
+pub(super) async fn stop(unit: &str) -> Result<(), String> {
+    let Err(why) = systemctl(&["stop", unit], STOPPING).await else {
+        return Ok(());
+    };
+    if !is_active(unit).await {
+        return Ok(());
+    }
+    systemctl(&["kill", "--signal=KILL", unit], ASKING)
+        .await
+        .map_err(|also| format!("{why}; {also}"))
+}
+
+/// It has read the drop-ins that lie there.
+pub(super) async fn read_units() -> Result<(), String> {
+    systemctl(&["daemon-reload"], ASKING).await
+}
