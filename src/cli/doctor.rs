@@ -11,22 +11,19 @@ use crate::{
     secret::{self, Secret},
 };
 
-/// A WebSocket that nobody uses has to stay open for longer than 60 s, after which most proxies cut.
+/// A WebSocket has to stay open for longer than 60 s, after which proxies that cut them do so.
 const SILENCE: Duration = Duration::from_secs(75);
 const MAX_SECRET_BYTES: u64 = 4096;
 
 /// Looks, prints, and tells by the status: 0 nothing, 1 something to look at, 2 a failure or no answer at all.
 pub(super) fn run(looked: &Looked, config: Result<Option<&Config>, &Problems>) -> ExitCode {
     if let Some(id) = &looked.explain {
-        return match explained(id) {
-            Some(text) => {
-                println!("{text}");
-                ExitCode::SUCCESS
-            }
-            None => {
-                eprintln!("there is no check {id}; plugnmeet-gateway doctor --files shows their ids");
-                ExitCode::from(2)
-            }
+        return if let Some(text) = explained(id) {
+            println!("{text}");
+            ExitCode::SUCCESS
+        } else {
+            eprintln!("there is no check {id}; plugnmeet-gateway doctor --files shows their ids");
+            ExitCode::from(2)
         };
     }
     match findings(looked, config) {

@@ -178,11 +178,10 @@ enum Begun {
 /// Why it can't be looked at from outside.
 fn missing(needs: Needs, outside: &Outside) -> Option<&'static str> {
     match needs {
-        Needs::Address => None,
         Needs::Tls | Needs::Keys if !outside.is_reached() => {
             Some("there is no TLS that is trusted; see outside.tls")
         }
         Needs::Keys if !outside.has_keys() => Some("needs --api-key and --secret-file"),
-        Needs::Tls | Needs::Keys => None,
+        Needs::Address | Needs::Tls | Needs::Keys => None,
     }
 }

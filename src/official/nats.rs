@@ -291,11 +291,9 @@ mod tests {
             values(conf.texts(&["accounts", "PNM", "users"], "nkey")),
             ["UABC"]
         );
-        assert_eq!(
-            conf.place(&["accounts", "PNM"]).unwrap(),
-            "nats.conf:9 accounts.PNM"
-        );
-        assert_eq!(conf.place(&["accounts", "OTHER"]), None);
+        assert_eq!(conf.place(&["accounts", "PNM"]), "nats.conf:9 accounts.PNM");
+        assert_eq!(conf.place(&["accounts", "OTHER"]), "nats.conf accounts.OTHER");
+        assert!(conf.has(&["accounts", "PNM"]) && !conf.has(&["accounts", "OTHER"]));
     }
 
     #[test]
