@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// coturn with one user, ann, whose word is `secret`.
-struct Coturn {
+pub struct Coturn {
     port: u16,
     folder: TempDir,
     _child: Child,
@@ -30,7 +30,7 @@ fn free_port() -> u16 {
 
 impl Coturn {
     /// A PROXY header has to come if it reads them, and none may otherwise.
-    async fn that_reads_headers(reads_headers: bool) -> Self {
+    pub async fn that_reads_headers(reads_headers: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (port, other) = (free_port(), free_port());
         let ports = if reads_headers {
@@ -68,6 +68,10 @@ impl Coturn {
             folder,
             _child: child,
         }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     fn said(&self) -> String {
