@@ -11,7 +11,7 @@ use crate::{
     secret::{self, Secret},
 };
 
-/// A WebSocket that nobody uses has to stay open for longer than 60 s, after which most proxies cut.
+/// A WebSocket has to stay open for longer than 60 s, after which proxies that cut them do so.
 const SILENCE: Duration = Duration::from_secs(75);
 const MAX_SECRET_BYTES: u64 = 4096;
 

@@ -128,7 +128,13 @@ fn routes(config: &Config, clock: &Clock) -> Result<Routes, Refused> {
         etherpad: upstreams.etherpad.is_some(),
         acme: config.acme.accept_terms || config.acme.pass_to.is_some(),
         turn: turn.transpose()?,
-        tcp: config.tcp.iter().flat_map(|tcp| &tcp.listen).copied().map(reachable).collect(),
+        tcp: config
+            .tcp
+            .iter()
+            .flat_map(|tcp| &tcp.listen)
+            .copied()
+            .map(reachable)
+            .collect(),
     })
 }
 

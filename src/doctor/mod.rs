@@ -35,13 +35,13 @@ pub use self::{
     files::Places,
     finding::{Finding, Findings, Said, Verdict},
     outside::Door,
-    table::{CHECKS, Look},
+    table::{CHECKS, Check, Look},
 };
 use self::{
     files::{Files, Texts},
     machine::Machine,
     outside::Outside,
-    table::{Check, Looking, Needs},
+    table::{Looking, Needs},
 };
 use crate::{
     clock::Clock,
@@ -178,11 +178,10 @@ enum Begun {
 /// Why it can't be looked at from outside.
 fn missing(needs: Needs, outside: &Outside) -> Option<&'static str> {
     match needs {
-        Needs::Address => None,
         Needs::Tls | Needs::Keys if !outside.is_reached() => {
             Some("there is no TLS that is trusted; see outside.tls")
         }
         Needs::Keys if !outside.has_keys() => Some("needs --api-key and --secret-file"),
-        Needs::Tls | Needs::Keys => None,
+        Needs::Address | Needs::Tls | Needs::Keys => None,
     }
 }

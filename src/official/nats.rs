@@ -300,6 +300,7 @@ mod tests {
         );
         assert_eq!(conf.place(&["accounts", "PNM"]), "nats.conf:9 accounts.PNM");
         assert_eq!(conf.place(&["accounts", "OTHER"]), "nats.conf accounts.OTHER");
+        assert!(conf.has(&["accounts", "PNM"]) && !conf.has(&["accounts", "OTHER"]));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::support::{
-    binary::{Serving, free_port, run},
+    addr::free_port,
+    binary::{Serving, run},
     client::{Client, plain_get},
     folder_of,
 };

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::support::{
     Gateway,
-    binary::{ANYWHERE, Serving},
+    binary::{Serving, anywhere},
     client::Client,
     peer::Peer,
     raw::Raw,
@@ -114,7 +114,7 @@ async fn thousands_of_half_open_hellos_keep_nobody_out_and_are_gone_after_the_de
     let folder = tempfile::tempdir().unwrap();
     let passthrough = "[{ names = ['a.example.org'], upstream = '127.0.0.1:1' }]";
     let variables = [
-        &ANYWHERE[..],
+        &anywhere()[..],
         &[
             ("TIMEOUTS__HANDSHAKE", "10s"),
             ("LIMITS__CONNECTIONS", "0"),

@@ -26,6 +26,7 @@ mod commands;
 mod control;
 mod deadlines;
 mod design;
+mod doctor;
 mod forwarding;
 mod handoff;
 mod handshakes;

@@ -3,7 +3,10 @@
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
-use crate::support::{Gateway, addr::free};
+use crate::support::{
+    Gateway,
+    addr::{free, free_port},
+};
 use tempfile::TempDir;
 use tokio::{
     io::AsyncReadExt,
@@ -13,7 +16,7 @@ use tokio::{
 };
 
 /// coturn with one user, ann, whose word is `secret`.
-struct Coturn {
+pub struct Coturn {
     addr: SocketAddr,
     folder: TempDir,
     _child: Child,
@@ -21,12 +24,16 @@ struct Coturn {
 
 impl Coturn {
     /// A PROXY header has to come if it reads them, and none may otherwise.
-    async fn that_reads_headers(reads_headers: bool) -> Self {
+    pub async fn that_reads_headers(reads_headers: bool) -> Self {
+        Self::at(free(), reads_headers).await
+    }
+
+    /// As `that_reads_headers`, at this address.
+    pub async fn at(addr: SocketAddr, reads_headers: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let addr = free();
         let (ip, port) = (addr.ip(), addr.port());
         let ports = if reads_headers {
-            format!("listening-port={}\ntcp-proxy-port={port}", free().port())
+            format!("listening-port={}\ntcp-proxy-port={port}", free_port())
         } else {
             format!("listening-port={port}")
         };
@@ -60,6 +67,10 @@ impl Coturn {
             folder,
             _child: child,
         }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.addr.port()
     }
 
     fn said(&self) -> String {

@@ -69,11 +69,12 @@ impl Gateway {
     pub async fn start(folder: TempDir, clock: &Clock, https: &str, toml: &str) -> Self {
         let certs = folder.path().join("certs");
         let cache = folder.path().join("cache");
+        let beside = format!("{}:0", https.rsplit_once(':').unwrap().0);
         let variables = [
             ("CLIENT__CACHE", cache.to_str().unwrap()),
             ("LISTEN__HTTPS", https),
-            ("LISTEN__HTTP", &addr::own()),
-            ("LISTEN__ADMIN", &addr::own()),
+            ("LISTEN__HTTP", &beside),
+            ("LISTEN__ADMIN", &beside),
             ("TLS__CERTS", certs.to_str().unwrap()),
             ("PLUGNMEET__SECRET", SECRET),
         ]

@@ -55,8 +55,17 @@ impl Upstream {
         F: Fn(Seen) -> A + Send + Sync + 'static,
         A: Future<Output = Response<AnswerBody>> + Send + 'static,
     {
+        Self::at(&own(), handler).await
+    }
+
+    /// As `handling`, at this address.
+    pub async fn at<F, A>(addr: &str, handler: F) -> Self
+    where
+        F: Fn(Seen) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<AnswerBody>> + Send + 'static,
+    {
         let handler: Arc<Handler> = Arc::new(move |seen| Box::pin(handler(seen)));
-        let listener = TcpListener::bind(own()).await.unwrap();
+        let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&seen);

@@ -173,14 +173,11 @@ pub async fn redis(machine: Arc<Machine>) -> Vec<Said> {
         }
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&got).into_owned())
     };
-    let said = match timeout(CONNECT, asking).await {
-        Ok(Ok(said)) => said,
-        Ok(Err(_)) | Err(_) => {
-            return vec![Said::fail(
-                "Redis takes connections and says nothing",
-                "systemctl status redis-server",
-            )];
-        }
+    let Ok(Ok(said)) = timeout(CONNECT, asking).await else {
+        return vec![Said::fail(
+            "Redis takes connections and says nothing",
+            "systemctl status redis-server",
+        )];
     };
     if said.contains("WRONGPASS") || said.contains("NOAUTH") {
         return vec![Said::fail(

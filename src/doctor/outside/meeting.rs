@@ -55,9 +55,20 @@ fn no_keys() -> Vec<Said> {
 }
 
 /// Where a link with a token leads, and with which cookies.
-async fn handed(outside: &Outside, token: &Secret<String>) -> Result<(Response<Bytes>, Vec<String>), String> {
+async fn handed(
+    outside: &Outside,
+    token: &Secret<String>,
+    into: &'static str,
+) -> Result<(Response<Bytes>, Vec<String>), String> {
     let target = format!("{}/?access_token={}", outside.mount, token.expose());
-    let answer = outside.get(&target, &[("accept", "text/html")]).await?;
+    // As a browser says where it will show the page.
+    let headers = [
+        ("accept", "text/html"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", into),
+        ("sec-fetch-site", "cross-site"),
+    ];
+    let answer = outside.get(&target, &headers).await?;
     let cookies = answer.headers().get_all("set-cookie").iter();
     let cookies = cookies.filter_map(|cookie| cookie.to_str().ok().map(str::to_owned));
     let cookies = cookies.collect();
@@ -66,7 +77,7 @@ async fn handed(outside: &Outside, token: &Secret<String>) -> Result<(Response<B
 
 /// The page behind a link with a token.
 pub async fn page_of(outside: &Outside, token: &Secret<String>) -> Result<Response<Bytes>, String> {
-    let (answer, cookies) = handed(outside, token).await?;
+    let (answer, cookies) = handed(outside, token, "document").await?;
     if answer.status() != StatusCode::SEE_OTHER {
         return Err(format!(
             "{} for a link with a token, and not 303",
@@ -136,8 +147,9 @@ pub async fn frames(outside: Arc<Outside>) -> Vec<Said> {
             format!("write frame_ancestors = [\"{site}\"] into [session] of gateway.toml"),
         ));
     }
-    if let Some(token) = outside.token()
-        && let Ok((link, cookies)) = handed(&outside, &token).await
+    if wrong.is_empty()
+        && let Some(token) = outside.token()
+        && let Ok((link, cookies)) = handed(&outside, &token, "iframe").await
         && link.status() == StatusCode::SEE_OTHER
         && !cookies
             .iter()

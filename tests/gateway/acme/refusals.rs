@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{
     Gateway,
-    binary::free_port,
+    addr::free_port,
     client::plain_get,
     pebble::shown,
     stub_ca::{Refusal, StubCa, TOKEN},

@@ -26,7 +26,8 @@ use super::{
     told,
 };
 use crate::support::{
-    binary::{PROGRAM, free_port, program},
+    addr::free_port,
+    binary::{PROGRAM, program},
     client::Client,
     folder_of,
     nats::NatsServer,
@@ -56,7 +57,9 @@ impl Machine {
     )]
     pub(super) async fn start() -> Self {
         let nats = NatsServer::start().await;
-        let server = Upstream::answering("plugnmeet-server").await;
+        // Of the server the files say the port alone.
+        let answer = |_| async { Response::new(text_body("plugnmeet-server")) };
+        let server = Upstream::at("127.0.0.1:0", answer).await;
         let livekit = Upstream::handling(|seen| async move {
             let status = if seen.target == "/rtc/validate" { 401 } else { 404 };
             Response::builder().status(status).body(text_body("")).unwrap()

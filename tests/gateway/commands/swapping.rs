@@ -18,7 +18,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::official_machine::{HOOK, Machine, NAME, ends, mode};
-use crate::support::{binary::free_port, client::Client};
+use crate::support::{addr::free_port, client::Client};
 
 /// What `/healthCheck` says, if anybody is there at this moment.
 async fn health(client: &Client, at: std::net::SocketAddr) -> Option<u16> {
