@@ -18,6 +18,9 @@ use crate::official;
 /// The beginning of the first line.
 const MARK: &str = "# Made by plugnmeet-gateway adopt, checksum ";
 
+/// What the package puts there, before anybody has edited it.
+const EXAMPLE: &str = include_str!("../../config/host.toml");
+
 /// A file that is to be there.
 #[derive(Clone)]
 pub struct Wanted {
@@ -65,8 +68,11 @@ impl Wanted {
     }
 }
 
-/// Is it as this program wrote it?
+/// Is it as this program or its package wrote it?
 fn is_ours(found: &str) -> bool {
+    if found == EXAMPLE {
+        return true;
+    }
     let found = found.strip_prefix(SHELL).unwrap_or(found);
     let marked = found.strip_prefix(MARK).and_then(|rest| rest.split_once('\n'));
     marked.is_some_and(|(sum, rest)| sum == checksum(rest))

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
@@ -101,6 +101,11 @@ impl Way {
 
     pub fn lead_to(&self, all: &[SocketAddr]) {
         *self.to.lock().unwrap() = all.to_vec();
+    }
+
+    /// Where it is.
+    pub fn ip(&self) -> IpAddr {
+        self.peer.addr.ip()
     }
 
     /// How many have come.

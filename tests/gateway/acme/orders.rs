@@ -200,10 +200,10 @@ async fn two_gateways_on_one_redis_order_once_and_both_answer() {
 async fn an_address_gets_a_certificate() {
     let pebble = Pebble::start(Kind::default()).await;
     let storage = tempfile::tempdir().unwrap();
-    let address = "127.0.0.1";
+    let address = &pebble.http.ip().to_string();
     let toml = pebble
         .toml(address, storage.path())
-        .replace("accept_terms", "names = ['127.0.0.1']\naccept_terms");
+        .replace("accept_terms", &format!("names = ['{address}']\naccept_terms"));
     let gateway = Gateway::with(&toml).await;
     pebble.http.lead_to(&[gateway.http]);
     pebble.tls.lead_to(&[gateway.https]);

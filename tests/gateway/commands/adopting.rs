@@ -114,6 +114,9 @@ async fn an_official_machine_becomes_a_configuration_with_origins() {
 #[tokio::test]
 async fn running_it_twice_changes_nothing_and_what_was_edited_is_left_alone() {
     let folder = machine(CONFIG, HAPROXY);
+    // As the package has put it there.
+    fs::create_dir_all(folder.path().join("etc")).unwrap();
+    fs::copy("config/host.toml", folder.path().join("etc/gateway.toml")).unwrap();
     assert_eq!(adopt(folder.path(), &[]).await.0, 0);
     let first = written(folder.path());
     let (status, said, _) = adopt(folder.path(), &[]).await;
