@@ -47,7 +47,8 @@ impl Listeners {
         mut given: Given,
         ask: impl AsyncFnMut() -> bool,
     ) -> Result<Self, Vec<NotListening>> {
-        let (mut way, mut admin_later) = (Way::asking(ask), Vec::new());
+        let mut way = Way::asking(ask, &config.listen.admin, config.timeouts.drain_delay);
+        let mut admin_later = Vec::new();
         let (mut open, mut problems) = ([const { Vec::new() }; 4], Vec::new());
         for ((key, addrs), open) in config.listeners().into_iter().zip(&mut open) {
             let deaf;

@@ -41,27 +41,58 @@ const MOST_BYTES: u64 = 2048;
 pub(super) struct Way<A> {
     ask: A,
     is_asked: bool,
+    /// Where another one says whether it stops, and for how long it may go on accepting then.
+    admin: Vec<SocketAddr>,
+    patience: Duration,
 }
 
 impl<A: AsyncFnMut() -> bool> Way<A> {
-    /// `ask` asks, and says whether the other one has let go.
-    pub(super) fn asking(ask: A) -> Self {
-        let is_asked = false;
-        Self { ask, is_asked }
+    /// `ask` asks, and says whether the other one has let go. The other one is expected to have our own admin addresses and
+    /// our `timeouts.drain_delay`.
+    pub(super) fn asking(ask: A, admin: &[SocketAddr], drain_delay: Duration) -> Self {
+        Self {
+            ask,
+            is_asked: false,
+            admin: admin.to_vec(),
+            patience: drain_delay.saturating_add(CLOSED_WITHIN),
+        }
     }
 
     pub(super) async fn bind(&mut self, spot: impl Into<Spot>) -> io::Result<TcpListener> {
         let spot = spot.into();
         match listen::bind(spot).await {
-            Err(error) if is_in_use(&error) && !mem::replace(&mut self.is_asked, true) => {
-                if (self.ask)().await {
+            Err(error) if is_in_use(&error) => {
+                if !mem::replace(&mut self.is_asked, true) && (self.ask)().await {
                     listen::bind(spot).await
                 } else {
-                    Err(error)
+                    self.wait(spot, error).await
                 }
             }
             bound => bound,
         }
+    }
+
+    /// Where nobody can be asked: who stops gives its addresses up by itself, all but that of the admin listener, which says
+    /// so until then.
+    async fn wait(&self, spot: Spot, mut error: io::Error) -> io::Result<TcpListener> {
+        let until = Instant::now() + self.patience;
+        while !self.admin.contains(&spot.addr) && Instant::now() < until && self.other_stops(&error).await {
+            sleep(AGAIN).await;
+            match listen::bind(spot).await {
+                Err(again) if is_in_use(&again) => error = again,
+                bound => return bound,
+            }
+        }
+        Err(error)
+    }
+
+    async fn other_stops(&self, error: &io::Error) -> bool {
+        for addr in &self.admin {
+            if stops_at(*addr, error).await {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -203,16 +234,17 @@ mod tests {
             .unwrap();
         let addr = held.local_addr().unwrap();
         let mut asked = 0;
-        let mut way = Way::asking(async || {
+        let count = async || {
             asked += 1;
             false
-        });
+        };
+        let mut way = Way::asking(count, &[], Duration::ZERO);
         for _ in 0..2 {
             assert_eq!(way.bind(addr).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
         }
         assert_eq!(asked, 1);
         let mut held = Some(held);
-        let mut way = Way::asking(async || held.take().is_some());
+        let mut way = Way::asking(async || held.take().is_some(), &[], Duration::ZERO);
         assert_eq!(way.bind(addr).await.unwrap().local_addr().unwrap(), addr);
     }
 

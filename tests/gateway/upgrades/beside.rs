@@ -120,6 +120,20 @@ async fn a_start_ends_the_time_in_which_a_gateway_that_stops_still_accepts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_can_be_asked_a_start_waits_until_the_other_one_accepts_no_more() {
+    let (folder, upstream) = (Folder::new(), echo().await);
+    let addresses = Addresses::in_front_of(&upstream.url());
+    let variables = addresses.with(&[("CONTROL__SOCKET", ""), ("TIMEOUTS__DRAIN_DELAY", "4s")]);
+    let mut first = started(&folder, &variables).await;
+    let mut socket = open(&folder.client(&first)).await;
+    first.signal("TERM").await;
+    first.says("Stopping; connections are still taken").await;
+    let second = started(&folder, &variables).await;
+    still_there(&mut open(&folder.client(&second)).await).await;
+    still_there(&mut socket).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_nobody_can_be_asked_the_admin_listener_comes_when_it_is_free_and_goes_over_then() {
     let (folder, upstream) = (Folder::new(), echo().await);
     let addresses = Addresses::in_front_of(&upstream.url());
