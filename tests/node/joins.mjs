@@ -5,8 +5,7 @@
 // In:  {origin, people: [{name, token, after?, later?, direct?}], hold?}; times in ms. One who comes "later" waits for a
 //      line on stdin; one who is "direct" comes to NATS without asking.
 // Out: {people: {NAME: {verified?, in?, error?}}}, times in ms since the beginning, once everybody is in, refused or gone.
-//      With "hold" all stay, and when stdin ends {closed, reconnects}: how many are closed for good, and how often anybody
-//      came back.
+//      With "hold" all stay; once each of them has come back or is closed for good {back, closed}, how many of each.
 
 import { once } from "node:events";
 import { tokenAuthenticator, wsconnect } from "@nats-io/nats-core";
@@ -17,8 +16,8 @@ const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 await drive(900, async ({ origin, people, hold = false }) => {
   const began = performance.now();
   const since = () => Math.round(performance.now() - began);
-  const connections = [];
-  let [closed, reconnects] = [0, 0];
+  const returns = [];
+  let [back, closed] = [0, 0];
   const told = people.some(({ later }) => later) ? once(process.stdin, "data") : null;
 
   const join = async ({ token, after = 0, later = false, direct = false }) => {
@@ -42,23 +41,27 @@ await drive(900, async ({ origin, people, hold = false }) => {
         servers: `${origin.replace("http", "ws")}/ws`, authenticator: tokenAuthenticator(token), pingInterval: 10_000,
         timeout: 600_000,
       });
-      connections.push(connection);
-      watch(connection);
+      returns.push(comesBack(connection));
       return { ...seen, in: since() };
     } catch (error) {
       return { ...seen, error: message(error) };
     }
   };
-  const watch = async (connection) => {
-    connection.closed().then(() => { closed += 1; });
-    for await (const { type } of connection.status()) if (type === "reconnect") reconnects += 1;
+  // Whoever is closed for good ends the list, too, so that nobody is waited for in vain.
+  const comesBack = async (connection) => {
+    for await (const { type } of connection.status()) {
+      if (type === "reconnect") {
+        back += 1;
+        return;
+      }
+    }
+    closed += 1;
   };
 
   const seen = await Promise.all(people.map(async (person) => [person.name, await join(person)]));
   const report = { people: Object.fromEntries(seen) };
   if (!hold) return report;
   tell(report);
-  process.stdin.resume();
-  await once(process.stdin, "end");
-  return { closed, reconnects };
+  await Promise.all(returns);
+  return { back, closed };
 });

@@ -320,7 +320,7 @@ async fn forty_who_go_away_take_no_place_with_them() {
 
 #[tokio::test]
 async fn nats_that_is_started_again_lets_all_back_in_while_newcomers_knock() {
-    let mut site = Site::with(20, 60, "").await;
+    let mut site = Site::with(300, 60, "timeouts.upgrade = '10m'").await;
     let mut process = site.begin(&site.comers("room01", 100, &json!({})), true);
     let seen = Seen::of(&process.next_line().await);
     assert_eq!(seen.refused, BTreeMap::new());
@@ -330,18 +330,8 @@ async fn nats_that_is_started_again_lets_all_back_in_while_newcomers_knock() {
         .come(&site.comers("room02", 30, &json!({"after": 1000})))
         .await;
     assert_eq!(seen.refused, BTreeMap::new());
-    for _ in 0..1200 {
-        if site.gateway.tunnels().by_upstream().get("nats") == Some(&100) {
-            break;
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    sleep(Duration::from_secs(1)).await;
-    process.hang_up();
-    // On a busy machine one may have lost its connection twice.
     let end = process.next_line().await;
-    assert_eq!(end["closed"], 0, "{end}");
-    assert!(end["reconnects"].as_u64() >= Some(100), "{end}");
+    assert_eq!(end, json!({"back": 100, "closed": 0}));
     process.finish().await;
 }
 
