@@ -283,3 +283,39 @@ async fn the_servers_own_cors_answer_stays_the_only_one() {
     let answer = gateway.get("/api/x", &preflight[..1]).await;
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
 }
+
+/// LiveKit and its ingress allow every origin too, and the gateway says so for them.
+#[tokio::test]
+async fn a_preflight_reaches_no_upstream() {
+    let upstream = Upstream::answering("").await;
+    let gateway = to(&upstream.url()).await;
+    for (target, method, allowed) in [
+        (
+            "/livekit/twirp/livekit.RoomService/ListRooms",
+            "POST",
+            "POST, GET, OPTIONS, HEAD",
+        ),
+        ("/livekit/rtc/validate", "GET", "POST, GET, OPTIONS, HEAD"),
+        ("/whip/key", "POST", "POST, GET, OPTIONS, HEAD"),
+        ("/whip/key/resource", "PATCH", "PATCH"),
+        ("/whip/key/resource", "DELETE", "DELETE"),
+        ("/etherpad/p/x", "GET", "POST, GET, OPTIONS, HEAD"),
+        ("/ws", "GET", "POST, GET, OPTIONS, HEAD"),
+    ] {
+        let preflight = [
+            ("origin", "https://other.example"),
+            ("access-control-request-method", method),
+        ];
+        let answer = gateway.client().request("OPTIONS", target, &preflight, b"").await;
+        assert_eq!(
+            (
+                answer.status,
+                answer.header("access-control-allow-origin"),
+                answer.header("access-control-allow-methods")
+            ),
+            (204, Some("*"), Some(allowed)),
+            "{method} {target}"
+        );
+    }
+    assert_eq!(upstream.requests().len(), 0);
+}

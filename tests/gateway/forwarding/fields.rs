@@ -112,7 +112,7 @@ async fn connection_cannot_take_the_signature_off_a_request_that_is_checked_here
     }
 }
 
-const CLAIMS: [(&str, &str); 14] = [
+const CLAIMS: [(&str, &str); 22] = [
     ("x-forwarded-for", "6.6.6.6"),
     ("x-forwarded-for", "7.7.7.7, 8.8.8.8"),
     ("x-forwarded-proto", "http"),
@@ -127,6 +127,15 @@ const CLAIMS: [(&str, &str); 14] = [
     ("cf-connecting-ip", "6.6.6.6"),
     ("forwarded", "for=6.6.6.6"),
     ("x-original-forwarded-for", "6.6.6.6"),
+    // The server's web framework believes some of these of anybody.
+    ("x-url-scheme", "http"),
+    ("x-scheme", "http"),
+    ("front-end-https", "off"),
+    ("x-arr-ssl", "6.6.6.6"),
+    ("x-remote-ip", "6.6.6.6"),
+    ("x-remote-addr", "6.6.6.6"),
+    ("remote-addr", "6.6.6.6"),
+    ("x-envoy-external-address", "6.6.6.6"),
 ];
 
 #[tokio::test]

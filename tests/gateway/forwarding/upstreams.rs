@@ -216,6 +216,26 @@ async fn what_meets_the_end_of_an_idle_connection_goes_once_more_if_it_is_harmle
     }
 }
 
+/// An answer that has begun may have been the answer to something that was done.
+#[tokio::test]
+async fn an_answer_that_breaks_after_its_first_byte_is_not_asked_for_again() {
+    for beginning in ["H", "HTTP/1.1 200 OK\r\nContent-Le"] {
+        let upstream = RawUpstream::acting(move |_, mut connection| async move {
+            connection
+                .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .await;
+            connection.until(b"\r\n\r\n").await.ok();
+            connection.send(beginning).await;
+        })
+        .await;
+        // Each thread has connections of its own.
+        let gateway = Gateway::everything_to(&upstream.url(), "listen.threads = 1").await;
+        assert_eq!(gateway.get("/api/first", &[]).await.status, 200);
+        assert_eq!(gateway.get("/api/x", &[]).await.status, 502, "{beginning}");
+        assert_eq!(upstream.heads().len(), 1, "one connection, by its first head");
+    }
+}
+
 /// Nothing was sent, so any request may wait for a server that is being started again.
 #[tokio::test]
 async fn an_upstream_that_refuses_is_asked_until_it_is_there_again() {
