@@ -1,7 +1,7 @@
-//! The context of a request: who sent it, and for which of the gateway's names.
+//! The context of a request: its id, who sent it, and for which of the gateway's names.
 //!
 //! `crate::route` makes it once, when the target has been checked. Every module that handles the request takes the
-//! client and the name from it, and from nowhere else.
+//! id, the client and the name from it, and from nowhere else.
 //!
 //! Not here: who the client is (`crate::conn`), which names are ours (`crate::route`).
 
@@ -9,7 +9,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hyper::header::HeaderValue;
 
-use crate::addr::ClientAddr;
+use crate::{addr::ClientAddr, request_id::RequestId};
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub struct Peer {
 /// What all modules need to know about a request.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
+    /// The id of the request, by which its lines in the log are found.
+    pub id: RequestId,
     /// The sender of the request.
     pub peer: Peer,
     /// The gateway's name that the request is for, in the configuration's spelling and without a port.

@@ -309,6 +309,7 @@ fn limits() -> Vec<Step> {
 /// Header rewriting; each turn works on a copy, which is a step of its own to compare with.
 fn headers() -> Vec<Step> {
     let context = RequestContext {
+        id: RequestIds::default().next(),
         peer: Peer {
             client: ClientAddr(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
             local: SocketAddr::from(([192, 0, 2, 1], 443)),

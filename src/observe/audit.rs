@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 use tracing::info;
 
 use super::{Buffer, Metrics, json_line::JsonLine};
-use crate::{addr::ClientAddr, clock::Clock};
+use crate::{addr::ClientAddr, clock::Clock, request_id::RequestId};
 
 /// The target of the audit log, which is always on.
 pub(super) const AUDIT: &str = "audit";
@@ -29,6 +29,7 @@ impl AuditLog {
 /// A decision on a token, as far as it has been made.
 #[derive(Clone, Debug)]
 pub struct Decision {
+    id: RequestId,
     client: ClientAddr,
     caller: Option<String>,
     room: Option<String>,
@@ -69,9 +70,10 @@ impl Outcome {
 const MAX_SHOWN_CHARS: usize = 128;
 
 impl Decision {
-    /// Begins a decision for a request of this client.
-    pub fn begin(client: ClientAddr) -> Self {
+    /// Begins the decision on a request.
+    pub fn begin(id: RequestId, client: ClientAddr) -> Self {
         Self {
+            id,
             client,
             caller: None,
             room: None,
@@ -126,6 +128,7 @@ impl Decision {
     fn trace(&self, outcome: Outcome, reason: &'static str, detail: Option<&str>) {
         info!(
             target: AUDIT,
+            id = %self.id,
             caller = self.caller,
             room = self.room,
             user = self.user,
@@ -149,6 +152,7 @@ impl Decision {
     ) {
         let mut line = JsonLine(line);
         line.begin(now, "Token");
+        line.raw(r#","id":""#).id(self.id).raw("\"");
         if let Some(caller) = &self.caller {
             line.raw(r#","caller":"#).value(caller);
         }
@@ -183,10 +187,11 @@ mod tests {
     use tracing_subscriber::{Registry, layer::SubscriberExt};
 
     use super::{super::log, *};
-    use crate::observe::access::tests::Kept;
+    use crate::{observe::access::tests::Kept, request_id::RequestIds};
 
     fn decisions() -> [Decision; 3] {
-        let begin = |client: &str| Decision::begin(ClientAddr(client.parse().unwrap()));
+        let ids = RequestIds::default();
+        let begin = |client: &str| Decision::begin(ids.next(), ClientAddr(client.parse().unwrap()));
         let (mut known, mut hostile) = (begin("192.0.2.7"), begin("2001:db8::1"));
         known.caller("server");
         known.wanted("room01", "ann", Some(false));

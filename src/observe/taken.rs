@@ -6,10 +6,12 @@
 use tracing::{info, warn};
 
 use super::audit::AUDIT;
-use crate::addr::ClientAddr;
+use crate::{addr::ClientAddr, request_id::RequestId};
 
 /// The fields that were taken out of one design.
 pub struct TakenOut<'a> {
+    /// The id of the request in which the design was.
+    pub id: RequestId,
     /// The caller who asked for the token, if known.
     pub caller: Option<&'a str>,
     pub room: &'a str,
@@ -26,6 +28,7 @@ impl TakenOut<'_> {
     /// Writes the warning and the audit line.
     pub fn tell(&self) {
         let TakenOut {
+            id,
             caller,
             room,
             user,
@@ -36,6 +39,7 @@ impl TakenOut<'_> {
         warn!(caller, room, user, bot, fields, "Design fields taken out");
         info!(
             target: AUDIT,
+            %id,
             caller,
             room,
             user,

@@ -196,7 +196,7 @@ pub(super) fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{addr::ClientAddr, context::Peer};
+    use crate::{addr::ClientAddr, context::Peer, request_id::RequestIds};
 
     fn sent(fields: &[(&'static str, &'static str)], reads_cookies: bool) -> HeaderMap {
         sent_by(fields, reads_cookies, false)
@@ -217,6 +217,7 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         let context = RequestContext {
+            id: RequestIds::default().next(),
             peer: Peer {
                 client: ClientAddr("192.0.2.7".parse().unwrap()),
                 local: "192.0.2.1:443".parse().unwrap(),

@@ -17,7 +17,7 @@ use hyper::{
 
 use super::Router;
 use crate::{
-    addr::ClientAddr,
+    context::RequestContext,
     http::whole,
     reply::{Body, Failure},
     session::ServerLink,
@@ -33,7 +33,7 @@ impl Router {
     pub(super) async fn with_links(
         &self,
         response: Response<Body>,
-        client: ClientAddr,
+        context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let (mut head, body) = response.into_parts();
         let is_short = body
@@ -49,7 +49,7 @@ impl Router {
         })?;
         let mended = str::from_utf8(&whole)
             .ok()
-            .and_then(|xml| mended(xml, |link| self.checked(link, client)));
+            .and_then(|xml| mended(xml, |link| self.checked(link, context)));
         let Some(mended) = mended else {
             return Ok(Response::from_parts(head, whole.into()));
         };
@@ -59,10 +59,10 @@ impl Router {
     }
 
     /// The query of a link to this gateway.
-    fn checked(&self, link: &ServerLink<'_>, client: ClientAddr) -> Option<String> {
+    fn checked(&self, link: &ServerLink<'_>, context: &RequestContext) -> Option<String> {
         let authority = link.authority?.parse::<Authority>().ok()?;
         self.hosts.known(authority.host())?;
-        Some(self.sessions.query_in_an_answer(link, client))
+        Some(self.sessions.query_in_an_answer(link, context))
     }
 }
 

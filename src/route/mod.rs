@@ -56,7 +56,7 @@ use crate::{
     observe::{AccessLog, AccessRecord, redacted},
     proxy::{Upstream, Watch as BodyWatch},
     reply::{self, Body, Failure},
-    request_id::RequestIds,
+    request_id::{RequestId, RequestIds},
     session::{DesignCheck, Sessions},
     token::TokenKeys,
     urls::{Action, Found, Guard, Leads, Step, To},
@@ -157,11 +157,17 @@ impl Router {
     }
 
     /// What is known of a request whose target everybody reads alike.
-    fn context(&self, request: &Request<ClientBody>, peer: Peer) -> Result<RequestContext, Failure> {
+    fn context(
+        &self,
+        id: RequestId,
+        request: &Request<ClientBody>,
+        peer: Peer,
+    ) -> Result<RequestContext, Failure> {
         let target = CanonicalTarget::of(request, &self.hosts)
             .map_err(|bad| self.bad_target(bad, request).of_the_message())?;
         method::known(request.method()).map_err(Failure::of_the_message)?;
         Ok(RequestContext {
+            id,
             peer,
             our_name: target.our_name,
             authority: target.host,
@@ -187,7 +193,7 @@ impl Router {
         peer: Peer,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
-        let context = self.context(&request, peer)?;
+        let context = self.context(record.id(), &request, peer)?;
         let row = found.row;
         record.routed(row.name);
         if row.action.is_an_upstreams()

@@ -82,7 +82,7 @@ impl Router {
             Watched::Link(asked) => Box::pin(self.without_tokens(&asked, response)).await,
             Watched::LinksInXml(asked) => {
                 let response = Box::pin(self.without_tokens(&asked, response)).await?;
-                Box::pin(self.with_links(response, asked.context.client())).await
+                Box::pin(self.with_links(response, &asked.context)).await
             }
             Watched::NewerToken(carried) => Ok(self.refreshed(carried, response)),
             Watched::Upload(carried) => {

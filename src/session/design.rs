@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::{SessionError, Sessions, Visit, cookie::Cookies};
 use crate::{
-    addr::ClientAddr,
+    context::RequestContext,
     design::{Breach, DESIGN_PARAMETER, Design, OnInvalid, Verdict},
     observe::TakenOut,
     query::Query,
@@ -68,7 +68,7 @@ impl Sessions {
         let found = found?;
         // A design at an address without a session is nobody's, and anybody could fill the log with it.
         if let Some(claims) = claims.filter(|_| visit.takes_effect()) {
-            self.tell_taken(&found.taken, claims, visit.context.client());
+            self.tell_taken(&found.taken, claims, visit.context);
             self.tell_mistaken(query, claims);
         }
         Ok((found.query, found.design))
@@ -142,7 +142,7 @@ impl Sessions {
     }
 
     /// Tells the operator which fields were taken out and by which rules, so that the operator can tell the integrator.
-    pub(super) fn tell_taken(&self, taken: &[Breach], claims: &Claims, client: ClientAddr) {
+    pub(super) fn tell_taken(&self, taken: &[Breach], claims: &Claims, context: &RequestContext) {
         if taken.is_empty() {
             return;
         }
@@ -161,10 +161,11 @@ impl Sessions {
             fields.push(format!("and {more} more"));
         }
         TakenOut {
+            id: context.id,
             caller: self.memory.caller_of(&self.tag_of(claims)).as_deref(),
             room: &claims.room_id,
             user: &claims.user_id,
-            client,
+            client: context.client(),
             bot: is_bot(claims),
             fields: &fields.join(", "),
         }

@@ -10,7 +10,7 @@ use hyper::{Response, header};
 
 use super::{SessionError, Sessions, TOKEN_PARAMETER, Visit};
 use crate::{
-    addr::ClientAddr, design::encoded_server_query, http::exactly_one, query::Query, reply::Body,
+    context::RequestContext, design::encoded_server_query, http::exactly_one, query::Query, reply::Body,
     token::Unverified,
 };
 
@@ -64,7 +64,7 @@ impl<'a> ServerLink<'a> {
 impl Sessions {
     /// Answers with the redirect to the session's page, in place of the server's redirect to a link with a token.
     pub async fn finish(&self, visit: &Visit<'_>) -> Result<Response<Body>, SessionError> {
-        let query = self.mended(visit.query, visit.context.client())?;
+        let query = self.mended(visit.query, visit.context)?;
         let token = Query(&query).only(TOKEN_PARAMETER);
         let token = token.map_err(|_| SessionError::TwoTokens)?;
         let mended = Visit {
@@ -76,21 +76,21 @@ impl Sessions {
 
     /// The query of a link that plugnmeet-server wrote, as a browser has to write it and without bad fields in its design:
     /// whatever `design.on_invalid` says, as who joins can't mend what the server was given.
-    fn mended(&self, raw: &str, client: ClientAddr) -> Result<String, SessionError> {
+    fn mended(&self, raw: &str, context: &RequestContext) -> Result<String, SessionError> {
         let mended = self.design.of_server(raw).map_err(|_| SessionError::TwoDesigns)?;
         if !mended.taken.is_empty()
             && let Ok(Some(token)) = Query(&mended.query).only(TOKEN_PARAMETER)
             && let Ok(verified) = self.keys.verify(Unverified(&token), self.clock.unix())
         {
-            self.tell_taken(&mended.taken, &verified.claims, client);
+            self.tell_taken(&mended.taken, &verified.claims, context);
         }
         Ok(mended.query)
     }
 
     /// The query of a link that the server hands out in an answer, without the bad fields of its design: a client that
     /// reads such an answer could not show our page about them.
-    pub fn query_in_an_answer(&self, link: &ServerLink<'_>, client: ClientAddr) -> String {
-        self.mended(link.query, client)
+    pub fn query_in_an_answer(&self, link: &ServerLink<'_>, context: &RequestContext) -> String {
+        self.mended(link.query, context)
             .unwrap_or_else(|_| Query(&link.query()).without("custom_design"))
     }
 }

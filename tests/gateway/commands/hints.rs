@@ -1,5 +1,7 @@
 //! What the person who runs the gateway is told, and the client is not.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{ISSUE, WANTED, told};
@@ -82,10 +84,11 @@ async fn the_mistake_in_a_signature_is_in_the_log_and_not_in_the_answer() {
     ];
     let details: Vec<_> = audit.iter().map(|line| &line["detail"]).collect();
     assert_eq!(details, expected, "{said}");
-    let causes: Vec<_> = lines(&said, "Request")
-        .iter()
-        .map(|line| line["cause"].clone())
-        .collect();
+    let records = lines(&said, "Request");
+    let ids =
+        |lines: &[Value]| -> BTreeSet<String> { lines.iter().map(|line| line["id"].to_string()).collect() };
+    assert_eq!(ids(&audit), ids(&records), "{said}");
+    let causes: Vec<_> = records.iter().map(|line| line["cause"].clone()).collect();
     assert_eq!(causes, expected, "{said}");
     assert!(!said.contains(&signature) && !said.contains(&upper), "{said}");
 }

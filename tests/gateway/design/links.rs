@@ -205,6 +205,7 @@ async fn the_log_says_what_was_taken_out_and_never_its_value() {
     let [audit] = of("Design")[..] else {
         panic!("{said}")
     };
+    assert_eq!(audit["id"], of("Request")[0]["id"], "{said}");
     assert_eq!(
         [
             &audit["target"],
