@@ -6,7 +6,9 @@ use std::{net::SocketAddr, process::Stdio, time::Duration};
 use crate::support::{
     Gateway,
     addr::{free, free_port},
+    browser::Browser,
 };
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
     io::AsyncReadExt,
@@ -130,5 +132,62 @@ async fn media_passes_with_and_without_a_proxy_header() {
             }
             assert!(tries < 5, "{reads_headers}: {said}\n{}", coturn.said());
         }
+    }
+}
+
+/// Two ends in one page, which reach each other by relays alone; and the address at which TURN sees the page.
+const BY_RELAYS_ALONE: &str = r#"
+(async () => {
+  const urls = `turns:localhost:${location.port}?transport=tcp`;
+  const iceServers = [{ urls, username: "ann", credential: "secret" }];
+  const ends = [0, 1].map(() => new RTCPeerConnection({ iceServers, iceTransportPolicy: "relay" }));
+  const types = new Set();
+  ends.forEach((end, at) => {
+    end.onicecandidate = ({ candidate }) => {
+      if (!candidate?.candidate) return;
+      types.add(`${candidate.type} by ${candidate.relayProtocol}`);
+      ends[1 - at].addIceCandidate(candidate);
+    };
+  });
+  const [one, other] = ends;
+  const channel = one.createDataChannel("chat");
+  channel.onopen = () => channel.send("through the relay");
+  const heard = new Promise((hear) => {
+    other.ondatachannel = (event) => { event.channel.onmessage = ({ data }) => hear(data); };
+  });
+  await one.setLocalDescription();
+  await other.setRemoteDescription(one.localDescription);
+  await other.setLocalDescription();
+  await one.setRemoteDescription(other.localDescription);
+  const open = new RTCPeerConnection({ iceServers });
+  open.createDataChannel("chat");
+  const seen = new Promise((see) => {
+    open.onicecandidate = ({ candidate }) => { if (candidate?.type === "relay") see(candidate.relatedAddress); };
+  });
+  await open.setLocalDescription();
+  return { heard: await heard, types: [...types], seen: await seen };
+})()
+"#;
+
+#[tokio::test]
+async fn a_browser_is_relayed_under_the_sites_own_name() {
+    for reads_headers in [true, false] {
+        let coturn = Coturn::that_reads_headers(reads_headers).await;
+        let gateway = Gateway::with(&format!("turn.upstream = '{}'", coturn.addr)).await;
+        let rule = format!("--host-resolver-rules=MAP localhost {}", gateway.https.ip());
+        let switches = [
+            rule.as_str(),
+            "--ignore-certificate-errors",
+            "--allow-loopback-in-peer-connection",
+        ];
+        let mut browser = Browser::with(&switches, &json!({}));
+        let page = format!("https://localhost:{}/conference/", gateway.https.port());
+        browser.step(json!({"tab": 1, "goto": page})).await;
+        let told = browser.step(json!({"tab": 1, "run": BY_RELAYS_ALONE})).await;
+        println!("{}", told.value());
+        assert_eq!(told.value()["heard"], "through the relay", "{}", coturn.said());
+        assert_eq!(told.value()["types"], json!(["relay by tls"]));
+        assert_eq!(told.value()["seen"], "127.0.0.1");
+        browser.close().await;
     }
 }
