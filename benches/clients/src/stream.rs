@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Endpoint {
     address: String,
+    /// The name in the hello.
+    name: ServerName<'static>,
     tls: Option<Arc<ClientConfig>>,
 }
 
@@ -36,11 +38,18 @@ pub enum Stream {
 }
 
 impl Endpoint {
-    /// From `--to`, `--tls` (no, full or resumed) and `--groups` (x25519 or hybrid).
+    /// From `--to`, `--tls` (no, full or resumed), `--groups` (x25519 or hybrid) and `--name`, which is `localhost`.
     pub fn of(options: &Options) -> Outcome<Self> {
         let address = options.text("to")?.to_owned();
+        let name = ServerName::try_from(options.maybe("name").unwrap_or("localhost").to_owned())?;
         let resumption = match options.text("tls")? {
-            "no" => return Ok(Self { address, tls: None }),
+            "no" => {
+                return Ok(Self {
+                    address,
+                    name,
+                    tls: None,
+                });
+            }
             "full" => Resumption::disabled(),
             "resumed" => Resumption::in_memory_sessions(64),
             other => return Err(format!("--tls {other}: no, full or resumed").into()),
@@ -65,6 +74,7 @@ impl Endpoint {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             address,
+            name,
             tls: Some(Arc::new(config)),
         })
     }
@@ -83,7 +93,7 @@ impl Endpoint {
         let Some(config) = &self.tls else {
             return Ok(Stream::Plain(socket));
         };
-        let tls = ClientConnection::new(Arc::clone(config), ServerName::try_from("localhost")?)?;
+        let tls = ClientConnection::new(Arc::clone(config), self.name.clone())?;
         Ok(Stream::Tls(Box::new(StreamOwned::new(tls, socket))))
     }
 }

@@ -65,6 +65,7 @@ class Contender:
         self.folder.mkdir()
         program = "origin" if self.name == "none" else self.name
         self.port, self.port2 = free_port(), free_port()
+        self.relay_port, self.relay_tls_port = free_port(), free_port()
         configuration = self._configure(program)
         executable = binary(program, gateway)
         started = time.monotonic()
@@ -104,11 +105,18 @@ class Contender:
         port = self.port2 if h2 else self.port if files else self.stage.upstream_port
         return False, f"127.0.0.1:{port}"
 
+    def relay(self, secure):
+        """Where bytes are relayed, as (is it TLS?, authority). The gateway tells TURN's connections by their name."""
+        tls_port = self.port if self.name == "gateway" else self.relay_tls_port
+        return secure, f"127.0.0.1:{tls_port if secure else self.relay_port}"
+
     def _configure(self, program):
         stage = self.stage
         values = {
             "PORT": self.port,
             "PORT2": self.port2,
+            "RELAY_PORT": self.relay_port,
+            "RELAY_TLS_PORT": self.relay_tls_port,
             "UPSTREAM": f"127.0.0.1:{stage.upstream_port}",
             "UPSTREAM_PORT": stage.upstream_port,
             "WORKERS": WORKERS,

@@ -105,6 +105,16 @@ def _download(at, seconds, _size):
     return load.own("download", at.endpoint(), seconds, path=path, connections=4)
 
 
+def _relay(secure):
+    """HTTP over a port whose bytes go on as they are, or as TURN's do: after TLS."""
+
+    def on(at, seconds, _size):
+        path = f"/download/recording/{64 * MIB}"
+        return load.own("download", at.relay(secure), seconds, path=path, connections=4, name="turn.localhost")
+
+    return on
+
+
 def _idle(at, _seconds, size):
     """What a WebSocket holds in memory while nothing happens on it."""
     processes = at.processes
@@ -129,6 +139,7 @@ def _with_and_without(variant, who):
 
 
 _LOGGED = [*PEERS, "gateway"]
+_RELAYING = ["haproxy+relay", "gateway+relay"]
 _ISSUING = [*ALL, "gateway+embedded"]
 _TOKEN = token_request()
 
@@ -157,6 +168,8 @@ JOBS = {
     "steady": Job("A forwarded GET at a fixed rate", ALL, _steady),
     "upload": Job("Uploads of 32 MiB", ALL, _upload, "MiB"),
     "download": Job("Recordings of 64 MiB", ALL, _download, "MiB"),
+    "relay": Job("Bytes relayed as they are", _RELAYING, _relay(False), "MiB"),
+    "relay-tls": Job("Bytes relayed after TLS, as TURN's are", _RELAYING, _relay(True), "MiB"),
     "log": Job(
         "A POST forwarded, with and without an access log",
         _with_and_without("+nolog", _LOGGED),
