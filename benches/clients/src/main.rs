@@ -2,7 +2,8 @@
 //!
 //! Every client says at its end in one line of JSON what it did; an unexpected answer ends it with an error, so that
 //! nobody is measured while failing. Clients are threads that block, one a connection: what they cost is not measured,
-//! and a thread that sleeps until a point in time wakes nearer to it than a runtime's timer.
+//! and a thread that sleeps until a point in time wakes nearer to it than a runtime's timer. `join` alone runs on a
+//! runtime, as HTTP/2 does.
 //!
 //! Not here: whose load it is, and what it costs them (`benches/peers`).
 
@@ -11,6 +12,7 @@ mod echo;
 mod handshakes;
 mod http;
 mod idle;
+mod join;
 mod latency;
 mod options;
 mod steady;
@@ -34,10 +36,14 @@ fn main() -> ExitCode {
         "bell" => bell::run(&options),
         "echo" => echo::run(&options),
         "idle" => idle::run(&options),
+        "join" => join::one_after_another(&options),
+        "joins" => join::at_once(&options),
         "steady" => steady::run(&options),
         "upload" => streams::upload(&options),
         "download" => streams::download(&options),
-        _ => Err("one of: upstream, handshakes, bell, echo, idle, steady, upload, download".into()),
+        _ => Err(
+            "one of: upstream, handshakes, bell, echo, idle, join, joins, steady, upload, download".into(),
+        ),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -79,6 +79,11 @@ impl Endpoint {
         })
     }
 
+    /// The settings of TLS; none where there is no TLS.
+    pub fn tls(&self) -> Option<&Arc<ClientConfig>> {
+        self.tls.as_ref()
+    }
+
     /// What goes into `Host`.
     pub fn authority(&self) -> &str {
         &self.address

@@ -1,5 +1,6 @@
 //! Stands where plugnmeet-server, NATS and a recording's disk would, and costs as little as can be: one answer to every
-//! request that has a body, once all of it is there; zeros to a download; an echo on WebSockets.
+//! request that has a body, once all of it is there; zeros to a download; an echo on WebSockets; and the web client's files
+//! for those who serve none, as plugnmeet-server does it behind `HAProxy`.
 //!
 //! Over TLS as well, for the ceiling of new connections. A socket for log lines beside it stands for the syslog of those
 //! that write to no file.
@@ -23,6 +24,9 @@ use crate::{Outcome, options::Options};
 
 /// Like a join token's answer in form and size.
 const TOKEN: &str = r#"{"status":true, "msg":"success", "status_code":"SUCCESS", "token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjE3OTU0MDYyNDQsImlzcyI6InBsdWdubWVldCIsIm5hbWUiOiJBbm4iLCJuYmYiOjE3OTU0MDU2NDQsInJvb21faWQiOiJyb29tMDEiLCJzdWIiOiJhbm4iLCJ1c2VyX2lkIjoiYW5uIn0.c2lnbmF0dXJlIG9mIHRoaXJ0eS10d28gYnl0ZXMsIGhlcmU"}"#;
+
+/// Of every file of the web client.
+const FILE_TAG: &str = "\"1\"";
 
 const MAX_HEAD: usize = 64 << 10;
 
@@ -77,6 +81,10 @@ pub fn run(options: &Options) -> Outcome<()> {
 enum Asked {
     Body(u64),
     Zeros(u64),
+    /// A file of the web client, or whether it is another than the client has.
+    File {
+        is_known: bool,
+    },
     Echo(String),
 }
 
@@ -112,6 +120,18 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()
                 stream.write_all(head.as_bytes()).await?;
                 let mut zeros = BufReader::with_capacity(PIECE, tokio::io::repeat(0).take(bytes));
                 tokio::io::copy_buf(&mut zeros, &mut stream).await?;
+            }
+            Asked::File { is_known } => {
+                let answer = if is_known {
+                    format!("HTTP/1.1 304 Not Modified\r\nETag: {FILE_TAG}\r\n\r\n")
+                } else {
+                    let file = "a".repeat(1024);
+                    format!(
+                        "HTTP/1.1 200 OK\r\nETag: {FILE_TAG}\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{file}",
+                        file.len()
+                    )
+                };
+                stream.write_all(answer.as_bytes()).await?;
             }
             Asked::Echo(key) => {
                 let head = format!(
@@ -150,6 +170,10 @@ fn parse(read: &[u8]) -> io::Result<Option<Head>> {
         Asked::Echo(key.to_owned())
     } else if let Some(bytes) = path.strip_prefix("/download/recording/") {
         Asked::Zeros(number(bytes)?)
+    } else if path.starts_with("/conference/") {
+        Asked::File {
+            is_known: value("if-none-match") == Some(FILE_TAG),
+        }
     } else {
         Asked::Body(value("content-length").map_or(Ok(0), number)?)
     };

@@ -57,7 +57,7 @@ class Contender:
     def __init__(self, stage, label, gateway):
         self.stage, self.label = stage, label
         self.name, _, variant = label.partition("+")
-        self.words = {variant} | ({"log"} if variant != "nolog" else set())
+        self.words = {variant} | ({"nolog"} if variant != "log" else set())
         self.words |= {"forwarding"} if variant != "embedded" else set()
         self.caller = CALLERS // 2 if variant == "callers" else None
         self.folder = stage.folder / label

@@ -11,7 +11,7 @@ from typing import Callable
 import load
 from contenders import PEERS
 from kernel import Processes
-from stage import BUNDLE, SMALL, Failed, token_request
+from stage import ASKED_AGAIN, BUNDLE, SMALL, Failed, token_request
 
 ALL = ["none", *PEERS, "gateway"]
 SERVE_FILES = ["none", "nginx", "caddy", "gateway"]
@@ -83,6 +83,21 @@ def _connect(tls, groups):
 def _bell(connections):
     def on(at, seconds, _size):
         return load.own("bell", at.endpoint(), seconds, path=HEALTH, connections=connections)
+
+    return on
+
+
+def _join(kind, connections):
+    def on(at, seconds, _size):
+        return load.own(
+            kind,
+            at.endpoint(),
+            seconds,
+            connections=connections,
+            groups="hybrid",
+            token=at.stage.join_token(),
+            files=",".join(ASKED_AGAIN),
+        )
 
     return on
 
@@ -163,6 +178,8 @@ JOBS = {
     ),
     "bell-400": Job("400 new connections at the same moment", ALL, _bell(400), "connection"),
     "bell-2000": Job("2,000 new connections at the same moment", ALL, _bell(2000), "connection"),
+    "join": Job("One join, 8 at a time", _LOGGED, _join("join", 8), "join"),
+    "join-2000": Job("2,000 joins at the same moment", _LOGGED, _join("joins", 2000), "join"),
     "echo": Job("A message of 128 bytes, to and fro on a WebSocket", ALL, _echo, "message"),
     "idle": Job("WebSockets that are open and silent", _LOGGED, _idle, "WebSocket", fresh=True),
     "steady": Job("A forwarded GET at a fixed rate", ALL, _steady),
@@ -172,7 +189,7 @@ JOBS = {
     "relay-tls": Job("Bytes relayed after TLS, as TURN's are", _RELAYING, _relay(True), "MiB"),
     "log": Job(
         "A POST forwarded, with and without an access log",
-        _with_and_without("+nolog", _LOGGED),
+        _with_and_without("+log", _LOGGED),
         _post(VERIFY, False, POST),
     ),
     "limits": Job(

@@ -62,6 +62,7 @@ BAR = {
     "start": ("start_ms", 100),
     "bell-400": ("max_us", 1_000_000),
     "bell-2000": ("max_us", 1_000_000),
+    "join-2000": ("max_us", None),
 }
 
 

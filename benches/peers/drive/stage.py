@@ -3,6 +3,7 @@
 Nothing outlives a run: each program has a session of its own, and all of a session's processes are ended with it.
 """
 
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -24,6 +25,8 @@ WORKERS = 2
 
 SMALL = "/conference/assets/imgs/small.svg"
 BUNDLE = "/conference/assets/js/main-module.Bq7xK2_a.js"
+# Without a hash in their name, so that a browser asks for them again, as fonts, wasm and images are; nobody compresses them.
+ASKED_AGAIN = [f"/conference/assets/again/{number}.woff2" for number in range(11)]
 
 
 class Failed(Exception):
@@ -97,6 +100,18 @@ class Stage:
             "Content-Type": "application/json",
         }
 
+    def join_token(self):
+        """A join token that the server would have signed."""
+
+        def part(of):
+            return base64.urlsafe_b64encode(of).rstrip(b"=")
+
+        now = int(time.time())
+        claims = {"exp": now + 3600, "iss": self.api_key, "name": "Ann", "nbf": now}
+        claims |= {"room_id": "room01", "sub": "ann", "user_id": "ann"}
+        signed = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
+        return (signed + b"." + part(hmac.digest(self.secret.encode(), signed, "sha256"))).decode()
+
     @staticmethod
     def caller_secret(caller):
         return f"the secret of caller {caller}, which is long enough"
@@ -136,12 +151,17 @@ class Stage:
             "index.html": "<!doctype html><html><head><title>plugNmeet</title></head><body></body></html>",
             SMALL.removeprefix("/conference/"): '<svg xmlns="http://www.w3.org/2000/svg">'.ljust(1018) + "</svg>",
             BUNDLE.removeprefix("/conference/"): script[:500_000],
+            "assets/config.js": 'window.PLUG_N_MEET_SERVER_URL="https://localhost";'.ljust(2000),
         }
         for name, text in files.items():
             path = self.client / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             subprocess.run(["brotli", "--best", "--keep", path], check=True)
+        for path in ASKED_AGAIN:
+            file = self.client / path.removeprefix("/conference/")
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(words.randbytes(1024))
 
     def _upstream(self):
         folder = self.folder / "upstream"
