@@ -4,10 +4,12 @@
 //! the value has to call `expose`, which is easy to search for.
 
 mod file;
+mod owner;
 
 use std::fmt;
 
 pub use file::{Exposed, SecretFile, SecretFileError, can_make_in, read_file, trimmed};
+pub use owner::{GATEWAYS_USER, gateways_user, is_ours};
 
 /// A value that is shown as `***` in every kind of output.
 #[derive(Clone, PartialEq, Eq)]

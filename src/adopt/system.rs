@@ -3,9 +3,7 @@
 use std::{fmt::Write as _, path::Path};
 
 use super::{Wanted, Wish, certbot::hook_in, files::Kind, sources::Sources};
-
-/// Whom the unit runs the gateway as.
-const USER: &str = "plugnmeet-gateway";
+use crate::secret::GATEWAYS_USER;
 
 /// The drop-ins of the unit and of its socket; none where there is no systemd. `https` are the addresses of `listen.https`.
 pub(super) fn units(wish: &Wish, https: &[String]) -> Vec<Wanted> {
@@ -42,11 +40,15 @@ pub(super) fn hook(wish: &Wish, sources: &Sources<'_>) -> Option<Wanted> {
     let mut text = format!(
         "# certbot runs this after a renewal, and swap before the gateway's first start: its user may read the certificates,\n\
          # and a running gateway takes them up.\nset -e\n\
-         for folder in live archive; do\n    chgrp {USER} \"{folder}/$folder\"\n    chmod g+rx \"{folder}/$folder\"\ndone\n"
+         for folder in live archive; do\n    chgrp {GATEWAYS_USER} \"{folder}/$folder\"\n    chmod g+rx \"{folder}/$folder\"\ndone\n"
     );
     for renewal in &sources.renewals {
         let archive = format!("\"{folder}/archive/{}\"", renewal.name);
-        write!(text, "chgrp -R {USER} {archive}\nchmod -R g+rX {archive}\n").ok();
+        write!(
+            text,
+            "chgrp -R {GATEWAYS_USER} {archive}\nchmod -R g+rX {archive}\n"
+        )
+        .ok();
     }
     text.push_str(
         "if systemctl --quiet is-active plugnmeet-gateway.service; then\n    systemctl reload plugnmeet-gateway.service\nfi\n",

@@ -2,15 +2,14 @@
 
 use std::{
     fmt::Write as _,
-    fs,
     path::{Path, PathBuf, absolute},
 };
 
 use super::{Refused, arguments::Adopted};
-use crate::adopt::{self, Adoption, Outcome, Wish};
-
-/// Whom the unit in `deploy/` runs the gateway as.
-const USER: &str = "plugnmeet-gateway";
+use crate::{
+    adopt::{self, Adoption, Outcome, Wish},
+    secret::{GATEWAYS_USER, gateways_user},
+};
 
 pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
     let wish = Wish {
@@ -41,7 +40,7 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
         }
         return Ok(page.trim_end().to_owned());
     }
-    let owner = owner();
+    let owner = gateways_user();
     let outcomes =
         adopt::write(&adoption.files, arguments.force, owner).map_err(|problem| problem.to_string())?;
     for (file, outcome) in adoption.files.iter().zip(outcomes) {
@@ -58,7 +57,7 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
     if owner.is_none() {
         writeln!(
             page,
-            "There is no user {USER} here: the files of secrets belong to who ran this command, and the gateway has to run as them."
+            "There is no user {GATEWAYS_USER} here: the files of secrets belong to who ran this command, and the gateway has to run as them."
         )
         .ok();
     }
@@ -102,19 +101,6 @@ fn next(wish: &Wish, page: &mut String) {
         )
         .ok();
     }
-}
-
-/// The user and the group of the unit, if there is such a user.
-fn owner() -> Option<(u32, u32)> {
-    let users = fs::read_to_string("/etc/passwd").ok()?;
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        if fields.next()? != USER {
-            return None;
-        }
-        let mut fields = fields.skip(1);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    })
 }
 
 /// The gateway runs in another folder than this command.

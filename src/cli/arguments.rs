@@ -75,6 +75,12 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Is the running gateway alive? Its admin listener is asked, for probes in containers
+    Health {
+        /// Does it take requests?
+        #[arg(long)]
+        ready: bool,
+    },
     /// Have the running gateway read its configuration again and take it up
     Reload,
     /// Close the WebSockets of one meeting room; whoever may, comes back at once

@@ -15,6 +15,7 @@
 //! | `join-link` | `join_link`, `ask` | asks the running gateway for a token and prints the link |
 //! | `sign` | `sign` | prints the two headers of a signed request |
 //! | `status`, `reload`, `drain` | `operate` | asks the running gateway over its control socket |
+//! | `health` | `probe` | asks its admin listener whether it is alive, or ready |
 //! | `upgrade` | `operate`; `succeed` | asks it to hand over to the program as it lies there by now |
 //! | `reference` (hidden) | here | prints `docs/configuration.md` |
 //! | `papers` (hidden) | `papers` | writes man pages and completions, for packages |
@@ -39,6 +40,7 @@ mod operate;
 mod output;
 mod papers;
 mod prepare;
+mod probe;
 mod serve;
 mod sign;
 mod source;
@@ -80,31 +82,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    if matches!(arguments.command, Some(Command::Compress)) {
-        return compress::run();
+    if let Some(command) = &arguments.command
+        && let Some(ended) = without_configuration(command)
+    {
+        return ended;
     }
     // The beginning of a command line that asks this very gateway.
     let ask = match &arguments.config {
         Some(file) => format!("{program} --config {}", file.display()),
         None => program,
     };
-    if matches!(arguments.command, Some(Command::Reference)) {
-        return ended(Ok(config::reference().trim_end().to_owned()));
-    }
-    if matches!(
-        arguments.command,
-        Some(Command::Config {
-            what: ConfigOf::Schema
-        })
-    ) {
-        return ended(Ok(config::schema().trim_end().to_owned()));
-    }
-    if let Some(Command::Papers { folder }) = &arguments.command {
-        return ended(papers::answer(folder));
-    }
-    if let Some(Command::Adopt(adopted)) = &arguments.command {
-        return ended(adopt::answer(adopted));
-    }
     let named = arguments.config.or_else(|| {
         let swaps = matches!(arguments.command, Some(Command::Swap(_)));
         swaps.then(|| PathBuf::from(ADOPTED))
@@ -116,6 +103,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // A running gateway can be asked even if the file is broken.
         let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
         return ended(operate::run(&socket, &command));
+    }
+    if let Some(Command::Health { ready }) = arguments.command {
+        let admin = draft.map_err(|problems| problems.to_string());
+        return ended(admin.and_then(|config| probe::answer(&config.listen.admin, ready)));
     }
     if let Some(Command::Doctor(looked)) = &arguments.command {
         // On a machine without a gateway there is nothing to be said of one.
@@ -148,7 +139,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let answer = match arguments.command {
         None | Some(Command::Serve) => return serve::run(&config, source, &ask),
-        Some(Command::Compress) => return compress::run(),
         Some(Command::Check { .. }) => check::answer(&config, &Clock::system(), false),
         Some(Command::Config { .. }) => Ok(config.in_effect().trim_end().to_owned()),
         Some(Command::Explain { url, method }) => explain::answer(&config, &url, &method),
@@ -166,13 +156,44 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Reload
             | Command::Drain { .. }
             | Command::Upgrade
+            | Command::Health { .. }
             | Command::Adopt(_)
+            | Command::Compress
             | Command::Papers { .. }
             | Command::Doctor(_)
             | Command::Reference,
         ) => Ok(config::reference()),
     };
     ended(answer)
+}
+
+/// Runs a command that reads no configuration; `None` for all others.
+fn without_configuration(command: &Command) -> Option<ExitCode> {
+    let answer = match command {
+        Command::Compress => return Some(compress::run()),
+        Command::Reference => Ok(config::reference().trim_end().to_owned()),
+        Command::Config {
+            what: ConfigOf::Schema,
+        } => Ok(config::schema().trim_end().to_owned()),
+        Command::Papers { folder } => papers::answer(folder),
+        Command::Adopt(adopted) => adopt::answer(adopted),
+        Command::Serve
+        | Command::Check { .. }
+        | Command::Config { .. }
+        | Command::Explain { .. }
+        | Command::Doctor(_)
+        | Command::Swap(_)
+        | Command::CheckDesign { .. }
+        | Command::Prepare
+        | Command::JoinLink(_)
+        | Command::Sign { .. }
+        | Command::Upgrade
+        | Command::Status { .. }
+        | Command::Health { .. }
+        | Command::Reload
+        | Command::Drain { .. } => return None,
+    };
+    Some(ended(answer))
 }
 
 fn ended(answer: Result<String, Refused>) -> ExitCode {

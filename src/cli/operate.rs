@@ -43,6 +43,7 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
         | arguments::Command::Swap(_)
         | arguments::Command::Config { .. }
         | arguments::Command::Explain { .. }
+        | arguments::Command::Health { .. }
         | arguments::Command::CheckDesign { .. }
         | arguments::Command::Prepare
         | arguments::Command::Compress

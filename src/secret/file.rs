@@ -14,10 +14,9 @@ use std::{
     path::Path,
 };
 
-use rustix::{
-    fs::{Access, OFlags, access},
-    process::geteuid,
-};
+use rustix::fs::{Access, OFlags, access};
+
+use super::owner::is_ours;
 
 /// Mode bits: writable by the group or by others.
 const MAY_WRITE: u32 = 0o022;
@@ -83,8 +82,7 @@ pub fn read_file(path: &Path, max_bytes: u64) -> Result<SecretFile, SecretFileEr
         return Err(SecretFileError::Unreadable(io::Error::other(why)));
     }
     let mode = found.mode() & 0o777;
-    let ours = geteuid().as_raw();
-    if found.uid() != 0 && found.uid() != ours {
+    if !is_ours(found.uid()) {
         return Err(SecretFileError::Strangers(found.uid()));
     }
     if mode & MAY_WRITE != 0 {
@@ -134,6 +132,7 @@ pub fn trimmed(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::geteuid;
     use std::{
         fs::Permissions,
         os::unix::fs::{PermissionsExt, symlink},

@@ -46,6 +46,7 @@ mod removals;
 mod rtmp;
 mod sessions;
 mod sessions_in_browser;
+mod set_ups;
 mod shared_limits;
 mod targets;
 mod tls;

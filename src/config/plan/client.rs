@@ -2,8 +2,6 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
-use rustix::process::geteuid;
-
 use super::{
     super::{Config, Exposed, Problem},
     Found,
@@ -64,7 +62,7 @@ fn unwise_of_cache(cache: &Path) -> Option<String> {
             ));
         }
         let owner = about.uid();
-        if owner != 0 && owner != geteuid().as_raw() {
+        if !secret::is_ours(owner) {
             return Some(format!(
                 "belongs to another user (uid {owner}), and what lies there is served: chown it to the gateway's user"
             ));

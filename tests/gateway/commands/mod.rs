@@ -9,6 +9,7 @@ mod hints;
 mod leaks;
 mod logging;
 mod official_machine;
+mod probing;
 mod secrets;
 mod starting;
 mod stopping;
