@@ -35,6 +35,16 @@ pub fn exactly_one(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&Head
     only(headers, name).ok().flatten()
 }
 
+/// The values of `Sec-Fetch-Dest` for a document within a page.
+pub(crate) const FRAMES: [&str; 5] = ["iframe", "frame", "object", "embed", "fencedframe"];
+
+/// Does the browser say that it will show the answer as the document of a frame? (W3C Fetch Metadata Request Headers)
+pub fn is_for_frame(headers: &HeaderMap) -> bool {
+    headers
+        .get("sec-fetch-dest")
+        .is_some_and(|destination| FRAMES.iter().any(|frame| destination == frame))
+}
+
 /// Forbids caches to store the answer.
 pub fn no_store(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

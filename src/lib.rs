@@ -34,6 +34,7 @@
 //! | 6 | [`conn`] | one connection: HTTP/1.1 and HTTP/2, deadlines, who the client is |
 //! | 7 | [`route`] | the request path |
 //! | 8 | [`session`] | from the token in a link to the cookie of a session |
+//! | 8 | [`check_page`] | the page that says whether a browser can get in |
 //! | 9 | [`issue`] | tokens: `getJoinToken`, and the joins of BBB, LTI and breakout rooms |
 //! | 9 | [`acme`] | certificates by themselves, ordered from a CA and renewed |
 //! | 9 | [`turn`] | TURN beside HTTPS: which connections are its, and how `LiveKit` wants them |
@@ -68,6 +69,7 @@ pub mod acme;
 pub mod addr;
 pub mod adopt;
 pub mod blocks;
+pub mod check_page;
 pub mod cli;
 pub mod client_body;
 pub mod clock;

@@ -32,6 +32,7 @@ async fn a_million_users_of_a_million_rooms_stay_under_the_stated_ceiling() {
         failures: rate("20/min"),
         renewal: rate("20/min"),
         design: rate("60/min"),
+        check_page: rate("60/min"),
         store: StoreSettings::Memory,
     };
     let limits = Limits::start(&settings, &[], &Arc::default(), &Clock::system()).await;

@@ -102,6 +102,7 @@ fn routes() -> Vec<Step> {
         let table = Table {
             mount: "/conference".into(),
             session_paths: true,
+            check_page: false,
             login: false,
             metrics: false,
             whole: Whole::default(),
@@ -288,6 +289,7 @@ fn limits() -> Vec<Step> {
             failures: rate,
             renewal: rate,
             design: rate,
+            check_page: rate,
             store: StoreSettings::Memory,
         };
         let limits = at_once(Limits::start(&settings, &[], &Arc::default(), &Clock::system()));

@@ -108,9 +108,22 @@ pub(super) enum ConfigOf {
     Schema,
 }
 
+/// What is explained; nothing is looked at.
+#[derive(Debug, Subcommand)]
+pub(super) enum DoctorOf {
+    /// What does this check mean, or the result code of a participant's check page?
+    Explain {
+        /// The id of a check, or five letters and digits
+        #[arg(value_name = "ID|CODE")]
+        what: String,
+    },
+}
+
 /// What is looked at.
 #[derive(Args, Debug)]
 pub(super) struct Looked {
+    #[command(subcommand)]
+    pub(super) what: Option<DoctorOf>,
     /// The folder of plugNmeet
     #[arg(long, value_name = "FOLDER", default_value = "/opt/plugNmeet")]
     pub(super) from: PathBuf,

@@ -2,8 +2,13 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{Refused, arguments::Looked, check, output};
+use super::{
+    Refused,
+    arguments::{DoctorOf, Looked},
+    check, output,
+};
 use crate::{
+    check_page::explain,
     clock::Clock,
     config::{Config, Problem, Problems},
     doctor::{self, Asked, Door, Ours, Places, Said, Standpoint},
@@ -25,10 +30,16 @@ pub(super) fn run(looked: &Looked, config: Result<Option<&Config>, &Problems>) -
 
 fn told(looked: &Looked, config: Result<Option<&Config>, &Problems>) -> Result<ExitCode, Refused> {
     if let Some(id) = &looked.explain {
-        let text = explained(id).ok_or_else(|| {
-            format!("there is no check {id}; plugnmeet-gateway doctor --files shows their ids")
-        })?;
-        output::answer(text)?;
+        output::answer(of_check(id)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(DoctorOf::Explain { what }) = &looked.what {
+        // No code has a dot, and each check has one.
+        if what.contains('.') {
+            output::answer(of_check(what)?)?;
+        } else {
+            output::answer(explain(what).map_err(|bad| format!("{what:?} {bad}"))?)?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let findings = findings(looked, config)?;
@@ -38,6 +49,12 @@ fn told(looked: &Looked, config: Result<Option<&Config>, &Problems>) -> Result<E
         output::answer(&findings)?;
     }
     Ok(ExitCode::from(findings.status()))
+}
+
+/// What the page says of a check that is there.
+fn of_check(id: &str) -> Result<&'static str, String> {
+    let none = || format!("there is no check {id}; plugnmeet-gateway doctor --files shows their ids");
+    explained(id).ok_or_else(none)
 }
 
 /// The page of all checks.

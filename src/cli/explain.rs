@@ -146,6 +146,7 @@ fn action(action: Action, found: Found<'_>) -> String {
         Action::File => format!("the client's file {}", redacted(found.file())),
         Action::Favicon => "the client's icon".into(),
         Action::Waiting => "how many are let in before the session's person, who waits to join".into(),
+        Action::CheckPage => "the page that says whether a browser can get in".into(),
         Action::DesignCheck => "tells whether a design would be taken".into(),
         Action::Issue(Issues::Token) => {
             "a join token: key, signature, body and limits are checked, then the issuer is asked".into()
@@ -173,6 +174,7 @@ fn upstream_of(action: Action) -> Option<To> {
         | Action::Session(_)
         | Action::File
         | Action::Favicon
+        | Action::CheckPage
         | Action::DesignCheck
         | Action::Waiting
         | Action::Misplaced

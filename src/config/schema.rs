@@ -26,6 +26,7 @@ pub fn schema() -> String {
     for pair in [
         "properties.plugnmeet",
         "properties.limits",
+        "properties.check_page",
         "properties.callers.items",
     ] {
         one_of_each_secret(&mut schema, pair);

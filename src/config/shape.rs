@@ -3,7 +3,14 @@
 //! A value has the type of the module that uses it, if there is one. Keys and defaults are in `super::sections`, rules
 //! between them in `super::rules`, and what each key is for in `config/gateway.toml`.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 use url::Url;
@@ -50,6 +57,7 @@ pub struct Config {
     pub session: Session,
     pub design: Design,
     pub headers: Headers,
+    pub check_page: CheckPage,
     /// The operator's own designs, by name, checked.
     pub designs: BTreeMap<String, design::Design>,
     pub limits: LimitsSettings,
@@ -204,6 +212,16 @@ pub struct Headers {
     pub csp_sources: CspSources,
     /// How long browsers use nothing but HTTPS. None: they are not told to.
     pub hsts: Option<Duration>,
+}
+
+/// The page that says whether a browser can get in.
+#[derive(Clone, Debug)]
+pub struct CheckPage {
+    pub enabled: bool,
+    /// The port of TURN over UDP. None: it is not looked at.
+    pub udp_port: Option<NonZeroU16>,
+    /// A key of `LiveKit`'s and its secret. None: TURN is not logged in to.
+    pub livekit: Option<(String, Secret<String>)>,
 }
 
 #[derive(Clone, Debug)]

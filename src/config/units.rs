@@ -4,7 +4,7 @@
 //! documentation. `KB` is refused, because half the world means 1000 bytes by it.
 
 use std::{
-    num::{NonZeroU32, NonZeroUsize},
+    num::{NonZeroU16, NonZeroU32, NonZeroUsize},
     ops::RangeInclusive,
     time::Duration,
 };
@@ -76,6 +76,12 @@ pub(super) const REDIS_TIMEOUT: Kind<Duration> = Kind::new(DURATION_ALLOWED, |te
     }
 })
 .like(DURATION_LIKE);
+
+pub(super) const PORT: Kind<NonZeroU16> = Kind::new("write a port, such as 443", |text| {
+    text.parse().map_err(|_| Refusal::new("is no port"))
+})
+.like(r"^0*[1-9][0-9]{0,4}$")
+.or_integer();
 
 pub(super) const REPLICAS: Kind<NonZeroU32> = Kind::new("write how many there are: 1 or more", |text| {
     match text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse()) {

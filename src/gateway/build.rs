@@ -8,6 +8,7 @@ use std::{io, sync::Arc};
 use super::serving::{InUse, Serving};
 use crate::{
     acme::Acme,
+    check_page::CheckPage,
     clock::Clock,
     config::{Plan, UpstreamsPlan},
     drain::Drain,
@@ -93,6 +94,7 @@ impl State {
         let router = Router {
             hosts: plan.hosts.clone(),
             table: plan.table,
+            check_page: CheckPage::new(plan.check_page, Arc::clone(&limits), self.clock.clone()),
             design_check: DesignCheck::new(plan.design.clone(), Arc::clone(&limits), plan.design_deadline),
             sessions: Sessions {
                 settings: plan.session,

@@ -88,7 +88,8 @@ impl Limits {
                 .into_iter()
         }
         let of_callers = self.callers.iter().flat_map(|(name, of)| three(Some(name), of));
-        let of_all = [&self.failures, &self.renewal, &self.design].map(|limit| (None, limit));
+        let of_all =
+            [&self.failures, &self.renewal, &self.design, &self.check_page].map(|limit| (None, limit));
         three(None, &self.defaults).chain(of_callers).chain(of_all)
     }
 }
@@ -121,6 +122,7 @@ mod tests {
             failures: rate("20/min"),
             renewal: rate("30/min"),
             design: rate("60/min"),
+            check_page: rate("60/min"),
             store: StoreSettings::Memory,
         };
         let slow = ("slow".to_owned(), rates("2/min"));
@@ -188,12 +190,12 @@ mod tests {
         }
         let handed = old.hand_over();
         let buckets: usize = handed.0.iter().map(|limit| limit.buckets.len()).sum();
-        assert!((MOST_BUCKETS / 9..=MOST_BUCKETS).contains(&buckets), "{buckets}");
+        assert!((MOST_BUCKETS / 10..=MOST_BUCKETS).contains(&buckets), "{buckets}");
         assert!(
             handed
                 .0
                 .iter()
-                .all(|limit| limit.buckets.len() <= MOST_BUCKETS / 9)
+                .all(|limit| limit.buckets.len() <= MOST_BUCKETS / 10)
         );
         let size = serde_json::to_vec(&handed).unwrap().len();
         assert!(size < buckets * 45, "{size} bytes of {buckets} buckets");

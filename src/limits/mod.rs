@@ -8,6 +8,7 @@
 //! | `failures` | bad keys, signatures, checksums and links of one address block (an IPv4 address or an IPv6 /64) | the secret, from guessing; the log, from noise |
 //! | `renewal` | tokens renewed for one user of one room | this gateway's key, from signing on and on |
 //! | `design` | designs that one address block has checked | this gateway's time |
+//! | `check_page` | check pages for one address block | `LiveKit`'s relay, for which each has a login |
 //!
 //! Many users share a caller's address, so no limit on good requests counts by address. `failures` never refuses a good
 //! request: it is only asked after something was wrong.
@@ -61,6 +62,8 @@ pub struct LimitsSettings {
     pub renewal: RateSettings,
     /// The rate of design checks (the table at the top of this file).
     pub design: RateSettings,
+    /// The rate of check pages (the table at the top of this file).
+    pub check_page: RateSettings,
     /// The place where limits are counted.
     pub store: StoreSettings,
 }
@@ -90,6 +93,7 @@ pub struct Limits {
     failures: Limit,
     renewal: Limit,
     design: Limit,
+    check_page: Limit,
     redis: Option<Arc<Redis>>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -168,6 +172,11 @@ impl Limits {
             ),
             renewal: limit("renewal", settings.renewal, before.map(|before| &before.renewal)),
             design: limit("design", settings.design, before.map(|before| &before.design)),
+            check_page: limit(
+                "check_page",
+                settings.check_page,
+                before.map(|before| &before.check_page),
+            ),
             redis,
             metrics: Arc::clone(metrics),
             clock: clock.clone(),
@@ -229,6 +238,12 @@ impl Limits {
         self.take(&[of_client]).await.map(drop)
     }
 
+    /// Counts a check page for this client, and refuses it if there were too many.
+    pub async fn check_page(&self, client: ClientAddr) -> Result<(), OverLimit> {
+        let of_client = self.check_page.bucket(&[&client.prefix().to_string()]);
+        self.take(&[of_client]).await.map(drop)
+    }
+
     async fn take(&self, buckets: &[Bucket<'_>]) -> Result<Counted, OverLimit> {
         if let Some(redis) = &self.redis
             && let Some(decision) = redis.take(buckets).await
@@ -264,6 +279,7 @@ mod tests {
             failures: rate("20/min"),
             renewal: rate("30/min"),
             design: rate("60/min"),
+            check_page: rate("60/min"),
             store: StoreSettings::Memory,
         };
         let slow = ("slow".to_owned(), rates("1/min", "2/min", "3/min"));
@@ -351,6 +367,7 @@ mod tests {
             failures: rate("20/min"),
             renewal: rate("30/min"),
             design: rate("60/min"),
+            check_page: rate("60/min"),
             store: StoreSettings::Memory,
         };
         for _ in 0..10 {

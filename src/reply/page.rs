@@ -18,9 +18,14 @@ use crate::http::{no_referrer, no_store};
 
 /// Marks a response as a page of the gateway's own. `crate::route` writes its policy, with who may frame it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OwnPage {
-    /// May the page send forms to its own origin?
-    pub forms: bool,
+pub enum OwnPage {
+    /// It shows itself.
+    #[default]
+    Plain,
+    /// It may send forms to its own origin.
+    Forms,
+    /// It tries what the client needs (`crate::check_page`).
+    Check,
 }
 
 /// Marks a response as the client's page, so that `crate::route` adds its content security policy.
@@ -109,7 +114,7 @@ pub fn choice(
         div.actions { (controls) }
     };
     let mut response = own(status, language, words.title, &content);
-    response.extensions_mut().insert(OwnPage { forms: true });
+    response.extensions_mut().insert(OwnPage::Forms);
     response
 }
 

@@ -92,6 +92,7 @@ mod tests {
         let table = Table {
             mount: mount.into(),
             session_paths: true,
+            check_page: false,
             login: false,
             metrics: false,
             whole: Whole::default(),

@@ -48,6 +48,7 @@ pub use self::{
 pub use crate::urls::{Table, Whole};
 use crate::{
     addr::{ClientAddr, Networks},
+    check_page::CheckPage,
     client_body::ClientBody,
     clock::Clock,
     context::{Peer, RequestContext},
@@ -100,6 +101,8 @@ pub struct Router {
     pub table: Table,
     /// Links and sessions.
     pub sessions: Sessions,
+    /// Whether a browser can get in.
+    pub check_page: CheckPage,
     /// Designs, before they are in a link.
     pub design_check: DesignCheck,
     /// Tokens.
@@ -215,6 +218,10 @@ impl Router {
                 .asset(found.file(), request.method(), request.headers())?,
             Action::Favicon => self.webapp.favicon(request.method(), request.headers())?,
             Action::Waiting => self.waiting(found.tag(), &request, &context)?,
+            Action::CheckPage => {
+                let (method, headers) = (request.method(), request.headers());
+                Box::pin(self.check_page.handle(method, headers, peer.client)).await?
+            }
             Action::DesignCheck => Box::pin(self.design_check.handle(request, peer.client)).await?,
             Action::Issue(what) => Box::pin(self.issue.handle(what, request, &context)).await?,
             Action::Forward(to) => Box::pin(self.forward(to, request, found, body_watch, &context)).await?,

@@ -22,7 +22,10 @@ use super::{
     client_policy::ClientPolicy,
     page_settings::{Csp, PageProblem, PageSettings, joined, value},
 };
-use crate::reply::page::{OwnPage, POLICY};
+use crate::{
+    check_page::script_source,
+    reply::page::{OwnPage, POLICY},
+};
 
 const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
@@ -37,6 +40,8 @@ const DEVICES: [&str; 4] = ["camera", "microphone", "display-capture", "speaker-
 pub struct PageHeaders {
     own: HeaderValue,
     own_with_forms: HeaderValue,
+    /// Of the page that tries what the client needs.
+    check: HeaderValue,
     /// The policy that says which sites may frame the page, if the main policy is only reported or not sent: it works
     /// only when enforced.
     ancestors: Option<HeaderValue>,
@@ -56,6 +61,13 @@ impl PageHeaders {
         };
         let own = |forms: &str| value(format!("{}; form-action {forms}; {ancestors}", *POLICY));
         let policy = ClientPolicy::new(settings, &ancestors)?;
+        // Some browsers do not count WebSockets to `'self'`.
+        let sockets = joined(&[settings.public_origin.replacen("https:", "wss:", 1)])?;
+        let check = format!(
+            "{}; script-src {}; connect-src 'self' {sockets}; form-action 'none'; {ancestors}",
+            *POLICY,
+            script_source()
+        );
         let (policy, alone) = match settings.csp {
             Csp::Enforce => (Some((CONTENT_SECURITY_POLICY, policy)), None),
             Csp::Report => (
@@ -68,6 +80,7 @@ impl PageHeaders {
         Ok(Self {
             own: own("'none'")?,
             own_with_forms: own("'self'")?,
+            check: value(check)?,
             ancestors: alone.map(value).transpose()?,
             policy,
             permissions: permissions(&origins)?,
@@ -100,10 +113,14 @@ impl PageHeaders {
 
     /// Adds the fields for a page of the gateway's own.
     pub(super) fn of_own(&self, headers: &mut HeaderMap, page: OwnPage) {
-        let policy = if page.forms {
-            &self.own_with_forms
-        } else {
-            &self.own
+        let policy = match page {
+            OwnPage::Plain => &self.own,
+            OwnPage::Forms => &self.own_with_forms,
+            OwnPage::Check => {
+                // What the client may use here is what is tried.
+                headers.insert(PERMISSIONS, self.permissions.clone());
+                &self.check
+            }
         };
         headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
         self.of_any(headers);
@@ -265,20 +282,28 @@ mod tests {
     #[test]
     fn a_page_of_ours_sends_forms_only_where_it_has_some() {
         let pages = PageHeaders::new(&PageSettings::of_a_test()).unwrap();
-        let policy = |forms| {
+        let policy = |page| {
             let mut headers = HeaderMap::new();
-            pages.of_own(&mut headers, OwnPage { forms });
+            pages.of_own(&mut headers, page);
             headers["content-security-policy"].to_str().unwrap().to_owned()
         };
-        let without = policy(false);
+        let without = policy(OwnPage::Plain);
         assert!(
             without.starts_with("default-src 'none'; style-src 'sha256-"),
             "{without}"
         );
         assert!(without.ends_with("; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"));
         assert_eq!(
-            policy(true),
+            policy(OwnPage::Forms),
             without.replace("form-action 'none'", "form-action 'self'")
+        );
+        let parts = format!(
+            "script-src {}; connect-src 'self' wss://conf.example.org; form-action 'none'",
+            script_source()
+        );
+        assert_eq!(
+            policy(OwnPage::Check),
+            without.replace("form-action 'none'", &parts)
         );
     }
 

@@ -10,10 +10,9 @@ use hyper::{
     header::{self, HeaderName},
 };
 
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+use crate::http::is_for_frame;
 
-/// The values of `Sec-Fetch-Dest` for a document within a page.
-const FRAMES: [&str; 5] = ["iframe", "frame", "object", "embed", "fencedframe"];
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What the browser will do with the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +33,7 @@ impl Destination {
         match (said("sec-fetch-mode"), said("sec-fetch-dest")) {
             (Some(mode), _) if mode != "navigate" => Self::Part,
             (_, Some("document")) => Self::Document,
-            (_, Some(destination)) if FRAMES.contains(&destination) => Self::Frame,
+            _ if is_for_frame(headers) => Self::Frame,
             (_, Some(_)) => Self::Part,
             (_, None) => Self::Unsaid,
         }
@@ -108,7 +107,7 @@ mod tests {
         };
         let navigate = Some("navigate");
         assert_eq!(of(navigate, Some("document")), Destination::Document);
-        for frame in FRAMES {
+        for frame in crate::http::FRAMES {
             assert_eq!(of(navigate, Some(frame)), Destination::Frame, "{frame}");
         }
         for (mode, destination) in [

@@ -38,6 +38,7 @@ pub(crate) fn configurations() -> impl Iterator<Item = Table> {
         .map(|(session_paths, exposed)| Table {
             mount: "/conference".into(),
             session_paths,
+            check_page: exposed,
             login: exposed,
             metrics: exposed,
             whole: Whole {

@@ -54,12 +54,18 @@ pub struct Whole {
 }
 
 /// The URL space for one configuration.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a row, or some, that is there or not"
+)]
 #[derive(Clone, Debug)]
 pub struct Table {
     /// `/conference`, or nothing for the root.
     pub mount: String,
     /// Do sessions have paths of their own?
     pub session_paths: bool,
+    /// Is there a check page?
+    pub check_page: bool,
     /// Is `/login…` served?
     pub login: bool,
     /// Is the server's `/metrics` served?
@@ -131,6 +137,7 @@ impl Table {
             When::Always => true,
             When::SessionPaths => self.session_paths,
             When::OnePath => !self.session_paths,
+            When::CheckPage => self.check_page,
             When::Exposed(Exposed::Login) => self.login,
             When::Exposed(Exposed::Metrics) => self.metrics,
             When::Exposed(Exposed::Nats) => self.whole.nats,

@@ -74,6 +74,8 @@ pub enum Action {
     Favicon,
     /// Somebody's page asks how many are let in before them.
     Waiting,
+    /// The page that says whether a browser can get in.
+    CheckPage,
     /// The design check: an integrator asks whether a design would be accepted.
     DesignCheck,
     /// A request that issues a token or is about one, and the API under `/auth`.
@@ -157,6 +159,8 @@ pub enum When {
     SessionPaths,
     /// Configurations in which all sessions share one path.
     OnePath,
+    /// Configurations with a check page.
+    CheckPage,
 }
 
 /// What is hidden by default, and is served if `upstreams.expose` names it.
@@ -265,6 +269,7 @@ impl Action {
             | Self::Session(_)
             | Self::File
             | Self::Favicon
+            | Self::CheckPage
             | Self::DesignCheck
             | Self::Waiting
             | Self::Misplaced
@@ -279,6 +284,7 @@ impl Action {
             Self::Session(Step::Leave | Step::Switch)
             | Self::File
             | Self::Favicon
+            | Self::CheckPage
             | Self::DesignCheck
             | Self::Waiting
             | Self::Issue(_)

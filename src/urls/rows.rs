@@ -257,7 +257,8 @@ pub(super) const BELOW_MOUNT: &[Row] = &[
         .when(When::OnePath)
         .errors(Form::OwnForm),
     client("asset", &[Word("switch")], Action::File).errors(Form::OwnForm),
-    // The client has no such file, nor one beside it.
+    // The client has no such file, nor one beside it; nor the next one.
+    client("check_page", &[Word("check")], Action::CheckPage).when(When::CheckPage),
     client(
         "design_check",
         &[Word("design"), Word("check")],

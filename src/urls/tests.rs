@@ -8,6 +8,7 @@ fn table() -> Table {
     Table {
         mount: "/conference".into(),
         session_paths: true,
+        check_page: false,
         login: false,
         metrics: false,
         whole: Whole::default(),
@@ -96,11 +97,24 @@ fn the_client_and_its_sessions() {
                 "",
             ),
             ("/conference/design/check/", "asset", Action::File, ""),
+            ("/conference/check", "asset", Action::File, ""),
             nowhere("/design/check"),
             nowhere("/conferences/"),
             nowhere("/Conference/"),
             nowhere("*"),
             nowhere(""),
+        ],
+    );
+    let with_check_page = Table {
+        check_page: true,
+        ..table()
+    };
+    check(
+        &with_check_page,
+        &[
+            ("/conference/check", "check_page", Action::CheckPage, ""),
+            ("/conference/check/", "asset", Action::File, ""),
+            nowhere("/check"),
         ],
     );
     let one_path = Table {

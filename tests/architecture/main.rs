@@ -31,7 +31,7 @@ const LAYERS: [&[&str]; 15] = [
     &["tls"],
     &["conn"],
     &["route"],
-    &["session"],
+    &["session", "check_page"],
     &["issue", "turn", "acme"],
     &["proxy"],
     &["upgrade", "relay", "webapp"],

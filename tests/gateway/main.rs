@@ -17,6 +17,7 @@ mod addresses;
 mod callers;
 mod callers_rooms;
 mod check_and_serve;
+mod check_page;
 mod client_cache;
 mod client_files;
 mod client_load;

@@ -32,6 +32,11 @@ impl Coturn {
 
     /// As `that_reads_headers`, at this address.
     pub async fn at(addr: SocketAddr, reads_headers: bool) -> Self {
+        Self::with_user(addr, reads_headers, ("ann", "secret")).await
+    }
+
+    /// With another user, by name and password. It takes UDP at the same port, too.
+    pub async fn with_user(addr: SocketAddr, reads_headers: bool, (user, password): (&str, &str)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (ip, port) = (addr.ip(), addr.port());
         let ports = if reads_headers {
@@ -40,7 +45,7 @@ impl Coturn {
             format!("listening-port={port}")
         };
         let config = format!(
-            "listening-ip={ip}\n{ports}\nrelay-ip={ip}\nrealm=test\nlt-cred-mech\nuser=ann:secret\nno-tls\n\
+            "listening-ip={ip}\n{ports}\nrelay-ip={ip}\nrealm=test\nlt-cred-mech\nuser={user}:{password}\nno-tls\n\
              no-dtls\nno-cli\nverbose\nallow-loopback-peers\nsimple-log\nlog-file={0}/log\nuserdb={0}/users\n\
              pidfile={0}/pid\n",
             folder.path().display(),

@@ -24,6 +24,7 @@ pub use self::{acme::AcmePlan, keys::Keys, listen::NotListening, port::PortPlan,
 use super::{AtStart, Caller, CallerRates, Config, Exposed, Problem, PublicOrigin};
 use crate::{
     addr::Networks,
+    check_page::CheckPageSettings,
     clock::Clock,
     conn::ConnSettings,
     design::DesignRules,
@@ -84,6 +85,8 @@ pub struct Plan {
     pub design_deadline: Duration,
     /// The header fields of pages.
     pub pages: PageHeaders,
+    /// What the check page looks for.
+    pub check_page: CheckPageSettings,
     /// May no site show the conference in a frame?
     pub unframed: bool,
     /// The limits for all callers and clients.
@@ -229,6 +232,7 @@ impl Plan {
             design,
             design_deadline: config.timeouts.header,
             pages,
+            check_page: pages::check(config, &origin),
             unframed: config.session.frame_ancestors.is_empty(),
             limits: config.limits.clone(),
             rates: rates_of_callers(config),
@@ -277,6 +281,7 @@ fn table(config: &Config) -> Table {
     Table {
         mount: config.client.mount.clone(),
         session_paths: config.session.scope == Scope::Session,
+        check_page: config.check_page.enabled,
         login: exposes(Exposed::Login),
         metrics: exposes(Exposed::Metrics),
         whole: Whole {

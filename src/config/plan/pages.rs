@@ -1,11 +1,15 @@
 //! What designs may contain, and the header fields of pages, which name the hosts of designs.
 
+use std::num::NonZeroU16;
+
 use super::{
     super::{Config, Problem, PublicOrigin},
     Found,
 };
 use crate::{
+    check_page::CheckPageSettings,
     design::{DesignRules, DesignSettings},
+    http::with_brackets,
     route::{PageHeaders, PageSettings},
     webapp::{WebApp, waiting_script},
 };
@@ -62,6 +66,20 @@ pub(super) fn plan(found: &mut Found<'_>, design: &DesignRules) -> Option<PageHe
     });
     let allowed = "write it without ; , and quotes";
     found.sound(pages.map_err(|problem| config.problem("headers", problem.to_string(), allowed)))
+}
+
+/// What the check page looks for. TURN is at the port of HTTPS, and at its own name if it has one.
+pub(super) fn check(config: &Config, origin: &PublicOrigin) -> CheckPageSettings {
+    let turn_name = config.turn.as_ref().and_then(|turn| turn.names.first());
+    CheckPageSettings {
+        mount: config.client.mount.clone(),
+        framed: !config.session.frame_ancestors.is_empty(),
+        nats: config.upstreams.nats.is_some(),
+        turn_host: with_brackets(turn_name.unwrap_or(&origin.host)).into_owned(),
+        turn_tls_port: origin.port.unwrap_or(443),
+        turn_udp_port: config.check_page.udp_port.map(NonZeroU16::get),
+        livekit: config.check_page.livekit.clone(),
+    }
 }
 
 /// The origin of the client's assets, if the operator has them at another one than the gateway's.

@@ -59,6 +59,12 @@ pub(super) fn limits(table: &mut Table<'_>) -> Taken<(LimitsSettings, Option<Non
             &RATE,
             "Designs that one address (IPv6: one /64) has checked at `POST /conference/design/check`.",
         )?,
+        check_page: table.text(
+            "check_page",
+            "60/min",
+            &RATE,
+            "Check pages (`check_page.enabled`) that one address (IPv6: one /64) may open. Each has a login for TURN.",
+        )?,
         store: store::limits(table)?,
     };
     Ok((settings, connections))

@@ -5,7 +5,7 @@
 //! | `front` | listen, tls, log, control, trust: what clients and operators see |
 //! | `behind` | plugnmeet, upstreams, issuer: who is behind us, and who makes tokens |
 //! | `client` | client |
-//! | `pages` | session, design, headers |
+//! | `pages` | session, design, headers, check_page |
 //! | `bounds` | limits, timeouts, sizes |
 
 mod behind;
@@ -62,6 +62,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
     let design = root.section("design", pages::design)?;
     let designs = designs::read(root);
     let headers = root.section("headers", pages::headers)?;
+    let check_page = root.section("check_page", pages::check_page)?;
     let (limits, connections) = root.section("limits", bounds::limits)?;
     let trust = root.section("trust", front::trust)?;
     let timeouts = root.section("timeouts", bounds::timeouts)?;
@@ -86,6 +87,7 @@ pub(super) fn config(root: &mut Table<'_>) -> Taken<Config> {
         session,
         design,
         headers,
+        check_page,
         designs,
         limits,
         connections,

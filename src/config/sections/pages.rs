@@ -1,12 +1,14 @@
-//! `[session]`, `[design]` and `[headers]`: sessions, designs and the header fields of pages.
+//! `[session]`, `[design]`, `[headers]` and `[check_page]`: sessions, designs, the header fields of pages, and the page that
+//! says whether a browser can get in.
 
 use super::super::{
     address::{CSP_REPORT, DESIGN_HOST, FRAME_ANCESTOR, LOGIN_URL},
     csp_sources,
-    kind::word,
+    kind::{Kind, Refusal, word},
     reader::{Table, Taken},
-    shape::{Design, Headers, Session},
-    units::{DAYS, DURATION},
+    secrets::{self, SecretKind},
+    shape::{CheckPage, Design, Headers, Session},
+    units::{DAYS, DURATION, PORT},
 };
 
 pub(super) fn session(table: &mut Table<'_>) -> Taken<Session> {
@@ -104,5 +106,65 @@ pub(super) fn headers(table: &mut Table<'_>) -> Taken<Headers> {
         csp_report,
         csp_sources,
         hsts: Some(hsts).filter(|time| !time.is_zero()),
+    })
+}
+
+/// A key of `LiveKit`'s. In a login for TURN a bar ends it.
+const LIVEKIT_KEY: Kind<String> = Kind::new("write a key of keys in livekit.yaml", |text| {
+    let is_one = text.bytes().all(|b| b.is_ascii_graphic() && b != b'|');
+    is_one
+        .then(|| text.to_owned())
+        .ok_or(Refusal::new("is no key of LiveKit's"))
+})
+.like(r"^[!-{}~]+$");
+
+const LIVEKIT_SECRET: SecretKind = SecretKind {
+    allowed: "write the secret of that key in livekit.yaml",
+    file_allowed: "name a readable file that holds the secret of that key in livekit.yaml",
+};
+
+pub(super) fn check_page(table: &mut Table<'_>) -> Taken<CheckPage> {
+    let enabled = table.flag(
+        "enabled",
+        false,
+        "Is there a page at `/conference/check` that tries whether a browser can get in? It ends with a code that \
+         `plugnmeet-gateway doctor explain CODE` reads.",
+    );
+    let udp_port = table.optional(
+        "udp_port",
+        "",
+        &PORT,
+        "`turn.udp_port` of livekit.yaml: does UDP get through to it? Without it the page does not look.",
+    )?;
+    let key = table.optional(
+        "livekit_key",
+        "",
+        &LIVEKIT_KEY,
+        "A key of `keys` in livekit.yaml: does TURN give a relay? Without it the page does not look. Danger: everybody who opens \
+         the page can send media through LiveKit's relay for two minutes.",
+    )?;
+    let secret = secrets::signing(
+        table,
+        "livekit_secret",
+        &LIVEKIT_SECRET,
+        "The secret of that key. It is not sent: the page has a login that is made of it.",
+    )
+    .unwrap_or_default();
+    let secret_keys = ["check_page.livekit_secret", "check_page.livekit_secret_file"];
+    if secret.is_some() && key.is_none() {
+        table
+            .found
+            .refuse(secret_keys[0], "is of no key", "write check_page.livekit_key");
+    }
+    if key.is_some() && secret.is_none() && !secret_keys.iter().any(|key| table.found.is_refused(key)) {
+        let allowed = "write check_page.livekit_secret or check_page.livekit_secret_file";
+        table
+            .found
+            .refuse("check_page.livekit_key", "needs its secret", allowed);
+    }
+    Ok(CheckPage {
+        enabled,
+        udp_port,
+        livekit: key.zip(secret),
     })
 }

@@ -55,6 +55,8 @@ fn the_documented_file_says_every_default() {
             "plugnmeet.secret_file",
             "callers",
             "designs",
+            "check_page.livekit_secret",
+            "check_page.livekit_secret_file",
             "limits.store_file",
             "passthrough",
             "tcp"
@@ -64,6 +66,7 @@ fn the_documented_file_says_every_default() {
         "\n# secret = ",
         "\n# secret_file = ",
         "\n# store_file = ",
+        "\n# livekit_secret_file = ",
         "\n# [[callers]]\n",
         "\n# [[passthrough]]\n",
         "\n# [[tcp]]\n",
@@ -169,7 +172,7 @@ name = 'lms'
 
 #[test]
 fn an_unknown_key_is_told_with_the_one_that_was_meant() {
-    let known = "[limits] has connections, user, room, caller, failures, renewal, design, store, store_file, redis_timeout, \
+    let known = "[limits] has connections, user, room, caller, failures, renewal, design, check_page, store, store_file, redis_timeout, \
                  replicas";
     let cases = [
         (
@@ -188,7 +191,7 @@ fn an_unknown_key_is_told_with_the_one_that_was_meant() {
         assert_eq!(told(text, &[]), [expected]);
     }
     let root = "there are public_origin, hosts, callers, designs, passthrough, tcp, [listen], [tls], [log], [control], [plugnmeet], \
-                [upstreams], [client], [issuer], [session], [design], [headers], [limits], [trust], [timeouts], [sizes], [turn], [acme]";
+                [upstreams], [client], [issuer], [session], [design], [headers], [check_page], [limits], [trust], [timeouts], [sizes], [turn], [acme]";
     for (text, name, near) in [
         ("[limit]", "limit", "perhaps limits is meant: "),
         ("api_key = 'k'", "api_key", "perhaps plugnmeet.api_key is meant: "),

@@ -222,6 +222,48 @@ pub(super) const CASES: &[Case] = &[
         "is no list of tables",
         "write [[callers]] in the file",
     ),
+    (
+        "check_page.enabled",
+        "\"yes\"",
+        "\"yes\" is neither true nor false",
+        "write true or false",
+    ),
+    (
+        "check_page.udp_port",
+        "65536",
+        "\"65536\" is no port",
+        "write a port, such as 443, or \"\" for none",
+    ),
+    (
+        "check_page.livekit_key",
+        "\"a|b\"",
+        "\"a|b\" is no key of LiveKit's",
+        "write a key of keys in livekit.yaml, or \"\" for none",
+    ),
+    (
+        "check_page.livekit_key",
+        "\"APIkey\"",
+        "needs its secret",
+        "write check_page.livekit_secret or check_page.livekit_secret_file",
+    ),
+    (
+        "check_page.livekit_secret",
+        "\"a secret of LiveKit's that is long enough\"",
+        "is of no key",
+        "write check_page.livekit_key",
+    ),
+    (
+        "check_page.livekit_secret_file",
+        "\"gone\"",
+        "names a file that can't be read: No such file or directory (os error 2)",
+        "name a readable file that holds the secret of that key in livekit.yaml",
+    ),
+    (
+        "limits.check_page",
+        "\"60\"",
+        "\"60\" is not a rate",
+        "write a rate such as 10/min, 1/s or 500/h",
+    ),
     ("sizes.body", "\"64MB\"", "\"64MB\" is no size", SIZE),
     (
         "sizes.body",
