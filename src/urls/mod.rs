@@ -37,7 +37,7 @@ pub use self::{
     secrets::{secret_words, words_beside_secrets},
 };
 use self::{
-    pattern::{below, is, matched, split, starts},
+    pattern::{begins_otherwise, below, is, matched, split, starts},
     rows::{BELOW_MOUNT, BRANCHES, MISPLACED, MISPLACED_BBB, MISSPELT, NOWHERE, ROOT},
 };
 
@@ -125,6 +125,9 @@ impl Table {
         }
         let segments = rest.strip_prefix('/').map(split);
         let of_mount = BELOW_MOUNT.iter().find_map(|row| {
+            if begins_otherwise(row.pattern, segments) {
+                return None;
+            }
             let variable =
                 matched(row.pattern, Compared::Exactly, segments).filter(|_| self.has(row.when))?;
             Some(Found { row, variable, rest })
@@ -205,7 +208,8 @@ fn in_branches(path: &str, counts: impl Fn(&Branch, &Row) -> bool) -> Option<(&'
             Compared::AsServer => rest.and_then(without_slashes_at_the_end).map(split),
         };
         for row in branch.rows {
-            if let Some(variable) = matched(row.pattern, branch.compared, segments)
+            if !begins_otherwise(row.pattern, segments)
+                && let Some(variable) = matched(row.pattern, branch.compared, segments)
                 && counts(branch, row)
             {
                 let found = Found {

@@ -58,22 +58,16 @@ pub fn is_tag(segment: &str) -> bool {
 /// slash.
 pub(super) type Segments<'a> = (&'a str, Option<&'a str>);
 
-/// Matches a path with a pattern. Returns the segment that the pattern does not fix, or an empty text if there is none.
-#[inline]
-pub(super) fn matched<'a>(
-    pattern: &[Segment],
-    compared: Compared,
-    path: Option<Segments<'a>>,
-) -> Option<&'a str> {
-    // Most rows are not the one, and are told by the length of a word.
-    match (pattern.first(), path) {
-        (Some(Segment::Word(word)), Some((next, _))) if word.len() != next.len() => None,
-        (Some(Segment::Word(_)), None) => None,
-        _ => all_matched(pattern, compared, path),
-    }
+/// Can the pattern match no such path? Most rows are not the one, and are told by the length of their first word.
+pub(super) fn begins_otherwise(pattern: &[Segment], path: Option<Segments<'_>>) -> bool {
+    let Some(Segment::Word(word)) = pattern.first() else {
+        return false;
+    };
+    path.is_none_or(|(next, _)| word.len() != next.len())
 }
 
-fn all_matched<'a>(
+/// Matches a path with a pattern. Returns the segment that the pattern does not fix, or an empty text if there is none.
+pub(super) fn matched<'a>(
     pattern: &[Segment],
     compared: Compared,
     mut path: Option<Segments<'a>>,
