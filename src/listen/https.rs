@@ -308,8 +308,10 @@ impl<H: Handler> Door for Https<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
         // A connection that has not begun is given up when a drain waits no longer for it, or when another client needs
         // the place.
+        // Each part is in a box of its own: the task, which is moved several times before it runs, stays small, and nothing is
+        // held of a part that is over.
         let begun = tokio::select! {
-            begun = self.begin(stream, ends, &place) => begun,
+            begun = Box::pin(self.begin(stream, ends, &place)) => begun,
             () = place.has_to_go() => return,
             () = self.conn.too_late() => return,
         };
@@ -320,12 +322,12 @@ impl<H: Handler> Door for Https<H> {
             Some(Begun::Plain(stream, ends)) => self.conn.refuse_plain(stream, ends, &place).await,
             Some(Begun::Turn(stream, ends)) => {
                 if let Some(beside) = &self.beside {
-                    beside.turn(*stream, ends, &place).await;
+                    Box::pin(beside.turn(*stream, ends, &place)).await;
                 }
             }
             Some(Begun::Onward(way, stream, ends)) => {
                 if let Some(beside) = &self.beside {
-                    beside.pass(way, stream, ends, &place).await;
+                    Box::pin(beside.pass(way, stream, ends, &place)).await;
                 }
             }
             None => {}
