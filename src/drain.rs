@@ -122,7 +122,8 @@ impl Drain {
             let window = self.in_turn.window.get().copied().unwrap_or_default();
             // The first to ask is the last to go: one alone has all the time there is.
             let early = f64::from(nth.wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
-            sleep(window.saturating_sub(window.mul_f64(early))).await;
+            // In a box, as everybody waits here for the turns to begin, and few for their own.
+            Box::pin(sleep(window.saturating_sub(window.mul_f64(early)))).await;
         };
         tokio::select! {
             () = turn => {}

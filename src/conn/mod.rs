@@ -159,9 +159,10 @@ impl<H: Handler> Conn<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        // In a box each, so that a task has room for what it speaks and for nothing else.
         match protocol {
-            Protocol::Http1 => self.http1(stream, ends, place, None).await,
-            Protocol::Http2 => self.http2(stream, ends, place).await,
+            Protocol::Http1 => Box::pin(self.http1(stream, ends, place, None)).await,
+            Protocol::Http2 => Box::pin(self.http2(stream, ends, place)).await,
         }
     }
 
@@ -170,7 +171,7 @@ impl<H: Handler> Conn<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.http1(stream, ends, place, Some(BadHead::Plain)).await;
+        Box::pin(self.http1(stream, ends, place, Some(BadHead::Plain))).await;
     }
 
     /// Resolves when a drain waits no longer for a connection whose HTTP has not begun.

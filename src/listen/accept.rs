@@ -1,10 +1,17 @@
 //! The accept loop. No error stops it: an error means that one connection failed, or that the machine is short of
 //! something for a moment.
 
-use std::{fs, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    net::{self, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
+    io::{Interest, unix::AsyncFd},
     net::{TcpListener, TcpSocket, TcpStream},
     time::timeout,
 };
@@ -82,17 +89,17 @@ pub async fn accept(
     drain: Drain,
     workers: Arc<Workers>,
 ) {
+    if let Err(error) = prepare(&listener) {
+        warn!(%error, "Connections have not the socket options that they should have");
+    }
     // The listener was registered with another runtime, and has to be registered with this one.
-    let listener = match listener.into_std().and_then(TcpListener::from_std) {
+    let listener = match listener.into_std().and_then(Listening::on) {
         Ok(listener) => listener,
         Err(error) => {
             error!(%error, "A listener is lost");
             return;
         }
     };
-    if let Err(error) = prepare(&listener) {
-        warn!(%error, "Connections have not the socket options that they should have");
-    }
     let serve = |(stream, ends, free): Accepted| {
         let Some((worker, load)) = workers.least_busy() else {
             return;
@@ -125,24 +132,20 @@ pub async fn accept(
     if drain.is_handed_over() {
         return;
     }
-    let Ok(listener) = listener.into_std() else { return };
     while let Some(accepted) = waiting(&listener, &places).await {
         serve(accepted);
     }
 }
 
 /// Accepts a connection that waits in the queue; `None` if there is none, if no place is free, or on an error.
-async fn waiting(listener: &std::net::TcpListener, places: &Places) -> Option<Accepted> {
+async fn waiting(listener: &Listening, places: &Places) -> Option<Accepted> {
     let free = timeout(PAUSE_AFTER_FAILURE, places.free()).await.ok()?.ok()?;
-    let (stream, peer) = listener.accept().ok()?;
-    stream.set_nonblocking(true).ok()?;
-    let local = stream.local_addr().ok()?;
-    let (peer, local) = (unmapped(peer), unmapped(local));
-    Some((stream, Ends { peer, local }, free))
+    let (stream, ends) = listener.next_in_queue().ok()?;
+    Some((stream, ends, free))
 }
 
 /// An accepted connection: the socket, its two ends, and a free place.
-type Accepted = (std::net::TcpStream, Ends, Free);
+type Accepted = (net::TcpStream, Ends, Free);
 
 /// Sets the socket options of a listener, which Linux hands down to each connection that it accepts.
 fn prepare(listener: &TcpListener) -> io::Result<()> {
@@ -153,18 +156,51 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(UNSENT_BYTES)
 }
 
-async fn one(listener: &TcpListener, places: &Places) -> io::Result<Accepted> {
+async fn one(listener: &Listening, places: &Places) -> io::Result<Accepted> {
     let free = places.free().await?;
-    let (stream, peer) = listener.accept().await?;
-    let local = stream.local_addr()?;
-    Ok((
-        stream.into_std()?,
-        Ends {
+    let accept = |_: &net::TcpListener| listener.next_in_queue();
+    let (stream, ends) = listener.socket.async_io(Interest::READABLE, accept).await?;
+    Ok((stream, ends, free))
+}
+
+/// A listener that registers nothing but itself with its runtime: each connection belongs to another thread's.
+struct Listening {
+    socket: AsyncFd<net::TcpListener>,
+    /// Our end of each connection; none where it has to be asked for, as the listener has more than one address.
+    local: Option<SocketAddr>,
+}
+
+impl Listening {
+    fn on(socket: net::TcpListener) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        // With IP_TRANSPARENT a connection has the address that its client wanted.
+        let has_one =
+            !local.ip().is_unspecified() && !SockRef::from(&socket).ip_transparent_v4().unwrap_or(true);
+        let local = has_one.then_some(local);
+        #[expect(
+            deprecated,
+            reason = "it is sound for a listener, whose descriptor stays what it is; what came instead is `unsafe`"
+        )]
+        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        Ok(Self { socket, local })
+    }
+
+    /// Accepts a connection without waiting for one.
+    fn next_in_queue(&self) -> io::Result<(net::TcpStream, Ends)> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (socket, peer) = acceptfrom_with(self.socket.get_ref(), flags)?;
+        let stream = net::TcpStream::from(socket);
+        let peer = match peer.map(SocketAddr::try_from) {
+            Some(Ok(peer)) => peer,
+            Some(Err(_)) | None => stream.peer_addr()?,
+        };
+        let local = self.local.map_or_else(|| stream.local_addr(), Ok)?;
+        let ends = Ends {
             peer: unmapped(peer),
             local: unmapped(local),
-        },
-        free,
-    ))
+        };
+        Ok((stream, ends))
+    }
 }
 
 #[cfg(test)]
@@ -182,5 +218,29 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
         assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_BYTES);
+    }
+
+    /// A connection's own end is the address that its client has dialled, whatever the listener is bound to.
+    #[tokio::test]
+    async fn the_ends_of_a_connection_are_those_that_its_client_sees() {
+        for bound in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+            let listener = bind(bound.parse::<SocketAddr>().unwrap()).await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let listener = Listening::on(listener.into_std().unwrap()).unwrap();
+            let client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let accept = |_: &net::TcpListener| listener.next_in_queue();
+            let (_stream, ends) = listener
+                .socket
+                .async_io(Interest::READABLE, accept)
+                .await
+                .unwrap();
+            assert_eq!(ends.peer, client.local_addr().unwrap(), "{bound}");
+            assert_eq!(ends.local, client.peer_addr().unwrap(), "{bound}");
+            assert!(
+                listener
+                    .next_in_queue()
+                    .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            );
+        }
     }
 }

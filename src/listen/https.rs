@@ -1,8 +1,12 @@
 //! The HTTPS listener: PROXY header, TLS, then HTTP.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tracing::{debug, warn};
 
 use super::{
@@ -30,11 +34,14 @@ pub struct HttpsSettings {
     pub deadline: Duration,
 }
 
+/// The size in bytes of the first read: most hellos of browsers fit.
+const FIRST_BYTES: usize = 2560;
+
 /// A connection that is ready to be served, by what it speaks.
 enum Begun {
     Tls(Box<Replayed<TlsStream<TcpStream>>>, Protocol, Ends),
     /// Plain HTTP, which is refused.
-    Plain(TcpStream, Ends),
+    Plain(Replayed<TcpStream>, Ends),
     Turn(Box<Replayed<TlsStream<TcpStream>>>, Ends),
     /// A connection whose TLS is not terminated here.
     Onward(Way, Replayed<TcpStream>, Ends),
@@ -43,7 +50,7 @@ enum Begun {
 /// What the first bytes and the hello of a connection tell.
 enum Greeted {
     Tls(Box<TlsStream<TcpStream>>, Agreed),
-    Plain(TcpStream),
+    Plain(Replayed<TcpStream>),
     Onward(Way, Replayed<TcpStream>),
     /// The connection begins with a PROXY header, and none is expected.
     Header,
@@ -131,14 +138,22 @@ impl<H: Handler> Https<H> {
     }
 
     async fn begin(&self, mut stream: TcpStream, ends: Ends, place: &Place) -> Option<Begun> {
-        if !self.may_come(ends.peer.ip()) || !self.spoke(&stream, place).await {
+        if !self.may_come(ends.peer.ip()) {
             return None;
         }
-        let ends = self.real_ends(&mut stream, ends).await?;
+        let mut first = Vec::new();
+        let ends = if self.settings.proxy_protocol {
+            // Not a byte may be read beyond the header.
+            self.spoke(stream.peek(&mut [0]), place).await?;
+            self.real_ends(&mut stream, ends).await?
+        } else {
+            self.spoke(read_some(&mut stream, &mut first), place).await?;
+            ends
+        };
         if !place.belongs_to(ClientAddr(ends.peer.ip())) {
             return None;
         }
-        let greeted = match timeout(self.settings.deadline, self.greet(stream)).await {
+        let greeted = match timeout(self.settings.deadline, self.greet(stream, first)).await {
             Ok(Ok(greeted)) => greeted,
             Ok(Err(error)) => return self.refuse(ends, &error),
             Err(_late) => return self.refuse(ends, &HandshakeError::Deadline),
@@ -169,17 +184,22 @@ impl<H: Handler> Https<H> {
     }
 
     /// Finds out what a connection speaks, and shakes hands if its TLS is terminated here.
-    async fn greet(&self, stream: TcpStream) -> Result<Greeted, HandshakeError> {
-        match first_of(&stream).await {
-            First::Letter => return Ok(Greeted::Plain(stream)),
+    async fn greet(&self, mut stream: TcpStream, mut first: Vec<u8>) -> Result<Greeted, HandshakeError> {
+        if first.is_empty() {
+            read_some(&mut stream, &mut first)
+                .await
+                .map_err(HandshakeError::Tls)?;
+        }
+        match First::of(&first) {
+            First::Letter => return Ok(Greeted::Plain(Replayed::new(first, stream))),
             First::ProxyHeader => return Ok(Greeted::Header),
             First::Other => {}
         }
         let Some(beside) = self.beside.as_ref().filter(|beside| beside.wants_hello()) else {
-            let (stream, agreed) = self.tls.handshake(stream).await?;
+            let (stream, agreed) = self.tls.handshake(stream, first).await?;
             return Ok(Greeted::Tls(Box::new(stream), agreed));
         };
-        let hello = self.tls.hello(stream).await?;
+        let hello = self.tls.hello(stream, first).await?;
         if let Some(way) = hello.name().and_then(|name| beside.way(&name)) {
             let (stream, seen) = hello.into_parts();
             return Ok(Greeted::Onward(way, Replayed::new(seen, stream)));
@@ -218,9 +238,6 @@ impl<H: Handler> Https<H> {
     /// SECURITY: only from a trusted proxy, and from one always: a header that is optional could be forged by leaving
     /// the real one out. Whoever is no such proxy has gone around it, and does not come this far.
     async fn real_ends(&self, stream: &mut TcpStream, ends: Ends) -> Option<Ends> {
-        if !self.settings.proxy_protocol {
-            return Some(ends);
-        }
         match timeout(self.settings.deadline, proxy_header::read(stream, ends)).await {
             Ok(Ok(real)) => return Some(real),
             Ok(Err(error)) => {
@@ -235,22 +252,22 @@ impl<H: Handler> Https<H> {
         None
     }
 
-    /// Waits for the first byte, and returns whether it came. A proxy that closes without a byte only checks whether
+    /// Waits for the first bytes; `None` if they don't come. A proxy that closes without a byte only checks whether
     /// somebody listens; a proxy that has a client sends its header at once.
-    async fn spoke(&self, stream: &TcpStream, place: &Place) -> bool {
-        match timeout(self.settings.deadline, stream.peek(&mut [0])).await {
-            Ok(Ok(0) | Err(_)) => return false,
+    async fn spoke(&self, first: impl Future<Output = io::Result<usize>>, place: &Place) -> Option<()> {
+        match timeout(self.settings.deadline, first).await {
+            Ok(Ok(0) | Err(_)) => return None,
             Ok(Ok(_)) => {}
             Err(_late) => {
                 if self.settings.proxy_protocol {
                     self.no_header.add(1);
                 }
                 self.metrics.connection_refused("deadline");
-                return false;
+                return None;
             }
         }
         place.spoke();
-        true
+        Some(())
     }
 
     fn may_come(&self, peer: IpAddr) -> bool {
@@ -272,22 +289,29 @@ enum First {
     Other,
 }
 
-async fn first_of(stream: &TcpStream) -> First {
-    let mut first = [0; proxy_header::SIGNATURE_BYTES];
-    let seen = stream.peek(&mut first).await.unwrap_or_default();
-    match first.get(..seen).unwrap_or_default() {
-        first if proxy_header::begins(first) => First::ProxyHeader,
-        [byte, ..] if byte.is_ascii_alphabetic() => First::Letter,
-        _ => First::Other,
+impl First {
+    fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            bytes if proxy_header::begins(bytes) => Self::ProxyHeader,
+            [byte, ..] if byte.is_ascii_alphabetic() => Self::Letter,
+            _ => Self::Other,
+        }
     }
+}
+
+async fn read_some(stream: &mut TcpStream, first: &mut Vec<u8>) -> io::Result<usize> {
+    first.reserve(FIRST_BYTES);
+    stream.read_buf(first).await
 }
 
 impl<H: Handler> Door for Https<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
         // A connection that has not begun is given up when a drain waits no longer for it, or when another client needs
         // the place.
+        // Each part is in a box of its own: the task, which is moved several times before it runs, stays small, and nothing is
+        // held of a part that is over.
         let begun = tokio::select! {
-            begun = self.begin(stream, ends, &place) => begun,
+            begun = Box::pin(self.begin(stream, ends, &place)) => begun,
             () = place.has_to_go() => return,
             () = self.conn.too_late() => return,
         };
@@ -298,12 +322,12 @@ impl<H: Handler> Door for Https<H> {
             Some(Begun::Plain(stream, ends)) => self.conn.refuse_plain(stream, ends, &place).await,
             Some(Begun::Turn(stream, ends)) => {
                 if let Some(beside) = &self.beside {
-                    beside.turn(*stream, ends, &place).await;
+                    Box::pin(beside.turn(*stream, ends, &place)).await;
                 }
             }
             Some(Begun::Onward(way, stream, ends)) => {
                 if let Some(beside) = &self.beside {
-                    beside.pass(way, stream, ends, &place).await;
+                    Box::pin(beside.pass(way, stream, ends, &place)).await;
                 }
             }
             None => {}

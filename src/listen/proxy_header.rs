@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::addr::{Ends, unmapped};
 
 /// The number of bytes that tell the versions apart. The shortest header of either version is longer.
-pub(super) const SIGNATURE_BYTES: usize = 12;
+const SIGNATURE_BYTES: usize = 12;
 const V2_FIXED_BYTES: usize = 16;
 /// The most bytes of a line of version 1, its CRLF included.
 const V1_MAX_BYTES: usize = 107;
@@ -68,7 +68,7 @@ impl From<io::Error> for ProxyHeaderError {
 
 /// Do these first bytes of a connection, as many as came at once, begin a PROXY header?
 pub(super) fn begins(first: &[u8]) -> bool {
-    first == v2::PROTOCOL_PREFIX || first.starts_with(b"PROXY ")
+    first.starts_with(v2::PROTOCOL_PREFIX) || first.starts_with(b"PROXY ")
 }
 
 /// Reads the header, and returns the ends of the connection that it tells. `own` are the socket's ends, which are

@@ -9,7 +9,7 @@ use std::{
 
 use socket2::SockRef;
 use tokio::{
-    io::ReadBuf,
+    io::{Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
@@ -67,11 +67,27 @@ impl Socket {
         }
     }
 
+    /// A read that fills less than the buffer has emptied the socket, which is not ready any more then. That saves the next
+    /// read, which would find nothing; tokio's own `poll_read` does the same.
     pub(super) fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read_buf(buf),
-            Self::Unix(stream) => stream.try_read_buf(buf),
-        }
+        let (room, mut read) = (buf.remaining(), Err(io::ErrorKind::WouldBlock.into()));
+        let mut once = || {
+            read = match self {
+                Self::Tcp(stream) => stream.try_read_buf(buf),
+                Self::Unix(stream) => stream.try_read_buf(buf),
+            };
+            match read {
+                // To tokio it is as if the next read had been tried.
+                Ok(bytes) if 0 < bytes && bytes < room => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        };
+        let emptied: io::Result<()> = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, &mut once),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, &mut once),
+        };
+        drop(emptied);
+        read
     }
 
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use rustls::server::{Accepted, Acceptor, ClientHello};
+use rustls::server::{Accepted, Acceptor};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
@@ -26,17 +26,19 @@ pub struct Hello<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Hello<S> {
-    pub(super) async fn read(stream: S) -> Result<Self, HandshakeError> {
+    /// `first` is what has been read of it.
+    pub(super) async fn read(stream: S, first: Vec<u8>) -> Result<Self, HandshakeError> {
         let recording = Recording {
             stream,
-            seen: Vec::new(),
+            seen: first,
+            given: 0,
         };
         let started = LazyConfigAcceptor::new(Acceptor::default(), recording)
             .await
             .map_err(HandshakeError::Tls)?;
         let StartHandshake {
             accepted,
-            io: Recording { stream, seen },
+            io: Recording { stream, seen, .. },
             ..
         } = started;
         Ok(Self {
@@ -56,9 +58,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Hello<S> {
         (self.stream, self.seen)
     }
 
-    /// The name, if a CA checks it.
+    /// The name that a CA checks by this hello; None if it is no check.
     pub(super) fn checked_name(&self) -> Option<String> {
-        checked_name(&self.accepted.client_hello())
+        let hello = self.accepted.client_hello();
+        let is_check = challenge::is_one(&hello);
+        hello.server_name().filter(|_| is_check).map(str::to_owned)
     }
 
     pub(super) fn start(self) -> StartHandshake<S> {
@@ -66,16 +70,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Hello<S> {
     }
 }
 
-/// The name that a CA checks by this hello; None if it is no check.
-pub(super) fn checked_name(hello: &ClientHello<'_>) -> Option<String> {
-    let is_check = challenge::is_one(hello);
-    hello.server_name().filter(|_| is_check).map(str::to_owned)
-}
-
 /// Keeps all that is read.
 struct Recording<S> {
     stream: S,
     seen: Vec<u8>,
+    /// How much of `seen` has been passed on.
+    given: usize,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Recording<S> {
@@ -84,6 +84,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Recording<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(first) = self.seen.get(self.given..).filter(|first| !first.is_empty()) {
+            let taken = first.len().min(buf.remaining());
+            buf.put_slice(first.get(..taken).unwrap_or_default());
+            self.given += taken;
+            return Poll::Ready(Ok(()));
+        }
         if self.seen.len() >= MAX_HELLO_BYTES {
             let what = "the hello is too long";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, what)));
@@ -92,6 +98,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Recording<S> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if let Some(new) = buf.filled().get(before..) {
             self.seen.extend_from_slice(new);
+            self.given = self.seen.len();
         }
         read
     }

@@ -38,11 +38,10 @@ use std::{
 use rustls::{
     ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs,
-    server::{Acceptor, ResolvesServerCert},
+    server::ResolvesServerCert,
     version::{TLS12, TLS13},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use tracing::info;
 
 use crate::{
@@ -75,7 +74,7 @@ const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&TLS13];
 /// The server's side of TLS; clones share all of it.
 #[derive(Clone)]
 pub struct Tls {
-    acceptor: TlsAcceptor,
+    config: Arc<ServerConfig>,
     shared: Arc<Shared>,
     tickets: Arc<Tickets>,
 }
@@ -112,7 +111,7 @@ impl Tls {
             })
             .map_err(|error| vec![TlsProblem::new(&settings.certs, Fault::SetUp(error))])?;
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            config: Arc::new(config),
             shared,
             tickets,
         })
@@ -128,34 +127,29 @@ impl Tls {
         self.tickets.take_over(keys);
     }
 
-    /// Shakes hands with a client, under the deadline.
-    pub async fn handshake<S>(&self, stream: S) -> Result<(TlsStream<S>, Agreed), HandshakeError>
+    /// Shakes hands with a client, under the deadline. `first` is what has been read of the connection.
+    pub async fn handshake<S>(
+        &self,
+        stream: S,
+        first: Vec<u8>,
+    ) -> Result<(TlsStream<S>, Agreed), HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let within = self.shared.current.load().settings.handshake;
-        let shaken = async {
-            if !self.shared.answers.is_on() {
-                return self.acceptor.accept(stream).await;
-            }
-            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-            let checked = hello::checked_name(&start.client_hello());
-            start.into_stream(self.config_for(checked).await).await
-        };
-        let stream = tokio::time::timeout(within, shaken)
+        let shaken = async { self.after(self.hello(stream, first).await?).await };
+        tokio::time::timeout(within, shaken)
             .await
-            .map_err(|_| HandshakeError::Deadline)?
-            .map_err(HandshakeError::Tls)?;
-        let agreed = agreed(&stream)?;
-        Ok((stream, agreed))
+            .unwrap_or(Err(HandshakeError::Deadline))
     }
 
-    /// Reads a client's hello and answers nothing; whoever calls has a deadline.
-    pub async fn hello<S>(&self, stream: S) -> Result<Hello<S>, HandshakeError>
+    /// Reads a client's hello and answers nothing; whoever calls has a deadline. `first` is what has been read of the
+    /// connection.
+    pub async fn hello<S>(&self, stream: S, first: Vec<u8>) -> Result<Hello<S>, HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        Hello::read(stream).await
+        Hello::read(stream, first).await
     }
 
     /// The rest of a handshake whose hello has been read; whoever calls has a deadline.
@@ -181,7 +175,7 @@ impl Tls {
         {
             return config;
         }
-        Arc::clone(self.acceptor.config())
+        Arc::clone(&self.config)
     }
 
     /// What would be served by other settings. Reads the folder if it is another, or for other names. Blocks.

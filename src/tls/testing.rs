@@ -92,7 +92,7 @@ pub(super) async fn connect(tls: &Tls, name: &str, client: ClientConfig) -> Resu
     let (near, far) = tokio::io::duplex(16 * 1024);
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connector = TlsConnector::from(Arc::new(client));
-    let (client, server) = tokio::join!(connector.connect(name, near), tls.handshake(far));
+    let (client, server) = tokio::join!(connector.connect(name, near), tls.handshake(far, Vec::new()));
     let (_, alpn) = server?;
     Ok(Seen {
         client: client.map_err(HandshakeError::Tls)?,

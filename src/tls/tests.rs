@@ -189,7 +189,7 @@ async fn agrees_on_what_is_spoken() {
 async fn says_why_a_client_that_speaks_no_tls_is_refused() {
     let (mut client, server) = tokio::io::duplex(1024);
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let refused = with_one_certificate().handshake(server).await.err();
+    let refused = with_one_certificate().handshake(server, Vec::new()).await.err();
     assert_eq!(
         refused.map(|error| error.to_string()),
         Some("the handshake failed: received corrupt message of type InvalidContentType".into())
@@ -201,7 +201,7 @@ async fn a_silent_client_is_let_go_at_the_deadline() {
     let tls = with_one_certificate();
     let started = tokio::time::Instant::now();
     let (mut client, server) = tokio::io::duplex(1024);
-    let refused = tls.handshake(server).await.err();
+    let refused = tls.handshake(server, Vec::new()).await.err();
     assert!(matches!(refused, Some(HandshakeError::Deadline)));
     assert_eq!(started.elapsed(), Duration::from_secs(10));
     assert_eq!(

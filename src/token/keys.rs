@@ -11,9 +11,10 @@ use aws_lc_rs::{
     constant_time, digest, hkdf, hmac,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use data_encoding::HEXLOWER;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
-use super::{RequestKey, request_key::hex};
+use super::RequestKey;
 use crate::secret::Secret;
 
 /// The server's API key and secret. They sign join tokens, and requests under `/auth`.
@@ -104,7 +105,7 @@ impl TokenKeys {
         for part in [method, query, self.secret.expose().as_bytes()] {
             context.update(part);
         }
-        let expected = hex(context.finish().as_ref());
+        let expected = HEXLOWER.encode(context.finish().as_ref());
         constant_time::verify_slices_are_equal(expected.as_bytes(), unverified).is_ok()
     }
 

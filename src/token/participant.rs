@@ -19,7 +19,7 @@ use base64::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Kind, TokenKeys, Unverified, kind::Marks, request_key::hex, verify::LEEWAY_SECS};
+use super::{Kind, TokenKeys, Unverified, kind::Marks, verify::LEEWAY_SECS};
 
 /// The room and the user of a token that was read but not checked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -105,7 +105,7 @@ impl TokenKeys {
         signed.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(&payload, &mut signed);
         self.requests()
-            .is_signature(signed.as_bytes(), hex(&signature).as_bytes())
+            .is_tag(signed.as_bytes(), &signature)
             .then(|| serde_json::from_slice(&payload).ok())?
     }
 }

@@ -2,9 +2,13 @@
 
 use std::fmt;
 
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::hmac;
+use data_encoding::HEXLOWER;
 
 use crate::secret::Secret;
+
+/// The bytes of a signature.
+const TAG_BYTES: usize = 32;
 
 /// A key that signs requests under `/auth` and checks their signatures.
 #[derive(Clone)]
@@ -18,25 +22,21 @@ impl RequestKey {
 
     /// The value of `HASH-SIGNATURE` for these bytes.
     pub fn signature(&self, signed: &[u8]) -> String {
-        hex(hmac::sign(&self.0, signed).as_ref())
+        HEXLOWER.encode(hmac::sign(&self.0, signed).as_ref())
     }
 
     /// Is this the signature over those bytes? In constant time; upper-case hex is refused, as the server refuses it.
     pub fn is_signature(&self, signed: &[u8], unverified: &[u8]) -> bool {
-        let expected = self.signature(signed);
-        constant_time::verify_slices_are_equal(expected.as_bytes(), unverified).is_ok()
+        let mut tag = [0; TAG_BYTES];
+        HEXLOWER.decode_len(unverified.len()) == Ok(TAG_BYTES)
+            && HEXLOWER.decode_mut(unverified, &mut tag).is_ok()
+            && self.is_tag(signed, &tag)
     }
-}
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-            }
-            hex
-        })
+    /// Is this the signature, before it is written as hex?
+    pub(super) fn is_tag(&self, signed: &[u8], unverified: &[u8]) -> bool {
+        hmac::verify(&self.0, signed, unverified).is_ok()
+    }
 }
 
 impl fmt::Debug for RequestKey {
@@ -60,5 +60,9 @@ mod tests {
         assert!(key.is_signature(b"{}", signature.as_bytes()));
         assert!(!key.is_signature(b"{ }", signature.as_bytes()));
         assert!(!key.is_signature(b"{}", signature.to_uppercase().as_bytes()));
+        assert!(!key.is_signature(b"{}", &signature.as_bytes()[..63]));
+        assert!(!key.is_signature(b"{}", format!("{signature}00").as_bytes()));
+        assert!(!key.is_signature(b"{}", signature.replace('d', "g").as_bytes()));
+        assert!(!key.is_signature(b"{}", b""));
     }
 }

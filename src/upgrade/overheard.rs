@@ -93,7 +93,8 @@ impl<'t> Overheard<'t> {
     /// Looks at the times; never ends.
     pub(super) async fn watch(&self) {
         if let Some(arrival) = &self.arrival {
-            arrival.watch().await;
+            // In a box, as it is over long before the tunnel is.
+            Box::pin(arrival.watch()).await;
         }
         pending::<()>().await;
     }

@@ -216,11 +216,6 @@ impl Open {
         }
     }
 
-    /// Closes it, as at the end of its room.
-    pub(super) fn end(&self) {
-        self.close.cancel();
-    }
-
     /// Resolves when this one is to be closed.
     pub(super) async fn closing(&self) {
         self.close.cancelled().await;

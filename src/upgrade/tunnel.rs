@@ -5,17 +5,17 @@ use std::{
     io,
     mem::MaybeUninit,
     pin::Pin,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     task::{Poll, ready},
     time::Duration,
 };
 
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
-    time::timeout,
+    time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{
@@ -45,17 +45,19 @@ const FRAME_END: Duration = Duration::from_secs(1);
 /// once NATS has answered.
 pub fn join(
     client: OnUpgrade,
-    upstream: OnUpgrade,
+    upstream: impl Future<Output = hyper::Result<Upgraded>> + Send + 'static,
     tunnels: &Tunnels,
     whose: Option<UnverifiedParticipant>,
     arrival: Option<Arrival>,
     drain: &Drain,
 ) {
     let (tunnels, stop) = (tunnels.clone(), drain.clone());
+    // In a box, which is given back when both have switched.
+    let both = Box::pin(timeout(SWITCH_DEADLINE, async move {
+        tokio::try_join!(client, upstream)
+    }));
     drain.spawn(async move {
-        let Ok(Ok((client, upstream))) =
-            timeout(SWITCH_DEADLINE, async { tokio::try_join!(client, upstream) }).await
-        else {
+        let Ok(Ok((client, upstream))) = both.await else {
             debug!(
                 upstream = tunnels.name(),
                 "A WebSocket was agreed on, but one side left before it began"
@@ -65,15 +67,16 @@ pub fn join(
         let open = tunnels.enter(whose);
         let silence = tunnels.silence().map(Silence::begin);
         let overheard = Overheard::of(&tunnels, &open, arrival);
-        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-        run(client, upstream, silence, &open, &overheard, &stop).await;
+        let client = tokio::io::split(TokioIo::new(client));
+        let upstream = tokio::io::split(TokioIo::new(upstream));
+        run(client, upstream, silence.as_ref(), &open, &overheard, &stop).await;
     });
 }
 
 async fn run<C, U>(
-    client: C,
-    upstream: U,
-    silence: Option<Silence>,
+    (from_client, to_client): (ReadHalf<C>, WriteHalf<C>),
+    (from_upstream, to_upstream): (ReadHalf<U>, WriteHalf<U>),
+    silence: Option<&Silence>,
     open: &Open,
     overheard: &Overheard<'_>,
     stop: &Drain,
@@ -81,80 +84,86 @@ async fn run<C, U>(
     C: AsyncRead + AsyncWrite,
     U: AsyncRead + AsyncWrite,
 {
-    let (from_client, to_client) = tokio::io::split(client);
-    let (from_upstream, to_upstream) = tokio::io::split(upstream);
-    let silent = CancellationToken::new();
-    let heard = silence.as_ref();
-    let down = Direction {
+    let mut down = Direction {
         from: from_upstream,
         to: to_client,
         going_away: GOING_AWAY,
         hears: |bytes: &[u8]| {
-            if let Some(silence) = heard {
+            if let Some(silence) = silence {
                 silence.upstream_said(bytes);
             }
             overheard.upstream_said(bytes);
         },
     };
-    let up = Direction {
+    let mut up = Direction {
         from: from_client,
         to: to_upstream,
         going_away: GOING_AWAY_MASKED,
         hears: |bytes: &[u8]| {
-            if let Some(silence) = heard {
+            if let Some(silence) = silence {
                 silence.client_said();
             }
             overheard.client_said(bytes);
         },
     };
-    let over = CancellationToken::new();
-    let told_to_close = async {
+    let (down_told, up_told) = (Told::default(), Told::default());
+    let down = down.pass(&down_told);
+    let up = up.pass(&up_told);
+    let told = async {
         tokio::select! {
-            () = stop.closing() => {}
+            () = stop.closing_in_turn() => {}
             () = open.closing() => {}
         }
+        down_told.to_close();
+        up_told.to_close();
     };
-    let client_told_to_close = async {
-        tokio::select! {
-            () = stop.closing() => {}
-            () = open.closing() => {}
-            () = silent.cancelled() => {}
-        }
-    };
-    let down = down.pass(client_told_to_close, over.cancelled());
-    let up = up.pass(told_to_close, over.cancelled());
-    tokio::pin!(down, up);
     let fell = async {
-        match &silence {
+        match silence {
             Some(silence) => silence.fell().await,
             None => pending().await,
         }
     };
-    // The other side is told, and may answer a Close.
-    let last_words = |ended: io::Result<End>| match ended {
-        Ok(End::Closed) => LAST_WORDS,
-        Ok(End::Gone) | Err(_) => {
-            over.cancel();
-            CLOSE_DEADLINE
-        }
-    };
-    let in_turn = async {
-        stop.closing_in_turn().await;
-        open.end();
-        pending::<()>().await;
-    };
-    tokio::select! {
-        () = overheard.watch() => {}
-        () = in_turn => {}
-        ended = &mut down => { timeout(last_words(ended), up).await.ok(); }
-        ended = &mut up => { timeout(last_words(ended), down).await.ok(); }
-        who = fell => {
-            debug!(?who, "A WebSocket is closed, as one side has fallen silent");
-            silent.cancel();
-            // To upstream it is the end of the connection, which dropping it says.
-            timeout(CLOSE_DEADLINE, down).await.ok();
+    let watched = overheard.watch();
+    tokio::pin!(down, up, told, fell, watched);
+    let mut is_told = false;
+    // Whoever is told something looks at it when it is polled again, which the next turn does.
+    loop {
+        tokio::select! {
+            () = &mut watched => return,
+            () = &mut told, if !is_told => is_told = true,
+            ended = &mut down => {
+                let within = up_told.other_ended(&ended);
+                return Box::pin(rest(up, within, told, is_told)).await;
+            }
+            ended = &mut up => {
+                let within = down_told.other_ended(&ended);
+                return Box::pin(rest(down, within, told, is_told)).await;
+            }
+            who = &mut fell => {
+                debug!(?who, "A WebSocket is closed, as one side has fallen silent");
+                down_told.to_close();
+                // To upstream it is the end of the connection, which dropping it says.
+                return Box::pin(rest(down, CLOSE_DEADLINE, told, is_told)).await;
+            }
         }
     }
+}
+
+/// What is left of a direction when the other one has ended: it may still be told to close.
+async fn rest(
+    mut direction: Pin<&mut impl Future<Output = io::Result<End>>>,
+    within: Duration,
+    told: Pin<&mut impl Future<Output = ()>>,
+    is_told: bool,
+) {
+    let ended = async {
+        tokio::select! {
+            _ = &mut direction => return,
+            () = told, if !is_told => {}
+        }
+        direction.await.ok();
+    };
+    timeout(within, ended).await.ok();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +172,32 @@ enum End {
     Closed,
     /// Its source has closed or failed.
     Gone,
+}
+
+/// What a direction is told. Two flags in the place of two futures: most tunnels are idle most of the time, and what waits
+/// in each of them is memory.
+#[derive(Default)]
+struct Told {
+    close: AtomicBool,
+    over: AtomicBool,
+}
+
+impl Told {
+    /// Closes with a Close frame.
+    fn to_close(&self) {
+        self.close.store(true, Relaxed);
+    }
+
+    /// How long it may go on. Its end is told to the other side, which may answer a Close.
+    fn other_ended(&self, ended: &io::Result<End>) -> Duration {
+        match ended {
+            Ok(End::Closed) => LAST_WORDS,
+            Ok(End::Gone) | Err(_) => {
+                self.over.store(true, Relaxed);
+                CLOSE_DEADLINE
+            }
+        }
+    }
 }
 
 /// One direction of a tunnel.
@@ -174,57 +209,71 @@ struct Direction<R, W, H> {
     hears: H,
 }
 
+/// What comes next in a direction.
+enum Next {
+    Bytes(Vec<u8>),
+    /// It is to be closed with a Close frame.
+    Close,
+    /// Its source has ended, or all is over.
+    End,
+}
+
 impl<R: AsyncRead, W: AsyncWrite, H: Fn(&[u8])> Direction<R, W, H> {
     /// Until its source ends, its sink breaks, it is to be closed with a Close frame, or all is over.
-    async fn pass(self, close: impl Future<Output = ()>, over: impl Future<Output = ()>) -> io::Result<End> {
-        let Self {
-            mut from,
-            mut to,
-            going_away,
-            hears,
-        } = self;
+    async fn pass(&mut self, told: &Told) -> io::Result<End> {
         let mut frames = Frames::default();
         let mut closing = false;
-        tokio::pin!(close, over);
         loop {
             if closing && frames.between_frames() {
-                to.write_all(going_away).await?;
+                self.to.write_all(self.going_away).await?;
                 break;
             }
             // INVARIANT: only the read may be given up; a write cut off would leave half a frame behind.
-            let bytes = tokio::select! {
-                read = read(&mut from) => read?,
-                () = &mut close, if !closing => {
-                    closing = true;
-                    continue;
+            match self.next(told, closing).await? {
+                Next::Bytes(bytes) => {
+                    (self.hears)(&bytes);
+                    self.to.write_all(&bytes).await?;
+                    self.to.flush().await?;
+                    frames.pass(&bytes);
                 }
-                () = tokio::time::sleep(FRAME_END), if closing => break,
-                () = &mut over => break,
-            };
-            if bytes.is_empty() {
-                break;
+                Next::Close => closing = true,
+                Next::End => break,
             }
-            hears(&bytes);
-            to.write_all(&bytes).await?;
-            to.flush().await?;
-            frames.pass(&bytes);
         }
-        to.shutdown().await?;
+        self.to.shutdown().await?;
         Ok(if closing || frames.closed() {
             End::Closed
         } else {
             End::Gone
         })
     }
-}
 
-/// What there is to read, in memory that is held only while it passes: most tunnels are idle most of the time.
-async fn read<R: AsyncRead>(from: &mut ReadHalf<R>) -> io::Result<Vec<u8>> {
-    poll_fn(|cx| {
-        let mut scratch = [MaybeUninit::<u8>::uninit(); READ_BYTES];
-        let mut buffer = ReadBuf::uninit(&mut scratch);
-        ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().to_vec()))
-    })
-    .await
+    /// What there is to read, in memory that is held only while it passes. While it is `closing` it waits for no longer
+    /// than `FRAME_END`.
+    async fn next(&mut self, told: &Told, closing: bool) -> io::Result<Next> {
+        let mut frame_end = closing.then(|| Box::pin(sleep(FRAME_END)));
+        poll_fn(|cx| {
+            if told.over.load(Relaxed) {
+                return Poll::Ready(Ok(Next::End));
+            }
+            if !closing && told.close.load(Relaxed) {
+                return Poll::Ready(Ok(Next::Close));
+            }
+            if let Some(frame_end) = &mut frame_end
+                && frame_end.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Ok(Next::End));
+            }
+            let mut scratch = [MaybeUninit::<u8>::uninit(); READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            ready!(Pin::new(&mut self.from).poll_read(cx, &mut buffer))?;
+            let bytes = buffer.filled();
+            Poll::Ready(Ok(if bytes.is_empty() {
+                Next::End
+            } else {
+                Next::Bytes(bytes.to_vec())
+            }))
+        })
+        .await
+    }
 }
