@@ -20,9 +20,10 @@ if (process["user"]["uid"], process["user"]["gid"]) != (expected, expected):
 arguments = process["args"] if arguments is None else arguments
 environment = dict(pair.split("=", 1) for pair in process["env"] + variables)
 os.chroot(f"{bundle}/rootfs")
-os.chdir(process["cwd"])
+os.chdir("/")
 if int(user):
     os.setgroups([])
     os.setgid(int(user))
     os.setuid(int(user))
+os.chdir(process["cwd"])
 os.execve(arguments[0], arguments, environment)

@@ -11,7 +11,7 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{Refused, join_link::reachable};
 use crate::{proxy, reply::BoxError};
 
-/// Shorter than who asks is patient: Docker and Kubernetes wait for 30 s and 1 s by themselves, and are told more.
+/// Shorter than the 5 s that whoever runs this command waits for it (`deploy/`).
 const TIME: Duration = Duration::from_secs(4);
 
 /// The most bytes of an answer.

@@ -8,9 +8,11 @@ mod page;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     time::Duration,
 };
 
+use plugnmeet_gateway::clock::Clock;
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::{Instant, sleep, timeout},
@@ -192,7 +194,7 @@ impl Person {
 }
 
 /// The front's own certificate, or the gateway's where TLS passes it.
-fn trusting(certificate: &std::path::Path, addr: SocketAddr) -> Person {
+fn trusting(certificate: &Path, addr: SocketAddr) -> Person {
     Person::new(Client::trusting(certificate, addr), addr)
 }
 
@@ -355,19 +357,12 @@ async fn on_another_port_people_meet_and_lti_does_not_work() {
             ],
         )
     };
-    let all = ["server", "livekit", "nats"]
-        .map(|name| {
-            let url = upstream.url();
-            let url = if name == "server" {
-                format!("['{url}']")
-            } else {
-                format!("'{url}'")
-            };
-            format!("upstreams.{name} = {url}\n")
-        })
-        .concat();
+    let all = format!(
+        "upstreams.server = ['{0}']\nupstreams.livekit = '{0}'\n",
+        upstream.url()
+    );
     let folder = tempfile::tempdir().unwrap();
-    let clock = plugnmeet_gateway::clock::Clock::system();
+    let clock = Clock::system();
     let gateway = Gateway::start(folder, &clock, &addr.to_string(), &(all + &toml(addr))).await;
     let person = trusting(&gateway.certificate(), addr);
     person.joins(&gateway).await;
