@@ -114,7 +114,7 @@ pub async fn look(asked: &Asked, ours: &Ours<'_>, clock: &Clock) -> Result<Findi
     let chosen = chosen(asked)?;
     let texts = Texts::read(asked.places.clone());
     let files = Files::of(&texts, ours.config, clock.unix()).ok_or("the defaults are not sound")?;
-    let machine = Arc::new(Machine::of(&files));
+    let machine = Arc::new(Machine::of(&files, clock));
     let mut limit = LIMIT;
     let outside = match &asked.from {
         Standpoint::Outside(door) => {

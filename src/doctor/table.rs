@@ -164,7 +164,17 @@ pub const CHECKS: &[Check] = &[
     }),
     here("machine.memory", |m| Box::pin(async move { machine::memory(&m) })),
     here("machine.disk", |m| Box::pin(async move { machine::disk(&m) })),
-    here("machine.clock", |m| Box::pin(async move { machine::clock(&m) })),
+    here("machine.clock", |m| Box::pin(machine::clock(m))),
+    here("machine.media-ports", |m| {
+        Box::pin(async move { machine::media_ports(&m) })
+    }),
+    here("machine.nats-files", |m| {
+        Box::pin(async move { machine::nats_files(&m) })
+    }),
+    here("machine.jetstream", |m| {
+        Box::pin(async move { machine::jetstream(&m) })
+    }),
+    here("machine.readable", |m| Box::pin(machine::readable(m))),
     outside("outside.names", Needs::Address, |o| Box::pin(outside::names(o))),
     outside("outside.http", Needs::Address, |o| Box::pin(outside::http(o))),
     outside("outside.challenges", Needs::Address, |o| {

@@ -55,7 +55,7 @@ async fn livekit() -> Upstream {
 }
 
 /// The address of this gateway, with all that can be named.
-fn door(gateway: &Gateway, turn_udp: u16) -> Door {
+pub fn door(gateway: &Gateway, turn_udp: u16) -> Door {
     Door {
         url: gateway.origin().parse().unwrap(),
         roots: Some(gateway.certificate()),
@@ -80,7 +80,7 @@ async fn coturn(reads_headers: bool) -> Coturn {
 }
 
 /// As `Gateway::with`, where a name of this machine leads.
-async fn gateway_with(toml: &str) -> Gateway {
+pub async fn gateway_with(toml: &str) -> Gateway {
     let folder = tempfile::tempdir().unwrap();
     Gateway::start(folder, &Clock::system(), "127.0.0.1:0", toml).await
 }
@@ -97,7 +97,7 @@ async fn nothing_behind(toml: &str) -> Gateway {
     .await
 }
 
-async fn from_outside(door: Door, only: Option<&str>) -> Findings {
+pub async fn from_outside(door: Door, only: Option<&str>) -> Findings {
     let asked = Asked {
         places: Places {
             from: "nowhere".into(),
@@ -115,7 +115,7 @@ async fn from_outside(door: Door, only: Option<&str>) -> Findings {
 }
 
 /// The checks that are not as well as can be, without their area.
-fn wrong(findings: &Findings) -> Vec<(&str, Verdict)> {
+pub fn wrong(findings: &Findings) -> Vec<(&str, Verdict)> {
     let all = findings.0.iter();
     let wrong = all.filter(|finding| finding.said.verdict != Well);
     wrong
@@ -288,7 +288,7 @@ async fn nothing_is_sent_to_whoever_is_not_trusted() {
 // --- this machine ---
 
 /// A machine whose files are in this folder, and whose gateway is configured so.
-async fn here(root: PathBuf, toml: &str, only: &str) -> Findings {
+pub async fn here(root: PathBuf, toml: &str, only: &str) -> Findings {
     let config = Config::parse(toml, "gateway.toml", &[]).unwrap();
     let asked = Asked {
         places: Places {

@@ -28,6 +28,7 @@ mod control;
 mod deadlines;
 mod design;
 mod doctor;
+mod doctor_here;
 mod forwarding;
 mod handoff;
 mod handshakes;
