@@ -181,9 +181,14 @@ pub const CHECKS: &[Check] = &[
         Box::pin(outside::challenges(o))
     }),
     outside("outside.tls", Needs::Address, |o| Box::pin(outside::tls(o))),
+    outside("outside.old-tls", Needs::Address, |o| {
+        Box::pin(outside::old_tls(o))
+    }),
+    outside("outside.caa", Needs::Tls, |o| Box::pin(outside::caa(o))),
     outside("outside.clock", Needs::Tls, |o| Box::pin(outside::clock(o))),
     outside("outside.page", Needs::Tls, |o| Box::pin(outside::page(o))),
     outside("outside.files", Needs::Tls, |o| Box::pin(outside::files(o))),
+    outside("outside.wasm", Needs::Tls, |o| Box::pin(outside::wasm(o))),
     outside("outside.frames", Needs::Tls, |o| Box::pin(outside::frames(o))),
     outside("outside.health", Needs::Tls, |o| Box::pin(outside::health(o))),
     outside("outside.websocket", Needs::Tls, |o| {

@@ -29,6 +29,7 @@ mod deadlines;
 mod design;
 mod doctor;
 mod doctor_here;
+mod doctor_outside;
 mod forwarding;
 mod handoff;
 mod handshakes;
