@@ -98,6 +98,7 @@ fn findings(
             root: "/".into(),
         },
         only: looked.only.clone(),
+        without: Vec::new(),
         from: match &looked.from_outside {
             Some(url) => Standpoint::Outside(Box::new(door(looked, url, config, &clock)?)),
             None if looked.files => Standpoint::Files,

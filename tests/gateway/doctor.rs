@@ -107,6 +107,7 @@ pub async fn from_outside(door: Door, only: Option<&str>) -> Findings {
             root: "nowhere".into(),
         },
         only: only.map(str::to_owned),
+        without: Vec::new(),
         from: Standpoint::Outside(Box::new(door)),
     };
     let ours = Ours {
@@ -305,6 +306,7 @@ pub async fn here(root: PathBuf, toml: &str, only: &str) -> Findings {
             root,
         },
         only: Some(only.to_owned()),
+        without: Vec::new(),
         from: Standpoint::Here,
     };
     let ours = Ours {
