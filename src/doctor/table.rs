@@ -104,6 +104,7 @@ pub const CHECKS: &[Check] = &[
     files("livekit.ingress-urls", &[Livekit], media::ingress_urls),
     files("livekit.port-ranges", &[Livekit], media::port_ranges),
     files("livekit.version", &[Livekit, Compose], media::version),
+    files("livekit.check-page", &[Livekit, Gateway], media::check_page),
     files("ingress.keys", &[Ingress, Livekit], media::ingress_keys),
     files("ingress.ws-url", &[Ingress], media::ingress_ws_url),
     files("ingress.rtmp", &[Ingress, Gateway], media::rtmp),
