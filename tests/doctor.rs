@@ -114,6 +114,7 @@ fn asked(root: &Path, only: Option<&str>) -> Asked {
             root: root.to_owned(),
         },
         only: only.map(str::to_owned),
+        without: Vec::new(),
         from: Standpoint::Files,
     }
 }

@@ -13,7 +13,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{Response, StatusCode};
 use maud::{Markup, PreEscaped, html};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{
@@ -92,10 +92,9 @@ fn content(words: &Words, shown: &Shown<'_>) -> Markup {
                 dd id=(name) { (words.running) }
             }
         }
-        div #result hidden {
-            p #verdict role="status" {}
-            p { (words.code) " " strong { code #code {} } }
-        }
+        // What is said later is heard where the region was there before.
+        p #verdict role="status" {}
+        p #result hidden { (words.code) " " strong { code #code {} } }
         div.actions { button.button #devices type="button" { (words.devices) } }
         script data-check=(for_script(words, shown)) { (PreEscaped(SCRIPT)) }
     }
@@ -103,11 +102,6 @@ fn content(words: &Words, shown: &Shown<'_>) -> Markup {
 
 /// What the script is told, as JSON.
 fn for_script(words: &Words, shown: &Shown<'_>) -> String {
-    #[derive(Serialize)]
-    struct Told<'a> {
-        states: &'a BTreeMap<String, Vec<String>>,
-        verdicts: &'a [String],
-    }
     let settings = shown.settings;
     let host = &settings.turn_host;
     let relay = shown.login.as_ref().map(|login| {
@@ -128,7 +122,7 @@ fn for_script(words: &Words, shown: &Shown<'_>) -> String {
         "version": VERSION,
         "alphabet": ALPHABET,
         "weights": CHECK_WEIGHTS,
-        "words": Told { states: &words.states, verdicts: &words.verdicts },
+        "words": { "states": words.states, "verdicts": words.verdicts },
         "socket": settings.nats,
         "cookie": shown.cookie,
         "udp": udp,

@@ -214,9 +214,19 @@ pub(super) struct Swapped {
     /// Say each step, and do none
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// The folder of plugNmeet
+    #[arg(long, value_name = "FOLDER", default_value = "/opt/plugNmeet")]
+    pub(super) from: PathBuf,
+    /// `HAProxy`'s folder
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/haproxy")]
+    pub(super) haproxy: PathBuf,
     /// certbot's folder
     #[arg(long, value_name = "FOLDER", default_value = "/etc/letsencrypt")]
     pub(super) letsencrypt: PathBuf,
+    /// Leave out this check of doctor's, or all of one area: what it would find does not stop the swap. May be written several
+    /// times
+    #[arg(long, value_name = "ID")]
+    pub(super) despite: Vec<String>,
 }
 
 /// Who joins which room, and how it looks to them.

@@ -1,6 +1,11 @@
 //! `doctor`: looks at everything around the gateway, and prints what it found.
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
 
 use super::{
     Refused,
@@ -19,6 +24,18 @@ use crate::{
 /// A WebSocket has to stay open for longer than 60 s, after which proxies that cut them do so.
 const SILENCE: Duration = Duration::from_secs(75);
 const MAX_SECRET_BYTES: u64 = 4096;
+/// The default of `sizes.body`.
+const BODY_BYTES: u64 = 50 << 20;
+
+/// The first server of DNS that this machine asks.
+fn resolver() -> Option<SocketAddr> {
+    let text = text(Path::new("/etc/resolv.conf")).ok()??;
+    let servers = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("nameserver"));
+    let mut found = servers.filter_map(|server| server.trim().parse::<IpAddr>().ok());
+    Some((found.next()?, 53).into())
+}
 
 /// Looks, prints, and tells by the status: 0 nothing, 1 something to look at, 2 a failure or no answer at all.
 pub(super) fn run(looked: &Looked, config: Result<Option<&Config>, &Problems>) -> ExitCode {
@@ -81,6 +98,7 @@ fn findings(
             root: "/".into(),
         },
         only: looked.only.clone(),
+        without: Vec::new(),
         from: match &looked.from_outside {
             Some(url) => Standpoint::Outside(Box::new(door(looked, url, config, &clock)?)),
             None if looked.files => Standpoint::Files,
@@ -145,6 +163,8 @@ fn door(
         turn: looked.turn.clone().or(domain),
         turn_udp: u16::try_from(udp).unwrap_or(443),
         http: 80,
+        body_bytes: ours.map_or(BODY_BYTES, |config| config.sizes.body_bytes),
+        resolver: resolver(),
         silence: SILENCE,
         now: clock.unix(),
     })

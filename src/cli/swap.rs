@@ -14,6 +14,7 @@ use crate::{
     adopt,
     clock::Clock,
     config::Config,
+    doctor::{self, Asked, Ours, Places, Standpoint, Verdict},
     secret::Secret,
     swap::{Door, Hooks, Routes, Swap, SwapError, Wanted},
     token::{Claims, TokenKeys},
@@ -28,7 +29,6 @@ const TOKEN_SECONDS: i64 = 120;
 pub(super) fn answer(config: &Config, file: &Path, arguments: &Swapped) -> Result<String, Refused> {
     let clock = Clock::system();
     say(&check::answer(config, &clock, false)?);
-    // The place of `doctor`: what it finds wrong stops here.
     if config.listen.proxy_protocol {
         return Err(
             "listen.proxy_protocol is on, so that this configuration is for a gateway behind another front; run adopt without \
@@ -36,6 +36,7 @@ pub(super) fn answer(config: &Config, file: &Path, arguments: &Swapped) -> Resul
                 .into(),
         );
     }
+    runtime()?.block_on(looked_at(config, arguments, &clock))?;
     let wanted = Wanted {
         door: door(config)?,
         routes: routes(config, &clock)?,
@@ -46,6 +47,59 @@ pub(super) fn answer(config: &Config, file: &Path, arguments: &Swapped) -> Resul
     };
     let swap = swap(file, arguments, clock)?;
     done(arguments, runtime()?.block_on(swap.go(&wanted)))
+}
+
+/// What the swap itself changes, or has looked at already: HAProxy has its ports, and the configuration is sound.
+const OF_THE_SWAP: [&str; 5] = [
+    "gateway.configuration",
+    "front.hook",
+    "front.boot",
+    "machine.ports",
+    "machine.haproxy",
+];
+
+/// What would not work in HAProxy's place does not work after a swap either, and is easier to mend before it.
+async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Result<(), Refused> {
+    let despite = arguments.despite.iter().map(String::as_str);
+    let asked = Asked {
+        places: Places {
+            from: arguments.from.clone(),
+            haproxy: arguments.haproxy.clone(),
+            root: "/".into(),
+        },
+        only: None,
+        without: OF_THE_SWAP
+            .into_iter()
+            .chain(despite)
+            .map(str::to_owned)
+            .collect(),
+        from: Standpoint::Here,
+    };
+    let ours = Ours {
+        config: Ok(Some(config)),
+        checked: Vec::new(),
+    };
+    let findings = doctor::look(&asked, &ours, clock).await?;
+    let wrong = findings
+        .0
+        .iter()
+        .filter(|finding| finding.said.verdict >= Verdict::Warn);
+    for finding in wrong {
+        say(&finding.to_string());
+    }
+    let fails: Vec<&str> = findings
+        .0
+        .iter()
+        .filter(|finding| finding.said.verdict == Verdict::Fail)
+        .map(|finding| finding.id)
+        .collect();
+    if fails.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "nothing was changed: doctor finds what would fail in HAProxy's place ({}); mend it, or leave a check out by --despite ID",
+        fails.join(", ")
+    ))
 }
 
 /// Back, for which the configuration need not be sound.

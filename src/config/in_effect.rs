@@ -4,7 +4,7 @@
 //!
 //! SECURITY: a secret is kept as `***` from the beginning, and so are credentials in an address.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _};
+use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _, path::PathBuf};
 
 use super::{
     problem::Place,
@@ -129,6 +129,24 @@ fn text_of(text: &str) -> String {
         None => Cow::Borrowed(text),
     };
     toml::Value::from(public.as_ref()).to_string()
+}
+
+/// The files and folders that are read.
+pub(super) fn files(kept: &[InEffect]) -> impl Iterator<Item = PathBuf> {
+    let named = kept.iter().filter(|entry| {
+        let key = entry.key.as_str();
+        key.ends_with("_file") || matches!(key, "tls.certs" | "client.path" | "acme.roots")
+    });
+    named.filter_map(|entry| {
+        let written = format!("v = {}", entry.value.as_ref()?);
+        let text = written
+            .parse::<toml::Table>()
+            .ok()?
+            .get("v")?
+            .as_str()?
+            .to_owned();
+        (!text.is_empty()).then(|| PathBuf::from(text))
+    })
 }
 
 /// All of it as TOML, with the origin of each value behind it.

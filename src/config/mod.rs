@@ -51,7 +51,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::reader::{Findings, NO_FILE, Table};
 pub use self::{
@@ -132,6 +132,13 @@ impl Config {
         } else {
             Err(Problems(self.refused))
         }
+    }
+
+    /// The files and folders that the configuration names and the gateway reads, and the file that it is in.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let own = self.places.values().find(|place| place.line.is_some());
+        let own = own.map(|place| PathBuf::from(&place.file));
+        own.into_iter().chain(in_effect::files(&self.in_effect)).collect()
     }
 
     /// What is in effect, as TOML with the origin of each value; secrets are `***`.

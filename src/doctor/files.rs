@@ -199,6 +199,28 @@ impl<'t> Files<'t> {
         }
     }
 
+    /// Where a folder of NATS' container is on this machine, by the volumes of docker-compose.yaml.
+    pub fn on_this_machine(&self, inside: &Path) -> PathBuf {
+        let services = self.compose.names(&["services"]);
+        let volumes = services.iter().flat_map(|service| {
+            let key = ["services", service.as_str(), "volumes"];
+            self.compose.texts(&key)
+        });
+        let outside = volumes.into_iter().find_map(|found| {
+            let (outside, rest) = found.value.split_once(':')?;
+            let mounted = rest.split(':').next().unwrap_or(rest);
+            let below = inside.strip_prefix(mounted).ok()?;
+            // Others are volumes with a name, which Docker keeps.
+            (mounted.len() > 1 && outside.starts_with(['.', '/'])).then(|| {
+                self.places
+                    .from
+                    .join(outside.trim_start_matches("./"))
+                    .join(below)
+            })
+        });
+        outside.unwrap_or_else(|| inside.to_owned())
+    }
+
     /// The public origin: ours, else the one that the server knows.
     pub fn origin(&self) -> Option<Url> {
         if self.has(Part::Gateway)

@@ -138,6 +138,37 @@ pub fn port_ranges(files: &Files<'_>) -> Vec<Said> {
     )
 }
 
+/// The check page looks for what `LiveKit` has.
+pub fn check_page(files: &Files<'_>) -> Vec<Said> {
+    let page = &files.gateway.check_page;
+    if !page.enabled {
+        return vec![Said::ok("there is no check page")];
+    }
+    let mut wrong = Vec::new();
+    if let Some(ours) = page.udp_port {
+        let there = files
+            .livekit
+            .number(&["turn", "udp_port"])
+            .map(|found| found.value);
+        if there != Some(u64::from(ours.get())) {
+            let there = there.map_or("none".to_owned(), |port| port.to_string());
+            wrong.push(
+                Said::warn(
+                    format!("is {ours}, and LiveKit's turn.udp_port is {there}: the page finds UDP blocked for everybody"),
+                    "write the same, or \"\" for none",
+                )
+                .at(files.ours("check_page.udp_port")),
+            );
+        }
+    }
+    if let Some((key, secret)) = &page.livekit {
+        let key_at = files.ours("check_page.livekit_key");
+        let judged = pair_of_livekit(files, key, secret.expose(), &key_at, &key_at);
+        wrong.extend(judged.into_iter().filter(|said| said.advice.is_some()));
+    }
+    all_or(wrong, "the check page looks for what LiveKit has")
+}
+
 pub fn version(files: &Files<'_>) -> Vec<Said> {
     let place = files.compose.place(&["services", "livekit", "image"]);
     let Some(image) = image(&files.compose, "livekit/livekit-server") else {

@@ -57,6 +57,8 @@ pub struct Asked {
     pub places: Places,
     /// An id or an area; all without it.
     pub only: Option<String>,
+    /// Ids and areas that are left out.
+    pub without: Vec<String>,
     pub from: Standpoint,
 }
 
@@ -81,20 +83,22 @@ pub struct Ours<'c> {
 
 /// The checks that are meant; why there are none.
 fn chosen(asked: &Asked) -> Result<Vec<&'static Check>, String> {
-    let only = asked.only.as_deref();
-    let named: Vec<&Check> = CHECKS
-        .iter()
-        .filter(|check| only.is_none_or(|only| check.id == only || check.area() == only))
-        .collect();
-    if named.is_empty() {
+    let is = |check: &Check, name: &str| check.id == name || check.area() == name;
+    let mut written = asked.only.iter().chain(&asked.without);
+    if let Some(unknown) = written.find(|name| !CHECKS.iter().any(|check| is(check, name))) {
         let mut areas: Vec<&str> = CHECKS.iter().map(Check::area).collect();
         areas.dedup();
         return Err(format!(
-            "there is no check {}; the areas are {}, and docs/doctor.md has all checks",
-            only.unwrap_or_default(),
+            "there is no check {unknown}; the areas are {}, and docs/doctor.md has all checks",
             areas.join(", ")
         ));
     }
+    let wanted = CHECKS
+        .iter()
+        .filter(|check| asked.only.as_ref().is_none_or(|only| is(check, only)));
+    let named: Vec<&Check> = wanted
+        .filter(|check| !asked.without.iter().any(|name| is(check, name)))
+        .collect();
     let seen_from = |check: &&&Check| match (&check.look, &asked.from) {
         (Look::Outside(..), from) => matches!(from, Standpoint::Outside(_)),
         (Look::Files(..) | Look::Configuration, from) => !matches!(from, Standpoint::Outside(_)),
@@ -114,7 +118,7 @@ pub async fn look(asked: &Asked, ours: &Ours<'_>, clock: &Clock) -> Result<Findi
     let chosen = chosen(asked)?;
     let texts = Texts::read(asked.places.clone());
     let files = Files::of(&texts, ours.config, clock.unix()).ok_or("the defaults are not sound")?;
-    let machine = Arc::new(Machine::of(&files));
+    let machine = Arc::new(Machine::of(&files, clock));
     let mut limit = LIMIT;
     let outside = match &asked.from {
         Standpoint::Outside(door) => {

@@ -104,6 +104,7 @@ pub const CHECKS: &[Check] = &[
     files("livekit.ingress-urls", &[Livekit], media::ingress_urls),
     files("livekit.port-ranges", &[Livekit], media::port_ranges),
     files("livekit.version", &[Livekit, Compose], media::version),
+    files("livekit.check-page", &[Livekit, Gateway], media::check_page),
     files("ingress.keys", &[Ingress, Livekit], media::ingress_keys),
     files("ingress.ws-url", &[Ingress], media::ingress_ws_url),
     files("ingress.rtmp", &[Ingress, Gateway], media::rtmp),
@@ -164,16 +165,31 @@ pub const CHECKS: &[Check] = &[
     }),
     here("machine.memory", |m| Box::pin(async move { machine::memory(&m) })),
     here("machine.disk", |m| Box::pin(async move { machine::disk(&m) })),
-    here("machine.clock", |m| Box::pin(async move { machine::clock(&m) })),
+    here("machine.clock", |m| Box::pin(machine::clock(m))),
+    here("machine.media-ports", |m| {
+        Box::pin(async move { machine::media_ports(&m) })
+    }),
+    here("machine.nats-files", |m| {
+        Box::pin(async move { machine::nats_files(&m) })
+    }),
+    here("machine.jetstream", |m| {
+        Box::pin(async move { machine::jetstream(&m) })
+    }),
+    here("machine.readable", |m| Box::pin(machine::readable(m))),
     outside("outside.names", Needs::Address, |o| Box::pin(outside::names(o))),
     outside("outside.http", Needs::Address, |o| Box::pin(outside::http(o))),
     outside("outside.challenges", Needs::Address, |o| {
         Box::pin(outside::challenges(o))
     }),
     outside("outside.tls", Needs::Address, |o| Box::pin(outside::tls(o))),
+    outside("outside.old-tls", Needs::Address, |o| {
+        Box::pin(outside::old_tls(o))
+    }),
+    outside("outside.caa", Needs::Tls, |o| Box::pin(outside::caa(o))),
     outside("outside.clock", Needs::Tls, |o| Box::pin(outside::clock(o))),
     outside("outside.page", Needs::Tls, |o| Box::pin(outside::page(o))),
     outside("outside.files", Needs::Tls, |o| Box::pin(outside::files(o))),
+    outside("outside.wasm", Needs::Tls, |o| Box::pin(outside::wasm(o))),
     outside("outside.frames", Needs::Tls, |o| Box::pin(outside::frames(o))),
     outside("outside.health", Needs::Tls, |o| Box::pin(outside::health(o))),
     outside("outside.websocket", Needs::Tls, |o| {

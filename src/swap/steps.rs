@@ -113,10 +113,11 @@ impl Swap {
         let record = self.as_it_is(&wanted.hooks).await?;
         let silent = self.before(wanted, &record).await;
         self.say("The record of what is now is written, so that all can be undone at any time.");
+        // Before the record is there, so that nothing is left of it.
+        let mut ended = Ended::new();
         if !self.dry_run {
             held.write(&record)?;
         }
-        let mut ended = Ended::new();
         let tried = tokio::select! {
             tried = self.there(wanted, &record, &silent) => tried,
             signal = ended.by_signal() => Err(format!("interrupted by {signal}")),

@@ -28,6 +28,8 @@ mod control;
 mod deadlines;
 mod design;
 mod doctor;
+mod doctor_here;
+mod doctor_outside;
 mod forwarding;
 mod handoff;
 mod handshakes;

@@ -1,4 +1,6 @@
-//! What the kernel allows and has: descriptors, queues, buffers, memory, disks, the clock.
+//! What the kernel allows and has: descriptors, queues, buffers, ports, memory, disks.
+
+use std::path::Path;
 
 use rustix::{
     fs::statvfs,
@@ -19,6 +21,10 @@ const ENOUGH_KIB: u64 = 3_500_000;
 const LITTLE_PERCENT: u64 = 10;
 const LITTLE_DISK: u64 = 2 << 30;
 const NO_DISK: u64 = 200 << 20;
+/// A range for media in which others may be in the way: `LiveKit` takes two ports for each person without one port for all.
+const FEW_PORTS: u16 = 1000;
+/// Files of `NATS` beside its connections: its streams, its log.
+const OTHER_FILES: u64 = 512;
 
 pub fn open_files(_: &Machine) -> Vec<Said> {
     let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
@@ -65,12 +71,15 @@ pub fn udp_buffers(machine: &Machine) -> Vec<Said> {
     }
 }
 
-pub fn local_ports(machine: &Machine) -> Vec<Said> {
-    let range = machine
-        .read("proc/sys/net/ipv4/ip_local_port_range")
-        .unwrap_or_default();
+/// The ports that the kernel gives to outgoing connections.
+fn local_range(machine: &Machine) -> Option<(u16, u16)> {
+    let range = machine.read("proc/sys/net/ipv4/ip_local_port_range")?;
     let mut ends = range.split_whitespace().map(str::parse::<u16>);
-    let (Some(Ok(from)), Some(Ok(to))) = (ends.next(), ends.next()) else {
+    Some((ends.next()?.ok()?, ends.next()?.ok()?))
+}
+
+pub fn local_ports(machine: &Machine) -> Vec<Said> {
+    let Some((from, to)) = local_range(machine) else {
         return vec![Said::skip("the kernel does not tell")];
     };
     let reserved = machine
@@ -137,36 +146,106 @@ pub fn disk(machine: &Machine) -> Vec<Said> {
     } else {
         &machine.root
     };
-    let Ok(found) = statvfs(at.as_path()) else {
-        return vec![Said::skip(format!("{} can't be asked", at.display()))];
-    };
-    let free = found.f_bavail.saturating_mul(found.f_frsize);
-    let place = at.display().to_string();
-    let advice = "make room: recordings, logs, docker system prune";
+    match free_at(at) {
+        Some(free) => vec![room(free, "make room: recordings, logs, docker system prune", at)],
+        None => vec![Said::skip(format!("{} can't be asked", at.display()))],
+    }
+}
+
+/// In bytes.
+fn free_at(folder: &Path) -> Option<u64> {
+    let found = statvfs(folder).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+fn room(free: u64, advice: &str, at: &Path) -> Said {
     let said = format!("{} MiB are free", free >> 20);
-    vec![match free {
+    let place = at.display().to_string();
+    match free {
         free if free < NO_DISK => Said::fail(said, advice).at(place),
         free if free < LITTLE_DISK => Said::warn(said, advice).at(place),
         _ => Said::ok(said),
-    }]
+    }
 }
 
-pub fn clock(machine: &Machine) -> Vec<Said> {
-    let signs = [
-        "run/systemd/timesync/synchronized",
-        "run/chrony",
-        "run/ntpd.pid",
-        "run/openntpd.pid",
-    ];
-    let processes = super::processes(&machine.root);
-    let keeper = processes
-        .iter()
-        .find(|(_, name)| ["chronyd", "ntpd", "systemd-timesyn", "openntpd"].contains(&name.as_str()));
-    if signs.iter().any(|sign| machine.root.join(sign).exists()) || keeper.is_some() {
-        return vec![Said::ok("is kept right")];
+/// Outgoing connections of other programs hold ports of a range for media, too. In a large one `LiveKit` takes another.
+pub fn media_ports(machine: &Machine) -> Vec<Said> {
+    let Some((_, first, last, _)) = machine.open.iter().find(|(.., what)| *what == "media") else {
+        return vec![Said::skip("there is no livekit.yaml")];
+    };
+    let Some((from, to)) = local_range(machine) else {
+        return vec![Said::skip("the kernel does not tell")];
+    };
+    let ports = last.saturating_sub(*first);
+    if *first > to || *last < from {
+        return vec![Said::ok(format!("media has {first} to {last} for itself"))];
     }
-    vec![Said::warn(
-        "nobody keeps the clock right; a minute off, and tokens are refused",
-        "timedatectl set-ntp true; in a container its host does it",
-    )]
+    if ports < FEW_PORTS {
+        let place = "/proc/sys/net/ipv4/ip_local_port_range";
+        return vec![
+            Said::warn(
+                format!("media has {first} to {last} alone, and the kernel gives them to anybody's outgoing UDP, such as questions for names"),
+                format!("sysctl -w net.ipv4.ip_local_reserved_ports={first}-{last}, or a larger range in livekit.yaml"),
+            )
+            .at(place),
+        ];
+    }
+    vec![Said::ok(format!(
+        "media has {first} to {last}; of those the kernel gives some to others, and enough are left"
+    ))]
+}
+
+/// `NATS` opens a file for each connection.
+pub fn nats_files(machine: &Machine) -> Vec<Said> {
+    let Some((most, place)) = &machine.nats_connections else {
+        return vec![Said::skip("there is no nats-server.conf")];
+    };
+    let nats = super::processes(&machine.root)
+        .into_iter()
+        .find(|(_, name)| name == "nats-server");
+    let limit = nats.and_then(|(id, _)| {
+        let text = machine.read(&format!("proc/{id}/limits"))?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Max open files"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    let Some(limit) = limit else {
+        return vec![Said::skip("NATS does not run here, or its limit is not seen")];
+    };
+    if limit < most.saturating_add(OTHER_FILES) {
+        return vec![
+            Said::warn(
+                format!("NATS takes {most} connections, and may open {limit} files: above that nobody gets in, and nobody says why"),
+                format!("raise nofile of NATS (ulimits in docker-compose.yaml), or write max_connections: {}", limit.saturating_sub(OTHER_FILES)),
+            )
+            .at(place.clone()),
+        ];
+    }
+    vec![Said::ok(format!("{limit} files for {most} connections"))]
+}
+
+/// `JetStream` has the rooms, and stops at a full disk.
+pub fn jetstream(machine: &Machine) -> Vec<Said> {
+    let Some(store) = &machine.jetstream else {
+        return vec![Said::skip("no file says where JetStream keeps its files")];
+    };
+    let Some(free) = free_at(&store.folder) else {
+        return vec![Said::skip(format!("{} can't be asked", store.folder.display()))];
+    };
+    let advice = "make room, or give nats-data a disk of its own";
+    if let Some(most) = store.most.filter(|most| *most > free) {
+        return vec![
+            Said::warn(
+                format!(
+                    "JetStream may take {} MiB, and {} MiB are free",
+                    most >> 20,
+                    free >> 20
+                ),
+                "write a smaller max_file_store, or make room",
+            )
+            .at(store.place.clone()),
+        ];
+    }
+    vec![room(free, advice, &store.folder)]
 }

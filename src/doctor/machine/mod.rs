@@ -1,11 +1,14 @@
 //! This machine: who holds the ports, do the parts answer, what the kernel allows, names, the firewall.
 //!
-//! Nothing is sent to other machines but questions for names.
+//! Nothing is sent to other machines but questions for names, and for the time to the servers that this machine asks
+//! anyway.
 
 mod firewall;
 mod kernel;
 mod parts;
 mod ports;
+mod rights;
+mod time;
 
 use std::{
     collections::BTreeSet,
@@ -13,9 +16,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::{firewall::*, kernel::*, parts::*, ports::*};
+pub use self::{firewall::*, kernel::*, parts::*, ports::*, rights::*, time::*};
 use super::files::{Files, Part};
-use crate::{official::text, proxy::Target};
+use crate::{clock::Clock, official::text, proxy::Target};
+
+/// NATS' default.
+const NATS_CONNECTIONS: u64 = 65_536;
 
 /// What a machine is asked about.
 pub struct Machine {
@@ -39,10 +45,26 @@ pub struct Machine {
     redis: Option<(String, u16, Option<String>)>,
     /// Is anything of plugNmeet's here?
     installed: bool,
+    /// What the gateway reads: files and folders.
+    reads: Vec<PathBuf>,
+    /// Its folder of certificates.
+    certs: Option<PathBuf>,
+    /// How many connections `NATS` takes, and where that is said.
+    nats_connections: Option<(u64, String)>,
+    jetstream: Option<Store>,
+    clock: Clock,
+}
+
+/// What `JetStream` keeps.
+struct Store {
+    folder: PathBuf,
+    /// In bytes. None: `NATS` takes three quarters of what is free.
+    most: Option<u64>,
+    place: String,
 }
 
 impl Machine {
-    pub fn of(files: &Files<'_>) -> Self {
+    pub fn of(files: &Files<'_>, clock: &Clock) -> Self {
         let gateway = files.gateway;
         let ours = files.has(Part::Gateway);
         let mut machine = Self {
@@ -56,6 +78,11 @@ impl Machine {
             turn: None,
             redis: None,
             installed: files.has(Part::Config),
+            reads: Vec::new(),
+            certs: ours.then(|| gateway.tls.certs.clone()),
+            nats_connections: None,
+            jetstream: None,
+            clock: clock.clone(),
         };
         machine
             .names
@@ -86,7 +113,11 @@ impl Machine {
                 machine.turn = Some((host.clone(), *port));
             }
         }
+        if ours {
+            machine.reads = gateway.files();
+        }
         machine.of_livekit(files);
+        machine.of_nats(files);
         machine.redis = files.config.text(&["redis_info", "host"]).and_then(|host| {
             let (host, port) = host.value.rsplit_once(':')?;
             let password = files
@@ -128,6 +159,26 @@ impl Machine {
         }
     }
 
+    fn of_nats(&mut self, files: &Files<'_>) {
+        if !files.has(Part::Nats) {
+            return;
+        }
+        let nats = &files.nats;
+        let most = nats.number(&["max_connections"]);
+        let place = nats.place(&["max_connections"]);
+        self.nats_connections = Some((most.map_or(NATS_CONNECTIONS, |found| found.value), place));
+        let Some(inside) = nats.text(&["jetstream", "store_dir"]) else {
+            return;
+        };
+        let size = ["max_file_store", "max_file"].map(|key| nats.text(&["jetstream", key]));
+        let size = size.into_iter().flatten().next();
+        self.jetstream = Some(Store {
+            folder: files.on_this_machine(Path::new(&inside.value)),
+            most: size.as_ref().and_then(|found| bytes(&found.value)),
+            place: size.map_or(inside.origin, |found| found.origin),
+        });
+    }
+
     fn expect<'t>(&mut self, part: &'static str, targets: impl Iterator<Item = &'t Target>) {
         let targets = targets.filter_map(|target| match target {
             Target::Tcp { host, port } => Some((part, host.clone(), *port)),
@@ -150,4 +201,20 @@ impl Machine {
     fn number(&self, name: &str) -> Option<u64> {
         self.read(name)?.trim().parse().ok()
     }
+}
+
+/// A size as `NATS` writes it: `10GB`, `512M`.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..)?.to_ascii_uppercase();
+    let shift = match unit.trim_end_matches('B').trim_end_matches('I') {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        "P" => 50,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }

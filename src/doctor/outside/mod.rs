@@ -4,12 +4,15 @@
 //! SECURITY: tokens and signatures go over TLS whose certificate is trusted, or not at all. They are for a room of the doctor's
 //! own, which nobody makes, and end after a minute.
 
+mod caa;
 mod meeting;
+mod old;
 mod relay;
+mod sizes;
 mod socket;
 mod web;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -23,7 +26,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Url;
 
-pub use self::{meeting::*, relay::*, socket::*, web::*};
+pub use self::{caa::*, meeting::*, old::*, relay::*, sizes::*, socket::*, web::*};
 use crate::{
     http::without_brackets,
     proxy::Errands,
@@ -60,6 +63,10 @@ pub struct Door {
     pub turn_udp: u16,
     /// The port of plain HTTP.
     pub http: u16,
+    /// The largest upload that is to be taken, in bytes.
+    pub body_bytes: u64,
+    /// Who is asked about records of DNS.
+    pub resolver: Option<SocketAddr>,
     /// For how long a WebSocket has to stay open.
     pub silence: Duration,
     /// Seconds since 1970.

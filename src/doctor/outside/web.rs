@@ -5,11 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::{Method, Request, StatusCode};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{ANSWER, CONNECT, MAX_BYTES, Outside, header};
@@ -22,8 +18,6 @@ use crate::{
 const PARTS: i64 = 5;
 /// `nbf` and `exp` are taken with a minute's leeway.
 const MOST_SECONDS_APART: i64 = 60;
-/// More than any request of plugNmeet's.
-const TOO_MUCH: u64 = 1 << 40;
 
 pub async fn names(outside: Arc<Outside>) -> Vec<Said> {
     let host = &outside.host;
@@ -219,26 +213,34 @@ pub async fn page(outside: Arc<Outside>) -> Vec<Said> {
     vec![Said::ok(format!("{} with a policy", answer.status().as_u16()))]
 }
 
-pub async fn files(outside: Arc<Outside>) -> Vec<Said> {
-    let target = format!("{}/login.html", outside.mount);
+/// The pages that name files of the client's, one after the other; with the keys the client's own page, too.
+async fn pages(outside: &Outside) -> String {
     let mut html = String::new();
-    for target in [&format!("{}/", outside.mount), &target] {
-        if let Ok(answer) = outside.get(target, &[("accept", "text/html")]).await {
+    for target in ["", "login.html"].map(|name| format!("{}/{name}", outside.mount)) {
+        if let Ok(answer) = outside.get(&target, &[("accept", "text/html")]).await {
             html.push_str(&String::from_utf8_lossy(answer.body()));
         }
     }
-    let token = outside.token();
-    if let Some(token) = &token
-        && let Ok(page) = super::meeting::page_of(&outside, token).await
+    if let Some(token) = &outside.token()
+        && let Ok(page) = super::meeting::page_of(outside, token).await
     {
         html.push_str(&String::from_utf8_lossy(page.body()));
     }
-    let Some(script) = script_of(&html) else {
-        return vec![Said::skip(if outside.has_keys() {
-            "the page names no script"
-        } else {
-            "the page names no script; with --api-key and --secret-file the client's page is looked at"
-        })];
+    html
+}
+
+fn no_script(outside: &Outside) -> Vec<Said> {
+    vec![Said::skip(if outside.has_keys() {
+        "the page names no script"
+    } else {
+        "the page names no script; with --api-key and --secret-file the client's page is looked at"
+    })]
+}
+
+pub async fn files(outside: Arc<Outside>) -> Vec<Said> {
+    let html = pages(&outside).await;
+    let Some(script) = file_of(&html, "js") else {
+        return no_script(&outside);
     };
     let target = format!("{}/{script}", outside.mount);
     let answer = match outside.get(&target, &[("accept-encoding", "br")]).await {
@@ -273,14 +275,50 @@ pub async fn files(outside: Arc<Outside>) -> Vec<Said> {
     all_or(wrong, format!("{target} as brotli, text/javascript"))
 }
 
-/// The first script of the client's that a page names, relative to the mount.
-fn script_of(html: &str) -> Option<&str> {
-    html.split(['"', '\'']).find_map(|part| {
+/// A browser compiles what is `application/wasm` while it comes, and nothing else; virtual backgrounds need one.
+pub async fn wasm(outside: Arc<Outside>) -> Vec<Said> {
+    let html = pages(&outside).await;
+    let Some(script) = file_of(&html, "js") else {
+        return no_script(&outside);
+    };
+    let target = format!("{}/{script}", outside.mount);
+    let text = match outside.get(&target, &[]).await {
+        Ok(answer) => String::from_utf8_lossy(answer.body()).into_owned(),
+        Err(why) => return vec![Said::skip(format!("{target}: {why}; see outside.files"))],
+    };
+    let Some(module) = file_of(&text, "wasm") else {
+        return vec![Said::skip(format!("{target} names no .wasm file"))];
+    };
+    let target = format!("{}/{module}", outside.mount);
+    match outside.get(&target, &[]).await {
+        Ok(answer) if answer.status() != StatusCode::OK => vec![Said::warn(
+            format!("{} for {target}", answer.status()),
+            "the client's folder is not whole: unpack its release anew",
+        )],
+        Ok(answer) if header(&answer, "content-type") != "application/wasm" => vec![Said::warn(
+            format!(
+                "{target} is {:?}, and not application/wasm",
+                header(&answer, "content-type")
+            ),
+            "something in front of the gateway changes Content-Type",
+        )],
+        Ok(_) => vec![Said::ok(format!("{target} is application/wasm"))],
+        Err(why) => vec![Said::warn(
+            format!("{target}: {why}"),
+            "look at the gateway's log",
+        )],
+    }
+}
+
+/// The first file of the client's with this end that a text names, relative to the mount.
+fn file_of<'t>(text: &'t str, end: &str) -> Option<&'t str> {
+    text.split(['"', '\'', '`']).find_map(|part| {
         let path = part.split_once("assets/")?.1;
         let whole = part.get(part.len() - path.len() - "assets/".len()..)?;
         let is_name = |char: char| char.is_ascii_alphanumeric() || "-_./".contains(char);
-        (whole.rsplit('.').next() == Some("js")
+        (whole.rsplit('.').next() == Some(end)
             && !whole.ends_with("config.js")
+            && !whole.contains("..")
             && whole.chars().all(is_name))
         .then_some(whole)
     })
@@ -340,39 +378,6 @@ pub async fn whip(outside: Arc<Outside>) -> Vec<Said> {
     }
 }
 
-pub async fn sizes(outside: Arc<Outside>) -> Vec<Said> {
-    let advice =
-        "somebody in front of the gateway cuts large uploads: people see a broken upload, and no reason";
-    let asking = async {
-        let mut stream = outside
-            .connect(&outside.host, outside.port, &[b"http/1.1"])
-            .await?;
-        let head = format!(
-            "POST /auth/room/getJoinToken HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {TOO_MUCH}\r\n\r\n",
-            outside.authority()
-        );
-        stream
-            .write_all(head.as_bytes())
-            .await
-            .map_err(|error| error.to_string())?;
-        let mut got = [0; 64];
-        let read = stream.read(&mut got).await.map_err(|error| error.to_string())?;
-        let line = String::from_utf8_lossy(got.get(..read).unwrap_or_default()).into_owned();
-        Ok::<_, String>(line.split(' ').nth(1).unwrap_or_default().to_owned())
-    };
-    match timeout(ANSWER, asking).await {
-        // Whoever asks without a key gets that said first.
-        Ok(Ok(status)) if matches!(status.as_str(), "413" | "401") => {
-            vec![Said::ok(format!(
-                "{status} at once, and not a connection that is cut"
-            ))]
-        }
-        Ok(Ok(status)) => vec![Said::warn(format!("{status:?} and not 413"), advice)],
-        Ok(Err(why)) => vec![Said::fail(why, advice)],
-        Err(_) => vec![Said::fail("no answer to a body that is too large", advice)],
-    }
-}
-
 /// Is it an address at which nobody comes from outside?
 pub fn is_private(ip: IpAddr) -> bool {
     match ip {
@@ -388,7 +393,9 @@ mod tests {
     #[test]
     fn a_script_is_found_in_a_page_and_the_settings_are_none() {
         let page = r#"<script src="./assets/config.js"></script><script type="module" src="./assets/js/main-module.AbCd1234.js">"#;
-        assert_eq!(script_of(page), Some("assets/js/main-module.AbCd1234.js"));
-        assert_eq!(script_of(r#"<script src="assets/<b>.js">"#), None);
+        assert_eq!(file_of(page, "js"), Some("assets/js/main-module.AbCd1234.js"));
+        assert_eq!(file_of(r#"<script src="assets/<b>.js">"#, "js"), None);
+        assert_eq!(file_of("e(`assets/x/a.wasm`)", "wasm"), Some("assets/x/a.wasm"));
+        assert_eq!(file_of("'assets/../a.wasm'", "wasm"), None);
     }
 }

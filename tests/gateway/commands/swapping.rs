@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::{Pid, Signal, kill_process},
+};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -201,4 +204,69 @@ async fn a_swap_that_broke_off_is_undone_and_two_at_once_are_one() {
     }
     assert_eq!(machine.done(), before);
     machine.is_as_before().await;
+}
+
+#[tokio::test]
+async fn what_doctor_finds_wrong_stops_a_swap_before_its_first_step() {
+    let machine = Machine::start().await;
+    let before = machine.done();
+    let livekit = machine.root().join("opt/livekit.yaml");
+    let text = fs::read_to_string(&livekit).unwrap();
+    fs::write(
+        &livekit,
+        text.replace(
+            "https://conf.example.org/webhook",
+            "https://conf.example.org/hook",
+        ),
+    )
+    .unwrap();
+    let (status, said, errors) = machine.swap(&[]).await;
+    assert_eq!(status, 1, "{said}");
+    assert!(
+        said.lines()
+            .any(|line| line.starts_with("[FAIL] livekit.webhook-url: ")),
+        "{said}"
+    );
+    assert_eq!(
+        errors.lines().last().unwrap(),
+        "nothing was changed: doctor finds what would fail in HAProxy's place (livekit.webhook-url); mend it, or leave a check out \
+         by --despite ID"
+    );
+    let (status, _, errors) = machine.swap(&["--despite", "livekit.nothing"]).await;
+    assert_eq!(status, 1);
+    assert!(errors.contains("there is no check livekit.nothing; "), "{errors}");
+    assert_eq!(machine.done(), before);
+    machine.is_as_before().await;
+
+    let (status, said, errors) = machine.swap(&["--despite", "livekit.webhook-url"]).await;
+    assert_eq!(status, 0, "{said}{errors}");
+    assert_eq!(machine.front().await, "gateway");
+}
+
+/// A hand that grows impatient, a connection that is lost, a machine that is shut down.
+#[tokio::test]
+async fn a_signal_in_the_middle_brings_haproxy_back() {
+    let machine = Machine::start().await;
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        // The gateway does not get ready before the test lets it.
+        let slow = machine.root().join("systemd/slow");
+        fs::write(&slow, "").unwrap();
+        let (mut child, mut lines) = machine
+            .swap_until("systemctl start plugnmeet-gateway.service")
+            .await;
+        let id = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+        kill_process(id, signal).unwrap();
+        let mut said = Vec::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            said.push(line);
+        }
+        let status = child.wait().await.unwrap();
+        assert_eq!(status.code(), Some(1), "{said:?}");
+        let words = said
+            .iter()
+            .any(|line| line.starts_with("FAIL: interrupted by SIG"));
+        assert!(words, "{said:?}");
+        fs::remove_file(slow).unwrap();
+        machine.is_as_before().await;
+    }
 }
