@@ -7,7 +7,7 @@ use hyper::{Method, Response, StatusCode};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::{Outside, ROOM, VALID_SECONDS, header, web::shown};
+use super::{Outside, ROOM, VALID_SECONDS, header, shown};
 use crate::{
     doctor::finding::{Said, all_or},
     secret::Secret,

@@ -202,6 +202,11 @@ impl Outside {
     }
 }
 
+/// The beginning of what somebody else says.
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).chars().take(80).collect()
+}
+
 fn header<'r>(response: &'r Response<Bytes>, name: &str) -> &'r str {
     let value = response.headers().get(name);
     value.and_then(|value| value.to_str().ok()).unwrap_or_default()

@@ -8,7 +8,7 @@ use hyper::{Method, Request, StatusCode};
 use tokio::{net::TcpStream, time::timeout};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{ANSWER, CONNECT, MAX_BYTES, Outside, header};
+use super::{ANSWER, CONNECT, MAX_BYTES, Outside, header, meeting::page_of, shown};
 use crate::{
     doctor::finding::{Said, all_or},
     proxy::{Errands, addresses},
@@ -222,7 +222,7 @@ async fn pages(outside: &Outside) -> String {
         }
     }
     if let Some(token) = &outside.token()
-        && let Ok(page) = super::meeting::page_of(outside, token).await
+        && let Ok(page) = page_of(outside, token).await
     {
         html.push_str(&String::from_utf8_lossy(page.body()));
     }
@@ -333,11 +333,6 @@ pub async fn health(outside: Arc<Outside>) -> Vec<Said> {
         )],
         Err(why) => vec![Said::fail(why, "look at the gateway's log")],
     }
-}
-
-/// The beginning of what somebody else says.
-pub fn shown(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).chars().take(80).collect()
 }
 
 pub async fn webhook(outside: Arc<Outside>) -> Vec<Said> {
