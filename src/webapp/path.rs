@@ -12,6 +12,9 @@ use crate::reply::Failure;
 /// section 2.4).
 pub(super) fn file_name(raw_path: &str) -> Result<Cow<'_, str>, Failure> {
     let raw_path = raw_path.strip_prefix('/').unwrap_or(raw_path);
+    if !raw_path.bytes().any(|byte| byte == b'%') {
+        return Ok(Cow::Borrowed(raw_path));
+    }
     let refused = || Failure::new(StatusCode::BAD_REQUEST, "bad_path", "the path is badly encoded");
     if !is_well_encoded(raw_path) {
         return Err(refused());
