@@ -1,6 +1,6 @@
 //! Types for addresses by their part in a connection, so that none can be mistaken for another.
 //!
-//! Not here: deciding who the client is (`crate::conn::caller`).
+//! Not here: deciding who the client is (`crate::conn::peer`).
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
 
 use ipnet::IpNet;
 
-/// The client's address, as `crate::conn::caller` has decided it.
+/// The client's address, as `crate::conn::peer` has decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddr(pub IpAddr);
 

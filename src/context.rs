@@ -1,15 +1,15 @@
-//! The context of a request: its id, who sent it, and for which of the gateway's names.
+//! The context of a request: its id, who sent it, in which form it reads errors, and for which of the gateway's names
+//! it is.
 //!
-//! `crate::route` makes it once, when the target has been checked. Every module that handles the request takes the
-//! id, the client and the name from it, and from nowhere else.
+//! `crate::route` makes it once. Every module that handles the request takes these from it, and from nowhere else.
 //!
-//! Not here: who the client is (`crate::conn`), which names are ours (`crate::route`).
+//! Not here: who the client is (`crate::conn`), which names are ours and how the form is found (`crate::route`).
 
 use std::{net::SocketAddr, sync::Arc};
 
 use hyper::header::HeaderValue;
 
-use crate::{addr::ClientAddr, request_id::RequestId};
+use crate::{addr::ClientAddr, reply::Format, request_id::RequestId};
 
 /// The sender of a request.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +22,22 @@ pub struct Peer {
     pub via_proxy: bool,
 }
 
-/// What all modules need to know about a request.
-#[derive(Clone, Debug)]
-pub struct RequestContext {
+/// What is known of a request before anything of it is checked. It is enough to refuse it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
     /// The id of the request, by which its lines in the log are found.
     pub id: RequestId,
     /// The sender of the request.
     pub peer: Peer,
+    /// The form in which the sender reads errors.
+    pub error_form: Format,
+}
+
+/// What all modules need to know about a request whose target everybody reads alike.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// What was known of it before its target was checked.
+    pub arrival: Arrival,
     /// The gateway's name that the request is for, in the configuration's spelling and without a port.
     pub our_name: Arc<str>,
     /// The authority in the request, as it was sent. Upstreams see it as `Host`.
@@ -38,8 +47,13 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// The id of the request.
+    pub fn id(&self) -> RequestId {
+        self.arrival.id
+    }
+
     /// The client's address.
     pub fn client(&self) -> ClientAddr {
-        self.peer.client
+        self.arrival.peer.client
     }
 }

@@ -49,7 +49,7 @@
 //! | 12 | [`blocks`] | who was removed from a meeting and blocked in it |
 //! | 12 | [`joining`] | how many people are on their way in at once, and who waits |
 //! | 12 | [`memory`] | what is remembered of sessions between requests |
-//! | 13 | [`context`] | who sent a request, and by which name of ours |
+//! | 12 | [`context`] | who sent a request, in which form it reads errors, and by which name of ours it came |
 //! | 13 | [`reply`] | bodies, and errors in the form that the caller can read |
 //! | 13 | [`observe`] | the log, access records, audit lines, metrics |
 //! | 14 | [`urls`] | the URL space: every path that means something, as a row of data |

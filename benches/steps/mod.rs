@@ -22,13 +22,14 @@ use hyper::{
 use plugnmeet_gateway::{
     addr::ClientAddr,
     clock::Clock,
-    context::{Peer, RequestContext},
+    context::{Arrival, Peer, RequestContext},
     design::{DesignRules, DesignSettings, OnInvalid},
     drain::Drain,
     joining::{Joining, JoiningSettings, Joins},
     limits::{Limits, LimitsSettings, RateSettings, Rates, StoreSettings},
     observe::{AccessLog, AccessRecord, Flusher, Metrics, Records},
     proxy::to_upstream,
+    reply::Format,
     request_id::RequestIds,
     route::{CanonicalTarget, Hosts, Table, Whole},
     secret::Secret,
@@ -311,11 +312,14 @@ fn limits() -> Vec<Step> {
 /// Header rewriting; each turn works on a copy, which is a step of its own to compare with.
 fn headers() -> Vec<Step> {
     let context = RequestContext {
-        id: RequestIds::default().next(),
-        peer: Peer {
-            client: ClientAddr(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
-            local: SocketAddr::from(([192, 0, 2, 1], 443)),
-            via_proxy: false,
+        arrival: Arrival {
+            id: RequestIds::default().next(),
+            peer: Peer {
+                client: ClientAddr(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
+                local: SocketAddr::from(([192, 0, 2, 1], 443)),
+                via_proxy: false,
+            },
+            error_form: Format::Page { json: true },
         },
         our_name: "conf.example.org".into(),
         authority: HeaderValue::from_static("conf.example.org"),

@@ -7,13 +7,13 @@
 mod activity;
 mod bad_head;
 mod batch;
-mod caller;
 mod chunks;
 mod control;
 mod excess;
 mod head;
 mod judge;
 mod leftover;
+mod peer;
 mod streams;
 mod tracked;
 mod wire;
@@ -37,7 +37,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub use self::caller::Caller;
 use self::{
     activity::Activity, bad_head::BadHead, batch::Batched, leftover::Leftover, streams::Streams,
     tracked::Tracked, wire::Wire,
@@ -77,12 +76,11 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(
         &self,
         request: Request<ClientBody>,
-        caller: Caller,
+        peer: Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Answers a request whose head is refused before it is read as one.
-    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure)
-    -> Response<Self::Body>;
+    fn refuse(&self, request: &Request<ClientBody>, peer: Peer, failure: Failure) -> Response<Self::Body>;
 }
 
 /// The HTTP version of a connection, which ALPN decides in the TLS handshake.
@@ -366,18 +364,18 @@ impl<H: Handler> Conn<H> {
         ends: Ends,
         bad_head: Option<BadHead>,
     ) -> Response<H::Body> {
-        let caller = Caller::of(request.headers(), ends, &self.settings.proxies);
+        let peer = peer::of(request.headers(), ends, &self.settings.proxies);
         // HTTP/1 heads were judged on the wire. HTTP/2 has framing of its own, but a request may still have two
         // lengths.
         let two_lengths = only(request.headers(), header::CONTENT_LENGTH).is_err();
         let bad_head = bad_head.or(two_lengths.then_some(BadHead::TwoFramings));
         match bad_head.map(Failure::from).or_else(|| self.too_large(&request)) {
             Some(failure) => {
-                let response = self.handler.refuse(&request, caller, failure);
+                let response = self.handler.refuse(&request, peer, failure);
                 drop(request);
                 response
             }
-            None => self.handler.handle(request, caller).await,
+            None => self.handler.handle(request, peer).await,
         }
     }
 
@@ -431,16 +429,11 @@ fn with_rest(request: Request<Incoming>) -> (Request<ClientBody>, Option<Rest>) 
 impl Handler for Router {
     type Body = Recorded;
 
-    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Recorded> {
-        let peer = Peer {
-            client: caller.client,
-            local: caller.local,
-            via_proxy: caller.via_proxy,
-        };
+    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Recorded> {
         Router::handle(self, request, peer).await
     }
 
-    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Recorded> {
-        Router::refuse(self, request, caller.client, failure)
+    fn refuse(&self, request: &Request<ClientBody>, peer: Peer, failure: Failure) -> Response<Recorded> {
+        Router::refuse(self, request, peer, failure)
     }
 }

@@ -16,7 +16,8 @@ use crate::{
     addr::Ends,
     client_body::ClientBody,
     config::AtStart,
-    conn::{Caller, Conn, ConnSettings, Handler},
+    conn::{Conn, ConnSettings, Handler},
+    context::Peer,
     drain::Drain,
     joining::JoiningSettings,
     limits::Limits,
@@ -195,38 +196,38 @@ pub(super) struct ToAdmin(pub(super) Current);
 impl Handler for ToRouter {
     type Body = Recorded;
 
-    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Recorded> {
+    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Recorded> {
         let now = self.0.take();
-        Handler::handle(&now.router, request, caller).await
+        Handler::handle(&now.router, request, peer).await
     }
 
-    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Recorded> {
-        Handler::refuse(&self.0.load().router, request, caller, failure)
+    fn refuse(&self, request: &Request<ClientBody>, peer: Peer, failure: Failure) -> Response<Recorded> {
+        Handler::refuse(&self.0.load().router, request, peer, failure)
     }
 }
 
 impl Handler for ToRedirect {
     type Body = Body;
 
-    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Body> {
+    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Body> {
         let now = self.0.take();
-        now.redirect.handle(request, caller).await
+        now.redirect.handle(request, peer).await
     }
 
-    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Body> {
-        self.0.load().redirect.refuse(request, caller, failure)
+    fn refuse(&self, request: &Request<ClientBody>, peer: Peer, failure: Failure) -> Response<Body> {
+        self.0.load().redirect.refuse(request, peer, failure)
     }
 }
 
 impl Handler for ToAdmin {
     type Body = Body;
 
-    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Body> {
+    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Body> {
         let now = self.0.take();
-        now.admin.handle(request, caller).await
+        now.admin.handle(request, peer).await
     }
 
-    fn refuse(&self, request: &Request<ClientBody>, caller: Caller, failure: Failure) -> Response<Body> {
-        self.0.load().admin.refuse(request, caller, failure)
+    fn refuse(&self, request: &Request<ClientBody>, peer: Peer, failure: Failure) -> Response<Body> {
+        self.0.load().admin.refuse(request, peer, failure)
     }
 }

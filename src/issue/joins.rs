@@ -51,7 +51,7 @@ impl JoinRequest {
         Self {
             endpoint,
             person: None,
-            decision: Decision::begin(context.id, context.client()),
+            decision: Decision::begin(context.id(), context.client()),
         }
     }
 }

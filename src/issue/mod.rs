@@ -234,7 +234,7 @@ impl Issue {
         request: Request<ClientBody>,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
-        let mut decision = Decision::begin(context.id, context.client());
+        let mut decision = Decision::begin(context.id(), context.client());
         let checked = match self.check(request, context.client(), &mut decision).await {
             Ok(checked) => checked,
             Err(error) => return self.refuse(error, &decision),

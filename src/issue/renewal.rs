@@ -90,7 +90,7 @@ impl Issue {
         context: &RequestContext,
     ) -> Result<Option<String>, RenewalRefused> {
         let claims = session.claims;
-        let mut decision = Decision::begin(context.id, context.client());
+        let mut decision = Decision::begin(context.id(), context.client());
         decision.caller(session.caller.unwrap_or(SERVER));
         decision.wanted(&claims.room_id, &claims.user_id, Some(claims.is_admin));
         let decided = self.decide_renewal(session, context).await;

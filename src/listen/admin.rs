@@ -15,7 +15,8 @@ use hyper::{
 
 use crate::{
     client_body::ClientBody,
-    conn::{Caller, Handler},
+    conn::Handler,
+    context::Peer,
     drain::Drain,
     http::{Repeated, no_store, only, without_brackets},
     observe::{Exposition, Metrics},
@@ -128,11 +129,11 @@ fn wanted<B>(request: &Request<B>) -> Exposition {
 impl Handler for Admin {
     type Body = Body;
 
-    async fn handle(&self, request: Request<ClientBody>, _: Caller) -> Response<Body> {
+    async fn handle(&self, request: Request<ClientBody>, _: Peer) -> Response<Body> {
         self.answer(&request)
     }
 
-    fn refuse(&self, _: &Request<ClientBody>, _: Caller, failure: Failure) -> Response<Body> {
+    fn refuse(&self, _: &Request<ClientBody>, _: Peer, failure: Failure) -> Response<Body> {
         failure.into_response(Format::Page { json: true }, &Reader::default())
     }
 }

@@ -5,7 +5,8 @@ use hyper::{Request, Response, StatusCode, header::HeaderValue};
 use super::checks::Checks;
 use crate::{
     client_body::ClientBody,
-    conn::{Caller, Handler},
+    conn::Handler,
+    context::Peer,
     http::{no_store, with_brackets},
     reply::{Body, Failure, Format, Language, Reader, redirect},
     route::{BadTarget, CanonicalTarget, Hosts, known_method},
@@ -64,15 +65,15 @@ impl Redirect {
 impl Handler for Redirect {
     type Body = Body;
 
-    async fn handle(&self, request: Request<ClientBody>, caller: Caller) -> Response<Body> {
+    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Body> {
         if let Some(answer) = self.checks.answer(&request).await {
             return answer;
         }
         self.answer(&request)
-            .unwrap_or_else(|failure| self.refuse(&request, caller, failure))
+            .unwrap_or_else(|failure| self.refuse(&request, peer, failure))
     }
 
-    fn refuse(&self, request: &Request<ClientBody>, _: Caller, failure: Failure) -> Response<Body> {
+    fn refuse(&self, request: &Request<ClientBody>, _: Peer, failure: Failure) -> Response<Body> {
         let reader = Reader {
             language: Language::of(request.headers()),
             ..Reader::default()

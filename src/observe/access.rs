@@ -133,11 +133,6 @@ impl AccessRecord {
         }
     }
 
-    /// The id of the request.
-    pub fn id(&self) -> RequestId {
-        self.id
-    }
-
     /// Sets the name of the row in the URL space.
     pub fn routed(&mut self, route: &'static str) {
         self.route = route;

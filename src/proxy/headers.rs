@@ -126,7 +126,7 @@ pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cook
 
 /// The value of a field, if a trusted proxy sent the request and the field is there exactly once.
 fn claimed(headers: &HeaderMap, context: &RequestContext, name: HeaderName) -> Option<HeaderValue> {
-    if !context.peer.via_proxy {
+    if !context.arrival.peer.via_proxy {
         return None;
     }
     exactly_one(headers, name).cloned()
@@ -197,7 +197,12 @@ pub(super) fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{addr::ClientAddr, context::Peer, request_id::RequestIds};
+    use crate::{
+        addr::ClientAddr,
+        context::{Arrival, Peer},
+        reply::Format,
+        request_id::RequestIds,
+    };
 
     fn sent(fields: &[(&'static str, &'static str)], reads_cookies: bool) -> HeaderMap {
         sent_by(fields, reads_cookies, false)
@@ -218,11 +223,14 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         let context = RequestContext {
-            id: RequestIds::default().next(),
-            peer: Peer {
-                client: ClientAddr("192.0.2.7".parse().unwrap()),
-                local: "192.0.2.1:443".parse().unwrap(),
-                via_proxy,
+            arrival: Arrival {
+                id: RequestIds::default().next(),
+                peer: Peer {
+                    client: ClientAddr("192.0.2.7".parse().unwrap()),
+                    local: "192.0.2.1:443".parse().unwrap(),
+                    via_proxy,
+                },
+                error_form: Format::Page { json: true },
             },
             our_name: "conf.example.org".into(),
             authority: HeaderValue::from_static("conf.example.org"),

@@ -11,18 +11,16 @@ use super::{
     format,
 };
 use crate::{
-    addr::ClientAddr,
     client_body::ClientBody,
+    context::{Arrival, Peer},
     observe::AccessRecord,
     reply::{Body, Failure, Format, Language, Reader},
-    request_id::RequestId,
     urls::{Content, Row},
 };
 
 /// What is needed of a request to answer it in its form when the request itself is gone.
 pub(super) struct Answer {
-    id: RequestId,
-    format: Format,
+    pub(super) arrival: Arrival,
     is_head: bool,
     /// The values of `Accept-Language`, which are parsed only if they are needed.
     languages: Vec<HeaderValue>,
@@ -38,15 +36,15 @@ impl Answer {
         self.record.failed(failure.code(), cause);
         let reader = Reader {
             language: Language::among(&self.languages),
-            request: Some(self.id),
+            request: Some(self.arrival.id),
             login_url,
         };
         self.failed = true;
-        failure.into_response(self.format, &reader)
+        failure.into_response(self.arrival.error_form, &reader)
     }
 
     pub(super) fn finish(self, finish: &Finish, mut response: Response<Body>) -> Response<Recorded> {
-        let api = match self.format {
+        let api = match self.arrival.error_form {
             Format::Auth { .. } | Format::Api { .. } | Format::Upload => true,
             Format::Bbb | Format::Page { .. } => false,
         };
@@ -69,11 +67,14 @@ impl Answer {
 }
 
 impl Router {
-    pub(super) fn answer_for(&self, request: &Request<ClientBody>, row: &Row, client: ClientAddr) -> Answer {
-        let id = self.ids.next();
+    pub(super) fn answer_for(&self, request: &Request<ClientBody>, row: &Row, peer: Peer) -> Answer {
+        let arrival = Arrival {
+            id: self.ids.next(),
+            peer,
+            error_form: format::of(request, row),
+        };
         Answer {
-            id,
-            format: format::of(request, row),
+            arrival,
             is_head: request.method() == Method::HEAD,
             languages: request
                 .headers()
@@ -85,8 +86,8 @@ impl Router {
             content: row.content,
             failed: false,
             record: AccessRecord::begin(
-                id,
-                client,
+                arrival.id,
+                peer.client,
                 request.method(),
                 request.uri().path(),
                 request.version(),

@@ -47,17 +47,17 @@ pub use self::{
 };
 pub use crate::urls::{Table, Whole};
 use crate::{
-    addr::{ClientAddr, Networks},
+    addr::Networks,
     check_page::CheckPage,
     client_body::ClientBody,
     clock::Clock,
-    context::{Peer, RequestContext},
+    context::{Arrival, Peer, RequestContext},
     issue::Issue,
     joining::Joining,
     observe::{AccessLog, AccessRecord, redacted},
     proxy::{Upstream, Watch as BodyWatch},
     reply::{self, Body, Failure},
-    request_id::{RequestId, RequestIds},
+    request_id::RequestIds,
     session::{DesignCheck, Sessions},
     token::TokenKeys,
     urls::{Action, Found, Guard, Leads, Step, To},
@@ -138,8 +138,8 @@ impl Router {
     pub async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Recorded> {
         let uri = request.uri().clone();
         let found = self.table.find(uri.path());
-        let mut answer = self.answer_for(&request, found.row, peer.client);
-        let response = match self.act(request, found, peer, &mut answer.record).await {
+        let mut answer = self.answer_for(&request, found.row, peer);
+        let response = match self.act(request, found, answer.arrival, &mut answer.record).await {
             Ok(response) => response,
             Err(failure) => answer.fail(failure, self.login_url.as_deref()),
         };
@@ -147,34 +147,23 @@ impl Router {
     }
 
     /// Answers a request whose head is refused as it stands.
-    pub fn refuse(
-        &self,
-        request: &Request<ClientBody>,
-        client: ClientAddr,
-        failure: Failure,
-    ) -> Response<Recorded> {
+    pub fn refuse(&self, request: &Request<ClientBody>, peer: Peer, failure: Failure) -> Response<Recorded> {
         let row = self.table.find(request.uri().path()).row;
-        let mut answer = self.answer_for(request, row, client);
+        let mut answer = self.answer_for(request, row, peer);
         let response = answer.fail(failure.of_the_message(), self.login_url.as_deref());
         answer.finish(&self.finish, response)
     }
 
     /// What is known of a request whose target everybody reads alike.
-    fn context(
-        &self,
-        id: RequestId,
-        request: &Request<ClientBody>,
-        peer: Peer,
-    ) -> Result<RequestContext, Failure> {
+    fn context(&self, arrival: Arrival, request: &Request<ClientBody>) -> Result<RequestContext, Failure> {
         let target = CanonicalTarget::of(request, &self.hosts)
             .map_err(|bad| self.bad_target(bad, request).of_the_message())?;
         method::known(request.method()).map_err(Failure::of_the_message)?;
         Ok(RequestContext {
-            id,
-            peer,
+            arrival,
             our_name: target.our_name,
             authority: target.host,
-            forwarded_host: target.forwarded_host.filter(|_| peer.via_proxy),
+            forwarded_host: target.forwarded_host.filter(|_| arrival.peer.via_proxy),
         })
     }
 
@@ -193,10 +182,11 @@ impl Router {
         &self,
         request: Request<ClientBody>,
         found: Found<'_>,
-        peer: Peer,
+        arrival: Arrival,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
-        let context = self.context(record.id(), &request, peer)?;
+        let context = self.context(arrival, &request)?;
+        let peer = arrival.peer;
         let row = found.row;
         record.routed(row.name);
         if row.action.is_an_upstreams()

@@ -161,7 +161,7 @@ impl Sessions {
             fields.push(format!("and {more} more"));
         }
         TakenOut {
-            id: context.id,
+            id: context.id(),
             caller: self.memory.caller_of(&self.tag_of(claims)).as_deref(),
             room: &claims.room_id,
             user: &claims.user_id,

@@ -36,9 +36,9 @@ const LAYERS: [&[&str]; 15] = [
     &["proxy"],
     &["upgrade", "relay", "webapp"],
     &[
-        "token", "design", "limits", "places", "blocks", "joining", "memory",
+        "token", "design", "limits", "places", "blocks", "joining", "memory", "context",
     ],
-    &["context", "reply", "observe"],
+    &["reply", "observe"],
     &[
         "addr",
         "client_body",

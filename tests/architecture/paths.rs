@@ -34,20 +34,23 @@ impl Written {
 }
 
 impl Written {
-    /// The file or folder of this module that it leads to; `depth` is that of the file.
-    pub fn beside(&self, module: &str, depth: usize) -> Option<String> {
+    /// The modules that it leads through from the root on, if it begins there or climbs up; `file` are those of its file.
+    pub fn absolute(&self, file: &[&str]) -> Option<Vec<String>> {
         let up = self
             .segments
             .iter()
             .take_while(|segment| *segment == "super")
             .count();
-        let at = match self.segments.first()?.as_str() {
-            "crate" if self.segments.get(1).is_some_and(|first| first == module) => 2,
-            // Up to the module's own module.
-            "super" if up + 1 == depth + self.depth => up,
+        let (start, rest) = match self.segments.first()?.as_str() {
+            "crate" => (&[][..], self.segments.get(1..)?),
+            "super" => (
+                file.get(..(file.len() + self.depth).checked_sub(up)?)?,
+                self.segments.get(up..)?,
+            ),
             _ => return None,
         };
-        self.segments.get(at).cloned()
+        let start = start.iter().map(|module| (*module).to_owned());
+        Some(start.chain(rest.iter().cloned()).collect())
     }
 }
 

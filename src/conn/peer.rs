@@ -6,36 +6,24 @@ use hyper::HeaderMap;
 
 use crate::{
     addr::{ClientAddr, Ends, Networks},
+    context::Peer,
     http::without_brackets,
 };
 
-/// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
-pub struct Caller {
-    /// The client.
-    pub client: ClientAddr,
-    /// Our end of the connection.
-    pub local: SocketAddr,
-    /// Has a proxy that we trust sent this request on?
-    pub via_proxy: bool,
-}
-
-impl Caller {
-    /// `X-Forwarded-For` counts as far as proxies that we trust have written it, read from its end: each of them
-    /// appends who called it. Anything before the first stranger could have been made up by that stranger.
-    pub(super) fn of(headers: &HeaderMap, ends: Ends, proxies: &Networks) -> Self {
-        let peer = ends.peer.ip();
-        let via_proxy = proxies.contains(peer);
-        let client = if via_proxy {
-            client_of(headers, peer, proxies)
-        } else {
-            peer
-        };
-        Self {
-            client: ClientAddr(client),
-            local: ends.local,
-            via_proxy,
-        }
+/// `X-Forwarded-For` counts as far as proxies that we trust have written it, read from its end: each of them
+/// appends who called it. Anything before the first stranger could have been made up by that stranger.
+pub(super) fn of(headers: &HeaderMap, ends: Ends, proxies: &Networks) -> Peer {
+    let peer = ends.peer.ip();
+    let via_proxy = proxies.contains(peer);
+    let client = if via_proxy {
+        client_of(headers, peer, proxies)
+    } else {
+        peer
+    };
+    Peer {
+        client: ClientAddr(client),
+        local: ends.local,
+        via_proxy,
     }
 }
 
