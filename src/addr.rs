@@ -70,7 +70,7 @@ pub fn unmapped(addr: SocketAddr) -> SocketAddr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spot {
     pub addr: SocketAddr,
-    /// Of `[::]`: connections over IPv4 don't come here.
+    /// For `[::]`: connections over IPv4 don't come here.
     pub only_v6: bool,
 }
 

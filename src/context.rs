@@ -47,7 +47,6 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// The id of the request.
     pub fn id(&self) -> RequestId {
         self.arrival.id
     }

@@ -34,7 +34,7 @@ pub struct Drain {
 #[derive(Debug, Default)]
 struct InTurn {
     begun: CancellationToken,
-    /// From the first to the last.
+    /// The time from the first close to the last.
     window: OnceLock<Duration>,
     next: AtomicU32,
     handed_over: AtomicBool,

@@ -68,7 +68,6 @@ pub struct Running {
     /// All addresses: below `https`, `http`, `plain` (balancers that end TLS), `admin`, and `tcp` (connections that go on as
     /// they are).
     pub addresses: Vec<(&'static str, SocketAddr)>,
-    /// What clients see.
     pub public_origin: PublicOrigin,
     /// What is served with which certificate.
     pub certificates: Vec<String>,

@@ -43,7 +43,6 @@ impl Notify {
         self.say(&format!("READY=1\nMAINPID={}\nSTATUS=Serving", process::id()));
     }
 
-    /// It stops.
     pub fn stopping(&self) {
         self.say("STOPPING=1\nSTATUS=Draining");
     }
@@ -53,7 +52,7 @@ impl Notify {
         self.say("RELOADING=1");
     }
 
-    /// Every thread is well.
+    /// Every worker has answered within its time: `WATCHDOG=1`.
     pub fn alive(&self) {
         self.say("WATCHDOG=1");
     }

@@ -18,7 +18,7 @@ pub struct AnyCertificate {
 }
 
 impl AnyCertificate {
-    /// With all schemes of the provider.
+    /// Takes all signature schemes of the provider.
     pub fn by(provider: CryptoProvider) -> Self {
         Self {
             schemes: provider.signature_verification_algorithms.supported_schemes(),

@@ -18,7 +18,7 @@ use super::{
     storage::Record,
 };
 
-/// For a whole order; longer than all its parts.
+/// The most time for a whole order; it is longer than all its parts.
 const ORDER: Duration = Duration::from_secs(900);
 
 /// The longest rest after an order that succeeded, in seconds.

@@ -20,15 +20,15 @@ use instant_acme::{
 use super::{AcmeSettings, due::LONGEST_RETRY_AFTER, storage::Storage};
 use crate::proxy::Errands;
 
-/// For one answer of a CA's.
+/// The most time for one answer of a CA's.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Of one answer: a chain has some 10 KiB.
+/// The most bytes of one answer: a chain has some 10 KiB.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
 /// Nonces that are refused in a row, each of which the library has tried thrice.
 pub(super) const NONCES: u32 = 60;
-/// Between two of them.
+/// How long to wait between two tries for a nonce.
 pub(super) const NONCE_PAUSE: Duration = Duration::from_millis(20);
-/// Of a CA's words that are kept and shown.
+/// The most characters of a CA's words that are kept and shown.
 const MAX_WORDS: usize = 500;
 
 /// Asks again as long as the CA refuses nothing but the nonce: they are used up by whoever else asks.
@@ -50,7 +50,6 @@ macro_rules! patiently {
 }
 pub(super) use patiently;
 
-/// Requests to a CA.
 #[derive(Clone)]
 pub(super) struct Ca {
     errands: Errands,

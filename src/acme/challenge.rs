@@ -44,7 +44,7 @@ pub struct Answers(Arc<State>);
 struct State {
     storage: Option<Storage>,
     own: Mutex<All>,
-    /// Of other gateways.
+    /// What other gateways answer, read from the shared store.
     shared: ArcSwapOption<All>,
     reads: Arc<Semaphore>,
     /// Answers stay when this gateway goes: somebody else goes on with their orders.
@@ -147,7 +147,7 @@ impl Answers {
         })
     }
 
-    /// For other gateways.
+    /// All answers, to be put into the shared store.
     pub(super) fn all(&self) -> All {
         self.own().clone()
     }

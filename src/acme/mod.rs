@@ -89,7 +89,6 @@ impl Acme {
         }))
     }
 
-    /// The answers to checks.
     pub fn answers(&self) -> Answers {
         self.0.answers.clone()
     }
@@ -132,12 +131,12 @@ impl Acme {
         self.0.asked.notify_one();
     }
 
-    /// Looks again, soon.
+    /// Wakes the schedule, which looks at every certificate again.
     pub fn look(&self) {
         self.0.asked.notify_one();
     }
 
-    /// How each name stands.
+    /// What each name's certificate waits for, by name.
     pub fn standings(&self) -> Vec<(String, Standing)> {
         self.0.standings.all()
     }

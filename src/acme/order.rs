@@ -22,16 +22,15 @@ use super::{
 /// Between two looks whether the CA has checked, and how often it is looked.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 180;
-/// For a certificate to be signed, once all is proved.
+/// The most time for a certificate to be signed, once all is proved.
 const SIGNING: Duration = Duration::from_secs(180);
 /// An order that is older is left to itself, in seconds.
 const OLD: i64 = 24 * 3600;
 
-/// What is ordered.
 pub(super) struct Wanted<'w> {
     pub name: &'w str,
     pub profile: Option<&'w str>,
-    /// The CA's directory.
+    /// The URL of the CA's directory (RFC 8555 section 7.1.1).
     pub directory: &'w str,
     pub replaces: Option<CertificateIdentifier<'static>>,
     /// How the name is proved, the first that the CA offers.
@@ -43,7 +42,6 @@ pub(super) struct Wanted<'w> {
     pub is_trial: bool,
 }
 
-/// A certificate.
 pub(super) struct Obtained {
     /// The chain and behind it the key.
     pub pem: String,
@@ -51,16 +49,15 @@ pub(super) struct Obtained {
     pub by: Option<Kind>,
 }
 
-/// Why there is none.
 #[derive(Debug)]
 pub(super) struct Failed {
-    /// In the CA's own words.
+    /// The CA's problem document as text (RFC 8555 section 6.7).
     pub words: String,
     /// How the name was to be proved.
     pub by: Option<Kind>,
     /// The CA does not know the account any more.
     pub no_account: bool,
-    /// For so long the CA wants not to be asked again.
+    /// How long the CA wants not to be asked again.
     pub wait: Option<Duration>,
 }
 

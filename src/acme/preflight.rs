@@ -22,11 +22,10 @@ use crate::{
     proxy::{Errands, addresses},
 };
 
-/// For one call.
+/// The most time for one HTTP request to ourselves.
 const CALL: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 16 << 10;
 
-/// Where a CA calls.
 #[derive(Clone, Copy)]
 pub(super) struct Ports {
     pub http: u16,

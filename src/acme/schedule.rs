@@ -16,9 +16,9 @@ use super::{
     storage::{Lock, Record},
 };
 
-/// Between two looks, at most.
+/// The most time between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
-/// Between two looks, at least.
+/// The least time between two looks.
 const REST: Duration = Duration::from_secs(1);
 /// Until it is looked again at what another gateway orders.
 const OTHERS: i64 = 30;

@@ -17,11 +17,11 @@ use crate::secret;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcmeSettings {
-    /// The CA's directory.
+    /// The URL of the CA's directory (RFC 8555 section 7.1.1).
     pub directory: String,
     /// The directory against which the first order of a name is tried.
     pub staging: Option<String>,
-    /// To whom the CA writes.
+    /// The account's contact address.
     pub email: Option<String>,
     /// Each gets a certificate of its own; lower case, IPv6 addresses without brackets.
     pub names: Vec<String>,
@@ -62,7 +62,6 @@ impl AcmeProblem {
         }
     }
 
-    /// What to do about it.
     pub fn allowed(&self) -> &'static str {
         match self {
             Self::Storage { .. } => "name a folder that the gateway may write",

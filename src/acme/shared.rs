@@ -17,11 +17,11 @@ use tokio::{sync::Mutex, time::timeout};
 use super::challenge::All;
 use crate::{limits::RedisAddress, token::TokenKeys};
 
-/// For an answer of Redis, and for a connection.
+/// The most time for an answer of Redis, and for a connection.
 const ANSWER: Duration = Duration::from_secs(2);
 /// For which somebody who orders has the lock; it is taken anew before that.
 pub(super) const LOCK_MS: u64 = 120_000;
-/// For which answers to checks are there.
+/// How long answers to checks stay in Redis.
 const ANSWERS_MS: u64 = 600_000;
 
 const LOCK: &str = "pnm-gw:acme:lock";
@@ -32,7 +32,7 @@ const CERTIFICATES: &str = "pnm-gw:acme:certificates";
 /// Gateways whose answers are given: far more than share one name.
 const MAX_GATEWAYS: usize = 64;
 
-/// What a seal is for.
+/// The purpose that the sealing key is derived for.
 const SEALED_FOR: &str = "acme";
 
 /// The way to Redis; clones are the same.
@@ -47,7 +47,6 @@ struct State {
     link: Mutex<Option<MultiplexedConnection>>,
 }
 
-/// What others have done.
 pub(super) struct Seen {
     pub answers: All,
     /// How many certificates there have been.

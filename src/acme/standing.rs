@@ -10,13 +10,17 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// There is a certificate; when it is renewed.
-    Waits { until: i64 },
-    /// An order is under way.
+    Waits {
+        until: i64,
+    },
     Orders,
     /// Another gateway orders.
     Others,
     /// Why the last order failed, and when the next one comes.
-    Failed { words: String, next: i64 },
+    Failed {
+        words: String,
+        next: i64,
+    },
 }
 
 #[derive(Default)]

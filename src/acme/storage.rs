@@ -39,7 +39,6 @@ const ORDERS: &str = "orders";
 const STATE: &str = "state";
 const LOCK: &str = "lock";
 
-/// The folder.
 #[derive(Clone, Debug)]
 pub(super) struct Storage {
     folder: PathBuf,
@@ -49,7 +48,7 @@ pub(super) struct Storage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Record {
-    /// In a row.
+    /// Failures since the last success.
     pub failures: u32,
     /// When the last order ended, and when there may be another; in seconds since 1970.
     pub tried: i64,
@@ -87,9 +86,9 @@ impl Record {
 pub(super) struct Under {
     pub directory: String,
     pub url: String,
-    /// In PEM form.
+    /// The private key as PEM.
     pub key: String,
-    /// In seconds since 1970.
+    /// Unix time in seconds.
     pub since: i64,
 }
 
@@ -159,7 +158,7 @@ impl Storage {
         self.put(CERTIFICATES, name, "pem", pem.as_bytes())
     }
 
-    /// By the CA's directory, as an account is one CA's.
+    /// The file is named by the CA's directory, as an account is one CA's.
     pub(super) fn account<T: DeserializeOwned>(&self, directory: &str) -> Option<T> {
         serde_json::from_slice(&read(&self.account_file(directory))?).ok()
     }
@@ -245,7 +244,7 @@ fn hash_of(text: &str) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// In seconds since 1970.
+/// Unix time in seconds.
 fn unix(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     i64::try_from(since.unwrap_or(Duration::ZERO).as_secs()).unwrap_or(i64::MAX)

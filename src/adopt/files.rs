@@ -29,13 +29,11 @@ pub struct Wanted {
     pub kind: Kind,
 }
 
-/// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
     /// For its owner alone, and without a mark: all of it is the secret.
     Secret,
-    /// A script of the shell.
     Script,
 }
 
@@ -46,14 +44,12 @@ const SHELL: &str = "#!/bin/sh\n";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Written,
-    /// It is as it should be.
     Unchanged,
     /// Another was there, and lies here now.
     Kept(PathBuf),
 }
 
 impl Wanted {
-    /// The whole file.
     pub fn whole(&self) -> String {
         let shell = match self.kind {
             Kind::Secret => return self.text.clone(),

@@ -28,7 +28,7 @@ pub struct Adoption {
     pub rows: Vec<Row>,
     /// What the new front would not do, and somebody may rely on.
     pub losses: Vec<String>,
-    /// What no file tells.
+    /// What no file tells, and a person has to decide.
     pub questions: Vec<String>,
     /// The files to write; the secrets come first.
     pub files: Vec<Wanted>,

@@ -6,11 +6,11 @@ use crate::official::haproxy::{Directive, Section};
 /// A part of the old front.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Where it stands.
+    /// File and line.
     pub at: String,
-    /// What it says.
+    /// The old front's directive.
     pub old: String,
-    /// What comes of it.
+    /// The key of the gateway's that takes its place, or why there is none.
     pub new: String,
 }
 

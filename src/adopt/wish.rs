@@ -7,11 +7,8 @@ use std::path::PathBuf;
 pub struct Wish {
     /// The folder of the official installation.
     pub from: PathBuf,
-    /// HAProxy's folder.
     pub haproxy: PathBuf,
-    /// The gateway's folder.
     pub to: PathBuf,
-    /// certbot's folder.
     pub letsencrypt: PathBuf,
     /// Where drop-ins of systemd's units are.
     pub units: PathBuf,

@@ -15,13 +15,12 @@ pub(super) const FIELDS: [(&str, u32); 8] = [
     ("microphone", 3),
 ];
 
-/// The layout above.
 pub(super) const VERSION: u32 = 1;
 
 /// The lowest bit of the version.
 const VERSION_AT: u32 = 16;
 
-/// Crockford's alphabet.
+/// Crockford's base 32, without I, L, O and U.
 pub(super) const ALPHABET: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What each character weighs in the last one. Odd weights tell every wrong character, as the base is even.

@@ -68,7 +68,6 @@ pub struct CheckPageSettings {
     pub livekit: Option<(String, Secret<String>)>,
 }
 
-/// The page.
 #[derive(Clone)]
 pub struct CheckPage {
     settings: CheckPageSettings,
@@ -96,7 +95,6 @@ impl CheckPage {
         }
     }
 
-    /// Answers one request.
     pub async fn handle(
         &self,
         method: &Method,

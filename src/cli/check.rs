@@ -48,7 +48,7 @@ pub(super) fn json(draft: Result<&Config, &Problems>, clock: &Clock) -> Result<S
 }
 
 impl Report {
-    /// To standard error what is unwise.
+    /// Writes warnings to standard error.
     fn told(self) -> Result<String, Refused> {
         for warning in self.warnings {
             remark(format_args!("warning: {warning}"));

@@ -20,7 +20,7 @@ use crate::{
 
 const PATH: &str = "/auth/room/getJoinToken";
 
-/// For a gateway on this machine to take a connection.
+/// The most time for a gateway on this machine to take a connection.
 const LISTENS_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) fn answer(config: &Config, wanted: &Wanted) -> Result<String, Refused> {

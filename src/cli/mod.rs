@@ -67,7 +67,6 @@ use crate::{clock::Clock, config, control::SocketSetting};
 /// The configuration that `adopt` writes and the unit reads.
 const ADOPTED: &str = "/etc/plugnmeet-gateway/gateway.toml";
 
-/// Runs one command.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let program = arguments.first().map_or_else(

@@ -141,7 +141,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// For a gateway that stops to let go of its addresses.
+/// The most time for a gateway that stops to let go of its addresses.
 const GIVES_WAY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Asks the gateway that has the place of this one's control socket for its addresses. Says whether it has let go.

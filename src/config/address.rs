@@ -24,7 +24,7 @@ pub(super) const SOCKET: Kind<SocketAddr> =
     })
     .like(r"^.+:[0-9]+$");
 
-/// Of a program on this machine or near it, at a port.
+/// The address of a program on this machine or near it, with a port.
 pub(super) const SOCKET_OF_A_PROGRAM: Kind<(String, u16)> = Kind::new(
     "write HOST:PORT, such as 127.0.0.1:9080",
     |text| match (TCP_UPSTREAM.parse)(text)? {

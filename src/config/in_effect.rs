@@ -18,13 +18,12 @@ const HIDDEN: &str = "\"***\"";
 /// Tables whose keys are kept one by one, as they are read.
 const OF_ROWS: [&str; 3] = ["designs", "headers.csp_sources", "callers.limits"];
 
-/// A key's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InEffect {
     key: String,
     /// As TOML. None: there is no value, and no default.
     value: Option<String>,
-    /// None: the default.
+    /// `None` for a default.
     origin: Option<Place>,
 }
 

@@ -20,7 +20,6 @@ pub(super) struct Kind<T> {
     pub(super) parse: fn(&str) -> Result<T, Refusal>,
 }
 
-/// Why a text is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) why: Cow<'static, str>,
@@ -59,7 +58,7 @@ impl<T> Kind<T> {
         self
     }
 
-    /// Of numbers: a bare integer is text too.
+    /// Takes a bare integer as text too.
     pub(super) const fn or_integer(mut self) -> Self {
         self.integers = true;
         self

@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-/// Where a value stands.
+/// The file and line of a value, or its variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file's name as it was given, `environment: NAME`, or `built-in defaults`.
@@ -51,12 +51,10 @@ pub struct Problem {
     pub key: String,
     /// What was found, and what is wrong with it.
     pub found: String,
-    /// What to write instead.
     pub allowed: String,
 }
 
 impl Problem {
-    /// A problem at a place.
     pub fn at(
         place: Place,
         key: impl Into<String>,

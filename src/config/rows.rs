@@ -24,7 +24,7 @@ pub struct Row {
     pub doc: &'static str,
     /// What its value is in the file.
     pub form: Form,
-    /// Has it to be there?
+    /// Is a file without it refused?
     pub required: bool,
 }
 
@@ -34,9 +34,7 @@ pub enum Form {
     /// Whatever stands there: a table whose keys are rows too, or what no form describes.
     #[default]
     Any,
-    /// A table of any keys.
     Open,
-    /// A text.
     Text {
         /// May it be a bare integer?
         integers: bool,
@@ -50,7 +48,6 @@ pub enum Form {
     /// A secret, which nothing shows.
     Secret,
     Flag,
-    /// A list of these.
     List(Box<Form>),
     /// One of these, or a list of them.
     Several(Box<Form>),

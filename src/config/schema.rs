@@ -14,7 +14,6 @@ use super::{
 /// The designs' name in the rows.
 const ANY_DESIGN: &str = "NAME";
 
-/// The schema.
 pub fn schema() -> String {
     let mut root = Map::new();
     for row in rows() {

@@ -75,7 +75,7 @@ pub struct Config {
     /// The problems with values that were refused. Such a value is replaced by its default.
     pub(super) refused: Vec<Problem>,
     pub(super) places: Places,
-    /// For `config show`.
+    /// What `config show` prints.
     pub(super) in_effect: Vec<InEffect>,
 }
 
@@ -94,7 +94,7 @@ pub struct Listen {
     pub https: Vec<SocketAddr>,
     /// Empty: there is no such listener. So it is with the next two.
     pub http: Vec<SocketAddr>,
-    /// For balancers that end TLS.
+    /// Listeners for balancers that end TLS.
     pub plain: Vec<SocketAddr>,
     pub admin: Vec<SocketAddr>,
     /// Names in lower case by which the admin listener may be asked, besides addresses and `localhost`.
@@ -113,11 +113,10 @@ pub struct Tls {
 /// Certificates by themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acme {
-    /// Is anything ordered?
+    /// Without it nothing is ordered.
     pub accept_terms: bool,
     /// As they are written. No names: those that the gateway answers to.
     pub settings: AcmeSettings,
-    /// A host and a port.
     pub pass_to: Option<(String, u16)>,
 }
 

@@ -19,7 +19,6 @@ use super::{
     syntax,
 };
 
-/// The keys of a table.
 pub(super) type Keys = BTreeMap<String, Node>;
 
 /// A value and its place: the line of its key, or the line of the value itself in a list.

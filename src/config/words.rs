@@ -79,7 +79,6 @@ pub enum Exposed {
     Ws,
     /// Everything below `/livekit`.
     Livekit,
-    /// `/etherpad/admin`.
     EtherpadAdmin,
 }
 

@@ -6,7 +6,6 @@ use hyper::{Method, Uri};
 
 use super::bad_head::BadHead;
 
-/// What follows a head.
 pub(super) enum Behind {
     /// The next head follows: there is no body.
     Nothing,

@@ -17,7 +17,7 @@ use super::command::{Answer, Command};
 /// For a command to be carried out: a reload may read a large client.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// More than any answer.
+/// The most bytes that are read of an answer.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Why there is no answer.
@@ -31,12 +31,7 @@ pub enum AskError {
     Nobody(Vec<PathBuf>),
     /// The socket is another user's.
     #[error("{}: {error}; ask as the gateway's user or as root", .path.display())]
-    NotAllowed {
-        /// Where.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
+    NotAllowed { path: PathBuf, error: io::Error },
     /// The gateway did not answer in time.
     #[error("the gateway did not answer within {} s", PATIENCE.as_secs())]
     Late,

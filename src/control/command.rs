@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
-    /// What runs.
     Status,
     /// Start the program anew, and hand over to it.
     Upgrade,
@@ -19,13 +18,12 @@ pub enum Command {
     GiveWay,
     /// Close the WebSockets of one meeting room.
     Drain {
-        /// The room's id.
         room: String,
     },
 }
 
 impl Command {
-    /// For the log, which has no room's id.
+    /// The command's name in the log, which has no room's id.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Status => "status",
@@ -42,7 +40,6 @@ impl Command {
 pub struct Answer(Map<String, Value>);
 
 impl Answer {
-    /// It was done.
     pub fn done() -> Self {
         Self(Map::from_iter([("ok".to_owned(), true.into())]))
     }
@@ -52,14 +49,12 @@ impl Answer {
         Self(Map::from_iter([("ok".to_owned(), false.into())])).with("error", error.to_string())
     }
 
-    /// With one more member.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Was it done?
     pub fn is_done(&self) -> bool {
         self.member("ok").and_then(Value::as_bool) == Some(true)
     }
@@ -69,7 +64,6 @@ impl Answer {
         self.0.get(name)
     }
 
-    /// As it was sent.
     pub fn into_value(self) -> Value {
         Value::Object(self.0)
     }

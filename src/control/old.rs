@@ -22,7 +22,7 @@ use super::{
 /// Between the name of the socket in use and the number of a process.
 const INFIX: &[u8] = b".old.";
 
-/// For one of them to answer.
+/// The most time for one old process to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Those that are asked at once. Each upgrade of the last twelve hours may have left one.

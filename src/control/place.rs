@@ -42,7 +42,7 @@ const UNITS_FOLDER: &str = "/run/plugnmeet-gateway";
 /// Those who wait to be answered, beside those who are.
 const BACKLOG: i32 = 16;
 
-/// For a gateway at the socket to take a connection.
+/// The most time for a gateway at the socket to take a connection.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// For another gateway that is taking the place at this moment.
@@ -54,9 +54,7 @@ const TURN: Duration = Duration::from_millis(50);
 pub enum SocketSetting {
     /// In systemd's folder, or in the working directory.
     Auto,
-    /// No socket.
     None,
-    /// Here.
     At(PathBuf),
 }
 
@@ -112,13 +110,11 @@ type FileId = (u64, u64);
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum NotOpen {
-    /// A gateway is there.
     #[error("another gateway answers there")]
     InUse,
     /// Something that is no socket is there.
     #[error("something else lies there")]
     NoSocket,
-    /// The system says no.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -151,7 +147,6 @@ impl Socket {
         })
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }

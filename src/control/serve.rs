@@ -19,7 +19,7 @@ use super::{
 /// A command; no room's id comes near it.
 const MAX_LINE_BYTES: u64 = 4096;
 
-/// For a command to come, and for an answer to be taken.
+/// The most time for a command to come, and for an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Those who ask at once; others wait.

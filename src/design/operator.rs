@@ -29,7 +29,6 @@ pub(super) struct OwnWords {
 pub struct OperatorSources {
     /// The origins of style sheets.
     pub styles: Vec<String>,
-    /// The origins of images.
     pub images: Vec<String>,
 }
 

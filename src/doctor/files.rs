@@ -11,7 +11,6 @@ use crate::{
     webapp::{ConfigScript, read_config_script},
 };
 
-/// What a check looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     Config,
@@ -28,7 +27,6 @@ pub enum Part {
 }
 
 impl Part {
-    /// As messages have it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Config => "config.yaml",
@@ -44,18 +42,15 @@ impl Part {
     }
 }
 
-/// Where things lie.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// The folder of the official installation.
     pub from: PathBuf,
-    /// `HAProxy`'s folder.
     pub haproxy: PathBuf,
     /// The root of the file system.
     pub root: PathBuf,
 }
 
-/// The files as text.
 pub struct Texts {
     places: Places,
     found: Vec<(Part, String, String)>,
@@ -127,7 +122,7 @@ pub struct Files<'t> {
     pub there: Vec<Part>,
     pub broken: Vec<Unreadable>,
     pub client_folder: Option<PathBuf>,
-    /// Seconds since 1970.
+    /// Unix time in seconds.
     pub now: i64,
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-/// How it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     Ok,
@@ -33,7 +32,6 @@ impl Verdict {
 pub struct Said {
     pub verdict: Verdict,
     pub found: String,
-    /// What to do.
     pub advice: Option<String>,
     /// Such as `config.yaml:12 client.port`.
     pub place: Option<String>,
@@ -65,7 +63,6 @@ impl Said {
         }
     }
 
-    /// With its place.
     #[must_use]
     pub fn at(mut self, place: impl Into<String>) -> Self {
         self.place = Some(place.into());
@@ -107,7 +104,6 @@ impl fmt::Display for Finding {
     }
 }
 
-/// All findings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings(pub Vec<Finding>);
 

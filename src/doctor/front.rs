@@ -14,7 +14,7 @@ use crate::{
     official::{Yaml, text},
 };
 
-/// Of the folder of certbot's renewals; a machine has a few.
+/// The most files that are read of certbot's renewals; a machine has a few.
 const MAX_FILES: usize = 200;
 
 /// Behind `HAProxy` everything of its stays.

@@ -48,7 +48,7 @@ use crate::{
     config::{Config, Problems},
 };
 
-/// For one check, beside the time that it has to wait for.
+/// The most time for one check, beside the time that it has to wait for.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What is to be looked at.
@@ -62,14 +62,13 @@ pub struct Asked {
     pub from: Standpoint,
 }
 
-/// From where it is looked.
+/// What is looked at, and from where.
 #[derive(Clone, Debug)]
 pub enum Standpoint {
-    /// At files alone.
     Files,
-    /// At files and at this machine.
+    /// Files and this machine.
     Here,
-    /// At the public address, from another machine.
+    /// The public address, from another machine.
     Outside(Box<Door>),
 }
 

@@ -18,20 +18,17 @@ use super::{
 /// A check that waits for somebody.
 pub type Looking = Pin<Box<dyn Future<Output = Vec<Said>> + Send>>;
 
-/// One check.
 pub struct Check {
     /// Its area, a dot, its name; the same in every release.
     pub id: &'static str,
     pub look: Look,
 }
 
-/// What a check looks at.
 pub enum Look {
     /// Files, of which none may be missing.
     Files(&'static [Part], fn(&Files<'_>) -> Vec<Said>),
     /// What `check` has said already.
     Configuration,
-    /// This machine.
     Machine(fn(Arc<Machine>) -> Looking),
     /// The public address, from outside.
     Outside(Needs, fn(Arc<Outside>) -> Looking),
@@ -40,9 +37,7 @@ pub enum Look {
 /// What a look from outside needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// The address alone.
     Address,
-    /// TLS that is trusted.
     Tls,
     /// The API key and its secret, too.
     Keys,

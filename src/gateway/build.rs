@@ -27,7 +27,7 @@ use crate::{
     upgrade::{NatsClients, Registry},
 };
 
-/// What survives a plan.
+/// What survives a reload.
 pub(super) struct State {
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,

@@ -30,16 +30,14 @@ pub(super) type Taken = (Spot, Option<TcpListener>);
 /// How near an address has to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Near {
-    /// The same.
     Same,
     /// All of IPv6 in place of all of IPv4, or the other way round.
     Anywhere,
-    /// Any.
     Elsewhere,
 }
 
 impl Given {
-    /// By the gateway that runs so far, with its names for them.
+    /// Sockets given by the gateway that runs so far, with its names for them.
     pub fn by_older(sockets: Vec<(String, net::TcpListener)>) -> Self {
         Self {
             sockets,
@@ -160,7 +158,6 @@ fn is_all_of_ipv6(addr: &SocketAddr) -> bool {
     addr.is_ipv6() && addr.ip().is_unspecified()
 }
 
-/// Does it listen there?
 fn fits(socket: &net::TcpListener, addr: SocketAddr, near: Near) -> bool {
     socket.local_addr().is_ok_and(|local| {
         let is_port = local.port() == addr.port() || addr.port() == 0;

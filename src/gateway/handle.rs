@@ -18,11 +18,10 @@ use crate::acme::Standing;
 #[derive(Clone)]
 pub struct Handle(Arc<Seen>);
 
-/// What a handle sees.
 pub(super) struct Seen {
     pub(super) current: Current,
     pub(super) state: State,
-    /// By the steady clock.
+    /// The steady clock's time of the start.
     pub(super) started: Duration,
     pub(super) https_port: u16,
     /// Where it listens, by the names of listeners.
@@ -39,12 +38,11 @@ impl Handle {
         Self(Arc::new(seen))
     }
 
-    /// What is there.
     pub(super) fn seen(&self) -> &Seen {
         &self.0
     }
 
-    /// For open requests at a stop.
+    /// The most time for open requests at a stop.
     pub(super) fn drain_deadline(&self) -> Duration {
         self.0.current.load().in_use.drain
     }
@@ -54,7 +52,7 @@ impl Handle {
         self.0.current.load().in_use.drain_delay
     }
 
-    /// For those who stay when another process has taken over.
+    /// The most time for connections that stay when another process has taken over.
     pub(super) fn handover(&self) -> Duration {
         self.0.current.load().in_use.handover
     }

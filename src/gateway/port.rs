@@ -13,7 +13,6 @@ use crate::{
 const PASSTHROUGH: &str = "passthrough";
 const TCP: &str = "tcp";
 
-/// All of it.
 pub(super) struct Port {
     /// None where nothing shares the port.
     pub(super) beside: Option<Beside>,

@@ -20,7 +20,6 @@ use crate::{
 pub struct TakenUp {
     /// What tells it from others.
     pub hash: String,
-    /// `log.level`.
     pub level: LevelFilter,
     /// Keys that wait for a restart.
     pub waiting: Vec<&'static str>,

@@ -41,7 +41,7 @@ pub(super) struct Serving {
 /// Which configuration that is, and what of it is for others than requests.
 pub(super) struct InUse {
     pub(super) hash: String,
-    /// In seconds since 1970.
+    /// Unix time in seconds.
     pub(super) taken_up: i64,
     pub(super) at_start: AtStart,
     /// Keys that wait for a restart.
@@ -50,10 +50,10 @@ pub(super) struct InUse {
     pub(super) callers: usize,
     pub(super) places: PlacesSettings,
     pub(super) joining: JoiningSettings,
-    /// For open requests at a stop.
+    /// The most time for open requests at a stop.
     pub(super) drain: Duration,
     pub(super) drain_delay: Duration,
-    /// For those who stay when another process has taken over.
+    /// The most time for connections that stay when another process has taken over.
     pub(super) handover: Duration,
     /// Names whose certificates the gateway orders.
     pub(super) ordered: Vec<String>,
@@ -75,12 +75,12 @@ impl Current {
         }
     }
 
-    /// For a look.
+    /// A guard for a short look; it must not be held over an `await`.
     pub(super) fn load(&self) -> Guard<Arc<Serving>> {
         self.now.load()
     }
 
-    /// For as long as a request takes.
+    /// What serves now, kept for as long as a request takes.
     pub(super) fn take(&self) -> Arc<Serving> {
         self.now.load_full()
     }
@@ -107,14 +107,12 @@ impl Current {
     }
 }
 
-/// The front door.
 #[derive(Clone)]
 pub(super) struct Front {
     door: Https<ToRouter>,
     current: Current,
 }
 
-/// A door without TLS.
 pub(super) struct Bare<H> {
     door: Plain<H>,
     current: Current,

@@ -16,13 +16,13 @@ use crate::{
 /// The name of the admin listener among those that go over.
 const ADMIN: &str = "admin";
 
-/// For what was learned last to be told.
+/// The most time for what was learned last to be told.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What an older gateway hands over to one that starts; by default nobody does.
 #[derive(Default)]
 pub struct Inherited {
-    /// What a start needs.
+    /// What the new process needs before it listens.
     pub early: Parts,
     /// The way to the older gateway.
     pub from: Option<Taking>,

@@ -22,16 +22,16 @@ use tracing::warn;
 
 use crate::{addr::Spot, drain::Drain, listen};
 
-/// For the other one to answer at its admin listener.
+/// The most time for the other one to answer at its admin listener.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// Between two tries of an address that is in use.
+/// The time between two tries of an address that is in use.
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// Between two warnings of an address that does not become free.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// For all listeners of this gateway to be closed.
+/// The most time for all listeners of this gateway to be closed.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// More than an answer of `/readyz`.
@@ -128,7 +128,7 @@ pub(super) struct LateAdmin(Arc<Mutex<Vec<Late>>>);
 
 struct Late {
     addr: SocketAddr,
-    /// For a process that comes after this one.
+    /// The listening socket, kept for a process that comes after this one.
     socket: Option<OwnedFd>,
 }
 
@@ -156,7 +156,7 @@ impl LateAdmin {
         }
     }
 
-    /// Where they are by now.
+    /// The addresses of the listeners, with the ports that the system chose.
     pub(super) fn addrs(&self) -> Vec<SocketAddr> {
         self.lock().iter().map(|late| late.addr).collect()
     }
@@ -185,7 +185,6 @@ pub(super) struct Leaving {
     pub(super) admin_drain: Drain,
     /// `timeouts.drain_delay` is over.
     pub(super) hurry: CancellationToken,
-    /// The loops that accept.
     pub(super) listening: TaskTracker,
 }
 

@@ -23,7 +23,7 @@ use super::{
 pub struct Offered<'l> {
     /// The listeners, by name.
     pub listeners: Vec<(String, BorrowedFd<'l>)>,
-    /// What its start needs.
+    /// What the new process needs before it listens.
     pub early: Parts,
 }
 
@@ -110,7 +110,7 @@ pub async fn hand_over(
     Err(failed)
 }
 
-/// From the end of the channel to that of the process.
+/// The most time from the end of the channel to that of the process.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
 async fn speak(

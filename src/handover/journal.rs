@@ -14,7 +14,6 @@ const MOST_WAITING: usize = 4096;
 pub struct Telling(mpsc::Sender<Parts>);
 
 impl Telling {
-    /// The way, and its end.
     pub fn pair() -> (Self, mpsc::Receiver<Parts>) {
         let (telling, told) = mpsc::channel(MOST_WAITING);
         (Self(telling), told)
@@ -26,7 +25,7 @@ impl Telling {
 pub struct Journal(ArcSwapOption<Telling>);
 
 impl Journal {
-    /// From now on this process is told, or nobody.
+    /// Tells this process from now on, or nobody.
     pub fn tells(&self, telling: Option<&Telling>) {
         self.0.store(telling.cloned().map(Into::into));
     }

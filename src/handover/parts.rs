@@ -11,7 +11,6 @@ const MAX_PART_BYTES: usize = 32 * 1024 * 1024;
 
 /// Something that goes over.
 pub trait Part: Serialize + DeserializeOwned {
-    /// What it is called.
     const NAME: &'static str;
     /// Counts up when what is meant changes; who knows another one goes on without this part.
     const VERSION: u32;

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Taken {
     /// Its listeners, by name.
     pub listeners: Vec<(String, TcpListener)>,
-    /// What a start needs.
+    /// What the new process needs before it listens.
     pub early: Parts,
 }
 

@@ -8,7 +8,6 @@ use hyper::StatusCode;
 
 use crate::reply::Failure;
 
-/// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BbbRefusal {
     /// The path ends in a slash, so that the checksum covers no method.

@@ -35,7 +35,6 @@ pub(super) struct Callers {
     all: Vec<Caller>,
 }
 
-/// One caller.
 #[derive(Debug)]
 pub(super) struct Caller {
     name: String,

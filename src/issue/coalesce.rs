@@ -32,7 +32,6 @@ pub(super) struct Identity {
     pub(super) protobuf: bool,
 }
 
-/// The result of a call.
 pub(super) struct Ended<A> {
     pub(super) answer: A,
     /// Is the answer right for every identical request?

@@ -24,7 +24,6 @@ pub enum AuthRefusal {
     Encoded,
     /// The body is multipart where no upload is allowed, or there is more than one `Content-Type`.
     MediaType,
-    /// There is no `API-KEY`.
     NoApiKey,
     /// The API key is wrong, or there is more than one.
     WrongApiKey,

@@ -22,7 +22,6 @@ const BREAKOUT_TOKEN: u64 = 3;
 /// An endpoint that issues tokens, beside `getJoinToken`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JoinEndpoint {
-    /// BBB's `join`.
     Bbb,
     /// The join of a learning platform's page.
     Lti,

@@ -34,14 +34,12 @@ const MAX_ROOMS: usize = 4096;
 /// The meeting that runs in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meeting {
-    /// A meeting runs.
     Running {
         /// The server's id of the meeting.
         sid: String,
         /// The meeting's beginning, in seconds since 1970; 0 if the server does not say.
         began: i64,
     },
-    /// No meeting runs.
     Ended,
     /// The server did not say.
     Unknown,

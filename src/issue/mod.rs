@@ -81,7 +81,6 @@ use crate::{
 pub enum Mode {
     /// This gateway: for development, demonstrations and tests.
     Embedded(EmbeddedSettings),
-    /// plugnmeet-server.
     Upstream,
 }
 
@@ -113,7 +112,6 @@ pub struct IssueParts {
     pub clock: Clock,
 }
 
-/// The running module.
 pub struct Issue {
     settings: IssueSettings,
     embedded: Option<Embedded>,
@@ -136,7 +134,6 @@ pub struct IssueState {
 }
 
 impl IssueState {
-    /// Nothing yet.
     pub fn new(clock: &Clock) -> Self {
         Self {
             blocks: Blocks::default(),
@@ -148,7 +145,6 @@ impl IssueState {
 }
 
 impl Issue {
-    /// Makes the module.
     pub fn new(parts: IssueParts) -> Self {
         let IssueParts {
             settings,

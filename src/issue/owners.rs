@@ -36,7 +36,6 @@ const OWNER_PATIENCE: Duration = Duration::from_secs(5);
 /// A thing, or a group of things, whose room is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Asked {
-    /// One thing, by its id.
     Thing(Thing, String),
     /// All recordings of this session.
     RecordingsOf(String),

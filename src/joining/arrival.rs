@@ -133,7 +133,6 @@ impl Arrival {
         }
     }
 
-    /// NATS has let it in.
     pub fn answered(&self) {
         let asked = self.state().asked;
         if let Some(asked) = asked

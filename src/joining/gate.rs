@@ -20,7 +20,7 @@ use super::line::{Id, Line, Person};
 const MOST_IN_LINE: usize = 20_000;
 const MOST_REDIALS: usize = 10_000;
 
-/// For so long what people are told of the line stands.
+/// How long what people are told of the line stands.
 const ORDER_STANDS: Duration = Duration::from_secs(1);
 
 /// Redials in a row that turned out to be nobody, after which newcomers go first.
@@ -32,16 +32,13 @@ type Wakes = oneshot::Sender<Word>;
 /// What one who waits is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
-    /// It has a place.
     Come,
     /// A later request of the same person waits instead.
     Replaced,
 }
 
-/// Why nobody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoTurn {
-    /// More wait than may.
     TooMany,
     /// Later requests of the same person wait instead.
     Replaced,
@@ -60,7 +57,6 @@ struct Standing {
     doubtful: u32,
     /// Of two turns in doubt one is a redial's all the same.
     newcomer_was_last: bool,
-    /// Since when each waits.
     since: BTreeMap<Id, Instant>,
     order: Option<Order>,
 }

@@ -32,7 +32,7 @@ impl Knock {
         Self::of(joining, person, id)
     }
 
-    /// With the place that the person has.
+    /// A knock of a person who has a place.
     pub(super) fn of(joining: &Joining, person: Person, id: u64) -> Self {
         Self {
             joining: joining.clone(),

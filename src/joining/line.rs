@@ -58,7 +58,7 @@ struct Lane<W> {
 #[derive(Debug)]
 struct Room<W> {
     turn: u64,
-    /// By their turns.
+    /// Who waits, by their turns.
     people: BTreeMap<u64, Waiting<W>>,
     of_user: HashMap<Box<str>, u64>,
 }

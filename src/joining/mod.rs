@@ -49,22 +49,20 @@ use crate::{
     reply::Failure,
 };
 
-/// `upstreams.joining`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joins {
     /// As many at once as NATS turns out to let in.
     Auto,
-    /// So many at once.
+    /// At most so many at a time.
     AtOnce(NonZeroU32),
     /// Everybody, whenever they come.
     Unpaced,
 }
 
-/// How people are let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoiningSettings {
     pub joins: Joins,
-    /// For one who waits at verifyToken.
+    /// The most time to wait at verifyToken.
     pub admission: Duration,
 }
 
@@ -105,7 +103,6 @@ pub enum NotLetIn {
     /// The time for waiting is over.
     #[error("very many people are joining at the moment; try again in a minute")]
     TooLong,
-    /// More wait than may.
     #[error("too many people are waiting to join; try again in a minute")]
     TooMany,
     /// Later requests of the same person wait instead.
@@ -170,7 +167,6 @@ impl Joining {
         shared.publish(&pace);
     }
 
-    /// How it stands.
     pub fn standing(&self) -> Standing {
         let gate = &self.0.gate;
         let (waiting, longest) = gate.waiting();
@@ -242,7 +238,6 @@ impl Joining {
 }
 
 impl Shared {
-    /// Is everybody let in?
     fn is_open(&self) -> bool {
         !self.is_paced.load(SeqCst) || self.upstream.load(SeqCst) == OTHER
     }

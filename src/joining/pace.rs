@@ -9,7 +9,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-/// At the start, and the bounds.
+/// Places at the start; the bounds follow.
 const START: u32 = 24;
 const LEAST: u32 = 8;
 const MOST: u32 = 512;

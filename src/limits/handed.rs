@@ -16,7 +16,6 @@ use crate::handover::Part;
 /// Buckets of all limits together, some 40 bytes each on their way. Each limit has an equal share.
 const MOST_BUCKETS: usize = 300_000;
 
-/// Counts, by limit.
 #[derive(Serialize, Deserialize)]
 pub struct HandedLimits(Vec<HandedLimit>);
 

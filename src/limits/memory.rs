@@ -236,7 +236,6 @@ mod tests {
     const ANN: Key = [1; 16];
     const BOB: Key = [2; 16];
 
-    /// As even as hashes are.
     fn key(number: u32) -> Key {
         u128::from(number)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)

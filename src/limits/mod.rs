@@ -78,7 +78,6 @@ pub enum StoreSettings {
 /// The settings of limits that replicas share by Redis.
 #[derive(Clone, Debug)]
 pub struct RedisSettings {
-    /// The address of Redis.
     pub address: RedisAddress,
     /// The longest time for which a decision waits for Redis.
     pub timeout: Duration,
@@ -86,7 +85,6 @@ pub struct RedisSettings {
     pub replicas: NonZeroU32,
 }
 
-/// The running limits.
 pub struct Limits {
     defaults: CallerLimits,
     callers: HashMap<String, CallerLimits>,

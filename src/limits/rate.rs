@@ -9,7 +9,6 @@ pub struct RateSettings {
     pub(super) window: Duration,
 }
 
-/// Why a rate is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RateProblem {
     /// The text is not of the form `10/min`.

@@ -56,7 +56,6 @@ enum Greeted {
     Header,
 }
 
-/// The HTTPS listener.
 pub struct Https<H> {
     settings: Arc<HttpsSettings>,
     tls: Tls,

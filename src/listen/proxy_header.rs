@@ -43,7 +43,6 @@ pub enum ProxyHeaderError {
     /// The connection ended in the middle of the header.
     #[error("the connection ended within the PROXY header")]
     Truncated,
-    /// The socket failed.
     #[error("no PROXY header: {0}")]
     Io(io::Error),
 }

@@ -41,9 +41,7 @@ pub struct Decision {
 /// The outcome of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A token was issued.
     Issued,
-    /// The gateway refused.
     Refused,
     /// plugnmeet-server refused.
     RefusedByServer,

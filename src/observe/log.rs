@@ -103,7 +103,6 @@ impl Log {
 pub struct LogLevel(reload::Handle<Targets, Registry>);
 
 impl LogLevel {
-    /// From now on.
     pub fn set(&self, level: LevelFilter) {
         // Nobody logs any more if this fails.
         self.0.reload(targets(level)).ok();

@@ -9,7 +9,6 @@ use super::{Found, Unreadable};
 /// Maps in maps: the official file has five.
 const MAX_DEPTH: usize = 32;
 
-/// One file.
 pub struct NatsConf {
     file: String,
     root: Vec<Member>,
@@ -61,7 +60,6 @@ impl NatsConf {
         }
     }
 
-    /// A whole number.
     pub fn number(&self, path: &[&str]) -> Option<Found<u64>> {
         let found = self.text(path)?;
         let value = found.value.parse().ok()?;
@@ -90,7 +88,6 @@ impl NatsConf {
         found
     }
 
-    /// Is anything there?
     pub fn has(&self, path: &[&str]) -> bool {
         self.member(path).is_some()
     }

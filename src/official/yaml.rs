@@ -25,7 +25,6 @@ impl<T> Found<T> {
     }
 }
 
-/// One file.
 pub struct Yaml<'t> {
     file: String,
     root: Option<MarkedYaml<'t>>,
@@ -78,7 +77,6 @@ impl<'t> Yaml<'t> {
         self.text(path).is_some_and(|found| found.value == "true")
     }
 
-    /// The texts of a list.
     pub fn texts(&self, path: &[&str]) -> Vec<Found<String>> {
         let Some(node) = self.node(path) else {
             return Vec::new();
@@ -109,7 +107,6 @@ impl<'t> Yaml<'t> {
         }
     }
 
-    /// Is anything there?
     pub fn has(&self, path: &[&str]) -> bool {
         self.node(path).is_some()
     }

@@ -3,7 +3,7 @@
 /// For listeners, the log, the admin listener's connections, Redis, DNS, and files that are being read.
 const OWN: usize = 32;
 
-/// For the event loop of each thread.
+/// Descriptors of each thread's event loop.
 const OWN_OF_A_THREAD: usize = 4;
 
 /// Connections of clients that are served at a time, if descriptors are no limit.
@@ -15,12 +15,12 @@ const MAX_CLIENTS: usize = 65_536;
 pub struct Budget {
     /// For connections of clients, and WebSockets that came over them.
     pub clients: usize,
-    /// For connections to all upstreams together.
+    /// Descriptors for connections to all upstreams together.
     pub upstreams: usize,
 }
 
 impl Budget {
-    /// Of `OWN`, for the operator's connections.
+    /// As many of `OWN` are for the operator's connections.
     pub const ADMIN: usize = 8;
 
     /// Of so many descriptors, with so many threads that have an event loop.

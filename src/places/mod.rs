@@ -54,16 +54,15 @@ const AT_ONCE: usize = 64;
 /// How many places there are, and for whom.
 #[derive(Clone, Debug)]
 pub struct PlacesSettings {
-    /// All of them.
+    /// The most connections at a time.
     pub most: usize,
-    /// For one client prefix; none for any number.
+    /// The most for one client prefix; `None` for any number.
     pub for_one: Option<NonZeroUsize>,
     /// Whose connections are many clients'.
     pub proxies: Networks,
 }
 
 impl PlacesSettings {
-    /// 0 for any number.
     fn for_one(&self) -> usize {
         self.for_one.map_or(0, NonZeroUsize::get)
     }
@@ -76,7 +75,6 @@ pub struct Places(Arc<State>);
 struct State {
     settings: ArcSwap<PlacesSettings>,
     most: usize,
-    /// For the log.
     for_one: Arc<AtomicUsize>,
     free: Arc<Semaphore>,
     taken: Mutex<Taken>,
@@ -105,7 +103,6 @@ impl fmt::Debug for Places {
 }
 
 impl Places {
-    /// None taken yet.
     pub fn new(settings: PlacesSettings) -> Self {
         let (most, for_one) = (settings.most, Arc::new(AtomicUsize::new(settings.for_one())));
         let told_for_one = Arc::clone(&for_one);
@@ -155,7 +152,6 @@ impl Places {
         }
     }
 
-    /// How many are taken.
     pub fn taken(&self) -> usize {
         self.0.taken().by_key.len()
     }

@@ -24,7 +24,6 @@ use crate::reply::{Body, BoxError};
 /// has given no answer.
 const FIRST_BYTE: Duration = Duration::from_millis(50);
 
-/// The body of an answer.
 pub(super) struct ResponseBody {
     body: Incoming,
     /// A frame that has been read ahead, and has not been passed on yet.

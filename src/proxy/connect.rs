@@ -90,7 +90,7 @@ struct Race {
     /// The error of the last try that failed.
     error: Option<io::Error>,
     turns: Turns,
-    /// From when every address has failed.
+    /// Set once every address has failed.
     away: Option<Waits>,
 }
 

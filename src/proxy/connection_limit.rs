@@ -148,7 +148,6 @@ impl ConnectionLimit {
         self.metrics.waits()
     }
 
-    /// How many wait.
     pub(super) fn waiting(&self) -> i64 {
         self.metrics.waiting()
     }

@@ -20,7 +20,6 @@ pub(super) enum Endpoint {
     Unix(PathBuf),
 }
 
-/// A connected socket.
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),

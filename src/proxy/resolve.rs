@@ -33,13 +33,11 @@ const ASK_SOONER: Duration = Duration::from_secs(1);
 /// The largest number of addresses of one name that are used. Any further ones are left out.
 const MAX_ADDRESSES: usize = 64;
 
-/// A resolver of names.
 pub(super) trait Lookup: Send + Sync + 'static {
     /// The addresses of a name, in the order in which they should be tried.
     fn lookup(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
 }
 
-/// The system's resolver.
 pub(super) struct System;
 
 impl Lookup for System {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// From the first who goes on to the last.
+/// The time from the first who goes on to the last.
 const SPREAD: Duration = Duration::from_secs(1);
 
 /// 2^32 divided by the golden ratio: multiples of it, cut to 32 bits, are spread evenly however many there are.

@@ -99,13 +99,12 @@ pub struct ProxySettings {
 /// The deadlines of one request.
 #[derive(Clone, Copy)]
 struct Patience {
-    /// For a connection.
+    /// The most time until a connection is made.
     connect: Wait,
-    /// For the answer's first byte.
+    /// The most time for the answer's first byte.
     response: Duration,
 }
 
-/// A running upstream.
 pub struct Upstream {
     kind: UpstreamKind,
     pool: Arc<Pool>,

@@ -59,12 +59,10 @@ impl Relays {
         }
     }
 
-    /// How many are open.
     pub fn open(&self) -> i64 {
         self.open.get()
     }
 
-    /// The upstream's name.
     pub fn name(&self) -> &'static str {
         self.name
     }

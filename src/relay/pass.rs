@@ -29,7 +29,7 @@ pub(super) struct Passing<'s, C, U> {
     upstream: &'s mut U,
     up: Way,
     down: Way,
-    /// From when one way has ended.
+    /// Runs once one direction has ended.
     half_open: Option<Pin<Box<Sleep>>>,
 }
 
@@ -41,7 +41,7 @@ enum State {
     Ended,
 }
 
-/// One way.
+/// One direction of a relay.
 struct Way {
     state: State,
     /// What the sink has not taken yet.
@@ -50,7 +50,7 @@ struct Way {
     gone: usize,
     /// Does the sink hold something that it was given?
     unflushed: bool,
-    /// Has anything passed?
+    /// Has any byte gone this way?
     used: bool,
 }
 

@@ -19,7 +19,6 @@ use crate::http::{no_referrer, no_store};
 /// Marks a response as a page of the gateway's own. `crate::route` writes its policy, with who may frame it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OwnPage {
-    /// It shows itself.
     #[default]
     Plain,
     /// It may send forms to its own origin.

@@ -10,7 +10,6 @@ use hyper::{
 use super::Body;
 use crate::http::no_referrer;
 
-/// A redirect.
 pub fn redirect(status: StatusCode, location: HeaderValue) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;

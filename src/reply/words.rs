@@ -23,7 +23,6 @@ pub struct Words {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
-    /// The token has expired.
     Expired,
     /// The token is not valid yet.
     NotYetValid,
@@ -33,7 +32,6 @@ pub enum Topic {
     NoSession,
     /// The browser stores no cookie, as in some frames.
     CookiesBlocked,
-    /// The room has ended.
     RoomClosed,
     /// The session has been renewed for as long as it may be.
     SessionOver,

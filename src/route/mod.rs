@@ -67,15 +67,11 @@ use crate::{
 /// The upstreams that are configured; the paths of the others lead nowhere.
 #[derive(Default)]
 pub struct Upstreams {
-    /// plugnmeet-server.
     pub server: Option<Arc<Upstream>>,
-    /// LiveKit's signalling.
     pub livekit: Option<Arc<Upstream>>,
-    /// NATS' WebSocket.
     pub nats: Option<Arc<Upstream>>,
     /// Etherpad, for older releases.
     pub etherpad: Option<Arc<Upstream>>,
-    /// The WHIP ingress.
     pub ingress: Option<Arc<Upstream>>,
 }
 
@@ -95,23 +91,17 @@ impl Upstreams {
 
 /// Everything that a request can reach.
 pub struct Router {
-    /// Our names.
     pub hosts: Hosts,
-    /// The URL space.
     pub table: Table,
-    /// Links and sessions.
     pub sessions: Sessions,
     /// Whether a browser can get in.
     pub check_page: CheckPage,
     /// Designs, before they are in a link.
     pub design_check: DesignCheck,
-    /// Tokens.
     pub issue: Arc<Issue>,
     /// What tells the kinds of tokens apart.
     pub keys: Arc<TokenKeys>,
-    /// The client's files.
     pub webapp: Arc<WebApp>,
-    /// Who is behind us.
     pub upstreams: Upstreams,
     /// Who is on the way in, and who waits.
     pub joining: Joining,
@@ -125,16 +115,13 @@ pub struct Router {
     pub strangers: Strangers,
     /// Where links are handed out, for pages that say that one is needed.
     pub login_url: Option<String>,
-    /// The time.
     pub clock: Clock,
     /// What becomes of the records of requests.
     pub access: Arc<AccessLog>,
-    /// Names of requests.
     pub ids: Arc<RequestIds>,
 }
 
 impl Router {
-    /// Answers a request.
     pub async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Recorded> {
         let uri = request.uri().clone();
         let found = self.table.find(uri.path());

@@ -40,7 +40,7 @@ const DEVICES: [&str; 4] = ["camera", "microphone", "display-capture", "speaker-
 pub struct PageHeaders {
     own: HeaderValue,
     own_with_forms: HeaderValue,
-    /// Of the page that tries what the client needs.
+    /// The policy of the page that tries what the client needs.
     check: HeaderValue,
     /// The policy that says which sites may frame the page, if the main policy is only reported or not sent: it works
     /// only when enforced.

@@ -49,7 +49,6 @@ pub enum BadSource {
 }
 
 impl CspSource {
-    /// Parses a source.
     pub fn parse(text: &str) -> Result<Self, BadSource> {
         if !can_stand(text) {
             return Err(BadSource::Separator);

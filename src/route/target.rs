@@ -54,7 +54,6 @@ pub enum BadTarget {
     /// The target has a segment `.` or `..`, in any spelling.
     #[error("the path has a dot segment")]
     DotSegment,
-    /// The target has `//`.
     #[error("the path has an empty segment")]
     EmptySegment,
     /// The path has `%2F`, and no real client sends it there.

@@ -23,7 +23,6 @@ const PURPOSE: &str = "session";
 /// The content of the companion cookie.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(super) struct Companion {
-    /// The session's tag.
     pub tag: String,
     /// The time at which the first token was issued, in seconds since 1970. `session.max_age` counts from it.
     pub begun: i64,

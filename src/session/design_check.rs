@@ -64,7 +64,6 @@ impl DesignCheck {
         }
     }
 
-    /// Answers one request.
     pub async fn handle(
         &self,
         request: Request<ClientBody>,

@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::turn::{binding_request, message_length};
 
-/// For one exchange.
+/// The most time for one request and its answer.
 const TIME: Duration = Duration::from_secs(10);
 /// The most that is read of an answer: the client's page has some KB.
 const MAX_BYTES: usize = 256 << 10;
@@ -31,7 +31,6 @@ pub struct Door {
     pub authority: String,
 }
 
-/// An answer as it came.
 pub(super) struct Said {
     pub(super) status: u16,
     pub(super) head: String,

@@ -31,7 +31,6 @@ pub struct Routes {
     pub tcp: Vec<SocketAddr>,
 }
 
-/// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     Files,

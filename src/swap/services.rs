@@ -9,7 +9,7 @@ pub(super) const GATEWAY: &str = "plugnmeet-gateway.service";
 /// Holds port 443 for the gateway, where it is installed.
 pub(super) const SOCKET: &str = "plugnmeet-gateway.socket";
 
-/// For an answer that needs no work.
+/// The most time for an answer that needs no work.
 const ASKING: Duration = Duration::from_secs(5);
 /// For a unit to say that it is ready; the gateway reads its client meanwhile.
 const STARTING: Duration = Duration::from_secs(60);

@@ -26,11 +26,10 @@ const HOOK: Duration = Duration::from_secs(10);
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// For HAProxy to listen again.
+/// How often HAProxy is tried until it listens again.
 const BACK_TRIES: u32 = 20;
 const BACK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Scripts of certbot's.
 #[derive(Clone, Debug, Default)]
 pub struct Hooks {
     /// Ours, if it is there: run once before the gateway starts, so that its user may read the certificates.
@@ -46,7 +45,7 @@ pub struct Swap {
     pub clock: Clock,
     /// Is each step only said?
     pub dry_run: bool,
-    /// To whom each step is said before it is done.
+    /// Is told of each step before it is done.
     pub tell: fn(&str),
 }
 

@@ -13,7 +13,6 @@ pub(super) enum Stage {
     LastTenth,
     /// The day after which so many are left: 2, 1, 0.
     DaysLeft(std::cmp::Reverse<i64>),
-    /// Days since its end.
     Over(i64),
 }
 

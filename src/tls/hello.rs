@@ -104,7 +104,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Recording<S> {
     }
 }
 
-/// For an alert to whoever sends no hello.
+/// Writes pass through: an alert goes to a client that sends no hello.
 impl<S: AsyncWrite + Unpin> AsyncWrite for Recording<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)

@@ -82,7 +82,7 @@ pub struct Tls {
 /// What both sides agreed on in a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agreed {
-    /// HTTP, or nothing.
+    /// ALPN named a version of HTTP, or nothing, which means HTTP/1.1.
     Http(Protocol),
     /// TURN (RFC 7443).
     Turn,
@@ -215,7 +215,6 @@ impl Tls {
         self.shared.judge();
     }
 
-    /// What is served now.
     pub fn certificate_files(&self) -> Vec<CertificateFile> {
         self.shared.current.load().files()
     }

@@ -18,7 +18,7 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// Why, in a word.
+    /// The label in metrics and records.
     pub fn outcome(&self) -> &'static str {
         let error = match self {
             Self::Deadline => return "deadline",

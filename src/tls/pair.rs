@@ -20,14 +20,12 @@ use crate::secret::{self, Exposed};
 /// Far more than any key has, with a chain before it.
 const MAX_KEY_BYTES: u64 = 1 << 20;
 
-/// A file's certificates.
 pub(super) struct Chain {
     pub file: PathBuf,
     pub leaf: Leaf,
     pub certificates: Vec<CertificateDer<'static>>,
 }
 
-/// A file's private key.
 pub(super) struct Key {
     pub file: PathBuf,
     pub signing: Arc<dyn SigningKey>,
@@ -38,7 +36,6 @@ pub(super) struct Key {
 /// A certificate with its key.
 #[derive(Clone)]
 pub(super) struct Pair {
-    /// The chain's file.
     pub file: PathBuf,
     pub leaf: Leaf,
     pub key: Arc<CertifiedKey>,

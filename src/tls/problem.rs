@@ -90,7 +90,6 @@ impl TlsProblem {
 }
 
 impl TlsProblem {
-    /// What to do about it.
     pub fn allowed(&self) -> &'static str {
         match &self.fault {
             Fault::NotAFolder | Fault::TooManyFiles(_) => {

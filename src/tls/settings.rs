@@ -21,9 +21,7 @@ pub struct TlsSettings {
     pub handshake: Duration,
     /// May a certificate be made in any folder, also one that is missing or has other things in it?
     pub make_anywhere: bool,
-    /// Is TURN served too?
     pub turn: bool,
-    /// Is TLS 1.2 refused?
     pub only_tls13: bool,
 }
 

@@ -157,7 +157,7 @@ impl CertStore {
         (Self::of(next, names, now), aside)
     }
 
-    /// From pairs in order of their file names.
+    /// Makes it of pairs in the order of their file names.
     fn of(mut pairs: Vec<Pair>, names: &CoveredNames, now: i64) -> Self {
         let mut warnings = Vec::new();
         let is_alone = pairs.len() == 1;

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::handover::Part;
 
-/// For which a key seals, and then for which it still opens.
+/// How long a key seals, and how long it then still opens.
 const TURN: Duration = Duration::from_secs(6 * 60 * 60);
 
 const NAME_BYTES: usize = 16;
@@ -29,7 +29,7 @@ const KEY_BYTES: usize = 32;
 /// The keys, which change while the gateway runs.
 pub(super) struct Tickets {
     keys: ArcSwap<Keys>,
-    /// One turn at a time.
+    /// Held while keys are replaced.
     turning: Mutex<()>,
 }
 
@@ -129,7 +129,6 @@ impl Tickets {
         })
     }
 
-    /// For a new process.
     pub(super) fn hand_over(&self) -> TicketKeys {
         let keys = self.keys.load();
         let all = [Some(&keys.current), keys.previous.as_ref()];

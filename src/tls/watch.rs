@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use super::{Served, Shared, Tls, age::Stage, store::CertificateFile};
 use crate::{clock::Clock, drain::Drain, observe::Metrics};
 
-/// Between two looks at the folder.
+/// The time between two looks at the folder.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 impl Tls {

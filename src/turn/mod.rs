@@ -42,11 +42,10 @@ const NAME: &str = "turn";
 /// How `LiveKit` hears of clients' addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TurnHeader {
-    /// As it wants it.
+    /// The gateway asks LiveKit which form it wants.
     Auto,
-    /// By a PROXY header of version 2.
+    /// A PROXY header of version 2.
     V2,
-    /// Not at all.
     Off,
 }
 
@@ -57,9 +56,8 @@ pub struct TurnSettings {
     /// Names of TURN's own, in lower case; none of them is one at which HTTP is served.
     pub names: Vec<String>,
     pub header: TurnHeader,
-    /// For connections.
     pub dial: DialSettings,
-    /// For a client's first byte.
+    /// The most time for a client's first byte.
     pub silence: Duration,
 }
 
@@ -178,7 +176,7 @@ impl Turn {
         way.as_ref().is_some_and(|way| way.kind == Kind::TlsInside)
     }
 
-    /// For a client's first byte.
+    /// The most time for a client's first byte.
     pub fn silence(&self) -> Duration {
         self.0.settings.silence
     }

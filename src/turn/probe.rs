@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{addr::Ends, relay::proxy_header};
 
-/// For one try.
+/// The most time for one try.
 const TRY: Duration = Duration::from_secs(1);
 
 /// Who a header says that we are: an address that nobody has (RFC 5737), so that the answer can have it from the header alone.
@@ -40,7 +40,6 @@ const TLS_ALERT: u8 = 0x15;
 /// More than any answer to a Binding request has.
 const MAX_ANSWER_BYTES: usize = 1024;
 
-/// How one try ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// An answer, and who we are to it.
@@ -53,13 +52,10 @@ pub(super) enum Answer {
     Silent,
     /// An alert of TLS.
     Tls,
-    /// No connection.
     Away,
-    /// Something else.
     Odd,
 }
 
-/// One way to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Try {
     pub(super) at: SocketAddr,
@@ -74,7 +70,6 @@ pub(super) enum Finding {
     Headers(SocketAddr),
     /// It wants none at this address.
     Plain(SocketAddr),
-    /// It ends TLS itself.
     TlsInside(SocketAddr),
     /// It reads PROXY headers, and not from us.
     NotTrusted,

@@ -33,7 +33,7 @@ pub fn begins_message(first: &[u8]) -> Option<bool> {
     (known.len() >= COOKIE.len()).then_some(true)
 }
 
-/// "Who am I to you?"
+/// A STUN Binding request (RFC 8489 section 3).
 pub fn binding_request(transaction: [u8; 12]) -> Vec<u8> {
     [&[0x00, 0x01, 0x00, 0x00][..], &COOKIE, &transaction].concat()
 }

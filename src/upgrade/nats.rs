@@ -26,7 +26,6 @@ pub(super) struct AnswerReader {
     lines: usize,
 }
 
-/// What NATS has said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// INFO, as the first of all.

@@ -41,7 +41,7 @@ struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomTunnels {
     pub room_id: Box<str>,
-    /// People who have any.
+    /// People with at least one tunnel.
     pub people: usize,
     pub tunnels: BTreeMap<&'static str, usize>,
 }
@@ -187,7 +187,6 @@ impl Tunnels {
         self.silence
     }
 
-    /// How many are open.
     pub fn count(&self) -> i64 {
         self.open.get()
     }

@@ -26,7 +26,6 @@ use super::{
 };
 use crate::{drain::Drain, joining::Arrival, token::UnverifiedParticipant};
 
-/// The size of one read.
 const READ_BYTES: usize = 16 * 1024;
 
 /// How long the client may take to receive our 101 and both sides to hand over their sockets.

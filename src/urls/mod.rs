@@ -64,7 +64,6 @@ pub struct Table {
     pub mount: String,
     /// Do sessions have paths of their own?
     pub session_paths: bool,
-    /// Is there a check page?
     pub check_page: bool,
     /// Is `/login…` served?
     pub login: bool,

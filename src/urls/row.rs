@@ -102,7 +102,6 @@ pub enum Leads {
 pub enum Step {
     /// The client's page: a link with a token is handed off, and a running session goes on.
     Enter,
-    /// The session ends.
     Leave,
     /// The page that asks whether the link's session may replace the running one. It exists only where all sessions
     /// share one path.
@@ -116,7 +115,6 @@ pub enum Issues {
     Token,
     /// Any other endpoint under `/auth`.
     Auth(Endpoint),
-    /// A call of BBB's API.
     Bbb(BbbCall),
     /// A learning platform's page asks for a join token.
     LtiJoin,
@@ -135,7 +133,6 @@ pub enum BbbCall {
     Create,
     /// `join`, which issues a token.
     Join,
-    /// Any other call.
     Other,
 }
 
@@ -151,7 +148,6 @@ pub enum To {
 /// The configurations in which a row exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Every configuration.
     Always,
     /// Configurations whose `upstreams.expose` names this.
     Exposed(Exposed),
@@ -168,7 +164,6 @@ pub enum When {
 pub enum Exposed {
     /// The server's login page, which asks for the API secret.
     Login,
-    /// The server's metrics.
     Metrics,
     /// What NATS serves beside its WebSocket.
     Nats,
@@ -181,7 +176,6 @@ pub enum Exposed {
 /// Which clients may send requests to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Every client.
     Open,
     /// Clients in `trust.internal`; every client if `trust.internal` names none.
     Internal,
@@ -192,7 +186,6 @@ pub enum Guard {
 pub enum Takes {
     /// Tokens are not looked at.
     Any,
-    /// A join token.
     Join,
     /// A join token, also in a form field, as the server looks there too.
     JoinInForm,
@@ -213,7 +206,6 @@ pub enum Form {
     Api,
     /// As `Api`, with a status that the uploader takes for final.
     Upload,
-    /// BBB's XML.
     Bbb,
     /// The server's JSON for every caller.
     ServersJson,

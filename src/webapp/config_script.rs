@@ -15,7 +15,6 @@ use super::settings::{SERVER_URL, STATIC_ASSETS_PATH};
 /// No value in a client's file is nested as deep; reading one goes down as deep.
 const MAX_DEPTH: usize = 32;
 
-/// What the file says.
 #[derive(Debug, Default, PartialEq)]
 pub struct ConfigScript {
     /// The keys that can be carried over, without the two that follow from the gateway's own configuration.

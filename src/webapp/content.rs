@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// Of ten bytes; gzip makes 6 of them, zstd 5, brotli 4.
+    /// Content of ten bytes; gzip makes 6 of them, zstd 5, brotli 4.
     fn content() -> Arc<Content> {
         let content = Content::new(b"0123456789".to_vec());
         for (coding, coded) in [

@@ -191,7 +191,6 @@ impl WebApp {
         Making::start(all, cache(&self.settings), effort, compressor)
     }
 
-    /// Stops compressing.
     fn stop_making(&self) {
         self.making.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

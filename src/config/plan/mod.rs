@@ -117,7 +117,6 @@ pub struct Plan {
 const NO_CSS_HOSTS: &str = "design.css_hosts is empty, so that the style sheet of a learning platform, its \"Custom CSS \
                             URL\", is taken out of designs; name the platform's host there";
 
-/// Why there is no plan.
 #[derive(Debug)]
 pub struct NoPlan {
     /// All problems; there is at least one.
@@ -135,7 +134,6 @@ struct Found<'c> {
 }
 
 impl Found<'_> {
-    /// Adds a problem.
     fn problem(&mut self, problem: Problem) {
         self.problems.push(problem);
     }

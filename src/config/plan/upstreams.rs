@@ -16,15 +16,12 @@ pub struct UpstreamsPlan {
     pub joining: JoiningSettings,
     /// The largest number of connections to all upstreams together.
     pub total: usize,
-    /// plugnmeet-server.
     pub server: Vec<Target>,
     /// `LiveKit`'s signalling.
     pub livekit: Vec<Target>,
-    /// NATS' WebSocket.
     pub nats: Vec<Target>,
     /// Etherpad, for older releases of plugNmeet.
     pub etherpad: Vec<Target>,
-    /// The WHIP ingress.
     pub ingress: Vec<Target>,
 }
 

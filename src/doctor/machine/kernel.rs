@@ -12,7 +12,7 @@ use crate::doctor::finding::{Said, all_or};
 
 /// A tunnel takes two descriptors.
 const ENOUGH_FILES: u64 = 65_536;
-/// Of connections that wait to be accepted.
+/// As many connections should be able to wait to be accepted.
 const ENOUGH_WAITING: u64 = 1024;
 /// What LiveKit asks for.
 const ENOUGH_BUFFER: u64 = 5_000_000;
@@ -152,7 +152,7 @@ pub fn disk(machine: &Machine) -> Vec<Said> {
     }
 }
 
-/// In bytes.
+/// Free bytes of the folder's file system.
 fn free_at(folder: &Path) -> Option<u64> {
     let found = statvfs(folder).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))

@@ -20,7 +20,7 @@ pub use self::{firewall::*, kernel::*, parts::*, ports::*, rights::*, time::*};
 use super::files::{Files, Part};
 use crate::{clock::Clock, official::text, proxy::Target};
 
-/// NATS' default.
+/// NATS' default of `max_connections`.
 const NATS_CONNECTIONS: u64 = 65_536;
 
 /// What a machine is asked about.
@@ -39,7 +39,6 @@ pub struct Machine {
     names: Vec<String>,
     /// Ports that people outside come to: the protocol, from, to, and what for.
     open: Vec<(&'static str, u16, u16, &'static str)>,
-    /// `LiveKit`'s TURN/TLS.
     turn: Option<(String, u16)>,
     /// Redis: host and port, password.
     redis: Option<(String, u16, Option<String>)>,
@@ -197,7 +196,6 @@ impl Machine {
         text(&file).ok().flatten()
     }
 
-    /// A number in a file.
     fn number(&self, name: &str) -> Option<u64> {
         self.read(name)?.trim().parse().ok()
     }

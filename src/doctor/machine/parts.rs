@@ -18,7 +18,7 @@ use crate::{
     turn,
 };
 
-/// For a part on this machine.
+/// The most time until a part on this machine takes a connection.
 const CONNECT: Duration = Duration::from_secs(3);
 const LOOK_UP: Duration = Duration::from_secs(10);
 

@@ -5,9 +5,9 @@ use std::{fs, path::Path};
 use super::Machine;
 use crate::doctor::finding::{Said, all_or};
 
-/// Of a machine's processes that are looked at.
+/// The most processes that are looked at.
 const MAX_PROCESSES: usize = 100_000;
-/// Of the sockets of one process.
+/// The most sockets of one process.
 const MAX_SOCKETS: usize = 100_000;
 
 /// The processes: number and name.

@@ -9,19 +9,18 @@ use tokio::{net::UdpSocket, time::timeout};
 use super::Machine;
 use crate::{doctor::finding::Said, proxy::addresses};
 
-/// For one server.
+/// The most time for one server's answer.
 const ANSWER: Duration = Duration::from_secs(2);
-/// A machine names a few.
 const MAX_SERVERS: usize = 3;
 /// `nbf` and `exp` are taken with a minute's leeway.
 const MOST_SECONDS: i64 = 60;
-/// From 1900, where NTP begins, to 1970.
+/// Seconds from 1900, where NTP begins, to 1970.
 const FROM_1900: i64 = 2_208_988_800;
 const PORT: u16 = 123;
 const MESSAGE_BYTES: usize = 48;
 /// Version 4, from a client.
 const QUESTION: u8 = 0x23;
-/// From a server, below the version.
+/// The mode of a server's answer, below the bits of the version.
 const SERVER: u8 = 4;
 
 pub async fn clock(machine: Arc<Machine>) -> Vec<Said> {

@@ -16,7 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::Outside;
 use crate::doctor::finding::Said;
 
-/// For one answer; a datagram may be lost.
+/// The most time for one answer; a datagram may be lost.
 const ANSWER: Duration = Duration::from_secs(3);
 const TRIES: usize = 2;
 /// More than an answer over UDP has.

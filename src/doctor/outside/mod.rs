@@ -34,15 +34,15 @@ use crate::{
     token::{Claims, TokenKeys},
 };
 
-/// For one answer.
+/// The most time for one answer.
 const ANSWER: Duration = Duration::from_secs(15);
-/// For a connection.
+/// The most time for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Of one answer: scripts of the client's have 1.2 MB.
+/// The most bytes of one answer: scripts of the client's have 1.2 MB.
 const MAX_BYTES: usize = 16 << 20;
 /// A room that nobody makes.
 const ROOM: &str = "plugnmeet-gateway-doctor";
-/// Of a token of the doctor's.
+/// How long a token of the doctor's is valid.
 const VALID_SECONDS: i64 = 60;
 
 /// What is looked at from outside.
@@ -67,9 +67,9 @@ pub struct Door {
     pub body_bytes: u64,
     /// Who is asked about records of DNS.
     pub resolver: Option<SocketAddr>,
-    /// For how long a WebSocket has to stay open.
+    /// How long a WebSocket has to stay open.
     pub silence: Duration,
-    /// Seconds since 1970.
+    /// Unix time in seconds.
     pub now: i64,
 }
 
@@ -81,7 +81,6 @@ pub struct Outside {
     mount: String,
     tls: Option<Arc<ClientConfig>>,
     keys: Option<TokenKeys>,
-    /// Why there is no TLS.
     away: Option<String>,
 }
 

@@ -86,7 +86,7 @@ fn hello(host: &str, minor: u8, random: [u8; 32]) -> Vec<u8> {
     [&[HANDSHAKE, 3, 1][..], &with_length(&message)].concat()
 }
 
-/// With its length in two bytes before it.
+/// The bytes behind their length in two bytes.
 fn with_length(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     [&length.to_be_bytes()[..], bytes].concat()

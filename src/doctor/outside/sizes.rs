@@ -12,9 +12,8 @@ use tokio::{
 use super::{ANSWER, Outside};
 use crate::doctor::finding::Said;
 
-/// What is sent at once.
 const PART: [u8; 16 << 10] = [b'x'; 16 << 10];
-/// Of an answer, for its status.
+/// The most bytes that are read of an answer for its status.
 const MAX_LINE: usize = 64;
 
 pub async fn sizes(outside: Arc<Outside>) -> Vec<Said> {

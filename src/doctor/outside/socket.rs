@@ -18,7 +18,7 @@ use crate::doctor::finding::Said;
 /// A head, and NATS' first message, which has some 500 bytes.
 const MAX_BYTES: usize = 16 << 10;
 
-/// As the client has it.
+/// The web client's own `pingInterval`.
 const PING_EVERY: Duration = Duration::from_secs(10);
 
 /// A frame with NATS' ping; its mask is of zeros.
@@ -86,7 +86,7 @@ async fn open(outside: &Outside) -> Result<Opened, Said> {
     })
 }
 
-/// NATS' first message.
+/// The JSON of NATS' `INFO`.
 fn info(said: &[u8]) -> Option<Value> {
     let from = memchr::memmem::find(said, b"INFO {")? + "INFO ".len();
     let mut values = serde_json::Deserializer::from_slice(said.get(from..)?).into_iter::<Value>();

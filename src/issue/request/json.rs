@@ -41,7 +41,6 @@ pub enum JsonProblem {
     /// A string has an unknown escape, or half a surrogate pair.
     #[error("a string has an invalid escape")]
     BadEscape,
-    /// A string is not UTF-8.
     #[error("a string is not UTF-8")]
     NotUtf8,
     /// Objects and arrays are nested too deeply.
@@ -123,7 +122,6 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads a string.
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.expect(b'"', "a string")?;
         let mut text = Cow::Borrowed("");

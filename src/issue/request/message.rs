@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use super::json::{JsonError, JsonProblem, Key, Reader};
 use super::number::Number;
 
-/// Reads a whole body.
 pub(super) fn read(body: &[u8]) -> Result<GenerateTokenReq, JsonError> {
     let mut reader = Reader::new(body);
     let message = GenerateTokenReq::read(&mut reader)?;

@@ -15,7 +15,6 @@ use super::{
 
 pub(in crate::issue) use super::message::Field;
 
-/// Reads a whole body.
 pub(in crate::issue) fn read<M: Field>(body: &[u8]) -> Result<M, JsonError> {
     let mut reader = Reader::new(body);
     let message = M::read(&mut reader)?;
