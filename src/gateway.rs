@@ -30,7 +30,7 @@ use crate::{
     issue::IssueState,
     joining::Joining,
     limits::StoreSettings,
-    listen::{Door, Https, accept},
+    listen::{Https, Serve, accept},
     memory::Memory,
     observe::{AccessLog, Metrics, Records},
     places::Places,
@@ -272,7 +272,7 @@ impl Accepting {
         &self,
         what: &'static str,
         listeners: Vec<TcpListener>,
-        door: &impl Door,
+        door: &impl Serve,
         places: &Places,
         drain: &Drain,
     ) {
@@ -284,7 +284,7 @@ impl Accepting {
     }
 
     /// The admin listener, once its address is free.
-    fn begin_later(&self, spot: Spot, late: LateAdmin, door: impl Door, places: &Places, drain: &Drain) {
+    fn begin_later(&self, spot: Spot, late: LateAdmin, door: impl Serve, places: &Places, drain: &Drain) {
         let (workers, places, drain) = (Arc::clone(&self.workers), places.clone(), drain.clone());
         self.spawn("listener admin", async move {
             let listener = tokio::select! {

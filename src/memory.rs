@@ -17,11 +17,11 @@ use std::{
 use crate::handover::{Journal, Telling};
 
 mod generations;
-mod handed;
+mod handover;
 mod learned;
 
 use generations::Generations;
-pub use handed::Remembered;
+pub use handover::Remembered;
 pub use learned::Learned;
 
 /// The number of sessions, of all callers together, in each of the two generations: some 100 bytes each.

@@ -7,7 +7,9 @@ use std::{collections::BTreeSet, fs, path::Path};
 use plugnmeet_gateway::{
     clock::Clock,
     config::Config,
-    doctor::{Asked, CHECKS, Check, Finding, Findings, Look, Ours, Places, Said, Standpoint, Verdict, look},
+    doctor::{
+        CHECKS, Check, DoctorSettings, Finding, Findings, Look, Ours, Places, Said, Standpoint, Verdict, look,
+    },
 };
 use tempfile::TempDir;
 
@@ -106,8 +108,8 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-fn asked(root: &Path, only: Option<&str>) -> Asked {
-    Asked {
+fn asked(root: &Path, only: Option<&str>) -> DoctorSettings {
+    DoctorSettings {
         places: Places {
             from: root.join("opt"),
             haproxy: root.join("haproxy"),

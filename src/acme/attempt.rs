@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::{
-    Standing,
+    Status,
     ca::Ca,
     certificate::Certificate,
     due,
@@ -36,7 +36,7 @@ struct NotYet {
 impl Scheduler {
     /// Orders a certificate. Says when to look again, in seconds since 1970.
     pub(super) async fn order(&self, name: &str) -> i64 {
-        self.state.standings.set(name, Standing::Orders);
+        self.state.statuses.set(name, Status::Orders);
         let before = self.record(name);
         let holding = async {
             loop {
@@ -55,7 +55,7 @@ impl Scheduler {
         };
         // Pauses count from the end: an attempt may take a quarter of an hour.
         let now = self.tools.clock.unix();
-        let standing = match ordered {
+        let status = match ordered {
             Ok(obtained) => {
                 let record = Record {
                     staged: true,
@@ -85,17 +85,17 @@ impl Scheduler {
                     next_s = record.next - now,
                     "No certificate was issued; what is served stays"
                 );
-                Standing::Failed {
+                Status::Failed {
                     words: record.words,
                     next: record.next,
                 }
             }
         };
-        let next = match &standing {
-            Standing::Failed { next, .. } => *next,
-            Standing::Waits { .. } | Standing::Orders | Standing::Others => now,
+        let next = match &status {
+            Status::Failed { next, .. } => *next,
+            Status::Waits { .. } | Status::Orders | Status::Others => now,
         };
-        self.state.standings.set(name, standing);
+        self.state.statuses.set(name, status);
         next
     }
 

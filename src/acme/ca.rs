@@ -18,7 +18,7 @@ use instant_acme::{
 };
 
 use super::{AcmeSettings, due::LONGEST_RETRY_AFTER, storage::Storage};
-use crate::proxy::Errands;
+use crate::proxy::OwnClient;
 
 /// The most time for one answer of a CA's.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ pub(super) use patiently;
 
 #[derive(Clone)]
 pub(super) struct Ca {
-    errands: Errands,
+    own_client: OwnClient,
     /// How long the last refusal wants us to wait.
     wait: Arc<Mutex<Option<Duration>>>,
 }
@@ -60,7 +60,7 @@ pub(super) struct Ca {
 impl Ca {
     pub(super) fn new(settings: &AcmeSettings) -> Result<Self, String> {
         Ok(Self {
-            errands: Errands::trusting(settings.tls()?, ANSWER, MAX_ANSWER_BYTES),
+            own_client: OwnClient::trusting(settings.tls()?, ANSWER, MAX_ANSWER_BYTES),
             wait: Arc::default(),
         })
     }
@@ -114,7 +114,7 @@ impl HttpClient for Ca {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         let ca = self.clone();
         Box::pin(async move {
-            let mut response = ca.errands.send(request, None).await.map_err(Error::Other)?;
+            let mut response = ca.own_client.send(request, None).await.map_err(Error::Other)?;
             cap_retry_after(&mut response);
             if response.status().is_client_error() || response.status().is_server_error() {
                 *ca.wait.lock().unwrap_or_else(PoisonError::into_inner) = retry_after(&response);

@@ -11,7 +11,7 @@
 //! | `challenge`, `kind` | the answers to a CA's checks; which kind of them is tried first |
 //! | `ca` | requests to a CA, and what its errors say |
 //! | `storage`, `shared` | what is kept in the folder; what gateways share by Redis |
-//! | `standing` | how each name stands, for whoever asks |
+//! | `status` | how each name stands, for whoever asks |
 //! | `certificate` | days and names of a certificate |
 //!
 //! Each name has a certificate of its own, so that one wrong record in DNS fails one name. Failing costs nothing: what is
@@ -33,7 +33,7 @@ mod preflight;
 mod schedule;
 mod settings;
 mod shared;
-mod standing;
+mod status;
 mod storage;
 
 use std::{sync::Arc, time::Duration};
@@ -46,9 +46,9 @@ pub use self::{
     any_certificate::AnyCertificate,
     challenge::{ALPN, Answers, PREFIX},
     settings::{AcmeProblem, AcmeSettings},
-    standing::Standing,
+    status::Status,
 };
-use self::{schedule::Scheduler, shared::Shared, standing::Standings, storage::Storage};
+use self::{schedule::Scheduler, shared::Shared, status::Statuses, storage::Storage};
 use crate::{clock::Clock, drain::Drain, limits::RedisAddress, observe::Metrics, token::TokenKeys};
 
 /// Certificates by themselves, running or not; clones are the same.
@@ -59,7 +59,7 @@ pub struct Acme(Arc<State>);
 struct State {
     answers: Answers,
     names: ArcSwap<Vec<String>>,
-    standings: Standings,
+    statuses: Statuses,
     asked: Notify,
 }
 
@@ -137,7 +137,7 @@ impl Acme {
     }
 
     /// What each name's certificate waits for, by name.
-    pub fn standings(&self) -> Vec<(String, Standing)> {
-        self.0.standings.all()
+    pub fn statuses(&self) -> Vec<(String, Status)> {
+        self.0.statuses.all()
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     http::with_brackets,
-    proxy::{Errands, addresses},
+    proxy::{OwnClient, addresses},
 };
 
 /// The most time for one HTTP request to ourselves.
@@ -95,8 +95,8 @@ async fn over_http(name: &str, at: SocketAddr, answers: &Answers) -> Result<(), 
     let request = Request::get(format!("http://{}{PREFIX}{token}", with_brackets(name)))
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
-    let errands = Errands::plain(CALL, MAX_BYTES);
-    let answer = errands
+    let own_client = OwnClient::plain(CALL, MAX_BYTES);
+    let answer = own_client
         .send(request, Some(at))
         .await
         .map_err(|error| error.to_string())?;

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use super::{
-    AcmeSettings, Shared, Standing, State, Storage, Tools,
+    AcmeSettings, Shared, State, Status, Storage, Tools,
     ca::Ca,
     certificate::Certificate,
     due::{self, Window},
@@ -64,7 +64,7 @@ impl Scheduler {
         let mut asked = false;
         loop {
             let names = self.state.names.load_full();
-            self.state.standings.keep_only(&names);
+            self.state.statuses.keep_only(&names);
             let mut next = i64::MAX;
             for name in names.iter() {
                 next = next.min(self.look_at(name, asked).await);
@@ -81,21 +81,21 @@ impl Scheduler {
     /// Looks at a name, and orders if it is due. Says when to look again, in seconds since 1970.
     async fn look_at(&self, name: &str, asked: bool) -> i64 {
         let now = self.tools.clock.unix();
-        if let Err((due, standing)) = self.due(name, asked) {
-            self.state.standings.set(name, standing);
+        if let Err((due, status)) = self.due(name, asked) {
+            self.state.statuses.set(name, status);
             // A window of the CA's is asked for while nothing is due.
             return due.min(self.ask_for_window(name, now).await);
         }
         let lock = match self.lock().await {
             Ok(Some(lock)) => lock,
             Ok(None) => {
-                self.state.standings.set(name, Standing::Others);
+                self.state.statuses.set(name, Status::Others);
                 return now + OTHERS;
             }
             Err(words) => {
                 warn!(name, reason = words, "Nobody can say who orders a certificate");
                 let next = now + OTHERS;
-                self.state.standings.set(name, Standing::Failed { words, next });
+                self.state.statuses.set(name, Status::Failed { words, next });
                 return next;
             }
         };
@@ -103,8 +103,8 @@ impl Scheduler {
         // Another gateway may have been faster.
         let next = match self.due(name, asked) {
             Ok(()) => self.order(name).await,
-            Err((due, standing)) => {
-                self.state.standings.set(name, standing);
+            Err((due, status)) => {
+                self.state.statuses.set(name, status);
                 due
             }
         };
@@ -116,7 +116,7 @@ impl Scheduler {
     }
 
     /// Ok: now. Else when, and how it stands until then.
-    fn due(&self, name: &str, asked: bool) -> Result<(), (i64, Standing)> {
+    fn due(&self, name: &str, asked: bool) -> Result<(), (i64, Status)> {
         let now = self.tools.clock.unix();
         let mut record = self.record(name);
         // Those of an earlier process too.
@@ -134,15 +134,15 @@ impl Scheduler {
         }
         let due = renewal.unwrap_or_default().max(record.next);
         if due > now {
-            let standing = if record.failures > 0 && renewal.is_none_or(|renewal| renewal <= now) {
-                Standing::Failed {
+            let status = if record.failures > 0 && renewal.is_none_or(|renewal| renewal <= now) {
+                Status::Failed {
                     words: record.words,
                     next: due,
                 }
             } else {
-                Standing::Waits { until: due }
+                Status::Waits { until: due }
             };
-            return Err((due, standing));
+            return Err((due, status));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The files of a machine that the official installer has set up, as text.
 
-use super::{AdoptProblem, Wish};
+use super::{AdoptProblem, AdoptSettings};
 use crate::official::text;
 
 /// What lies there. A file that is missing is none; one that is there has to be readable.
@@ -17,9 +17,9 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn read(wish: &Wish) -> Result<Self, AdoptProblem> {
-        let config_name = wish.from.join("config.yaml").display().to_string();
-        let config = text(&wish.from.join("config.yaml"))?.ok_or_else(|| {
+    pub(super) fn read(settings: &AdoptSettings) -> Result<Self, AdoptProblem> {
+        let config_name = settings.from.join("config.yaml").display().to_string();
+        let config = text(&settings.from.join("config.yaml"))?.ok_or_else(|| {
             AdoptProblem::Unreadable(
                 config_name.clone(),
                 "is not there; name the installation by --from".into(),
@@ -28,12 +28,12 @@ impl Machine {
         Ok(Self {
             config,
             config_name,
-            livekit: text(&wish.from.join("livekit.yaml"))?,
-            ingress: text(&wish.from.join("ingress.yaml"))?,
-            sip: text(&wish.from.join("sip.yaml"))?,
-            nats: text(&wish.from.join("nats-server.conf"))?,
-            compose: text(&wish.from.join("docker-compose.yaml"))?,
-            haproxy: text(&wish.haproxy.join("haproxy.cfg"))?,
+            livekit: text(&settings.from.join("livekit.yaml"))?,
+            ingress: text(&settings.from.join("ingress.yaml"))?,
+            sip: text(&settings.from.join("sip.yaml"))?,
+            nats: text(&settings.from.join("nats-server.conf"))?,
+            compose: text(&settings.from.join("docker-compose.yaml"))?,
+            haproxy: text(&settings.haproxy.join("haproxy.cfg"))?,
         })
     }
 }

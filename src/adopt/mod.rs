@@ -27,10 +27,10 @@ mod plan;
 mod problem;
 mod rows;
 mod sections;
-mod sheet;
+mod settings;
 mod sources;
 mod system;
-mod wish;
+mod toml_writer;
 
 pub use self::{
     certbot::{hook_in, hooks_of_haproxy},
@@ -38,5 +38,5 @@ pub use self::{
     plan::{Adoption, adopt},
     problem::AdoptProblem,
     rows::Row,
-    wish::Wish,
+    settings::AdoptSettings,
 };

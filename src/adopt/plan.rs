@@ -5,16 +5,16 @@ use std::{cell::RefCell, path::PathBuf};
 use url::Url;
 
 use super::{
-    AdoptProblem, Wanted, Wish, certbot,
+    AdoptProblem, AdoptSettings, Wanted, certbot,
     files::Kind,
     losses::losses,
     machine::Machine,
     parts::Parts,
     rows::{self, Row},
     sections::{acme, listen, redis, relays, shown, turn, upstreams},
-    sheet::Sheet,
     sources::Sources,
     system,
+    toml_writer::TomlWriter,
 };
 use crate::{
     config::Config,
@@ -35,23 +35,23 @@ pub struct Adoption {
 }
 
 /// Reads a machine and plans its gateway. Nothing is written.
-pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
-    if wish.acme.is_none() && !system::can_stand_in_a_script(&wish.letsencrypt) {
+pub fn adopt(settings: &AdoptSettings) -> Result<Adoption, AdoptProblem> {
+    if settings.acme.is_none() && !system::can_stand_in_a_script(&settings.letsencrypt) {
         return Err(AdoptProblem::Unreadable(
-            wish.letsencrypt.display().to_string(),
+            settings.letsencrypt.display().to_string(),
             "has characters that cannot stand in certbot's hook".into(),
         ));
     }
-    let machine = Machine::read(wish)?;
+    let machine = Machine::read(settings)?;
     let config = Yaml::parse(&machine.config, &machine.config_name)?;
-    let beside = |name: &str| wish.from.join(name).display().to_string();
+    let beside = |name: &str| settings.from.join(name).display().to_string();
     let livekit = yaml(machine.livekit.as_deref(), &beside("livekit.yaml"))?;
     let ingress = yaml(machine.ingress.as_deref(), &beside("ingress.yaml"))?;
     let (host, origin) = public_host(&config, livekit.as_ref())?;
     let sources = Sources {
         host,
         haproxy: HaProxy::parse(machine.haproxy.as_deref().unwrap_or_default()),
-        haproxy_name: wish.haproxy.join("haproxy.cfg").display().to_string(),
+        haproxy_name: settings.haproxy.join("haproxy.cfg").display().to_string(),
         config,
         livekit,
         ingress,
@@ -62,21 +62,21 @@ pub fn adopt(wish: &Wish) -> Result<Adoption, AdoptProblem> {
             .map(|text| NatsConf::parse(text, &beside("nats-server.conf")))
             .transpose()?,
         compose: yaml(machine.compose.as_deref(), &beside("docker-compose.yaml"))?,
-        renewals: certbot::renewals(&wish.letsencrypt)?,
-        hooks: certbot::hooks_of_haproxy(&wish.letsencrypt),
+        renewals: certbot::renewals(&settings.letsencrypt)?,
+        hooks: certbot::hooks_of_haproxy(&settings.letsencrypt),
         used: RefCell::default(),
     };
-    let client = client_folder(wish, &sources)?;
+    let client = client_folder(settings, &sources)?;
     let script = official::text(&client.value.join("assets/config.js"))?;
     let script = script.as_deref().map(read_config_script);
     let parts = Parts::of(&sources);
-    let mut questions = questions(wish, script.as_ref());
+    let mut questions = questions(settings, script.as_ref());
     questions.extend(parts.questions);
-    let files = files(wish, &sources, &origin, &client, script.flatten().as_ref())?;
+    let files = files(settings, &sources, &origin, &client, script.flatten().as_ref())?;
     // After the files: only then it is known what was taken over.
     let used = sources.used.borrow();
     let lost = losses(&sources.haproxy, &used);
-    let mut rows = rows::of(wish, &sources, &lost);
+    let mut rows = rows::of(settings, &sources, &lost);
     rows.extend(parts.rows);
     let mut losses = rows::told(&sources, &lost);
     losses.extend(parts.losses);
@@ -122,23 +122,23 @@ fn public_host(config: &Yaml<'_>, livekit: Option<&Yaml<'_>>) -> Result<(String,
     Ok((first.value.clone(), first.origin.clone()))
 }
 
-fn client_folder(wish: &Wish, sources: &Sources<'_>) -> Result<Found<PathBuf>, AdoptProblem> {
+fn client_folder(settings: &AdoptSettings, sources: &Sources<'_>) -> Result<Found<PathBuf>, AdoptProblem> {
     let found = sources
         .config
         .text(&["client", "path"])
         .ok_or_else(|| AdoptProblem::Lacks("config.yaml".into(), "client.path"))?;
-    let folder = wish.from.join(found.value.trim_start_matches("./"));
+    let folder = settings.from.join(found.value.trim_start_matches("./"));
     Ok(found.map(|_| folder))
 }
 
-fn questions(wish: &Wish, script: Option<&Option<ConfigScript>>) -> Vec<String> {
+fn questions(settings: &AdoptSettings, script: Option<&Option<ConfigScript>>) -> Vec<String> {
     let mut questions = Vec::new();
-    if wish.frame_ancestors.is_empty() {
+    if settings.frame_ancestors.is_empty() {
         questions.push(
             "does a learning platform show meetings in a frame? Name its site: --frame-ancestors https://lms.example.org".to_owned(),
         );
     }
-    if wish.css_hosts.is_empty() {
+    if settings.css_hosts.is_empty() {
         questions.push(
             "does a learning platform set a \"Custom CSS URL\"? Name its host: --css-hosts lms.example.org"
                 .to_owned(),
@@ -159,7 +159,7 @@ fn questions(wish: &Wish, script: Option<&Option<ConfigScript>>) -> Vec<String> 
 }
 
 fn files(
-    wish: &Wish,
+    settings: &AdoptSettings,
     sources: &Sources<'_>,
     public: &str,
     client: &Found<PathBuf>,
@@ -173,74 +173,74 @@ fn files(
     let secret = config
         .text(&["client", "secret"])
         .ok_or_else(|| lacks("client.secret"))?;
-    let secret_file = wish.to.join("plugnmeet-secret");
+    let secret_file = settings.to.join("plugnmeet-secret");
     let redis = redis(config);
     let redis_file = redis
         .as_ref()
         .filter(|redis| redis.value.contains('@'))
-        .map(|_| wish.to.join("limits-store"));
-    let mut sheet = Sheet::default();
-    sheet.note(
+        .map(|_| settings.to.join("limits-store"));
+    let mut toml = TomlWriter::default();
+    toml.note(
         "What plugnmeet-gateway adopt found on this machine. Everything that is not here has its default.",
     );
-    sheet.note("Once this file is edited, adopt leaves it alone.");
-    sheet.text("public_origin", &format!("https://{}", sources.host), public);
-    let https = listen(wish, sources, &mut sheet);
-    sheet.section("[plugnmeet]");
-    sheet.text("api_key", &api_key.value, &api_key.origin);
-    sheet.text("secret_file", &shown(&secret_file), &secret.origin);
-    upstreams(sources, &mut sheet);
-    sheet.section("[client]");
-    sheet.text("path", &shown(&client.value), &client.origin);
-    sheet.text("cache", "/var/cache/plugnmeet-gateway", "the gateway's own");
+    toml.note("Once this file is edited, adopt leaves it alone.");
+    toml.text("public_origin", &format!("https://{}", sources.host), public);
+    let https = listen(settings, sources, &mut toml);
+    toml.section("[plugnmeet]");
+    toml.text("api_key", &api_key.value, &api_key.origin);
+    toml.text("secret_file", &shown(&secret_file), &secret.origin);
+    upstreams(sources, &mut toml);
+    toml.section("[client]");
+    toml.text("path", &shown(&client.value), &client.origin);
+    toml.text("cache", "/var/cache/plugnmeet-gateway", "the gateway's own");
     if let Some(script) = script {
         let origin = format!("{}/assets/config.js", shown(&client.value));
-        sheet.section("[client.config]");
+        toml.section("[client.config]");
         if let Some(assets) = script.assets.elsewhere() {
-            sheet.text("staticAssetsPath", assets, &origin);
+            toml.text("staticAssetsPath", assets, &origin);
         }
-        let left = sheet.members(&script.keys, &origin);
+        let left = toml.members(&script.keys, &origin);
         for name in left {
-            sheet.note(&format!("{name} is null there, which TOML has not"));
+            toml.note(&format!("{name} is null there, which TOML has not"));
         }
     }
-    sheet.section("[issuer]");
-    sheet.text("mode", "upstream", "plugnmeet-server makes the tokens");
-    if !wish.frame_ancestors.is_empty() {
-        sheet.section("[session]");
-        sheet.texts("frame_ancestors", &wish.frame_ancestors, "--frame-ancestors");
+    toml.section("[issuer]");
+    toml.text("mode", "upstream", "plugnmeet-server makes the tokens");
+    if !settings.frame_ancestors.is_empty() {
+        toml.section("[session]");
+        toml.texts("frame_ancestors", &settings.frame_ancestors, "--frame-ancestors");
     }
-    sheet.section("[design]");
-    sheet.text(
+    toml.section("[design]");
+    toml.text(
         "on_invalid",
         "strip",
         "as the client, which ignores what it can't use",
     );
-    if !wish.css_hosts.is_empty() {
-        sheet.texts("css_hosts", &wish.css_hosts, "--css-hosts");
+    if !settings.css_hosts.is_empty() {
+        toml.texts("css_hosts", &settings.css_hosts, "--css-hosts");
     }
-    sheet.section("[sizes]");
+    toml.section("[sizes]");
     let max = config.number(&["upload_file_settings", "max_size"]);
     let max = max.unwrap_or_else(|| Found {
         value: 50,
         origin: "the server's default upload_file_settings.max_size".to_owned(),
     });
-    sheet.text("body", &format!("{}MiB", max.value), &max.origin);
+    toml.text("body", &format!("{}MiB", max.value), &max.origin);
     if let Some(redis) = &redis {
-        sheet.section("[limits]");
+        toml.section("[limits]");
         match &redis_file {
-            Some(file) => sheet.text("store_file", &shown(file), &redis.origin),
-            None => sheet.text("store", &redis.value, &redis.origin),
+            Some(file) => toml.text("store_file", &shown(file), &redis.origin),
+            None => toml.text("store", &redis.value, &redis.origin),
         }
     }
-    if !wish.behind_haproxy {
-        acme(wish, sources, &mut sheet);
-        turn(sources, &mut sheet);
-        relays(sources, &mut sheet);
+    if !settings.behind_haproxy {
+        acme(settings, sources, &mut toml);
+        turn(sources, &mut toml);
+        relays(sources, &mut toml);
     }
     let toml = Wanted {
-        path: wish.to.join("gateway.toml"),
-        text: sheet.into_text(),
+        path: settings.to.join("gateway.toml"),
+        text: toml.into_text(),
         kind: Kind::Text,
     };
     sound(&toml.text, [&secret_file].into_iter().chain(&redis_file))?;
@@ -253,9 +253,9 @@ fn files(
         text: format!("{text}\n"),
         kind: Kind::Secret,
     });
-    let system = system::units(wish, &https)
+    let system = system::units(settings, &https)
         .into_iter()
-        .chain(system::hook(wish, sources));
+        .chain(system::hook(settings, sources));
     Ok(secrets.chain([toml]).chain(system).collect())
 }
 

@@ -1,6 +1,6 @@
 //! What becomes of each part of the old front: the table that is shown first.
 
-use super::{Wish, sources::Sources};
+use super::{AdoptSettings, sources::Sources};
 use crate::official::haproxy::{Directive, Section};
 
 /// A part of the old front.
@@ -84,7 +84,11 @@ const GENERAL: [(&[&str], &str); 9] = [
 ];
 
 /// What would be lost is told apart from the table too, so that its row promises nothing.
-pub(super) fn of(wish: &Wish, sources: &Sources<'_>, lost: &[(&Section, &Directive)]) -> Vec<Row> {
+pub(super) fn of(
+    settings: &AdoptSettings,
+    sources: &Sources<'_>,
+    lost: &[(&Section, &Directive)],
+) -> Vec<Row> {
     let mut rows = Vec::new();
     for section in &sources.haproxy.sections {
         let general = matches!(section.kind.as_str(), "global" | "defaults");
@@ -101,7 +105,7 @@ pub(super) fn of(wish: &Wish, sources: &Sources<'_>, lost: &[(&Section, &Directi
             rows.push(Row {
                 at: format!("haproxy.cfg:{}", directive.line),
                 old: directive.shown(),
-                new: if wish.behind_haproxy && !general {
+                new: if settings.behind_haproxy && !general {
                     "stays HAProxy's for now"
                 } else if lost.iter().any(|(_, lost)| lost.line == directive.line) {
                     "nothing: it is a loss"

@@ -2,49 +2,49 @@
 
 use std::path::Path;
 
-use super::{Wish, sheet::Sheet, sources::Sources};
+use super::{AdoptSettings, sources::Sources, toml_writer::TomlWriter};
 use crate::official::{Bound, Found, Yaml};
 
 /// The addresses of `listen.https` come back.
-pub(super) fn listen(wish: &Wish, sources: &Sources<'_>, sheet: &mut Sheet) -> Vec<String> {
-    sheet.section("[listen]");
+pub(super) fn listen(settings: &AdoptSettings, sources: &Sources<'_>, toml: &mut TomlWriter) -> Vec<String> {
+    toml.section("[listen]");
     let mut https = vec!["127.0.0.1:8443".to_owned()];
-    if wish.behind_haproxy {
-        sheet.text("https", "127.0.0.1:8443", "--behind-haproxy");
-        sheet.text("http", "", "--behind-haproxy: HAProxy answers on port 80");
-        sheet.raw(
+    if settings.behind_haproxy {
+        toml.text("https", "127.0.0.1:8443", "--behind-haproxy");
+        toml.text("http", "", "--behind-haproxy: HAProxy answers on port 80");
+        toml.raw(
             "proxy_protocol",
             "true",
             "--behind-haproxy: HAProxy's send-proxy-v2",
         );
-        sheet.section("[trust]");
-        sheet.texts("proxies", &["127.0.0.1".to_owned()], "--behind-haproxy");
+        toml.section("[trust]");
+        toml.texts("proxies", &["127.0.0.1".to_owned()], "--behind-haproxy");
     } else {
         let official = |port: u16| (format!("0.0.0.0:{port}"), "the official installer's".to_owned());
         for (key, tls, port) in [("https", true, 443), ("http", false, 80)] {
             let found = sources.haproxy.listens(tls);
             let addrs = if found.is_empty() {
                 let (addr, origin) = official(port);
-                sheet.text(key, &addr, &origin);
+                toml.text(key, &addr, &origin);
                 vec![addr]
             } else {
-                bound(sources, sheet, key, &found).0
+                bound(sources, toml, key, &found).0
             };
             if tls {
                 https = addrs;
             }
         }
     }
-    sheet.section("[tls]");
+    toml.section("[tls]");
     match sources.haproxy.certificates() {
-        Some((path, line)) => sheet.text("certs", path, &sources.taken(line)),
-        None => sheet.text("certs", &shown(&wish.to.join("certs")), "the gateway's own"),
+        Some((path, line)) => toml.text("certs", path, &sources.taken(line)),
+        None => toml.text("certs", &shown(&settings.to.join("certs")), "the gateway's own"),
     }
     https
 }
 
 /// Who renews certificates: the gateway, if it is wished for; certbot's checks go on to certbot.
-pub(super) fn acme(wish: &Wish, sources: &Sources<'_>, sheet: &mut Sheet) {
+pub(super) fn acme(settings: &AdoptSettings, sources: &Sources<'_>, toml: &mut TomlWriter) {
     let of_certbot = sources.renewals.iter().find_map(|renewal| renewal.port.clone());
     let of_certbot = of_certbot.map(|port| (format!("127.0.0.1:{}", port.value), port.origin));
     let of_haproxy = || {
@@ -54,21 +54,21 @@ pub(super) fn acme(wish: &Wish, sources: &Sources<'_>, sheet: &mut Sheet) {
             .then(|| (server, sources.taken(line)))
     };
     let pass_to = of_certbot.or_else(of_haproxy);
-    if wish.acme.is_none() && pass_to.is_none() {
+    if settings.acme.is_none() && pass_to.is_none() {
         return;
     }
-    sheet.section("[acme]");
-    if let Some(email) = &wish.acme {
-        sheet.raw("accept_terms", "true", "--acme: the terms of Let's Encrypt");
-        sheet.text("email", email, "--acme");
-        sheet.text("storage", "/var/lib/plugnmeet-gateway/acme", "the gateway's own");
+    toml.section("[acme]");
+    if let Some(email) = &settings.acme {
+        toml.raw("accept_terms", "true", "--acme: the terms of Let's Encrypt");
+        toml.text("email", email, "--acme");
+        toml.text("storage", "/var/lib/plugnmeet-gateway/acme", "the gateway's own");
     }
     if let Some((server, origin)) = pass_to {
-        sheet.text("pass_to", &server, &origin);
+        toml.text("pass_to", &server, &origin);
     }
 }
 
-pub(super) fn upstreams(sources: &Sources<'_>, sheet: &mut Sheet) {
+pub(super) fn upstreams(sources: &Sources<'_>, toml: &mut TomlWriter) {
     let haproxy = &sources.haproxy;
     let of_path = |prefix: &str| {
         let (server, line) = haproxy.server(haproxy.backend_of_path(prefix)?)?;
@@ -79,7 +79,7 @@ pub(super) fn upstreams(sources: &Sources<'_>, sheet: &mut Sheet) {
         Some((format!("127.0.0.1:{}", found.value), found.origin))
     };
     let port = |yaml: Option<&Yaml<'_>>, key: &str| yaml.and_then(|yaml| yaml.number(&[key]));
-    sheet.section("[upstreams]");
+    toml.section("[upstreams]");
     let server = of_port(sources.config.number(&["client", "port"]));
     let (server, origin) =
         server.unwrap_or_else(|| ("127.0.0.1:8080".into(), "plugnmeet-server's default".into()));
@@ -88,7 +88,7 @@ pub(super) fn upstreams(sources: &Sources<'_>, sheet: &mut Sheet) {
     {
         sources.taken(line);
     }
-    sheet.texts("server", &[format!("http://{server}")], &origin);
+    toml.texts("server", &[format!("http://{server}")], &origin);
     let livekit = of_path("/livekit").or_else(|| of_port(port(sources.livekit.as_ref(), "port")));
     let nats = of_path("/ws")
         .or_else(|| {
@@ -110,7 +110,7 @@ pub(super) fn upstreams(sources: &Sources<'_>, sheet: &mut Sheet) {
         ("ingress", ingress),
     ] {
         if let Some((server, origin)) = found {
-            sheet.text(key, &format!("http://{server}"), &origin);
+            toml.text(key, &format!("http://{server}"), &origin);
         }
     }
     let mut expose = vec!["login".to_owned()];
@@ -121,11 +121,11 @@ pub(super) fn upstreams(sources: &Sources<'_>, sheet: &mut Sheet) {
         expose.push("metrics".to_owned());
         origin.push_str("; client.prometheus.enable");
     }
-    sheet.texts("expose", &expose, &origin);
+    toml.texts("expose", &expose, &origin);
 }
 
 /// Does LiveKit take TURN over TLS from somebody who ends TLS?
-pub(super) fn turn(sources: &Sources<'_>, sheet: &mut Sheet) {
+pub(super) fn turn(sources: &Sources<'_>, toml: &mut TomlWriter) {
     let Some(livekit) = &sources.livekit else { return };
     if !livekit.is_true(&["turn", "enabled"]) || !livekit.is_true(&["turn", "external_tls"]) {
         return;
@@ -138,27 +138,27 @@ pub(super) fn turn(sources: &Sources<'_>, sheet: &mut Sheet) {
         Some((server, sources.taken(line)))
     });
     let (server, origin) = of_haproxy.unwrap_or_else(|| (format!("127.0.0.1:{}", port.value), port.origin));
-    sheet.section("[turn]");
-    sheet.text("upstream", &server, &origin);
+    toml.section("[turn]");
+    toml.text("upstream", &server, &origin);
     if let Some(domain) = livekit
         .text(&["turn", "domain"])
         .filter(|domain| domain.value != sources.host)
     {
-        sheet.texts("names", &[domain.value], &domain.origin);
+        toml.texts("names", &[domain.value], &domain.origin);
     }
 }
 
-pub(super) fn relays(sources: &Sources<'_>, sheet: &mut Sheet) {
+pub(super) fn relays(sources: &Sources<'_>, toml: &mut TomlWriter) {
     for (listen, (server, of_server)) in sources.haproxy.relays() {
         sources.taken(of_server);
-        sheet.section("[[tcp]]");
-        let (_, origin) = bound(sources, sheet, "listen", &listen);
-        sheet.text("upstream", &server, &origin);
+        toml.section("[[tcp]]");
+        let (_, origin) = bound(sources, toml, "listen", &listen);
+        toml.text("upstream", &server, &origin);
     }
 }
 
 /// The addresses of a listener, each once; they come back, and where the first stands.
-fn bound(sources: &Sources<'_>, sheet: &mut Sheet, key: &str, found: &[Bound]) -> (Vec<String>, String) {
+fn bound(sources: &Sources<'_>, toml: &mut TomlWriter, key: &str, found: &[Bound]) -> (Vec<String>, String) {
     let mut addrs: Vec<String> = Vec::new();
     let mut origins = Vec::new();
     for (addr, line) in found {
@@ -172,8 +172,8 @@ fn bound(sources: &Sources<'_>, sheet: &mut Sheet, key: &str, found: &[Bound]) -
     }
     let origin = origins.join(", ");
     match addrs.as_slice() {
-        [one] => sheet.text(key, one, &origin),
-        several => sheet.texts(key, several, &origin),
+        [one] => toml.text(key, one, &origin),
+        several => toml.texts(key, several, &origin),
     }
     (addrs, origins.into_iter().next().unwrap_or_default())
 }

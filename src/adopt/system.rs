@@ -2,16 +2,16 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use super::{Wanted, Wish, certbot::hook_in, files::Kind, sources::Sources};
+use super::{AdoptSettings, Wanted, certbot::hook_in, files::Kind, sources::Sources};
 use crate::secret::GATEWAYS_USER;
 
 /// The drop-ins of the unit and of its socket; none where there is no systemd. `https` are the addresses of `listen.https`.
-pub(super) fn units(wish: &Wish, https: &[String]) -> Vec<Wanted> {
-    if !wish.units.is_dir() {
+pub(super) fn units(settings: &AdoptSettings, https: &[String]) -> Vec<Wanted> {
+    if !settings.units.is_dir() {
         return Vec::new();
     }
     let drop_in = |unit: &str, text: String| Wanted {
-        path: wish.units.join(format!("{unit}.d/adopt.conf")),
+        path: settings.units.join(format!("{unit}.d/adopt.conf")),
         text,
         kind: Kind::Text,
     };
@@ -32,11 +32,11 @@ pub(super) fn units(wish: &Wish, https: &[String]) -> Vec<Wanted> {
 }
 
 /// The hook, where certbot renews certificates.
-pub(super) fn hook(wish: &Wish, sources: &Sources<'_>) -> Option<Wanted> {
-    if sources.renewals.is_empty() || wish.acme.is_some() {
+pub(super) fn hook(settings: &AdoptSettings, sources: &Sources<'_>) -> Option<Wanted> {
+    if sources.renewals.is_empty() || settings.acme.is_some() {
         return None;
     }
-    let folder = wish.letsencrypt.display();
+    let folder = settings.letsencrypt.display();
     let mut text = format!(
         "# certbot runs this after a renewal, and swap before the gateway's first start: its user may read the certificates,\n\
          # and a running gateway takes them up.\nset -e\n\
@@ -54,7 +54,7 @@ pub(super) fn hook(wish: &Wish, sources: &Sources<'_>) -> Option<Wanted> {
         "if systemctl --quiet is-active plugnmeet-gateway.service; then\n    systemctl reload plugnmeet-gateway.service\nfi\n",
     );
     Some(Wanted {
-        path: hook_in(&wish.letsencrypt),
+        path: hook_in(&settings.letsencrypt),
         text,
         kind: Kind::Script,
     })

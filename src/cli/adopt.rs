@@ -7,12 +7,12 @@ use std::{
 
 use super::{Refused, arguments::Adopted};
 use crate::{
-    adopt::{self, Adoption, Outcome, Wish},
+    adopt::{self, AdoptSettings, Adoption, Outcome},
     secret::{GATEWAYS_USER, gateways_user},
 };
 
 pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
-    let wish = Wish {
+    let settings = AdoptSettings {
         from: whole(&arguments.from)?,
         haproxy: whole(&arguments.haproxy)?,
         to: whole(&arguments.to)?,
@@ -23,7 +23,7 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
         frame_ancestors: arguments.frame_ancestors.clone(),
         css_hosts: arguments.css_hosts.clone(),
     };
-    let adoption = adopt::adopt(&wish).map_err(|problem| problem.to_string())?;
+    let adoption = adopt::adopt(&settings).map_err(|problem| problem.to_string())?;
     let mut page = table(&adoption);
     if !adoption.losses.is_empty() && !arguments.accept_losses && !arguments.behind_haproxy {
         let losses = adoption.losses.join("\n");
@@ -64,7 +64,7 @@ pub(super) fn answer(arguments: &Adopted) -> Result<String, Refused> {
     for question in &adoption.questions {
         writeln!(page, "To decide: {question}").ok();
     }
-    next(&wish, &mut page);
+    next(&settings, &mut page);
     Ok(page.trim_end().to_owned())
 }
 
@@ -80,15 +80,15 @@ fn table(adoption: &Adoption) -> String {
     page
 }
 
-fn next(wish: &Wish, page: &mut String) {
-    let config = wish.to.join("gateway.toml");
+fn next(settings: &AdoptSettings, page: &mut String) {
+    let config = settings.to.join("gateway.toml");
     writeln!(
         page,
         "Next: plugnmeet-gateway check --config {}",
         config.display()
     )
     .ok();
-    if wish.behind_haproxy {
+    if settings.behind_haproxy {
         page.push_str(
             "Then start the gateway, and in haproxy.cfg, backend bk_tcp_to_plugnmeet, change one line to\n    \
              server local 127.0.0.1:8443 check send-proxy-v2 ssl verify none\nTo go back, change it back.\n",

@@ -16,7 +16,7 @@ use crate::{
     check_page::explain,
     clock::Clock,
     config::{Config, Problem, Problems},
-    doctor::{self, Asked, Door, Ours, Places, Said, Standpoint},
+    doctor::{self, DoctorSettings, Ours, OutsideSettings, Places, Said, Standpoint},
     official::{Yaml, text},
     secret::{self, Secret},
 };
@@ -91,7 +91,7 @@ fn findings(
     config: Result<Option<&Config>, &Problems>,
 ) -> Result<doctor::Findings, Refused> {
     let clock = Clock::system();
-    let asked = Asked {
+    let asked = DoctorSettings {
         places: Places {
             from: looked.from.clone(),
             haproxy: looked.haproxy.clone(),
@@ -125,7 +125,7 @@ fn door(
     url: &url::Url,
     config: Result<Option<&Config>, &Problems>,
     clock: &Clock,
-) -> Result<Door, Refused> {
+) -> Result<OutsideSettings, Refused> {
     let ours = config.ok().flatten();
     let named = looked.secret_file.as_ref().map(|file| {
         let shown = file.display();
@@ -153,7 +153,7 @@ fn door(
         Some((key, Secret::new(secret)))
     });
     let domain = livekit.text(&["turn", "domain"]).map(|found| found.value);
-    Ok(Door {
+    Ok(OutsideSettings {
         url: url.clone(),
         roots: looked.roots.clone(),
         api_key: api_key.or(known).unwrap_or_default(),

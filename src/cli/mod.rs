@@ -98,7 +98,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let file = named.clone().unwrap_or_default();
     let source = Source::of(named, env::vars_os());
     let draft = source.as_ref().map_err(Clone::clone).and_then(Source::draft);
-    if let Some(command) = operate::asked(arguments.command.as_ref()) {
+    if let Some(command) = operate::question(arguments.command.as_ref()) {
         // A running gateway can be asked even if the file is broken.
         let socket = draft.map_or(SocketSetting::Auto, |config| config.control);
         return ended(operate::run(&socket, &command));

@@ -12,27 +12,27 @@ use super::{Refused, arguments, output::remark};
 use crate::control::{self, Answer, NotOpen, Operator, Socket, SocketSetting};
 
 /// A command for a running gateway, and how its answer is shown.
-pub(super) struct Asked {
+pub(super) struct Question {
     command: control::Command,
     json: bool,
 }
 
 /// The question to a running gateway that a command stands for; `None` if the command needs no running gateway.
-pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
+pub(super) fn question(command: Option<&arguments::Command>) -> Option<Question> {
     match command? {
-        arguments::Command::Status { json } => Some(Asked {
+        arguments::Command::Status { json } => Some(Question {
             command: control::Command::Status,
             json: *json,
         }),
-        arguments::Command::Upgrade => Some(Asked {
+        arguments::Command::Upgrade => Some(Question {
             command: control::Command::Upgrade,
             json: false,
         }),
-        arguments::Command::Reload => Some(Asked {
+        arguments::Command::Reload => Some(Question {
             command: control::Command::Reload,
             json: false,
         }),
-        arguments::Command::Drain { room } => Some(Asked {
+        arguments::Command::Drain { room } => Some(Question {
             command: control::Command::Drain { room: room.clone() },
             json: false,
         }),
@@ -55,8 +55,8 @@ pub(super) fn asked(command: Option<&arguments::Command>) -> Option<Asked> {
 }
 
 /// Asks the running gateway; returns what is to be said of its answer.
-pub(super) fn run(socket: &SocketSetting, asked: &Asked) -> Result<String, Refused> {
-    told(&answer(socket, &asked.command)?, asked)
+pub(super) fn run(socket: &SocketSetting, question: &Question) -> Result<String, Refused> {
+    told(&answer(socket, &question.command)?, question)
 }
 
 fn answer(socket: &SocketSetting, command: &control::Command) -> Result<Answer, Refused> {
@@ -68,7 +68,7 @@ fn answer(socket: &SocketSetting, command: &control::Command) -> Result<Answer, 
         .map_err(|error| error.to_string())
 }
 
-fn told(answer: &Answer, asked: &Asked) -> Result<String, Refused> {
+fn told(answer: &Answer, question: &Question) -> Result<String, Refused> {
     let member = |name| answer.member(name);
     let warnings = member("reload").and_then(|reload| reload.get("warnings"));
     for warning in texts(warnings.or_else(|| member("warnings"))) {
@@ -89,7 +89,7 @@ fn told(answer: &Answer, asked: &Asked) -> Result<String, Refused> {
         said.push(format!("{closed} WebSockets are closed"));
     }
     match member("status") {
-        Some(status) if asked.json => said.push(status.to_string()),
+        Some(status) if question.json => said.push(status.to_string()),
         Some(Value::Object(rows)) => said.push(table(rows).trim_end().to_owned()),
         Some(_) | None => {}
     }

@@ -13,7 +13,7 @@ use super::{
     operate::{self, Control},
     output::remark,
     source::Source,
-    succeed::{self, Upgrades, Wish},
+    succeed::{self, Order, Upgrades},
 };
 use crate::{
     clock::Clock,
@@ -93,10 +93,10 @@ pub(super) fn run(config: &Config, source: Source, ask: &str) -> ExitCode {
                         () = stop.asked() => break None,
                     }
                 }
-                wish = upgrades.asked() => {
-                    let asker = match wish {
-                        Wish::Upgrade(asker) => asker,
-                        Wish::Way(asker) => {
+                order = upgrades.asked() => {
+                    let asker = match order {
+                        Order::Upgrade(asker) => asker,
+                        Order::Way(asker) => {
                             let serves = Answer::refused("this gateway serves, and keeps its addresses");
                             asker.send(serves).ok();
                             continue;

@@ -126,18 +126,18 @@ fn path(name: &OsStr, current: impl FnOnce() -> io::Result<PathBuf>) -> io::Resu
 pub(super) type Asker = Option<oneshot::Sender<Answer>>;
 
 /// What only whoever runs the gateway can do.
-pub(super) enum Wish {
+pub(super) enum Order {
     Upgrade(Asker),
     /// Another gateway wants the addresses.
     Way(oneshot::Sender<Answer>),
 }
 
-/// Wishes for an upgrade, and for the addresses.
+/// Orders for an upgrade, and for the addresses.
 pub(super) struct Upgrades {
     program: io::Result<Program>,
     signal: Signal,
-    to_ask: mpsc::Sender<Wish>,
-    asked: mpsc::Receiver<Wish>,
+    to_ask: mpsc::Sender<Order>,
+    asked: mpsc::Receiver<Order>,
 }
 
 impl Upgrades {
@@ -152,10 +152,10 @@ impl Upgrades {
     }
 
     /// Somebody wants something.
-    pub(super) async fn asked(&mut self) -> Wish {
+    pub(super) async fn asked(&mut self) -> Order {
         tokio::select! {
-            _ = self.signal.recv() => Wish::Upgrade(None),
-            Some(wish) = self.asked.recv() => wish,
+            _ = self.signal.recv() => Order::Upgrade(None),
+            Some(order) = self.asked.recv() => order,
         }
     }
 
@@ -164,9 +164,9 @@ impl Upgrades {
     pub(super) async fn give_way<O: Operator>(&mut self, handle: &Handle, control: &mut Control<O>) {
         loop {
             match self.asked().await {
-                Wish::Upgrade(None) => warn!("No upgrade: this gateway stops"),
-                Wish::Upgrade(Some(asker)) => drop(asker.send(Answer::refused("this gateway stops"))),
-                Wish::Way(asker) => {
+                Order::Upgrade(None) => warn!("No upgrade: this gateway stops"),
+                Order::Upgrade(Some(asker)) => drop(asker.send(Answer::refused("this gateway stops"))),
+                Order::Way(asker) => {
                     let answer = if handle.give_way().await {
                         control.step_aside().await;
                         info!("Another gateway has the addresses");
@@ -219,20 +219,20 @@ impl Upgrades {
 #[derive(Clone)]
 pub(super) struct WithUpgrades<O> {
     operator: O,
-    to_ask: mpsc::Sender<Wish>,
+    to_ask: mpsc::Sender<Order>,
 }
 
 impl<O: Operator> Operator for WithUpgrades<O> {
     async fn act(&self, command: control::Command) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let wish = match command {
-            control::Command::Upgrade => Wish::Upgrade(Some(answer)),
-            control::Command::GiveWay => Wish::Way(answer),
+        let order = match command {
+            control::Command::Upgrade => Order::Upgrade(Some(answer)),
+            control::Command::GiveWay => Order::Way(answer),
             control::Command::Status | control::Command::Reload | control::Command::Drain { .. } => {
                 return self.operator.act(command).await;
             }
         };
-        if self.to_ask.send(wish).await.is_err() {
+        if self.to_ask.send(order).await.is_err() {
             return Answer::refused("this gateway stops");
         }
         answered

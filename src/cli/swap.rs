@@ -14,7 +14,7 @@ use crate::{
     adopt,
     clock::Clock,
     config::Config,
-    doctor::{self, Asked, Ours, Places, Standpoint, Verdict},
+    doctor::{self, DoctorSettings, Ours, Places, Standpoint, Verdict},
     secret::Secret,
     swap::{Door, Hooks, Routes, Swap, SwapError, Wanted},
     token::{Claims, TokenKeys},
@@ -61,7 +61,7 @@ const OF_THE_SWAP: [&str; 5] = [
 /// What would not work in HAProxy's place does not work after a swap either, and is easier to mend before it.
 async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Result<(), Refused> {
     let despite = arguments.despite.iter().map(String::as_str);
-    let asked = Asked {
+    let asked = DoctorSettings {
         places: Places {
             from: arguments.from.clone(),
             haproxy: arguments.haproxy.clone(),

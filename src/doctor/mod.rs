@@ -34,7 +34,7 @@ use tokio::{task::JoinSet, time::timeout};
 pub use self::{
     files::Places,
     finding::{Finding, Findings, Said, Verdict},
-    outside::Door,
+    outside::OutsideSettings,
     table::{CHECKS, Check, Look},
 };
 use self::{
@@ -53,7 +53,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// What is to be looked at.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct DoctorSettings {
     pub places: Places,
     /// An id or an area; all without it.
     pub only: Option<String>,
@@ -69,7 +69,7 @@ pub enum Standpoint {
     /// Files and this machine.
     Here,
     /// The public address, from another machine.
-    Outside(Box<Door>),
+    Outside(Box<OutsideSettings>),
 }
 
 /// What is known of the gateway itself.
@@ -81,9 +81,9 @@ pub struct Ours<'c> {
 }
 
 /// The checks that are meant; why there are none.
-fn chosen(asked: &Asked) -> Result<Vec<&'static Check>, String> {
+fn chosen(settings: &DoctorSettings) -> Result<Vec<&'static Check>, String> {
     let is = |check: &Check, name: &str| check.id == name || check.area() == name;
-    let mut written = asked.only.iter().chain(&asked.without);
+    let mut written = settings.only.iter().chain(&settings.without);
     if let Some(unknown) = written.find(|name| !CHECKS.iter().any(|check| is(check, name))) {
         let mut areas: Vec<&str> = CHECKS.iter().map(Check::area).collect();
         areas.dedup();
@@ -94,11 +94,11 @@ fn chosen(asked: &Asked) -> Result<Vec<&'static Check>, String> {
     }
     let wanted = CHECKS
         .iter()
-        .filter(|check| asked.only.as_ref().is_none_or(|only| is(check, only)));
+        .filter(|check| settings.only.as_ref().is_none_or(|only| is(check, only)));
     let named: Vec<&Check> = wanted
-        .filter(|check| !asked.without.iter().any(|name| is(check, name)))
+        .filter(|check| !settings.without.iter().any(|name| is(check, name)))
         .collect();
-    let seen_from = |check: &&&Check| match (&check.look, &asked.from) {
+    let seen_from = |check: &&&Check| match (&check.look, &settings.from) {
         (Look::Outside(..), from) => matches!(from, Standpoint::Outside(_)),
         (Look::Files(..) | Look::Configuration, from) => !matches!(from, Standpoint::Outside(_)),
         (Look::Machine(_), from) => matches!(from, Standpoint::Here),
@@ -112,17 +112,17 @@ fn chosen(asked: &Asked) -> Result<Vec<&'static Check>, String> {
     Ok(seen)
 }
 
-/// Looks at all that is asked. What waits for others is done at once, and each within a time.
-pub async fn look(asked: &Asked, ours: &Ours<'_>, clock: &Clock) -> Result<Findings, String> {
-    let chosen = chosen(asked)?;
-    let texts = Texts::read(asked.places.clone());
+/// Looks at all that is chosen. What waits for others is done at once, and each within a time.
+pub async fn look(settings: &DoctorSettings, ours: &Ours<'_>, clock: &Clock) -> Result<Findings, String> {
+    let chosen = chosen(settings)?;
+    let texts = Texts::read(settings.places.clone());
     let files = Files::of(&texts, ours.config, clock.unix()).ok_or("the defaults are not sound")?;
     let machine = Arc::new(Machine::of(&files, clock));
     let mut limit = LIMIT;
-    let outside = match &asked.from {
-        Standpoint::Outside(door) => {
-            limit += door.silence;
-            Some(Arc::new(Outside::reach(Door::clone(door)).await?))
+    let outside = match &settings.from {
+        Standpoint::Outside(settings) => {
+            limit += settings.silence;
+            Some(Arc::new(Outside::reach(OutsideSettings::clone(settings)).await?))
         }
         Standpoint::Files | Standpoint::Here => None,
     };

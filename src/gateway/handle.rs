@@ -12,7 +12,7 @@ use super::{
     serving::Current,
     way::{LateAdmin, Leaving},
 };
-use crate::acme::Standing;
+use crate::acme::Status;
 
 /// Sees a running gateway, and changes it; clones are the same.
 #[derive(Clone)]
@@ -117,9 +117,9 @@ impl Handle {
         );
         let ordered: Map<String, Value> = state
             .acme
-            .standings()
+            .statuses()
             .into_iter()
-            .map(|(name, standing)| (name, shown(standing)))
+            .map(|(name, status)| (name, shown(status)))
             .collect();
         if !ordered.is_empty() {
             row("acme", ordered.into());
@@ -150,14 +150,14 @@ impl Handle {
             (room.room_id.into_string(), of_room)
         });
         row("rooms", rooms.collect());
-        let standing = current.router.joining.standing();
+        let status = current.router.joining.status();
         row(
             "joining",
             json!({
-                "places": standing.places,
-                "taken": standing.joining,
-                "waiting": standing.waiting,
-                "longest_wait_s": standing.longest.as_secs(),
+                "places": status.places,
+                "taken": status.joining,
+                "waiting": status.waiting,
+                "longest_wait_s": status.longest.as_secs(),
                 "rooms": current.router.joining.rooms(),
             }),
         );
@@ -166,12 +166,12 @@ impl Handle {
 }
 
 /// How a name's certificate stands that the gateway orders.
-fn shown(standing: Standing) -> Value {
-    match standing {
-        Standing::Waits { until } => json!({ "state": "waits", "next": at(until) }),
-        Standing::Orders => json!({ "state": "orders" }),
-        Standing::Others => json!({ "state": "another gateway orders" }),
-        Standing::Failed { words, next } => json!({ "state": "failed", "next": at(next), "reason": words }),
+fn shown(status: Status) -> Value {
+    match status {
+        Status::Waits { until } => json!({ "state": "waits", "next": at(until) }),
+        Status::Orders => json!({ "state": "orders" }),
+        Status::Others => json!({ "state": "another gateway orders" }),
+        Status::Failed { words, next } => json!({ "state": "failed", "next": at(next), "reason": words }),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     drain::Drain,
     joining::JoiningSettings,
     limits::Limits,
-    listen::{Admin, Door, Https, HttpsSettings, Plain, Redirect},
+    listen::{Admin, Https, HttpsSettings, Plain, Redirect, Serve},
     places::{Place, PlacesSettings},
     reply::{Body, Failure},
     route::{Recorded, Router},
@@ -109,19 +109,19 @@ impl Current {
 
 #[derive(Clone)]
 pub(super) struct Front {
-    door: Https<ToRouter>,
+    listener: Https<ToRouter>,
     current: Current,
 }
 
 pub(super) struct Bare<H> {
-    door: Plain<H>,
+    listener: Plain<H>,
     current: Current,
 }
 
 impl<H> Clone for Bare<H> {
     fn clone(&self) -> Self {
         Self {
-            door: self.door.clone(),
+            listener: self.listener.clone(),
             current: self.current.clone(),
         }
     }
@@ -138,7 +138,7 @@ impl Front {
         let handler = Arc::new(ToRouter(current.clone()));
         let conn = Conn::new((*now.conn).clone(), handler, drain);
         Self {
-            door: open((*now.https).clone(), conn),
+            listener: open((*now.https).clone(), conn),
             current: current.clone(),
         }
     }
@@ -149,7 +149,7 @@ impl<H: Handler> Bare<H> {
     pub(super) fn new(current: &Current, handler: H, drain: &Drain) -> Self {
         let settings = (*current.load().conn).clone();
         Self {
-            door: Plain::new(Conn::new(settings, Arc::new(handler), drain)),
+            listener: Plain::new(Conn::new(settings, Arc::new(handler), drain)),
             current: current.clone(),
         }
     }
@@ -159,30 +159,30 @@ impl<H: Handler> Bare<H> {
     /// The same door for trusted proxies alone, which end TLS.
     pub(super) fn behind_balancers(self) -> Self {
         Self {
-            door: self.door.behind_balancers(),
+            listener: self.listener.behind_balancers(),
             current: self.current,
         }
     }
 }
 
-impl Door for Front {
+impl Serve for Front {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
-        let door = {
+        let listener = {
             let now = self.current.load();
-            self.door.under(Arc::clone(&now.https), Arc::clone(&now.conn))
+            self.listener.under(Arc::clone(&now.https), Arc::clone(&now.conn))
         };
-        door.serve(stream, ends, place).await;
+        listener.serve(stream, ends, place).await;
     }
 }
 
-impl<H: Handler> Door for Bare<H> {
+impl<H: Handler> Serve for Bare<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
         let conn = Arc::clone(&self.current.load().conn);
-        self.door.under(conn).serve(stream, ends, place).await;
+        self.listener.under(conn).serve(stream, ends, place).await;
     }
 }
 
-/// Requests of the front door.
+/// Requests of the front listener.
 pub(super) struct ToRouter(pub(super) Current);
 
 /// Requests over plain HTTP.

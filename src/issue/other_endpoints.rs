@@ -17,7 +17,7 @@ use super::{
     callers::{self, Caller},
     envelope::{self, AuthRefusal},
     error::Held,
-    owners::{Asked, Owner},
+    owners::{Owner, Subject},
     request::{
         self,
         named::{self, List, Merge, OneAnalytics, OneArtifact, OneRecording, OneRoom},
@@ -155,7 +155,7 @@ impl Issue {
                     Thing::Analytics => read(caller, body)?.map(|named: OneAnalytics| named.file_id),
                 };
                 let id = id.filter(|id| !id.is_empty()).ok_or(Held::NoRoom)?;
-                self.judge_owner(caller, Asked::Thing(thing, id), context).await
+                self.judge_owner(caller, Subject::Thing(thing, id), context).await
             }
             Endpoint::Upload => Err(Held::NoUpload.into()),
             Endpoint::RecorderNotify | Endpoint::Other => Err(Held::Closed.into()),
@@ -180,7 +180,7 @@ impl Issue {
         if caller.may_use_all_rooms() {
             return Ok(());
         }
-        match room_sid.and_then(|room_sid| Asked::session(listed, room_sid)) {
+        match room_sid.and_then(|room_sid| Subject::session(listed, room_sid)) {
             Some(session) => self.judge_owner(caller, session, context).await,
             None if room_ids.is_empty() => Err(Held::AllRooms.into()),
             None => Ok(()),
@@ -201,7 +201,7 @@ impl Issue {
             return Err(Held::NoRoom.into());
         }
         if let Some(session) = by_session {
-            self.judge_owner(caller, Asked::RecordingsOf(session.room_sid), context)
+            self.judge_owner(caller, Subject::RecordingsOf(session.room_sid), context)
                 .await?;
         }
         let ids = by_ids.map(|by_ids| by_ids.recording_ids).unwrap_or_default();
@@ -209,13 +209,18 @@ impl Issue {
             return Err(Held::TooMany.into());
         }
         for id in ids {
-            self.judge_owner(caller, Asked::Thing(Thing::Recording, id), context)
+            self.judge_owner(caller, Subject::Thing(Thing::Recording, id), context)
                 .await?;
         }
         Ok(())
     }
 
-    async fn judge_owner(&self, caller: &Caller, asked: Asked, context: &RequestContext) -> Result<(), Stop> {
+    async fn judge_owner(
+        &self,
+        caller: &Caller,
+        asked: Subject,
+        context: &RequestContext,
+    ) -> Result<(), Stop> {
         match self.owner(asked, context).await {
             Owner::Room(room_id) if caller.may_use(&room_id) => Ok(()),
             Owner::Room(_) => Err(IssueError::RoomNotAllowed.into()),

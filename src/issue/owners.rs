@@ -35,7 +35,7 @@ const OWNER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A thing, or a group of things, whose room is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Asked {
+pub(super) enum Subject {
     Thing(Thing, String),
     /// All recordings of this session.
     RecordingsOf(String),
@@ -55,7 +55,7 @@ pub(super) enum Owner {
     Silence,
 }
 
-impl Asked {
+impl Subject {
     /// The question for the session that a call for a list names. None for lists without sessions.
     pub(super) fn session(listed: Listed, room_sid: String) -> Option<Self> {
         match listed {
@@ -100,7 +100,7 @@ impl Asked {
 
 /// The answers that are kept.
 pub(super) struct Owners {
-    known: Mutex<HashMap<Asked, Known>>,
+    known: Mutex<HashMap<Subject, Known>>,
     clock: Clock,
 }
 
@@ -117,7 +117,7 @@ impl Owners {
         }
     }
 
-    fn room(&self, asked: &Asked) -> Option<String> {
+    fn room(&self, asked: &Subject) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known
             .get(asked)
@@ -125,7 +125,7 @@ impl Owners {
         Some(known.room_id.clone())
     }
 
-    fn keep(&self, asked: Asked, room_id: String) {
+    fn keep(&self, asked: Subject, room_id: String) {
         let now = self.clock.steady();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= OWNERS {
@@ -142,7 +142,7 @@ impl Owners {
 
 impl Issue {
     /// The room to which this belongs: the kept answer, or the server's.
-    pub(super) async fn owner(&self, asked: Asked, context: &RequestContext) -> Owner {
+    pub(super) async fn owner(&self, asked: Subject, context: &RequestContext) -> Owner {
         if asked.id().is_empty() || asked.id().len() > MAX_ID_BYTES {
             return Owner::Unsaid;
         }
@@ -173,8 +173,8 @@ impl Issue {
 mod tests {
     use super::*;
 
-    fn recording(id: usize) -> Asked {
-        Asked::Thing(Thing::Recording, id.to_string())
+    fn recording(id: usize) -> Subject {
+        Subject::Thing(Thing::Recording, id.to_string())
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         owners.keep(recording(1), "room01".into());
         assert_eq!(owners.room(&recording(1)).as_deref(), Some("room01"));
         assert_eq!(owners.room(&recording(2)), None);
-        assert_eq!(owners.room(&Asked::Thing(Thing::Artifact, "1".into())), None);
+        assert_eq!(owners.room(&Subject::Thing(Thing::Artifact, "1".into())), None);
         clock.advance(OWNER_KEPT);
         assert_eq!(owners.room(&recording(1)), None);
     }

@@ -47,11 +47,11 @@ pub(super) enum NoTurn {
 /// Taken places in the low half, then how many there are, and whether anybody stands in line.
 pub(super) struct Gate {
     word: AtomicU64,
-    line: Mutex<Standing>,
+    line: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Standing {
+struct State {
     line: Line<Wakes>,
     /// Redials in a row that turned out to be nobody.
     doubtful: u32,
@@ -104,30 +104,30 @@ impl Gate {
 
     /// How many wait, and for how long the first of them.
     pub(super) fn waiting(&self) -> (usize, Duration) {
-        let standing = self.lock();
-        let longest = standing
+        let state = self.lock();
+        let longest = state
             .line
             .longest()
-            .and_then(|id| standing.since.get(&id))
+            .and_then(|id| state.since.get(&id))
             .map_or(Duration::ZERO, Instant::elapsed);
-        (standing.line.len(), longest)
+        (state.line.len(), longest)
     }
 
     /// For how long this person has waited, and how many people were let in before a moment ago. None: it does not wait.
     pub(super) fn before(&self, person: &Person) -> Option<(Duration, usize)> {
-        let mut standing = self.lock();
-        let first = standing.line.first_of(person)?;
-        let waited = standing.since.get(&first)?.elapsed();
+        let mut state = self.lock();
+        let first = state.line.first_of(person)?;
+        let waited = state.since.get(&first)?.elapsed();
         let now = Instant::now();
-        if standing.order.as_ref().is_none_or(|order| now >= order.until) {
-            standing.order = Some(Order {
-                before: standing.line.order(),
+        if state.order.as_ref().is_none_or(|order| now >= order.until) {
+            state.order = Some(Order {
+                before: state.line.order(),
                 until: now + ORDER_STANDS,
             });
         }
-        let before = standing.order.as_ref().and_then(|order| order.before.get(person));
+        let before = state.order.as_ref().and_then(|order| order.before.get(person));
         // Who has come since is behind all others.
-        Some((waited, before.copied().unwrap_or_else(|| standing.line.len())))
+        Some((waited, before.copied().unwrap_or_else(|| state.line.len())))
     }
 
     /// The rooms for which people wait, with how many.
@@ -172,11 +172,11 @@ impl Gate {
 
     /// A redial that had waited for its place turned out to be somebody, or nobody.
     pub(super) fn redial_was(&self, somebody: bool) {
-        let mut standing = self.lock();
-        standing.doubtful = if somebody {
+        let mut state = self.lock();
+        state.doubtful = if somebody {
             0
         } else {
-            standing.doubtful.saturating_add(1)
+            state.doubtful.saturating_add(1)
         };
     }
 
@@ -201,19 +201,19 @@ impl Gate {
     ) -> Result<(), NoTurn> {
         let (wakes, turn) = oneshot::channel();
         let id = {
-            let mut standing = self.lock();
-            if standing.line.len() >= MOST_IN_LINE {
+            let mut state = self.lock();
+            if state.line.len() >= MOST_IN_LINE {
                 return Err(NoTurn::TooMany);
             }
-            let (id, replaced) = stand(&mut standing.line, wakes);
-            standing.since.insert(id, Instant::now());
+            let (id, replaced) = stand(&mut state.line, wakes);
+            state.since.insert(id, Instant::now());
             if let Some((replaced, wakes)) = replaced {
-                standing.since.remove(&replaced);
+                state.since.remove(&replaced);
                 wakes.send(Word::Replaced).ok();
             }
             self.word.fetch_or(IN_LINE, SeqCst);
             // A place may have become free just before the line was there to be seen.
-            self.let_in(&mut standing);
+            self.let_in(&mut state);
             id
         };
         let mut waiting = Waiting {
@@ -231,28 +231,28 @@ impl Gate {
     }
 
     /// Gives free places to those whose turn it is.
-    fn let_in(&self, standing: &mut MutexGuard<'_, Standing>) {
-        while !standing.line.is_empty() {
+    fn let_in(&self, state: &mut MutexGuard<'_, State>) {
+        while !state.line.is_empty() {
             let word = self.word.load(SeqCst);
             if taken(word) >= places(word) {
                 return;
             }
-            let newcomers_first = standing.doubtful >= DOUBTFUL && !standing.newcomer_was_last;
-            standing.newcomer_was_last = newcomers_first;
-            let Some((id, wakes)) = standing.line.next(newcomers_first) else {
+            let newcomers_first = state.doubtful >= DOUBTFUL && !state.newcomer_was_last;
+            state.newcomer_was_last = newcomers_first;
+            let Some((id, wakes)) = state.line.next(newcomers_first) else {
                 break;
             };
-            standing.since.remove(&id);
+            state.since.remove(&id);
             self.word.fetch_add(1, SeqCst);
             if wakes.send(Word::Come).is_err() {
                 self.word.fetch_sub(1, SeqCst);
             }
         }
-        standing.order = None;
+        state.order = None;
         self.word.fetch_and(!IN_LINE, SeqCst);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Standing> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -270,14 +270,14 @@ impl Drop for Waiting<'_> {
         if self.is_told {
             return;
         }
-        let mut standing = self.gate.lock();
-        standing.since.remove(&self.id);
-        if standing.line.leave(self.id) {
+        let mut state = self.gate.lock();
+        state.since.remove(&self.id);
+        if state.line.leave(self.id) {
             // The last one leaves: places are free for all again.
-            self.gate.let_in(&mut standing);
+            self.gate.let_in(&mut state);
             return;
         }
-        drop(standing);
+        drop(state);
         if self.turn.try_recv() == Ok(Word::Come) {
             self.gate.give_back();
         }

@@ -120,7 +120,7 @@ impl From<NotLetIn> for Failure {
 
 /// How it stands, for `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Status {
     /// How many people may be on the way in at once; none for everybody.
     pub places: Option<u32>,
     /// Places that are taken: people who are on the way in.
@@ -167,10 +167,10 @@ impl Joining {
         shared.publish(&pace);
     }
 
-    pub fn standing(&self) -> Standing {
+    pub fn status(&self) -> Status {
         let gate = &self.0.gate;
         let (waiting, longest) = gate.waiting();
-        Standing {
+        Status {
             places: (!self.0.is_open()).then(|| self.0.pace().places()),
             joining: gate.taken(),
             waiting,

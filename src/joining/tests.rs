@@ -77,7 +77,7 @@ async fn a_place_comes_back_where_nobody_comes() {
         "the server has not answered for so long"
     );
     drop(bob);
-    assert_eq!(joining.standing().joining, 0);
+    assert_eq!(joining.status().joining, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +87,7 @@ async fn a_person_has_one_place_for_all_tabs() {
     let second = knock(&joining, "ann").await;
     first.let_in();
     drop(second);
-    assert_eq!(joining.standing().joining, 1);
+    assert_eq!(joining.status().joining, 1);
     assert!(waits(&joining, "bob").await);
 }
 
@@ -101,17 +101,17 @@ async fn a_redial_that_was_taken_for_a_newcomer_takes_nothing_from_her() {
     bob.is_of(&person("bob"));
     let ann = joining.arrive(SECOND).await.unwrap();
     ann.is_of(&person("ann"));
-    assert_eq!(joining.standing().joining, 2);
+    assert_eq!(joining.status().joining, 2);
     bob.answered();
     ann.answered();
-    assert_eq!(joining.standing().joining, 0);
+    assert_eq!(joining.status().joining, 0);
     // And one that says nothing at all.
     knock(&joining, "ann").await.let_in();
     drop(joining.arrive(SECOND).await.unwrap());
     let ann = timeout(SECOND, joining.arrive(ALL_DAY)).await.unwrap().unwrap();
     ann.is_of(&person("ann"));
     ann.answered();
-    assert_eq!(joining.standing().joining, 0);
+    assert_eq!(joining.status().joining, 0);
     assert!(!joining.0.grants.comes());
 }
 
@@ -122,10 +122,10 @@ async fn who_comes_by_another_place_gives_her_own_back() {
     let early = joining.arrive(SECOND).await.unwrap();
     ann.let_in();
     early.is_of(&person("ann"));
-    assert_eq!(joining.standing().joining, 1);
+    assert_eq!(joining.status().joining, 1);
     assert!(!joining.0.grants.comes());
     early.answered();
-    assert_eq!(joining.standing().joining, 0);
+    assert_eq!(joining.status().joining, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,17 +145,17 @@ async fn the_number_of_places_finds_itself() {
     sleep(Duration::from_millis(100)).await;
     arrivals.remove(0).answered();
     assert_eq!(
-        joining.standing().places,
+        joining.status().places,
         Some(25),
         "soon, and nearly all places taken"
     );
     sleep(2 * SECOND).await;
     arrivals.remove(0).answered();
     arrivals.remove(0).answered();
-    assert_eq!(joining.standing().places, Some(19), "late, and once a second");
+    assert_eq!(joining.status().places, Some(19), "late, and once a second");
     sleep(SECOND).await;
     arrivals.remove(0).refused();
-    assert_eq!(joining.standing().places, Some(9));
+    assert_eq!(joining.status().places, Some(9));
 }
 
 /// Whoever has no good token says nothing about NATS, and holds no place for long.
@@ -168,14 +168,11 @@ async fn a_refusal_of_a_stranger_changes_nothing() {
         stranger.client_said();
         stranger.refused();
     }
-    assert_eq!(
-        (joining.standing().places, joining.standing().joining),
-        (Some(24), 0)
-    );
+    assert_eq!((joining.status().places, joining.status().joining), (Some(24), 0));
     let silent = joining.arrive(SECOND).await.unwrap();
     silent.is_greeted();
     silent.watch().await;
-    assert_eq!(joining.standing().joining, 0);
+    assert_eq!(joining.status().joining, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -349,7 +346,7 @@ async fn of_300_at_ten_in_a_second_nobody_is_refused() {
     let last = all_join(&joining, &nats, "room01", 300, false).await;
     assert_eq!(refused(&nats), 0);
     assert!(last < 33 * SECOND, "{last:?}");
-    assert_eq!(joining.standing().joining, 0);
+    assert_eq!(joining.status().joining, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -362,7 +359,7 @@ async fn the_number_of_places_follows_a_rate_that_changes() {
     sleep(5 * SECOND).await;
     nats.answers(10);
     sleep(15 * SECOND).await;
-    assert!(joining.standing().places < Some(20), "{:?}", joining.standing());
+    assert!(joining.status().places < Some(20), "{:?}", joining.status());
     nats.answers(100);
     let last = all.await.unwrap();
     assert_eq!(refused(&nats), 0);
@@ -423,7 +420,7 @@ async fn of_140_who_come_to_the_websocket_alone_nobody_is_refused() {
     for one in people {
         assert!(one.await.unwrap());
     }
-    assert_eq!((refused(&nats), joining.standing().joining), (0, 0));
+    assert_eq!((refused(&nats), joining.status().joining), (0, 0));
 }
 
 /// Each tries ten times, two seconds apart, as the client's library does.
@@ -450,5 +447,5 @@ async fn five_hundred_redials_are_in_again_while_a_hundred_knock() {
         assert!(redial.await.unwrap());
     }
     assert_eq!(refused(&nats), 0);
-    assert_eq!(joining.standing().joining, 0);
+    assert_eq!(joining.status().joining, 0);
 }

@@ -23,7 +23,7 @@
 
 mod address;
 mod bucket;
-mod handed;
+mod handover;
 mod memory;
 mod over;
 mod rate;
@@ -33,7 +33,7 @@ use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 pub use self::{
     address::{AddressProblem, RedisAddress},
-    handed::HandedLimits,
+    handover::HandedLimits,
     over::OverLimit,
     rate::{RateProblem, RateSettings},
 };

@@ -49,7 +49,7 @@ const BACKLOG: u32 = 65_535;
 const ENOUGH: u32 = 1024;
 
 /// What serves the connections of a listener.
-pub trait Door: Clone + Send + Sync + 'static {
+pub trait Serve: Clone + Send + Sync + 'static {
     /// Serves one connection to its end, in its place.
     fn serve(&self, stream: TcpStream, ends: Ends, place: Place) -> impl Future<Output = ()> + Send;
 }
@@ -84,7 +84,7 @@ pub async fn bind(spot: impl Into<Spot>) -> io::Result<TcpListener> {
 /// the drain begins are served too, unless a successor takes them.
 pub async fn accept(
     listener: TcpListener,
-    door: impl Door,
+    door: impl Serve,
     places: Places,
     drain: Drain,
     workers: Arc<Workers>,

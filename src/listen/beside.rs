@@ -23,7 +23,7 @@ use crate::{
     places::Place,
     proxy::{Dial, Target},
     relay::{Relays, proxy_header},
-    tls::{Agreed, TlsStream},
+    tls::{Negotiated, TlsStream},
     turn::{Turn, begins_message},
 };
 
@@ -122,18 +122,18 @@ impl Beside {
     }
 
     /// Finds out whose connection this is. Where the first bytes decide, they may take as long as `Turn::silence` says.
-    pub(super) async fn owner(&self, mut stream: TlsStream<TcpStream>, agreed: Agreed) -> Owner {
+    pub(super) async fn owner(&self, mut stream: TlsStream<TcpStream>, negotiated: Negotiated) -> Owner {
         let asked = stream.get_ref().1.server_name();
         let mut first = Vec::new();
-        let protocol = match (&self.turn, agreed) {
-            (Some(turn), Agreed::Turn) => {
+        let protocol = match (&self.turn, negotiated) {
+            (Some(turn), Negotiated::Turn) => {
                 if !waited(&mut stream, &mut first, turn.silence()).await {
                     return Owner::Nobody;
                 }
                 return Owner::Turn(Box::new(Replayed::new(first, stream)));
             }
-            (None, Agreed::Turn) | (_, Agreed::Check) => return Owner::Nobody,
-            (Some(turn), Agreed::Http(protocol)) => {
+            (None, Negotiated::Turn) | (_, Negotiated::Check) => return Owner::Nobody,
+            (Some(turn), Negotiated::Http(protocol)) => {
                 let is_turn = asked.is_some_and(|name| turn.has_name(name));
                 if is_turn || protocol == Protocol::Http1 {
                     if !waited(&mut stream, &mut first, turn.silence()).await {
@@ -145,7 +145,7 @@ impl Beside {
                 }
                 protocol
             }
-            (None, Agreed::Http(protocol)) => protocol,
+            (None, Negotiated::Http(protocol)) => protocol,
         };
         Owner::Http(Box::new(Replayed::new(first, stream)), protocol)
     }

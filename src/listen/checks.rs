@@ -21,7 +21,7 @@ use crate::{
     client_body::ClientBody,
     http::{no_store, with_brackets},
     observe::OnceAMinute,
-    proxy::Errands,
+    proxy::OwnClient,
     reply::{Body, BoxError},
 };
 
@@ -42,7 +42,7 @@ pub struct Checks {
 struct Pass {
     /// `HOST:PORT`.
     to: String,
-    errands: Errands,
+    own_client: OwnClient,
     places: Semaphore,
     away: OnceAMinute,
 }
@@ -53,7 +53,7 @@ impl Checks {
         let pass = pass_to.map(|(host, port)| {
             Arc::new(Pass {
                 to: format!("{}:{port}", with_brackets(host)),
-                errands: Errands::plain(ANSWER, MAX_BYTES),
+                own_client: OwnClient::plain(ANSWER, MAX_BYTES),
                 places: Semaphore::new(AT_ONCE),
                 away: OnceAMinute::new(|count| {
                     warn!(
@@ -110,7 +110,7 @@ impl Pass {
             onward = onward.header(header::HOST, host);
         }
         let answer = self
-            .errands
+            .own_client
             .send(onward.body(Empty::<Bytes>::new())?, None)
             .await?;
         let mut response = Response::new(Body::from(answer.body().clone()));

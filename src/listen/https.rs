@@ -10,7 +10,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
-    accept::Door,
+    accept::Serve,
     beside::{Beside, Owner, Way},
     handshakes::Handshakes,
     proxy_header,
@@ -21,7 +21,7 @@ use crate::{
     conn::{Conn, ConnSettings, Handler, Protocol},
     observe::{Metrics, OnceAMinute},
     places::Place,
-    tls::{Agreed, HandshakeError, Tls, TlsStream},
+    tls::{HandshakeError, Negotiated, Tls, TlsStream},
 };
 
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ enum Begun {
 
 /// What the first bytes and the hello of a connection tell.
 enum Greeted {
-    Tls(Box<TlsStream<TcpStream>>, Agreed),
+    Tls(Box<TlsStream<TcpStream>>, Negotiated),
     Plain(Replayed<TcpStream>),
     Onward(Way, Replayed<TcpStream>),
     /// The connection begins with a PROXY header, and none is expected.
@@ -158,15 +158,15 @@ impl<H: Handler> Https<H> {
             Err(_late) => return self.refuse(ends, &HandshakeError::Deadline),
         };
         match greeted {
-            Greeted::Tls(mut stream, Agreed::Check) => {
+            Greeted::Tls(mut stream, Negotiated::Check) => {
                 self.handshakes.succeeded();
                 debug!(peer = %ends.peer, "A CA has checked a name");
                 let _: Result<_, _> = timeout(self.settings.deadline, stream.shutdown()).await;
                 None
             }
-            Greeted::Tls(stream, agreed) => {
+            Greeted::Tls(stream, negotiated) => {
                 self.handshakes.succeeded();
-                self.owned(*stream, agreed, ends).await
+                self.owned(*stream, negotiated, ends).await
             }
             Greeted::Plain(stream) => {
                 self.handshakes.was_plain_http(ends.peer);
@@ -195,30 +195,30 @@ impl<H: Handler> Https<H> {
             First::Other => {}
         }
         let Some(beside) = self.beside.as_ref().filter(|beside| beside.wants_hello()) else {
-            let (stream, agreed) = self.tls.handshake(stream, first).await?;
-            return Ok(Greeted::Tls(Box::new(stream), agreed));
+            let (stream, negotiated) = self.tls.handshake(stream, first).await?;
+            return Ok(Greeted::Tls(Box::new(stream), negotiated));
         };
         let hello = self.tls.hello(stream, first).await?;
         if let Some(way) = hello.name().and_then(|name| beside.way(&name)) {
             let (stream, seen) = hello.into_parts();
             return Ok(Greeted::Onward(way, Replayed::new(seen, stream)));
         }
-        let (stream, agreed) = self.tls.after(hello).await?;
-        Ok(Greeted::Tls(Box::new(stream), agreed))
+        let (stream, negotiated) = self.tls.after(hello).await?;
+        Ok(Greeted::Tls(Box::new(stream), negotiated))
     }
 
     /// Finds out whether a connection whose TLS is terminated here is HTTP or TURN; `None` if it is neither.
-    async fn owned(&self, stream: TlsStream<TcpStream>, agreed: Agreed, ends: Ends) -> Option<Begun> {
+    async fn owned(&self, stream: TlsStream<TcpStream>, negotiated: Negotiated, ends: Ends) -> Option<Begun> {
         let Some(beside) = &self.beside else {
-            return match agreed {
-                Agreed::Http(protocol) => {
+            return match negotiated {
+                Negotiated::Http(protocol) => {
                     let stream = Box::new(Replayed::new(Vec::new(), stream));
                     Some(Begun::Tls(stream, protocol, ends))
                 }
-                Agreed::Turn | Agreed::Check => None,
+                Negotiated::Turn | Negotiated::Check => None,
             };
         };
-        match beside.owner(stream, agreed).await {
+        match beside.owner(stream, negotiated).await {
             Owner::Http(stream, protocol) => Some(Begun::Tls(stream, protocol, ends)),
             Owner::Turn(stream) => Some(Begun::Turn(stream, ends)),
             Owner::Nobody => None,
@@ -303,7 +303,7 @@ async fn read_some(stream: &mut TcpStream, first: &mut Vec<u8>) -> io::Result<us
     stream.read_buf(first).await
 }
 
-impl<H: Handler> Door for Https<H> {
+impl<H: Handler> Serve for Https<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
         // A connection that has not begun is given up when a drain waits no longer for it, or when another client needs
         // the place.

@@ -14,7 +14,7 @@ mod redirect;
 mod replay;
 mod tcp;
 
-pub use accept::{Door, accept, bind};
+pub use accept::{Serve, accept, bind};
 pub use admin::Admin;
 pub use beside::{Beside, Onward, OnwardSettings};
 pub use checks::Checks;

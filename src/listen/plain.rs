@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tracing::warn;
 
-use super::accept::Door;
+use super::accept::Serve;
 use crate::{
     addr::{ClientAddr, Ends},
     conn::{Conn, ConnSettings, Handler, Protocol},
@@ -63,7 +63,7 @@ impl<H: Handler> Plain<H> {
     }
 }
 
-impl<H: Handler> Door for Plain<H> {
+impl<H: Handler> Serve for Plain<H> {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
         // SECURITY: what comes here has no TLS unless a balancer has ended it.
         if let Some(strangers) = &self.strangers

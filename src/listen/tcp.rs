@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::accept::{Door, accept};
+use super::accept::{Serve, accept};
 use crate::{
     addr::{ClientAddr, Ends},
     drain::Drain,
@@ -46,7 +46,7 @@ impl Tcp {
     }
 }
 
-impl Door for Tcp {
+impl Serve for Tcp {
     async fn serve(&self, stream: TcpStream, ends: Ends, place: Place) {
         if !place.belongs_to(ClientAddr(ends.peer.ip())) {
             return;

@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_household_has_so_many_and_a_proxys_clients_are_not_one() {
+    async fn one_client_prefix_has_so_many_and_a_proxys_clients_are_not_one() {
         let (places, workers) = (places(100, 2), workers());
         let mut there = Vec::new();
         for (client, comes_in) in [

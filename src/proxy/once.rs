@@ -1,4 +1,5 @@
-//! One request over a connection of the caller's own: for the commands that ask a running gateway, and for errands.
+//! One request over a connection of its own: for the commands that ask a running gateway, and for the requests that the
+//! gateway itself makes (`super::own_request`).
 
 use bytes::Bytes;
 use http_body::Body;

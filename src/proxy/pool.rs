@@ -83,7 +83,7 @@ struct Connection {
 
 /// The address to which a request was sent last, and when. It is for whoever gives up waiting for the answer.
 #[derive(Default)]
-pub(super) struct Asked(Mutex<Option<(Arc<Address>, AskedAt)>>);
+pub(super) struct LastSent(Mutex<Option<(Arc<Address>, AskedAt)>>);
 
 /// The connection over which an answer comes. `put_back` keeps it for further requests, once the answer has been read
 /// to its end. If this is dropped before that, the connection is closed.
@@ -148,7 +148,7 @@ impl Pool {
         &self,
         mut request: Request<RequestBody>,
         wait: Wait,
-        asked: &Asked,
+        asked: &LastSent,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         let permit = self.limit.take().await.map_err(|Full| SendError::Full)?;
         let own = Arc::clone(self.resting.get_or_default());
@@ -242,7 +242,7 @@ impl Pool {
     }
 }
 
-impl Asked {
+impl LastSent {
     fn goes_to(&self, address: &Arc<Address>) {
         *self.lock() = Some((Arc::clone(address), address.asked()));
     }

@@ -22,7 +22,7 @@ use super::{
     connection_limit::ConnectionLimit,
     error::ProxyError,
     headers,
-    pool::{Asked, Lease, Pool, Wait},
+    pool::{LastSent, Lease, Pool, Wait},
     resolve::System,
     total::Total,
 };
@@ -368,7 +368,7 @@ impl Upstream {
                 }
             });
         }
-        let asked = Asked::default();
+        let asked = LastSent::default();
         tokio::select! {
             answered = self.pool.send(request, patience.connect, &asked) => answered.map_err(ProxyError::from),
             () = progress.stalled_for(patience.response) => {

@@ -14,7 +14,7 @@ use crate::{
     context::RequestContext,
     proxy::below_prefix,
     reply::{Body, Failure},
-    session::{Carried, ServerLink, SessionError, Visit, is_prefetch},
+    session::{PresentedToken, ServerLink, SessionError, Visit, is_prefetch},
     urls::Watch,
 };
 
@@ -30,15 +30,15 @@ const TRIED_AGAIN: [StatusCode; 3] = [
 pub(super) enum Watched {
     Nothing,
     Page(HeaderValue),
-    Link(Box<Asked>),
-    LinksInXml(Box<Asked>),
-    NewerToken(Option<Carried>),
-    Upload(Option<Carried>),
+    Link(Box<LinkRequest>),
+    LinksInXml(Box<LinkRequest>),
+    NewerToken(Option<PresentedToken>),
+    Upload(Option<PresentedToken>),
     Prefix(&'static str, RequestContext),
 }
 
 /// A request that the server may answer with a join link: what is needed to answer it instead.
-pub(super) struct Asked {
+pub(super) struct LinkRequest {
     method: Method,
     headers: HeaderMap,
     context: RequestContext,
@@ -52,7 +52,10 @@ impl Router {
         request: &Request<ClientBody>,
         context: &RequestContext,
     ) -> Result<Watched, Failure> {
-        let carried = || self.sessions.carried(request.headers(), &context.authority);
+        let presented_token = || {
+            self.sessions
+                .presented_token(request.headers(), &context.authority)
+        };
         Ok(match watch {
             Watch::Nothing => Watched::Nothing,
             Watch::Page => {
@@ -61,8 +64,8 @@ impl Router {
             }
             Watch::Link => Watched::Link(asked(request, context)?),
             Watch::LinksInXml => Watched::LinksInXml(asked(request, context)?),
-            Watch::NewerToken => Watched::NewerToken(carried()),
-            Watch::Upload => Watched::Upload(carried()),
+            Watch::NewerToken => Watched::NewerToken(presented_token()),
+            Watch::Upload => Watched::Upload(presented_token()),
             Watch::Prefix(prefix) => Watched::Prefix(prefix, context.clone()),
         })
     }
@@ -84,12 +87,12 @@ impl Router {
                 let response = Box::pin(self.without_tokens(&asked, response)).await?;
                 Box::pin(self.with_links(response, &asked.context)).await
             }
-            Watched::NewerToken(carried) => Ok(self.refreshed(carried, response)),
-            Watched::Upload(carried) => {
+            Watched::NewerToken(presented_token) => Ok(self.refreshed(presented_token, response)),
+            Watched::Upload(presented_token) => {
                 if TRIED_AGAIN.contains(&response.status()) {
                     *response.status_mut() = StatusCode::BAD_REQUEST;
                 }
-                Ok(self.refreshed(carried, response))
+                Ok(self.refreshed(presented_token, response))
             }
             Watched::Prefix(prefix, context) => {
                 below_prefix(prefix, &context.authority, response.headers_mut());
@@ -101,7 +104,7 @@ impl Router {
     /// The server's answer; or, if it is a redirect to a join link of this gateway, the answer to that link.
     async fn without_tokens(
         &self,
-        asked: &Asked,
+        asked: &LinkRequest,
         response: Response<Body>,
     ) -> Result<Response<Body>, Failure> {
         let Some(link) = ServerLink::of(&response) else {
@@ -128,21 +131,25 @@ impl Router {
     }
 
     /// Adds a refreshed cookie to the answer to a call that carried a newer token than the cookie has.
-    fn refreshed(&self, carried: Option<Carried>, mut response: Response<Body>) -> Response<Body> {
-        if let Some(carried) = carried {
-            self.sessions.refresh(&carried, &mut response);
+    fn refreshed(
+        &self,
+        presented_token: Option<PresentedToken>,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        if let Some(presented_token) = presented_token {
+            self.sessions.refresh(&presented_token, &mut response);
         }
         response
     }
 }
 
 /// Keeps what is needed of the request. A prefetch is refused, because it must not make the server issue a token.
-fn asked(request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<Asked>, Failure> {
+fn asked(request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<LinkRequest>, Failure> {
     if is_prefetch(request.headers()) {
         // Even BBB's form says so by the status: a browser would keep anything good to show it later.
         return Err(Failure::from(SessionError::Prefetch).of_the_message());
     }
-    Ok(Box::new(Asked {
+    Ok(Box::new(LinkRequest {
         method: request.method().clone(),
         headers: request.headers().clone(),
         context: context.clone(),

@@ -51,7 +51,7 @@ pub use self::{
     error::SessionError,
     fetch::is_prefetch,
     redirect::ServerLink,
-    refresh::Carried,
+    refresh::PresentedToken,
     ticket::TICKET,
 };
 use crate::{

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A valid token that a request carries to the server.
-pub struct Carried {
+pub struct PresentedToken {
     token: Secret<String>,
     tag: String,
     exp: i64,
@@ -31,7 +31,7 @@ pub struct Carried {
 
 impl Sessions {
     /// The token that a call of one of our pages carries, unless one of the request's cookies is as new.
-    pub fn carried(&self, headers: &HeaderMap, authority: &HeaderValue) -> Option<Carried> {
+    pub fn presented_token(&self, headers: &HeaderMap, authority: &HeaderValue) -> Option<PresentedToken> {
         if !fetch::is_same_origin(headers, authority.to_str().ok()?) {
             return None;
         }
@@ -54,7 +54,7 @@ impl Sessions {
                 return None;
             }
         }
-        Some(Carried {
+        Some(PresentedToken {
             token: Secret::new(token.to_owned()),
             tag,
             exp: claims.exp,
@@ -62,14 +62,19 @@ impl Sessions {
     }
 
     /// Puts the token into the cookie, if the server accepted it and it is newer than the cookie's.
-    pub fn refresh(&self, carried: &Carried, response: &mut Response<Body>) {
+    pub fn refresh(&self, presented_token: &PresentedToken, response: &mut Response<Body>) {
         if !response.status().is_success() {
             return;
         }
-        let Some(framed) = self.memory.is_newest(&carried.tag, carried.exp) else {
+        let Some(framed) = self.memory.is_newest(&presented_token.tag, presented_token.exp) else {
             return;
         };
-        let cookie = self.token_cookie(&carried.tag, carried.token.expose(), carried.exp, framed);
+        let cookie = self.token_cookie(
+            &presented_token.tag,
+            presented_token.token.expose(),
+            presented_token.exp,
+            framed,
+        );
         if let Ok(cookie) = cookie {
             let headers = response.headers_mut();
             headers.append(header::SET_COOKIE, cookie);

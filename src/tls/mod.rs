@@ -81,7 +81,7 @@ pub struct Tls {
 
 /// What both sides agreed on in a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Agreed {
+pub enum Negotiated {
     /// ALPN named a version of HTTP, or nothing, which means HTTP/1.1.
     Http(Protocol),
     /// TURN (RFC 7443).
@@ -132,7 +132,7 @@ impl Tls {
         &self,
         stream: S,
         first: Vec<u8>,
-    ) -> Result<(TlsStream<S>, Agreed), HandshakeError>
+    ) -> Result<(TlsStream<S>, Negotiated), HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -153,7 +153,7 @@ impl Tls {
     }
 
     /// The rest of a handshake whose hello has been read; whoever calls has a deadline.
-    pub async fn after<S>(&self, hello: Hello<S>) -> Result<(TlsStream<S>, Agreed), HandshakeError>
+    pub async fn after<S>(&self, hello: Hello<S>) -> Result<(TlsStream<S>, Negotiated), HandshakeError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -163,8 +163,8 @@ impl Tls {
             .into_stream(config)
             .await
             .map_err(HandshakeError::Tls)?;
-        let agreed = agreed(&stream)?;
-        Ok((stream, agreed))
+        let negotiated = negotiated(&stream)?;
+        Ok((stream, negotiated))
     }
 
     /// The settings of a handshake by which a CA checks this name, or else of all others.
@@ -240,12 +240,12 @@ impl fmt::Debug for Tls {
 }
 
 /// SECURITY: what is neither HTTP nor TURN must not be served as HTTP, such as a CA's check of a name (RFC 8737).
-fn agreed<S>(stream: &TlsStream<S>) -> Result<Agreed, HandshakeError> {
+fn negotiated<S>(stream: &TlsStream<S>) -> Result<Negotiated, HandshakeError> {
     match stream.get_ref().1.alpn_protocol() {
-        Some(H2) => Ok(Agreed::Http(Protocol::Http2)),
-        Some(HTTP11) | None => Ok(Agreed::Http(Protocol::Http1)),
-        Some(STUN_TURN) => Ok(Agreed::Turn),
-        Some(ALPN) => Ok(Agreed::Check),
+        Some(H2) => Ok(Negotiated::Http(Protocol::Http2)),
+        Some(HTTP11) | None => Ok(Negotiated::Http(Protocol::Http1)),
+        Some(STUN_TURN) => Ok(Negotiated::Turn),
+        Some(ALPN) => Ok(Negotiated::Check),
         Some(_) => Err(HandshakeError::Protocol),
     }
 }

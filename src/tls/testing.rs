@@ -13,7 +13,7 @@ use tokio::io::DuplexStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use x509_parser::time::ASN1Time;
 
-use super::{Agreed, HandshakeError, Tls};
+use super::{HandshakeError, Negotiated, Tls};
 use crate::acme::AnyCertificate;
 
 /// 2026-07-25, in the afternoon.
@@ -78,7 +78,7 @@ pub(super) fn certificate(file: &Path) -> CertificateDer<'static> {
 
 pub(super) struct Seen {
     pub client: TlsStream<DuplexStream>,
-    pub alpn: Agreed,
+    pub alpn: Negotiated,
 }
 
 impl Seen {

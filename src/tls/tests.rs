@@ -169,13 +169,16 @@ async fn agrees_on_what_is_spoken() {
     };
     assert_eq!(
         offering(&["http/1.1", "h2"]).await.unwrap().alpn,
-        Agreed::Http(Protocol::Http2)
+        Negotiated::Http(Protocol::Http2)
     );
     assert_eq!(
         offering(&["http/1.1"]).await.unwrap().alpn,
-        Agreed::Http(Protocol::Http1)
+        Negotiated::Http(Protocol::Http1)
     );
-    assert_eq!(offering(&[]).await.unwrap().alpn, Agreed::Http(Protocol::Http1));
+    assert_eq!(
+        offering(&[]).await.unwrap().alpn,
+        Negotiated::Http(Protocol::Http1)
+    );
     assert_eq!(
         offering(&["acme-tls/1"])
             .await

@@ -8,15 +8,15 @@
 //!
 //! Sources: RFC 6455 sections 1.3, 4, 5.2, 5.5.1, 7.4.1; RFC 9110 section 7.8.
 
-mod ear;
 mod frames;
 mod handshake;
 mod livekit;
 mod nats;
-mod overheard;
+mod opening;
 mod payload;
 mod registry;
 mod silence;
+mod tap;
 mod tunnel;
 
 pub use handshake::{BadHandshake, UpgradeRequest};

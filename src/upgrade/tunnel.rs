@@ -20,7 +20,7 @@ use tracing::debug;
 
 use super::{
     frames::{Frames, GOING_AWAY, GOING_AWAY_MASKED},
-    overheard::Overheard,
+    opening::Opening,
     registry::{Open, Tunnels},
     silence::Silence,
 };
@@ -65,10 +65,10 @@ pub fn join(
         };
         let open = tunnels.enter(whose);
         let silence = tunnels.silence().map(Silence::begin);
-        let overheard = Overheard::of(&tunnels, &open, arrival);
+        let opening = Opening::of(&tunnels, &open, arrival);
         let client = tokio::io::split(TokioIo::new(client));
         let upstream = tokio::io::split(TokioIo::new(upstream));
-        run(client, upstream, silence.as_ref(), &open, &overheard, &stop).await;
+        run(client, upstream, silence.as_ref(), &open, &opening, &stop).await;
     });
 }
 
@@ -77,7 +77,7 @@ async fn run<C, U>(
     (from_upstream, to_upstream): (ReadHalf<U>, WriteHalf<U>),
     silence: Option<&Silence>,
     open: &Open,
-    overheard: &Overheard<'_>,
+    opening: &Opening<'_>,
     stop: &Drain,
 ) where
     C: AsyncRead + AsyncWrite,
@@ -91,7 +91,7 @@ async fn run<C, U>(
             if let Some(silence) = silence {
                 silence.upstream_said(bytes);
             }
-            overheard.upstream_said(bytes);
+            opening.upstream_said(bytes);
         },
     };
     let mut up = Direction {
@@ -102,7 +102,7 @@ async fn run<C, U>(
             if let Some(silence) = silence {
                 silence.client_said();
             }
-            overheard.client_said(bytes);
+            opening.client_said(bytes);
         },
     };
     let (down_told, up_told) = (Told::default(), Told::default());
@@ -122,7 +122,7 @@ async fn run<C, U>(
             None => pending().await,
         }
     };
-    let watched = overheard.watch();
+    let watched = opening.watch();
     tokio::pin!(down, up, told, fell, watched);
     let mut is_told = false;
     // Whoever is told something looks at it when it is polled again, which the next turn does.

@@ -11,7 +11,7 @@ use hyper::header::HeaderValue;
 
 /// The part of a file that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum Wanted {
     /// The whole file: the request has no range, or none that counts.
     Whole,
     /// One range. INVARIANT: it is not empty, and lies within the file.
@@ -27,17 +27,17 @@ pub(super) enum Asked {
 const MAX_RANGES: usize = 16;
 
 /// Parses the value of `Range` for a file of `len` bytes.
-pub(super) fn asked(value: &HeaderValue, len: usize) -> Asked {
+pub(super) fn wanted(value: &HeaderValue, len: usize) -> Wanted {
     value
         .to_str()
         .ok()
         .and_then(|value| ranges(value, len))
-        .unwrap_or(Asked::Whole)
+        .unwrap_or(Wanted::Whole)
 }
 
 /// The ranges of the field's value; none if the field is ignored. Names of units ignore case (section 14.1); empty
 /// members of a list don't count (section 5.6.1.2).
-fn ranges(value: &str, len: usize) -> Option<Asked> {
+fn ranges(value: &str, len: usize) -> Option<Wanted> {
     let (unit, set) = value.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
@@ -59,9 +59,9 @@ fn ranges(value: &str, len: usize) -> Option<Asked> {
         }
     }
     Some(match found.as_slice() {
-        [] => Asked::Unsatisfiable,
-        [only] => Asked::Part(only.clone()),
-        _ => Asked::Parts(found),
+        [] => Wanted::Unsatisfiable,
+        [only] => Wanted::Part(only.clone()),
+        _ => Wanted::Parts(found),
     })
 }
 
@@ -103,10 +103,10 @@ fn number(digits: &str) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Asked::*, *};
+    use super::{Wanted::*, *};
 
-    fn of(value: &'static str, len: usize) -> Asked {
-        asked(&HeaderValue::from_static(value), len)
+    fn of(value: &'static str, len: usize) -> Wanted {
+        wanted(&HeaderValue::from_static(value), len)
     }
 
     /// RFC 9110 section 14.1.2.
@@ -168,7 +168,7 @@ mod tests {
         }
         let many = |count: usize| {
             let ranges: Vec<String> = (0..count).map(|n| format!("{n}-{n}")).collect();
-            asked(
+            wanted(
                 &HeaderValue::try_from(format!("bytes={}", ranges.join(","))).unwrap(),
                 100,
             )
@@ -212,7 +212,7 @@ mod tests {
             value in "bytes=([0-9]{0,3}-[0-9]{0,3},? ?){1,6}",
             len in 0..300usize,
         ) {
-            let parts = match asked(&HeaderValue::try_from(value).unwrap(), len) {
+            let parts = match wanted(&HeaderValue::try_from(value).unwrap(), len) {
                 Whole | Unsatisfiable => Vec::new(),
                 Part(part) => vec![part],
                 Parts(parts) => {

@@ -27,7 +27,7 @@ use super::{
     method::{self, Verb},
     multipart::Multipart,
     patient::{self, Patient},
-    range::{self, Asked},
+    range::{self, Wanted},
 };
 use crate::{
     clock::Clock,
@@ -143,12 +143,12 @@ impl Stored {
             Verdict::Failed => return Ok(self.bare(StatusCode::PRECONDITION_FAILED)),
         }
         let wanted = match range_of(verb, asked) {
-            Some(range) if validators.range_counts(asked) => range::asked(range, form.bytes.len()),
-            _ => Asked::Whole,
+            Some(range) if validators.range_counts(asked) => range::wanted(range, form.bytes.len()),
+            _ => Wanted::Whole,
         };
         Ok(match wanted {
-            Asked::Whole => verb.answer_with(self.whole(form)),
-            Asked::Part(part) => {
+            Wanted::Whole => verb.answer_with(self.whole(form)),
+            Wanted::Part(part) => {
                 let bounds = format!("{}-{}", part.start, part.end.saturating_sub(1));
                 let mut response = self.full(form);
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -156,8 +156,8 @@ impl Stored {
                 *response.body_mut() = Body::Full(form.bytes.slice(part));
                 verb.answer_with(response)
             }
-            Asked::Parts(parts) => verb.answer_with(self.parts(form, &parts)),
-            Asked::Unsatisfiable => {
+            Wanted::Parts(parts) => verb.answer_with(self.parts(form, &parts)),
+            Wanted::Unsatisfiable => {
                 let mut refusal = self.bare(StatusCode::RANGE_NOT_SATISFIABLE);
                 say_range(&mut refusal, "*", form);
                 refusal

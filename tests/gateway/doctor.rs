@@ -12,7 +12,7 @@ use hyper::{Response, StatusCode};
 use plugnmeet_gateway::{
     clock::Clock,
     config::Config,
-    doctor::{Asked, Door, Finding, Findings, Ours, Places, Standpoint, Verdict, look},
+    doctor::{DoctorSettings, Finding, Findings, Ours, OutsideSettings, Places, Standpoint, Verdict, look},
     secret::Secret,
 };
 use tokio::{
@@ -55,8 +55,8 @@ async fn livekit() -> Upstream {
 }
 
 /// The address of this gateway, with all that can be named.
-pub fn door(gateway: &Gateway, turn_udp: u16) -> Door {
-    Door {
+pub fn door(gateway: &Gateway, turn_udp: u16) -> OutsideSettings {
+    OutsideSettings {
         url: gateway.origin().parse().unwrap(),
         roots: Some(gateway.certificate()),
         api_key: API_KEY.into(),
@@ -99,8 +99,8 @@ async fn nothing_behind(toml: &str) -> Gateway {
     .await
 }
 
-pub async fn from_outside(door: Door, only: Option<&str>) -> Findings {
-    let asked = Asked {
+pub async fn from_outside(door: OutsideSettings, only: Option<&str>) -> Findings {
+    let asked = DoctorSettings {
         places: Places {
             from: "nowhere".into(),
             haproxy: "nowhere".into(),
@@ -191,7 +191,7 @@ async fn where_people_get_in_all_is_well_from_outside() {
     }
 
     let strange = from_outside(
-        Door {
+        OutsideSettings {
             secret: Some(Secret::new("another secret that is long enough".into())),
             frame: Some("https://other.example.org".into()),
             ..there
@@ -299,7 +299,7 @@ async fn nothing_is_sent_to_whoever_is_not_trusted() {
 /// A machine whose files are in this folder, and whose gateway is configured so.
 pub async fn here(root: PathBuf, toml: &str, only: &str) -> Findings {
     let config = Config::parse(toml, "gateway.toml", &[]).unwrap();
-    let asked = Asked {
+    let asked = DoctorSettings {
         places: Places {
             from: root.join("opt"),
             haproxy: root.join("haproxy"),

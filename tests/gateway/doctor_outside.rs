@@ -3,7 +3,7 @@
 
 use std::{fs, net::SocketAddr, process::Stdio, time::Duration};
 
-use plugnmeet_gateway::doctor::{Door, Verdict};
+use plugnmeet_gateway::doctor::{OutsideSettings, Verdict};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use simple_dns::{
     CLASS, Name, Packet, ResourceRecord, TYPE,
@@ -77,8 +77,8 @@ impl Proxy {
     }
 
     /// This address in the place of the gateway's.
-    fn door(&self, door: Door) -> Door {
-        Door {
+    fn door(&self, door: OutsideSettings) -> OutsideSettings {
+        OutsideSettings {
             url: format!("https://localhost:{}", self.port).parse().unwrap(),
             roots: Some(self.folder.path().join("root.pem")),
             ..door
@@ -124,7 +124,7 @@ async fn old_tls_is_found_and_the_gateway_takes_none() {
 #[tokio::test]
 async fn an_upload_of_one_byte_too_many_is_413_or_somebody_is_told_of() {
     let gateway = gateway_with("sizes.body = '300KiB'").await;
-    let door = |bytes| Door {
+    let door = |bytes| OutsideSettings {
         body_bytes: bytes,
         ..door(&gateway, 9)
     };

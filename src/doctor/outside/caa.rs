@@ -44,7 +44,7 @@ pub async fn caa(outside: Arc<Outside>) -> Vec<Said> {
     if host.parse::<IpAddr>().is_ok() {
         return vec![Said::skip("the address has no name")];
     }
-    let Some(resolver) = outside.door.resolver else {
+    let Some(resolver) = outside.settings.resolver else {
         return vec![Said::skip("/etc/resolv.conf names no server")];
     };
     let issuer = match issuer(&outside).await {

@@ -85,12 +85,12 @@ pub async fn page_of(outside: &Outside, token: &Secret<String>) -> Result<Respon
         ));
     }
     let to = outside
-        .door
+        .settings
         .url
         .join(&outside.mount)
         .and_then(|base| base.join(header(&answer, "location")))
         .map_err(|error| format!("303 to no address: {error}"))?;
-    if to.origin() != outside.door.url.origin() {
+    if to.origin() != outside.settings.url.origin() {
         return Err("303 to another site".into());
     }
     let pairs: Vec<&str> = cookies
@@ -133,7 +133,7 @@ pub async fn frames(outside: Arc<Outside>) -> Vec<Said> {
         .split(';')
         .find_map(|part| part.trim().strip_prefix("frame-ancestors"))
         .map(str::trim);
-    let Some(site) = &outside.door.frame else {
+    let Some(site) = &outside.settings.frame else {
         let shown = ancestors.unwrap_or("any site");
         return vec![Said::ok(format!(
             "may be framed by {shown}; name a site by --frame to have it looked at"
@@ -166,7 +166,7 @@ pub async fn frames(outside: Arc<Outside>) -> Vec<Said> {
 /// BBB's answers name addresses as the server sees itself.
 pub async fn scheme(outside: Arc<Outside>) -> Vec<Said> {
     use aws_lc_rs::digest;
-    let (Some(keys), Some(secret)) = (&outside.keys, &outside.door.secret) else {
+    let (Some(keys), Some(secret)) = (&outside.keys, &outside.settings.secret) else {
         return no_keys();
     };
     let sum = format!("getRecordings{}", secret.expose());
@@ -217,12 +217,12 @@ pub async fn scheme(outside: Arc<Outside>) -> Vec<Said> {
 }
 
 pub async fn livekit(outside: Arc<Outside>) -> Vec<Said> {
-    let token = outside.door.livekit.as_ref().and_then(|(key, secret)| {
+    let token = outside.settings.livekit.as_ref().and_then(|(key, secret)| {
         let claims = json!({
             "iss": key,
             "sub": "plugnmeet-gateway-doctor",
-            "nbf": outside.door.now,
-            "exp": outside.door.now + VALID_SECONDS,
+            "nbf": outside.settings.now,
+            "exp": outside.settings.now + VALID_SECONDS,
             "video": { "room": ROOM, "roomJoin": true },
         });
         let key = EncodingKey::from_secret(secret.expose().as_bytes());

@@ -29,7 +29,7 @@ use url::Url;
 pub use self::{caa::*, meeting::*, old::*, relay::*, sizes::*, socket::*, web::*};
 use crate::{
     http::without_brackets,
-    proxy::Errands,
+    proxy::OwnClient,
     secret::Secret,
     token::{Claims, TokenKeys},
 };
@@ -47,7 +47,7 @@ const VALID_SECONDS: i64 = 60;
 
 /// What is looked at from outside.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct OutsideSettings {
     /// The public address; its path is the mount, `/conference` without one.
     pub url: Url,
     /// Certificates that are trusted in place of the system's.
@@ -75,7 +75,7 @@ pub struct Door {
 
 /// The address, reached or not.
 pub struct Outside {
-    door: Door,
+    settings: OutsideSettings,
     host: String,
     port: u16,
     mount: String,
@@ -85,15 +85,15 @@ pub struct Outside {
 }
 
 impl Outside {
-    pub async fn reach(door: Door) -> Result<Self, String> {
-        if door.url.scheme() != "https" {
+    pub async fn reach(settings: OutsideSettings) -> Result<Self, String> {
+        if settings.url.scheme() != "https" {
             return Err("write an address that begins with https://".into());
         }
-        let host = door.url.host_str().ok_or("the address has no host")?;
-        let path = door.url.path().trim_end_matches('/');
+        let host = settings.url.host_str().ok_or("the address has no host")?;
+        let path = settings.url.path().trim_end_matches('/');
         let mut outside = Self {
             host: without_brackets(host).to_owned(),
-            port: door.url.port_or_known_default().unwrap_or(443),
+            port: settings.url.port_or_known_default().unwrap_or(443),
             mount: if path.is_empty() {
                 "/conference".into()
             } else {
@@ -102,13 +102,13 @@ impl Outside {
             tls: None,
             keys: None,
             away: None,
-            door,
+            settings,
         };
-        if let Some(secret) = &outside.door.secret {
-            let keys = TokenKeys::new(outside.door.api_key.clone(), secret);
+        if let Some(secret) = &outside.settings.secret {
+            let keys = TokenKeys::new(outside.settings.api_key.clone(), secret);
             outside.keys = Some(keys.map_err(|problem| format!("the secret {problem}"))?);
         }
-        let roots = match &outside.door.roots {
+        let roots = match &outside.settings.roots {
             Some(file) => roots_of(file)?,
             None => native_roots()?,
         };
@@ -128,8 +128,8 @@ impl Outside {
 
     /// Host and port, as `Host` has them.
     fn authority(&self) -> String {
-        let host = self.door.url.host_str().unwrap_or_default();
-        self.door
+        let host = self.settings.url.host_str().unwrap_or_default();
+        self.settings
             .url
             .port()
             .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -170,8 +170,8 @@ impl Outside {
         let request = request
             .body(Full::new(Bytes::copy_from_slice(body)))
             .map_err(|error| error.to_string())?;
-        let errands = Errands::trusting(tls, ANSWER, MAX_BYTES);
-        errands
+        let own_client = OwnClient::trusting(tls, ANSWER, MAX_BYTES);
+        own_client
             .send(request, None)
             .await
             .map_err(|error| error.to_string())
@@ -187,12 +187,12 @@ impl Outside {
         let user = "plugnmeet-gateway-doctor".to_owned();
         let claims = Claims {
             client_type: 0,
-            exp: self.door.now + VALID_SECONDS,
+            exp: self.settings.now + VALID_SECONDS,
             is_admin: false,
             is_hidden: false,
             iss: keys.api_key().to_owned(),
             name: "Doctor".to_owned(),
-            nbf: self.door.now,
+            nbf: self.settings.now,
             room_id: ROOM.to_owned(),
             sub: user.clone(),
             user_id: user,

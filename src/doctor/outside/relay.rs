@@ -47,7 +47,7 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, question: &[u8])
 }
 
 pub async fn over_tls(outside: Arc<Outside>) -> Vec<Said> {
-    let host = outside.door.turn.as_deref().unwrap_or(&outside.host);
+    let host = outside.settings.turn.as_deref().unwrap_or(&outside.host);
     let advice = "write [turn] in gateway.toml and turn.enabled, turn.external_tls in livekit.yaml; its log says how LiveKit takes connections";
     // Browsers name no protocol.
     let mut stream = match outside.connect(host, outside.port, &[]).await {
@@ -107,8 +107,8 @@ fn is_wrong(mapped: SocketAddr, there: SocketAddr) -> bool {
 }
 
 pub async fn over_udp(outside: Arc<Outside>) -> Vec<Said> {
-    let host = outside.door.turn.as_deref().unwrap_or(&outside.host);
-    let port = outside.door.turn_udp;
+    let host = outside.settings.turn.as_deref().unwrap_or(&outside.host);
+    let port = outside.settings.turn_udp;
     let advice = "open the port for UDP in all firewalls (turn.udp_port of livekit.yaml): without it media goes over TCP, and is late";
     let found = addresses(host, port).await.unwrap_or_default();
     let Some(at) = found.iter().find(|at| at.is_ipv4()).or(found.first()).copied() else {

@@ -19,7 +19,7 @@ const MAX_LINE: usize = 64;
 pub async fn sizes(outside: Arc<Outside>) -> Vec<Said> {
     let advice =
         "somebody in front of the gateway cuts large uploads: people see a broken upload, and no reason";
-    let most = outside.door.body_bytes;
+    let most = outside.settings.body_bytes;
     match timeout(ANSWER, refused(&outside, most + 1)).await {
         Ok(Ok(status)) if status == "413" => vec![Said::ok(format!("413 for a body of {} bytes", most + 1))],
         Ok(Ok(status)) => vec![Said::warn(

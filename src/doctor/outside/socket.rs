@@ -143,7 +143,7 @@ pub async fn stays(outside: Arc<Outside>) -> Vec<Said> {
             () = pinging => {}
         }
     };
-    let whole = outside.door.silence;
+    let whole = outside.settings.silence;
     if timeout(whole, talking).await.is_err() {
         return vec![Said::ok(format!(
             "open after {} s, with a ping each {} s, as the client has it",

@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::{ANSWER, CONNECT, MAX_BYTES, Outside, header, meeting::page_of, shown};
 use crate::{
     doctor::finding::{Said, all_or},
-    proxy::{Errands, addresses},
+    proxy::{OwnClient, addresses},
 };
 
 /// Certificates are renewed in the last third of their life; in the last part of so many a renewal has failed already.
@@ -52,16 +52,16 @@ pub async fn names(outside: Arc<Outside>) -> Vec<Said> {
 }
 
 async fn plain(outside: &Outside, path: &str) -> Result<hyper::Response<Bytes>, String> {
-    let host = outside.door.url.host_str().unwrap_or_default();
-    let address = match outside.door.http {
+    let host = outside.settings.url.host_str().unwrap_or_default();
+    let address = match outside.settings.http {
         80 => format!("http://{host}{path}"),
         port => format!("http://{host}:{port}{path}"),
     };
     let request = Request::get(address)
         .body(Empty::<Bytes>::new())
         .map_err(|error| error.to_string())?;
-    let errands = Errands::plain(ANSWER, MAX_BYTES);
-    errands
+    let own_client = OwnClient::plain(ANSWER, MAX_BYTES);
+    own_client
         .send(request, None)
         .await
         .map_err(|error| error.to_string())
@@ -130,7 +130,7 @@ pub async fn tls(outside: Arc<Outside>) -> Vec<Said> {
         Some((life.not_before.timestamp(), life.not_after.timestamp()))
     });
     let (begins, ends) = life.unwrap_or_default();
-    let left = ends - outside.door.now;
+    let left = ends - outside.settings.now;
     let days = left / 86_400;
     let mut wrong = Vec::new();
     if left * PARTS < ends - begins {
@@ -175,7 +175,7 @@ pub async fn clock(outside: Arc<Outside>) -> Vec<Said> {
         return vec![Said::skip("the answer has no date")];
     };
     let there = there.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let apart = (i64::try_from(there.as_secs()).unwrap_or_default() - outside.door.now).abs();
+    let apart = (i64::try_from(there.as_secs()).unwrap_or_default() - outside.settings.now).abs();
     if apart > MOST_SECONDS_APART {
         return vec![Said::fail(
             format!("the clocks of this machine and that one are {apart} s apart"),

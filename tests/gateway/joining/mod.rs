@@ -117,7 +117,7 @@ impl Site {
         loop {
             tokio::select! {
                 seen = &mut come => return (seen, course),
-                () = sleep(Duration::from_secs(1)) => course.push(self.gateway.joining().standing().places),
+                () = sleep(Duration::from_secs(1)) => course.push(self.gateway.joining().status().places),
             }
         }
     }
@@ -207,7 +207,7 @@ async fn without_places_many_are_refused_and_with_them_nobody() {
     let waited: u32 = waited.await.parse().unwrap();
     // A machine that brings them more slowly than NATS takes them lets nobody wait.
     assert!(waited >= 10 || seen.last() > 45_000, "{waited} {seen:?}");
-    assert_eq!(paced.gateway.joining().standing().joining, 0);
+    assert_eq!(paced.gateway.joining().status().joining, 0);
 }
 
 /// They were in a meeting, or their client has kept its session.
@@ -237,7 +237,7 @@ async fn a_small_room_and_a_moderator_are_in_before_a_large_room() {
     people.push(json!({"name": "teacher", "token": moderator, "later": true}));
     let mut process = site.begin(&people, false);
     until("many wait", async || {
-        site.gateway.joining().standing().waiting >= 20
+        site.gateway.joining().status().waiting >= 20
     })
     .await;
     process.say(&json!("now")).await;
@@ -277,7 +277,7 @@ async fn forty_who_go_away_take_no_place_with_them() {
     let knock = async |user: String| knocks(&gateway, &gateway.token("room01", &user)).await;
     let waiting = async |count: usize| {
         until("so many wait", async || {
-            gateway.joining().standing().waiting == count
+            gateway.joining().status().waiting == count
         })
         .await;
     };
@@ -304,7 +304,7 @@ async fn forty_who_go_away_take_no_place_with_them() {
     }
     waiting(0).await;
     until("the others have the places", async || {
-        gateway.joining().standing().joining == 10
+        gateway.joining().status().joining == 10
     })
     .await;
     answers.add_permits(100);
@@ -312,7 +312,7 @@ async fn forty_who_go_away_take_no_place_with_them() {
         assert_eq!(person.answer().await.status, 200);
     }
     until("nobody has a place", async || {
-        gateway.joining().standing().joining == 0
+        gateway.joining().status().joining == 0
     })
     .await;
     assert!((20..=25).contains(&server.requests().len()));
@@ -357,7 +357,7 @@ async fn a_token_that_is_not_good_takes_no_place() {
             (200, &b"\x08\x01\x12\x07success"[..])
         );
     }
-    let standing = site.gateway.joining().standing();
+    let standing = site.gateway.joining().status();
     assert_eq!((standing.joining, standing.waiting), (1, 0));
 }
 
@@ -408,7 +408,7 @@ async fn waiting_counts_in_no_other_time_and_ends_with_a_stop() {
     let bob = knock("bob");
     sleep(Duration::from_secs(4)).await;
     assert!(!bob.is_finished());
-    assert_eq!(site.gateway.joining().standing().waiting, 1);
+    assert_eq!(site.gateway.joining().status().waiting, 1);
     site.gateway.stop().await;
     assert_eq!(bob.await.unwrap(), 200);
     assert_eq!(site.server.requests().len(), 2);
@@ -434,7 +434,7 @@ async fn who_goes_away_leaves_the_line_at_once() {
     .await;
     let is_waiting = async |count: usize| {
         until("so many wait", async || {
-            site.gateway.joining().standing().waiting == count
+            site.gateway.joining().status().waiting == count
         })
         .await;
     };
@@ -486,5 +486,5 @@ async fn where_nothing_looks_like_nats_websockets_are_open_by_the_hundred() {
         assert_eq!(socket.answer().await.status, 101);
         open.push(socket);
     }
-    assert_eq!(gateway.joining().standing().waiting, 0);
+    assert_eq!(gateway.joining().status().waiting, 0);
 }

@@ -61,7 +61,7 @@ impl OnePlace {
 
 async fn has_waiting(gateway: &Gateway, count: usize) {
     until("so many wait", async || {
-        gateway.joining().standing().waiting == count
+        gateway.joining().status().waiting == count
     })
     .await;
 }
@@ -297,7 +297,7 @@ async fn metrics_say_where_those_are_who_are_on_their_way() {
     }
     // The server has let neither of them in.
     until("nobody has a place", async || {
-        gateway.joining().standing().joining == 0
+        gateway.joining().status().joining == 0
     })
     .await;
     assert_eq!(metric(&gateway, "joining{upstream=\"server\"}").await, "0");

@@ -33,7 +33,7 @@ async fn whoever_waits_reads_how_many_are_before_and_then_joins() {
         .await;
         others.push(raw);
     }
-    while stage.gateway.joining().standing().waiting < 20 {
+    while stage.gateway.joining().status().waiting < 20 {
         sleep(Duration::from_millis(50)).await;
     }
     let mut browser = stage.browser_with(&["--accept-lang=de"], &json!({}));

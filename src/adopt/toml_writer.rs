@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 /// The file in the making. Keys before the first section stand at the top.
 #[derive(Debug, Default)]
-pub(super) struct Sheet(String);
+pub(super) struct TomlWriter(String);
 
-impl Sheet {
+impl TomlWriter {
     pub(super) fn note(&mut self, text: &str) {
         for line in text.lines() {
             writeln!(self.0, "# {line}").ok();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// What is to be adopted, and how.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct AdoptSettings {
     /// The folder of the official installation.
     pub from: PathBuf,
     pub haproxy: PathBuf,

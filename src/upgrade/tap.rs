@@ -6,12 +6,12 @@ use std::sync::{
 };
 
 /// Listens until it is closed. Both directions of a tunnel run in one task: nobody waits for the lock.
-pub(super) struct Ear<T> {
+pub(super) struct Tap<T> {
     is_open: AtomicBool,
     listener: Mutex<Option<Box<T>>>,
 }
 
-impl<T> Ear<T> {
+impl<T> Tap<T> {
     pub(super) fn new(listener: Option<T>) -> Self {
         Self {
             is_open: AtomicBool::new(listener.is_some()),

@@ -19,13 +19,13 @@ use crate::{http::without_brackets, reply::BoxError};
 
 /// Makes requests; clones share what they trust.
 #[derive(Clone)]
-pub struct Errands {
+pub struct OwnClient {
     tls: Option<Arc<ClientConfig>>,
     within: Duration,
     max_bytes: usize,
 }
 
-impl Errands {
+impl OwnClient {
     /// Over plain HTTP alone. Each request may take so long, and its answer may have so many bytes.
     pub fn plain(within: Duration, max_bytes: usize) -> Self {
         Self {

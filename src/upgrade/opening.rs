@@ -1,13 +1,13 @@
-//! What is overheard of a tunnel to NATS until its client is in: whose it is, and how soon NATS has answered.
+//! What passes at the beginning of a tunnel to NATS until its client is in: whose it is, and how soon NATS has answered.
 //!
 //! Not here: what follows from it (`crate::joining`).
 
 use std::future::pending;
 
 use super::{
-    ear::Ear,
     nats::{AnswerReader, ConnectReader, Heard, Said},
     registry::{Open, Tunnels},
+    tap::Tap,
 };
 use crate::{
     joining::{Arrival, Person},
@@ -15,22 +15,22 @@ use crate::{
 };
 
 /// The beginning of one tunnel.
-pub(super) struct Overheard<'t> {
+pub(super) struct Opening<'t> {
     tunnels: &'t Tunnels,
     open: &'t Open,
-    connect: Ear<ConnectReader>,
-    answers: Ear<AnswerReader>,
+    connect: Tap<ConnectReader>,
+    answers: Tap<AnswerReader>,
     arrival: Option<Arrival>,
 }
 
-impl<'t> Overheard<'t> {
+impl<'t> Opening<'t> {
     /// Nothing is listened to where nobody speaks NATS.
     pub(super) fn of(tunnels: &'t Tunnels, open: &'t Open, arrival: Option<Arrival>) -> Self {
         Self {
             tunnels,
             open,
-            connect: Ear::new(tunnels.nats().map(|_| ConnectReader::default())),
-            answers: Ear::new(arrival.is_some().then(AnswerReader::default)),
+            connect: Tap::new(tunnels.nats().map(|_| ConnectReader::default())),
+            answers: Tap::new(arrival.is_some().then(AnswerReader::default)),
             arrival,
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 /// Times in seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Status {
     /// There is a certificate; when it is renewed.
     Waits {
         until: i64,
@@ -24,30 +24,30 @@ pub enum Standing {
 }
 
 #[derive(Default)]
-pub(super) struct Standings(Mutex<BTreeMap<String, Standing>>);
+pub(super) struct Statuses(Mutex<BTreeMap<String, Status>>);
 
-impl Standings {
-    pub(super) fn set(&self, name: &str, standing: Standing) {
-        self.map().insert(name.to_owned(), standing);
+impl Statuses {
+    pub(super) fn set(&self, name: &str, status: Status) {
+        self.map().insert(name.to_owned(), status);
     }
 
     pub(super) fn keep_only(&self, names: &[String]) {
         self.map().retain(|name, _| names.contains(name));
     }
 
-    pub(super) fn all(&self) -> Vec<(String, Standing)> {
+    pub(super) fn all(&self) -> Vec<(String, Status)> {
         let map = self.map();
         map.iter()
-            .map(|(name, standing)| (name.clone(), standing.clone()))
+            .map(|(name, status)| (name.clone(), status.clone()))
             .collect()
     }
 
-    fn map(&self) -> MutexGuard<'_, BTreeMap<String, Standing>> {
+    fn map(&self) -> MutexGuard<'_, BTreeMap<String, Status>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Standings {
+impl fmt::Debug for Statuses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.map().fmt(f)
     }
