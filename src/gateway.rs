@@ -229,16 +229,16 @@ pub async fn start_after(
         faults: drain.clone(),
     };
     accepting.begin("listener https", https, &front, &places, &drain);
-    let door = Bare::new(&current, ToRouter(current.clone()), &drain).behind_balancers();
-    accepting.begin("listener plain", plain, &door, &places, &drain);
-    for (listeners, door) in tcp.into_iter().zip(port.tcp) {
-        accepting.begin("listener tcp", listeners, &door, &places, &drain);
+    let serving = Bare::new(&current, ToRouter(current.clone()), &drain).behind_balancers();
+    accepting.begin("listener plain", plain, &serving, &places, &drain);
+    for (listeners, serving) in tcp.into_iter().zip(port.tcp) {
+        accepting.begin("listener tcp", listeners, &serving, &places, &drain);
     }
-    let door = Bare::new(&current, ToRedirect(current.clone()), &drain);
-    accepting.begin("listener http", http, &door, &places, &drain);
+    let serving = Bare::new(&current, ToRedirect(current.clone()), &drain);
+    accepting.begin("listener http", http, &serving, &places, &drain);
     // It goes on telling during the drain, and so has one of its own.
-    let door = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
-    accepting.begin("listener admin", admin, &door, &admin_places, &admin_drain);
+    let serving = Bare::new(&current, ToAdmin(current.clone()), &admin_drain);
+    accepting.begin("listener admin", admin, &serving, &admin_places, &admin_drain);
     for spot in admin_later {
         warn!(
             "Admin: none for now, as a gateway that stops has {} still; it is taken as soon as it is free",
@@ -247,7 +247,7 @@ pub async fn start_after(
         accepting.begin_later(
             spot,
             late_admin.clone(),
-            door.clone(),
+            serving.clone(),
             &admin_places,
             &admin_drain,
         );
@@ -272,19 +272,19 @@ impl Accepting {
         &self,
         what: &'static str,
         listeners: Vec<TcpListener>,
-        door: &impl Serve,
+        serving: &impl Serve,
         places: &Places,
         drain: &Drain,
     ) {
         for listener in listeners {
-            let (door, workers) = (door.clone(), Arc::clone(&self.workers));
-            let accepts = accept(listener, door, places.clone(), drain.clone(), workers);
+            let (serving, workers) = (serving.clone(), Arc::clone(&self.workers));
+            let accepts = accept(listener, serving, places.clone(), drain.clone(), workers);
             self.spawn(what, accepts);
         }
     }
 
     /// The admin listener, once its address is free.
-    fn begin_later(&self, spot: Spot, late: LateAdmin, door: impl Serve, places: &Places, drain: &Drain) {
+    fn begin_later(&self, spot: Spot, late: LateAdmin, serving: impl Serve, places: &Places, drain: &Drain) {
         let (workers, places, drain) = (Arc::clone(&self.workers), places.clone(), drain.clone());
         self.spawn("listener admin", async move {
             let listener = tokio::select! {
@@ -292,7 +292,7 @@ impl Accepting {
                 () = drain.draining() => return,
             };
             info!("Admin on {}: /livez, /readyz, /metrics", spot.addr);
-            accept(listener, door, places, drain, workers).await;
+            accept(listener, serving, places, drain, workers).await;
         });
     }
 

@@ -100,7 +100,7 @@ fn findings(
         only: looked.only.clone(),
         without: Vec::new(),
         from: match &looked.from_outside {
-            Some(url) => Standpoint::Outside(Box::new(door(looked, url, config, &clock)?)),
+            Some(url) => Standpoint::Outside(Box::new(outside_settings(looked, url, config, &clock)?)),
             None if looked.files => Standpoint::Files,
             None => Standpoint::Here,
         },
@@ -120,7 +120,7 @@ fn findings(
 }
 
 /// The address, with the keys that the command line names; without them those that lie here.
-fn door(
+fn outside_settings(
     looked: &Looked,
     url: &url::Url,
     config: Result<Option<&Config>, &Problems>,

@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     doctor::{self, DoctorSettings, Ours, Places, Standpoint, Verdict},
     secret::Secret,
-    swap::{Door, Hooks, Routes, Swap, SwapError, Wanted},
+    swap::{Front, Hooks, Routes, Swap, SwapError, Wanted},
     token::{Claims, TokenKeys},
 };
 
@@ -38,7 +38,7 @@ pub(super) fn answer(config: &Config, file: &Path, arguments: &Swapped) -> Resul
     }
     runtime()?.block_on(looked_at(config, arguments, &clock))?;
     let wanted = Wanted {
-        door: door(config)?,
+        front: front(config)?,
         routes: routes(config, &clock)?,
         hooks: Hooks {
             ours: Some(adopt::hook_in(&arguments.letsencrypt)).filter(|hook| hook.is_file()),
@@ -104,9 +104,9 @@ async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Resul
 
 /// Back, for which the configuration need not be sound.
 pub(super) fn back(config: Option<&Config>, file: &Path, arguments: &Swapped) -> Result<String, Refused> {
-    let door = config.and_then(|config| door(config).ok());
+    let front = config.and_then(|config| front(config).ok());
     let swap = swap(file, arguments, Clock::system())?;
-    done(arguments, runtime()?.block_on(swap.back(door.as_ref())))
+    done(arguments, runtime()?.block_on(swap.back(front.as_ref())))
 }
 
 fn swap(file: &Path, arguments: &Swapped, clock: Clock) -> Result<Swap, Refused> {
@@ -145,14 +145,14 @@ fn folder_of(file: &Path) -> Result<PathBuf, Refused> {
         .ok_or_else(|| format!("{}: its folder is not there", file.display()))
 }
 
-fn door(config: &Config) -> Result<Door, Refused> {
+fn front(config: &Config) -> Result<Front, Refused> {
     let origin = config.public_origin_at(config.listen.https_port());
     let https = config.listen.https.first().copied();
     let https = https.ok_or("listen.https has no address")?;
     let mut trusted: Vec<CertificateDer<'static>> =
         ask::certificates(&config.tls.certs).map_err(|error| error.to_string())?;
     trusted.extend(rustls_native_certs::load_native_certs().certs);
-    Ok(Door {
+    Ok(Front {
         https: reachable(https),
         http: config.listen.http.first().copied().map(reachable),
         tls: Arc::new(ask::client(trusted).map_err(|error| error.to_string())?),

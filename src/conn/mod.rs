@@ -1,6 +1,6 @@
 //! One connection: HTTP/1.1 or HTTP/2 on it, under deadlines, until it ends or the gateway stops.
 //!
-//! This is the one door to hyper's server.
+//! No other module uses hyper's server.
 //!
 //! Sources: RFC 9112 (messages and connections), RFC 9113 (HTTP/2).
 

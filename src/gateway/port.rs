@@ -16,7 +16,7 @@ const TCP: &str = "tcp";
 pub(super) struct Port {
     /// None where nothing shares the port.
     pub(super) beside: Option<Beside>,
-    /// The doors of `[[tcp]]`, in their order.
+    /// What serves `[[tcp]]`, in their order.
     pub(super) tcp: Vec<Tcp>,
     pub(super) seen: Seen,
 }
@@ -42,13 +42,13 @@ impl Port {
         });
         let is_shared = turn.is_some() || !plan.passthrough.is_empty();
         let beside = is_shared.then(|| Beside::new(turn.clone(), names.collect(), passthrough.clone()));
-        let door = |target: &Target| {
+        let relay = |target: &Target| {
             let dial = dial(target, TCP, plan, metrics, total);
             Tcp::new(dial, through_tcp.clone(), shown(target))
         };
         Self {
             beside,
-            tcp: plan.tcp.iter().map(door).collect(),
+            tcp: plan.tcp.iter().map(relay).collect(),
             seen: Seen {
                 turn,
                 relays: vec![passthrough, through_tcp],

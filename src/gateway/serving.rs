@@ -128,7 +128,7 @@ impl<H> Clone for Bare<H> {
 }
 
 impl Front {
-    /// `open` makes the door that leads to these connections.
+    /// `open` makes what serves these connections.
     pub(super) fn new(
         current: &Current,
         drain: &Drain,
@@ -145,7 +145,7 @@ impl Front {
 }
 
 impl<H: Handler> Bare<H> {
-    /// A door to this handler.
+    /// Serves connections to this handler.
     pub(super) fn new(current: &Current, handler: H, drain: &Drain) -> Self {
         let settings = (*current.load().conn).clone();
         Self {
@@ -156,7 +156,7 @@ impl<H: Handler> Bare<H> {
 }
 
 impl<H: Handler> Bare<H> {
-    /// The same door for trusted proxies alone, which end TLS.
+    /// The same for trusted proxies alone, which end TLS.
     pub(super) fn behind_balancers(self) -> Self {
         Self {
             listener: self.listener.behind_balancers(),

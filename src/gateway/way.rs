@@ -272,8 +272,8 @@ mod tests {
     async fn a_gateway_that_serves_gives_nothing_up_and_one_that_stops_everything() {
         let (leaving, drain) = (Leaving::default(), Drain::default());
         assert!(!leaving.give_way(&drain).await);
-        let (door, admin) = (drain.clone(), leaving.admin_drain.clone());
-        leaving.listening.spawn(async move { door.draining().await });
+        let (front, admin) = (drain.clone(), leaving.admin_drain.clone());
+        leaving.listening.spawn(async move { front.draining().await });
         leaving.listening.spawn(async move { admin.draining().await });
         drain.leave();
         let (hurry, draining) = (leaving.hurry.clone(), drain.clone());

@@ -84,7 +84,7 @@ pub async fn bind(spot: impl Into<Spot>) -> io::Result<TcpListener> {
 /// the drain begins are served too, unless a successor takes them.
 pub async fn accept(
     listener: TcpListener,
-    door: impl Serve,
+    serving: impl Serve,
     places: Places,
     drain: Drain,
     workers: Arc<Workers>,
@@ -104,11 +104,11 @@ pub async fn accept(
         let Some((worker, load)) = workers.least_busy() else {
             return;
         };
-        let (door, place) = (door.clone(), places.take(free, load));
+        let (serving, place) = (serving.clone(), places.take(free, load));
         drain.spawn_on(worker, async move {
             // The socket has to be registered with the worker's own runtime.
             match TcpStream::from_std(stream) {
-                Ok(stream) => door.serve(stream, ends, place).await,
+                Ok(stream) => serving.serve(stream, ends, place).await,
                 Err(error) => warn!(%error, "A connection could not be accepted"),
             }
         });

@@ -1,4 +1,4 @@
-//! One exchange with whoever has the front door's ports: bytes over TLS, without a library's idea of what is right.
+//! One exchange with whoever has the front's ports: bytes over TLS, without a library's idea of what is right.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -19,9 +19,9 @@ const TIME: Duration = Duration::from_secs(10);
 /// The most that is read of an answer: the client's page has some KB.
 const MAX_BYTES: usize = 256 << 10;
 
-/// The front door, as this machine reaches it.
+/// The front, as this machine reaches it.
 #[derive(Clone)]
-pub struct Door {
+pub struct Front {
     pub https: SocketAddr,
     pub http: Option<SocketAddr>,
     /// Whom it trusts. It offers no ALPN: HTTP/1.1, and TURN, are spoken without.
@@ -53,7 +53,7 @@ impl Said {
 /// Why there is no answer.
 pub(super) type Silent = String;
 
-impl Door {
+impl Front {
     pub(super) async fn get(&self, path: &str, more: &str) -> Result<Said, Silent> {
         let head = self.head(path, &format!("Connection: close\r\n{more}"));
         within(async { ask(self.secured(&self.name).await?, &head, usize::MAX).await }).await

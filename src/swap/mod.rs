@@ -23,7 +23,7 @@ mod services;
 mod steps;
 
 pub use self::{
-    exchange::Door,
+    exchange::Front,
     record::RecordError,
     routes::Routes,
     steps::{Hooks, Swap, SwapError, Wanted},

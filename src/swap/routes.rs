@@ -1,11 +1,11 @@
-//! What each route of the front door has to answer.
+//! What each route of the front has to answer.
 
 use std::{fmt, net::SocketAddr};
 
 use rustls::pki_types::ServerName;
 use url::Url;
 
-use super::exchange::{Door, Said, Silent};
+use super::exchange::{Front, Said, Silent};
 use crate::secret::Secret;
 
 /// What is asked for after a swap.
@@ -109,16 +109,16 @@ impl Routes {
     }
 
     /// Asks for one; what it answered, or why that is not right.
-    pub(super) async fn ask(&self, route: &Route, door: &Door) -> Result<String, Silent> {
+    pub(super) async fn ask(&self, route: &Route, front: &Front) -> Result<String, Silent> {
         match route {
             Route::Files => {
-                let said = door.get(&format!("{}/assets/config.js", self.mount), "").await?;
+                let said = front.get(&format!("{}/assets/config.js", self.mount), "").await?;
                 expect(&said, |status| status == 200)
             }
-            Route::Join => self.join(door).await,
-            Route::Health => expect(&door.get("/healthCheck", "").await?, |status| status == 200),
+            Route::Join => self.join(front).await,
+            Route::Health => expect(&front.get("/healthCheck", "").await?, |status| status == 200),
             Route::Nats => {
-                let said = door.socket("/ws").await?;
+                let said = front.socket("/ws").await?;
                 let status = expect(&said, |status| status == 101)?;
                 if memchr::memmem::find(&said.rest, b"INFO").is_some() {
                     Ok(format!("{status}, INFO"))
@@ -127,34 +127,34 @@ impl Routes {
                 }
             }
             // Without a token it is 401; whoever sits there is LiveKit in any case.
-            Route::LiveKit => expect(&door.get("/livekit/rtc/validate", "").await?, |status| {
+            Route::LiveKit => expect(&front.get("/livekit/rtc/validate", "").await?, |status| {
                 matches!(status, 200 | 400 | 401 | 403)
             }),
-            Route::Whip => expect(&door.get("/whip", "").await?, is_from_behind),
-            Route::Etherpad => expect(&door.get("/etherpad/", "").await?, is_from_behind),
+            Route::Whip => expect(&front.get("/whip", "").await?, is_from_behind),
+            Route::Etherpad => expect(&front.get("/etherpad/", "").await?, is_from_behind),
             Route::Redirect(at) => {
-                let said = door.get_plain(*at, "/").await?;
+                let said = front.get_plain(*at, "/").await?;
                 expect(&said, |status| matches!(status, 301 | 302 | 307 | 308))
             }
             // certbot's own server runs only while it renews.
-            Route::Acme(at) => expect(&door.get_plain(*at, ACME_PATH).await?, |status| {
+            Route::Acme(at) => expect(&front.get_plain(*at, ACME_PATH).await?, |status| {
                 !matches!(status, 300..=399 | 421)
             }),
             Route::Turn => match &self.turn {
-                Some(name) => door.turn(name).await.map(|()| "an answer of STUN's".to_owned()),
+                Some(name) => front.turn(name).await.map(|()| "an answer of STUN's".to_owned()),
                 None => Ok(String::new()),
             },
-            Route::Tcp(at) => door.takes_connections(*at).await.map(|()| "taken".to_owned()),
+            Route::Tcp(at) => front.takes_connections(*at).await.map(|()| "taken".to_owned()),
         }
     }
 
-    async fn join(&self, door: &Door) -> Result<String, Silent> {
+    async fn join(&self, front: &Front) -> Result<String, Silent> {
         let token = self.token.as_ref().ok_or("there is no token")?.expose();
         let start = format!("{}/?access_token={token}", self.mount);
         let navigation = "Accept: text/html\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\n";
-        let said = door.get(&start, navigation).await?;
+        let said = front.get(&start, navigation).await?;
         let first = expect(&said, |status| status == 303)?;
-        let here = format!("https://{}{start}", door.authority);
+        let here = format!("https://{}{start}", front.authority);
         let there = Url::parse(&here)
             .ok()
             .zip(said.field("location"))
@@ -165,7 +165,7 @@ impl Routes {
             .filter_map(|cookie| cookie.split(';').next())
             .collect();
         let cookies = format!("{navigation}Cookie: {}\r\n", cookies.join("; "));
-        let said = door.get(there.path(), &cookies).await?;
+        let said = front.get(there.path(), &cookies).await?;
         let second = expect(&said, |status| status == 200)?;
         let is_page = said
             .field("content-type")

@@ -12,7 +12,7 @@ use std::{
 use tokio::{process::Command, signal::unix::SignalKind, task::JoinSet, time::timeout};
 
 use super::{
-    exchange::Door,
+    exchange::Front,
     record::{Held, Record, RecordError},
     routes::{Route, Routes},
     services::{self, GATEWAY, HAPROXY, SOCKET},
@@ -51,7 +51,7 @@ pub struct Swap {
 
 /// What the gateway is to answer in HAProxy's place.
 pub struct Wanted {
-    pub door: Door,
+    pub front: Front,
     pub routes: Routes,
     pub hooks: Hooks,
 }
@@ -100,7 +100,7 @@ impl Swap {
             }
             Some(record) => {
                 self.say("A swap broke off before its end; it is undone first.");
-                self.back_to(&record, &held, Some(&wanted.door))
+                self.back_to(&record, &held, Some(&wanted.front))
                     .await
                     .map_err(|back| SwapError::Stuck("an earlier swap broke off".into(), back))?;
                 if self.dry_run {
@@ -136,19 +136,19 @@ impl Swap {
             return Ok(());
         };
         self.say(&format!("FAIL: {why}. Going back."));
-        match self.back_to(&record, &held, Some(&wanted.door)).await {
+        match self.back_to(&record, &held, Some(&wanted.front)).await {
             Ok(()) => Err(SwapError::Back(why)),
             Err(back) => Err(SwapError::Stuck(why, back)),
         }
     }
 
-    /// Gives HAProxy its place back; at `door` it is to listen then.
-    pub async fn back(&self, door: Option<&Door>) -> Result<(), SwapError> {
+    /// Gives HAProxy its place back; at `front` it is to listen then.
+    pub async fn back(&self, front: Option<&Front>) -> Result<(), SwapError> {
         let held = Held::of(&self.folder)?;
         let Some(record) = held.read()? else {
             return Err(SwapError::Untouched("no swap is on record here".into()));
         };
-        self.back_to(&record, &held, door)
+        self.back_to(&record, &held, front)
             .await
             .map_err(|back| SwapError::Stuck("HAProxy's place is not given back".into(), back))
     }
@@ -187,9 +187,9 @@ impl Swap {
         if !record.haproxy_was_active {
             return silent;
         }
-        let all = wanted.routes.all(wanted.door.http);
+        let all = wanted.routes.all(wanted.front.http);
         for route in all.iter().filter(|route| route.is_behind_haproxy_too()) {
-            if let Err(why) = wanted.routes.ask(route, &wanted.door).await {
+            if let Err(why) = wanted.routes.ask(route, &wanted.front).await {
                 self.say(&format!(
                     "warn: {route}: {why} behind HAProxy too, so that it does not count"
                 ));
@@ -248,14 +248,17 @@ impl Swap {
         }
         if !self.dry_run {
             let closed = self.clock.steady().saturating_sub(closed_at);
-            self.say(&format!("The door was closed for {:.1} s.", closed.as_secs_f64()));
+            self.say(&format!(
+                "The front door was closed for {:.1} s.",
+                closed.as_secs_f64()
+            ));
         }
         self.ask_all(wanted, silent).await
     }
 
     async fn ask_all(&self, wanted: &Wanted, silent: &BTreeSet<String>) -> Result<(), String> {
         let mut failed = Vec::new();
-        for route in wanted.routes.all(wanted.door.http) {
+        for route in wanted.routes.all(wanted.front.http) {
             if self.dry_run {
                 self.say(&format!("ask for {route}"));
                 continue;
@@ -276,7 +279,7 @@ impl Swap {
     }
 
     /// Every step is tried, whatever becomes of the others.
-    async fn back_to(&self, record: &Record, held: &Held, door: Option<&Door>) -> Result<(), String> {
+    async fn back_to(&self, record: &Record, held: &Held, front: Option<&Front>) -> Result<(), String> {
         let began = self.clock.steady();
         let mut failed = Vec::new();
         let mut units = JoinSet::new();
@@ -305,7 +308,7 @@ impl Swap {
         if record.haproxy_was_active {
             self.say(&format!("systemctl start {HAPROXY}"));
             if !self.dry_run {
-                failed.extend(haproxy_listens(door).await.err());
+                failed.extend(haproxy_listens(front).await.err());
             }
         }
         if self.dry_run {
@@ -331,24 +334,24 @@ impl Swap {
 /// Asks for a route, and again if it does not answer yet.
 async fn ask(wanted: &Wanted, route: &Route) -> Result<String, String> {
     for _ in 1..TRIES {
-        if let Ok(said) = wanted.routes.ask(route, &wanted.door).await {
+        if let Ok(said) = wanted.routes.ask(route, &wanted.front).await {
             return Ok(said);
         }
         tokio::time::sleep(PAUSE).await;
     }
-    wanted.routes.ask(route, &wanted.door).await
+    wanted.routes.ask(route, &wanted.front).await
 }
 
-async fn haproxy_listens(door: Option<&Door>) -> Result<(), String> {
+async fn haproxy_listens(front: Option<&Front>) -> Result<(), String> {
     services::start(HAPROXY).await?;
-    let Some(door) = door else { return Ok(()) };
+    let Some(front) = front else { return Ok(()) };
     for _ in 1..BACK_TRIES {
-        if door.takes_connections(door.https).await.is_ok() {
+        if front.takes_connections(front.https).await.is_ok() {
             return Ok(());
         }
         tokio::time::sleep(BACK_PAUSE).await;
     }
-    door.takes_connections(door.https).await
+    front.takes_connections(front.https).await
 }
 
 /// Runs a script of certbot's that `adopt` has written.

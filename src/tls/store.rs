@@ -1,7 +1,8 @@
 //! All certificates of the folder: checked against the calendar and against the names we answer to.
 //!
 //! A pair that can't be used (another's key, unreadable) stops the start, and all such pairs are named at once. One that is
-//! past its days does not: the clients of its names refuse it, and a door that stays shut would keep all others out too.
+//! past its days does not: the clients of its names refuse it, and a gateway that does not start would keep all others
+//! out too.
 //!
 //! A set is never changed; a newer one takes its place (`super::watch`).
 //!

@@ -4,7 +4,7 @@
 //! away") can be written between two of them. A client of NATS says in its first words whose tunnel it is, which is read as
 //! it passes; LiveKit's says so in its request.
 //!
-//! `Origin` is not judged: nothing behind this door trusts a cookie.
+//! `Origin` is not judged: nothing behind the gateway trusts a cookie.
 //!
 //! Sources: RFC 6455 sections 1.3, 4, 5.2, 5.5.1, 7.4.1; RFC 9110 section 7.8.
 

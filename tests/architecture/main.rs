@@ -1,5 +1,5 @@
-//! The rules of the house, kept by a test: modules on layers, a module knows only what is below it, and one door each for
-//! the libraries that touch the network.
+//! The rules of ARCHITECTURE.md, kept by a test: modules on layers, a module knows only what is below it, and
+//! each library of the network is used by one module.
 //!
 //! The sources are read as tokens, so that a path counts wherever it is written: in a `use` with groups, in the middle
 //! of an expression, inside a macro, in a test module. `super` that leads out of a module is followed too.
@@ -58,7 +58,7 @@ const LAYERS: [&[&str]; 15] = [
 ];
 
 /// What only one module may name, tests apart: a test may play the other side.
-const DOORS: [([&str; 2], &str); 9] = [
+const BOUNDARIES: [([&str; 2], &str); 9] = [
     (["rustls", "server"], "tls"),
     (["rustls", "ServerConfig"], "tls"),
     (["rustls", "ServerConnection"], "tls"),
@@ -80,10 +80,10 @@ fn every_module_knows_only_what_is_below_it() {
 }
 
 #[test]
-fn each_library_of_the_network_has_one_door() {
+fn each_library_of_the_network_is_used_by_one_module() {
     let breaches: Vec<String> = sources()
         .iter()
-        .flat_map(|(file, text)| door_breaches(file, text))
+        .flat_map(|(file, text)| boundary_breaches(file, text))
         .collect();
     assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
 }
@@ -196,7 +196,7 @@ fn a_breach_is_named_with_file_and_line() {
     ] {
         assert_eq!(
             found("src/secret.rs", everything),
-            ["src/secret.rs:1: imports the whole house"],
+            ["src/secret.rs:1: imports everything at once"],
             "{everything}"
         );
     }
@@ -226,21 +226,21 @@ fn what_only_looks_like_a_breach_is_none() {
 }
 
 #[test]
-fn a_second_door_is_named_with_file_and_line() {
+fn a_second_user_of_a_library_is_named_with_file_and_line() {
     assert_eq!(
-        door_breaches("src/route/mod.rs", "use hyper::{Request,\nserver::conn::http1};"),
+        boundary_breaches("src/route/mod.rs", "use hyper::{Request,\nserver::conn::http1};"),
         ["src/route/mod.rs:2: only conn uses hyper::server"]
     );
     assert_eq!(
-        door_breaches("src/conn/mod.rs", "fn f(config: rustls::ServerConfig) {}"),
+        boundary_breaches("src/conn/mod.rs", "fn f(config: rustls::ServerConfig) {}"),
         ["src/conn/mod.rs:1: only tls uses rustls::ServerConfig"]
     );
     assert_eq!(
-        door_breaches("src/conn/mod.rs", "use hyper::server::conn::http1;"),
+        boundary_breaches("src/conn/mod.rs", "use hyper::server::conn::http1;"),
         Vec::<String>::new()
     );
     assert_eq!(
-        door_breaches(
+        boundary_breaches(
             "src/cli/ask.rs",
             "#[cfg(test)] mod tests { use tokio_rustls::TlsAcceptor; }"
         ),
@@ -258,7 +258,7 @@ fn import_breaches(file: &str, text: &str) -> Vec<String> {
         };
         match (layer_of(&module), layer_of(other)) {
             _ if other == module => {}
-            _ if WHOLE.contains(&other) => breaches.push(format!("{place}: imports the whole house")),
+            _ if WHOLE.contains(&other) => breaches.push(format!("{place}: imports everything at once")),
             (_, None) => breaches.push(format!("{place}: {other} has no layer")),
             (Some(own), Some(below)) if own < below => {}
             (own, Some(layer)) => breaches.push(format!(
@@ -272,17 +272,18 @@ fn import_breaches(file: &str, text: &str) -> Vec<String> {
     breaches
 }
 
-fn door_breaches(file: &str, text: &str) -> Vec<String> {
+fn boundary_breaches(file: &str, text: &str) -> Vec<String> {
     let module = module_of(file);
     let outside_tests = paths(text).into_iter().filter(|path| !path.in_test);
     outside_tests
         .filter_map(|path| {
-            let through = DOORS
+            let through = BOUNDARIES
                 .iter()
-                .find(|(door, _)| path.segments.get(..2).is_some_and(|start| start == door))
+                .find(|(library, _)| path.segments.get(..2).is_some_and(|start| start == library))
                 .filter(|(_, keeper)| *keeper != module);
-            through
-                .map(|(door, keeper)| format!("{file}:{}: only {keeper} uses {}", path.line, door.join("::")))
+            through.map(|(library, keeper)| {
+                format!("{file}:{}: only {keeper} uses {}", path.line, library.join("::"))
+            })
         })
         .collect()
 }

@@ -176,7 +176,7 @@ fn warns_of_what_expires_soon_and_of_hosts_without_a_certificate() {
     );
 }
 
-/// HAProxy opens the door likewise: whoever is kept out by one name's certificate is not kept out of all.
+/// HAProxy starts likewise: whoever is kept out by one name's certificate is not kept out of all.
 #[test]
 fn what_is_past_its_days_is_told_and_served_to_those_who_have_no_other() {
     let dir = folder();
