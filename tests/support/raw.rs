@@ -235,6 +235,19 @@ impl RawUpstream {
         .await
     }
 
+    /// These bytes to each request, once for each `notify_one`, and the end of the connection.
+    pub async fn answering_when(told: &Arc<Notify>, bytes: &'static str) -> Self {
+        let told = Arc::clone(told);
+        Self::acting(move |_, mut connection| {
+            let told = Arc::clone(&told);
+            async move {
+                told.notified().await;
+                connection.send(bytes).await;
+            }
+        })
+        .await
+    }
+
     /// 200 and nothing, to requests without a body.
     pub async fn content() -> Self {
         Self::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await

@@ -99,17 +99,8 @@ async fn plain_http_leads_to_https_at_a_name_of_ours_and_nowhere_else() {
 #[tokio::test]
 async fn the_operator_asks_on_a_listener_of_its_own_also_during_a_drain() {
     let answers = Arc::new(Notify::new());
-    let word = Arc::clone(&answers);
-    let upstream = RawUpstream::acting(move |_, mut connection| {
-        let word = Arc::clone(&word);
-        async move {
-            word.notified().await;
-            connection
-                .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
-                .await;
-        }
-    })
-    .await;
+    let last = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast";
+    let upstream = RawUpstream::answering_when(&answers, last).await;
     let gateway = Gateway::everything_to(&upstream.url(), "timeouts.drain = '10m'").await;
     let (admin, https, http, client) = (gateway.admin, gateway.https, gateway.http, gateway.client());
     let ask = async |target: &str| {

@@ -253,17 +253,8 @@ async fn a_large_request_under_way_may_finish_within_a_drain() {
 #[tokio::test]
 async fn a_request_over_http_2_may_finish_within_a_drain() {
     let answers = Arc::new(Notify::new());
-    let word = Arc::clone(&answers);
-    let upstream = RawUpstream::acting(move |_, mut connection| {
-        let word = Arc::clone(&word);
-        async move {
-            word.notified().await;
-            connection
-                .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
-                .await;
-        }
-    })
-    .await;
+    let last = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast";
+    let upstream = RawUpstream::answering_when(&answers, last).await;
     let gateway = Gateway::everything_to(&upstream.url(), LONG_DRAIN).await;
     let client = gateway.client();
     let mut idle = H2::connect(&client, 65_535).await;
