@@ -55,6 +55,13 @@ pub fn no_referrer(headers: &mut HeaderMap) {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
+/// Lets pages of every origin read the answer, unless it says already who may (docs/plugnmeet.md section 8, CORS).
+pub fn readable_from_anywhere(headers: &mut HeaderMap) {
+    headers
+        .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+        .or_insert(HeaderValue::from_static("*"));
+}
+
 /// A body, read whole. It is an error if the body breaks off or has more than `max_bytes` (`LengthLimitError`); how long
 /// that may take, the caller decides.
 pub async fn whole<B>(body: B, max_bytes: usize) -> Result<Bytes, Box<dyn Error + Send + Sync>>

@@ -93,7 +93,7 @@ impl State {
         }));
         let router = Router {
             hosts: plan.hosts.clone(),
-            table: plan.table,
+            table: plan.table.clone(),
             check_page: CheckPage::new(plan.check_page, Arc::clone(&limits), self.clock.clone()),
             design_check: DesignCheck::new(plan.design.clone(), Arc::clone(&limits), plan.design_deadline),
             sessions: Sessions {
@@ -127,7 +127,7 @@ impl State {
             https: Arc::new(plan.https),
             conn: Arc::new(plan.conn),
             router,
-            redirect: Redirect::new(plan.hosts, plan.public_origin.port).behind(Checks::new(
+            redirect: Redirect::new(plan.hosts, plan.public_origin.port, plan.table).behind(Checks::new(
                 self.acme.answers(),
                 plan.acme
                     .pass_to

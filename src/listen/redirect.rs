@@ -1,15 +1,18 @@
 //! Plain HTTP: nothing is served here but the way to HTTPS, and answers to checks of CAs.
 
-use hyper::{Request, Response, StatusCode, header::HeaderValue};
+use hyper::{
+    Request, Response, StatusCode,
+    header::{self, HeaderValue},
+};
 
 use super::checks::Checks;
 use crate::{
     client_body::ClientBody,
     conn::Handler,
     context::Peer,
-    http::{no_store, with_brackets},
-    reply::{Body, Failure, Format, Language, Reader, redirect},
-    route::{BadTarget, CanonicalTarget, Hosts, known_method},
+    http::{no_store, readable_from_anywhere, with_brackets},
+    reply::{Body, Failure, Language, Reader, redirect},
+    route::{BadTarget, CanonicalTarget, Hosts, Table, error_form, known_method},
 };
 
 /// Answers every request with a redirect to HTTPS.
@@ -17,15 +20,18 @@ pub struct Redirect {
     hosts: Hosts,
     /// The port in the redirect, such as `:8443`; empty for 443.
     port: String,
+    /// The URL space behind the redirect, from which the form of an error follows.
+    table: Table,
     checks: Checks,
 }
 
 impl Redirect {
     /// Redirects to these names, and to the port at which clients see HTTPS; `None` for 443.
-    pub fn new(hosts: Hosts, port: Option<u16>) -> Self {
+    pub fn new(hosts: Hosts, port: Option<u16>, table: Table) -> Self {
         Self {
             hosts,
             port: port.map(|port| format!(":{port}")).unwrap_or_default(),
+            table,
             checks: Checks::default(),
         }
     }
@@ -78,6 +84,11 @@ impl Handler for Redirect {
             language: Language::of(request.headers()),
             ..Reader::default()
         };
-        failure.into_response(Format::Page { json: false }, &reader)
+        let form = error_form(request, &self.table);
+        let mut response = failure.of_the_message().into_response(form, &reader);
+        if request.headers().contains_key(header::ORIGIN) {
+            readable_from_anywhere(response.headers_mut());
+        }
+        response
     }
 }

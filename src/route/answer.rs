@@ -13,6 +13,7 @@ use super::{
 use crate::{
     client_body::ClientBody,
     context::{Arrival, Peer},
+    http::readable_from_anywhere,
     observe::AccessRecord,
     reply::{Body, Failure, Format, Language, Reader},
     urls::{Content, Row},
@@ -53,10 +54,7 @@ impl Answer {
         // The server lets any origin read its API, which needs no cookie (docs/plugnmeet.md section 8, CORS); and a
         // page of another origin that can't read an error sees a broken network in its place.
         if (api || error) && self.from_script {
-            let headers = response.headers_mut();
-            headers
-                .entry(header::ACCESS_CONTROL_ALLOW_ORIGIN)
-                .or_insert(HeaderValue::from_static("*"));
+            readable_from_anywhere(response.headers_mut());
         }
         finish.apply(&mut response, self.content);
         if self.is_head {

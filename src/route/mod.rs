@@ -56,7 +56,7 @@ use crate::{
     joining::Joining,
     observe::{AccessLog, AccessRecord, redacted},
     proxy::{Upstream, Watch as BodyWatch},
-    reply::{self, Body, Failure},
+    reply::{self, Body, Failure, Format},
     request_id::RequestIds,
     session::{DesignCheck, Sessions},
     token::TokenKeys,
@@ -274,6 +274,11 @@ impl Router {
             )),
         }
     }
+}
+
+/// The form in which a request's sender reads errors.
+pub fn error_form<B>(request: &Request<B>, table: &Table) -> Format {
+    format::of(request, table.find(request.uri().path()).row)
 }
 
 fn path_and_query(uri: &Uri) -> Result<PathAndQuery, Failure> {

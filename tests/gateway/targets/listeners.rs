@@ -97,6 +97,46 @@ async fn plain_http_leads_to_https_at_a_name_of_ours_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn what_plain_http_refuses_is_told_in_the_callers_form() {
+    let gateway = Gateway::with("").await;
+    let (page, json) = ("text/html; charset=utf-8", "application/json");
+    for (line, fields, status, form) in [
+        ("GET /conference/", "Accept: text/html\r\n", 421, page),
+        ("POST /auth/room/getJoinToken", "Content-Length: 0\r\n", 421, json),
+        ("POST /api/verifyToken", "Content-Length: 0\r\n", 421, json),
+        (
+            "POST /api/verifyToken",
+            "Content-Type: application/protobuf\r\nContent-Length: 0\r\n",
+            421,
+            "application/protobuf",
+        ),
+        ("GET /api//x", "", 400, json),
+        (
+            "GET /key/bigbluebutton/api/create",
+            "",
+            421,
+            "application/xml; charset=utf-8",
+        ),
+        ("TRACE /healthCheck", "Accept: application/json\r\n", 421, json),
+    ] {
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: evil.example\r\nOrigin: https://lms.example\r\n{fields}Connection: close\r\n\r\n"
+        );
+        let answer = plain(gateway.http, &request).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (status, Some(form)),
+            "{line} {fields}"
+        );
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some("*"),
+            "{line} {fields}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_operator_asks_on_a_listener_of_its_own_also_during_a_drain() {
     let answers = Arc::new(Notify::new());
     let last = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast";
