@@ -69,6 +69,15 @@ fn is_claim(name: &str) -> bool {
             | "x-azure-socketip"
             | "x-appengine-user-ip"
             | "x-envoy-external-address"
+            | "x-originating-ip"
+            | "x-forward-for"
+            | "x-sucuri-clientip"
+            | "x-nf-client-connection-ip"
+            | "do-connecting-ip"
+            | "incap-client-ip"
+            | "ali-cdn-real-ip"
+            | "cdn-src-ip"
+            | "cf-visitor"
             | "x-remote-addr"
             | "x-remote-ip"
             | "remote-addr"
@@ -93,7 +102,13 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Beginnings of further field names that are never passed on, for the same reasons as those of `is_claim`.
-const CLAIM_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-rewrite-"];
+const CLAIM_PREFIXES: [&str; 5] = [
+    "x-forwarded",
+    "x-original-",
+    "x-rewrite-",
+    "cloudfront-",
+    "x-vercel-",
+];
 
 /// Turns the header fields of a client's request into those of the request to the upstream. The `Cookie` field stays
 /// only with `reads_cookies`, and without the cookies of sessions. The fields that are added are small, because the
