@@ -48,6 +48,8 @@ struct Shared {
     /// The frames that were read before the body's reader asked for them.
     ahead: Mutex<VecDeque<Result<Frame<Bytes>, hyper::Error>>>,
     ended: AtomicBool,
+    /// Has the body broken off, so that its end never comes?
+    broken: AtomicBool,
 }
 
 impl ClientBody {
@@ -98,15 +100,21 @@ impl ClientBody {
             body: Mutex::new(body),
             ahead: Mutex::default(),
             ended: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         });
         (Self(Some(Arc::clone(&shared))), Some(Rest(shared)))
     }
 }
 
 impl Rest {
-    /// Has the whole body been read?
+    /// Has the whole body been read? Not of one that broke off.
     pub fn is_ended(&self) -> bool {
         self.0.is_ended()
+    }
+
+    /// Has the body broken off? Then nothing more of it comes.
+    pub fn is_broken(&self) -> bool {
+        self.0.broken.load(Ordering::Relaxed)
     }
 
     /// Does the body still have a reader?
@@ -124,7 +132,7 @@ impl Rest {
         let mut bytes = 0;
         while bytes <= max_bytes {
             match poll_fn(|cx| self.0.poll_frame(cx)).await {
-                None => return true,
+                None => return self.is_ended(),
                 Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
                 Some(Err(_broken_off)) => return false,
             }
@@ -175,8 +183,13 @@ impl Shared {
 
     fn poll_incoming(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut *self.lock()).poll_frame(cx);
-        if let Poll::Ready(None) = polled {
-            self.ended.store(true, Ordering::Relaxed);
+        match polled {
+            Poll::Ready(Some(Err(_))) => self.broken.store(true, Ordering::Relaxed),
+            // hyper says nothing more behind an error either.
+            Poll::Ready(None) if !self.broken.load(Ordering::Relaxed) => {
+                self.ended.store(true, Ordering::Relaxed);
+            }
+            Poll::Ready(None | Some(Ok(_))) | Poll::Pending => {}
         }
         polled
     }

@@ -25,9 +25,10 @@ pub(super) fn answer(config: &Config, url: &str, method: &str) -> Result<String,
     } else {
         url.to_owned()
     };
+    // SECURITY: what can't be read is not shown either, as nobody knows which part of it is a secret.
     let uri: Uri = whole
         .parse()
-        .map_err(|error| format!("{}: no address of a request: {error}", redacted(url)))?;
+        .map_err(|error| format!("this is no address of a request: {error}"))?;
     let named = uri
         .authority()
         .map_or(authority, |named| named.as_str().to_owned());
@@ -40,7 +41,7 @@ pub(super) fn answer(config: &Config, url: &str, method: &str) -> Result<String,
         .uri(target)
         .header(header::HOST, named)
         .body(())
-        .map_err(|error| format!("{}: no request: {error}", redacted(url)))?;
+        .map_err(|error| format!("this is no request: {error}"))?;
     Ok(explained(config, &request))
 }
 
@@ -99,12 +100,26 @@ impl Said {
 fn target(request: &Request<()>) -> String {
     let path = redacted(request.uri().path());
     let names = Query(request.uri().query().unwrap_or_default()).names();
+    let names: Vec<String> = names.iter().map(|name| shown(name)).collect();
     let query = if names.is_empty() {
         String::new()
     } else {
         format!(", with {}", names.join(", "))
     };
     format!("{} {path}{query}", request.method())
+}
+
+/// A parameter's name, in one line. An encoded `=` does not make a name of a value.
+fn shown(name: &str) -> String {
+    let name = name.split('=').next().unwrap_or_default();
+    let each = name.chars().map(|letter| {
+        if letter.is_control() {
+            letter.escape_default().to_string()
+        } else {
+            letter.to_string()
+        }
+    });
+    each.collect()
 }
 
 fn guard(config: &Config, guard: Guard) -> String {
@@ -305,6 +320,25 @@ mod tests {
             "/rtc/validate, the query as it came"
         );
         assert!(told(url).iter().all(|(_, what)| !what.contains("hidden-value")));
+    }
+
+    #[test]
+    fn no_value_is_shown_and_no_name_makes_a_line_of_its_own() {
+        let config = Config::parse(TOML, "gateway.toml", &[]).unwrap();
+        for (url, named) in [
+            ("/x?a%0Ahost=1&b%1B[31m=2", "GET /x, with a\\nhost, b\\u{1b}[31m"),
+            ("/x?access_token%3Dhidden-value", "GET /x, with access_token"),
+        ] {
+            assert_eq!(line(url, "target").as_deref(), Some(named), "{url}");
+        }
+        for url in [
+            "/conference/?access_token=hidden-value x",
+            "conf.example.org/?access_token=hidden-value",
+            "https://u:hidden-value@conf.example.org:port/",
+        ] {
+            let said = answer(&config, url, "GET").unwrap_or_else(|why| why);
+            assert!(!said.contains("hidden-value"), "{said}");
+        }
     }
 
     #[test]

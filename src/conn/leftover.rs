@@ -83,7 +83,7 @@ impl Drop for Leftover {
         let small_bytes = self.small_bytes;
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(timeout(HOLD, async move {
-                if !rest.has_reader() && rest.drain(small_bytes).await {
+                if !rest.has_reader() && (rest.drain(small_bytes).await || rest.is_broken()) {
                     return;
                 }
                 pending::<()>().await;

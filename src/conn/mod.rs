@@ -202,8 +202,9 @@ impl<H: Handler> Conn<H> {
                 let small = self.settings.small_body_bytes;
                 let leftover = Leftover::of_connection(rest, small, request.headers());
                 let interim = interims.of_next_request().await;
+                let version = request.version();
                 // RFC 9110 section 15.2: HTTP/1.0 has no interim answers.
-                if request.version() == Version::HTTP_11 {
+                if version == Version::HTTP_11 {
                     request.extensions_mut().insert(interim.clone());
                 }
                 let mut response = self.answer(request, ends, bad_head).await;
@@ -222,11 +223,14 @@ impl<H: Handler> Conn<H> {
                     || heads.is_lost()
                     || leftover.is_unread()
                     || (refused && leftover.is_open())
+                    || (version == Version::HTTP_10 && has_no_length(&response))
                 {
                     // What follows on this connection is not read, or can't be told apart any more.
                     response
                         .headers_mut()
-                        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                        .append(header::CONNECTION, HeaderValue::from_static("close"));
+                    // To HTTP/1.0 hyper would say `keep-alive` beside it.
+                    *response.version_mut() = version;
                 }
                 Ok::<_, Infallible>(response.map(|body| Tracked::new(body, leftover, active)))
             }
@@ -416,6 +420,14 @@ async fn begun(activity: &Activity) {
         }
     })
     .await;
+}
+
+/// Does nobody know how long this answer gets? HTTP/1.0 has no `chunked`, so the end of the connection ends it (RFC 9112
+/// section 6.3).
+fn has_no_length<B: HttpBody>(response: &Response<B>) -> bool {
+    !response.headers().contains_key(header::CONTENT_LENGTH)
+        && !response.body().is_end_stream()
+        && response.body().size_hint().exact().is_none()
 }
 
 /// Splits a request into the request and a handle, with which its body can be read to its end when nobody else reads

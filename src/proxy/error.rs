@@ -92,9 +92,10 @@ impl From<ProxyError> for Failure {
         };
         let failure = Self::new(status, code, error.to_string());
         let failure = match code {
-            // An answer with status 426 names the protocol and the version that are wanted (RFC 9110 section 15.5.22 and
-            // RFC 6455 section 4.4).
+            // An answer with status 426 names the protocol and the version that are wanted (RFC 9110 sections 7.8 and
+            // 15.5.22, RFC 6455 section 4.4).
             "websocket_version" => failure
+                .header(header::CONNECTION, HeaderValue::from_static("Upgrade"))
                 .header(header::UPGRADE, HeaderValue::from_static("websocket"))
                 .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
             // RFC 9110 section 10.2.3: connections become free all the time, and the upstream may be there in a second.

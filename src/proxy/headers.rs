@@ -69,6 +69,15 @@ fn is_claim(name: &str) -> bool {
             | "x-azure-socketip"
             | "x-appengine-user-ip"
             | "x-envoy-external-address"
+            | "x-originating-ip"
+            | "x-forward-for"
+            | "x-sucuri-clientip"
+            | "x-nf-client-connection-ip"
+            | "do-connecting-ip"
+            | "incap-client-ip"
+            | "ali-cdn-real-ip"
+            | "cdn-src-ip"
+            | "cf-visitor"
             | "x-remote-addr"
             | "x-remote-ip"
             | "remote-addr"
@@ -93,14 +102,20 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Beginnings of further field names that are never passed on, for the same reasons as those of `is_claim`.
-const CLAIM_PREFIXES: [&str; 3] = ["x-forwarded", "x-original-", "x-rewrite-"];
+const CLAIM_PREFIXES: [&str; 5] = [
+    "x-forwarded",
+    "x-original-",
+    "x-rewrite-",
+    "cloudfront-",
+    "x-vercel-",
+];
 
 /// Turns the header fields of a client's request into those of the request to the upstream. The `Cookie` field stays
 /// only with `reads_cookies`, and without the cookies of sessions. The fields that are added are small, because the
 /// server reads at most 4096 bytes of header in all (docs/plugnmeet.md section 0.14).
 pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cookies: bool) {
-    remove_listed(headers);
     let proto = claimed(headers, context, FORWARDED_PROTO);
+    remove_listed(headers);
     remove_all(headers, |name| HOP_BY_HOP.contains(&name) || is_refused(name));
     if reads_cookies {
         drop_session_cookies(headers);
@@ -115,10 +130,13 @@ pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cook
         headers.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
     // For WebSockets some proxies send `ws` and `wss`.
-    let is_plain = proto.is_some_and(|proto| proto == "http" || proto == "ws");
+    let is = |scheme: &[u8]| {
+        let proto = proto.as_ref().map(HeaderValue::as_bytes);
+        proto.is_some_and(|proto| proto.eq_ignore_ascii_case(scheme))
+    };
     headers.insert(
         FORWARDED_PROTO,
-        HeaderValue::from_static(if is_plain { "http" } else { "https" }),
+        HeaderValue::from_static(if is(b"http") || is(b"ws") { "http" } else { "https" }),
     );
     let host = context.forwarded_host.as_ref().unwrap_or(&context.authority);
     headers.insert(FORWARDED_HOST, host.clone());
@@ -314,10 +332,19 @@ mod tests {
         let headers = sent_with(&fields, true, true, Some("meet.example.org:444"));
         assert_eq!(headers["x-forwarded-proto"], "http");
         assert_eq!(headers["x-forwarded-host"], "meet.example.org:444");
-        for (said, meant) in [("ws", "http"), ("wss", "https")] {
+        // A scheme is written in any case (RFC 3986 section 3.1).
+        for (said, meant) in [
+            ("ws", "http"),
+            ("wss", "https"),
+            ("HTTP", "http"),
+            ("Https", "https"),
+        ] {
             let headers = sent_by(&[("x-forwarded-proto", said)], true, true);
             assert_eq!(headers["x-forwarded-proto"], meant);
         }
+        // What is relied on can't be taken off.
+        let listed = [("connection", "x-forwarded-proto"), ("x-forwarded-proto", "http")];
+        assert_eq!(sent_by(&listed, true, true)["x-forwarded-proto"], "http");
         // A host that is not one of our names is not in `forwarded_host`.
         assert_eq!(
             sent_by(&fields, true, true)["x-forwarded-host"],

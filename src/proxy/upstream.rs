@@ -271,6 +271,11 @@ impl Upstream {
             head.headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
+        // hyper leaves a body of unknown length out of a GET or HEAD that does not say so itself.
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            head.headers
+                .insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let is_head = head.method == Method::HEAD;
         let body = RequestBody::streamed(body, limits, progress.clone(), watch);
         let request = Request::from_parts(head, body);

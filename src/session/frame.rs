@@ -1,4 +1,4 @@
-//! Answers a page request at a session's path without a cookie.
+//! Answers a page request without a cookie.
 //!
 //! Some browsers store no cookies at all in another site's frame. There the redirect has added a ticket to the address
 //! (`super::ticket`), and the token is put into the page itself, where the client finds it in `document.cookie` as
@@ -23,12 +23,12 @@ impl Sessions {
         design: Option<&Design>,
     ) -> Result<Response<Body>, Failure> {
         let now = self.clock.unix();
-        let Some(tag) = visit.tag.filter(|_| fetch::is_navigation(visit.headers)) else {
+        if !fetch::is_navigation(visit.headers) {
             return Ok(self.without_session(Vec::new())?);
-        };
+        }
         if self.is_framed(visit)
             && visit.takes_effect()
-            && let Some(token) = self.claimed(visit.query, tag)
+            && let Some(token) = self.claimed(visit.query, visit.tag)
         {
             let verified = self.keys.verify(Unverified(token.expose()), now);
             let session = Session {
@@ -41,7 +41,9 @@ impl Sessions {
             return self.shown(visit, session);
         }
         let patience = u32::from(self.settings.login_url.is_some());
-        if self.memory.unanswered(tag, now) > patience {
+        if let Some(tag) = visit.tag
+            && self.memory.unanswered(tag, now) > patience
+        {
             return Err(SessionError::CookiesBlocked.into());
         }
         Ok(self.without_session(Vec::new())?)

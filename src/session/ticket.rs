@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Sessions;
+use super::{Scope, Sessions};
 use crate::{query::Query, secret::Secret};
 
 /// The parameter with which the redirect carries the ticket. `crate::webapp` removes it from the page's address.
@@ -51,12 +51,17 @@ impl Sessions {
         }
     }
 
-    /// The token in the query's ticket for this session. A ticket can be claimed once.
-    pub(super) fn claimed(&self, query: &str, tag: &str) -> Option<Secret<String>> {
+    /// The token in the query's ticket for the session at this path. A ticket can be claimed once. Where all sessions
+    /// share one path, it may be any session's.
+    pub(super) fn claimed(&self, query: &str, tag: Option<&str>) -> Option<Secret<String>> {
         let sealed = Query(query).only(TICKET).ok()??;
         let ticket = self.keys.open(PURPOSE, &sealed)?;
         let ticket: Ticket = serde_json::from_slice(&ticket).ok()?;
-        let is_good = ticket.tag == tag && self.clock.unix() <= ticket.until;
+        let is_here = match self.settings.scope {
+            Scope::Session => tag == Some(&*ticket.tag),
+            Scope::Mount => true,
+        };
+        let is_good = is_here && self.clock.unix() <= ticket.until;
         let nonce = sealed.get(..NONCE_CHARS)?;
         (is_good && self.memory.first_use(nonce)).then(|| Secret::new(ticket.token))
     }

@@ -377,14 +377,19 @@ fn runs(hook: &Path) -> bool {
     fs::metadata(hook).is_ok_and(|about| about.permissions().mode() & 0o111 != 0)
 }
 
-/// A script that is gone needs no right.
+/// Whoever may read a script gets the right to run it, which is how it was for scripts that somebody wants to have run. A
+/// script that is gone needs no right.
 fn may_run(hook: &Path, may: bool) -> Result<(), String> {
     let told = |error: std::io::Error| format!("{}: {error}", hook.display());
     let Ok(about) = fs::metadata(hook) else {
         return Ok(());
     };
     let mode = about.permissions().mode();
-    let mode = if may { mode | 0o111 } else { mode & !0o111 };
+    let mode = if may {
+        mode | (mode & 0o444) >> 2
+    } else {
+        mode & !0o111
+    };
     fs::set_permissions(hook, Permissions::from_mode(mode)).map_err(told)
 }
 

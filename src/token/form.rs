@@ -12,8 +12,15 @@ use super::{Kind, TokenKeys, Unverified};
 /// The name of the field with the token in lower case, as the server compares it.
 const FIELD: &[u8] = b"authorization";
 
-/// The largest size of a field's header, of its value, and of a whole urlencoded form. No token is longer.
+/// The largest size of a field's header, and of a whole urlencoded form.
 const MAX_BYTES: usize = 64 * 1024;
+
+/// The largest size of a field that may hold a token. No token is longer, and this much is read again with each piece of
+/// the body.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// The longest spelling of the field's name, each letter percent-encoded, and the `=` behind it.
+const MAX_NAME_BYTES: usize = 3 * FIELD.len() + 1;
 
 /// Looks for tokens in a form while its body passes.
 pub struct FormTokens {
@@ -21,9 +28,17 @@ pub struct FormTokens {
 }
 
 enum Reading {
-    /// An urlencoded form: its bytes until now.
-    UrlEncoded(Vec<u8>),
+    UrlEncoded(UrlEncoded),
     Multipart(Multipart),
+}
+
+/// An urlencoded form, read pair by pair.
+#[derive(Default)]
+struct UrlEncoded {
+    /// The number of its bytes until now.
+    bytes: usize,
+    /// The pair that has not ended yet.
+    pair: Vec<u8>,
 }
 
 /// A multipart form (RFC 7578), read line by line.
@@ -56,7 +71,7 @@ impl FormTokens {
                 part: Part::Other,
             })
         } else if holds(b"x-www-form-urlencoded") {
-            Reading::UrlEncoded(Vec::new())
+            Reading::UrlEncoded(UrlEncoded::default())
         } else {
             return None;
         };
@@ -71,15 +86,43 @@ impl FormTokens {
             !keys.is_of_another_kind(Unverified(text.trim()), wanted, now)
         };
         match &mut self.reading {
-            Reading::UrlEncoded(form) => {
-                form.extend_from_slice(more);
-                form.len() <= MAX_BYTES
-                    && form_urlencoded::parse(form)
-                        .filter(|(name, _)| name.as_bytes().eq_ignore_ascii_case(FIELD))
-                        .all(|(_, value): (_, Cow<'_, str>)| is_fine(value.as_bytes()))
-            }
+            Reading::UrlEncoded(form) => form.may_go_on(more, &is_fine),
             Reading::Multipart(multipart) => multipart.may_go_on(more, &is_fine),
         }
+    }
+}
+
+impl UrlEncoded {
+    /// INVARIANT: a pair that has ended is not read again, and of any other pair than the token's no more than its name.
+    /// A client may send a form byte by byte.
+    fn may_go_on(&mut self, more: &[u8], is_fine: &dyn Fn(&[u8]) -> bool) -> bool {
+        self.bytes = self.bytes.saturating_add(more.len());
+        if self.bytes > MAX_BYTES {
+            return false;
+        }
+        let mut rest = more;
+        while let Some(end) = memchr::memchr(b'&', rest) {
+            self.pair.extend_from_slice(rest.get(..end).unwrap_or_default());
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if !self.pair_is_fine(is_fine) {
+                return false;
+            }
+            self.pair.clear();
+        }
+        self.pair.extend_from_slice(rest);
+        self.pair_is_fine(is_fine)
+    }
+
+    fn pair_is_fine(&self, is_fine: &dyn Fn(&[u8]) -> bool) -> bool {
+        let beginning = self.pair.get(..MAX_NAME_BYTES).unwrap_or(&self.pair);
+        let name = memchr::memchr(b'=', beginning).and_then(|end| beginning.get(..end));
+        let is_named = name.is_some_and(|name| {
+            form_urlencoded::parse(name).any(|(name, _)| name.as_bytes().eq_ignore_ascii_case(FIELD))
+        });
+        !is_named
+            || (self.pair.len() <= MAX_TOKEN_BYTES
+                && form_urlencoded::parse(&self.pair)
+                    .all(|(_, value): (_, Cow<'_, str>)| is_fine(value.as_bytes())))
     }
 }
 
@@ -97,7 +140,11 @@ impl Multipart {
         self.keep(rest);
         match &self.part {
             // The last boundary may have no line end behind it, and a value may be all that there is of this piece.
-            Part::Value(value) => is_fine(value) && is_fine(&[value, &*self.line].concat()),
+            Part::Value(value) => {
+                value.len() + self.line.len() <= MAX_TOKEN_BYTES
+                    && is_fine(value)
+                    && is_fine(&[value, &*self.line].concat())
+            }
             Part::Header(_) | Part::Other => true,
         }
     }
@@ -125,9 +172,13 @@ impl Multipart {
                 };
                 true
             }
-            Part::Header(kept) | Part::Value(kept) => {
+            Part::Header(kept) => {
                 kept.extend_from_slice(&line);
                 kept.len() <= MAX_BYTES
+            }
+            Part::Value(kept) => {
+                kept.extend_from_slice(&line);
+                kept.len() <= MAX_TOKEN_BYTES
             }
             Part::Other => true,
         }
@@ -157,6 +208,8 @@ fn boundary(media_type: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use serde_json::json;
 
     use super::{super::participant::tests::signed, *};
@@ -246,5 +299,31 @@ mod tests {
             }
         }
         assert!(FormTokens::of(b"application/protobuf").is_none());
+        for (pairs, fine) in [("a".repeat(MAX_BYTES), true), ("&".repeat(MAX_BYTES + 1), false)] {
+            assert_eq!(passes(form, &pairs, 1000), fine);
+        }
+        let large = format!("Authorization={}", "x".repeat(MAX_TOKEN_BYTES));
+        assert!(!passes(form, &large, 1000));
+    }
+
+    /// Byte by byte, a form of 64 KiB would be read 64 Ki times.
+    #[test]
+    fn what_has_gone_by_is_not_read_again() {
+        let read = Cell::new(0);
+        let is_fine = |value: &[u8]| {
+            read.set(read.get() + value.len());
+            true
+        };
+        let mut form = UrlEncoded::default();
+        let body = format!(
+            "x={}&Authorization=token&{}&y={0}",
+            "a".repeat(10_000),
+            "&".repeat(10_000)
+        );
+        for byte in body.as_bytes().chunks(1) {
+            assert!(form.may_go_on(byte, &is_fine));
+        }
+        // Each time that a byte of the token came, and at its end.
+        assert_eq!(read.get(), 1 + 2 + 3 + 4 + 5 + 5);
     }
 }

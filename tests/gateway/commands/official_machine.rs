@@ -147,13 +147,13 @@ impl Machine {
         fs::write(&certificate, pair.cert.pem()).unwrap();
         fs::write(certs.join("conf.pem.key"), pair.signing_key.serialize_pem()).unwrap();
         fs::set_permissions(certs.join("conf.pem.key"), Permissions::from_mode(0o600)).unwrap();
-        may_run(&root.join("letsencrypt/renewal-hooks/post/001-restart-haproxy"));
+        set_mode(&root.join(HOOK), HOOK_MODE);
         let systemctl = SYSTEMCTL
             .replace("@ROOT@", &root.display().to_string())
             .replace("@PROGRAM@", PROGRAM);
         fs::create_dir_all(root.join("bin")).unwrap();
         fs::write(root.join("bin/systemctl"), systemctl).unwrap();
-        may_run(&root.join("bin/systemctl"));
+        set_mode(&root.join("bin/systemctl"), 0o755);
         let machine = Self {
             https,
             certificate,
@@ -324,7 +324,7 @@ impl Machine {
         assert!(self.runs("haproxy.service") && self.is_enabled("haproxy.service"));
         assert!(!self.runs("plugnmeet-gateway.service") && !self.is_enabled("plugnmeet-gateway.service"));
         assert!(!self.root().join("etc/swap.state").exists());
-        assert_eq!(mode(&self.root().join(HOOK)) & 0o111, 0o111);
+        assert_eq!(mode(&self.root().join(HOOK)), HOOK_MODE);
         assert_eq!(mode(&self.root().join(OFF)) & 0o111, 0, "nobody wanted it to run");
         assert_eq!(self.front().await, "haproxy");
         drop(self.tunnel().await);
@@ -334,6 +334,9 @@ impl Machine {
 /// A script that somebody has switched off before.
 const OFF: &str = "letsencrypt/renewal-hooks/post/002-old-haproxy";
 pub(super) const HOOK: &str = "letsencrypt/renewal-hooks/post/001-restart-haproxy";
+
+/// Not everybody may run it.
+const HOOK_MODE: u32 = 0o750;
 
 impl Drop for Machine {
     fn drop(&mut self) {
@@ -352,8 +355,8 @@ pub(super) fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-fn may_run(path: &Path) {
-    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 pub(super) async fn ends(mut tunnel: TlsStream<TcpStream>) {

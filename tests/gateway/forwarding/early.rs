@@ -152,6 +152,31 @@ async fn an_answer_to_a_body_that_is_not_read_to_its_end_says_that_the_connectio
     assert!(upstream.saw_nothing());
 }
 
+/// Where such a body ends nobody knows, nor where the next request begins.
+#[tokio::test]
+async fn an_answer_to_a_body_that_breaks_off_says_that_the_connection_closes() {
+    let upstream = Upstream::answering("reached").await;
+    let gateway = to(&upstream.url()).await;
+    let long = "x".repeat(20_000);
+    for target in ["/api/x", "/nowhere", "/k/bigbluebutton/api/create"] {
+        let head = gateway.head(&format!("POST {target} HTTP/1.1"));
+        for body in [
+            "3\r\nabcd\r\n0\r\n\r\n",
+            "3\r\nabc\r\n0\r\nno field\r\n\r\n",
+            "3\r\nabc\r\n0\r\nX : y\r\n\r\n",
+            &format!("3;{long}\r\nabc\r\n0\r\n\r\n"),
+        ] {
+            let mut connection = gateway.client().raw().await;
+            let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{body}");
+            // It may be closed before it has been sent whole.
+            let _ = connection.try_send(chunked).await;
+            let answer = connection.answer().await;
+            assert_eq!(answer.header("connection"), Some("close"), "{target} {body:.30}");
+            assert_eq!(connection.rest().await.0, b"", "{target} {body:.30}");
+        }
+    }
+}
+
 /// Of a server that is away nothing is known until its body has half come.
 #[tokio::test]
 async fn a_body_that_had_not_all_come_when_upstream_failed_keeps_the_connection() {

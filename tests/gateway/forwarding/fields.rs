@@ -112,7 +112,7 @@ async fn connection_cannot_take_the_signature_off_a_request_that_is_checked_here
     }
 }
 
-const CLAIMS: [(&str, &str); 22] = [
+const CLAIMS: [(&str, &str); 33] = [
     ("x-forwarded-for", "6.6.6.6"),
     ("x-forwarded-for", "7.7.7.7, 8.8.8.8"),
     ("x-forwarded-proto", "http"),
@@ -136,6 +136,18 @@ const CLAIMS: [(&str, &str); 22] = [
     ("x-remote-addr", "6.6.6.6"),
     ("remote-addr", "6.6.6.6"),
     ("x-envoy-external-address", "6.6.6.6"),
+    // What balancers and content networks write.
+    ("x-originating-ip", "6.6.6.6"),
+    ("x-forward-for", "6.6.6.6"),
+    ("x-sucuri-clientip", "6.6.6.6"),
+    ("x-nf-client-connection-ip", "6.6.6.6"),
+    ("do-connecting-ip", "6.6.6.6"),
+    ("incap-client-ip", "6.6.6.6"),
+    ("ali-cdn-real-ip", "6.6.6.6"),
+    ("cdn-src-ip", "6.6.6.6"),
+    ("cf-visitor", "{\"scheme\":\"http\"}"),
+    ("cloudfront-forwarded-proto", "http"),
+    ("x-vercel-forwarded-for", "6.6.6.6"),
 ];
 
 #[tokio::test]

@@ -203,3 +203,38 @@ async fn a_body_of_either_framing_arrives_whole() {
     let answer = gateway.client().request_h2("POST", "/api/x", &[], b"hello").await;
     assert_eq!(answer.text(), "hello");
 }
+
+/// A body is left out by no method, and by no version: the answer would be to another request than was sent.
+#[tokio::test]
+async fn a_body_of_unknown_length_arrives_whatever_the_method() {
+    let upstream = Upstream::answering("ok").await;
+    let gateway = to(&upstream.url()).await;
+    let authority = format!("localhost:{}", gateway.https.port());
+    for method in ["GET", "HEAD", "OPTIONS", "DELETE", "PUT"] {
+        let head = gateway.head(&format!("{method} /api/x HTTP/1.1"));
+        let body = "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+        let mut connection = gateway.client().raw().await;
+        connection.send(format!("{head}{body}")).await;
+        assert!(connection.head().await.unwrap().starts_with("HTTP/1.1 200 "));
+
+        let mut connection = H2::connect(&gateway.client(), 65_535).await;
+        let fields = [
+            (":method", method),
+            (":scheme", "https"),
+            (":authority", &authority),
+            (":path", "/api/x"),
+        ];
+        connection.request_with_body_to_come(1, &fields).await;
+        connection.body(1, b"hello", true).await;
+        assert_eq!(connection.outcome(1).await, Outcome::Status(200), "{method}");
+    }
+    for seen in upstream.requests() {
+        let coding = seen.header("transfer-encoding");
+        assert_eq!(
+            (&seen.body[..], coding),
+            (&b"hello"[..], Some("chunked")),
+            "{seen:?}"
+        );
+    }
+    assert_eq!(upstream.requests().len(), 10);
+}

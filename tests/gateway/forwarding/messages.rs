@@ -92,6 +92,27 @@ async fn a_body_that_nobody_asked_for_is_not_taken_for_a_request() {
     assert!(upstream.saw_nothing(), "{:?}", upstream.requests());
 }
 
+/// HTTP/1.0 has no `chunked`: the end of the connection ends an answer without a length, and the answer says so.
+#[tokio::test]
+async fn to_http_1_0_an_answer_without_a_length_says_that_the_connection_closes() {
+    let answers = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let upstream = RawUpstream::answering(answers).await;
+    let gateway = to(&upstream.url()).await;
+    let head = gateway.head("GET /api/x HTTP/1.0") + "Connection: keep-alive\r\n\r\n";
+    let mut connection = gateway.client().raw().await;
+    connection.send(&head).await;
+    let told = connection.head().await.unwrap();
+    assert_eq!(header(&told, "connection"), Some("close"), "{told}");
+    assert_eq!(connection.rest().await, (b"ok".to_vec(), Ended::Cleanly));
+
+    let page = gateway.head("GET /conference/ HTTP/1.0") + "Connection: keep-alive\r\n\r\n";
+    let mut connection = gateway.client().raw().await;
+    for _ in 0..2 {
+        connection.send(&page).await;
+        assert_eq!(connection.answer().await.header("connection"), Some("keep-alive"));
+    }
+}
+
 #[tokio::test]
 async fn two_framings_of_an_answer_do_not_reach_the_client() {
     for fields in [

@@ -92,6 +92,32 @@ async fn a_frame_whose_browser_keeps_no_cookie_gets_its_token_in_the_page_once()
     assert!(!gateway.get(&ticket, &FRAME).await.text().contains(&token));
 }
 
+/// `session.scope = "mount"`: the page is at the mount, whosesoever it is.
+#[tokio::test]
+async fn at_one_path_for_all_a_frame_without_cookies_gets_its_token_too() {
+    let client = folder_of(&[("index.html", "<!doctype html><head></head>")]);
+    let of_client = format!("client.path = '{}'", client.path().display());
+    let gateway = Gateway::with(&framed(&format!("session.scope = 'mount'\n{of_client}"))).await;
+    let token = gateway.token("room01", "ann");
+    let link = format!("/conference/?access_token={token}&lang=de");
+    let to = gateway.get(&link, &FRAME).await;
+    let ticket = to.header("location").unwrap();
+    assert!(ticket.starts_with("/conference/?lang=de&pnm_ticket="), "{ticket}");
+    // For a frame alone.
+    let page = [("Sec-Fetch-Dest", "document"), ("Sec-Fetch-Mode", "navigate")];
+    assert!(!gateway.get(ticket, &page).await.text().contains(&token));
+    let shown = gateway.get(ticket, &FRAME).await;
+    assert_eq!(
+        (shown.status, shown.header("cache-control")),
+        (200, Some("no-store"))
+    );
+    assert!(shown.text().contains(&token), "{}", shown.text());
+    assert!(
+        !gateway.get(ticket, &FRAME).await.text().contains(&token),
+        "it was used"
+    );
+}
+
 #[tokio::test]
 async fn nobody_goes_in_circles_between_a_login_and_a_browser_without_cookies() {
     let gateway = Gateway::with("session.login_url = 'https://lms.example.org/login'").await;

@@ -192,6 +192,9 @@ async fn a_malformed_handshake_is_refused_and_reaches_nobody() {
         );
         if status == 426 {
             assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+            // RFC 9110 section 7.8: whoever sends `Upgrade` lists it in `Connection`.
+            assert_eq!(answer.header("upgrade"), Some("websocket"));
+            assert_eq!(answer.header("connection"), Some("Upgrade, close"));
         }
     }
     assert!(upstream.saw_nothing(), "{:?}", upstream.heads());
