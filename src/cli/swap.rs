@@ -1,6 +1,7 @@
 //! `swap`: the gateway takes HAProxy's place, or gives it back; each step is said before it is done.
 
 use std::{
+    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,7 +15,7 @@ use crate::{
     adopt,
     clock::Clock,
     config::Config,
-    doctor::{self, Asked, Ours, Places, Standpoint, Verdict},
+    doctor::{self, Asked, Finding, Ours, Places, Standpoint, Verdict},
     secret::Secret,
     swap::{Door, Hooks, Routes, Swap, SwapError, Wanted},
     token::{Claims, TokenKeys},
@@ -76,20 +77,18 @@ async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Resul
         checked: Vec::new(),
     };
     let findings = doctor::look(&asked, &ours, clock).await?;
-    let wrong = findings
-        .0
-        .iter()
-        .filter(|finding| finding.said.verdict >= Verdict::Warn);
+    let wrong = findings.0.iter().filter(|finding| {
+        finding.said.verdict >= Verdict::Warn && !hook_gives(finding, &arguments.letsencrypt)
+    });
+    let mut fails = Vec::new();
     for finding in wrong {
         say(&finding.to_string());
+        let regardless = arguments.despite.iter().any(|name| finding.is_of(name));
+        if finding.said.verdict == Verdict::Fail && !regardless {
+            fails.push(finding.id);
+        }
     }
-    let fails: Vec<&str> = findings
-        .0
-        .iter()
-        .filter(|finding| finding.said.verdict == Verdict::Fail)
-        .filter(|finding| !arguments.despite.iter().any(|name| finding.is_of(name)))
-        .map(|finding| finding.id)
-        .collect();
+    fails.dedup();
     if fails.is_empty() {
         return Ok(());
     }
@@ -97,6 +96,18 @@ async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Resul
         "nothing was changed: doctor finds what would fail in HAProxy's place ({}); mend it, or go on regardless by --despite ID",
         fails.join(", ")
     ))
+}
+
+/// Is it a certificate that the gateway's user can't read yet? certbot's hook of ours, which runs before the first start, gives it
+/// the right to those below certbot's folder.
+fn hook_gives(finding: &Finding, letsencrypt: &Path) -> bool {
+    let certificate = || {
+        let place = fs::canonicalize(finding.said.place.as_deref()?).ok()?;
+        Some(place.starts_with(fs::canonicalize(letsencrypt).ok()?))
+    };
+    finding.id == "machine.readable"
+        && adopt::hook_in(letsencrypt).is_file()
+        && certificate().unwrap_or(false)
 }
 
 /// Back, for which the configuration need not be sound.
