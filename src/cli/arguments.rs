@@ -223,7 +223,7 @@ pub(super) struct Swapped {
     /// certbot's folder
     #[arg(long, value_name = "FOLDER", default_value = "/etc/letsencrypt")]
     pub(super) letsencrypt: PathBuf,
-    /// Leave out this check of doctor's, or all of one area: what it would find does not stop the swap. May be written several
+    /// What this check of doctor's finds, or any of one area, is shown and does not stop the swap. May be written several
     /// times
     #[arg(long, value_name = "ID")]
     pub(super) despite: Vec<String>,

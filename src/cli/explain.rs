@@ -10,6 +10,7 @@ use hyper::{Method, Request, Uri, header};
 use super::Refused;
 use crate::{
     config::{Config, Plan},
+    issue::Mode,
     observe::redacted,
     proxy::Target,
     query::Query,
@@ -72,8 +73,8 @@ fn explained(config: &Config, request: &Request<()>) -> String {
     if let Some(takes) = takes(found.row.takes) {
         said.line("tokens", takes);
     }
-    said.line("does", &action(found.row.action, found));
-    if let Some(to) = upstream_of(found.row.action) {
+    said.line("does", &action(config, found));
+    if let Some(to) = upstream_of(config, found.row.action) {
         upstream(config, to, found, request, &mut said);
     }
     if let Some(watch) = watch(found.row.watch) {
@@ -145,8 +146,8 @@ fn takes(takes: Takes) -> Option<&'static str> {
     }
 }
 
-fn action(action: Action, found: Found<'_>) -> String {
-    match action {
+fn action(config: &Config, found: Found<'_>) -> String {
+    match found.row.action {
         Action::Leads(Leads::ToMount) => {
             "a link with a token is handed off; else 302 to the client's mount".into()
         }
@@ -163,9 +164,14 @@ fn action(action: Action, found: Found<'_>) -> String {
         Action::Waiting => "how many are let in before the session's person, who waits to join".into(),
         Action::CheckPage => "the page that says whether a browser can get in".into(),
         Action::DesignCheck => "tells whether a design would be taken".into(),
-        Action::Issue(Issues::Token) => {
-            "a join token: key, signature, body and limits are checked, then the issuer is asked".into()
-        }
+        Action::Issue(Issues::Token) => format!(
+            "a join token: key, signature, body and limits are checked, then {}",
+            if is_embedded(config) {
+                "the gateway signs one itself"
+            } else {
+                "plugnmeet-server is asked for one"
+            }
+        ),
         Action::Issue(Issues::Auth(_)) => {
             "the API under /auth: the envelope is checked, a caller of its own is checked whole".into()
         }
@@ -181,9 +187,14 @@ fn action(action: Action, found: Found<'_>) -> String {
     }
 }
 
-fn upstream_of(action: Action) -> Option<To> {
+fn is_embedded(config: &Config) -> bool {
+    matches!(config.issuer.mode, Mode::Embedded(_))
+}
+
+fn upstream_of(config: &Config, action: Action) -> Option<To> {
     match action {
         Action::Forward(to) => Some(to),
+        Action::Issue(Issues::Token) if is_embedded(config) => None,
         Action::Issue(_) => Some(To::Server),
         Action::Leads(_)
         | Action::Session(_)
@@ -339,6 +350,30 @@ mod tests {
             let said = answer(&config, url, "GET").unwrap_or_else(|why| why);
             assert!(!said.contains("hidden-value"), "{said}");
         }
+    }
+
+    #[test]
+    fn a_token_comes_from_whoever_issues_it() {
+        let of = |mode: &str| {
+            let toml =
+                format!("issuer.mode = '{mode}'\nplugnmeet.secret = '0123456789abcdef0123456789abcdef'\n");
+            let config = Config::parse(&toml, "gateway.toml", &[]).unwrap();
+            answer(&config, "/auth/room/getJoinToken", "POST").unwrap()
+        };
+        let (embedded, upstream) = (of("embedded"), of("upstream"));
+        assert!(
+            embedded.contains("then the gateway signs one itself"),
+            "{embedded}"
+        );
+        assert!(!embedded.contains("upstream "), "{embedded}");
+        assert!(
+            upstream.contains("then plugnmeet-server is asked for one"),
+            "{upstream}"
+        );
+        assert!(
+            upstream.contains("upstreams.server: http://127.0.0.1:8080"),
+            "{upstream}"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `swap`: the gateway takes HAProxy's place, or gives it back; each step is said before it is done.
 
 use std::{
+    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,7 +15,7 @@ use crate::{
     adopt,
     clock::Clock,
     config::Config,
-    doctor::{self, DoctorSettings, Ours, Places, Standpoint, Verdict},
+    doctor::{self, DoctorSettings, Finding, Ours, Places, Standpoint, Verdict},
     secret::Secret,
     swap::{Front, Hooks, Routes, Swap, SwapError, Wanted},
     token::{Claims, TokenKeys},
@@ -60,7 +61,7 @@ const OF_THE_SWAP: [&str; 5] = [
 
 /// What would not work in HAProxy's place does not work after a swap either, and is easier to mend before it.
 async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Result<(), Refused> {
-    let despite = arguments.despite.iter().map(String::as_str);
+    doctor::known(arguments.despite.iter().map(String::as_str))?;
     let asked = DoctorSettings {
         places: Places {
             from: arguments.from.clone(),
@@ -68,11 +69,7 @@ async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Resul
             root: "/".into(),
         },
         only: None,
-        without: OF_THE_SWAP
-            .into_iter()
-            .chain(despite)
-            .map(str::to_owned)
-            .collect(),
+        without: OF_THE_SWAP.to_vec(),
         from: Standpoint::Here,
     };
     let ours = Ours {
@@ -80,26 +77,37 @@ async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Resul
         checked: Vec::new(),
     };
     let findings = doctor::look(&asked, &ours, clock).await?;
-    let wrong = findings
-        .0
-        .iter()
-        .filter(|finding| finding.said.verdict >= Verdict::Warn);
+    let wrong = findings.0.iter().filter(|finding| {
+        finding.said.verdict >= Verdict::Warn && !hook_gives(finding, &arguments.letsencrypt)
+    });
+    let mut fails = Vec::new();
     for finding in wrong {
         say(&finding.to_string());
+        let regardless = arguments.despite.iter().any(|name| finding.is_of(name));
+        if finding.said.verdict == Verdict::Fail && !regardless {
+            fails.push(finding.id);
+        }
     }
-    let fails: Vec<&str> = findings
-        .0
-        .iter()
-        .filter(|finding| finding.said.verdict == Verdict::Fail)
-        .map(|finding| finding.id)
-        .collect();
+    fails.dedup();
     if fails.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "nothing was changed: doctor finds what would fail in HAProxy's place ({}); mend it, or leave a check out by --despite ID",
+        "nothing was changed: doctor finds what would fail in HAProxy's place ({}); mend it, or go on regardless by --despite ID",
         fails.join(", ")
     ))
+}
+
+/// Is it a certificate that the gateway's user can't read yet? certbot's hook of ours, which runs before the first start, gives it
+/// the right to those below certbot's folder.
+fn hook_gives(finding: &Finding, letsencrypt: &Path) -> bool {
+    let certificate = || {
+        let place = fs::canonicalize(finding.said.place.as_deref()?).ok()?;
+        Some(place.starts_with(fs::canonicalize(letsencrypt).ok()?))
+    };
+    finding.id == "machine.readable"
+        && adopt::hook_in(letsencrypt).is_file()
+        && certificate().unwrap_or(false)
 }
 
 /// Back, for which the configuration need not be sound.

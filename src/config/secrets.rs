@@ -170,8 +170,16 @@ fn of_file(file: &str) -> Result<FromFile, NoSecret> {
         found: format!("{} is not UTF-8", shown(file)),
         allowed: None,
     })?;
+    let secret = secret::trimmed(&text);
+    // Of a secret with a note behind it, or of two, no program would take the same.
+    if secret.contains(['\r', '\n']) {
+        return Err(NoSecret {
+            found: format!("{} has several lines", shown(file)),
+            allowed: Some("leave the secret alone in it"),
+        });
+    }
     Ok(FromFile {
-        secret: secret::trimmed(&text).to_owned(),
+        secret: secret.to_owned(),
         exposed: read.exposed.map(|exposed| format!("{} {exposed}", shown(file))),
     })
 }

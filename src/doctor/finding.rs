@@ -87,6 +87,18 @@ pub struct Finding {
     pub said: Said,
 }
 
+impl Finding {
+    /// Is it of the check or of the area with this name?
+    pub fn is_of(&self, name: &str) -> bool {
+        means(name, self.id)
+    }
+}
+
+/// Does a name mean the check with this id, by itself or by its area?
+pub fn means(name: &str, id: &str) -> bool {
+    name == id || id.split('.').next() == Some(name)
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = &self.said;

@@ -39,6 +39,7 @@ pub use self::{
 };
 use self::{
     files::{Files, Texts},
+    finding::means,
     machine::Machine,
     outside::Outside,
     table::{Looking, Needs},
@@ -57,8 +58,8 @@ pub struct DoctorSettings {
     pub places: Places,
     /// An id or an area; all without it.
     pub only: Option<String>,
-    /// Ids and areas that are left out.
-    pub without: Vec<String>,
+    /// Ids of what is left out.
+    pub without: Vec<&'static str>,
     pub from: Standpoint,
 }
 
@@ -80,23 +81,28 @@ pub struct Ours<'c> {
     pub checked: Vec<Said>,
 }
 
+/// Is there a check or an area of each name?
+pub fn known<'n>(mut names: impl Iterator<Item = &'n str>) -> Result<(), String> {
+    let Some(unknown) = names.find(|name| !CHECKS.iter().any(|check| means(name, check.id))) else {
+        return Ok(());
+    };
+    let mut areas: Vec<&str> = CHECKS.iter().map(Check::area).collect();
+    areas.dedup();
+    Err(format!(
+        "there is no check {unknown}; the areas are {}, and docs/doctor.md has all checks",
+        areas.join(", ")
+    ))
+}
+
 /// The checks that are meant; why there are none.
 fn chosen(settings: &DoctorSettings) -> Result<Vec<&'static Check>, String> {
-    let is = |check: &Check, name: &str| check.id == name || check.area() == name;
-    let mut written = settings.only.iter().chain(&settings.without);
-    if let Some(unknown) = written.find(|name| !CHECKS.iter().any(|check| is(check, name))) {
-        let mut areas: Vec<&str> = CHECKS.iter().map(Check::area).collect();
-        areas.dedup();
-        return Err(format!(
-            "there is no check {unknown}; the areas are {}, and docs/doctor.md has all checks",
-            areas.join(", ")
-        ));
-    }
+    known(settings.only.iter().map(String::as_str))?;
+    let only = settings.only.as_ref();
     let wanted = CHECKS
         .iter()
-        .filter(|check| settings.only.as_ref().is_none_or(|only| is(check, only)));
+        .filter(|check| only.is_none_or(|only| means(only, check.id)));
     let named: Vec<&Check> = wanted
-        .filter(|check| !settings.without.iter().any(|name| is(check, name)))
+        .filter(|check| !settings.without.contains(&check.id))
         .collect();
     let seen_from = |check: &&&Check| match (&check.look, &settings.from) {
         (Look::Outside(..), from) => matches!(from, Standpoint::Outside(_)),

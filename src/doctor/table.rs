@@ -170,6 +170,7 @@ pub const CHECKS: &[Check] = &[
     here("machine.jetstream", |m| {
         Box::pin(async move { machine::jetstream(&m) })
     }),
+    here("machine.client-version", |m| Box::pin(machine::client_version(m))),
     here("machine.readable", |m| Box::pin(machine::readable(m))),
     outside("outside.names", Needs::Address, |o| Box::pin(outside::names(o))),
     outside("outside.http", Needs::Address, |o| Box::pin(outside::http(o))),

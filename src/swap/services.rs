@@ -15,6 +15,8 @@ const ASKING: Duration = Duration::from_secs(5);
 const STARTING: Duration = Duration::from_secs(60);
 /// For a unit to end. What has not ended then is killed, so that the way back takes less than ten seconds.
 const STOPPING: Duration = Duration::from_secs(3);
+/// How often units are stopped that run again.
+const STOPS: u32 = 3;
 
 /// Runs `systemctl` with these arguments; why it failed.
 async fn systemctl(arguments: &[&str], within: Duration) -> Result<(), String> {
@@ -65,17 +67,29 @@ pub(super) async fn start(unit: &str) -> Result<(), String> {
     systemctl(&["start", unit], STARTING).await
 }
 
-/// Stops a unit, and kills it if it takes its time.
-pub(super) async fn stop(unit: &str) -> Result<(), String> {
-    let Err(why) = systemctl(&["stop", unit], STOPPING).await else {
-        return Ok(());
-    };
-    if !is_active(unit).await {
-        return Ok(());
+/// Stops units, and kills what takes its time.
+///
+/// In one call: a service that is about to be started again would start its socket with it, and a socket that still listens its
+/// service, so that port 443 stays taken.
+pub(super) async fn stop(units: &[&str]) -> Result<(), String> {
+    let mut failed = None;
+    for _ in 0..STOPS {
+        failed = systemctl(&[&["stop"], units].concat(), STOPPING).await.err();
+        let mut running = Vec::new();
+        for unit in units {
+            if is_active(unit).await {
+                running.push(*unit);
+            }
+        }
+        if running.is_empty() {
+            return Ok(());
+        }
+        // What still runs then is told.
+        systemctl(&[&["kill", "--signal=KILL"], running.as_slice()].concat(), ASKING)
+            .await
+            .ok();
     }
-    systemctl(&["kill", "--signal=KILL", unit], ASKING)
-        .await
-        .map_err(|also| format!("{why}; {also}"))
+    Err(failed.unwrap_or_else(|| format!("systemctl stop {}: it runs again each time", units.join(" "))))
 }
 
 /// It has read the drop-ins that lie there.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{process::Command, signal::unix::SignalKind, task::JoinSet, time::timeout};
+use tokio::{process::Command, signal::unix::SignalKind, time::timeout};
 
 use super::{
     exchange::Front,
@@ -238,7 +238,7 @@ impl Swap {
         self.say(&format!("systemctl stop {HAPROXY}"));
         let closed_at = self.clock.steady();
         if !self.dry_run {
-            services::stop(HAPROXY).await?;
+            services::stop(&[HAPROXY]).await?;
         }
         for unit in units.iter().rev() {
             self.say(&format!("systemctl start {unit}"));
@@ -282,19 +282,24 @@ impl Swap {
     async fn back_to(&self, record: &Record, held: &Held, front: Option<&Front>) -> Result<(), String> {
         let began = self.clock.steady();
         let mut failed = Vec::new();
-        let mut units = JoinSet::new();
-        for unit in [SOCKET, GATEWAY] {
-            self.say(&format!("systemctl disable {unit}; systemctl stop {unit}"));
-            if !self.dry_run {
-                units.spawn(async move {
-                    if !services::is_there(unit).await {
-                        return Ok(());
-                    }
-                    services::disable(unit).await.and(services::stop(unit).await)
-                });
+        let mut units = Vec::new();
+        for unit in [GATEWAY, SOCKET] {
+            if services::is_there(unit).await {
+                units.push(unit);
             }
         }
-        failed.extend(units.join_all().await.into_iter().filter_map(Result::err));
+        for unit in &units {
+            self.say(&format!("systemctl disable {unit}"));
+            if !self.dry_run {
+                failed.extend(services::disable(unit).await.err());
+            }
+        }
+        if !units.is_empty() {
+            self.say(&format!("systemctl stop {}", units.join(" ")));
+            if !self.dry_run {
+                failed.extend(services::stop(&units).await.err());
+            }
+        }
         for hook in &record.hooks {
             self.say(&format!("{}: may run again (chmod a+x)", hook.display()));
             failed.extend(self.unless_dry(|| may_run(hook, true)).err());

@@ -7,17 +7,15 @@ use std::net::{SocketAddr, TcpListener};
 use plugnmeet_gateway::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::{
-    support::{
-        Gateway,
-        addr::free,
-        binary::run,
-        browser::{Browser, Snapshot, text},
-        client::Answer,
-        nats::NatsServer,
-        site::Site,
-    },
-    turn_with_coturn::Coturn,
+use crate::support::{
+    Gateway,
+    addr::free,
+    binary::run,
+    browser::{Browser, Snapshot, text},
+    client::Answer,
+    coturn::Coturn,
+    nats::NatsServer,
+    site::Site,
 };
 
 const LOGIN: &str = "check_page.livekit_key = 'APIcheck'\ncheck_page.livekit_secret = 'the secret of a key in livekit.yaml'\n";

@@ -20,19 +20,17 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{
-    support::{
-        API_KEY, Gateway, SECRET,
-        addr::free_port,
-        binary::run,
-        folder_of,
-        nats::NatsServer,
-        peer::Peer,
-        plugnmeet,
-        upstream::{Upstream, text_body},
-        websocket::agreed,
-    },
-    turn_with_coturn::Coturn,
+use crate::support::{
+    API_KEY, Gateway, SECRET,
+    addr::free_port,
+    binary::run,
+    coturn::Coturn,
+    folder_of,
+    nats::NatsServer,
+    peer::Peer,
+    plugnmeet,
+    upstream::{Upstream, text_body},
+    websocket::agreed,
 };
 use Verdict::{Fail, Ok as Well, Skip, Warn};
 

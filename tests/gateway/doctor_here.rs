@@ -192,3 +192,47 @@ async fn what_the_gateways_user_can_not_read_is_named() {
     let findings = here(nobody.path().to_owned(), &toml, "machine.readable").await;
     assert_eq!(wrong(&findings), [("readable", Skip)], "{findings}");
 }
+
+#[tokio::test]
+async fn a_client_of_another_release_than_the_servers_is_told() {
+    let script =
+        |version: &str| format!("x+=e(`plugnmeet-server-client-version`,{{server:t,client:`{version}`}})");
+    let program = |version: &str| format!("\0\0plugNmeet version: {version} runtime: go1.26");
+    let image = |tag: &str| format!("services:\n  plugnmeet:\n    image: mynaparrot/plugnmeet-server{tag}\n");
+    let (runs, other) = ("plugnmeet-serve\n", "plugnmeet-recor\n");
+    for (client, process, server, tag, verdict) in [
+        (script("2.4.0"), runs, program("2.4.0"), "", Well),
+        (script("2.4.1-28"), runs, program("2.4.0"), "", Well),
+        (script("2.3.0"), runs, program("2.4.0"), "", Warn),
+        // What runs counts more than what is to run.
+        (script("2.4.0"), runs, program("2.4.0"), ":v2.3.0", Well),
+        (script("2.4.0"), other, program("2.4.0"), ":v2.3.0", Warn),
+        (script("2.4.0"), other, program("2.4.0"), ":2.4", Well),
+        (script("2.4.0"), other, program("2.3.0"), ":latest", Skip),
+        (script("2.4.0"), runs, "another program".to_owned(), "", Skip),
+        (
+            "{\"plugnmeet-server-client-version\": \"client: {{client}}\"}".to_owned(),
+            runs,
+            program("2.4.0"),
+            "",
+            Skip,
+        ),
+    ] {
+        let folder = folder_of(&[
+            ("opt/config.yaml", "client:\n  path: ./client/dist\n"),
+            (
+                "opt/client/dist/assets/js/main-module.AbCd1234.js",
+                "plugnmeet-server-client-version",
+            ),
+            ("opt/client/dist/assets/chunks/room-settings.AbCd1234.js", &client),
+            ("opt/docker-compose.yaml", &image(tag)),
+            ("proc/7/comm", process),
+            ("proc/7/exe", &server),
+        ]);
+        let findings = here(folder.path().to_owned(), "", "machine.client-version").await;
+        assert_eq!(
+            findings.0[0].said.verdict, verdict,
+            "{client} {process} {server} {tag}: {findings}"
+        );
+    }
+}

@@ -3,93 +3,9 @@
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
-use crate::support::{
-    Gateway,
-    addr::{free, free_port},
-    browser::Browser,
-};
+use crate::support::{Gateway, browser::Browser, coturn::Coturn};
 use serde_json::json;
-use tempfile::TempDir;
-use tokio::{
-    io::AsyncReadExt,
-    net::TcpStream,
-    process::{Child, Command},
-    time::{Instant, sleep, timeout},
-};
-
-/// coturn with one user, ann, whose word is `secret`.
-pub struct Coturn {
-    addr: SocketAddr,
-    folder: TempDir,
-    _child: Child,
-}
-
-impl Coturn {
-    /// A PROXY header has to come if it reads them, and none may otherwise.
-    pub async fn that_reads_headers(reads_headers: bool) -> Self {
-        Self::at(free(), reads_headers).await
-    }
-
-    /// As `that_reads_headers`, at this address.
-    pub async fn at(addr: SocketAddr, reads_headers: bool) -> Self {
-        Self::with_user(addr, reads_headers, ("ann", "secret")).await
-    }
-
-    /// With another user, by name and password. It takes UDP at the same port, too.
-    pub async fn with_user(addr: SocketAddr, reads_headers: bool, (user, password): (&str, &str)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (ip, port) = (addr.ip(), addr.port());
-        let ports = if reads_headers {
-            format!("listening-port={}\ntcp-proxy-port={port}", free_port())
-        } else {
-            format!("listening-port={port}")
-        };
-        let config = format!(
-            "listening-ip={ip}\n{ports}\nrelay-ip={ip}\nrealm=test\nlt-cred-mech\nuser={user}:{password}\nno-tls\n\
-             no-dtls\nno-cli\nverbose\nallow-loopback-peers\nsimple-log\nlog-file={0}/log\nuserdb={0}/users\n\
-             pidfile={0}/pid\n",
-            folder.path().display(),
-        );
-        let file = folder.path().join("turnserver.conf");
-        std::fs::write(&file, config).unwrap();
-        let child = Command::new("turnserver")
-            .arg("-c")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let started = Instant::now();
-        while TcpStream::connect(addr).await.is_err() {
-            assert!(
-                started.elapsed() < Duration::from_secs(120),
-                "coturn does not start"
-            );
-            sleep(Duration::from_millis(50)).await;
-        }
-        Self {
-            addr,
-            folder,
-            _child: child,
-        }
-    }
-
-    pub fn port(&self) -> u16 {
-        self.addr.port()
-    }
-
-    fn said(&self) -> String {
-        let files = std::fs::read_dir(self.folder.path()).unwrap();
-        let files = files.map(|file| file.unwrap().path());
-        let logs = files.filter(|file| {
-            file.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("log"))
-        });
-        logs.map(|file| std::fs::read_to_string(file).unwrap()).collect()
-    }
-}
+use tokio::{io::AsyncReadExt, process::Command, time::timeout};
 
 /// coturn's client sends twenty messages of media to itself through the door, over TLS, one each 200 ms on each of its four
 /// connections. How many have come back: of those that come in one moment it leaves all but the first in its TLS library until
@@ -126,7 +42,7 @@ async fn media_through(gateway: SocketAddr) -> (usize, String) {
 async fn media_passes_with_and_without_a_proxy_header() {
     for reads_headers in [true, false] {
         let coturn = Coturn::that_reads_headers(reads_headers).await;
-        let gateway = Gateway::with(&format!("turn.upstream = '{}'", coturn.addr)).await;
+        let gateway = Gateway::with(&format!("turn.upstream = '{}'", coturn.addr())).await;
         let mut tries = 0;
         // What its client leaves lying is no fault of the way there: a way that loses something loses it each time.
         loop {
@@ -178,7 +94,7 @@ const BY_RELAYS_ALONE: &str = r#"
 async fn a_browser_is_relayed_under_the_sites_own_name() {
     for reads_headers in [true, false] {
         let coturn = Coturn::that_reads_headers(reads_headers).await;
-        let gateway = Gateway::with(&format!("turn.upstream = '{}'", coturn.addr)).await;
+        let gateway = Gateway::with(&format!("turn.upstream = '{}'", coturn.addr())).await;
         let rule = format!("--host-resolver-rules=MAP localhost {}", gateway.https.ip());
         let switches = [
             rule.as_str(),

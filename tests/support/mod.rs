@@ -6,6 +6,7 @@ pub mod binary;
 pub mod browser;
 pub mod client;
 pub mod configured;
+pub mod coturn;
 pub mod h2;
 pub mod nats;
 pub mod node;

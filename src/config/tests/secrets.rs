@@ -34,6 +34,13 @@ fn a_secret_comes_from_one_place() {
         told(&format!("{by_text}secret_file = '{file}'\n"), &[]),
         ["gateway.toml:3: plugnmeet.secret_file: is given beside plugnmeet.secret; write one of the two"]
     );
+    std::fs::write(file, "a secret of a file that is long enough\nanother").unwrap();
+    assert_eq!(
+        told(&by_file, &[]),
+        [format!(
+            "gateway.toml:2: plugnmeet.secret_file: \"{file}\" has several lines; leave the secret alone in it"
+        )]
+    );
     std::fs::write(file, "\n").unwrap();
     assert_eq!(
         told(&by_file, &[]),

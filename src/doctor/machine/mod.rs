@@ -9,6 +9,7 @@ mod parts;
 mod ports;
 mod rights;
 mod time;
+mod versions;
 
 use std::{
     collections::BTreeSet,
@@ -16,8 +17,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::{firewall::*, kernel::*, parts::*, ports::*, rights::*, time::*};
-use super::files::{Files, Part};
+pub use self::{firewall::*, kernel::*, parts::*, ports::*, rights::*, time::*, versions::*};
+use super::{
+    files::{Files, Part},
+    media::image,
+};
 use crate::{clock::Clock, official::text, proxy::Target};
 
 /// NATS' default of `max_connections`.
@@ -51,6 +55,10 @@ pub struct Machine {
     /// How many connections `NATS` takes, and where that is said.
     nats_connections: Option<(u64, String)>,
     jetstream: Option<Store>,
+    /// The client's files: those that are served, else the server's.
+    client: Option<PathBuf>,
+    /// The tag of the server's image.
+    server_tag: Option<String>,
     clock: Clock,
 }
 
@@ -81,6 +89,13 @@ impl Machine {
             certs: ours.then(|| gateway.tls.certs.clone()),
             nats_connections: None,
             jetstream: None,
+            client: gateway
+                .client
+                .path
+                .clone()
+                .or_else(|| files.client_folder.clone()),
+            server_tag: image(&files.compose, "mynaparrot/plugnmeet-server")
+                .and_then(|image| Some(image.split_once(':')?.1.to_owned())),
             clock: clock.clone(),
         };
         machine

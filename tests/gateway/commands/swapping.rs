@@ -229,7 +229,7 @@ async fn what_doctor_finds_wrong_stops_a_swap_before_its_first_step() {
     );
     assert_eq!(
         errors.lines().last().unwrap(),
-        "nothing was changed: doctor finds what would fail in HAProxy's place (livekit.webhook-url); mend it, or leave a check out \
+        "nothing was changed: doctor finds what would fail in HAProxy's place (livekit.webhook-url); mend it, or go on regardless \
          by --despite ID"
     );
     let (status, _, errors) = machine.swap(&["--despite", "livekit.nothing"]).await;
@@ -240,6 +240,11 @@ async fn what_doctor_finds_wrong_stops_a_swap_before_its_first_step() {
 
     let (status, said, errors) = machine.swap(&["--despite", "livekit.webhook-url"]).await;
     assert_eq!(status, 0, "{said}{errors}");
+    assert!(
+        said.lines()
+            .any(|line| line.starts_with("[FAIL] livekit.webhook-url: ")),
+        "what goes on regardless is shown: {said}"
+    );
     assert_eq!(machine.front().await, "gateway");
 }
 
