@@ -19,9 +19,10 @@ use percent_encoding::percent_decode_str;
 use super::Router;
 use crate::{
     client_body::ClientBody,
+    http::{Repeated, only},
     proxy::Watch,
     reply::Failure,
-    token::{FormTokens, Kind, Unverified},
+    token::{FormTokens, Kind, TwoReadings, Unverified},
     urls::Takes,
 };
 
@@ -55,15 +56,26 @@ impl Router {
     /// Watches the body of a form, if the server would look for a token in it.
     fn takes_in_form(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<Option<Watch>, Failure> {
         self.takes_in_head(wanted, request)?;
-        if tokens(request).next().is_some() {
+        if is_read_in_head(request) {
             return Ok(None);
         }
         let fields = request.headers();
-        // The server looks at the first of several, and another reader at the last.
-        let form = fields
-            .get_all(header::CONTENT_TYPE)
-            .iter()
-            .find_map(|media_type| FormTokens::of(media_type.as_bytes()));
+        let media_types = fields.get_all(header::CONTENT_TYPE).iter();
+        let mut forms = media_types
+            .map(|media_type| FormTokens::of(media_type.as_bytes()))
+            .filter(|form| !matches!(form, Ok(None)));
+        let Some(form) = forms.next() else { return Ok(None) };
+        // The server looks at one of several, and another reader at another one.
+        let form = only(fields, header::CONTENT_TYPE)
+            .map_err(|Repeated| TwoReadings)
+            .and(form);
+        let form = form.map_err(|TwoReadings| {
+            Failure::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "media_type",
+                "what Content-Type says of a form can be read in two ways",
+            )
+        })?;
         let Some(mut form) = form else { return Ok(None) };
         if fields.contains_key(header::CONTENT_ENCODING) {
             return Err(Failure::new(
@@ -105,6 +117,16 @@ pub(super) fn tokens(request: &Request<ClientBody>) -> impl Iterator<Item = Cow<
                 .map(|(_, value)| value),
         )
         .filter(|token| !token.is_empty())
+}
+
+/// Does the server find something in the head, so that it looks into no form? It reads the first field and the first
+/// parameter, of this name in just these letters, and takes an empty one for none.
+fn is_read_in_head(request: &Request<ClientBody>) -> bool {
+    let field = request.headers().get(header::AUTHORIZATION);
+    let in_query = request.uri().query().unwrap_or_default().as_bytes();
+    let parameter = form_urlencoded::parse(in_query).find(|(name, _)| name == PARAMETER);
+    field.is_some_and(|value| !value.as_bytes().trim_ascii().is_empty())
+        || parameter.is_some_and(|(_, value)| !value.is_empty())
 }
 
 /// The refusal of a token of another kind, with the challenge that RFC 9110 section 15.5.2 requires.

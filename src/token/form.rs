@@ -22,6 +22,11 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// The longest spelling of the field's name, each letter percent-encoded, and the `=` behind it.
 const MAX_NAME_BYTES: usize = 3 * FIELD.len() + 1;
 
+/// The media type says in more than one way what kind of form it is, or where its parts end: what is looked at here could
+/// be another part than the server reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TwoReadings;
+
 /// Looks for tokens in a form while its body passes.
 pub struct FormTokens {
     reading: Reading,
@@ -61,21 +66,20 @@ enum Part {
 
 impl FormTokens {
     /// Makes a reader for a body of this media type; none if it is no form.
-    pub fn of(media_type: &[u8]) -> Option<Self> {
+    pub fn of(media_type: &[u8]) -> Result<Option<Self>, TwoReadings> {
         let lower = media_type.to_ascii_lowercase();
-        let holds = |text: &[u8]| lower.windows(text.len()).any(|window| window == text);
-        let reading = if holds(b"multipart/") {
-            Reading::Multipart(Multipart {
-                delimiter: [b"--", boundary(media_type).unwrap_or_default()].concat(),
+        let holds = |text: &[u8]| memchr::memmem::find(&lower, text).is_some();
+        let reading = match (holds(b"multipart/"), holds(b"x-www-form-urlencoded")) {
+            (true, true) => return Err(TwoReadings),
+            (true, false) => Reading::Multipart(Multipart {
+                delimiter: [b"--", boundary(media_type)?].concat(),
                 line: Vec::new(),
                 part: Part::Other,
-            })
-        } else if holds(b"x-www-form-urlencoded") {
-            Reading::UrlEncoded(UrlEncoded::default())
-        } else {
-            return None;
+            }),
+            (false, true) => Reading::UrlEncoded(UrlEncoded::default()),
+            (false, false) => return Ok(None),
         };
-        Some(Self { reading })
+        Ok(Some(Self { reading }))
     }
 
     /// Reads more of the form. Returns false if it has a token of another kind, or is so large where a token could be
@@ -154,34 +158,49 @@ impl Multipart {
         self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
     }
 
+    /// SECURITY: lines are told apart as Go's `mime/multipart` does it. A header ends with an empty line alone: one that begins
+    /// as a delimiter is a field there, and one of blanks goes on with the field before it.
     fn line_ended(&mut self, is_fine: &dyn Fn(&[u8]) -> bool) -> bool {
         let line = std::mem::take(&mut self.line);
-        if line.starts_with(&self.delimiter) {
-            let before = std::mem::replace(&mut self.part, Part::Header(Vec::new()));
-            return match before {
-                Part::Value(value) => is_fine(&value),
-                Part::Header(_) | Part::Other => true,
-            };
-        }
+        let is_delimiter = self.is_delimiter(&line);
         match &mut self.part {
-            Part::Header(header) if line.trim_ascii().is_empty() => {
-                self.part = if may_name_it(header) {
+            Part::Header(header) if matches!(&*line, b"\n" | b"\r\n") => {
+                let (is_named, is_encoded) = (may_name_it(header), is_encoded(header));
+                self.part = if is_named {
                     Part::Value(Vec::new())
                 } else {
                     Part::Other
                 };
-                true
+                !(is_named && is_encoded)
             }
             Part::Header(kept) => {
                 kept.extend_from_slice(&line);
                 kept.len() <= MAX_BYTES
             }
+            Part::Value(value) if is_delimiter => {
+                // Where lines end with CR LF, a delimiter behind a bare LF is none.
+                let is_one = !line.ends_with(b"\r\n") || value.is_empty() || value.ends_with(b"\r\n");
+                let is_good = is_one && is_fine(value);
+                self.part = Part::Header(Vec::new());
+                is_good
+            }
             Part::Value(kept) => {
                 kept.extend_from_slice(&line);
                 kept.len() <= MAX_TOKEN_BYTES
             }
+            Part::Other if is_delimiter => {
+                self.part = Part::Header(Vec::new());
+                true
+            }
             Part::Other => true,
         }
+    }
+
+    /// Does this line end a part? Behind the boundary there are blanks at most, or the two hyphens of the last one.
+    fn is_delimiter(&self, line: &[u8]) -> bool {
+        line.strip_prefix(&*self.delimiter).is_some_and(|behind| {
+            behind.starts_with(b"--") || matches!(behind.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n'))
+        })
     }
 }
 
@@ -193,17 +212,41 @@ fn may_name_it(header: &[u8]) -> bool {
     holds(FIELD) || holds(b"name*")
 }
 
-/// The `boundary` parameter, with or without quotes.
-fn boundary(media_type: &[u8]) -> Option<&[u8]> {
+/// Is the value that follows this header encoded? Go's library decodes `quoted-printable`, and no client sends a token so.
+fn is_encoded(header: &[u8]) -> bool {
+    memchr::memmem::find(&header.to_ascii_lowercase(), b"transfer-encoding").is_some()
+}
+
+/// The `boundary` parameter, with or without quotes; empty if there is none, in which case the server reads no form.
+///
+/// SECURITY: the server takes the first parameter of this name in just these letters, up to the next `;` whether in quotes
+/// or not, and takes quotes off if they are at both ends (fasthttp's `MultipartFormBoundary`). Go's own library and others
+/// read another one of two, or what the quotes hold. So there may be one, and it has to be the same for all of them.
+fn boundary(media_type: &[u8]) -> Result<&[u8], TwoReadings> {
     const NAME: &[u8] = b"boundary=";
-    let at = media_type
+    let mut names = media_type
         .windows(NAME.len())
-        .position(|window| window.eq_ignore_ascii_case(NAME))?;
-    let value = media_type.get(at + NAME.len()..)?;
-    match value.strip_prefix(b"\"") {
-        Some(quoted) => quoted.split(|byte| *byte == b'"').next(),
-        None => value.split(|byte| matches!(byte, b';' | b' ' | b'\t')).next(),
+        .enumerate()
+        .filter(|(_, window)| window.eq_ignore_ascii_case(NAME));
+    let first = names.next();
+    if names.next().is_some() {
+        return Err(TwoReadings);
     }
+    let Some(value) = first.and_then(|(at, _)| media_type.get(at + NAME.len()..)) else {
+        return Ok(b"");
+    };
+    let Some(quoted) = value.strip_prefix(b"\"") else {
+        // A blank may stand in it: it is known by what is before that.
+        return Ok(value
+            .split(|byte| matches!(byte, b';' | b' ' | b'\t'))
+            .next()
+            .unwrap_or_default());
+    };
+    let end = memchr::memchr3(b'"', b'\\', b';', quoted).ok_or(TwoReadings)?;
+    let (inside, behind) = quoted.split_at_checked(end).ok_or(TwoReadings)?;
+    let behind = behind.strip_prefix(b"\"").ok_or(TwoReadings)?;
+    let is_end = behind.is_empty() || behind.starts_with(b";");
+    is_end.then_some(inside).ok_or(TwoReadings)
 }
 
 #[cfg(test)]
@@ -230,7 +273,7 @@ mod tests {
 
     fn passes(media_type: &str, body: &str, piece: usize) -> bool {
         let keys = TokenKeys::new("plugnmeet".into(), &Secret::new("s3cret".into())).unwrap();
-        let mut tokens = FormTokens::of(media_type.as_bytes()).unwrap();
+        let mut tokens = FormTokens::of(media_type.as_bytes()).unwrap().unwrap();
         body.as_bytes()
             .chunks(piece)
             .all(|piece| tokens.may_go_on(piece, &keys, Kind::Join, NOW))
@@ -298,12 +341,76 @@ mod tests {
                 assert_eq!(passes(form, &body, piece), fine, "{name}");
             }
         }
-        assert!(FormTokens::of(b"application/protobuf").is_none());
+        assert!(FormTokens::of(b"application/protobuf").unwrap().is_none());
         for (pairs, fine) in [("a".repeat(MAX_BYTES), true), ("&".repeat(MAX_BYTES + 1), false)] {
             assert_eq!(passes(form, &pairs, 1000), fine);
         }
         let large = format!("Authorization={}", "x".repeat(MAX_TOKEN_BYTES));
         assert!(!passes(form, &large, 1000));
+    }
+
+    #[test]
+    fn a_form_whose_parts_could_end_elsewhere_is_not_read() {
+        for media_type in [
+            "multipart/form-data; xboundary=A; boundary=X-1",
+            "multipart/form-data; Boundary=A; boundary=X-1",
+            "multipart/form-data; a=\"boundary=A\"; boundary=X-1",
+            "multipart/form-data; boundary=\"X-1",
+            "multipart/form-data; boundary=\"X;-1\"",
+            "multipart/form-data; boundary=\"X\\-1\"",
+            "multipart/form-data; boundary=\"X\"-1",
+            "application/x-www-form-urlencoded; multipart/",
+        ] {
+            let read = FormTokens::of(media_type.as_bytes());
+            assert!(matches!(read, Err(TwoReadings)), "{media_type}");
+        }
+        // One with a blank in it is known by its beginning.
+        for boundary in [" X-1", "X-1 a"] {
+            let media_type = format!("multipart/form-data; boundary={boundary}");
+            let body = part("name=\"Authorization\"", &lti()).replace("X-1", boundary);
+            assert!(!passes(&media_type, &body, 9), "{media_type}");
+        }
+        // A browser's own has the word in it.
+        let browsers = "multipart/form-data; boundary=----WebKitFormBoundaryA1b2C3d4E5f6G7h8";
+        for (token, fine) in [(join(), true), (lti(), false)] {
+            let body = part("name=\"Authorization\"", &token)
+                .replace("X-1", "----WebKitFormBoundaryA1b2C3d4E5f6G7h8");
+            assert_eq!(passes(browsers, &body, 9), fine);
+        }
+    }
+
+    #[test]
+    fn what_go_reads_as_a_part_is_one_here() {
+        // Lines that begin as a delimiter does, and one of blanks in a header.
+        let named = "Content-Disposition: form-data; name=Authorization\r\n";
+        for header in [
+            format!("{named}--X-1a: b\r\n"),
+            format!("{named}--X-1--: b\r\n"),
+            format!("A: b\r\n \t\r\n{named}"),
+        ] {
+            let body = format!("--X-1\r\n{header}\r\n{}\r\n--X-1--", lti());
+            assert!(!passes(MULTIPART, &body, 9), "{body}");
+        }
+        // Go reads on in a value behind each of these two, and a token may have a delimiter's letters.
+        let named_so = |name: u32| {
+            let name = name.to_string();
+            signed(&json!({"iss": "plugnmeet", "sub": "ann", "name": name, "lti_custom_parameters": {}}))
+        };
+        let has_one = |token: &String| {
+            let at = token.rfind("--").unwrap_or_default();
+            at > token.len() - 40 && at < token.len() - 6
+        };
+        let token = (0..10_000).map(named_so).find(has_one).unwrap();
+        let (before, delimiter) = token.split_at(token.rfind("--").unwrap());
+        for (boundary, end) in [(&delimiter[2..4], "\r\n"), (&delimiter[2..], "\n")] {
+            let media_type = format!("multipart/form-data; boundary={boundary}");
+            let body = format!("--{boundary}\r\n{named}\r\n{before}{end}{delimiter}\r\n");
+            assert!(!passes(&media_type, &body, 9), "{body}");
+        }
+        // Of an encoded part another value is read.
+        let encoded = "--X-1\r\nContent-Disposition: form-data; name=Authorization\r\nContent-Transfer-Encoding: \
+                       quoted-printable\r\n\r\nnothing";
+        assert!(!passes(MULTIPART, encoded, 9));
     }
 
     /// Byte by byte, a form of 64 KiB would be read 64 Ki times.

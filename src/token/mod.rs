@@ -20,7 +20,7 @@ mod verify;
 
 pub use claimed::UnverifiedParticipant;
 pub use claims::Claims;
-pub use form::FormTokens;
+pub use form::{FormTokens, TwoReadings};
 pub use keys::{KeyProblem, TokenKeys};
 pub use kind::Kind;
 pub use participant::Participant;

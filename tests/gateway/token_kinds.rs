@@ -128,6 +128,63 @@ async fn a_token_in_a_form_is_looked_at_while_the_form_goes_by() {
     assert_eq!(server.only_request().body, taken);
 }
 
+/// The server would read another part than was looked at.
+#[tokio::test]
+async fn a_form_that_can_be_read_in_two_ways_hides_no_token() {
+    let (server, gateway) = pair().await;
+    let form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"Authorization\"\r\n\r\n{}\r\n--b--\r\n",
+        lti(&gateway)
+    );
+    let multipart = "multipart/form-data; boundary=b";
+    for media_types in [
+        &["multipart/form-data; xboundary=a; boundary=b"][..],
+        &["multipart/form-data; Boundary=a; boundary=b"],
+        &["application/x-www-form-urlencoded; multipart/"],
+        &["multipart/form-data; boundary=a", multipart],
+        &["application/json", multipart],
+    ] {
+        let fields: Vec<_> = media_types.iter().map(|one| ("Content-Type", *one)).collect();
+        for (target, status) in [("/api/whiteboard/export", 415), ("/api/fileUpload", 400)] {
+            let answer = gateway.post(target, &fields, form.as_bytes()).await;
+            assert_eq!(answer.status, status, "{target} {media_types:?}");
+        }
+    }
+    assert!(server.saw_nothing());
+}
+
+/// Something in the head that the server passes over does not keep the form from being looked at.
+#[tokio::test]
+async fn a_form_is_looked_at_unless_the_server_reads_the_token_in_the_head() {
+    let (server, gateway) = pair().await;
+    let form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"Authorization\"\r\n\r\n{}\r\n--b--\r\n",
+        lti(&gateway)
+    );
+    let multipart = ("Content-Type", "multipart/form-data; boundary=b");
+    for (query, tokens) in [
+        ("?authorization=x", &[][..]),
+        ("?AUTHORIZATION=x", &[]),
+        ("?Authorization=&Authorization=x", &[]),
+        ("", &["", "x"]),
+    ] {
+        let tokens = tokens.iter().map(|token| ("Authorization", *token));
+        let fields: Vec<_> = tokens.chain([multipart]).collect();
+        let target = format!("/api/whiteboard/export{query}");
+        let answer = gateway.post(&target, &fields, form.as_bytes()).await;
+        assert_eq!(answer.status, 401, "{fields:?} {query}");
+    }
+    assert!(server.saw_nothing());
+    let answer = gateway
+        .post(
+            "/api/x?Authorization=x&Authorization=",
+            &[multipart],
+            form.as_bytes(),
+        )
+        .await;
+    assert_eq!(answer.text(), "the server");
+}
+
 #[tokio::test]
 async fn a_download_takes_a_token_that_is_for_one() {
     let (server, gateway) = pair().await;
