@@ -27,7 +27,7 @@ pub enum IssueError {
     /// The signature does not fit.
     #[error("the request is not authenticated")]
     Guess(#[source] Guess),
-    /// A key or a signature is refused, and so often that the caller is told to wait instead of why.
+    /// A key or a signature is refused, and so often that the caller is told to wait.
     #[error("{0}")]
     GuessOverLimit(OverLimit, #[source] Guess),
     /// A call of BBB's API is refused, such as for what its checksum does not cover.
@@ -244,7 +244,16 @@ impl IssueError {
             Self::Bbb(refusal) => return Failure::from(*refusal),
             Self::Guess(guess) => return Failure::from(guess.refusal).caused_by(*guess),
             Self::OverLimit(over) => return Failure::from(*over),
-            Self::GuessOverLimit(over, guess) => return Failure::from(*over).caused_by(*guess),
+            Self::GuessOverLimit(over, guess) => {
+                let failure = Failure::from(*over).caused_by(*guess);
+                // Whoever is still looking for the mistake has the right key, which every token shows, and learns nothing from
+                // it: a signature that fits is never over this limit.
+                return if guess.refusal == AuthRefusal::WrongSignature {
+                    failure.saying(format!("{over}; {}", told(guess.refusal, None)))
+                } else {
+                    failure
+                };
+            }
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TwoTokens

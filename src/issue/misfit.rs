@@ -24,7 +24,7 @@ pub enum Misfit {
     /// There is something like `sha256=` in front of the digits.
     #[error("HASH-SIGNATURE has a prefix in front of its digits: send the 64 digits alone")]
     Prefix,
-    /// The digits would fit in lower case.
+    /// The digits are in upper case.
     #[error("HASH-SIGNATURE is in upper case: send the digits in lower case")]
     UpperCase,
     /// The value has other characters than hexadecimal digits, such as base64 has.
@@ -61,7 +61,13 @@ impl Misfit {
         if !given.iter().all(u8::is_ascii_hexdigit) {
             return Some(Self::NotHex);
         }
-        (given.len() != DIGITS).then_some(Self::Length(given.len()))
+        if given.len() != DIGITS {
+            return Some(Self::Length(given.len()));
+        }
+        given
+            .iter()
+            .any(u8::is_ascii_uppercase)
+            .then_some(Self::UpperCase)
     }
 
     /// The mistake in a signature that does not fit these bytes. It costs a few signatures.
@@ -69,11 +75,7 @@ impl Misfit {
         if let Some(form) = Self::of_form(given) {
             return form;
         }
-        let lower = given.to_ascii_lowercase();
-        let fits = |bytes: &[u8]| caller.has_signed(bytes, &lower);
-        if fits(signed) {
-            return Self::UpperCase;
-        }
+        let fits = |bytes: &[u8]| caller.has_signed(bytes, given);
         if fits(b"") {
             return Self::Empty;
         }

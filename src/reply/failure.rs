@@ -116,6 +116,13 @@ impl Failure {
         }))
     }
 
+    /// Sets another text for the caller.
+    #[must_use]
+    pub fn saying(mut self, message: String) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// Sets another `status_code` of the server's than the status suggests.
     #[must_use]
     pub fn server_code(mut self, server_code: ServerCode) -> Self {

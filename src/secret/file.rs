@@ -16,11 +16,13 @@ use std::{
 
 use rustix::fs::{Access, OFlags, access};
 
-use super::owner::is_ours;
+use super::owner::{is_gateways_group, is_ours};
 
 /// Mode bits: writable by the group or by others.
 const MAY_WRITE: u32 = 0o022;
-const MAY_READ: u32 = 0o044;
+/// Mode bits: readable by the group, by others.
+const GROUP_MAY_READ: u32 = 0o040;
+const OTHERS_MAY_READ: u32 = 0o004;
 
 /// A secret file as it was read.
 pub struct SecretFile {
@@ -102,8 +104,12 @@ pub fn read_file(path: &Path, max_bytes: u64) -> Result<SecretFile, SecretFileEr
     }
     Ok(SecretFile {
         bytes,
-        exposed: (mode & MAY_READ != 0).then_some(Exposed(mode)),
+        exposed: is_exposed(mode, || is_gateways_group(found.gid())).then_some(Exposed(mode)),
     })
+}
+
+fn is_exposed(mode: u32, is_gateways_group: impl Fn() -> bool) -> bool {
+    mode & OTHERS_MAY_READ != 0 || (mode & GROUP_MAY_READ != 0 && !is_gateways_group())
 }
 
 /// Can a file be made in this folder, or in one that would first have to be made? Nothing is made to find out.
@@ -163,6 +169,23 @@ mod tests {
                     format!("may be written by others (mode {mode:o})")
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_the_gateways_own_group_may_read_is_not_exposed() {
+        for (mode, gateways_group, exposed) in [
+            (0o600, false, false),
+            (0o640, false, true),
+            (0o640, true, false),
+            (0o644, true, true),
+            (0o604, true, true),
+        ] {
+            assert_eq!(
+                is_exposed(mode, || gateways_group),
+                exposed,
+                "{mode:o} {gateways_group}"
+            );
         }
     }
 

@@ -24,6 +24,11 @@ fn is_of(owner: u32, ours: u32, gateways_user: impl Fn() -> Option<(u32, u32)>) 
     owner == 0 || owner == ours || (ours == 0 && gateways_user().is_some_and(|(user, _)| user == owner))
 }
 
+/// Is it the group of the gateway's user, in which nobody else is? certbot's hook of `adopt` gives it the right to read.
+pub fn is_gateways_group(group: u32) -> bool {
+    gateways_user().is_some_and(|(_, gateways)| gateways == group)
+}
+
 /// passwd(5)
 fn of_table(users: &str) -> Option<(u32, u32)> {
     users.lines().find_map(|line| {
