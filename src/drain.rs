@@ -179,7 +179,7 @@ impl Drain {
     /// Returns whether all ended by themselves.
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.begin();
-        self.in_turn.window.set(deadline).ok();
+        self.in_turn.window.set(window_within(deadline)).ok();
         self.in_turn.begun.cancel();
         tokio::select! {
             () = self.tasks.wait() => return true,
@@ -191,6 +191,11 @@ impl Drain {
         tokio::time::timeout(CLOSING_GRACE, self.tasks.wait()).await.ok();
         false
     }
+}
+
+/// The last whose turn it is has time to answer a Close frame before the deadline: what is open then is cut off.
+fn window_within(deadline: Duration) -> Duration {
+    deadline.saturating_sub(CLOSING_GRACE.min(deadline / 8))
 }
 
 #[cfg(test)]
@@ -263,18 +268,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn turns_are_spread_over_the_whole_time() {
-        let all = closed_at(300, Duration::from_secs(30)).await;
-        assert_eq!(all.len(), 300);
-        for second in 0..30 {
+    async fn turns_are_spread_over_the_time_but_for_its_end() {
+        let all = closed_at(280, Duration::from_secs(30)).await;
+        assert_eq!(all.len(), 280);
+        for second in 0..28 {
             let now = all.iter().filter(|at| **at == second).count();
             assert!((8..=12).contains(&now), "{now} close in second {second}");
         }
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_closes_in_turn_has_ended_by_itself() {
+        for seconds in [1, 5, 30] {
+            let drain = Drain::default();
+            let task = drain.clone();
+            drain.spawn(async move {
+                task.closing_in_turn().await;
+                // For the other side's Close frame.
+                sleep(Duration::from_millis(100)).await;
+            });
+            assert!(drain.finish(Duration::from_secs(seconds)).await, "{seconds} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_alone_has_all_the_time_and_without_time_all_close_at_once() {
-        assert_eq!(closed_at(1, Duration::from_secs(30)).await, [30]);
+        assert_eq!(closed_at(1, Duration::from_secs(30)).await, [28]);
         assert_eq!(closed_at(3, Duration::ZERO).await, [0; 3]);
     }
 
@@ -290,6 +309,6 @@ mod tests {
         assert!(!drain.wait(Duration::from_secs(12 * 60 * 60)).await);
         let started = tokio::time::Instant::now();
         drain.finish(Duration::from_secs(30)).await;
-        assert_eq!(started.elapsed(), Duration::from_secs(30));
+        assert_eq!(started.elapsed(), Duration::from_secs(28));
     }
 }

@@ -15,9 +15,11 @@ return values.map((value) => alphabet[value]).join("");
 };
 const conclude = () => {
 const { webrtc, socket, udp, relay } = found;
-const lost = webrtc || socket > 1 || (udp > 1 && relay > 1);
+const lost = webrtc || socket > 1;
+// The ports of LiveKit's own media are not tried.
+const silent = udp > 1 && relay > 1;
 const poor = Object.entries(found).some(([name, state]) => name !== "frame" && state > 1);
-at("verdict").textContent = words.verdicts[lost ? 2 : poor ? 1 : 0];
+at("verdict").textContent = words.verdicts[lost ? 2 : silent ? 3 : poor ? 1 : 0];
 at("code").textContent = code();
 at("result").hidden = false;
 };

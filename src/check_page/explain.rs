@@ -83,7 +83,7 @@ const CAMERA: [&str; 6] = device!("camera");
 const MICROPHONE: [&str; 6] = device!("microphone");
 
 /// What can be said of getting in as a whole.
-fn verdict([_, webrtc, cookies, socket, udp, relay, ..]: Found) -> &'static str {
+fn verdict([_, webrtc, cookies, socket, udp, relay, camera, microphone]: Found) -> &'static str {
     if webrtc == 1 || socket > 1 {
         return "can't get in";
     }
@@ -92,6 +92,7 @@ fn verdict([_, webrtc, cookies, socket, udp, relay, ..]: Found) -> &'static str 
         (2, 0, _) => "gets in; whether media gets through is not known",
         (2, _, _) => "gets in; media takes the slow way over TLS",
         (_, 2 | 3, _) | (_, _, 2) => "gets in, with something to look at",
+        _ if camera > 1 || microphone > 1 => "gets in, with something to look at",
         _ => "gets in",
     }
 }

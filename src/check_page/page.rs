@@ -157,7 +157,7 @@ mod tests {
                 each.map(|(name, states)| (name.clone(), states.len())).collect()
             };
             assert_eq!(states(words), states(english), "{tag}");
-            assert_eq!(words.verdicts.len(), 3, "{tag}");
+            assert_eq!(words.verdicts.len(), 4, "{tag}");
         }
         for (language, expected) in [(Language::De, Language::De), (Language::Ja, Language::En)] {
             assert_eq!(words(language).map(|(_, language)| language), Some(expected));

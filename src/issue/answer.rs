@@ -16,6 +16,9 @@ use crate::{
 /// The largest answer that is read: far more than a token and a message need.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
+/// The longest name in `status_code`; the server's own have up to 31 letters.
+const MAX_NAME_BYTES: usize = 64;
+
 /// The server's answer, read whole.
 #[derive(Clone)]
 pub(super) struct Whole {
@@ -67,6 +70,17 @@ impl Whole {
         answer.status.then_some(answer.token)
     }
 
+    /// The name with which the server says why it refuses, if it has the form of one.
+    pub(super) fn status_code(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Answer {
+            status_code: String,
+        }
+        let answer = serde_json::from_slice::<Answer>(&self.body).ok()?;
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        Some(answer.status_code).filter(|name| name.len() <= MAX_NAME_BYTES && is_name(name))
+    }
+
     /// The answer's JSON, if its status is 200.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         let good = self.status == StatusCode::OK;
@@ -104,4 +118,30 @@ pub(super) fn json(json: String) -> Response<Body> {
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_name_of_a_refusal_is_read_and_nothing_else() {
+        for (body, name) in [
+            (
+                r#"{"status":false,"msg":"blocked","status_code":"USER_BLOCKED"}"#,
+                Some("USER_BLOCKED"),
+            ),
+            (r#"{"status":false,"status_code":"eyJhbGciOi.x.y"}"#, None),
+            (r#"{"status":false,"status_code":7}"#, None),
+            (r#"{"status":false,"msg":"x"}"#, None),
+            ("no JSON", None),
+        ] {
+            let answer = Whole {
+                status: StatusCode::OK,
+                headers: HeaderMap::new(),
+                body: body.into(),
+            };
+            assert_eq!(answer.status_code().as_deref(), name, "{body}");
+        }
+    }
 }

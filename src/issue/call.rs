@@ -60,12 +60,12 @@ impl Call {
             async { Whole::of(self.server.forward_whole(request, path, &context).await?).await }.await;
         let token = answer.as_ref().ok().and_then(Whole::token);
         // Here, as the client may have left by now: a token that nobody got is a decision too.
-        let (outcome, reason) = match &answer {
-            Ok(_) if token.is_some() => (Outcome::Issued, "upstream"),
-            Ok(_) => (Outcome::RefusedByServer, "upstream"),
-            Err(failure) => (Outcome::Failed, failure.code()),
+        let (outcome, reason, detail) = match &answer {
+            Ok(_) if token.is_some() => (Outcome::Issued, "upstream", None),
+            Ok(refusal) => (Outcome::RefusedByServer, "upstream", refusal.status_code()),
+            Err(failure) => (Outcome::Failed, failure.code(), None),
         };
-        self.decision.end(outcome, reason, &self.audit);
+        self.decision.end_with(outcome, reason, detail, &self.audit);
         // From the token itself, as the server may have made up the user's id.
         let Some(named) = token.as_deref().and_then(Participant::of_issued) else {
             return Ended {
