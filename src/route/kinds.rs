@@ -46,7 +46,15 @@ impl Router {
     }
 
     fn takes_in_head(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<(), Failure> {
-        if tokens(request).any(|token| self.is_other(wanted, &token)) {
+        self.takes_each(wanted, tokens(request))
+    }
+
+    fn takes_each<'t>(
+        &self,
+        wanted: Kind,
+        mut tokens: impl Iterator<Item = Cow<'t, str>>,
+    ) -> Result<(), Failure> {
+        if tokens.any(|token| self.is_other(wanted, &token)) {
             return Err(of_another_kind());
         }
         Ok(())
@@ -54,9 +62,9 @@ impl Router {
 
     /// Watches the body of a form, if the server would look for a token in it.
     fn takes_in_form(&self, wanted: Kind, request: &Request<ClientBody>) -> Result<Option<Watch>, Failure> {
-        self.takes_in_head(wanted, request)?;
-        if tokens(request).next().is_some() {
-            return Ok(None);
+        let mut in_head = tokens(request).peekable();
+        if in_head.peek().is_some() {
+            return self.takes_each(wanted, in_head).map(|()| None);
         }
         let fields = request.headers();
         // The server looks at the first of several, and another reader at the last.

@@ -47,8 +47,10 @@ enum Part {
 impl FormTokens {
     /// Makes a reader for a body of this media type; none if it is no form.
     pub fn of(media_type: &[u8]) -> Option<Self> {
-        let lower = media_type.to_ascii_lowercase();
-        let holds = |text: &[u8]| lower.windows(text.len()).any(|window| window == text);
+        let holds = |text: &[u8]| {
+            let mut windows = media_type.windows(text.len());
+            windows.any(|window| window.eq_ignore_ascii_case(text))
+        };
         let reading = if holds(b"multipart/") {
             Reading::Multipart(Multipart {
                 delimiter: [b"--", boundary(media_type).unwrap_or_default()].concat(),
