@@ -55,35 +55,23 @@ impl JsonLine<'_> {
     /// Writes a time in the form of RFC 3339, in UTC, with microseconds.
     pub(super) fn time(&mut self, time: SystemTime) -> &mut Self {
         let time = OffsetDateTime::from(time);
-        let (year, month, day) = time.to_calendar_date();
-        let (hour, minute, second, micros) = time.to_hms_micro();
-        let mut text = *b"0000-00-00T00:00:00.000000Z";
-        let parts = [
-            (3, year.unsigned_abs()),
-            (6, u8::from(month).into()),
-            (9, day.into()),
-            (12, hour.into()),
-            (15, minute.into()),
-            (18, second.into()),
-            (25, micros),
-        ];
-        for (last, number) in parts {
-            write_digits(&mut text, last, number);
-        }
-        self.0.extend_from_slice(&text);
-        self
+        self.digits::<4>(time.year().unsigned_abs()).raw("-");
+        self.digits::<2>(u8::from(time.month()).into()).raw("-");
+        self.digits::<2>(time.day().into()).raw("T");
+        self.digits::<2>(time.hour().into()).raw(":");
+        self.digits::<2>(time.minute().into()).raw(":");
+        self.digits::<2>(time.second().into()).raw(".");
+        self.digits::<6>(time.microsecond()).raw("Z")
     }
-}
 
-/// Writes a number over the zeroes of which this is the last.
-fn write_digits(text: &mut [u8], last: usize, mut number: u32) {
-    let places = text.get_mut(..=last).unwrap_or_default();
-    for place in places.iter_mut().rev() {
-        if number == 0 {
-            break;
+    fn digits<const N: usize>(&mut self, mut number: u32) -> &mut Self {
+        let mut digits = [b'0'; N];
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
         }
-        *place = b'0' + (number % 10) as u8;
-        number /= 10;
+        self.0.extend_from_slice(&digits);
+        self
     }
 }
 
