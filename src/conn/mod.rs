@@ -13,6 +13,7 @@ mod excess;
 mod head;
 mod judge;
 mod leftover;
+mod on_wake;
 mod peer;
 mod streams;
 mod tracked;
@@ -38,8 +39,8 @@ use tokio::{
 };
 
 use self::{
-    activity::Activity, bad_head::BadHead, batch::Batched, leftover::Leftover, streams::Streams,
-    tracked::Tracked, wire::Wire,
+    activity::Activity, bad_head::BadHead, batch::Batched, leftover::Leftover, on_wake::OnWake,
+    streams::Streams, tracked::Tracked, wire::Wire,
 };
 use crate::{
     addr::{Ends, Networks},
@@ -207,7 +208,8 @@ impl<H: Handler> Conn<H> {
                 if version == Version::HTTP_11 {
                     request.extensions_mut().insert(interim.clone());
                 }
-                let mut response = self.answer(request, ends, bad_head).await;
+                // In a box, as hyper keeps the room for this future while the connection is idle.
+                let mut response = Box::pin(self.answer(request, ends, bad_head)).await;
                 interim.answered().await;
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     activity.tunnelled();
@@ -301,11 +303,17 @@ impl<H: Handler> Conn<H> {
         place: &Place,
         protocol: Protocol,
     ) {
-        tokio::pin!(connection);
+        let told = async {
+            tokio::select! {
+                () = self.drain.draining() => GOODBYE,
+                () = place.has_to_go() => SHORT_GOODBYE,
+            }
+        };
+        tokio::pin!(connection, told);
         let goodbye = tokio::select! {
+            biased;
             _ = connection.as_mut() => return,
-            () = self.drain.draining() => GOODBYE,
-            () = place.has_to_go() => SHORT_GOODBYE,
+            goodbye = OnWake::new(told.as_mut()) => goodbye,
         };
         activity.finish_up();
         if goodbye == GOODBYE && self.drain.is_handed_over() {

@@ -223,14 +223,20 @@ impl AccessRecord {
         line.begin(now, "Request");
         line.raw(r#","id":""#).id(self.id);
         line.raw(r#"","client":""#).address(self.client);
-        line.raw(r#"","method":"#).value(self.method.as_str());
-        line.raw(r#","path":"#).value(&self.path);
-        let version = format_args!("{:?}", self.version);
-        line.raw(r#","version":""#).plain(version);
-        line.raw(r#"","route":"#).value(self.route);
-        if let Some(status) = self.status {
-            line.raw(r#","status":"#).value(status.as_u16());
-        }
+        // No method is more than a token, and routes have names of our own: neither needs escapes.
+        line.raw(r#"","method":""#).raw(self.method.as_str());
+        line.raw(r#"","path":"#).value(&self.path);
+        match version_name(self.version) {
+            Some(name) => line.raw(r#","version":""#).raw(name),
+            None => line
+                .raw(r#","version":""#)
+                .plain(format_args!("{:?}", self.version)),
+        };
+        line.raw(r#"","route":""#).raw(self.route);
+        match &self.status {
+            Some(status) => line.raw(r#"","status":"#).raw(status.as_str()),
+            None => line.raw("\""),
+        };
         line.raw(r#","bytes":"#).value(self.sent);
         line.raw(r#","ms":"#).value(millis);
         line.raw(if self.complete {
@@ -249,6 +255,16 @@ impl AccessRecord {
         }
         line.end(ACCESS);
     }
+}
+
+/// What `Debug` says of a version, for those that there are today.
+fn version_name(version: Version) -> Option<&'static str> {
+    Some(match version {
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => return None,
+    })
 }
 
 /// To the microsecond. The quotient is the number nearest to its three decimals, and so is written with no more.

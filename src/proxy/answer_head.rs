@@ -11,7 +11,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use super::headers::{HOP_BY_HOP, remove_all, remove_listed};
+use super::headers::{is_hop_by_hop, remove_all, remove_listed};
 
 /// It cannot be told where an answer ends, or in which transfer coding it is.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ pub(super) fn to_client(headers: &mut HeaderMap, has_body: bool) -> Result<(), B
         }
     }
     remove_listed(headers);
-    remove_all(headers, |name| HOP_BY_HOP.contains(&name) || name == OTHER_DOORS);
+    remove_all(headers, |name| is_hop_by_hop(name) || name == OTHER_DOORS);
     Ok(())
 }
 
@@ -118,7 +118,7 @@ const NO_TRAILERS: [&str; 12] = [
 pub(super) fn trailers_to_client(trailers: &mut HeaderMap) {
     remove_listed(trailers);
     remove_all(trailers, |name| {
-        HOP_BY_HOP.contains(&name) || NO_TRAILERS.contains(&name)
+        is_hop_by_hop(name) || NO_TRAILERS.contains(&name)
     });
 }
 

@@ -14,18 +14,21 @@ use crate::{
     http::{ACCESS_COOKIE, exactly_one},
 };
 
-/// Fields that are for one hop only (RFC 9110 section 7.6.1), and older ones with the same meaning.
-pub(super) const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "keep-alive",
-    "proxy-connection",
-];
+/// Is this a field for one hop only (RFC 9110 section 7.6.1), or an older one with the same meaning?
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "keep-alive"
+            | "proxy-connection"
+    )
+}
 
 /// Fields that are kept even where `Connection` lists them, because a check here or upstream relies on them.
 const RELIED_ON: [&str; 14] = [
@@ -116,7 +119,7 @@ const CLAIM_PREFIXES: [&str; 5] = [
 pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cookies: bool) {
     let proto = claimed(headers, context, FORWARDED_PROTO);
     remove_listed(headers);
-    remove_all(headers, |name| HOP_BY_HOP.contains(&name) || is_refused(name));
+    remove_all(headers, |name| is_hop_by_hop(name) || is_refused(name));
     if reads_cookies {
         drop_session_cookies(headers);
     } else {
@@ -153,7 +156,9 @@ fn claimed(headers: &HeaderMap, context: &RequestContext, name: HeaderName) -> O
 /// Must a field with this name not be passed on? It claims something that only the gateway may say, or its name has an
 /// underscore, which some programs read as a hyphen.
 fn is_refused(name: &str) -> bool {
-    name.contains('_') || is_claim(name) || CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    let begins_as_claim = || CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    // All of them begin so, and few other names do.
+    is_claim(name) || (name.starts_with("x-") && begins_as_claim()) || name.contains('_')
 }
 
 /// The names of session cookies, or their beginnings (`crate::session`). The access token is for the client and

@@ -7,14 +7,14 @@
 //! Sources: RFC 9110 section 7.4 (421), RFC 9112 section 3.2, RFC 3986 section 3.3, docs/plugnmeet.md sections 0.1 and
 //! 5.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri, Version,
     header::{self, HeaderValue},
     http::uri::Authority,
 };
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 
 use super::hosts::Hosts;
 use crate::{
@@ -169,33 +169,50 @@ fn check_path(path: &str) -> Result<(), BadTarget> {
     if !path.starts_with('/') {
         return Err(BadTarget::Form);
     }
-    // A trailing slash is no empty segment.
-    if path.as_bytes().windows(2).any(|pair| pair == b"//") {
-        return Err(BadTarget::EmptySegment);
+    if !is_plain(path.as_bytes()) {
+        // A trailing slash is no empty segment.
+        if path.as_bytes().windows(2).any(|pair| pair == b"//") {
+            return Err(BadTarget::EmptySegment);
+        }
+        check_bytes(path.as_bytes())?;
     }
-    check_bytes(path.as_bytes())?;
-    if !path.contains('%') {
+    if memchr::memchr(b'%', path.as_bytes()).is_none() {
         return Ok(());
     }
-    if has_broken_encoding(path) {
-        return Err(BadTarget::PercentEncoding);
-    }
-    if contains_encoded(path, "%2f") && !takes_encoded_slash(path) {
+    if has_encoded_slash(path.as_bytes())? && !takes_encoded_slash(path) {
         return Err(BadTarget::EncodedSlash);
     }
-    let mut decoded = percent_decode_str(path).collect::<Vec<u8>>();
+    let mut read = Cow::Borrowed(path.as_bytes());
     for _ in 0..DECODINGS {
-        check_bytes(&decoded)?;
-        let again = percent_encoding::percent_decode(&decoded).collect::<Vec<u8>>();
-        if again == decoded {
+        // It is borrowed if nothing in it is encoded any more.
+        let Cow::Owned(decoded) = Cow::from(percent_decode(&read)) else {
             break;
-        }
-        decoded = again;
+        };
+        check_bytes(&decoded)?;
+        read = Cow::Owned(decoded);
     }
     Ok(())
 }
 
+/// Has a path nothing for which `check_bytes` or two slashes would refuse it? Nearly every path is plain, and this needs one
+/// look at each byte; a path that is not plain may still be a good one.
+fn is_plain(path: &[u8]) -> bool {
+    let mut before = 0;
+    path.iter().all(|&byte| {
+        let begins_segment = before == b'/';
+        before = byte;
+        match byte {
+            b'\\' | 0..0x20 | 0x7f => false,
+            b'.' | b'/' => !begins_segment,
+            _ => true,
+        }
+    })
+}
+
 fn check_bytes(path: &[u8]) -> Result<(), BadTarget> {
+    if is_plain(path) && path.first() != Some(&b'.') {
+        return Ok(());
+    }
     for &byte in path {
         match byte {
             b'\\' => return Err(BadTarget::Backslash),
@@ -212,21 +229,22 @@ fn check_bytes(path: &[u8]) -> Result<(), BadTarget> {
     Ok(())
 }
 
-fn has_broken_encoding(path: &str) -> bool {
-    path.split('%').skip(1).any(|rest| {
-        let digits = rest.as_bytes().get(..2);
-        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    })
-}
-
-fn contains_encoded(path: &str, encoded: &str) -> bool {
-    path.as_bytes()
-        .windows(encoded.len())
-        .any(|window| window.eq_ignore_ascii_case(encoded.as_bytes()))
+/// Is one of the encoded bytes a slash? An error if two hexadecimal digits are missing behind a `%`.
+fn has_encoded_slash(path: &[u8]) -> Result<bool, BadTarget> {
+    let mut has_slash = false;
+    for at in memchr::memchr_iter(b'%', path) {
+        match path.get(at + 1..at + 3) {
+            Some([b'2', b'f' | b'F']) => has_slash = true,
+            Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {}
+            Some(_) | None => return Err(BadTarget::PercentEncoding),
+        }
+    }
+    Ok(has_slash)
 }
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::percent_decode_str;
     use proptest::prelude::*;
 
     use super::*;

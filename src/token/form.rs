@@ -67,8 +67,10 @@ enum Part {
 impl FormTokens {
     /// Makes a reader for a body of this media type; none if it is no form.
     pub fn of(media_type: &[u8]) -> Result<Option<Self>, TwoReadings> {
-        let lower = media_type.to_ascii_lowercase();
-        let holds = |text: &[u8]| memchr::memmem::find(&lower, text).is_some();
+        let holds = |text: &[u8]| {
+            let mut windows = media_type.windows(text.len());
+            windows.any(|window| window.eq_ignore_ascii_case(text))
+        };
         let reading = match (holds(b"multipart/"), holds(b"x-www-form-urlencoded")) {
             (true, true) => return Err(TwoReadings),
             (true, false) => Reading::Multipart(Multipart {

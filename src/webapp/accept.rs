@@ -72,7 +72,12 @@ fn coding(name: &str) -> Option<Coding> {
 
 /// Parses `name` or `name;q=0.5`, with blanks around each part, into the name and the weight.
 fn member(text: &str) -> Option<(&str, u16)> {
-    let mut parts = text.split(';').map(|part| part.trim_matches([' ', '\t']));
+    // Browsers name no weights.
+    if !text.bytes().any(|byte| byte == b';') {
+        let name = text.trim_ascii();
+        return (!name.is_empty()).then_some((name, FULL));
+    }
+    let mut parts = text.split(';').map(str::trim_ascii);
     let name = parts.next().filter(|name| !name.is_empty())?;
     let Some(parameter) = parts.next() else {
         return Some((name, FULL));
