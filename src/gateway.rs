@@ -10,6 +10,7 @@ mod given;
 mod handle;
 mod listeners;
 mod port;
+mod reclaim;
 mod reload;
 mod serving;
 mod succession;
@@ -252,6 +253,7 @@ pub async fn start_after(
             &admin_drain,
         );
     }
+    tokio::spawn(reclaim::behind_peaks(places));
     if let Some(ordered) = ordered {
         acme.start(ordered, tools, &drain);
     }
