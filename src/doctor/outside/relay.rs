@@ -9,9 +9,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::{CONNECT, Outside, web::is_private};
+use super::{CONNECT, Outside};
 use crate::{
-    doctor::finding::Said,
+    doctor::{files::is_private_ip, finding::Said},
     proxy::addresses,
     turn::{allocate_request, binding_request, mapped_address, message_length, realm},
 };
@@ -103,7 +103,7 @@ pub async fn over_tls(outside: Arc<Outside>) -> Vec<Said> {
 
 /// Does `LiveKit` see somebody else in our place? On one private network nobody can tell.
 fn is_wrong(mapped: SocketAddr, there: SocketAddr) -> bool {
-    !is_private(there.ip()) && (mapped.ip() == there.ip() || is_private(mapped.ip()))
+    !is_private_ip(there.ip()) && (mapped.ip() == there.ip() || is_private_ip(mapped.ip()))
 }
 
 pub async fn over_udp(outside: Arc<Outside>) -> Vec<Said> {

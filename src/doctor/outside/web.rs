@@ -1,6 +1,6 @@
 //! Names, ports, TLS, the page and its files.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -370,14 +370,6 @@ pub async fn whip(outside: Arc<Outside>) -> Vec<Said> {
             answer.status().as_u16()
         ))],
         Err(why) => vec![Said::fail(why, "look at the gateway's log")],
-    }
-}
-
-/// Is it an address at which nobody comes from outside?
-pub fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.segments()[0] & 0xfe00 == 0xfc00,
     }
 }
 
