@@ -94,6 +94,7 @@ impl Machine {
         let ours = Ours {
             config: Ok(Some(&config)),
             checked: vec![Said::ok("sound")],
+            running: Vec::new(),
         };
         wait(look(&asked(root, only), &ours, &Clock::system())).unwrap()
     }
@@ -342,6 +343,7 @@ fn one_check_or_one_area_can_be_asked_for() {
     let ours = Ours {
         config: Ok(None),
         checked: Vec::new(),
+        running: Vec::new(),
     };
     let unknown = wait(look(
         &asked(machine.0.path(), Some("nat")),
