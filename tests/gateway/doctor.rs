@@ -174,10 +174,12 @@ async fn where_people_get_in_all_is_well_from_outside() {
         [("caa", Skip), ("wasm", Skip), ("websocket", Fail)],
         "{findings}"
     );
-    assert!(
-        findings.to_string().contains("sees us as 127.0.0.1"),
-        "{findings}"
-    );
+    for said in [
+        "sees us as 127.0.0.1",
+        "open after 1 s, with a ping each 10 s, as the client has it",
+    ] {
+        assert!(findings.to_string().contains(said), "{findings}");
+    }
     let all = format!("{findings}{}", findings.json());
     assert!(!all.contains(SECRET) && !all.contains("eyJ"), "{all}");
     // Nothing was made: no room was created, nobody was given a token.
@@ -217,14 +219,27 @@ async fn where_people_get_in_all_is_well_from_outside() {
 
 #[tokio::test]
 async fn a_nats_that_asks_for_a_login_is_well_and_ends_who_gives_none() {
-    let nats = NatsServer::with_password("a", "b").await;
-    let gateway = gateway_with(&format!("upstreams.nats = 'http://{}'", nats.address())).await;
-    let mut there = door(&gateway, 9);
-    there.silence = Duration::from_secs(30);
-    let findings = from_outside(there.clone(), Some("outside.websocket")).await;
-    assert_eq!(wrong(&findings), [], "{findings}");
-    let findings = from_outside(there, Some("outside.websocket-stays")).await;
-    assert_eq!(wrong(&findings), [("websocket-stays", Skip)], "{findings}");
+    for nats in [
+        NatsServer::with_password("a", "b").await,
+        NatsServer::with_callout(120).await,
+    ] {
+        let gateway = gateway_with(&format!("upstreams.nats = 'http://{}'", nats.address())).await;
+        let mut there = door(&gateway, 9);
+        there.silence = Duration::from_secs(30);
+        let findings = from_outside(there.clone(), Some("outside.websocket")).await;
+        assert_eq!(wrong(&findings), [], "{findings}");
+        let findings = from_outside(there, Some("outside.websocket-stays")).await;
+        assert_eq!(wrong(&findings), [("websocket-stays", Skip)], "{findings}");
+        let said = &findings.0[0].said.found;
+        assert!(
+            said.starts_with("NATS ends whoever does not log in, here after "),
+            "{said}"
+        );
+        assert!(
+            said.ends_with(" open one from outside, and see whether its /ws stays for 30 s"),
+            "{said}"
+        );
+    }
 }
 
 #[tokio::test]
