@@ -176,6 +176,7 @@ async fn where_people_get_in_all_is_well_from_outside() {
     );
     for said in [
         "sees us as 127.0.0.1",
+        "whom LiveKit takes people for is not seen from the gateway's own address (127.0.0.1)",
         "open after 1 s, with a ping each 10 s, as the client has it",
     ] {
         assert!(findings.to_string().contains(said), "{findings}");
