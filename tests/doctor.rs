@@ -94,6 +94,7 @@ impl Machine {
         let ours = Ours {
             config: Ok(Some(&config)),
             checked: vec![Said::ok("sound")],
+            running: Vec::new(),
         };
         wait(look(&asked(root, only), &ours, &Clock::system())).unwrap()
     }
@@ -186,6 +187,25 @@ fn each_defect_is_found_by_the_check_that_is_for_it_and_by_no_other() {
         }
     }
     assert!(others.is_empty(), "{}", others.join("\n"));
+}
+
+#[test]
+fn an_image_without_a_version_is_not_said_to_be_well() {
+    let machine = Machine::healthy();
+    machine.change(
+        "opt/docker-compose.yaml",
+        "livekit/livekit-server:v1.13.11",
+        "livekit/livekit-server:latest",
+    );
+    let findings = machine.look(None);
+    let [only] = wrong(&findings)[..] else {
+        panic!("{findings}")
+    };
+    assert_eq!((only.id, only.said.verdict), ("livekit.version", Verdict::Skip));
+    assert_eq!(
+        only.said.found,
+        "livekit/livekit-server:latest has no tag that says a version"
+    );
 }
 
 /// What a lost file takes with it is skipped, and nothing is guessed.
@@ -342,6 +362,7 @@ fn one_check_or_one_area_can_be_asked_for() {
     let ours = Ours {
         config: Ok(None),
         checked: Vec::new(),
+        running: Vec::new(),
     };
     let unknown = wait(look(
         &asked(machine.0.path(), Some("nat")),

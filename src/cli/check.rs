@@ -3,7 +3,7 @@
 //! The configuration is sound if a plan can be made of it and all listeners can be opened. The listeners are closed at
 //! once, and nothing is created. What only says that a gateway runs here already is a warning.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -29,13 +29,13 @@ pub(super) struct Report {
 
 /// `starting`: what is of the moment stops a start.
 pub(super) fn answer(config: &Config, clock: &Clock, starting: bool) -> Result<String, Refused> {
-    report(config, clock, starting)?.told()
+    report(config, clock, starting, &[])?.told()
 }
 
 /// As one line of JSON, for programs; an error where it is not sound.
 pub(super) fn json(draft: Result<&Config, &Problems>, clock: &Clock) -> Result<String, Refused> {
     let report = match draft {
-        Ok(config) => report(config, clock, false)?,
+        Ok(config) => report(config, clock, false, &[])?,
         Err(problems) => Report {
             problems: problems.0.clone(),
             warnings: Vec::new(),
@@ -82,7 +82,13 @@ impl Report {
     }
 }
 
-pub(super) fn report(config: &Config, clock: &Clock, starting: bool) -> Result<Report, Refused> {
+/// Nothing is said of addresses at which a gateway listens that is known to be `running`.
+pub(super) fn report(
+    config: &Config,
+    clock: &Clock,
+    starting: bool,
+    running: &[SocketAddr],
+) -> Result<Report, Refused> {
     // What modules have to say besides, they say to the log.
     let log = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)
@@ -99,10 +105,14 @@ pub(super) fn report(config: &Config, clock: &Clock, starting: bool) -> Result<R
         Err(NoPlan { problems, warnings }) => (warnings, Vec::new(), problems),
     };
     for NotListening {
+        addr,
         problem,
         of_the_moment,
     } in deaf
     {
+        if of_the_moment && running.iter().any(|listener| takes(*listener, addr)) {
+            continue;
+        }
         if of_the_moment && !starting {
             warnings.push(problem.to_string());
         } else {
@@ -114,6 +124,12 @@ pub(super) fn report(config: &Config, clock: &Clock, starting: bool) -> Result<R
         warnings,
         notes,
     })
+}
+
+/// Does a listener take what comes to this address? One of `[::]` may take IPv4, too.
+fn takes(listener: SocketAddr, addr: SocketAddr) -> bool {
+    let is_any = listener.ip().is_unspecified() && (listener.is_ipv6() || addr.is_ipv4());
+    listener.port() == addr.port() && (is_any || listener.ip() == addr.ip())
 }
 
 /// Opens all listeners, closes them, and returns those that can't be opened.

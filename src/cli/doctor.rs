@@ -1,11 +1,14 @@
 //! `doctor`: looks at everything around the gateway, and prints what it found.
 
 use std::{
+    env,
     net::{IpAddr, SocketAddr},
     path::Path,
     process::ExitCode,
     time::Duration,
 };
+
+use tokio::time::timeout;
 
 use super::{
     Refused,
@@ -16,6 +19,7 @@ use crate::{
     check_page::explain,
     clock::Clock,
     config::{Config, Problem, Problems},
+    control::{self, Command},
     doctor::{self, DoctorSettings, Ours, OutsideSettings, Places, Said, Standpoint},
     official::{Yaml, text},
     secret::{self, Secret},
@@ -24,6 +28,8 @@ use crate::{
 /// A WebSocket has to stay open for longer than 60 s, after which proxies that cut them do so.
 const SILENCE: Duration = Duration::from_secs(75);
 const MAX_SECRET_BYTES: u64 = 4096;
+/// The most time for a gateway on this machine to say where it listens.
+const STATUS_WITHIN: Duration = Duration::from_secs(5);
 /// The default of `sizes.body`.
 const BODY_BYTES: u64 = 50 << 20;
 
@@ -105,18 +111,43 @@ fn findings(
             None => Standpoint::Here,
         },
     };
-    let ours = Ours {
-        checked: match asked.from {
-            Standpoint::Outside(_) => Vec::new(),
-            Standpoint::Files | Standpoint::Here => checked(config, &clock),
-        },
-        config,
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
+    let is_outside = matches!(asked.from, Standpoint::Outside(_));
+    let running = match config {
+        Ok(Some(config)) if !is_outside => runtime.block_on(running(config)),
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    let ours = Ours {
+        checked: if is_outside {
+            Vec::new()
+        } else {
+            checked(config, &clock, &running)
+        },
+        config,
+        running,
+    };
     runtime.block_on(doctor::look(&asked, &ours, &clock))
+}
+
+/// Where the gateway listens that answers at the control socket; nowhere, where none does, or not to this user.
+async fn running(config: &Config) -> Vec<SocketAddr> {
+    let places = config.control.places(|name| env::var_os(name));
+    let asking = timeout(STATUS_WITHIN, control::ask(&places, &Command::Status));
+    let Ok(Ok(answer)) = asking.await else {
+        return Vec::new();
+    };
+    let listeners = answer
+        .member("status")
+        .and_then(|status| status.get("listeners")?.as_object());
+    let each = listeners.into_iter().flat_map(|by_name| by_name.values());
+    let addrs = each.flat_map(|one| {
+        let several = one.as_array().map(Vec::as_slice);
+        several.unwrap_or(std::slice::from_ref(one))
+    });
+    addrs.filter_map(|addr| addr.as_str()?.parse().ok()).collect()
 }
 
 /// The address, with the keys that the command line names; without them those that lie here.
@@ -171,7 +202,7 @@ fn outside_settings(
 }
 
 /// What `check` says; nothing where there is no configuration.
-fn checked(config: Result<Option<&Config>, &Problems>, clock: &Clock) -> Vec<Said> {
+fn checked(config: Result<Option<&Config>, &Problems>, clock: &Clock, running: &[SocketAddr]) -> Vec<Said> {
     let failed = |problems: &[Problem]| -> Vec<Said> {
         let said = problems.iter().map(|problem| {
             let line = problem.line.map_or(String::new(), |line| format!(":{line}"));
@@ -182,7 +213,7 @@ fn checked(config: Result<Option<&Config>, &Problems>, clock: &Clock) -> Vec<Sai
     };
     let report = match config {
         Ok(None) => return Vec::new(),
-        Ok(Some(config)) => check::report(config, clock, false),
+        Ok(Some(config)) => check::report(config, clock, false, running),
         Err(problems) => return failed(&problems.0),
     };
     match report {

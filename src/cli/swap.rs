@@ -75,6 +75,7 @@ async fn looked_at(config: &Config, arguments: &Swapped, clock: &Clock) -> Resul
     let ours = Ours {
         config: Ok(Some(config)),
         checked: Vec::new(),
+        running: Vec::new(),
     };
     let findings = doctor::look(&asked, &ours, clock).await?;
     let wrong = findings.0.iter().filter(|finding| {

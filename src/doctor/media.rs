@@ -183,7 +183,8 @@ pub fn version(files: &Files<'_>) -> Vec<Said> {
             )
             .at(place),
         ],
-        _ => vec![Said::ok(image)],
+        Some(_) => vec![Said::ok(image)],
+        None => vec![Said::skip(format!("{image} has no tag that says a version"))],
     }
 }
 

@@ -27,7 +27,7 @@ mod relays;
 mod server;
 mod table;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::timeout};
 
@@ -79,6 +79,8 @@ pub struct Ours<'c> {
     pub config: Result<Option<&'c Config>, &'c Problems>,
     /// What `check` says of it.
     pub checked: Vec<Said>,
+    /// Where the gateway listens that runs here already, if any is known.
+    pub running: Vec<SocketAddr>,
 }
 
 /// Is there a check or an area of each name?
@@ -123,7 +125,7 @@ pub async fn look(settings: &DoctorSettings, ours: &Ours<'_>, clock: &Clock) -> 
     let chosen = chosen(settings)?;
     let texts = Texts::read(settings.places.clone());
     let files = Files::of(&texts, ours.config, clock.unix()).ok_or("the defaults are not sound")?;
-    let machine = Arc::new(Machine::of(&files, clock));
+    let machine = Arc::new(Machine::of(&files, &ours.running, clock));
     let mut limit = LIMIT;
     let outside = match &settings.from {
         Standpoint::Outside(settings) => {

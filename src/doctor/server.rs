@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::{
-    files::{Files, is_local},
+    files::{Files, is_local, is_private},
     finding::{Said, all_or},
 };
 use crate::{proxy::Target, token::TokenKeys};
@@ -163,26 +163,33 @@ pub fn bbb_join_host(files: &Files<'_>) -> Vec<Said> {
     files.leads_to_us(Some(found), place, (&["https"], path))
 }
 
+/// The server calls `LiveKit` there, and gives the same address to every client (docs/plugnmeet.md section 5).
 pub fn livekit_host(files: &Files<'_>) -> Vec<Said> {
     let key = ["livekit_info", "host"];
-    let found = files.config.text(&key);
+    let (found, path) = (files.config.text(&key), "/livekit");
+    let origin = files.origin();
     if let Some(text) = &found
         && let Ok(url) = Url::parse(&text.value)
-        && url.host_str().is_some_and(is_local)
+        && url.host_str().is_some_and(is_private)
+        && origin
+            .as_ref()
+            .is_none_or(|origin| origin.host_str() != url.host_str())
     {
-        let port = files.livekit.number(&["port"]).map_or(7880, |port| port.value);
-        if url.port_or_known_default().map(u64::from) == Some(port) {
-            return vec![Said::ok("LiveKit directly, on this machine")];
-        }
+        let wanted = origin.map_or("https://DOMAIN".to_owned(), |origin| {
+            origin.as_str().trim_end_matches('/').to_owned()
+        });
         return vec![
             Said::fail(
-                format!("LiveKit listens on port {port}"),
-                format!("write http://127.0.0.1:{port}, or the public address with /livekit"),
+                format!(
+                    "the server gives {} to clients, and no browser elsewhere reaches it: people have no sound and no picture",
+                    url.host_str().unwrap_or_default()
+                ),
+                format!("write {wanted}{path}"),
             )
             .at(text.origin.clone()),
         ];
     }
-    files.leads_to_us(found, files.config.place(&key), (&["https", "wss"], "/livekit"))
+    files.leads_to_us(found, files.config.place(&key), (&["https", "wss"], path))
 }
 
 pub fn livekit_keys(files: &Files<'_>) -> Vec<Said> {

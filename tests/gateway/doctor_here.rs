@@ -1,7 +1,12 @@
 //! `doctor` at this machine: the clock against a server of time, and what a folder in the place of the file system says of
 //! ports, files, disks and rights.
 
-use std::{fs, net::UdpSocket, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    net::{TcpListener, UdpSocket},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 use plugnmeet_gateway::{clock::Clock, doctor::Verdict};
 use tempfile::TempDir;
@@ -9,7 +14,11 @@ use tokio::task::AbortHandle;
 
 use crate::{
     doctor::{here, wrong},
-    support::{addr::own, folder_of},
+    support::{
+        addr::{free, nobody_listens, own},
+        binary::{PROGRAM, Serving, link, run},
+        folder_of,
+    },
 };
 use Verdict::{Fail, Ok as Well, Skip, Warn};
 
@@ -235,4 +244,51 @@ async fn a_client_of_another_release_than_the_servers_is_told() {
             "{client} {process} {server} {tag}: {findings}"
         );
     }
+}
+
+/// Nobody calls its file `plugnmeet-gateway` here: it says itself where it listens.
+#[tokio::test]
+async fn a_gateway_that_runs_is_well_whatever_its_file_is_called() {
+    let (https, http, admin) = (free(), free(), free());
+    let toml = format!(
+        "listen.https = '{https}'\nlisten.http = '{http}'\nlisten.admin = '{admin}'\nlog.format = 'json'\n"
+    );
+    let folder = folder_of(&[("gateway.toml", &toml)]);
+    let program = folder.path().join("gw");
+    link(Path::new(PROGRAM), &program);
+    let arguments = ["--config", "gateway.toml"];
+    let serving = Serving::of(
+        &program,
+        folder.path(),
+        &["serve", "--config", "gateway.toml"],
+        &[],
+    )
+    .await;
+    let look = |only: &'static str| {
+        let from = ["doctor", "--from", "none", "--haproxy", "none", "--only", only];
+        let arguments = [&from[..], &arguments].concat();
+        let root = folder.path();
+        async move {
+            let said = run(root, &arguments, &[]).await;
+            (said.status.code(), String::from_utf8(said.stdout).unwrap())
+        }
+    };
+    let (status, said) = look("gateway.configuration").await;
+    assert!(!said.contains("can't listen"), "{said}");
+    assert_eq!(status, Some(0), "{said}");
+    let (status, said) = look("machine.ports").await;
+    let ours = format!(
+        "[ok  ] machine.ports: {} is the gateway's, {} is the gateway's\n",
+        https.port(),
+        http.port()
+    );
+    assert!(said.starts_with(&ours), "{said}");
+    assert_eq!(status, Some(0), "{said}");
+    // Where none runs, somebody else who listens there is told of.
+    drop(serving);
+    nobody_listens(https).await;
+    let _others = TcpListener::bind(https).unwrap();
+    let (status, said) = look("gateway.configuration").await;
+    assert!(said.contains(&format!("can't listen on {https}: ")), "{said}");
+    assert_eq!(status, Some(1), "{said}");
 }

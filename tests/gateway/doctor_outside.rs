@@ -3,6 +3,7 @@
 
 use std::{fs, net::SocketAddr, process::Stdio, time::Duration};
 
+use hyper::{Response, StatusCode};
 use plugnmeet_gateway::doctor::{OutsideSettings, Verdict};
 use rcgen::{CertificateParams, DnType, KeyPair};
 use simple_dns::{
@@ -19,7 +20,11 @@ use tokio::{
 
 use crate::{
     doctor::{door, from_outside, gateway_with, wrong},
-    support::{addr::free_port, folder_of},
+    support::{
+        addr::free_port,
+        folder_of,
+        upstream::{Upstream, text_body},
+    },
 };
 use Verdict::{Fail, Ok as Well, Skip, Warn};
 
@@ -164,6 +169,56 @@ async fn a_module_of_another_media_type_is_found() {
     there.secret = None;
     let findings = from_outside(there, Some("outside.wasm")).await;
     assert_eq!(wrong(&findings), [("wasm", Skip)], "{findings}");
+}
+
+#[tokio::test]
+async fn what_the_gateway_says_itself_is_not_taken_for_an_upstreams_answer() {
+    let no_stream = Upstream::handling(|_| async {
+        let mut answer = Response::new(text_body("no such stream"));
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+        answer
+    })
+    .await;
+    let forbids = Upstream::handling(|_| async {
+        let mut answer = Response::new(text_body("Forbidden"));
+        *answer.status_mut() = StatusCode::FORBIDDEN;
+        answer
+    })
+    .await;
+    let nowhere = "upstreams.ingress = ''\nupstreams.livekit = ''\ntrust.internal = ['192.0.2.1']".to_owned();
+    let there = format!(
+        "upstreams.ingress = '{}'\nupstreams.server = ['{}']",
+        no_stream.url(),
+        forbids.url()
+    );
+    for (toml, check, verdict, said) in [
+        (
+            &nowhere,
+            "whip",
+            Skip,
+            "the gateway has no ingress (upstreams.ingress)",
+        ),
+        (&there, "whip", Well, "404 for a stream that is none"),
+        (&nowhere, "livekit", Fail, "the gateway leads nowhere here"),
+        (
+            &nowhere,
+            "webhook",
+            Skip,
+            "the gateway lets plugNmeet's own machines alone there (trust.internal), and not this one",
+        ),
+        (&there, "webhook", Well, "403 without a signature"),
+    ] {
+        let gateway = gateway_with(toml).await;
+        let findings = from_outside(door(&gateway, 9), Some(&format!("outside.{check}"))).await;
+        let [only] = &findings.0[..] else {
+            panic!("{findings}")
+        };
+        assert_eq!(
+            (only.said.verdict, only.said.found.as_str()),
+            (verdict, said),
+            "{check}: {findings}"
+        );
+    }
 }
 
 /// A server of DNS with these CAA records; gone when dropped.

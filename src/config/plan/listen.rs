@@ -81,6 +81,7 @@ pub(super) fn conn(config: &Config) -> ConnSettings {
 /// An address on which the gateway can't listen.
 #[derive(Debug)]
 pub struct NotListening {
+    pub addr: SocketAddr,
     /// Which address it is, and why the gateway can't listen on it.
     pub problem: Problem,
     /// Does the reason depend on who starts the gateway, and when, more than on the configuration? Somebody may listen
@@ -139,6 +140,7 @@ impl Config {
         let allowed = known.iter().find(|(known, _)| *known == kind);
         let allowed = allowed.map_or("write another address", |(_, allowed)| allowed);
         NotListening {
+            addr,
             problem: self.problem(key, format!("can't listen on {addr}: {error}"), allowed),
             of_the_moment: matches!(kind, io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied),
         }

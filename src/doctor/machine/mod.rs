@@ -37,6 +37,8 @@ pub struct Machine {
     in_front: bool,
     /// Ports of the gateway's own, and the keys that name them.
     listens: Vec<(u16, String)>,
+    /// Ports of the gateway that runs.
+    running: BTreeSet<u16>,
     /// Where parts have to answer on this machine: the part, host and port.
     parts: Vec<(&'static str, String, u16)>,
     /// Names that have to lead here.
@@ -71,7 +73,7 @@ struct Store {
 }
 
 impl Machine {
-    pub fn of(files: &Files<'_>, clock: &Clock) -> Self {
+    pub fn of(files: &Files<'_>, running: &[SocketAddr], clock: &Clock) -> Self {
         let gateway = files.gateway;
         let ours = files.has(Part::Gateway);
         let mut machine = Self {
@@ -79,6 +81,7 @@ impl Machine {
             from: files.places.from.clone(),
             in_front: ours && !gateway.listen.proxy_protocol,
             listens: Vec::new(),
+            running: running.iter().map(SocketAddr::port).collect(),
             parts: Vec::new(),
             names: Vec::new(),
             open: Vec::new(),

@@ -1,6 +1,6 @@
 //! Who holds which port, and who runs.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use super::Machine;
 use crate::doctor::finding::{Said, all_or};
@@ -61,7 +61,17 @@ fn holder(root: &Path, inode: u64) -> Option<(u32, String)> {
     })
 }
 
+/// The name of the gateway's process, as far as the kernel keeps it.
 const OURS: &str = "plugnmeet-gatew";
+
+/// Does this process run the very file that runs now? Whoever installs the program may give it another name.
+fn runs_this_program(root: &Path, process: u32) -> bool {
+    let file = |process: &str| {
+        let about = fs::metadata(root.join(format!("proc/{process}/exe"))).ok()?;
+        Some((about.dev(), about.ino()))
+    };
+    file("self").is_some_and(|ours| file(&process.to_string()) == Some(ours))
+}
 
 /// Are the gateway's ports its own, or free?
 pub fn ports(machine: &Machine) -> Vec<Said> {
@@ -72,12 +82,18 @@ pub fn ports(machine: &Machine) -> Vec<Said> {
     let mut wrong = Vec::new();
     let mut well = Vec::new();
     for (port, key) in &machine.listens {
+        if machine.running.contains(port) {
+            well.push(format!("{port} is the gateway's"));
+            continue;
+        }
         let Some((_, inode)) = listening.iter().find(|(held, _)| held == port) else {
             well.push(format!("{port} is free"));
             continue;
         };
         match holder(&machine.root, *inode) {
-            Some((_, name)) if name == OURS => well.push(format!("{port} is the gateway's")),
+            Some((number, name)) if name == OURS || runs_this_program(&machine.root, number) => {
+                well.push(format!("{port} is the gateway's"));
+            }
             Some((number, name)) => wrong.push(
                 Said::fail(
                     format!("port {port} is held by {name} (process {number})"),

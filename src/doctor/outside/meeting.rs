@@ -7,7 +7,7 @@ use hyper::{Method, Response, StatusCode};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::{Outside, ROOM, VALID_SECONDS, header, shown};
+use super::{Outside, ROOM, VALID_SECONDS, header, own_words, shown};
 use crate::{
     doctor::finding::{Said, all_or},
     secret::Secret,
@@ -238,12 +238,16 @@ pub async fn livekit(outside: Arc<Outside>) -> Vec<Said> {
     };
     match (answer.status().as_u16(), token.is_some()) {
         (200, true) => vec![Said::ok("LiveKit takes a token of its key")],
-        (401, false) => vec![Said::ok(
+        (401, false) if own_words(&answer).is_none() => vec![Said::ok(
             "LiveKit answers; with its key (livekit.yaml at --from) it is asked more",
         )],
         (401, true) => vec![Said::fail(
             format!("401: {}", shown(answer.body())),
             "the key or the secret in livekit.yaml is not the one that runs: restart LiveKit",
+        )],
+        (404, _) if own_words(&answer).is_some() => vec![Said::fail(
+            "the gateway leads nowhere here",
+            "write upstreams.livekit in gateway.toml",
         )],
         (status, _) => vec![Said::fail(
             format!("{status} and not LiveKit's answer"),

@@ -22,6 +22,7 @@ use rustls::{
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
+use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Url;
@@ -204,6 +205,14 @@ impl Outside {
 /// The beginning of what somebody else says.
 fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().take(80).collect()
+}
+
+/// What the gateway says itself, where no upstream answers: for machines it has the server's JSON (docs/plugnmeet.md section 1),
+/// which neither `LiveKit` nor its ingress speaks, and in which the server refuses no webhook.
+fn own_words(answer: &Response<Bytes>) -> Option<String> {
+    let said: Value = serde_json::from_slice(answer.body()).ok()?;
+    said.get("status_code")?;
+    Some(said.get("msg")?.as_str()?.to_owned())
 }
 
 fn header<'r>(response: &'r Response<Bytes>, name: &str) -> &'r str {

@@ -1,6 +1,9 @@
 //! TURN: over TLS at port 443, and over UDP; and who `LiveKit` takes us for.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use aws_lc_rs::rand;
 use tokio::{
@@ -9,9 +12,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::{CONNECT, Outside, web::is_private};
+use super::{CONNECT, Outside};
 use crate::{
-    doctor::finding::Said,
+    doctor::{files::is_private_ip, finding::Said},
     proxy::addresses,
     turn::{allocate_request, binding_request, mapped_address, message_length, realm},
 };
@@ -59,6 +62,7 @@ pub async fn over_tls(outside: Arc<Outside>) -> Vec<Said> {
             )];
         }
     };
+    let ours = stream.get_ref().0.local_addr().ok();
     let there = stream.get_ref().0.peer_addr().ok();
     let id = transaction();
     let answer = match ask(&mut stream, &binding_request(id)).await {
@@ -84,26 +88,46 @@ pub async fn over_tls(outside: Arc<Outside>) -> Vec<Said> {
             advice,
         )];
     };
-    if let Some(there) = there
-        && is_wrong(mapped, there)
-    {
-        return vec![Said::warn(
-            format!(
-                "LiveKit takes us for {}, which is the gateway or a machine beside it",
-                mapped.ip()
-            ),
-            "write turn.proxy_protocol: true in livekit.yaml (LiveKit 1.13.7)",
-        )];
+    let mut gateways: Vec<IpAddr> = there.iter().map(SocketAddr::ip).collect();
+    if let Ok(Ok(found)) = timeout(CONNECT, addresses(host, outside.port)).await {
+        gateways.extend(found.iter().map(SocketAddr::ip));
     }
-    vec![Said::ok(format!(
-        "realm {realm:?} asks for a login, and sees us as {}",
-        mapped.ip()
-    ))]
+    let taken_for = mapped.ip().to_canonical();
+    let asks = format!("realm {realm:?} asks for a login");
+    match seen(taken_for, ours.map(|ours| ours.ip()), &gateways) {
+        Seen::Us => vec![Said::ok(format!("{asks}, and sees us as {taken_for}"))],
+        Seen::Unknown => vec![Said::ok(format!(
+            "{asks}; whom LiveKit takes people for is not seen from the gateway's own address ({taken_for})"
+        ))],
+        Seen::Gateway => vec![Said::warn(
+            format!("LiveKit takes us for {taken_for}, which is the gateway or a machine beside it"),
+            "write turn.proxy_protocol: true in livekit.yaml (LiveKit 1.13.7)",
+        )],
+    }
 }
 
-/// Does `LiveKit` see somebody else in our place? On one private network nobody can tell.
-fn is_wrong(mapped: SocketAddr, there: SocketAddr) -> bool {
-    !is_private(there.ip()) && (mapped.ip() == there.ip() || is_private(mapped.ip()))
+/// Whom `LiveKit` sees in our place.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Us,
+    Gateway,
+    /// We are where the gateway is.
+    Unknown,
+}
+
+fn seen(mapped: IpAddr, ours: Option<IpAddr>, gateways: &[IpAddr]) -> Seen {
+    let is_gateway = gateways.iter().any(|one| one.to_canonical() == mapped);
+    let is_ours = ours.is_some_and(|ours| ours.to_canonical() == mapped);
+    // Nobody comes to a public address from a private one, and from another machine nobody comes from loopback.
+    let is_beside = mapped.is_loopback()
+        || (is_private_ip(mapped) && gateways.first().is_some_and(|one| !is_private_ip(*one)));
+    if is_ours && is_gateway {
+        Seen::Unknown
+    } else if is_gateway || (is_beside && !is_ours) {
+        Seen::Gateway
+    } else {
+        Seen::Us
+    }
 }
 
 pub async fn over_udp(outside: Arc<Outside>) -> Vec<Said> {
@@ -136,5 +160,41 @@ pub async fn over_udp(outside: Arc<Outside>) -> Vec<Said> {
         ))],
         Ok(None) => vec![Said::warn(format!("no answer at {at} over UDP"), advice)],
         Err(error) => vec![Said::warn(format!("no answer at {at} over UDP: {error}"), advice)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_in_our_place_is_told_from_us() {
+        for (mapped, ours, gateways, is) in [
+            // Behind a router, and without one.
+            ("198.51.100.7", "192.168.1.5", &["203.0.113.1"][..], Seen::Us),
+            ("198.51.100.7", "198.51.100.7", &["203.0.113.1"], Seen::Us),
+            ("203.0.113.1", "192.168.1.5", &["203.0.113.1"], Seen::Gateway),
+            ("127.0.0.1", "198.51.100.7", &["203.0.113.1"], Seen::Gateway),
+            ("172.18.0.1", "198.51.100.7", &["203.0.113.1"], Seen::Gateway),
+            // By its other address.
+            (
+                "203.0.113.1",
+                "2001:db8::7",
+                &["2001:db8::1", "203.0.113.1"],
+                Seen::Gateway,
+            ),
+            // On one private network.
+            ("10.0.0.7", "10.0.0.7", &["10.0.0.1"], Seen::Us),
+            ("10.0.0.1", "10.0.0.7", &["10.0.0.1"], Seen::Gateway),
+            ("127.0.0.1", "10.0.0.7", &["10.0.0.1"], Seen::Gateway),
+            // On the gateway's own machine.
+            ("10.0.0.1", "10.0.0.1", &["10.0.0.1"], Seen::Unknown),
+            ("127.0.0.1", "127.0.0.1", &["127.0.0.1"], Seen::Unknown),
+            ("127.0.0.1", "203.0.113.1", &["203.0.113.1"], Seen::Gateway),
+        ] {
+            let gateways: Vec<IpAddr> = gateways.iter().map(|one| one.parse().unwrap()).collect();
+            let found = seen(mapped.parse().unwrap(), ours.parse().ok(), &gateways);
+            assert_eq!(found, is, "{mapped} for {ours}, with {gateways:?}");
+        }
     }
 }

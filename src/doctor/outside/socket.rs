@@ -119,6 +119,8 @@ pub async fn websocket(outside: Arc<Outside>) -> Vec<Said> {
 }
 
 /// Says as little as the client does: whoever says less is asleep, and the gateway ends such connections.
+///
+/// plugnmeet-server lets nobody log in whose meeting does not run, and the doctor starts none and goes into none.
 pub async fn stays(outside: Arc<Outside>) -> Vec<Said> {
     let Ok(Opened { stream, mut said }) = open(&outside).await else {
         return vec![Said::skip("does not open; see outside.websocket")];
@@ -154,7 +156,9 @@ pub async fn stays(outside: Arc<Outside>) -> Vec<Said> {
     let after = began.elapsed().as_secs();
     if memchr::memmem::find(&said, b"-ERR '").is_some() {
         return vec![Said::skip(format!(
-            "NATS ended it after {after} s, as nobody logged in: no proxy did before"
+            "NATS ends whoever does not log in, here after {after} s, and lets people into meetings that run alone: open one \
+             from outside, and see whether its /ws stays for {} s",
+            whole.as_secs()
         ))];
     }
     vec![Said::fail(

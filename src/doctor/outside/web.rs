@@ -1,6 +1,6 @@
 //! Names, ports, TLS, the page and its files.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -8,7 +8,7 @@ use hyper::{Method, Request, StatusCode};
 use tokio::{net::TcpStream, time::timeout};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{ANSWER, CONNECT, MAX_BYTES, Outside, header, meeting::page_of, shown};
+use super::{ANSWER, CONNECT, MAX_BYTES, Outside, header, meeting::page_of, own_words, shown};
 use crate::{
     doctor::finding::{Said, all_or},
     proxy::{OwnClient, addresses},
@@ -338,7 +338,12 @@ pub async fn health(outside: Arc<Outside>) -> Vec<Said> {
 pub async fn webhook(outside: Arc<Outside>) -> Vec<Said> {
     let headers = [("content-type", "application/webhook+json")];
     match outside.ask(Method::POST, "/webhook", &headers, b"{}").await {
-        Ok(answer) if matches!(answer.status().as_u16(), 401 | 403) => {
+        Ok(answer) if answer.status() == StatusCode::FORBIDDEN && own_words(&answer).is_some() => {
+            vec![Said::skip(
+                "the gateway lets plugNmeet's own machines alone there (trust.internal), and not this one",
+            )]
+        }
+        Ok(answer) if matches!(answer.status().as_u16(), 401 | 403) && own_words(&answer).is_none() => {
             vec![Said::ok(format!(
                 "{} without a signature",
                 answer.status().as_u16()
@@ -365,19 +370,20 @@ pub async fn whip(outside: Arc<Outside>) -> Vec<Said> {
             answer.status().to_string(),
             "the ingress does not answer: docker compose ps, and upstreams.ingress",
         )],
-        Ok(answer) => vec![Said::ok(format!(
-            "{} for a stream that is none",
-            answer.status().as_u16()
-        ))],
+        Ok(answer) => match own_words(&answer) {
+            Some(_) if answer.status() == StatusCode::NOT_FOUND => {
+                vec![Said::skip("the gateway has no ingress (upstreams.ingress)")]
+            }
+            Some(words) => vec![Said::warn(
+                format!("{}: {}", answer.status(), shown(words.as_bytes())),
+                "the gateway says so, and has not asked the ingress: look at its log",
+            )],
+            None => vec![Said::ok(format!(
+                "{} for a stream that is none",
+                answer.status().as_u16()
+            ))],
+        },
         Err(why) => vec![Said::fail(why, "look at the gateway's log")],
-    }
-}
-
-/// Is it an address at which nobody comes from outside?
-pub fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.segments()[0] & 0xfe00 == 0xfc00,
     }
 }
 
