@@ -105,13 +105,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Beginnings of further field names that are never passed on, for the same reasons as those of `is_claim`.
-const CLAIM_PREFIXES: [&str; 5] = [
-    "x-forwarded",
-    "x-original-",
-    "x-rewrite-",
-    "cloudfront-",
-    "x-vercel-",
-];
+const CLAIM_PREFIXES: [&str; 4] = ["x-forwarded", "x-original-", "x-rewrite-", "x-vercel-"];
 
 /// Turns the header fields of a client's request into those of the request to the upstream. The `Cookie` field stays
 /// only with `reads_cookies`, and without the cookies of sessions. The fields that are added are small, because the
@@ -158,7 +152,10 @@ fn claimed(headers: &HeaderMap, context: &RequestContext, name: HeaderName) -> O
 fn is_refused(name: &str) -> bool {
     let begins_as_claim = || CLAIM_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     // All of them begin so, and few other names do.
-    is_claim(name) || (name.starts_with("x-") && begins_as_claim()) || name.contains('_')
+    is_claim(name)
+        || (name.starts_with("x-") && begins_as_claim())
+        || name.starts_with("cloudfront-")
+        || name.contains('_')
 }
 
 /// The names of session cookies, or their beginnings (`crate::session`). The access token is for the client and
