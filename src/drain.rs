@@ -43,6 +43,9 @@ struct InTurn {
 /// The time for sockets to close after the deadline, so that close frames can be sent.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
 
+/// The time before the deadline at which the last WebSocket closes. A client answers a Close frame within a round trip.
+const LAST_GOODBYE: Duration = Duration::from_secs(1);
+
 /// 2^32 divided by the golden ratio: multiples of it, cut to 32 bits, are spread evenly however many there are.
 const GOLDEN: u32 = 2_654_435_769;
 
@@ -195,7 +198,7 @@ impl Drain {
 
 /// The last whose turn it is has time to answer a Close frame before the deadline: what is open then is cut off.
 fn window_within(deadline: Duration) -> Duration {
-    deadline.saturating_sub(CLOSING_GRACE.min(deadline / 8))
+    deadline.saturating_sub(LAST_GOODBYE.min(deadline / 10))
 }
 
 #[cfg(test)]
@@ -269,9 +272,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn turns_are_spread_over_the_time_but_for_its_end() {
-        let all = closed_at(280, Duration::from_secs(30)).await;
-        assert_eq!(all.len(), 280);
-        for second in 0..28 {
+        let all = closed_at(290, Duration::from_secs(30)).await;
+        assert_eq!(all.len(), 290);
+        for second in 0..29 {
             let now = all.iter().filter(|at| **at == second).count();
             assert!((8..=12).contains(&now), "{now} close in second {second}");
         }
@@ -285,7 +288,7 @@ mod tests {
             drain.spawn(async move {
                 task.closing_in_turn().await;
                 // For the other side's Close frame.
-                sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(50)).await;
             });
             assert!(drain.finish(Duration::from_secs(seconds)).await, "{seconds} s");
         }
@@ -293,7 +296,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_alone_has_all_the_time_and_without_time_all_close_at_once() {
-        assert_eq!(closed_at(1, Duration::from_secs(30)).await, [28]);
+        assert_eq!(closed_at(1, Duration::from_secs(30)).await, [29]);
         assert_eq!(closed_at(3, Duration::ZERO).await, [0; 3]);
     }
 
@@ -309,6 +312,6 @@ mod tests {
         assert!(!drain.wait(Duration::from_secs(12 * 60 * 60)).await);
         let started = tokio::time::Instant::now();
         drain.finish(Duration::from_secs(30)).await;
-        assert_eq!(started.elapsed(), Duration::from_secs(28));
+        assert_eq!(started.elapsed(), Duration::from_secs(29));
     }
 }

@@ -1,7 +1,7 @@
 //! Gives memory back to the system behind a peak of connections.
 //!
 //! What is free again lies between what is in use, and glibc keeps it for good: a lesson's start would cost its memory until
-//! the next restart. malloc_trim(3) gives such pages back; it holds up whoever allocates meanwhile, for some milliseconds,
+//! the next restart. `malloc_trim` gives such pages back; it holds up whoever allocates meanwhile, for some milliseconds,
 //! and so waits until a good part of the clients has gone.
 
 use std::{fs, time::Duration};
