@@ -19,7 +19,10 @@ const WORTH_KIB: u64 = 16 * 1024;
 
 /// Looks for as long as the gateway runs.
 pub(super) async fn behind_peaks(places: Places) {
-    let mut peak = Peak::default();
+    let mut peak = Peak {
+        most: 0,
+        least_kib: resident_kib(),
+    };
     loop {
         sleep(LOOK_EVERY).await;
         let Some(resident) = resident_kib() else { return };
