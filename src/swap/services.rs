@@ -18,13 +18,13 @@ const STOPPING: Duration = Duration::from_secs(3);
 /// How often units are stopped that run again.
 const STOPS: u32 = 3;
 
-/// Runs `systemctl` with these arguments; why it failed.
-async fn systemctl(arguments: &[&str], within: Duration) -> Result<(), String> {
+/// Runs `systemctl` with these arguments: what it prints, or why it failed.
+async fn systemctl(arguments: &[&str], within: Duration) -> Result<String, String> {
     let said = arguments.join(" ");
     let child = Command::new("systemctl")
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .output();
@@ -34,7 +34,7 @@ async fn systemctl(arguments: &[&str], within: Duration) -> Result<(), String> {
             within.as_secs()
         )),
         Ok(Err(error)) => Err(format!("systemctl cannot be run: {error}")),
-        Ok(Ok(output)) if output.status.success() => Ok(()),
+        Ok(Ok(output)) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         Ok(Ok(output)) => {
             let words = String::from_utf8_lossy(&output.stderr);
             let words = words.trim().lines().next().unwrap_or("it failed").to_owned();
@@ -52,19 +52,21 @@ pub(super) async fn is_enabled(unit: &str) -> bool {
 }
 
 pub(super) async fn is_there(unit: &str) -> bool {
-    systemctl(&["cat", unit], ASKING).await.is_ok()
+    // `cat` fails too where a drop-in that systemd has read is gone by now.
+    let state = systemctl(&["show", "--property=LoadState", "--value", unit], ASKING).await;
+    state.is_ok_and(|state| state.trim() == "loaded")
 }
 
 pub(super) async fn enable(unit: &str) -> Result<(), String> {
-    systemctl(&["enable", unit], ASKING).await
+    systemctl(&["enable", unit], ASKING).await.map(drop)
 }
 
 pub(super) async fn disable(unit: &str) -> Result<(), String> {
-    systemctl(&["disable", unit], ASKING).await
+    systemctl(&["disable", unit], ASKING).await.map(drop)
 }
 
 pub(super) async fn start(unit: &str) -> Result<(), String> {
-    systemctl(&["start", unit], STARTING).await
+    systemctl(&["start", unit], STARTING).await.map(drop)
 }
 
 /// Stops units, and kills what takes its time.
@@ -94,5 +96,5 @@ pub(super) async fn stop(units: &[&str]) -> Result<(), String> {
 
 /// It has read the drop-ins that lie there.
 pub(super) async fn read_units() -> Result<(), String> {
-    systemctl(&["daemon-reload"], ASKING).await
+    systemctl(&["daemon-reload"], ASKING).await.map(drop)
 }

@@ -267,7 +267,7 @@ impl Machine {
     /// What `systemctl` was told to do, without questions.
     pub(super) fn done(&self) -> Vec<String> {
         let log = fs::read_to_string(self.root().join("systemd/log")).unwrap_or_default();
-        let questions = ["--quiet", "cat"];
+        let questions = ["--quiet", "show"];
         log.lines()
             .filter(|line| !questions.iter().any(|word| line.starts_with(word)))
             .map(str::to_owned)
