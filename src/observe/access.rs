@@ -40,7 +40,7 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
-    /// Makes the log. Requests are counted even if no records are written.
+    /// Requests are counted even if no records are written.
     pub fn new(records: Records, metrics: Arc<Metrics>, clock: Clock) -> Self {
         Self {
             records,
@@ -97,7 +97,6 @@ pub struct AccessRecord {
 pub enum BrokenBy {
     /// The upstream ended its answer before the end.
     Upstream,
-    /// A limit of the gateway's.
     Limit,
 }
 
@@ -133,7 +132,6 @@ impl AccessRecord {
         }
     }
 
-    /// Sets the name of the row in the URL space.
     pub fn routed(&mut self, route: &'static str) {
         self.route = route;
     }
