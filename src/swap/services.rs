@@ -11,9 +11,9 @@ pub(super) const SOCKET: &str = "plugnmeet-gateway.socket";
 
 /// The most time for an answer that needs no work.
 const ASKING: Duration = Duration::from_secs(5);
-/// For a unit to say that it is ready; the gateway reads its client meanwhile.
+/// The most time for a unit to say that it is ready; the gateway reads its client meanwhile.
 const STARTING: Duration = Duration::from_secs(60);
-/// For a unit to end. What has not ended then is killed, so that the way back takes less than ten seconds.
+/// The most time for a unit to end. What has not ended then is killed, so that the way back takes less than ten seconds.
 const STOPPING: Duration = Duration::from_secs(3);
 /// How often units are stopped that run again.
 const STOPS: u32 = 3;
