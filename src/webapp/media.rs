@@ -63,14 +63,31 @@ pub(super) fn is_script(content_type: &HeaderValue) -> bool {
     text.starts_with("text/javascript") || text == "application/wasm" || text == "application/octet-stream"
 }
 
-/// A name with a hash of the content never means another content; all others are asked about every time, which a
-/// `304` answers.
-pub(super) fn cache_control(name: &str) -> HeaderValue {
-    HeaderValue::from_static(if has_content_hash(name) {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    })
+/// How long a browser, or a cache on the way, may keep a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// For a year, which is as long as anybody keeps anything: the address never means another content.
+    ForGood,
+    /// Until it is asked for again: a `304` answers that.
+    AskAgain,
+}
+
+impl Keep {
+    /// A name with a hash of the content never means another content.
+    pub fn by_name(name: &str) -> Self {
+        if has_content_hash(name) {
+            Self::ForGood
+        } else {
+            Self::AskAgain
+        }
+    }
+
+    pub fn cache_control(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::ForGood => "public, max-age=31536000, immutable",
+            Self::AskAgain => "no-cache",
+        })
+    }
 }
 
 /// Does the name hold a hash of the content? Only the bundler's folders have such names, of the form `name.HASH.ext`.
@@ -159,12 +176,12 @@ mod tests {
             "assets/worker/livekit-client.e2ee.worker.Ctt3rRB9.js",
             "assets/chunks/a.b_c-D3f4.js",
         ] {
-            assert_eq!(
-                cache_control(name),
-                "public, max-age=31536000, immutable",
-                "{name}"
-            );
+            assert_eq!(Keep::by_name(name), Keep::ForGood, "{name}");
         }
+        assert_eq!(
+            Keep::ForGood.cache_control(),
+            "public, max-age=31536000, immutable"
+        );
         for name in [
             "index.html",
             "assets/config.js",
@@ -177,7 +194,7 @@ mod tests {
             "assets/js/main.Cq0qsXkl+.js",
             "other/assets/js/main.Cq0qsXkl.js",
         ] {
-            assert_eq!(cache_control(name), "no-cache", "{name}");
+            assert_eq!(Keep::by_name(name), Keep::AskAgain, "{name}");
         }
     }
 }

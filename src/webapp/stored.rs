@@ -23,7 +23,7 @@ use super::{
     accept::Accepted,
     conditional::{Validators, Verdict},
     content::{Content, Form},
-    media,
+    media::{self, Keep},
     method::{self, Verb},
     multipart::Multipart,
     patient::{self, Patient},
@@ -63,15 +63,14 @@ impl Stored {
     /// A file of the client. Plugins embed the client from other origins, and no file holds anything personal.
     pub fn asset(name: &str, content: Arc<Content>, modified: Option<SystemTime>) -> Self {
         let content_type = media::content_type(name);
-        Self::new(content, modified, content_type, media::cache_control(name), true)
+        Self::new(content, modified, content_type, Keep::by_name(name), true)
     }
 
     /// The client's page; `link` names what it needs first. It has no date, because it follows from the file and from
     /// the configuration.
     pub fn page(content: Arc<Content>, link: Option<HeaderValue>, languages: bool) -> Self {
         let content_type = HeaderValue::from_static("text/html; charset=utf-8");
-        let cache_control = HeaderValue::from_static("no-cache");
-        let mut page = Self::new(content, None, content_type, cache_control, false);
+        let mut page = Self::new(content, None, content_type, Keep::AskAgain, false);
         page.languages = languages;
         let mut headers = std::mem::take(&mut page.headers);
         page.mark(&mut headers);
@@ -86,7 +85,7 @@ impl Stored {
         content: Arc<Content>,
         modified: Option<SystemTime>,
         content_type: HeaderValue,
-        cache_control: HeaderValue,
+        keep: Keep,
         shared: bool,
     ) -> Self {
         let len = content.plain().bytes.len();
@@ -95,7 +94,7 @@ impl Stored {
         let modified = modified.and_then(http_time);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type);
-        headers.insert(CACHE_CONTROL, cache_control);
+        headers.insert(CACHE_CONTROL, keep.cache_control());
         if let Some(modified) = modified
             && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(modified))
         {
