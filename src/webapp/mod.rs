@@ -10,7 +10,7 @@
 //! | `source`, `folder`, `archive` | where builds lie; a folder or an archive -> names and bytes |
 //! | `release`, `snapshot` | a build that is ready to be served; everything that is served |
 //! | `watch` | a new release takes the place of the old one |
-//! | `index`, `pages`, `preload` | the page, in each language, and what it needs first |
+//! | `index`, `pages`, `preload`, `addresses` | the page, in each language, and what it needs first; what its addresses name |
 //! | `waiting` | the script in the page that tells whoever waits to be let in how many are before |
 //! | `config_js`, `config_script`, `demo` | `config.js`; what the host's own says; the page in the client's place |
 //! | `favicon` | the icon that browsers ask for by themselves |
@@ -28,6 +28,7 @@
 //! Sources: docs/plugnmeet.md sections 0.2, 8, 12; RFC 9110.
 
 mod accept;
+mod addresses;
 mod archive;
 mod cache;
 mod coding;

@@ -9,10 +9,8 @@ use std::fmt::Write as _;
 
 use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 use hyper::header::HeaderValue;
-use percent_encoding::percent_decode_str;
-use url::{Position, Url};
 
-use super::media;
+use super::{addresses::Base, media};
 
 /// The names of files in the order in which they are wanted, and the header that says so.
 ///
@@ -35,36 +33,33 @@ const MAX_LINK_BYTES: usize = 4 << 10;
 /// What makes a file a style sheet that is wanted at once.
 const STYLE: &str = "rel=preload; as=style";
 
-/// An origin for resolving addresses. Only the paths of the results are used.
-const SOMEWHERE: &str = "https://gateway.invalid";
-
 /// Finds what the page's head needs; `is_ours` says whether the build has a file of this name.
 pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) -> Needed {
     let mut needed = Needed::default();
-    let Ok(base) = Url::parse(&format!("{SOMEWHERE}{mount}/")) else {
+    let Some(base) = Base::of(mount) else {
         return needed;
     };
     let mut hints: Vec<_> = tags_in_head(html).filter_map(|tag| hint(&tag)).collect();
     hints.sort_by_key(|(_, hint)| !hint.starts_with(STYLE));
     let mut link = String::new();
     for (href, hint) in hints {
-        let Some((path, name)) = resolved(&base, &href) else {
+        let Some(address) = base.resolve(&href) else {
             continue;
         };
-        if !is_ours(&name) {
-            if media::has_content_hash(&name) {
-                needed.lacks.get_or_insert(name);
+        if !is_ours(&address.name) {
+            if media::has_content_hash(&address.name) {
+                needed.lacks.get_or_insert(address.name);
             }
             continue;
         }
         let before = link.len();
         let separator = if before == 0 { "" } else { ", " };
-        write!(link, "{separator}<{path}>; {hint}").ok();
+        write!(link, "{separator}<{}>; {hint}", address.path()).ok();
         if link.len() > MAX_LINK_BYTES || needed.names.len() == MAX_LINKS {
             link.truncate(before);
             break;
         }
-        needed.names.push(name);
+        needed.names.push(address.name);
     }
     needed.link = HeaderValue::try_from(link).ok().filter(|link| !link.is_empty());
     needed
@@ -127,15 +122,6 @@ fn hint(tag: &StartTag<()>) -> Option<(String, String)> {
         Some(_) => "; crossorigin",
     };
     Some((href, format!("{rel}{credentials}")))
-}
-
-/// The path of a file under the mount, and the file's name.
-fn resolved(base: &Url, href: &str) -> Option<(String, String)> {
-    let url = base.join(href).ok().filter(|url| url.origin() == base.origin())?;
-    let name = url.path().strip_prefix(base.path())?;
-    let name = percent_decode_str(name).decode_utf8().ok()?.into_owned();
-    let path = url[Position::BeforePath..Position::AfterQuery].to_owned();
-    Some((path, name))
 }
 
 #[cfg(test)]
