@@ -8,7 +8,7 @@
 //!
 //! Sources: docs/plugnmeet.md sections 0.2, 7 and 12.
 
-use std::fs;
+use std::{fs, time::SystemTime};
 
 use serde_json::{Map, Value};
 use tracing::warn;
@@ -23,9 +23,11 @@ use super::{
 /// The largest `config.js` that is read, in bytes. No host has one as large.
 const MAX_OWN_BYTES: usize = 1 << 20;
 
-/// What is served, and the client's own keys in it.
+/// What the script is made of.
 pub(super) struct ConfigJs {
-    pub found: Found,
+    /// The operator's file, which is served as it is.
+    of_operator: Option<(Vec<u8>, Option<SystemTime>)>,
+    /// The client's own keys.
     pub keys: Map<String, Value>,
 }
 
@@ -34,23 +36,31 @@ pub(super) fn load(settings: &WebAppSettings, of_release: Option<&Found>) -> Res
     let Some(path) = &settings.config_file else {
         let mut keys = of_release.and_then(own).map_or_else(Map::new, |own| own.keys);
         keys.extend(settings.config().clone());
-        let found = Found {
-            content: render(settings, &keys).into(),
-            modified: None,
-        };
-        return Ok(ConfigJs { found, keys });
+        return Ok(ConfigJs {
+            of_operator: None,
+            keys,
+        });
     };
     if !settings.config().is_empty() {
         warn!("The keys of client.config are not used: client.config_file is served as it is");
     }
     let unreadable = |error| WebAppProblem::ConfigFile(path.clone(), error);
+    let modified = fs::metadata(path).and_then(|about| about.modified()).ok();
     Ok(ConfigJs {
-        found: Found {
-            content: fs::read(path).map_err(unreadable)?,
-            modified: fs::metadata(path).and_then(|about| about.modified()).ok(),
-        },
+        of_operator: Some((fs::read(path).map_err(unreadable)?, modified)),
         keys: Map::new(),
     })
+}
+
+impl ConfigJs {
+    /// The script for a client whose files are at this path, unless the operator has put them elsewhere.
+    pub fn with_assets_at(&self, path: &str, settings: &WebAppSettings) -> Found {
+        let (content, modified) = match &self.of_operator {
+            Some((content, modified)) => (content.clone(), *modified),
+            None => (render(settings, &self.keys, path).into(), None),
+        };
+        Found { content, modified }
+    }
 }
 
 /// What the release's own file says, and a word to the operator about each part of it that does not count.
@@ -103,13 +113,10 @@ pub fn lost_translations(script: &str, mount: &str) -> Option<String> {
     ))
 }
 
-fn render(settings: &WebAppSettings, keys: &Map<String, Value>) -> String {
+fn render(settings: &WebAppSettings, keys: &Map<String, Value>, assets: &str) -> String {
     let mut config = Map::new();
     config.insert(SERVER_URL.to_owned(), settings.public_origin().into());
-    config.insert(
-        STATIC_ASSETS_PATH.to_owned(),
-        format!("{}/assets", settings.mount()).into(),
-    );
+    config.insert(STATIC_ASSETS_PATH.to_owned(), assets.into());
     config.extend(keys.clone());
     format!(
         "window.plugNmeetConfig = {};\n",
@@ -135,7 +142,9 @@ mod tests {
     fn rendered(mount: &str, config: &Value) -> String {
         let config = config.as_object().unwrap().clone();
         let settings = WebAppSettings::new("https://a.example".to_owned(), mount.to_owned(), config).unwrap();
-        render(&settings, settings.config())
+        let script = load(&settings, None).unwrap();
+        let served = script.with_assets_at(&format!("{mount}/assets"), &settings);
+        String::from_utf8(served.content).unwrap()
     }
 
     fn merged(own: &[u8], config: &Value) -> String {
@@ -146,7 +155,7 @@ mod tests {
             modified: None,
         };
         let served = load(&settings, Some(&own)).unwrap();
-        String::from_utf8(served.found.content).unwrap()
+        String::from_utf8(served.with_assets_at("/conference/assets", &settings).content).unwrap()
     }
 
     #[test]
@@ -226,8 +235,12 @@ mod tests {
     }
 
     #[test]
-    fn at_the_root_the_files_are_under_assets() {
-        assert!(rendered("", &json!({})).contains(r#""staticAssetsPath":"/assets""#));
+    fn the_operators_word_on_the_place_of_the_files_counts() {
+        let script = rendered("", &json!({ "staticAssetsPath": "https://cdn.example/a" }));
+        assert!(
+            script.contains(r#""staticAssetsPath":"https://cdn.example/a""#),
+            "{script}"
+        );
     }
 
     #[test]

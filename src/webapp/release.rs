@@ -53,7 +53,8 @@ impl Release {
         }
         let ready_made = ready_made::split_off(&mut files);
         let config_js = config_js::load(settings, files.get(CONFIG_JS))?;
-        files.insert(CONFIG_JS.into(), config_js.found);
+        let assets = format!("{}/assets", settings.mount());
+        files.insert(CONFIG_JS.into(), config_js.with_assets_at(&assets, settings));
         let files = known.stored(files, ready_made);
         let needed = preload::needed(html.as_deref().unwrap_or_default(), settings.mount(), |name| {
             files.contains_key(name)
