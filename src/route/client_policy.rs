@@ -83,12 +83,13 @@ fn filled(template: &str, files: &str, nonce: &str) -> String {
         .replace(&format!(" {NONCE}"), nonce)
 }
 
-/// The folders of the client's files. CSP has no way to write an IPv6 address, so there it is the whole origin.
+/// The folders of the client's files: by their names, and by their release. CSP has no way to write an IPv6 address, so
+/// there it is the whole origin.
 fn files_at(origin: &str, mount: &str) -> String {
     match mount {
         _ if origin.contains('[') => "'self'".to_owned(),
-        "" => format!("{origin}/assets/"),
-        mount => format!("{origin}{mount}/assets/ {origin}/assets/"),
+        "" => format!("{origin}/assets/ {origin}/r/"),
+        mount => format!("{origin}{mount}/assets/ {origin}{mount}/r/ {origin}/assets/"),
     }
 }
 
@@ -175,7 +176,8 @@ mod tests {
     fn scripts_and_style_sheets_are_the_clients_files_at_any_of_our_names() {
         let settings = PageSettings::of_a_test();
         let scripts = |asked, nonce| sources_of(&policy(&settings, Some(asked), nonce), "script-src");
-        let public = "https://conf.example.org/conference/assets/ https://conf.example.org/assets/";
+        let public = "https://conf.example.org/conference/assets/ https://conf.example.org/conference/r/ \
+                      https://conf.example.org/assets/";
         assert_eq!(
             scripts("conf.example.org", None),
             format!("{public} 'wasm-unsafe-eval'")
@@ -183,8 +185,8 @@ mod tests {
         assert_eq!(
             scripts("meet.example.org:8443", Some("abc")),
             format!(
-                "{public} https://meet.example.org:8443/conference/assets/ https://meet.example.org:8443/assets/ \
-                 'wasm-unsafe-eval' 'nonce-abc'"
+                "{public} https://meet.example.org:8443/conference/assets/ https://meet.example.org:8443/conference/r/ \
+                 https://meet.example.org:8443/assets/ 'wasm-unsafe-eval' 'nonce-abc'"
             )
         );
         assert_eq!(
@@ -197,7 +199,10 @@ mod tests {
             ..settings.clone()
         };
         let styles = sources_of(&policy(&at_root, None, None), "style-src");
-        assert_eq!(styles, "https://conf.example.org/assets/ 'unsafe-inline'");
+        assert_eq!(
+            styles,
+            "https://conf.example.org/assets/ https://conf.example.org/r/ 'unsafe-inline'"
+        );
     }
 
     /// A hash takes the effect from the operator's word that every script in the page may run.
@@ -207,8 +212,8 @@ mod tests {
             scripts: owned(&["'sha256-abc='"]),
             ..PageSettings::of_a_test()
         };
-        let own =
-            "https://conf.example.org/conference/assets/ https://conf.example.org/assets/ 'wasm-unsafe-eval'";
+        let own = "https://conf.example.org/conference/assets/ https://conf.example.org/conference/r/ \
+                   https://conf.example.org/assets/ 'wasm-unsafe-eval'";
         let scripts = |settings: &PageSettings| sources_of(&policy(settings, None, None), "script-src");
         assert_eq!(scripts(&settings), format!("{own} 'sha256-abc='"));
         let all = vec![CspSource::parse("'unsafe-inline'").unwrap()];
@@ -227,7 +232,8 @@ mod tests {
             ..PageSettings::of_a_test()
         };
         let policy = policy(&settings, None, None);
-        let own = "https://conf.example.org/conference/assets/ https://conf.example.org/assets/";
+        let own = "https://conf.example.org/conference/assets/ https://conf.example.org/conference/r/ \
+                   https://conf.example.org/assets/";
         for (directive, expected) in [
             (
                 "script-src",

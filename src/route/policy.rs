@@ -168,11 +168,13 @@ mod tests {
     }
 
     const CONTRACT: &str = "default-src 'self'; script-src https://conf.example.org/conference/assets/ \
-                            https://conf.example.org/assets/ 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src \
-                            https://conf.example.org/conference/assets/ https://conf.example.org/assets/ \
-                            'unsafe-inline'; img-src 'self' data: blob: https:; font-src 'self' data:; media-src \
-                            'self' blob: https:; connect-src 'self' ws: wss: https://conf.example.org; frame-src \
-                            https:; object-src 'none'; base-uri 'self'; form-action 'self'";
+                            https://conf.example.org/conference/r/ https://conf.example.org/assets/ \
+                            'wasm-unsafe-eval'; worker-src 'self' blob:; style-src \
+                            https://conf.example.org/conference/assets/ https://conf.example.org/conference/r/ \
+                            https://conf.example.org/assets/ 'unsafe-inline'; img-src 'self' data: blob: https:; \
+                            font-src 'self' data:; media-src 'self' blob: https:; connect-src 'self' ws: wss: \
+                            https://conf.example.org; frame-src https:; object-src 'none'; base-uri 'self'; \
+                            form-action 'self'";
 
     #[test]
     fn the_clients_policy_is_the_one_under_which_it_was_seen_to_load() {
@@ -231,8 +233,8 @@ mod tests {
         let headers = client_headers(&settings, None);
         let policy = headers["content-security-policy"].to_str().unwrap();
         for directive in [
-            "style-src https://conf.example.org/conference/assets/ https://conf.example.org/assets/ 'unsafe-inline' \
-             https://cdn.example.org https://*.example.org;",
+            "style-src https://conf.example.org/conference/assets/ https://conf.example.org/conference/r/ \
+             https://conf.example.org/assets/ 'unsafe-inline' https://cdn.example.org https://*.example.org;",
             "connect-src 'self' ws: wss: https://conf.example.org https:;",
             "object-src https://a.example;",
         ] {

@@ -88,6 +88,13 @@ fn the_client_and_its_sessions() {
             nowhere("/conference/s/"),
             nowhere("/conference/s"),
             ("/conference/assets/config.js", "asset", Action::File, ""),
+            (
+                "/conference/r/AAAAAAAAAAAAAAAAAAAAAA/assets/config.js",
+                "asset",
+                Action::File,
+                "",
+            ),
+            nowhere("/r/AAAAAAAAAAAAAAAAAAAAAA/assets/config.js"),
             ("/assets/lti/js/v1.js", "asset", Action::File, ""),
             ("/favicon.ico", "asset", Action::Favicon, ""),
             (

@@ -47,6 +47,12 @@ impl Known {
         content
     }
 
+    /// Makes the served form of one file.
+    pub fn file(&self, name: &str, found: Found) -> Arc<Stored> {
+        let content = self.content(found.content);
+        Arc::new(Stored::asset(name, content, found.modified))
+    }
+
     /// Makes the served form of all files, on all cores, as a start waits for it.
     pub fn stored(&self, files: Files, mut ready_made: ReadyMade) -> Served {
         let mut files: Vec<_> = files

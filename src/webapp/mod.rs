@@ -9,8 +9,9 @@
 //! | --- | --- |
 //! | `source`, `folder`, `archive` | where builds lie; a folder or an archive -> names and bytes |
 //! | `release`, `snapshot` | a build that is ready to be served; everything that is served |
+//! | `released`, `addresses` | files at addresses that name their release; the page's addresses, and others in their place |
 //! | `watch` | a new release takes the place of the old one |
-//! | `index`, `pages`, `preload`, `addresses` | the page, in each language, and what it needs first; what its addresses name |
+//! | `index`, `pages`, `preload` | the page, in each language, and what it needs first |
 //! | `waiting` | the script in the page that tells whoever waits to be let in how many are before |
 //! | `config_js`, `config_script`, `demo` | `config.js`; what the host's own says; the page in the client's place |
 //! | `favicon` | the icon that browsers ask for by themselves |
@@ -55,6 +56,7 @@ mod problem;
 mod range;
 mod ready_made;
 mod release;
+mod released;
 mod settings;
 mod snapshot;
 mod source;
@@ -79,7 +81,8 @@ use self::{
     cache::Cache,
     known::Known,
     making::{Effort, Making},
-    snapshot::Snapshot,
+    media::Keep,
+    snapshot::{At, Snapshot},
     stored::Stored,
 };
 pub use self::{
@@ -234,8 +237,13 @@ impl WebApp {
         // The bytes outlive the release that they are of.
         let current = self.snapshot.load();
         path::file_name(raw_path)
-            .and_then(|name| current.asset(&name).ok_or_else(missing))
-            .and_then(|stored| stored.answer(method, headers))
+            .and_then(|path| match current.at(&path) {
+                At::Name(file) => file.answer(method, headers),
+                At::Release(file) => file.answer_kept(method, headers, Keep::ForGood),
+                At::Instead(file) => file.answer_kept(method, headers, Keep::AskAgain),
+                At::NotInRelease => stored::never_there(method),
+                At::Nothing => Err(missing()),
+            })
             .map_err(stored::shared)
     }
 

@@ -12,7 +12,7 @@ use hyper::header::HeaderValue;
 
 use super::{addresses::Base, media};
 
-/// The names of files in the order in which they are wanted, and the header that says so.
+/// The paths of files below the mount in the order in which they are wanted, and the header that says so.
 ///
 /// Style sheets come first: nothing is drawn without them, and a browser that asks for them after its scripts gets them
 /// behind hundreds of kilobytes that are on their way already.
@@ -33,7 +33,7 @@ const MAX_LINK_BYTES: usize = 4 << 10;
 /// What makes a file a style sheet that is wanted at once.
 const STYLE: &str = "rel=preload; as=style";
 
-/// Finds what the page's head needs; `is_ours` says whether the build has a file of this name.
+/// Finds what the page's head needs; `is_ours` says whether there is a file at this path below the mount.
 pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) -> Needed {
     let mut needed = Needed::default();
     let Some(base) = Base::of(mount) else {

@@ -2,30 +2,35 @@
 //!
 //! A release is read and checked whole before any file of it is served: a broken build is refused as a whole.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 use tracing::warn;
 
 use super::{
-    CONFIG_JS, INDEX, WebAppProblem, WebAppSettings, config_js,
+    CONFIG_JS, INDEX, WebAppProblem, WebAppSettings,
+    addresses::Base,
+    config_js,
     folder::Files,
     index,
     known::{Known, Served},
-    media,
     pages::Pages,
     preload, ready_made,
+    released::{self, Released},
     source::Build,
 };
+
+/// The folder in which the client finds its files by `staticAssetsPath`.
+const ASSETS: &str = "assets";
 
 /// One build of the client, with what the configuration adds to it.
 pub(super) struct Release {
     /// The client's pages. None: there is no client, and the gateway shows a page of its own.
     pub pages: Option<Pages>,
     pub files: Served,
+    /// The same files at the addresses of the release, with the `config.js` that the page names.
+    pub released: Released,
     /// The client's own keys in its `config.js`.
     pub config: Map<String, Value>,
-    /// The names of the files that the page needs first.
+    /// The paths below the mount of the files that the page needs first.
     pub first: Vec<String>,
     /// A file that the page needs and that does not exist.
     pub lacks: Option<String>,
@@ -51,18 +56,29 @@ impl Release {
                 .ok_or_else(|| WebAppProblem::NoHead(build.path().join(INDEX)))?;
             html = Some(with_base);
         }
+        let mount = settings.mount();
         let ready_made = ready_made::split_off(&mut files);
         let config_js = config_js::load(settings, files.get(CONFIG_JS))?;
-        let assets = format!("{}/assets", settings.mount());
-        files.insert(CONFIG_JS.into(), config_js.with_assets_at(&assets, settings));
+        let at_mount = config_js.with_assets_at(&format!("{mount}/{ASSETS}"), settings);
+        files.insert(CONFIG_JS.into(), at_mount);
         let files = known.stored(files, ready_made);
-        let needed = preload::needed(html.as_deref().unwrap_or_default(), settings.mount(), |name| {
-            files.contains_key(name)
+        let released = Released::of(&files);
+        let at_release = config_js.with_assets_at(&format!("{mount}/{}", released.path(ASSETS)), settings);
+        let released = released.with_config(known.file(CONFIG_JS, at_release));
+        let html = html.map(|html| match Base::of(mount) {
+            Some(base) => base.rename(&html, |name| released.instead_of(name)),
+            None => html,
         });
+        let is_ours = |path: &str| {
+            let of_release = released::split(path).filter(|(id, _)| *id == released.id());
+            files.contains_key(path) || of_release.is_some_and(|(_, name)| released.get(name).is_some())
+        };
+        let needed = preload::needed(html.as_deref().unwrap_or_default(), mount, is_ours);
         let pages = html.map(|html| Pages::of(&html, settings.tells_of_waiting, needed.link.as_ref(), known));
         Ok(Self {
             pages,
             files,
+            released,
             config: config_js.keys,
             first: needed.names,
             lacks: needed.lacks,
@@ -82,21 +98,10 @@ impl Release {
         Err(problem)
     }
 
-    /// The files with a content hash in their names: a page that was opened before an update may still ask for them.
-    pub fn hashed(&self) -> Served {
-        let files = self.files.iter();
-        files
-            .filter(|(name, _)| media::has_content_hash(name))
-            .map(|(name, file)| (name.clone(), Arc::clone(file)))
-            .collect()
-    }
-
-    /// Reads the files with a content hash in their names from a build that is no longer the newest.
-    pub fn read_hashed(build: &Build, known: &Known) -> Result<Served, WebAppProblem> {
+    /// Reads a build that is no longer the newest, for pages that were opened before.
+    pub fn read_older(build: &Build, known: &Known) -> Result<Released, WebAppProblem> {
         let mut files = build.read(false)?;
-        let mut ready_made = ready_made::split_off(&mut files);
-        files.retain(|name, _| media::has_content_hash(name));
-        ready_made.retain(|name, _| media::has_content_hash(name));
-        Ok(known.stored(files, ready_made))
+        let ready_made = ready_made::split_off(&mut files);
+        Ok(Released::of(&known.stored(files, ready_made)))
     }
 }

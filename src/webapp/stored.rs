@@ -164,6 +164,21 @@ impl Stored {
         })
     }
 
+    /// As `answer`, at an address that says otherwise than the file's name how long the file may be kept.
+    pub fn answer_kept(
+        &self,
+        method: &Method,
+        asked: &HeaderMap,
+        keep: Keep,
+    ) -> Result<Response<Body>, Failure> {
+        let mut response = self.answer(method, asked)?;
+        // What no cache may keep has no such field.
+        if let Some(value) = response.headers_mut().get_mut(CACHE_CONTROL) {
+            *value = keep.cache_control();
+        }
+        Ok(response)
+    }
+
     /// Which form this request is answered in.
     ///
     /// A part is of the form that the client says it has, else of the file as it is: forms may come between one part and
@@ -275,6 +290,22 @@ impl Stored {
 
 fn share(headers: &mut HeaderMap) {
     headers.extend(SHARED);
+}
+
+/// The answer for a file that its release does not have, and never will: it may be kept as a file is. Who has kept it gives
+/// it to everybody, so it says nothing.
+pub(super) fn never_there(method: &Method) -> Result<Response<Body>, Failure> {
+    let verb = Verb::of(method)?;
+    if verb == Verb::Options {
+        return Ok(method::options());
+    }
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    share(response.headers_mut());
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, Keep::ForGood.cache_control());
+    Ok(response)
 }
 
 /// Lets scripts of other origins read why there is no file.

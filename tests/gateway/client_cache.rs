@@ -170,11 +170,13 @@ async fn prepare_makes_them_all_before_the_start() {
         let done = binary::run(folder.path(), &["prepare"], &variables).await;
         let said = String::from_utf8(done.stdout).unwrap();
         assert!(done.status.success(), "{said}");
-        let files = format!("3 files of {} bytes, with 6 compressed forms of ", {
+        let files = format!("4 files of {} bytes, with 6 compressed forms of ", {
             let page =
                 "<!doctype html><html><head>".len() + "<base href=\"/conference/\">".len() + 8 * 99 + 14;
             let config = "window.plugNmeetConfig = {\"serverUrl\":\"https://localhost:0\",\"staticAssetsPath\":\"/conference/assets\"};\n";
-            page + script().len() + config.len()
+            // The second one, for the page, names the release.
+            let config_of_page = config.len() + "/r/AAAAAAAAAAAAAAAAAAAAAA".len();
+            page + script().len() + config.len() + config_of_page
         });
         assert!(said.starts_with(&files), "{said} {files}");
         assert!(said.ends_with(" s\n") && said.lines().count() == 1, "{said}");

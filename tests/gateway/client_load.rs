@@ -170,7 +170,7 @@ fn is_hashed(name: &str) -> bool {
 }
 
 /// A browser keeps nothing that came under a certificate which it merely puts up with.
-fn vouched_for(certificate: &Path) -> String {
+pub(super) fn vouched_for(certificate: &Path) -> String {
     let der = CertificateDer::from_pem_file(certificate).unwrap();
     let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
     let key = BASE64_STANDARD.encode(digest(&SHA256, parsed.public_key().raw));
@@ -183,7 +183,7 @@ fn token() -> String {
 }
 
 /// The requests in the log, as path, status and bytes of the body.
-fn requests(log: &str) -> Vec<(String, u64, u64)> {
+pub(super) fn requests(log: &str) -> Vec<(String, u64, u64)> {
     log.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|line| {

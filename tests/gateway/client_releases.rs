@@ -324,7 +324,8 @@ async fn a_signal_is_enough_and_the_log_says_what_came_of_it() {
     fs::write(directory.path().join("config.js"), "second").unwrap();
     assert_eq!(get("/conference/assets/only-in-2.txt").await.status, 404);
     serving.signal("HUP").await;
-    serving.says("Took up a new client: 6 files of ").await;
+    // Page and config.js, and the three files of each release; of the first its config.js, too.
+    serving.says("Took up a new client: 9 files of ").await;
     assert_eq!(get("/conference/assets/only-in-2.txt").await.status, 200);
     assert_eq!(get("/conference/assets/config.js").await.text(), "second");
     assert_eq!(get(&format!("/conference/{}", script("1"))).await.status, 200);

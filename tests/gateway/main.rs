@@ -44,6 +44,7 @@ mod places;
 mod port;
 mod real_components;
 mod real_exchanges;
+mod release_paths;
 mod reload;
 mod removals;
 mod rtmp;

@@ -31,8 +31,9 @@ pub(super) fn read(table: &mut Table<'_>) -> Taken<Client> {
         "keep_releases",
         "3",
         &RELEASES,
-        "Of how many releases the files with a hash in their names are served, from 1 to 20, so that a page that was opened before \
-         a new release still gets its parts.",
+        "How many releases are served, from 1 to 20, so that a page that was opened before a new release still gets its parts: of \
+         older ones the files with a hash in their names, and all of them by their release. Memory holds once what several have \
+         alike.",
     )?;
     let watch = table.text(
         "watch",

@@ -317,7 +317,7 @@ fn file_of<'t>(text: &'t str, end: &str) -> Option<&'t str> {
         let whole = part.get(part.len() - path.len() - "assets/".len()..)?;
         let is_name = |char: char| char.is_ascii_alphanumeric() || "-_./".contains(char);
         (whole.rsplit('.').next() == Some(end)
-            && !whole.ends_with("config.js")
+            && !whole.starts_with("assets/config.")
             && !whole.contains("..")
             && whole.chars().all(is_name))
         .then_some(whole)
@@ -395,6 +395,14 @@ mod tests {
     fn a_script_is_found_in_a_page_and_the_settings_are_none() {
         let page = r#"<script src="./assets/config.js"></script><script type="module" src="./assets/js/main-module.AbCd1234.js">"#;
         assert_eq!(file_of(page, "js"), Some("assets/js/main-module.AbCd1234.js"));
+        let by_release = page.replace(
+            "./assets/config.js",
+            "/c/r/AAAAAAAAAAAAAAAAAAAAAA/assets/config.BBBB.js",
+        );
+        assert_eq!(
+            file_of(&by_release, "js"),
+            Some("assets/js/main-module.AbCd1234.js")
+        );
         assert_eq!(file_of(r#"<script src="assets/<b>.js">"#, "js"), None);
         assert_eq!(file_of("e(`assets/x/a.wasm`)", "wasm"), Some("assets/x/a.wasm"));
         assert_eq!(file_of("'assets/../a.wasm'", "wasm"), None);

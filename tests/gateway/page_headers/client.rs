@@ -14,9 +14,10 @@ async fn the_clients_page_may_do_what_a_meeting_needs() {
     let policy = answer.header(CSP).unwrap();
     // docs/plugnmeet.md section 7, with what meetings need beside it.
     let expected = format!(
-        "default-src 'self'; script-src {origin}/conference/assets/ {origin}/assets/ 'wasm-unsafe-eval' \
+        "default-src 'self'; script-src {origin}/conference/assets/ {origin}/conference/r/ {origin}/assets/ \
+         'wasm-unsafe-eval' \
          https://www.youtube.com/iframe_api https://www.youtube.com/s/player/; worker-src 'self' blob:; style-src \
-         {origin}/conference/assets/ {origin}/assets/ 'unsafe-inline'; img-src 'self' data: blob: https:; font-src \
+         {origin}/conference/assets/ {origin}/conference/r/ {origin}/assets/ 'unsafe-inline'; img-src 'self' data: blob: https:; font-src \
          'self' data: https://esm.sh; media-src 'self' blob: https: data:; connect-src 'self' ws: wss: {origin} https: \
          blob: data:; frame-src https:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'",
         origin = gateway.origin()

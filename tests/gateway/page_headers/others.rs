@@ -105,12 +105,14 @@ async fn scripts_come_from_the_clients_files_alone() {
     .await;
     let session = format!("pnm_access_token={}", gateway.token("room01", "ann"));
     let path = format!("/conference/s/{}/", gateway.keys.tag("room01", "ann"));
-    let public = "https://conf.example.org/conference/assets/ https://conf.example.org/assets/";
+    let public = "https://conf.example.org/conference/assets/ https://conf.example.org/conference/r/ \
+                  https://conf.example.org/assets/";
     for (host, more) in [
         ("conf.example.org", ""),
         (
             "meet.example.org:8443",
-            " https://meet.example.org:8443/conference/assets/ https://meet.example.org:8443/assets/",
+            " https://meet.example.org:8443/conference/assets/ https://meet.example.org:8443/conference/r/ \
+             https://meet.example.org:8443/assets/",
         ),
     ] {
         let answer = gateway.get(&path, &[("Cookie", &session), ("Host", host)]).await;

@@ -200,7 +200,7 @@ async fn all_sessions_share_the_clients_files_and_only_their_pages_see_cookies()
     );
     for request in loaded.requests() {
         let (address, is_page) = (text(request, "url"), text(request, "type") == "document");
-        let shared = ["/conference/assets/", "/api/"];
+        let shared = ["/conference/assets/", "/conference/r/", "/api/"];
         assert!(
             is_page || shared.iter().any(|part| address.contains(part)) || address.starts_with("data:"),
             "{address}"
