@@ -10,14 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep, timeout};
 
-use super::{
-    answer_head,
-    body::{BodyError, Progress},
-    pool::Lease,
-};
+use super::{answer_head, body::BodyError, http1::Http1Error, pool::Lease};
 use crate::reply::{Body, BoxError};
 
 /// How long the head of an answer waits for the first byte of the body. If the upstream breaks off within this time, it
@@ -25,23 +20,19 @@ use crate::reply::{Body, BoxError};
 const FIRST_BYTE: Duration = Duration::from_millis(50);
 
 pub(super) struct ResponseBody {
-    body: Incoming,
     /// A frame that has been read ahead, and has not been passed on yet.
     first: Option<Frame<Bytes>>,
     /// The connection of the answer; None when the body has been read to its end.
     lease: Option<Lease>,
-    request: Progress,
     silence: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(body: Incoming, lease: Lease, request: Progress, silence: Duration) -> Self {
+    pub(super) fn new(lease: Lease, silence: Duration) -> Self {
         Self {
-            body,
             first: None,
             lease: Some(lease),
-            request,
             silence,
             timer: None,
         }
@@ -49,24 +40,13 @@ impl ResponseBody {
 
     /// Reads the beginning of this body. A small body that has arrived is returned whole, and leaves in one piece with
     /// its head. A body that breaks off before its first byte is an error, as if there had been no answer.
-    pub(super) async fn begun(mut self) -> Result<Body, hyper::Error> {
-        let mut asked = false;
-        let first = poll_fn(|cx| {
-            let polled = self.poll_upstream(cx);
-            if polled.is_pending() && !asked {
-                // The second poll gives the connection's task its turn, without waiting.
-                asked = true;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Poll::Ready(polled)
-        })
-        .await;
-        let first = match first {
-            Poll::Pending => timeout(FIRST_BYTE, poll_fn(|cx| self.poll_upstream(cx)))
+    pub(super) async fn begun(mut self) -> Result<Body, Http1Error> {
+        let first = match poll_fn(|cx| Poll::Ready(self.poll_upstream(cx))).await {
+            here @ Poll::Ready(_) => here,
+            // In a box, as most bodies come with their heads.
+            Poll::Pending => Box::pin(timeout(FIRST_BYTE, poll_fn(|cx| self.poll_upstream(cx))))
                 .await
                 .map_or(Poll::Pending, Poll::Ready),
-            here @ Poll::Ready(_) => here,
         };
         Ok(match first {
             Poll::Ready(None) => Body::Empty,
@@ -82,15 +62,16 @@ impl ResponseBody {
         })
     }
 
-    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let is_last = match &frame {
-            None => true,
-            Some(Ok(frame)) => frame.is_trailers() || self.body.is_end_stream(),
-            Some(Err(_)) => false,
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
+        let Some(lease) = &mut self.lease else {
+            return Poll::Ready(None);
         };
-        if is_last && let Some(lease) = self.lease.take() {
-            lease.put_back(&self.request);
+        let frame = ready!(lease.poll_frame(cx));
+        if lease.is_over()
+            && !matches!(frame, Some(Err(_)))
+            && let Some(lease) = self.lease.take()
+        {
+            lease.put_back();
         }
         Poll::Ready(match frame {
             Some(Ok(frame)) => match frame.into_trailers() {
@@ -127,18 +108,19 @@ impl HttpBody for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.body.is_end_stream()
+        self.first.is_none() && self.lease.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = self.body.size_hint();
         let first = self.first.as_ref().and_then(Frame::data_ref);
         let first = first.map_or(0, Bytes::len) as u64;
-        let mut hint = SizeHint::new();
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper + first);
+        match self.lease.as_ref().map_or(Some(0), Lease::left) {
+            Some(left) => SizeHint::with_exact(left + first),
+            None => {
+                let mut hint = SizeHint::new();
+                hint.set_lower(first);
+                hint
+            }
         }
-        hint.set_lower(rest.lower() + first);
-        hint
     }
 }

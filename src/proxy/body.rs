@@ -11,11 +11,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use bytes::Bytes;
+use http_body::Body as HttpBody;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::{client_body::ClientBody, reply::BoxError};
+use crate::client_body::ClientBody;
 
 /// The time over which a body's rate is measured. It is long enough for a phone that changes cells in the middle of an
 /// upload.
@@ -66,8 +66,6 @@ struct State {
     last_millis: AtomicU64,
     /// Does the gateway wait for the client to send more of the body?
     clients_turn: AtomicBool,
-    /// Has the body been sent to its end, or given up?
-    over: AtomicBool,
 }
 
 impl Progress {
@@ -78,21 +76,9 @@ impl Progress {
         }
     }
 
-    /// The progress of a body that has been read whole, so that nobody waits for its client.
-    pub(super) fn of_whole() -> Self {
-        let progress = Self::begin();
-        progress.state.over.store(true, Ordering::Relaxed);
-        progress
-    }
-
     fn made(&self) {
         let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.state.last_millis.store(millis, Ordering::Relaxed);
-    }
-
-    /// Has the body been sent to its end, or given up?
-    pub(super) fn is_over(&self) -> bool {
-        self.state.over.load(Ordering::Relaxed)
     }
 
     /// Resolves when nothing has moved for `limit` while the gateway was not waiting for the client. A slow client has
@@ -154,14 +140,6 @@ pub(super) struct Limited {
     waited: Waited,
 }
 
-/// The connection that sends the body drops it after its last byte, or when the connection ends. Either way the body is
-/// over.
-impl Drop for Limited {
-    fn drop(&mut self) {
-        self.progress.state.over.store(true, Ordering::Relaxed);
-    }
-}
-
 /// How long the gateway waited for the client in the current window. Time in which the upstream takes nothing does not
 /// count.
 struct Waited {
@@ -172,7 +150,7 @@ struct Waited {
 }
 
 impl Limited {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
             let polled = Pin::new(&mut self.body).poll_frame(cx);
             self.progress
@@ -186,9 +164,9 @@ impl Limited {
             self.progress.made();
             return match frame {
                 None => Poll::Ready(None),
-                Some(Err(_clients_own)) => Poll::Ready(Some(Err(BodyError::Broken.into()))),
+                Some(Err(_clients_own)) => Poll::Ready(Some(Err(BodyError::Broken))),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => Poll::Ready(Some(self.counted(data).map(Frame::data).map_err(Into::into))),
+                    Ok(data) => Poll::Ready(Some(self.counted(data))),
                     // An upstream gets no trailers (docs/plugnmeet.md section 10).
                     Err(_trailers) => continue,
                 },
@@ -197,7 +175,7 @@ impl Limited {
     }
 
     fn counted(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
-        let bytes = data.remaining() as u64;
+        let bytes = data.len() as u64;
         self.passed += bytes;
         self.in_window += bytes;
         if self.passed > self.limits.max_bytes {
@@ -209,11 +187,11 @@ impl Limited {
         }
     }
 
-    fn poll_slowness(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_slowness(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         ready!(self.waited.poll_window(cx));
         let enough = self.limits.least_rate.saturating_mul(RATE_WINDOW.as_secs());
         if self.in_window < enough {
-            return Poll::Ready(Some(Err(BodyError::TooSlow.into())));
+            return Poll::Ready(Some(Err(BodyError::TooSlow)));
         }
         self.in_window = 0;
         cx.waker().wake_by_ref();
@@ -248,36 +226,21 @@ impl Waited {
     }
 }
 
-impl HttpBody for RequestBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut *self {
-            Self::Whole(bytes) => Poll::Ready(
-                bytes
-                    .take()
-                    .filter(|bytes| !bytes.is_empty())
-                    .map(|bytes| Ok(Frame::data(bytes))),
-            ),
-            Self::Streamed(limited) => limited.poll_frame(cx),
+impl RequestBody {
+    /// The next piece; None at the end.
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match self {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Self::Streamed(limited) => limited.poll_piece(cx),
         }
     }
 
-    fn is_end_stream(&self) -> bool {
+    /// The number of bytes, if it is known.
+    pub(super) fn length(&self) -> Option<u64> {
         match self {
-            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Streamed(limited) => limited.body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Streamed(limited) => limited.body.size_hint(),
+            Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Streamed(limited) if limited.body.is_end_stream() => Some(0),
+            Self::Streamed(limited) => limited.body.size_hint().exact(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     connect::{Connect, Made},
     connection_limit::{ConnectionLimit, Full},
     resolve::System,
-    shared_stream::SharedStream,
+    stream::UpstreamStream,
     total::Total,
 };
 use crate::observe::UpstreamMetrics;
@@ -41,7 +42,7 @@ pub struct DialSettings {
 }
 
 /// A connection to an upstream; it counts as in use until it is dropped.
-pub struct Dialled(SharedStream);
+pub struct Dialled(UpstreamStream);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +77,9 @@ impl Dial {
         });
         let connected = state.connect.any(state.within).await;
         let Made { address, socket, .. } = connected.map_err(DialError::Unreachable)?;
-        let (stream, glance) = SharedStream::new(socket, state.limit.opened(slot, address));
-        glance.is_used(permit);
-        Ok(Dialled(stream))
+        let open = state.limit.opened(slot, address);
+        let (socket, ahead) = (Arc::new(socket), Bytes::new());
+        Ok(Dialled(UpstreamStream::new(socket, ahead, open, permit)))
     }
 }
 

@@ -7,9 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::BufMut;
 use socket2::SockRef;
 use tokio::{
-    io::{Interest, ReadBuf},
+    io::Interest,
     net::{TcpStream, UnixStream},
 };
 
@@ -68,8 +69,8 @@ impl Socket {
 
     /// A read that fills less than the buffer has emptied the socket, which is not ready any more then. That saves the next
     /// read, which would find nothing; tokio's own `poll_read` does the same.
-    pub(super) fn try_read(&self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
-        let (room, mut read) = (buf.remaining(), Err(io::ErrorKind::WouldBlock.into()));
+    pub(super) fn try_read(&self, buf: &mut impl BufMut) -> io::Result<usize> {
+        let (room, mut read) = (buf.chunk_mut().len(), Err(io::ErrorKind::WouldBlock.into()));
         let mut once = || {
             read = match self {
                 Self::Tcp(stream) => stream.try_read_buf(buf),

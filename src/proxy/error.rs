@@ -1,13 +1,13 @@
 //! Why a request got no answer from upstream, and the answer that the client gets for each.
 
-use std::{error::Error, io};
+use std::io;
 
 use hyper::{
     StatusCode,
     header::{self, HeaderValue},
 };
 
-use super::{answer_head::BadFraming, body::BodyError, pool::SendError};
+use super::{answer_head::BadFraming, body::BodyError, http1::Http1Error, pool::SendError};
 use crate::{
     joining::NotLetIn,
     reply::{BoxError, Failure, NOT_SENT},
@@ -51,19 +51,12 @@ impl From<BadFraming> for ProxyError {
 
 impl From<SendError> for ProxyError {
     fn from(error: SendError) -> Self {
-        let error = match error {
-            SendError::Full => return Self::Full,
-            SendError::Connect(error) => return Self::Unreachable(error),
-            SendError::Connection(error) => error,
-        };
-        let mut next: Option<&(dyn Error + 'static)> = Some(&error);
-        while let Some(cause) = next {
-            if let Some(body) = cause.downcast_ref::<BodyError>() {
-                return Self::Body(*body);
-            }
-            next = cause.source();
+        match error {
+            SendError::Full => Self::Full,
+            SendError::Connect(error) => Self::Unreachable(error),
+            SendError::Connection(Http1Error::Body(error)) => Self::Body(error),
+            SendError::Connection(error) => Self::Broken(error.into()),
         }
-        Self::Broken(error.into())
     }
 }
 

@@ -4,35 +4,36 @@
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll},
     time::Duration,
 };
 
-use http_body::Body as _;
+use http_body::Frame;
 use hyper::{
-    Method, Request, Response,
-    body::Incoming,
-    client::conn::http1::{self, SendRequest},
+    HeaderMap, Method, StatusCode,
+    body::Bytes,
+    http::{request, response},
 };
-use hyper_util::rt::TokioIo;
 use thread_local::ThreadLocal;
-use tokio::{
-    task::AbortHandle,
-    time::{Instant, sleep, sleep_until},
-};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{
     address::{Address, AskedAt},
     addresses::Target,
-    body::{Progress, RequestBody},
+    body::RequestBody,
     connect::{Connect, Made},
-    connection_limit::{ConnectionLimit, Full, Permit, Slot},
-    shared_stream::{Glance, SharedStream},
+    connection_limit::{ConnectionLimit, Full, Open, Permit, Slot},
+    http1::{Http1, Http1Error},
+    stream::UpstreamStream,
     total::CloserCall,
 };
 
-/// How long an idle connection is kept. Some upstreams close theirs earlier (Node after 5 s), which is seen before a
-/// request is sent on one.
+/// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(15);
+
+/// The time between two looks at idle connections. Some upstreams close theirs early (Node after 5 s), which is also seen
+/// before a request is sent on one.
+const BETWEEN_CLEARINGS: Duration = Duration::from_secs(5);
 
 /// The largest number of idle connections that one thread keeps.
 const MAX_IDLE: usize = 256;
@@ -41,9 +42,6 @@ const MAX_IDLE: usize = 256;
 /// After that it may open one more than allowed.
 const LOOKS: usize = 1000;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
-
-/// The largest number of header fields in an answer. No program behind the gateway sends as many.
-const MAX_FIELDS: usize = 256;
 
 /// How long a request may go on after the end of its answer. The client hears first of the answer, and then that no
 /// more of the request is wanted.
@@ -69,16 +67,17 @@ struct Kept {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
 }
 
-/// A connection: its sender, a view of its socket, its address, and the task that drives it.
+/// A connection, and what counts it.
 struct Connection {
-    sender: SendRequest<RequestBody>,
-    glance: Glance,
+    http1: Http1,
     address: Arc<Address>,
-    driver: AbortHandle,
+    open: Open,
+    /// None: the connection is not in use.
+    permit: Option<Permit>,
 }
 
 /// The address to which a request was sent last, and when. It is for whoever gives up waiting for the answer.
@@ -88,7 +87,7 @@ pub(super) struct LastSent(Mutex<Option<(Arc<Address>, AskedAt)>>);
 /// The connection over which an answer comes. `put_back` keeps it for further requests, once the answer has been read
 /// to its end. If this is dropped before that, the connection is closed.
 pub(super) struct Lease {
-    connection: Connection,
+    connection: Box<Connection>,
     resting: Arc<Resting>,
 }
 
@@ -107,7 +106,7 @@ pub(super) enum SendError {
     /// No connection could be made.
     Connect(io::Error),
     /// The connection broke, or the request's body did.
-    Connection(hyper::Error),
+    Connection(Http1Error),
 }
 
 impl Pool {
@@ -141,43 +140,38 @@ impl Pool {
         }
     }
 
-    /// Sends a request over an idle connection or a new one. If an idle connection ends before the answer begins, the
-    /// request is sent again: over any connection if nothing of it was sent, and once over a new one if it is safe to
+    /// Sends a request over an idle connection or a new one; `interim` gets the heads of answers (1xx) before the answer.
+    /// If an idle connection ends before the answer begins, the request is sent once more over a new one, if it is safe to
     /// repeat (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
     pub(super) async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        head: &request::Parts,
+        mut body: RequestBody,
         wait: Wait,
         asked: &LastSent,
-    ) -> Result<(Response<Incoming>, Lease), SendError> {
+        mut interim: impl FnMut(StatusCode, &HeaderMap),
+    ) -> Result<(response::Parts, Lease), SendError> {
         let permit = self.limit.take().await.map_err(|Full| SendError::Full)?;
         let own = Arc::clone(self.resting.get_or_default());
-        let slot = loop {
-            let (mut connection, resting) = match self.reuse(&own).await {
-                Ok(found) => found,
-                Err(slot) => break slot,
-            };
-            let again = if_harmless(&request);
-            asked.goes_to(&connection.address);
-            connection.glance.begins();
-            match connection.sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lease::of(connection, resting, permit))),
-                // With a message, nothing of the request was sent: the upstream closed the connection at that moment.
-                Err(mut error) => match (error.take_message(), again) {
-                    (Some(unsent), _) => request = unsent,
-                    (None, Some(again)) if !connection.glance.has_read() => {
-                        request = again;
-                        break self.limit.slot_in_advance();
-                    }
-                    (None, _) => return Err(SendError::Connection(error.into_error())),
-                },
+        let slot = match self.reuse(&own).await {
+            Err(slot) => slot,
+            Ok((mut connection, resting)) => {
+                let is_harmless = is_harmless(&head.method, &body);
+                asked.goes_to(&connection.address);
+                match connection.http1.send(head, body, &mut interim).await {
+                    Ok(answer) => return Ok((answer, Lease::of(connection, resting, permit))),
+                    Err(_) if is_harmless && !connection.http1.has_read() => {}
+                    Err(error) => return Err(SendError::Connection(error)),
+                }
+                body = RequestBody::Whole(None);
+                self.limit.slot_in_advance()
             }
         };
         // In a box, as it is large and rare.
         let mut connection = Box::pin(self.open(slot, wait)).await?;
         asked.goes_to(&connection.address);
-        match connection.sender.send_request(request).await {
-            Ok(response) => Ok((response, Lease::of(connection, own, permit))),
+        match connection.http1.send(head, body, &mut interim).await {
+            Ok(answer) => Ok((answer, Lease::of(connection, own, permit))),
             Err(error) => Err(SendError::Connection(error)),
         }
     }
@@ -185,7 +179,7 @@ impl Pool {
     /// An idle connection, and the list to which it returns; or the right to open a new one. Where no further one may
     /// be opened, the idle connections of all threads are looked through: a request that has a permit finds one that
     /// becomes idle or ends.
-    async fn reuse(&self, own: &Arc<Resting>) -> Result<(Connection, Arc<Resting>), Slot> {
+    async fn reuse(&self, own: &Arc<Resting>) -> Result<(Box<Connection>, Arc<Resting>), Slot> {
         let addresses = &self.connect.addresses;
         let is_wanted = |address: &Arc<Address>| !address.is_doubtful() || !addresses.prefers_others(address);
         for _ in 0..LOOKS {
@@ -209,7 +203,7 @@ impl Pool {
         Err(self.limit.slot_in_advance())
     }
 
-    async fn open(&self, slot: Slot, wait: Wait) -> Result<Connection, SendError> {
+    async fn open(&self, slot: Slot, wait: Wait) -> Result<Box<Connection>, SendError> {
         let waiting = self.limit.waits();
         let until = Instant::now() + wait.within;
         let made = self.connect.any(wait.within).await.map_err(SendError::Connect)?;
@@ -225,20 +219,12 @@ impl Pool {
         }
         drop((waiting, was_away));
         let open = self.limit.opened(slot, Arc::clone(&address));
-        let (stream, glance) = SharedStream::new(socket, open);
-        let (sender, connection) = http1::Builder::new()
-            .allow_spaces_after_header_name_in_responses(true)
-            .max_headers(MAX_FIELDS)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(SendError::Connection)?;
-        let driver = tokio::spawn(connection.with_upgrades()).abort_handle();
-        Ok(Connection {
-            sender,
-            glance,
+        Ok(Box::new(Connection {
+            http1: Http1::new(socket),
             address,
-            driver,
-        })
+            open,
+            permit: None,
+        }))
     }
 }
 
@@ -264,55 +250,71 @@ fn close_one(resting: &ThreadLocal<Arc<Resting>>) -> bool {
     resting.iter().any(|one| one.take(|_| true).is_some())
 }
 
-/// A copy of the request, if the server may see it twice: a GET, HEAD or OPTIONS without a body.
-fn if_harmless(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    if !safe || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut again = Request::new(RequestBody::Whole(None));
-    again.method_mut().clone_from(request.method());
-    again.uri_mut().clone_from(request.uri());
-    *again.version_mut() = request.version();
-    again.headers_mut().clone_from(request.headers());
-    again.extensions_mut().clone_from(request.extensions());
-    Some(again)
+/// May the server see the request twice? It may see a GET, HEAD or OPTIONS without a body.
+fn is_harmless(method: &Method, body: &RequestBody) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) && body.length() == Some(0)
 }
 
 impl Lease {
     /// Takes the connection of an answer that has begun. From here on the permit belongs to the connection, so that a
     /// tunnel keeps its permit to its end.
-    fn of(connection: Connection, resting: Arc<Resting>, permit: Permit) -> Self {
+    fn of(mut connection: Box<Connection>, resting: Arc<Resting>, permit: Permit) -> Self {
         connection.address.answered();
-        connection.glance.is_used(permit);
+        connection.permit = Some(permit);
         Self { connection, resting }
     }
 
-    /// Keeps the connection for further requests, after the answer has been read to its end. If the request's body is
-    /// not over yet, the connection is not kept, and after `AFTER_THE_ANSWER` it is broken off.
-    pub(super) fn put_back(self, request: &Progress) {
-        let Self { connection, resting } = self;
-        if connection.sender.is_closed() {
+    /// Reads the next part of the answer's body.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
+        self.connection.http1.poll_frame(cx)
+    }
+
+    /// Has the answer's body been read to its end?
+    pub(super) fn is_over(&self) -> bool {
+        self.connection.http1.is_over()
+    }
+
+    /// The number of bytes of the body that are still to come, if the head has told it.
+    pub(super) fn left(&self) -> Option<u64> {
+        self.connection.http1.left()
+    }
+
+    /// The connection as a stream, after an answer that has switched to another protocol. The permit goes with it.
+    pub(super) fn switched(self) -> Option<UpstreamStream> {
+        let Connection {
+            http1, open, permit, ..
+        } = *self.connection;
+        let (socket, ahead) = http1.switched();
+        Some(UpstreamStream::new(socket, ahead, open, permit?))
+    }
+
+    /// Keeps the connection for further requests, after the answer has been read to its end. If the request is not over
+    /// yet, the connection is not kept, and after `AFTER_THE_ANSWER` it is broken off.
+    pub(super) fn put_back(self) {
+        let Self {
+            mut connection,
+            resting,
+        } = self;
+        if !connection.http1.rests() {
+            if let Some(rest) = connection.http1.take_rest() {
+                tokio::spawn(async move {
+                    timeout(AFTER_THE_ANSWER, rest).await.ok();
+                    drop(connection);
+                });
+            }
             return;
         }
-        if !request.is_over() {
-            let request = request.clone();
-            tokio::spawn(async move {
-                sleep(AFTER_THE_ANSWER).await;
-                if !request.is_over() {
-                    connection.driver.abort();
-                }
-            });
-            return;
-        }
+        let permit = connection.permit.take();
         let mut kept = resting.lock();
         if kept.idle.len() < MAX_IDLE {
             let since = Instant::now();
-            // The permit becomes free when the connection can be found, so that whoever gets the permit finds it.
-            let glance = connection.glance.clone();
             kept.idle.push(Idle { connection, since });
-            glance.rests();
         }
+        // The permit becomes free when the connection can be found, so that whoever gets the permit finds it.
+        drop(permit);
         if !kept.cleared {
             kept.cleared = true;
             tokio::spawn(clear(Arc::downgrade(&resting)));
@@ -322,9 +324,7 @@ impl Lease {
 
 impl Idle {
     fn is_fresh(&self) -> bool {
-        !self.connection.sender.is_closed()
-            && self.since.elapsed() < IDLE
-            && !self.connection.address.is_retired()
+        self.since.elapsed() < IDLE && !self.connection.address.is_retired()
     }
 }
 
@@ -333,35 +333,33 @@ impl Resting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the connection that became idle last, of those that are ready for a request, that the upstream has not
-    /// closed, and whose address is wanted.
-    fn take(&self, is_wanted: impl Fn(&Arc<Address>) -> bool) -> Option<Connection> {
+    /// Takes the connection that became idle last, of those that the upstream has not closed, and whose address is wanted.
+    fn take(&self, is_wanted: impl Fn(&Arc<Address>) -> bool) -> Option<Box<Connection>> {
         let mut kept = self.lock();
         loop {
-            let is_ready = |idle: &Idle| {
-                idle.connection.sender.is_ready() && idle.is_fresh() && is_wanted(&idle.connection.address)
-            };
+            let is_ready = |idle: &Idle| idle.is_fresh() && is_wanted(&idle.connection.address);
             let ready = kept.idle.iter().rposition(is_ready)?;
             let connection = kept.idle.remove(ready).connection;
-            if connection.glance.is_quiet() {
+            if connection.http1.is_quiet() {
                 return Some(connection);
             }
         }
     }
 
-    /// Closes the connections that have been idle for too long. Returns whether any is left.
+    /// Closes the connections that have been idle for too long, or that the upstream has closed. Returns whether any is left.
     fn clear(&self) -> bool {
         let mut kept = self.lock();
-        kept.idle.retain(Idle::is_fresh);
+        kept.idle
+            .retain(|idle| idle.is_fresh() && idle.connection.http1.is_quiet());
         kept.cleared = !kept.idle.is_empty();
         kept.cleared
     }
 }
 
-/// Closes connections that have been idle for `IDLE`, until no idle connection is left.
+/// Closes connections that are of no more use, until no idle connection is left.
 async fn clear(resting: Weak<Resting>) {
     loop {
-        sleep(IDLE).await;
+        sleep(BETWEEN_CLEARINGS).await;
         if !resting.upgrade().is_some_and(|resting| resting.clear()) {
             return;
         }

@@ -5,11 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use hyper::{
-    Method, Request, Response, StatusCode, Uri, Version,
-    body::Incoming,
-    ext::on_informational,
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
     header::{self, HeaderValue},
-    http::uri::PathAndQuery,
+    http::{request, response, uri::PathAndQuery},
 };
 use tokio::time::Instant;
 
@@ -271,14 +269,8 @@ impl Upstream {
             head.headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        // hyper leaves a body of unknown length out of a GET or HEAD that does not say so itself.
-        if !body.is_end_stream() && body.size_hint().exact().is_none() {
-            head.headers
-                .insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
         let is_head = head.method == Method::HEAD;
         let body = RequestBody::streamed(body, limits, progress.clone(), watch);
-        let request = Request::from_parts(head, body);
         let patience = Patience {
             connect: match upgrade_request {
                 Some(_) => Wait {
@@ -289,21 +281,22 @@ impl Upstream {
             },
             response: self.settings.response,
         };
-        let (mut response, lease) = match self.send(request, target, patience, &progress).await {
+        let (mut response, lease) = match self.send(head, body, target, patience, &progress).await {
             Err(ProxyError::Unreachable(error)) if upgrade_request.is_some() => {
                 return Err(ProxyError::Away(error));
             }
             sent => sent?,
         };
 
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let (Some(upgrade_request), Some(client_side)) = (upgrade_request, client_side) else {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            let (Some(upgrade_request), Some(client_side), Some(upstream_side)) =
+                (upgrade_request, client_side, lease.switched())
+            else {
                 return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
             };
             upgrade_request
                 .check_answer(&response)
                 .map_err(ProxyError::Handshake)?;
-            let upstream_side = hyper::upgrade::on(&mut response);
             upgrade::join(
                 client_side,
                 upstream_side,
@@ -312,11 +305,11 @@ impl Upstream {
                 arrival,
                 &self.drain,
             );
-            answer_head::to_client(response.headers_mut(), false)?;
-            upgrade_request.ask(response.headers_mut());
-            return Ok(response.map(|_| Body::Empty));
+            answer_head::to_client(&mut response.headers, false)?;
+            upgrade_request.ask(&mut response.headers);
+            return Ok(Response::from_parts(response, Body::Empty));
         }
-        self.answer(response, lease, progress, is_head).await
+        self.answer(response, lease, is_head).await
     }
 
     /// Forwards a request whose body has been read here, because it may ask for a token. A request with a body, or with
@@ -335,17 +328,17 @@ impl Upstream {
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
         let is_head = head.method == Method::HEAD;
-        let request = Request::from_parts(head, RequestBody::Whole(Some(body)));
+        let body = RequestBody::Whole(Some(body));
         let patience = Patience {
             connect: self.wait_for_request(),
             response: self.settings.response.max(SLOWEST_TOKEN),
         };
-        let progress = Progress::of_whole();
-        let (response, lease) = self.send(request, target, patience, &progress).await?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let progress = Progress::begin();
+        let (response, lease) = self.send(head, body, target, patience, &progress).await?;
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
         }
-        self.answer(response, lease, progress, is_head).await
+        self.answer(response, lease, is_head).await
     }
 
     fn wait_for_request(&self) -> Wait {
@@ -357,25 +350,25 @@ impl Upstream {
 
     async fn send(
         &self,
-        mut request: Request<RequestBody>,
+        mut head: request::Parts,
+        body: RequestBody,
         target: PathAndQuery,
         patience: Patience,
         progress: &Progress,
-    ) -> Result<(Response<Incoming>, Lease), ProxyError> {
-        *request.uri_mut() = Uri::from(target);
-        *request.version_mut() = Version::HTTP_11;
-        let interim = request.extensions_mut().remove::<Interim>();
-        request.extensions_mut().clear();
-        if let Some(interim) = interim {
-            on_informational(&mut request, move |head| {
-                if let Some(headers) = answer_head::interim_to_client(head.status(), head.headers()) {
-                    interim.pass_on(head.status(), &headers);
-                }
-            });
-        }
+    ) -> Result<(response::Parts, Lease), ProxyError> {
+        head.uri = Uri::from(target);
+        let interim = head.extensions.remove::<Interim>();
+        let pass_on = |status: StatusCode, headers: &HeaderMap| {
+            if let Some(interim) = &interim
+                && let Some(headers) = answer_head::interim_to_client(status, headers)
+            {
+                interim.pass_on(status, &headers);
+            }
+        };
         let asked = LastSent::default();
         tokio::select! {
-            answered = self.pool.send(request, patience.connect, &asked) => answered.map_err(ProxyError::from),
+            biased;
+            answered = self.pool.send(&head, body, patience.connect, &asked, pass_on) => answered.map_err(ProxyError::from),
             () = progress.stalled_for(patience.response) => {
                 asked.got_no_answer();
                 Err(ProxyError::Silent)
@@ -385,26 +378,22 @@ impl Upstream {
 
     async fn answer(
         &self,
-        response: Response<Incoming>,
+        mut head: response::Parts,
         lease: Lease,
-        request: Progress,
         is_head: bool,
     ) -> Result<Response<Body>, ProxyError> {
-        let (mut head, body) = response.into_parts();
         let is_bare = is_head || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status);
         answer_head::to_client(&mut head.headers, !is_bare)?;
         // An answer with status 204 has no `Content-Length` (RFC 9110 section 8.6).
         if head.status == StatusCode::NO_CONTENT {
             head.headers.remove(header::CONTENT_LENGTH);
         }
-        head.version = Version::HTTP_11;
-        head.extensions.clear();
-        let body = if body.is_end_stream() {
-            lease.put_back(&request);
+        let body = if lease.is_over() {
+            lease.put_back();
             Body::Empty
         } else {
-            let body = ResponseBody::new(body, lease, request, self.settings.idle);
-            body.begun()
+            ResponseBody::new(lease, self.settings.idle)
+                .begun()
                 .await
                 .map_err(|broken| ProxyError::Broken(broken.into()))?
         };

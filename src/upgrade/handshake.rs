@@ -7,8 +7,9 @@ use base64::{
     prelude::BASE64_STANDARD,
 };
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Version,
+    HeaderMap, Method, Request, StatusCode, Version,
     header::{self, HeaderValue},
+    http::response,
 };
 
 use crate::http::exactly_one;
@@ -74,9 +75,9 @@ impl UpgradeRequest {
     }
 
     /// Did upstream agree to this very handshake (RFC 6455 section 4.1)?
-    pub fn check_answer<B>(&self, response: &Response<B>) -> Result<(), BadHandshake> {
-        let headers = response.headers();
-        let is_agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS
+    pub fn check_answer(&self, head: &response::Parts) -> Result<(), BadHandshake> {
+        let headers = &head.headers;
+        let is_agreed = head.status == StatusCode::SWITCHING_PROTOCOLS
             && lists(headers, header::UPGRADE, "websocket")
             && lists(headers, header::CONNECTION, "upgrade")
             && only(headers, header::SEC_WEBSOCKET_ACCEPT)
@@ -113,6 +114,7 @@ fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use http_body_util::{Empty, Full};
+    use hyper::Response;
 
     use super::*;
 
@@ -140,6 +142,8 @@ mod tests {
                 .header("Sec-WebSocket-Accept", accept)
                 .body(())
                 .unwrap()
+                .into_parts()
+                .0
         };
         assert_eq!(
             upgrade_request.check_answer(&answer("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),

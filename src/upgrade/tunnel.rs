@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
@@ -28,7 +28,7 @@ use crate::{drain::Drain, joining::Arrival, token::UnverifiedParticipant};
 
 const READ_BYTES: usize = 16 * 1024;
 
-/// How long the client may take to receive our 101 and both sides to hand over their sockets.
+/// How long the client may take to receive our 101.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long one direction may go on when the other has ended with a Close; without one, its end is both's.
@@ -40,26 +40,24 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a frame that is under way may take to end when we have to close.
 const FRAME_END: Duration = Duration::from_secs(1);
 
-/// Joins both sides once they have switched; a drain waits for the tunnel. `whose` it is may show later; an `arrival` is over
+/// Joins both sides once the client has switched; a drain waits for the tunnel. `whose` it is may show later; an `arrival` is over
 /// once NATS has answered.
 pub fn join(
     client: OnUpgrade,
-    upstream: impl Future<Output = hyper::Result<Upgraded>> + Send + 'static,
+    upstream: impl AsyncRead + AsyncWrite + Send + 'static,
     tunnels: &Tunnels,
     whose: Option<UnverifiedParticipant>,
     arrival: Option<Arrival>,
     drain: &Drain,
 ) {
     let (tunnels, stop) = (tunnels.clone(), drain.clone());
-    // In a box, which is given back when both have switched.
-    let both = Box::pin(timeout(SWITCH_DEADLINE, async move {
-        tokio::try_join!(client, upstream)
-    }));
+    // In a box, which is given back when the client has switched.
+    let switched = Box::pin(timeout(SWITCH_DEADLINE, client));
     drain.spawn(async move {
-        let Ok(Ok((client, upstream))) = both.await else {
+        let Ok(Ok(client)) = switched.await else {
             debug!(
                 upstream = tunnels.name(),
-                "A WebSocket was agreed on, but one side left before it began"
+                "A WebSocket was agreed on, but its client left before it began"
             );
             return;
         };
@@ -67,7 +65,7 @@ pub fn join(
         let silence = tunnels.silence().map(Silence::begin);
         let opening = Opening::of(&tunnels, &open, arrival);
         let client = tokio::io::split(TokioIo::new(client));
-        let upstream = tokio::io::split(TokioIo::new(upstream));
+        let upstream = tokio::io::split(upstream);
         run(client, upstream, silence.as_ref(), &open, &opening, &stop).await;
     });
 }
