@@ -29,12 +29,23 @@ def arguments():
         default=stage.HERE.parent.parent / "target/release/plugnmeet-gateway",
         help="the program to measure; this tree's",
     )
+    parser.add_argument(
+        "--tuned",
+        action="append",
+        default=[],
+        metavar="NAME=PROGRAM",
+        help=f"another build of {' or '.join(contenders.TUNABLE)} beside the packaged one; benches/README.md says how",
+    )
     given = parser.parse_args()
     given.jobs = given.jobs.split(",")
     given.peers = given.peers.split(",") if given.peers else []
     if unknown := (set(given.jobs) - set(jobs.JOBS)) | (set(given.peers) - set(jobs.ALL)):
         parser.error(f"not known: {', '.join(sorted(unknown))}")
     given.gateway = given.gateway.resolve()
+    tuned = dict(pair.partition("=")[::2] for pair in given.tuned)
+    if unknown := set(tuned) - set(contenders.TUNABLE):
+        parser.error(f"not tunable: {', '.join(sorted(unknown))}")
+    given.tuned = {name + contenders.TUNED: pathlib.Path(program).resolve() for name, program in tuned.items()}
     return given
 
 
@@ -45,6 +56,7 @@ def say(text):
 def rounds_of(name, job, given, place, size, count):
     """All turns of one job."""
     labels = [label for label in job.who if not given.peers or label.partition("+")[0] in given.peers]
+    labels += jobs.tuned(name, labels, given.tuned)
     measured = {label: [] for label in labels}
     running = {}
     try:
@@ -52,7 +64,7 @@ def rounds_of(name, job, given, place, size, count):
             for label in labels:
                 try:
                     if label not in running:
-                        running[label] = contenders.Contender(place, label, given.gateway)
+                        running[label] = contenders.Contender(place, label, given)
                     one = jobs.turn(job, running[label], size)
                 except stage.Failed as failure:
                     # Said aloud and left out: a round less, not a figure of something else.
@@ -78,7 +90,7 @@ def main():
     if given.soak:
         place = stage.Stage()
         try:
-            return 0 if soak.soak(place, given.gateway, given.soak, say) else 1
+            return 0 if soak.soak(place, given, say) else 1
         finally:
             place.close()
     size = jobs.QUICK if given.quick else jobs.FULL
@@ -88,7 +100,7 @@ def main():
         "quick": given.quick,
         "rounds": count,
         "machine": kernel.machine(),
-        "versions": contenders.versions(given.gateway),
+        "versions": contenders.versions(given),
         "jobs": {},
     }
     if given.quick:

