@@ -203,7 +203,8 @@ impl Http1 {
 
     /// The socket, after an answer with status 101, and what came behind that answer.
     pub(super) fn switched(self) -> (Arc<Socket>, Bytes) {
-        (self.socket, self.incoming.freeze())
+        // In memory of its own: a tunnel would hold all of the buffer for as long as it lasts.
+        (self.socket, Bytes::copy_from_slice(&self.incoming))
     }
 
     /// Sends the rest of a request in a task, so that it goes on whoever reads the answer, and how slowly.
@@ -250,4 +251,33 @@ fn is_closed(error: &io::Error) -> bool {
 /// Does another head follow, that of the answer itself? After 101 another protocol follows.
 fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_has_switched_holds_nothing_but_what_came_behind_the_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for behind in ["", "early"] {
+            let mut upstream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let mut http1 = Http1::new(Socket::Tcp(listener.accept().await.unwrap().0));
+            upstream.write_all(b"answer early").await.unwrap();
+            while http1.incoming.len() < "answer early".len() {
+                poll_fn(|cx| http1.poll_fill(cx)).await.unwrap();
+            }
+            let read = http1.incoming.len() - behind.len();
+            drop(http1.incoming.split_to(read));
+            let (_, ahead) = http1.switched();
+            assert_eq!(ahead, behind.as_bytes());
+            let held = ahead.try_into_mut().map_or(0, |held| held.capacity());
+            assert!(held < LEAST_ROOM / 2, "{held}");
+        }
+    }
 }
