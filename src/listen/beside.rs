@@ -100,13 +100,6 @@ impl Beside {
         }
     }
 
-    /// Has the TLS hello to be read before anything is answered?
-    pub(super) fn wants_hello(&self) -> bool {
-        !self.exact.is_empty()
-            || !self.wildcard.is_empty()
-            || self.turn.as_ref().is_some_and(Turn::ends_no_tls)
-    }
-
     /// Where a connection to this name goes; `None` if its TLS is terminated here.
     pub(super) fn way(&self, name: &str) -> Option<Way> {
         let name = name.strip_suffix('.').unwrap_or(name);
@@ -123,7 +116,7 @@ impl Beside {
 
     /// Finds out whose connection this is. Where the first bytes decide, they may take as long as `Turn::silence` says.
     pub(super) async fn owner(&self, mut stream: TlsStream<TcpStream>, negotiated: Negotiated) -> Owner {
-        let asked = stream.get_ref().1.server_name();
+        let asked = stream.name().map(str::to_owned);
         let mut first = Vec::new();
         let protocol = match (&self.turn, negotiated) {
             (Some(turn), Negotiated::Turn) => {
@@ -134,7 +127,7 @@ impl Beside {
             }
             (None, Negotiated::Turn) | (_, Negotiated::Check) => return Owner::Nobody,
             (Some(turn), Negotiated::Http(protocol)) => {
-                let is_turn = asked.is_some_and(|name| turn.has_name(name));
+                let is_turn = asked.is_some_and(|name| turn.has_name(&name));
                 if is_turn || protocol == Protocol::Http1 {
                     if !waited(&mut stream, &mut first, turn.silence()).await {
                         return Owner::Nobody;

@@ -194,7 +194,7 @@ impl<H: Handler> Https<H> {
             First::ProxyHeader => return Ok(Greeted::Header),
             First::Other => {}
         }
-        let Some(beside) = self.beside.as_ref().filter(|beside| beside.wants_hello()) else {
+        let Some(beside) = &self.beside else {
             let (stream, negotiated) = self.tls.handshake(stream, first).await?;
             return Ok(Greeted::Tls(Box::new(stream), negotiated));
         };

@@ -16,7 +16,7 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use super::{HandshakeError, challenge};
 
 /// Of a hello, with the frames around it: browsers send 2.4 KB at most.
-const MAX_HELLO_BYTES: usize = 16 * 1024;
+pub(super) const MAX_HELLO_BYTES: usize = 16 * 1024;
 
 /// A connection whose hello has been read, and nothing answered.
 pub struct Hello<S> {
@@ -63,10 +63,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Hello<S> {
         let hello = self.accepted.client_hello();
         let is_check = challenge::is_one(&hello);
         hello.server_name().filter(|_| is_check).map(str::to_owned)
-    }
-
-    pub(super) fn start(self) -> StartHandshake<S> {
-        StartHandshake::from_parts(self.accepted, self.stream)
     }
 }
 

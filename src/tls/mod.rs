@@ -21,6 +21,7 @@ mod served;
 mod settings;
 mod sni;
 mod store;
+mod stream;
 mod tickets;
 mod watch;
 
@@ -56,7 +57,7 @@ use self::{
 pub use hello::Hello;
 pub use outcome::HandshakeError;
 pub use problem::{Fault, TlsProblem, TlsWarning};
-pub use tokio_rustls::server::TlsStream;
+pub use stream::TlsStream;
 
 pub use served::Coming;
 pub use settings::{TlsSettings, is_local};
@@ -77,6 +78,7 @@ pub struct Tls {
     config: Arc<ServerConfig>,
     shared: Arc<Shared>,
     tickets: Arc<Tickets>,
+    spares: Arc<stream::Spares>,
 }
 
 /// What both sides agreed on in a handshake.
@@ -114,6 +116,7 @@ impl Tls {
             config: Arc::new(config),
             shared,
             tickets,
+            spares: Arc::default(),
         })
     }
 
@@ -137,7 +140,13 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let within = self.shared.current.load().settings.handshake;
-        let shaken = async { self.after(self.hello(stream, first).await?).await };
+        let shaken = async {
+            // Only the check of a CA has to be known before anything is answered.
+            if self.shared.answers.is_on() {
+                return self.after(self.hello(stream, first).await?).await;
+            }
+            self.accept(stream, first, Arc::clone(&self.config), None).await
+        };
         tokio::time::timeout(within, shaken)
             .await
             .unwrap_or(Err(HandshakeError::Deadline))
@@ -158,9 +167,23 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let config = self.config_for(hello.checked_name()).await;
-        let stream = hello
-            .start()
-            .into_stream(config)
+        let name = hello.name();
+        let (stream, first) = hello.into_parts();
+        self.accept(stream, first, config, name).await
+    }
+
+    async fn accept<S>(
+        &self,
+        stream: S,
+        first: Vec<u8>,
+        config: Arc<ServerConfig>,
+        name: Option<String>,
+    ) -> Result<(TlsStream<S>, Negotiated), HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let spares = Arc::clone(&self.spares);
+        let stream = TlsStream::accept(stream, first, config, spares, name)
             .await
             .map_err(HandshakeError::Tls)?;
         let negotiated = negotiated(&stream)?;
@@ -241,7 +264,7 @@ impl fmt::Debug for Tls {
 
 /// SECURITY: what is neither HTTP nor TURN must not be served as HTTP, such as a CA's check of a name (RFC 8737).
 fn negotiated<S>(stream: &TlsStream<S>) -> Result<Negotiated, HandshakeError> {
-    match stream.get_ref().1.alpn_protocol() {
+    match stream.alpn() {
         Some(H2) => Ok(Negotiated::Http(Protocol::Http2)),
         Some(HTTP11) | None => Ok(Negotiated::Http(Protocol::Http1)),
         Some(STUN_TURN) => Ok(Negotiated::Turn),

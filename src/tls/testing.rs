@@ -1,12 +1,17 @@
 //! For the tests of this room: folders of certificates made for the purpose, and clients that take any of them.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
 use rustls::{
-    ClientConfig, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    ClientConfig, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
@@ -141,4 +146,22 @@ pub(super) fn trusting(anchor: CertificateDer<'static>) -> ClientConfig {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth()
+}
+
+/// The settings of a server that has one certificate.
+pub(super) fn configured() -> Arc<ServerConfig> {
+    static MADE: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| {
+        let made = made(&["conf.example.org"]);
+        let certificate = CertificateDer::from_pem_slice(made.pem().as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(made.key().as_bytes()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        config.ticketer = aws_lc_rs::Ticketer::new().unwrap();
+        Arc::new(config)
+    });
+    Arc::clone(&MADE)
 }
