@@ -59,6 +59,7 @@
 //! | 14 | [`handover`] | a running gateway hands over to a new one |
 //! | 14 | [`notify`] | tells a service manager how the gateway is |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
+//! | 14 | [`client_stream`] | the stream of a client's connection that switches to another protocol |
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
@@ -72,6 +73,7 @@ pub mod blocks;
 pub mod check_page;
 pub mod cli;
 pub mod client_body;
+pub mod client_stream;
 pub mod clock;
 pub mod config;
 pub mod conn;

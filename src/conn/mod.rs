@@ -16,8 +16,10 @@ mod leftover;
 mod on_wake;
 mod peer;
 mod streams;
+mod switched;
 mod tracked;
 mod wire;
+mod write_deadline;
 
 use std::{
     convert::Infallible, future::poll_fn, net::IpAddr, pin::Pin, sync::Arc, task::Poll, time::Duration,
@@ -31,6 +33,7 @@ use hyper::{
     header::{self, HeaderValue},
     server::conn::{http1, http2},
     service::service_fn,
+    upgrade::{self, OnUpgrade},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -45,6 +48,7 @@ use self::{
 use crate::{
     addr::{Ends, Networks},
     client_body::{ClientBody, Rest},
+    client_stream::Switch,
     context::Peer,
     drain::Drain,
     http::only,
@@ -207,6 +211,10 @@ impl<H: Handler> Conn<H> {
                 // RFC 9110 section 15.2: HTTP/1.0 has no interim answers.
                 if version == Version::HTTP_11 {
                     request.extensions_mut().insert(interim.clone());
+                }
+                if request.extensions().get::<OnUpgrade>().is_some() {
+                    let switch = Switch::new(upgrade::on(&mut request), wire::unwrap::<S>);
+                    request.extensions_mut().insert(switch);
                 }
                 // In a box, as hyper keeps the room for this future while the connection is idle.
                 let mut response = Box::pin(self.answer(request, ends, bad_head)).await;

@@ -9,6 +9,9 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep, sleep_until},
@@ -19,8 +22,10 @@ use super::{
     bad_head::BadHead,
     control::{FrameWatch, Goodbye},
     head::{HeadWatch, Heads},
+    switched::Switched,
+    write_deadline::WriteDeadline,
 };
-use crate::interim::Interims;
+use crate::{client_stream::Stream, interim::Interims};
 
 /// How long we read on after our last answer to a client that is still sending. Closing at once would make the kernel
 /// reset the connection, and the client would lose the answer that says why (RFC 9112 section 9.6).
@@ -32,7 +37,7 @@ pub(super) struct Wire<S> {
     activity: Activity,
     watch: Watch,
     read_timer: Option<Pin<Box<Sleep>>>,
-    write_timer: Option<Pin<Box<Sleep>>>,
+    write_deadline: WriteDeadline,
     /// Has the client closed its side of the connection?
     ended: bool,
     /// The reason why we read nothing more; `None` while we read.
@@ -66,7 +71,7 @@ impl<S> Wire<S> {
             activity,
             watch,
             read_timer: None,
-            write_timer: None,
+            write_deadline: WriteDeadline::default(),
             ended: false,
             goodbye: None,
             last_words: Vec::new(),
@@ -102,6 +107,17 @@ impl<S> Wire<S> {
             Watch::Heads(watch) => watch.heads(),
             Watch::Frames(_) => Heads::default(),
         }
+    }
+
+    /// The stream when another protocol has begun. hyper has read these bytes of it already.
+    fn switched(self, read: &[u8]) -> Switched<S> {
+        let kept = match &self.watch {
+            Watch::Heads(watch) => watch.ready(),
+            Watch::Frames(_) => &[],
+        };
+        let ahead = Bytes::from([read, kept].concat());
+        let ended = self.ended || self.goodbye.is_some();
+        Switched::new(self.stream, ahead, ended, self.activity)
     }
 
     /// The interim answers of this connection. They are written when no part of another answer is being written.
@@ -178,14 +194,7 @@ impl<S> Wire<S> {
     /// Ends a pending write with an error when the client has taken nothing for too long.
     fn write_pending<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.activity.writing(polled.is_pending());
-        if polled.is_ready() {
-            self.write_timer = None;
-            return polled;
-        }
-        let limit = self.activity.write_limit();
-        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        self.write_deadline.poll(self.activity.write_limit(), cx, polled)
     }
 
     fn wrote(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -196,6 +205,18 @@ impl<S> Wire<S> {
             }
         }
         self.write_pending(cx, polled)
+    }
+}
+
+/// Takes a stream out of what HTTP/1 had around it.
+pub(super) fn unwrap<S>(upgraded: Upgraded) -> Box<dyn Stream>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match upgraded.downcast::<TokioIo<Wire<S>>>() {
+        Ok(parts) => Box::new(parts.io.into_inner().switched(&parts.read_buf)),
+        // Anything else than a wire stays in hyper's wrappers.
+        Err(upgraded) => Box::new(TokioIo::new(upgraded)),
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     client_body::ClientBody,
+    client_stream::Switch,
     context::RequestContext,
     drain::Drain,
     interim::Interim,
@@ -238,9 +239,7 @@ impl Upstream {
         } else {
             None
         };
-        let client_side = upgrade_request
-            .is_some()
-            .then(|| hyper::upgrade::on(&mut request));
+        let client_side = request.extensions_mut().remove::<Switch>();
         let whose = match &upgrade_request {
             Some(_) if self.kind == UpstreamKind::Livekit => upgrade::whose_livekit(&request),
             Some(_) | None => None,

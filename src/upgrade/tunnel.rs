@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
     time::{sleep, timeout},
@@ -24,7 +22,7 @@ use super::{
     registry::{Open, Tunnels},
     silence::Silence,
 };
-use crate::{drain::Drain, joining::Arrival, token::UnverifiedParticipant};
+use crate::{client_stream::Switch, drain::Drain, joining::Arrival, token::UnverifiedParticipant};
 
 const READ_BYTES: usize = 16 * 1024;
 
@@ -43,7 +41,7 @@ const FRAME_END: Duration = Duration::from_secs(1);
 /// Joins both sides once the client has switched; a drain waits for the tunnel. `whose` it is may show later; an `arrival` is over
 /// once NATS has answered.
 pub fn join(
-    client: OnUpgrade,
+    client: Switch,
     upstream: impl AsyncRead + AsyncWrite + Send + 'static,
     tunnels: &Tunnels,
     whose: Option<UnverifiedParticipant>,
@@ -52,7 +50,9 @@ pub fn join(
 ) {
     let (tunnels, stop) = (tunnels.clone(), drain.clone());
     // In a box, which is given back when the client has switched.
-    let switched = Box::pin(timeout(SWITCH_DEADLINE, client));
+    let switched = Box::pin(timeout(SWITCH_DEADLINE, client.switched()));
+    // Here, as the task would keep the room for what it is moved out of.
+    let upstream = tokio::io::split(upstream);
     drain.spawn(async move {
         let Ok(Ok(client)) = switched.await else {
             debug!(
@@ -64,8 +64,7 @@ pub fn join(
         let open = tunnels.enter(whose);
         let silence = tunnels.silence().map(Silence::begin);
         let opening = Opening::of(&tunnels, &open, arrival);
-        let client = tokio::io::split(TokioIo::new(client));
-        let upstream = tokio::io::split(upstream);
+        let client = tokio::io::split(client);
         run(client, upstream, silence.as_ref(), &open, &opening, &stop).await;
     });
 }
@@ -116,7 +115,8 @@ async fn run<C, U>(
     };
     let fell = async {
         match silence {
-            Some(silence) => silence.fell().await,
+            // In a box, as most tunnels have none.
+            Some(silence) => Box::pin(silence.fell()).await,
             None => pending().await,
         }
     };
@@ -272,5 +272,29 @@ impl<R: AsyncRead, W: AsyncWrite, H: Fn(&[u8])> Direction<R, W, H> {
             }))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{observe::Metrics, upgrade::registry::Registry};
+
+    #[tokio::test]
+    async fn what_waits_in_an_idle_tunnel_is_small() {
+        let tunnels = Tunnels::to("livekit", None, None, &Metrics::default(), &Registry::default());
+        let (open, stop) = (tunnels.enter(None), Drain::default());
+        let opening = Opening::of(&tunnels, &open, None);
+        let (client, upstream) = (tokio::io::duplex(1).0, tokio::io::duplex(1).0);
+        let running = run(
+            tokio::io::split(client),
+            tokio::io::split(upstream),
+            None,
+            &open,
+            &opening,
+            &stop,
+        );
+        let bytes = size_of_val(&running);
+        assert!(bytes <= 1200, "{bytes}");
     }
 }

@@ -42,6 +42,7 @@ const LAYERS: [&[&str]; 15] = [
     &[
         "addr",
         "client_body",
+        "client_stream",
         "interim",
         "clock",
         "drain",
