@@ -41,13 +41,12 @@ impl ResponseBody {
     /// Reads the beginning of this body. A small body that has arrived is returned whole, and leaves in one piece with
     /// its head. A body that breaks off before its first byte is an error, as if there had been no answer.
     pub(super) async fn begun(mut self) -> Result<Body, Http1Error> {
-        let first = match poll_fn(|cx| Poll::Ready(self.poll_upstream(cx))).await {
-            here @ Poll::Ready(_) => here,
+        let mut first = poll_fn(|cx| Poll::Ready(self.poll_upstream(cx))).await;
+        if first.is_pending() {
             // In a box, as most bodies come with their heads.
-            Poll::Pending => Box::pin(timeout(FIRST_BYTE, poll_fn(|cx| self.poll_upstream(cx))))
-                .await
-                .map_or(Poll::Pending, Poll::Ready),
-        };
+            let later = Box::pin(timeout(FIRST_BYTE, poll_fn(|cx| self.poll_upstream(cx)))).await;
+            first = later.map_or(Poll::Pending, Poll::Ready);
+        }
         Ok(match first {
             Poll::Ready(None) => Body::Empty,
             Poll::Ready(Some(Ok(frame))) if self.lease.is_none() && frame.is_data() => {

@@ -1,15 +1,8 @@
 //! Connections to an upstream for other protocols than HTTP. Each is made for one client, and used by it alone.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     addresses::{Addresses, Target},
@@ -41,9 +34,6 @@ pub struct DialSettings {
     pub most: usize,
 }
 
-/// A connection to an upstream; it counts as in use until it is dropped.
-pub struct Dialled(UpstreamStream);
-
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -67,7 +57,7 @@ impl Dial {
     }
 
     /// Opens a new connection.
-    pub async fn connect(&self) -> Result<Dialled, DialError> {
+    pub async fn connect(&self) -> Result<UpstreamStream, DialError> {
         let Self(state) = self;
         let permit = state.limit.take().await.map_err(|Full| DialError::Full)?;
         let slot = state.limit.slot().unwrap_or_else(|| {
@@ -79,30 +69,6 @@ impl Dial {
         let Made { address, socket, .. } = connected.map_err(DialError::Unreachable)?;
         let open = state.limit.opened(slot, address);
         let (socket, ahead) = (Arc::new(socket), Bytes::new());
-        Ok(Dialled(UpstreamStream::new(socket, ahead, open, permit)))
-    }
-}
-
-impl AsyncRead for Dialled {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Dialled {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Ok(UpstreamStream::new(socket, ahead, open, permit))
     }
 }

@@ -32,11 +32,12 @@ mod upstream;
 
 pub use addresses::Target;
 pub use body::{BodyError, Watch};
-pub use dial::{Dial, DialError, DialSettings, Dialled};
+pub use dial::{Dial, DialError, DialSettings};
 pub use error::ProxyError;
 pub use headers::to_upstream;
 pub use once::once;
 pub use own_request::{OwnClient, addresses};
 pub use prefix::below_prefix;
+pub use stream::UpstreamStream;
 pub use total::Total;
 pub use upstream::{ProxySettings, Shared, Upstream, UpstreamKind, WebSockets};

@@ -16,11 +16,11 @@ use super::{
     endpoint::Socket,
 };
 
-/// The stream of a connection.
+/// The stream of a connection to an upstream.
 ///
 /// A server that has read enough answers and closes. A write then fails although the answer has arrived. So a write that
 /// fails waits until the answer has been read to its end, and only then returns its error.
-pub(super) struct UpstreamStream {
+pub struct UpstreamStream {
     socket: Arc<Socket>,
     /// What was read before anybody knew whose it is.
     ahead: Bytes,

@@ -20,7 +20,7 @@ pub mod stub_ca;
 pub mod upstream;
 pub mod websocket;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -37,12 +37,25 @@ use plugnmeet_gateway::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 use self::client::{Answer, Client};
 
 pub const API_KEY: &str = "plugnmeet";
 /// The secret of the captured requests in `tests/vectors`.
 pub const SECRET: &str = "zumyyYWqv7KR2kUqvYdq4z4sXg7XTBD2ljT6";
+
+/// Nothing takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for what comes behind something that can be seen, such as a count behind an answer.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
 
 /// A running gateway on ports of its own; stops without waiting when dropped with the test's runtime.
 pub struct Gateway {

@@ -76,9 +76,8 @@ fn parsed(bytes: &Bytes, to_head: bool) -> Result<Head, BadAnswer> {
         .parse_response_with_uninit_headers(&mut response, bytes, &mut room);
     match parsed {
         Ok(Status::Complete(end)) if end == bytes.len() => {}
-        Ok(_) => return Err(BadAnswer::Head),
         Err(httparse::Error::TooManyHeaders) => return Err(BadAnswer::LargeHead),
-        Err(_) => return Err(BadAnswer::Head),
+        Ok(_) | Err(_) => return Err(BadAnswer::Head),
     }
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(BadAnswer::Head)?;

@@ -169,11 +169,13 @@ async fn plain_http_on_the_tls_port_is_told_so() {
     let mut connection = Raw::over(TcpStream::connect(gateway.https).await.unwrap());
     connection.send("\x01\x02\x03\x04\x05\x06").await;
     connection.rest().await;
-    let metrics = support::client::plain_get(gateway.admin, "/metrics").await.text();
-    assert!(
-        metrics.contains("plugnmeet_gateway_connections_refused_total{reason=\"tls\"} 1"),
-        "{metrics}"
-    );
+    // It is counted behind its end.
+    let counted = "plugnmeet_gateway_connections_refused_total{reason=\"tls\"} 1";
+    support::until(counted, async || {
+        let metrics = support::client::plain_get(gateway.admin, "/metrics").await.text();
+        metrics.contains(counted)
+    })
+    .await;
 }
 
 #[tokio::test]

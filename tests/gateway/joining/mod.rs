@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
     sync::{Mutex, MutexGuard, Semaphore},
-    time::{Instant, sleep},
+    time::sleep,
 };
 
 use tokio_rustls::client::TlsStream;
@@ -24,6 +24,7 @@ use crate::support::{
     nats::NatsServer,
     node::{NodeProcess, trust},
     raw::{Raw, RawUpstream},
+    until,
     upstream::{Upstream, text_body},
 };
 
@@ -139,14 +140,6 @@ async fn knocks(gateway: &Gateway, token: &str) -> Raw<TlsStream<TcpStream>> {
     ))
     .await;
     raw
-}
-
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so().await {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// What became of those who came; times in milliseconds.
