@@ -113,13 +113,12 @@ impl HttpBody for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         let first = self.first.as_ref().and_then(Frame::data_ref);
         let first = first.map_or(0, Bytes::len) as u64;
-        match self.lease.as_ref().map_or(Some(0), Lease::left) {
-            Some(left) => SizeHint::with_exact(left + first),
-            None => {
-                let mut hint = SizeHint::new();
-                hint.set_lower(first);
-                hint
-            }
+        let left = self.lease.as_ref().map_or(Some(0), Lease::left);
+        let mut hint = SizeHint::new();
+        hint.set_lower(left.unwrap_or(0) + first);
+        if let Some(left) = left {
+            hint.set_upper(left + first);
         }
+        hint
     }
 }

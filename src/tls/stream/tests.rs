@@ -212,7 +212,8 @@ async fn a_record_may_be_cut_anywhere() {
                 },
                 server.read_exact(&mut read)
             );
-            (sent.unwrap(), got.unwrap());
+            sent.unwrap();
+            got.unwrap();
             assert_eq!(&read, b"firstand last", "{at}");
             at += 1;
         }
@@ -515,7 +516,8 @@ async fn a_peer_that_reads_nothing_is_written_no_more_to_and_loses_nothing() {
         },
         client.read_exact(&mut read)
     );
-    (wrote.unwrap(), got.unwrap());
+    wrote.unwrap();
+    got.unwrap();
     assert!(read == sent);
 }
 

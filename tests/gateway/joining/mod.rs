@@ -32,9 +32,6 @@ use crate::support::{
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// Nothing takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// They have the machine one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
