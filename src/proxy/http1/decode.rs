@@ -185,6 +185,12 @@ fn trailers_in(buffer: &[u8]) -> Result<Option<(usize, HeaderMap)>, BadAnswer> {
         Ok(httparse::Status::Partial) if buffer.len() < MAX_TRAILERS => return Ok(None),
         Ok(_) | Err(_) => return Err(BadAnswer::Chunk),
     };
+    // A line feed alone is an end of line to httparse, and none to others, who would see the end at another byte.
+    let lines = buffer.get(..bytes).unwrap_or_default();
+    let is_line = |at: usize| lines.get(..at).is_some_and(|line| line.ends_with(b"\r"));
+    if !memchr::memchr_iter(b'\n', lines).all(is_line) {
+        return Err(BadAnswer::Chunk);
+    }
     let mut trailers = HeaderMap::new();
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BadAnswer::Chunk)?;
@@ -295,6 +301,9 @@ mod tests {
             "10000000000000005\r\nhello\r\n0\r\n\r\n",
             "0\r\n x: y\r\n\r\n",
             "0\r\nx y\r\n\r\n",
+            "0\r\nx: y\n\r\n",
+            "0\r\nx: y\r\n\n\r\n",
+            "0\r\n\n",
             &large_trailer,
             &long_line,
         ] {
