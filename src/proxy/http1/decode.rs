@@ -168,7 +168,8 @@ fn line_in(buffer: &[u8]) -> Result<Option<usize>, BadAnswer> {
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let line = line.strip_suffix(b"\r\n")?;
     let (size, extensions) = line.split_at(memchr::memchr(b';', line).unwrap_or(line.len()));
-    let digits = size.trim_ascii_end();
+    let blanks = size.iter().rev().take_while(|byte| b" \t".contains(byte)).count();
+    let digits = size.get(..size.len() - blanks)?;
     // A carriage return alone is an end of line to some (RFC 9112 section 2.2).
     let is_size = (1..=16).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
     if !is_size || extensions.contains(&b'\r') {
@@ -296,6 +297,8 @@ mod tests {
             "+5\r\nhello\r\n0\r\n\r\n",
             "0x5\r\nhello\r\n0\r\n\r\n",
             "5 5\r\nhello\r\n0\r\n\r\n",
+            "5\r;a\r\nhello\r\n0\r\n\r\n",
+            "5\x0c\r\nhello\r\n0\r\n\r\n",
             "5;a\rb\r\nhello\r\n0\r\n\r\n",
             ";a\r\nhello\r\n0\r\n\r\n",
             "10000000000000005\r\nhello\r\n0\r\n\r\n",

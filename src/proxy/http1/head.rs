@@ -40,8 +40,13 @@ impl HeadReader {
     /// Takes the next head off the buffer; None if it has not come whole. `to_head`: it answers a HEAD.
     pub(super) fn next(&mut self, buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>, BadAnswer> {
         // RFC 9112 section 2.2: some programs send an empty line behind the message before.
-        while self.searched == 0 && buffer.first().is_some_and(|byte| b"\r\n".contains(byte)) {
-            buffer.advance(1);
+        while self.searched == 0 {
+            match buffer.as_ref() {
+                [b'\n', ..] => buffer.advance(1),
+                [b'\r', b'\n', ..] => buffer.advance(2),
+                b"\r" => return Ok(None),
+                _ => break,
+            }
         }
         let end = self.end_in(buffer);
         if end.unwrap_or(buffer.len()) > MAX_BYTES {
@@ -217,6 +222,7 @@ mod tests {
             ("HTTP/1.1 099 No\r\n\r\n", BadAnswer::Head),
             ("HTTP/2.0 200 OK\r\n\r\n", BadAnswer::Head),
             ("ICY 200 OK\r\n\r\n", BadAnswer::Head),
+            ("\rHTTP/1.1 200 OK\r\n\r\n", BadAnswer::Head),
             ("HTTP/1.1 200 OK\r\nx\r\n\r\n", BadAnswer::Head),
             ("HTTP/1.1 200 OK\r\nx: y\r\n z\r\n\r\n", BadAnswer::Head),
             ("HTTP/1.1 200 OK\r\n x: y\r\n\r\n", BadAnswer::Head),
