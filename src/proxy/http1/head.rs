@@ -39,14 +39,8 @@ pub(super) struct HeadReader {
 impl HeadReader {
     /// Takes the next head off the buffer; None if it has not come whole. `to_head`: it answers a HEAD.
     pub(super) fn next(&mut self, buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>, BadAnswer> {
-        // RFC 9112 section 2.2: some programs send an empty line behind the message before.
-        while self.searched == 0 {
-            match buffer.as_ref() {
-                [b'\n', ..] => buffer.advance(1),
-                [b'\r', b'\n', ..] => buffer.advance(2),
-                b"\r" => return Ok(None),
-                _ => break,
-            }
+        if self.searched == 0 && !skip_empty_lines(buffer) {
+            return Ok(None);
         }
         let end = self.end_in(buffer);
         if end.unwrap_or(buffer.len()) > MAX_BYTES {
@@ -69,6 +63,18 @@ impl HeadReader {
             let line = line.into_iter().find(|line| behind.starts_with(line))?;
             Some(from + at + 1 + line.len())
         })
+    }
+}
+
+/// Takes empty lines off, which some programs send behind the message before (RFC 9112 section 2.2). False: it is not known
+/// yet whether another one comes.
+fn skip_empty_lines(buffer: &mut BytesMut) -> bool {
+    loop {
+        match buffer.as_ref() {
+            [b'\n', ..] => buffer.advance(1),
+            [b'\r', b'\n', ..] => buffer.advance(2),
+            rest => return rest != b"\r",
+        }
     }
 }
 
