@@ -223,6 +223,7 @@ pub async fn start_after(
             None => https,
         }
     });
+    let reclaimed = Arc::clone(&workers);
     let accepting = Accepting {
         runtime: accepting,
         workers,
@@ -253,7 +254,7 @@ pub async fn start_after(
             &admin_drain,
         );
     }
-    tokio::spawn(reclaim::behind_peaks(places));
+    tokio::spawn(reclaim::behind_peaks(places, reclaimed));
     if let Some(ordered) = ordered {
         acme.start(ordered, tools, &drain);
     }

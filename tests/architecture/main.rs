@@ -44,6 +44,7 @@ const LAYERS: [&[&str]; 15] = [
         "client_body",
         "client_stream",
         "interim",
+        "allocator",
         "clock",
         "drain",
         "handover",
