@@ -329,8 +329,8 @@ fn headers() -> Vec<Step> {
         let context = context.clone();
         step(name, move || {
             let mut fields = fields.clone();
-            to_upstream(&mut fields, &context, false);
-            fields
+            let forwarded = to_upstream(&mut fields, &context, false);
+            (fields, forwarded)
         })
     };
     let usual = fields_of(&[

@@ -32,7 +32,8 @@ pub(super) fn to_client(headers: &mut HeaderMap, has_body: bool) -> Result<(), B
         length_of(headers)
     };
     match length {
-        Some(Ok(length)) => {
+        Some(Ok(Length::AsItStands)) => {}
+        Some(Ok(Length::SaidOnce(length))) => {
             headers.insert(header::CONTENT_LENGTH, length);
         }
         Some(Err(BadFraming)) if has_body => return Err(BadFraming),
@@ -73,21 +74,32 @@ fn coding_of(headers: &HeaderMap) -> Option<Result<(), BadFraming>> {
     Some(if is_chunked { Ok(()) } else { Err(BadFraming) })
 }
 
-/// The value of `Content-Length`; None if there is no such field. Equal values may be there more than once (RFC 9110
+/// What becomes of `Content-Length`.
+enum Length {
+    /// It is one number already.
+    AsItStands,
+    /// The number that it has more than once, or between blanks or commas.
+    SaidOnce(HeaderValue),
+}
+
+/// The length of the body; None if there is no such field. Equal values may be there more than once (RFC 9110
 /// section 8.6). Different ones are an error, and so is a value that is no number.
-fn length_of(headers: &HeaderMap) -> Option<Result<HeaderValue, BadFraming>> {
+fn length_of(headers: &HeaderMap) -> Option<Result<Length, BadFraming>> {
     let lines = headers.get_all(header::CONTENT_LENGTH);
+    let mut each = lines.iter();
+    let line = each.next()?;
+    if each.next().is_none() && is_number(line.as_bytes()) {
+        return Some(Ok(Length::AsItStands));
+    }
     let mut lengths = lines.iter().flat_map(members);
-    let Some(first) = lengths.next() else {
-        let is_there = lines.iter().next().is_some();
-        return is_there.then_some(Err(BadFraming));
-    };
-    let is_number = !first.is_empty() && first.len() < 20 && first.iter().all(u8::is_ascii_digit);
-    let same = lengths.all(|other| other == first);
-    Some(match HeaderValue::from_bytes(first) {
-        Ok(length) if is_number && same => Ok(length),
-        Ok(_) | Err(_) => Err(BadFraming),
-    })
+    let first = lengths.next().filter(|first| is_number(first));
+    let same = first.filter(|first| lengths.all(|other| other == *first));
+    let length = same.and_then(|length| HeaderValue::from_bytes(length).ok());
+    Some(length.map(Length::SaidOnce).ok_or(BadFraming))
+}
+
+fn is_number(length: &[u8]) -> bool {
+    (1..20).contains(&length.len()) && length.iter().all(u8::is_ascii_digit)
 }
 
 /// The members of a list with commas, in one field line (RFC 9110 section 5.6.1).

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    mem::MaybeUninit,
     net::SocketAddr,
     path::PathBuf,
     task::{Context, Poll},
@@ -88,6 +89,16 @@ impl Socket {
         };
         drop(emptied);
         read
+    }
+
+    /// Looks for bytes without taking them: what the runtime has heard since the socket was last empty, without a system call
+    /// while it has heard nothing. A thread hears of its sockets before it runs what they wake.
+    pub(super) fn try_peek(&self) -> io::Result<usize> {
+        let look = || self.of().peek(&mut [MaybeUninit::uninit()]);
+        match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, look),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, look),
+        }
     }
 
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {

@@ -10,6 +10,7 @@ use hyper::{
 };
 
 use crate::{
+    addr::ClientAddr,
     context::RequestContext,
     http::{ACCESS_COOKIE, exactly_one},
 };
@@ -98,19 +99,45 @@ fn is_claim(name: &str) -> bool {
     )
 }
 
-/// The number of bytes in the longest IPv4 address, `255.255.255.255`.
-const MAX_V4_BYTES: usize = 15;
-
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Beginnings of further field names that are never passed on, for the same reasons as those of `is_claim`.
 const CLAIM_PREFIXES: [&str; 4] = ["x-forwarded", "x-original-", "x-rewrite-", "x-vercel-"];
 
-/// Turns the header fields of a client's request into those of the request to the upstream. The `Cookie` field stays
-/// only with `reads_cookies`, and without the cookies of sessions. The fields that are added are small, because the
-/// server reads at most 4096 bytes of header in all (docs/plugnmeet.md section 0.14).
-pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cookies: bool) {
+/// The fields that are written anew: which host is meant, and who asks. They are in no map, as a map that grows by them is
+/// built twice. They are small, because the server reads at most 4096 bytes of header in all (docs/plugnmeet.md section
+/// 0.14).
+#[derive(Debug)]
+pub struct Forwarded {
+    host: HeaderValue,
+    client: ClientAddr,
+    proto: &'static str,
+    /// None: it is `host`.
+    forwarded_host: Option<HeaderValue>,
+}
+
+impl Forwarded {
+    /// Writes them as lines of a head.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let host = self.host.as_bytes();
+        let forwarded_host = self.forwarded_host.as_ref().map_or(host, HeaderValue::as_bytes);
+        for (name, value) in [
+            ("host: ", host),
+            ("\r\nx-forwarded-host: ", forwarded_host),
+            ("\r\nx-forwarded-proto: ", self.proto.as_bytes()),
+        ] {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(value);
+        }
+        out.extend_from_slice(b"\r\nx-forwarded-for: ");
+        self.client.append_to(out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Leaves of the header fields of a client's request those that the upstream gets, and returns those that are written anew.
+/// The `Cookie` field stays only with `reads_cookies`, and without the cookies of sessions.
+pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cookies: bool) -> Forwarded {
     let proto = claimed(headers, context, FORWARDED_PROTO);
     remove_listed(headers);
     remove_all(headers, |name| is_hop_by_hop(name) || is_refused(name));
@@ -120,23 +147,18 @@ pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cook
         headers.remove(header::COOKIE);
     }
     headers.remove(header::EXPECT);
-    headers.insert(header::HOST, context.authority.clone());
-    let mut client = Vec::with_capacity(MAX_V4_BYTES);
-    context.client().append_to(&mut client);
-    if let Ok(client) = HeaderValue::try_from(client) {
-        headers.insert(HeaderName::from_static("x-forwarded-for"), client);
-    }
+    headers.remove(header::HOST);
     // For WebSockets some proxies send `ws` and `wss`.
     let is = |scheme: &[u8]| {
         let proto = proto.as_ref().map(HeaderValue::as_bytes);
         proto.is_some_and(|proto| proto.eq_ignore_ascii_case(scheme))
     };
-    headers.insert(
-        FORWARDED_PROTO,
-        HeaderValue::from_static(if is(b"http") || is(b"ws") { "http" } else { "https" }),
-    );
-    let host = context.forwarded_host.as_ref().unwrap_or(&context.authority);
-    headers.insert(FORWARDED_HOST, host.clone());
+    Forwarded {
+        host: context.authority.clone(),
+        client: context.client(),
+        proto: if is(b"http") || is(b"ws") { "http" } else { "https" },
+        forwarded_host: context.forwarded_host.clone(),
+    }
 }
 
 /// The value of a field, if a trusted proxy sent the request and the field is there exactly once.
@@ -218,7 +240,6 @@ pub(super) fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
 mod tests {
     use super::*;
     use crate::{
-        addr::ClientAddr,
         context::{Arrival, Peer},
         reply::Format,
         request_id::RequestIds,
@@ -256,7 +277,13 @@ mod tests {
             authority: HeaderValue::from_static("conf.example.org"),
             forwarded_host: forwarded_host.map(HeaderValue::from_static),
         };
-        to_upstream(&mut headers, &context, reads_cookies);
+        let mut written = Vec::new();
+        to_upstream(&mut headers, &context, reads_cookies).write(&mut written);
+        for line in String::from_utf8(written).unwrap().split_terminator("\r\n") {
+            let (name, value) = line.split_once(": ").unwrap();
+            let name = HeaderName::try_from(name).unwrap();
+            headers.append(name, HeaderValue::try_from(value).unwrap());
+        }
         headers
     }
 

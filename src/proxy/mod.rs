@@ -34,7 +34,7 @@ pub use addresses::Target;
 pub use body::{BodyError, Watch};
 pub use dial::{Dial, DialError, DialSettings};
 pub use error::ProxyError;
-pub use headers::to_upstream;
+pub use headers::{Forwarded, to_upstream};
 pub use once::once;
 pub use own_request::{OwnClient, addresses};
 pub use prefix::below_prefix;

@@ -9,11 +9,7 @@ use std::{
 };
 
 use http_body::Frame;
-use hyper::{
-    HeaderMap, Method, StatusCode,
-    body::Bytes,
-    http::{request, response},
-};
+use hyper::{HeaderMap, Method, StatusCode, body::Bytes, http::response};
 use thread_local::ThreadLocal;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -23,7 +19,7 @@ use super::{
     body::RequestBody,
     connect::{Connect, Made},
     connection_limit::{ConnectionLimit, Full, Open, Permit, Slot},
-    http1::{Http1, Http1Error},
+    http1::{Http1, Http1Error, RequestHead},
     stream::UpstreamStream,
     total::CloserCall,
 };
@@ -145,7 +141,7 @@ impl Pool {
     /// repeat (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
     pub(super) async fn send(
         &self,
-        head: &request::Parts,
+        head: &RequestHead,
         mut body: RequestBody,
         wait: Wait,
         asked: &LastSent,

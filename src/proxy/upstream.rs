@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    HeaderMap, Method, Request, Response, StatusCode,
     header::{self, HeaderValue},
     http::{request, response, uri::PathAndQuery},
 };
@@ -19,7 +19,8 @@ use super::{
     connect::Connect,
     connection_limit::ConnectionLimit,
     error::ProxyError,
-    headers,
+    headers::{self, Forwarded},
+    http1::RequestHead,
     pool::{LastSent, Lease, Pool, Wait},
     resolve::System,
     total::Total,
@@ -253,7 +254,7 @@ impl Upstream {
             (_, _) => None,
         };
         let (mut head, body) = request.into_parts();
-        headers::to_upstream(&mut head.headers, context, self.kind.reads_cookies());
+        let forwarded = headers::to_upstream(&mut head.headers, context, self.kind.reads_cookies());
         if let Some(upgrade_request) = &upgrade_request {
             upgrade_request.ask(&mut head.headers);
         }
@@ -268,7 +269,6 @@ impl Upstream {
             head.headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let is_head = head.method == Method::HEAD;
         let body = RequestBody::streamed(body, limits, progress.clone(), watch);
         let patience = Patience {
             connect: match upgrade_request {
@@ -280,7 +280,9 @@ impl Upstream {
             },
             response: self.settings.response,
         };
-        let (mut response, lease) = match self.send(head, body, target, patience, &progress).await {
+        let (head, interim) = prepared(head, target, forwarded);
+        let is_head = head.method == Method::HEAD;
+        let (mut response, lease) = match self.send(&head, interim, body, patience, &progress).await {
             Err(ProxyError::Unreachable(error)) if upgrade_request.is_some() => {
                 return Err(ProxyError::Away(error));
             }
@@ -321,19 +323,20 @@ impl Upstream {
         context: &RequestContext,
     ) -> Result<Response<Body>, ProxyError> {
         let (mut head, body) = request.into_parts();
-        headers::to_upstream(&mut head.headers, context, false);
+        let forwarded = headers::to_upstream(&mut head.headers, context, false);
         if !body.is_empty() || head.method != Method::GET {
             head.headers
                 .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        let is_head = head.method == Method::HEAD;
         let body = RequestBody::Whole(Some(body));
         let patience = Patience {
             connect: self.wait_for_request(),
             response: self.settings.response.max(SLOWEST_TOKEN),
         };
         let progress = Progress::begin();
-        let (response, lease) = self.send(head, body, target, patience, &progress).await?;
+        let (head, interim) = prepared(head, target, forwarded);
+        let is_head = head.method == Method::HEAD;
+        let (response, lease) = self.send(&head, interim, body, patience, &progress).await?;
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(ProxyError::Handshake(BadHandshake::UpstreamBroke));
         }
@@ -349,14 +352,12 @@ impl Upstream {
 
     async fn send(
         &self,
-        mut head: request::Parts,
+        head: &RequestHead,
+        interim: Option<Interim>,
         body: RequestBody,
-        target: PathAndQuery,
         patience: Patience,
         progress: &Progress,
     ) -> Result<(response::Parts, Lease), ProxyError> {
-        head.uri = Uri::from(target);
-        let interim = head.extensions.remove::<Interim>();
         let pass_on = |status: StatusCode, headers: &HeaderMap| {
             if let Some(interim) = &interim
                 && let Some(headers) = answer_head::interim_to_client(status, headers)
@@ -367,7 +368,7 @@ impl Upstream {
         let asked = LastSent::default();
         tokio::select! {
             biased;
-            answered = self.pool.send(&head, body, patience.connect, &asked, pass_on) => answered.map_err(ProxyError::from),
+            answered = self.pool.send(head, body, patience.connect, &asked, pass_on) => answered.map_err(ProxyError::from),
             () = progress.stalled_for(patience.response) => {
                 asked.got_no_answer();
                 Err(ProxyError::Silent)
@@ -398,6 +399,22 @@ impl Upstream {
         };
         Ok(Response::from_parts(head, body))
     }
+}
+
+/// The head of a request as the upstream gets it, and where interim answers go.
+fn prepared(
+    mut head: request::Parts,
+    target: PathAndQuery,
+    forwarded: Forwarded,
+) -> (RequestHead, Option<Interim>) {
+    let interim = head.extensions.remove::<Interim>();
+    let head = RequestHead {
+        method: head.method,
+        target,
+        headers: head.headers,
+        forwarded,
+    };
+    (head, interim)
 }
 
 /// The longest silence of a client. None for all upstreams but NATS: LiveKit and Etherpad have pings of their own.

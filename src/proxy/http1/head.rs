@@ -16,6 +16,9 @@ use super::{bad_answer::BadAnswer, decode::Framing};
 /// The largest number of header fields in an answer. No program behind the gateway sends as many.
 const MAX_FIELDS: usize = 256;
 
+/// The number of fields that are added to an answer on its way to the client. A map that has to grow for them is built twice.
+const ADDED: usize = 4;
+
 /// The largest head of an answer, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 
@@ -93,7 +96,7 @@ fn parsed(bytes: &Bytes, to_head: bool) -> Result<Head, BadAnswer> {
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(BadAnswer::Head)?;
     let is_http11 = response.version == Some(1);
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
+    let mut headers = HeaderMap::with_capacity(response.headers.len() + ADDED);
     for field in response.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BadAnswer::Head)?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value));

@@ -16,19 +16,16 @@ mod outgoing;
 use std::{
     future::poll_fn,
     io,
-    mem::MaybeUninit,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
-use hyper::{
-    HeaderMap, Method, Response, StatusCode,
-    http::{request, response},
-};
+use hyper::{HeaderMap, Method, Response, StatusCode, http::response};
 use tokio_util::task::AbortOnDropHandle;
 
+pub(super) use self::outgoing::RequestHead;
 use self::{
     bad_answer::BadAnswer,
     decode::{Decoder, Framing, Part},
@@ -97,7 +94,7 @@ impl Http1 {
     /// If this is given up, the connection is of no more use.
     pub(super) async fn send(
         &mut self,
-        head: &request::Parts,
+        head: &RequestHead,
         body: RequestBody,
         mut interim: impl FnMut(StatusCode, &HeaderMap),
     ) -> Result<response::Parts, Http1Error> {
@@ -191,8 +188,7 @@ impl Http1 {
     /// Is the connection open, with nothing to read? If something has come on an idle connection, no request may be sent
     /// on it: what came is the end, or an answer that nobody asked for.
     pub(super) fn is_quiet(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit()];
-        let seen = self.socket.of().peek(&mut byte);
+        let seen = self.socket.try_peek();
         seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 

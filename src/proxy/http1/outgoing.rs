@@ -8,11 +8,12 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use hyper::{header, http::request};
+use hyper::{HeaderMap, Method, header, http::uri::PathAndQuery};
 
 use super::super::{
     body::{BodyError, RequestBody},
     endpoint::Socket,
+    headers::Forwarded,
 };
 
 /// The largest piece of a body, in bytes, that is copied behind the head or into one write with other pieces. Copying a
@@ -21,6 +22,15 @@ const SMALL: usize = 4 * 1024;
 
 /// The most bytes that wait in the buffer for one write.
 const FULL: usize = 16 * 1024;
+
+/// The head of a request. How its body is framed follows from the body alone.
+pub(in crate::proxy) struct RequestHead {
+    pub(in crate::proxy) method: Method,
+    pub(in crate::proxy) target: PathAndQuery,
+    /// The client's fields.
+    pub(in crate::proxy) headers: HeaderMap,
+    pub(in crate::proxy) forwarded: Forwarded,
+}
 
 /// A request that has not been sent to its end.
 pub(super) struct Outgoing {
@@ -54,7 +64,7 @@ pub(super) enum NotSent {
 
 impl Outgoing {
     /// Takes a buffer in which a request has been before.
-    pub(super) fn new(head: &request::Parts, body: RequestBody, mut buffer: Vec<u8>) -> Self {
+    pub(super) fn new(head: &RequestHead, body: RequestBody, mut buffer: Vec<u8>) -> Self {
         let coding = match body.length() {
             Some(0) => Coding::Over,
             Some(length) => Coding::Length(length),
@@ -168,12 +178,11 @@ impl Outgoing {
     }
 }
 
-/// Writes the head of a request. How the body is framed follows from the body alone.
-fn write_head(out: &mut Vec<u8>, head: &request::Parts, coding: Coding) {
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    for part in [head.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+fn write_head(out: &mut Vec<u8>, head: &RequestHead, coding: Coding) {
+    for part in [head.method.as_str(), " ", head.target.as_str(), " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
+    head.forwarded.write(out);
     let has_body = !matches!(coding, Coding::Over);
     for (name, value) in &head.headers {
         let is_framing = name == header::TRANSFER_ENCODING || name == header::CONTENT_LENGTH;
