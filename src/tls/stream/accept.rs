@@ -11,7 +11,7 @@ use std::{
 use rustls::{ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::{Spares, TlsStream, failure, outgoing::Outgoing, session::Session};
+use super::{Spares, Tickets, TlsStream, failure, outgoing::Outgoing, session::Session};
 use crate::tls::hello::MAX_HELLO_BYTES;
 
 /// How much is read at once.
@@ -36,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             spares,
             is_cut: false,
             said_goodbye: false,
-            is_lazy: false,
+            tickets: Tickets::Gone,
             name: name.map(String::into_boxed_str),
         };
         poll_fn(|cx| stream.poll_handshake(cx)).await?;
@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             let is_tls13 = self.session.agreed().protocol_version() == Some(ProtocolVersion::TLSv1_3);
             if !self.session.agreed().is_handshaking() && is_tls13 {
                 // Tickets go out with the answer, or when the client has nothing to ask yet.
-                self.is_lazy = true;
+                self.tickets = Tickets::Kept;
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_send(cx))?;

@@ -23,7 +23,10 @@ use std::{
 };
 
 use rustls::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    task::yield_now,
+};
 
 pub(super) use self::spare::Spares;
 use self::{
@@ -46,9 +49,19 @@ pub struct TlsStream<S> {
     is_cut: bool,
     /// Have we said that nothing more comes?
     said_goodbye: bool,
-    /// Is what waits to be written nothing that anybody waits for?
-    is_lazy: bool,
+    tickets: Tickets,
     name: Option<Box<str>>,
+}
+
+/// The tickets for later connections, which nobody waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tickets {
+    /// They wait for the answer to the first request, to go out with it.
+    Kept,
+    /// As before, and the request has not come with the end of the handshake. Many clients send it in a packet of its own, right
+    /// behind.
+    KeptOnceMore,
+    Gone,
 }
 
 fn failure(error: &Error) -> io::Error {
@@ -142,6 +155,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         Poll::Ready(Ok(is_full))
     }
 
+    /// Sends the tickets if there is no answer to which they could be added: when nothing has come at the second look, for which
+    /// the task is woken once the runtime has asked all sockets. Whoever writes does it otherwise, and waits for it.
+    fn poll_tickets(&mut self, cx: &mut Context<'_>) {
+        match self.tickets {
+            Tickets::Kept => {
+                self.tickets = Tickets::KeptOnceMore;
+                let _: Poll<()> = Future::poll(pin!(yield_now()), cx);
+            }
+            Tickets::KeptOnceMore => {
+                if self.poll_send(cx).is_ready() {
+                    self.tickets = Tickets::Gone;
+                }
+            }
+            Tickets::Gone => {}
+        }
+    }
+
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.outgoing.poll_write(&mut self.stream, &self.spares, cx)
     }
@@ -196,10 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
                     if buf.filled().len() > before {
                         return Poll::Ready(Ok(()));
                     }
-                    // Whoever writes does it otherwise, and waits for it.
-                    if this.is_lazy && this.poll_send(cx).is_ready() {
-                        this.is_lazy = false;
-                    }
+                    this.poll_tickets(cx);
                     return Poll::Pending;
                 }
             }
@@ -218,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        this.is_lazy = false;
+        this.tickets = Tickets::Gone;
         if pieces.iter().all(|piece| piece.is_empty()) {
             return Poll::Ready(Ok(0));
         }
@@ -245,14 +272,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.is_lazy = false;
+        self.tickets = Tickets::Gone;
         ready!(self.poll_send(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        this.is_lazy = false;
+        this.tickets = Tickets::Gone;
         if !mem::replace(&mut this.said_goodbye, true) {
             this.session
                 .say_goodbye(&mut this.incoming, &mut this.outgoing, &this.spares);
