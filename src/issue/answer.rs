@@ -1,11 +1,13 @@
 //! Answers on `/auth`: made here in the server's form, or the server's own, kept whole so that it can be shared.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{self, HeaderValue},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 use super::IssueError;
 use crate::{
@@ -59,14 +61,14 @@ impl Whole {
     }
 
     /// The token, if the server issued one.
-    pub(super) fn token(&self) -> Option<String> {
+    pub(super) fn token(&self) -> Option<Cow<'_, str>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Answer<'a> {
             status: bool,
-            #[serde(default)]
-            token: String,
+            #[serde(borrow, default)]
+            token: Cow<'a, str>,
         }
-        let answer = self.json::<Answer>()?;
+        let answer = self.json::<Answer<'_>>()?;
         answer.status.then_some(answer.token)
     }
 
@@ -82,7 +84,7 @@ impl Whole {
     }
 
     /// The answer's JSON, if its status is 200.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
+    pub(super) fn json<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
         let good = self.status == StatusCode::OK;
         good.then(|| serde_json::from_slice(&self.body).ok()).flatten()
     }

@@ -62,12 +62,13 @@ impl Limit {
 
     /// The bucket of what has these names; each counts with its length, so that no two lists are the same bytes.
     pub(super) fn bucket(&self, names: &[&str]) -> Bucket<'_> {
-        let mut context = digest::Context::new(&digest::SHA256);
+        // In one piece: a hash that is begun and goes on takes twice as long for so little.
+        let mut hashed = Vec::with_capacity(names.iter().map(|name| name.len() + size_of::<u64>()).sum());
         for name in names {
-            context.update(&(name.len() as u64).to_be_bytes());
-            context.update(name.as_bytes());
+            hashed.extend_from_slice(&(name.len() as u64).to_be_bytes());
+            hashed.extend_from_slice(name.as_bytes());
         }
-        let hash = context.finish();
+        let hash = digest::digest(&digest::SHA256, &hashed);
         let key = hash.as_ref().first_chunk().copied().unwrap_or_default();
         Bucket { limit: self, key }
     }

@@ -48,8 +48,9 @@ impl Participant {
 
 /// The payload of a token, read but not checked.
 pub(super) fn payload(token: &str) -> Option<Vec<u8>> {
-    let payload = token.split('.').nth(1)?;
-    if payload.contains(['\r', '\n']) {
+    let (_, behind) = token.split_once('.')?;
+    let payload = behind.split_once('.').map_or(behind, |(payload, _)| payload);
+    if memchr::memchr2(b'\r', b'\n', payload.as_bytes()).is_some() {
         return TOLERANT.decode(payload.replace(['\r', '\n'], "")).ok();
     }
     TOLERANT.decode(payload).ok()
