@@ -100,6 +100,7 @@ class Contender:
             self._first_answer()
         self.start_ms = (time.monotonic() - started) * 1e3
         self.processes = Processes(self.process.pid)
+        self._settle()
 
     def close(self):
         self.stage.stop(self.process)
@@ -153,6 +154,17 @@ class Contender:
         configuration = self.folder / CONFIGURATIONS[program]
         configuration.write_text("\n".join(lines) + "\n")
         return configuration
+
+    def _settle(self, patience=60):
+        """Waits until the start is over: a gateway still compresses the client's files behind its first answer."""
+        deadline = time.monotonic() + patience
+        before = self.processes.cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(0.3)
+            used = self.processes.cpu_seconds()
+            if used - before < 0.005:
+                return
+            before = used
 
     def _first_answer(self):
         """Waits until one request has gone all the way, so that nothing is measured half started."""
