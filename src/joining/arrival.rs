@@ -40,6 +40,8 @@ struct State {
     has_waited: bool,
     /// Whose it is has shown, by a token that is good.
     is_proven: bool,
+    /// This person has been in before: nobody had asked for the place just now.
+    comes_back: bool,
     is_greeted: bool,
     /// Since when an answer is due.
     asked: Option<Instant>,
@@ -73,6 +75,7 @@ impl Arrival {
                 place,
                 has_waited,
                 is_proven: false,
+                comes_back: false,
                 is_greeted: false,
                 asked: None,
             }),
@@ -112,7 +115,9 @@ impl Arrival {
         state.is_proven = true;
         shared.at_nats.fetch_add(1, SeqCst);
         state.asked = Some(Instant::now());
-        match (state.place, shared.grants.claim(person)) {
+        let is_expected = shared.grants.claim(person);
+        state.comes_back = !is_expected && shared.is_paced.load(SeqCst);
+        match (state.place, is_expected) {
             (Held::Own | Held::None, false) => {}
             (Held::Expected, true) => state.place = Held::Own,
             // Another one is expected still, whose place this is not.
@@ -143,23 +148,30 @@ impl Arrival {
         self.over();
     }
 
-    /// NATS has refused it. Only one whose token is good says anything about NATS.
-    pub fn refused(&self) {
+    /// NATS has refused it. Only one whose token is good says anything about NATS. Returns whether the client may hear of it.
+    ///
+    /// Who comes back, with a token that is good, and is refused late, has had no answer from plugnmeet-server. A client that is
+    /// told twice that it is refused is out for good, so it is to take this for a connection that was lost, and comes again
+    /// (docs/plugnmeet.md section 5).
+    pub fn refused(&self) -> bool {
+        let mut may_hear = true;
         if !self.is_over.load(SeqCst) && self.state().is_proven {
             self.joining.0.refused();
-            self.lingers();
+            may_hear = !(self.lingers() && self.state().comes_back);
         }
         self.over();
+        may_hear
     }
 
     /// NATS did not wait for the server's answer any longer, and the server works on it still: the place stays taken for as
-    /// long again, or those who come next are refused as well.
-    fn lingers(&self) {
+    /// long again, or those who come next are refused as well. False: NATS has refused it at once.
+    fn lingers(&self) -> bool {
         let mut state = self.state();
         let waited = state.asked.map(|asked| asked.elapsed());
         let Some(waited) = waited.filter(|waited| *waited >= GAVE_UP) else {
-            return;
+            return false;
         };
+        self.joining.0.unanswered.add(1);
         if state.place == Held::Own {
             state.place = Held::None;
             let joining = self.joining.clone();
@@ -168,6 +180,7 @@ impl Arrival {
                 joining.0.gate.give_back();
             });
         }
+        true
     }
 
     /// It is not on its way in any more: its place is free.

@@ -35,6 +35,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 pub use self::{arrival::Arrival, knock::Knock, line::Person};
 use self::{
@@ -45,7 +46,7 @@ use self::{
 };
 use crate::{
     drain::Drain,
-    observe::{JoiningMetrics, Metrics},
+    observe::{JoiningMetrics, Metrics, OnceAMinute},
     reply::Failure,
 };
 
@@ -86,6 +87,7 @@ struct Shared {
     drain: Drain,
     began: Instant,
     is_told: AtomicBool,
+    unanswered: OnceAMinute,
 }
 
 /// No WebSocket has been looked at yet.
@@ -146,6 +148,13 @@ impl Joining {
             drain: drain.clone(),
             began: Instant::now(),
             is_told: AtomicBool::new(false),
+            unanswered: OnceAMinute::new(|count| {
+                warn!(
+                    count,
+                    "NATS refused people whose token is good, as plugnmeet-server had not answered it in time: it is overloaded, or \
+                     not connected to NATS"
+                );
+            }),
         }));
         joining.set(settings);
         joining

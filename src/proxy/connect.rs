@@ -40,7 +40,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Makes connections to the addresses of one upstream.
 pub(super) struct Connect {
     pub(super) addresses: Addresses,
-    turns: Turns,
+    pub(super) turns: Turns,
 }
 
 /// A connection that was made.

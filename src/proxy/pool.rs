@@ -91,8 +91,8 @@ pub(super) struct Lease {
 #[derive(Clone, Copy)]
 pub(super) struct Wait {
     pub(super) within: Duration,
-    /// If the upstream was away, they come back one after the other.
-    pub(super) in_turn: bool,
+    /// If the upstream was away, they come back one after the other, so long after it.
+    pub(super) in_turn: Option<Duration>,
 }
 
 /// Why there is no answer.
@@ -208,10 +208,12 @@ impl Pool {
             socket,
             was_away,
         } = made;
-        if wait.in_turn
-            && let Some(was_away) = &was_away
-        {
-            sleep_until(until.min(Instant::now() + was_away.turn())).await;
+        if let Some(settles) = wait.in_turn {
+            let turn = self.connect.turns.turn(was_away.is_some(), settles);
+            // No time at all would still be a turn of the runtime's clock.
+            if !turn.is_zero() {
+                sleep_until(until.min(Instant::now() + turn)).await;
+            }
         }
         drop((waiting, was_away));
         let open = self.limit.opened(slot, Arc::clone(&address));

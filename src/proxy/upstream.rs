@@ -41,6 +41,9 @@ use crate::{
 /// to leave before it has a token (docs/plugnmeet.md section 0.20).
 const SLOWEST_TOKEN: Duration = Duration::from_secs(30);
 
+/// For plugnmeet-server to come back to NATS: it waits 2 s between two tries, and some of a tenth more, and logs in then.
+const NATS_SETTLES: Duration = Duration::from_millis(2750);
+
 /// Which program an upstream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamKind {
@@ -65,6 +68,17 @@ impl UpstreamKind {
     /// Only Etherpad has sessions in cookies; the others read none (docs/plugnmeet.md sections 0.14 and 5).
     fn reads_cookies(self) -> bool {
         self == Self::Etherpad
+    }
+
+    /// How long after it is back an upstream is of use. NATS asks plugnmeet-server about each client, which tries to come back to
+    /// NATS every 2 s: whoever is there before is refused after 5 s, and the second refusal ends a client for good
+    /// (docs/plugnmeet.md section 5).
+    fn settles(self) -> Duration {
+        if self == Self::Nats {
+            NATS_SETTLES
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// plugnmeet-server has no WebSocket.
@@ -274,7 +288,7 @@ impl Upstream {
             connect: match upgrade_request {
                 Some(_) => Wait {
                     within: self.settings.upgrade.saturating_sub(since.elapsed()),
-                    in_turn: true,
+                    in_turn: Some(self.kind.settles()),
                 },
                 None => self.wait_for_request(),
             },
@@ -346,7 +360,7 @@ impl Upstream {
     fn wait_for_request(&self) -> Wait {
         Wait {
             within: self.settings.connect,
-            in_turn: false,
+            in_turn: None,
         }
     }
 

@@ -64,8 +64,10 @@ impl<'t> Opening<'t> {
         }
     }
 
-    pub(super) fn upstream_said(&self, bytes: &[u8]) {
-        let Some(arrival) = &self.arrival else { return };
+    /// Returns whether the client may hear it.
+    pub(super) fn upstream_said(&self, bytes: &[u8]) -> bool {
+        let Some(arrival) = &self.arrival else { return true };
+        let mut may_hear = true;
         self.answers.hear(|reader| {
             let mut is_over = false;
             reader.hear(bytes, |said| match said {
@@ -81,13 +83,14 @@ impl<'t> Opening<'t> {
                     is_over = true;
                 }
                 Said::Refused => {
-                    arrival.refused();
+                    may_hear = arrival.refused();
                     is_over = true;
                 }
                 Said::LetIn => {}
             });
             is_over.then_some(())
         });
+        may_hear
     }
 
     /// Looks at the times; never ends.

@@ -88,7 +88,7 @@ async fn run<C, U>(
             if let Some(silence) = silence {
                 silence.upstream_said(bytes);
             }
-            opening.upstream_said(bytes);
+            opening.upstream_said(bytes)
         },
     };
     let mut up = Direction {
@@ -100,6 +100,7 @@ async fn run<C, U>(
                 silence.client_said();
             }
             opening.client_said(bytes);
+            true
         },
     };
     let (down_told, up_told) = (Told::default(), Told::default());
@@ -203,6 +204,7 @@ struct Direction<R, W, H> {
     to: WriteHalf<W>,
     /// What the sink is told if it is we who end it.
     going_away: &'static [u8],
+    /// Hears what passes, and returns false if it must not: the sink is told that we end it instead.
     hears: H,
 }
 
@@ -215,7 +217,7 @@ enum Next {
     End,
 }
 
-impl<R: AsyncRead, W: AsyncWrite, H: Fn(&[u8])> Direction<R, W, H> {
+impl<R: AsyncRead, W: AsyncWrite, H: Fn(&[u8]) -> bool> Direction<R, W, H> {
     /// Until its source ends, its sink breaks, it is to be closed with a Close frame, or all is over.
     async fn pass(&mut self, told: &Told) -> io::Result<End> {
         let mut frames = Frames::default();
@@ -228,7 +230,10 @@ impl<R: AsyncRead, W: AsyncWrite, H: Fn(&[u8])> Direction<R, W, H> {
             // INVARIANT: only the read may be given up; a write cut off would leave half a frame behind.
             match self.next(told, closing).await? {
                 Next::Bytes(bytes) => {
-                    (self.hears)(&bytes);
+                    if !(self.hears)(&bytes) {
+                        closing = true;
+                        continue;
+                    }
                     self.to.write_all(&bytes).await?;
                     self.to.flush().await?;
                     frames.pass(&bytes);

@@ -1,7 +1,8 @@
 // Answers NATS' auth callout at a set rate, in plugnmeet-server's place: one question after the other, as they came, so
 // that how many get in does not hang on the machine's speed. Whoever shows a token gets in.
 //
-// In:  {url, rate}; then a line {rate} on stdin for another one.
+// In:  {url, rate, again?}; then a line {rate} on stdin for another one. `again`: the pause between two tries to come back to
+//      NATS, in ms.
 // Out: {ready: true}; when stdin ends {answered, longest}: how many questions, and how many waited at once at most.
 //
 // Sources: NATS' auth callout (`$SYS.REQ.USER.AUTH`, ADR-26) and its JWTs.
@@ -18,9 +19,9 @@ const issuer = fromSeed(new TextEncoder().encode("SAAM4HCL4L4NNSLMM3AXSBUSLUWKRQ
 const header = Buffer.from("302e020100300506032b657004220420", "hex");
 const key = createPrivateKey({ key: Buffer.concat([header, issuer.getRawSeed()]), format: "der", type: "pkcs8" });
 
-await drive(900, async ({ url, rate }) => {
+await drive(900, async ({ url, rate, again = 50 }) => {
   const connection = await wsconnect({
-    servers: url, user: "callout", pass: "callout", maxReconnectAttempts: -1, reconnectTimeWait: 50, reconnectJitter: 0, pingInterval: 1000,
+    servers: url, user: "callout", pass: "callout", maxReconnectAttempts: -1, reconnectTimeWait: again, reconnectJitter: 0, pingInterval: 1000,
   });
   const waiting = [];
   let [answered, longest, next] = [0, 0, 0];

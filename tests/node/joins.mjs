@@ -2,10 +2,10 @@
 // client's options, but for the time to connect (20 s), as a busy machine may take longer. A first connection is not tried
 // again.
 //
-// In:  {origin, people: [{name, token, after?, later?, direct?}], hold?}; times in ms. One who comes "later" waits for a
+// In:  {origin, people: [{name, token, after?, later?, direct?}], hold?, returns?}; times in ms. One who comes "later" waits for a
 //      line on stdin; one who is "direct" comes to NATS without asking.
 // Out: {people: {NAME: {verified?, in?, error?}}}, times in ms since the beginning, once everybody is in, refused or gone.
-//      With "hold" all stay; once each of them has come back or is closed for good {back, closed}, how many of each.
+//      With "hold" all stay; once each of them has come back, so many times as "returns" says, or is closed for good {back, closed}, how many of each.
 
 import { once } from "node:events";
 import { tokenAuthenticator, wsconnect } from "@nats-io/nats-core";
@@ -13,7 +13,7 @@ import { drive, message, tell } from "./driver.mjs";
 
 const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
-await drive(900, async ({ origin, people, hold = false }) => {
+await drive(900, async ({ origin, people, hold = false, returns: times = 1 }) => {
   const began = performance.now();
   const since = () => Math.round(performance.now() - began);
   const returns = [];
@@ -50,8 +50,9 @@ await drive(900, async ({ origin, people, hold = false }) => {
   };
   // Whoever is closed for good ends the list, too, so that nobody is waited for in vain.
   const comesBack = async (connection) => {
+    let returned = 0;
     for await (const { type } of connection.status()) {
-      if (type === "reconnect") {
+      if (type === "reconnect" && ++returned === times) {
         back += 1;
         return;
       }

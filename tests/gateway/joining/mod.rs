@@ -50,9 +50,15 @@ type Comer = Value;
 impl Site {
     /// NATS gives up after so many seconds, and so many answers come in a second.
     async fn with(seconds: u32, rate: u32, toml: &str) -> Self {
+        Self::coming_back(Duration::from_millis(50), seconds, rate, toml).await
+    }
+
+    /// As `with`, and the service tries to come back to NATS with this pause.
+    async fn coming_back(again: Duration, seconds: u32, rate: u32, toml: &str) -> Self {
         let alone = ONE_AT_A_TIME.lock().await;
         let nats = NatsServer::with_callout(seconds).await;
-        let mut callout = NodeProcess::start("callout.mjs", &json!({"url": nats.url(), "rate": rate}), &[]);
+        let input = json!({"url": nats.url(), "rate": rate, "again": again.as_millis()});
+        let mut callout = NodeProcess::start("callout.mjs", &input, &[]);
         assert_eq!(callout.next_line().await, json!({"ready": true}));
         let server = Upstream::handling(|seen| async move {
             assert_eq!(seen.body.as_ref(), [8, 1], "{seen:?}");
@@ -94,8 +100,14 @@ impl Site {
     }
 
     fn begin(&self, people: &[Comer], hold: bool) -> NodeProcess {
+        self.returning(people, hold, 1)
+    }
+
+    /// As `begin`; those who are held have come back when they have done so as many times.
+    fn returning(&self, people: &[Comer], hold: bool, returns: usize) -> NodeProcess {
         let trust = trust(&self.gateway.certificate(), self.gateway.https);
-        let input = json!({"origin": self.gateway.origin(), "people": people, "hold": hold});
+        let input =
+            json!({"origin": self.gateway.origin(), "people": people, "hold": hold, "returns": returns});
         NodeProcess::start("joins.mjs", &input, &trust)
     }
 
@@ -323,6 +335,30 @@ async fn nats_that_is_started_again_lets_all_back_in_while_newcomers_knock() {
     let end = process.next_line().await;
     assert_eq!(end, json!({"back": 100, "closed": 0}));
     process.finish().await;
+}
+
+/// The service is back at NATS 2 s after it, as plugnmeet-server is, or after the first of them have been refused.
+#[tokio::test]
+async fn nats_that_is_started_again_twice_loses_nobody_though_the_server_is_back_later() {
+    for (again, gives_up, someone_is_refused) in [(2000, 5, false), (9000, 3, true)] {
+        let mut site = Site::coming_back(Duration::from_millis(again), gives_up, 60, "").await;
+        let mut process = site.returning(&site.comers("room01", 10, &json!({})), true, 2);
+        let seen = Seen::of(&process.next_line().await);
+        assert_eq!(seen.refused, BTreeMap::new());
+        for _ in 0..2 {
+            // The service has just tried in vain.
+            site.nats.restart(Duration::from_millis(2300)).await;
+            until("all are back", async || {
+                let open = site.metric("plugnmeet_gateway_tunnels{upstream=\"nats\"}").await;
+                open == "10" && site.gateway.joining().status().joining == 0
+            })
+            .await;
+        }
+        assert_eq!(process.next_line().await, json!({"back": 10, "closed": 0}));
+        process.finish().await;
+        let refused = site.metric("plugnmeet_gateway_join_refused_total").await;
+        assert_eq!(refused != "0", someone_is_refused, "{again} {refused}");
+    }
 }
 
 /// A token that the server refuses has no turn to wait for, and takes none from others.
