@@ -38,13 +38,20 @@ struct State {
     place: Held,
     /// It stood in line for its place.
     has_waited: bool,
-    /// Whose it is has shown, by a token that is good.
-    is_proven: bool,
-    /// This person has been in before: nobody had asked for the place just now.
-    comes_back: bool,
+    whose: Whose,
     is_greeted: bool,
     /// Since when an answer is due.
     asked: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// Nobody has shown a token that is good.
+    Unproven,
+    /// Somebody who has just been let in at verifyToken, or might have been.
+    Newcomer,
+    /// Somebody who has been in before, as nobody has asked to be let in just now.
+    ComesBack,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +81,7 @@ impl Arrival {
             state: Mutex::new(State {
                 place,
                 has_waited,
-                is_proven: false,
-                comes_back: false,
+                whose: Whose::Unproven,
                 is_greeted: false,
                 asked: None,
             }),
@@ -109,14 +115,17 @@ impl Arrival {
     pub fn is_of(&self, person: &Person) {
         let shared = &self.joining.0;
         let mut state = self.state();
-        if self.is_over.load(SeqCst) || state.is_proven {
+        if self.is_over.load(SeqCst) || state.whose != Whose::Unproven {
             return;
         }
-        state.is_proven = true;
+        let is_expected = shared.grants.claim(person);
+        state.whose = if is_expected || !shared.is_paced.load(SeqCst) {
+            Whose::Newcomer
+        } else {
+            Whose::ComesBack
+        };
         shared.at_nats.fetch_add(1, SeqCst);
         state.asked = Some(Instant::now());
-        let is_expected = shared.grants.claim(person);
-        state.comes_back = !is_expected && shared.is_paced.load(SeqCst);
         match (state.place, is_expected) {
             (Held::Own | Held::None, false) => {}
             (Held::Expected, true) => state.place = Held::Own,
@@ -154,10 +163,11 @@ impl Arrival {
     /// told twice that it is refused is out for good, so it is to take this for a connection that was lost, and comes again
     /// (docs/plugnmeet.md section 5).
     pub fn refused(&self) -> bool {
+        let whose = self.state().whose;
         let mut may_hear = true;
-        if !self.is_over.load(SeqCst) && self.state().is_proven {
+        if !self.is_over.load(SeqCst) && whose != Whose::Unproven {
             self.joining.0.refused();
-            may_hear = !(self.lingers() && self.state().comes_back);
+            may_hear = !(self.lingers() && whose == Whose::ComesBack);
         }
         self.over();
         may_hear
@@ -191,11 +201,12 @@ impl Arrival {
         drop(self.counted.lock().unwrap_or_else(PoisonError::into_inner).take());
         let shared = &self.joining.0;
         let mut state = self.state();
-        if state.is_proven {
+        let is_proven = state.whose != Whose::Unproven;
+        if is_proven {
             shared.at_nats.fetch_sub(1, SeqCst);
         }
         if state.has_waited {
-            shared.gate.redial_was(state.is_proven);
+            shared.gate.redial_was(is_proven);
         }
         match state.place {
             Held::None => {}

@@ -112,18 +112,18 @@ pub struct Forwarded {
     host: HeaderValue,
     client: ClientAddr,
     proto: &'static str,
-    /// None: it is `host`.
-    forwarded_host: Option<HeaderValue>,
+    /// What the client has asked a trusted proxy for. None: it is `host`.
+    asked_host: Option<HeaderValue>,
 }
 
 impl Forwarded {
     /// Writes them as lines of a head.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let host = self.host.as_bytes();
-        let forwarded_host = self.forwarded_host.as_ref().map_or(host, HeaderValue::as_bytes);
+        let asked_host = self.asked_host.as_ref().map_or(host, HeaderValue::as_bytes);
         for (name, value) in [
             ("host: ", host),
-            ("\r\nx-forwarded-host: ", forwarded_host),
+            ("\r\nx-forwarded-host: ", asked_host),
             ("\r\nx-forwarded-proto: ", self.proto.as_bytes()),
         ] {
             out.extend_from_slice(name.as_bytes());
@@ -157,7 +157,7 @@ pub fn to_upstream(headers: &mut HeaderMap, context: &RequestContext, reads_cook
         host: context.authority.clone(),
         client: context.client(),
         proto: if is(b"http") || is(b"ws") { "http" } else { "https" },
-        forwarded_host: context.forwarded_host.clone(),
+        asked_host: context.forwarded_host.clone(),
     }
 }
 
