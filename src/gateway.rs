@@ -223,7 +223,6 @@ pub async fn start_after(
             None => https,
         }
     });
-    let reclaimed = Arc::clone(&workers);
     let accepting = Accepting {
         runtime: accepting,
         workers,
@@ -254,7 +253,7 @@ pub async fn start_after(
             &admin_drain,
         );
     }
-    tokio::spawn(reclaim::behind_peaks(places, reclaimed));
+    tokio::spawn(reclaim::behind_peaks(places));
     if let Some(ordered) = ordered {
         acme.start(ordered, tools, &drain);
     }

@@ -61,7 +61,6 @@
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
 //! | 14 | [`client_stream`] | the stream of a client's connection that switches to another protocol |
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
-//! | 14 | [`allocator`] | the allocator, and giving memory back |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
 // They panic where nobody reads any more; what commands say goes through `cli::output`.
@@ -70,7 +69,6 @@
 pub mod acme;
 pub mod addr;
 pub mod adopt;
-pub mod allocator;
 pub mod blocks;
 pub mod check_page;
 pub mod cli;

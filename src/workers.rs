@@ -94,13 +94,6 @@ impl Workers {
         None
     }
 
-    /// Calls this once on each thread, one after the other. A thread that has ended is left out.
-    pub async fn on_each(&self, call: impl Fn() + Copy + Send + 'static) {
-        for worker in &self.each {
-            worker.runtime.spawn(async move { call() }).await.ok();
-        }
-    }
-
     /// The first worker's runtime, for tasks that belong to no client.
     pub fn first(&self) -> Option<&Handle> {
         self.each.first().map(|worker| &worker.runtime)

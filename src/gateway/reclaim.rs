@@ -1,15 +1,15 @@
 //! Gives memory back to the system behind a peak of connections.
 //!
-//! What is free again lies in pieces that the allocator keeps for the thread that had them, and a thread with nothing to do
-//! never looks at its own: a lesson's start would cost its memory until the next lesson. So each worker gives back, when a
-//! good part of the clients has gone.
+//! What is free again lies between what is in use, and glibc keeps it for good: a lesson's start would cost its memory until
+//! the next restart. `malloc_trim` gives such pages back; it holds up whoever allocates meanwhile, for some milliseconds,
+//! and so waits until a good part of the clients has gone.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{task::spawn_blocking, time::sleep};
 use tracing::debug;
 
-use crate::{allocator, places::Places, workers::Workers};
+use crate::places::Places;
 
 /// The time between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const WORTH_KIB: u64 = 16 * 1024;
 
 /// Looks for as long as the gateway runs.
-pub(super) async fn behind_peaks(places: Places, workers: Arc<Workers>) {
+pub(super) async fn behind_peaks(places: Places) {
     let mut peak = Peak {
         most: 0,
         least_kib: resident_kib(),
@@ -30,8 +30,7 @@ pub(super) async fn behind_peaks(places: Places, workers: Arc<Workers>) {
         if !peak.is_over(open, resident) {
             continue;
         }
-        workers.on_each(allocator::give_back).await;
-        allocator::give_back();
+        spawn_blocking(give_back).await.ok();
         let left = resident_kib().unwrap_or(resident);
         debug!(before_kib = resident, after_kib = left, "Gave memory back");
         peak = Peak {
@@ -68,6 +67,20 @@ fn resident_kib() -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64 / 1024)
 }
 
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "no library offers this call as a safe one")]
+fn give_back() {
+    // SAFETY: the call takes a number and no pointer, malloc_trim(3) says that it is safe among threads, and it moves or frees
+    // nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// musl keeps little, and has no such call.
+#[cfg(not(target_env = "gnu"))]
+fn give_back() {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +107,7 @@ mod tests {
         assert!(!peak.is_over(10, 60 * 1024), "nobody has gone");
     }
 
+    #[cfg(target_env = "gnu")]
     #[test]
     fn what_is_free_between_what_is_in_use_goes_back() {
         let mut blocks: Vec<Option<Vec<u8>>> = (0..64 * 1024).map(|_| Some(vec![1; 4096 - 64])).collect();
@@ -103,7 +117,7 @@ mod tests {
             }
         }
         let before = resident_kib().unwrap();
-        allocator::give_back();
+        give_back();
         let after = resident_kib().unwrap();
         assert!(after + 128 * 1024 < before, "{before} KiB, then {after} KiB");
         assert_eq!(blocks.iter().flatten().count(), 1024);

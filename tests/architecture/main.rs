@@ -44,7 +44,6 @@ const LAYERS: [&[&str]; 15] = [
         "client_body",
         "client_stream",
         "interim",
-        "allocator",
         "clock",
         "drain",
         "handover",
