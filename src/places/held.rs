@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit},
+    time::Instant,
+};
 
 use super::{JUST_NOW, State};
 use crate::{addr::ClientAddr, workers::Load};
@@ -34,7 +36,9 @@ pub(super) struct Seen {
     spoke: AtomicBool,
     /// Since when it is idle; none while it is not.
     idle_since: OnceLock<Box<dyn Fn() -> Option<Instant> + Send + Sync>>,
-    has_to_go: CancellationToken,
+    has_to_go: AtomicBool,
+    /// Rings when it has.
+    told: Notify,
 }
 
 impl Place {
@@ -59,12 +63,15 @@ impl Place {
 
     /// Resolves when somebody else needs the place more.
     pub async fn has_to_go(&self) {
-        self.0.seen.has_to_go.cancelled().await;
+        let told = self.0.seen.told.notified();
+        if !self.0.seen.is_told() {
+            told.await;
+        }
     }
 
     #[cfg(test)]
     pub(super) fn is_told(&self) -> bool {
-        self.0.seen.has_to_go.is_cancelled()
+        self.0.seen.is_told()
     }
 }
 
@@ -74,13 +81,14 @@ impl Seen {
             since: Instant::now(),
             spoke: AtomicBool::new(false),
             idle_since: OnceLock::new(),
-            has_to_go: CancellationToken::new(),
+            has_to_go: AtomicBool::new(false),
+            told: Notify::new(),
         }
     }
 
     /// Since when it is idle, if that is as long as `at_least`. A handshake that is under way has `JUST_NOW` in any case.
     pub(super) fn idle_since(&self, now: Instant, at_least: Duration) -> Option<Instant> {
-        if self.has_to_go.is_cancelled() {
+        if self.is_told() {
             return None;
         }
         let (since, at_least) = match self.idle_since.get() {
@@ -92,13 +100,18 @@ impl Seen {
     }
 
     pub(super) fn tell_to_go(&self) {
-        self.has_to_go.cancel();
+        self.has_to_go.store(true, Ordering::SeqCst);
+        self.told.notify_waiters();
+    }
+
+    fn is_told(&self) -> bool {
+        self.has_to_go.load(Ordering::SeqCst)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let told = self.seen.has_to_go.is_cancelled();
+        let told = self.seen.is_told();
         self.state.leave(self.key, self.prefix.get(), told);
     }
 }
