@@ -119,19 +119,19 @@ impl Drain {
 
     /// Resolves when it is this one's turn to close, at the latest when all have to. Whoever asks has one turn.
     pub async fn closing_in_turn(&self) {
-        let turn = async {
-            self.in_turn.begun.cancelled().await;
+        self.in_turn.begun.cancelled().await;
+        // In a box, as everybody waits for the turns to begin, and nobody for long after that.
+        Box::pin(async {
             let nth = self.in_turn.next.fetch_add(1, Ordering::Relaxed);
             let window = self.in_turn.window.get().copied().unwrap_or_default();
             // The first to ask is the last to go: one alone has all the time there is.
             let early = f64::from(nth.wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
-            // In a box, as everybody waits here for the turns to begin, and few for their own.
-            Box::pin(sleep(window.saturating_sub(window.mul_f64(early)))).await;
-        };
-        tokio::select! {
-            () = turn => {}
-            () = self.closing() => {}
-        }
+            tokio::select! {
+                () = sleep(window.saturating_sub(window.mul_f64(early))) => {}
+                () = self.closing() => {}
+            }
+        })
+        .await;
     }
 
     pub fn is_draining(&self) -> bool {
@@ -170,6 +170,7 @@ impl Drain {
     pub fn close(&self) {
         self.begin();
         self.closing.cancel();
+        self.in_turn.begun.cancel();
     }
 
     /// Waits for all tasks, and closes nothing. Says whether all have ended in this time.
@@ -298,6 +299,19 @@ mod tests {
     async fn one_alone_has_all_the_time_and_without_time_all_close_at_once() {
         assert_eq!(closed_at(1, Duration::from_secs(30)).await, [29]);
         assert_eq!(closed_at(3, Duration::ZERO).await, [0; 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_all_have_to_close_nobody_waits_for_a_turn() {
+        let drain = Drain::default();
+        drain.close();
+        drain.closing_in_turn().await;
+        let begun = Drain::default();
+        begun.in_turn.window.set(Duration::from_secs(30)).unwrap();
+        begun.in_turn.begun.cancel();
+        let started = tokio::time::Instant::now();
+        tokio::join!(begun.closing_in_turn(), async { begun.close() });
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

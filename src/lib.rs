@@ -61,6 +61,7 @@
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
 //! | 14 | [`client_stream`] | the stream of a client's connection that switches to another protocol |
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
+//! | 14 | [`on_wake`] | a future that is polled only when it has been woken |
 //! | 14 | [`addr`], [`clock`], [`drain`], [`request_id`], [`secret`], [`workers`] | values that all others speak of |
 
 // They panic where nobody reads any more; what commands say goes through `cli::output`.
@@ -94,6 +95,7 @@ pub mod memory;
 pub mod notify;
 pub mod observe;
 pub mod official;
+pub mod on_wake;
 pub mod places;
 pub mod proxy;
 pub mod query;

@@ -1,7 +1,7 @@
 //! A future that is polled only when it has been woken, or somebody else waits for it.
 //!
-//! The task of a connection wakes many times for one request, and each time it would ask again whether it has to end. That
-//! is told seldom, and asking costs locks that all connections share.
+//! The task of a connection wakes many times for one request, and that of a tunnel for every message; each time it would ask
+//! again whether it has to end. That is told seldom, and asking costs locks that all connections share.
 
 use std::{
     future::Future,
@@ -14,7 +14,7 @@ use std::{
 };
 
 /// A future that is polled only when it has been woken.
-pub(super) struct OnWake<F> {
+pub struct OnWake<F> {
     future: F,
     bell: Option<(Arc<Bell>, Waker)>,
 }
@@ -26,7 +26,7 @@ struct Bell {
 }
 
 impl<F> OnWake<F> {
-    pub(super) fn new(future: F) -> Self {
+    pub fn new(future: F) -> Self {
         Self { future, bell: None }
     }
 }

@@ -13,7 +13,6 @@ mod excess;
 mod head;
 mod judge;
 mod leftover;
-mod on_wake;
 mod peer;
 mod streams;
 mod switched;
@@ -42,8 +41,8 @@ use tokio::{
 };
 
 use self::{
-    activity::Activity, bad_head::BadHead, batch::Batched, leftover::Leftover, on_wake::OnWake,
-    streams::Streams, tracked::Tracked, wire::Wire,
+    activity::Activity, bad_head::BadHead, batch::Batched, leftover::Leftover, streams::Streams,
+    tracked::Tracked, wire::Wire,
 };
 use crate::{
     addr::{Ends, Networks},
@@ -52,6 +51,7 @@ use crate::{
     context::Peer,
     drain::Drain,
     http::only,
+    on_wake::OnWake,
     places::Place,
     reply::{BoxError, Failure},
     route::{Recorded, Router},

@@ -12,9 +12,9 @@ pub(super) struct Frames {
 /// What is known of a frame whose length isn't yet.
 #[derive(Debug, Default)]
 struct Header {
-    seen: usize,
+    seen: u8,
     masked: bool,
-    length_bytes: usize,
+    length_bytes: u8,
     length: u64,
 }
 

@@ -8,6 +8,7 @@
 //!
 //! Sources: RFC 6455 sections 1.3, 4, 5.2, 5.5.1, 7.4.1; RFC 9110 section 7.8.
 
+mod direction;
 mod frames;
 mod handshake;
 mod livekit;

@@ -20,12 +20,12 @@ pub(super) struct Opening<'t> {
     open: &'t Open,
     connect: Tap<ConnectReader>,
     answers: Tap<AnswerReader>,
-    arrival: Option<Arrival>,
+    arrival: Option<Box<Arrival>>,
 }
 
 impl<'t> Opening<'t> {
     /// Nothing is listened to where nobody speaks NATS.
-    pub(super) fn of(tunnels: &'t Tunnels, open: &'t Open, arrival: Option<Arrival>) -> Self {
+    pub(super) fn of(tunnels: &'t Tunnels, open: &'t Open, arrival: Option<Box<Arrival>>) -> Self {
         Self {
             tunnels,
             open,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use prometheus_client::metrics::gauge::Gauge;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
@@ -34,7 +34,8 @@ struct State {
 struct Entry {
     upstream: &'static str,
     whose: Option<UnverifiedParticipant>,
-    close: CancellationToken,
+    /// None once it has been told.
+    close: Option<oneshot::Sender<()>>,
 }
 
 /// A room, as the tokens of its tunnels name it.
@@ -77,40 +78,36 @@ impl Registry {
 
     /// Closes all tunnels of a room with 1001, "going away". Says how many there were.
     pub fn close_room(&self, room_id: &str) -> usize {
-        let of_room: Vec<CancellationToken> = self
-            .lock()
-            .open
-            .values()
-            .filter(|entry| {
-                entry
-                    .whose
-                    .as_ref()
-                    .is_some_and(|whose| &*whose.room_id == room_id)
-            })
-            .map(|entry| entry.close.clone())
-            .collect();
-        for close in &of_room {
-            close.cancel();
+        let mut tunnels = 0;
+        for entry in self.lock().open.values_mut() {
+            let is_of_room = |whose: &UnverifiedParticipant| &*whose.room_id == room_id;
+            if !entry.whose.as_ref().is_some_and(is_of_room) {
+                continue;
+            }
+            tunnels += 1;
+            if let Some(close) = entry.close.take() {
+                close.send(()).ok();
+            }
         }
-        of_room.len()
+        tunnels
     }
 
     fn enter(
         &self,
         upstream: &'static str,
         whose: Option<UnverifiedParticipant>,
-    ) -> (u64, CancellationToken) {
-        let close = CancellationToken::new();
+    ) -> (u64, oneshot::Receiver<()>) {
+        let (close, to_close) = oneshot::channel();
         let mut state = self.lock();
         let id = state.next;
         state.next += 1;
         let entry = Entry {
             upstream,
             whose,
-            close: close.clone(),
+            close: Some(close),
         };
         state.open.insert(id, entry);
-        (id, close)
+        (id, to_close)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -147,7 +144,6 @@ pub(super) struct Open {
     id: u64,
     gauge: Gauge,
     registry: Registry,
-    close: CancellationToken,
 }
 
 impl Tunnels {
@@ -195,15 +191,16 @@ impl Tunnels {
         self.nats.as_ref()
     }
 
-    pub(super) fn enter(&self, whose: Option<UnverifiedParticipant>) -> Open {
+    /// Counts a tunnel, and gives what tells it that it is to be closed.
+    pub(super) fn enter(&self, whose: Option<UnverifiedParticipant>) -> (Open, oneshot::Receiver<()>) {
         self.open.inc();
-        let (id, close) = self.registry.enter(self.name, whose);
-        Open {
+        let (id, to_close) = self.registry.enter(self.name, whose);
+        let open = Open {
             id,
             gauge: self.open.clone(),
             registry: self.registry.clone(),
-            close,
-        }
+        };
+        (open, to_close)
     }
 }
 
@@ -213,11 +210,6 @@ impl Open {
         if let Some(entry) = self.registry.lock().open.get_mut(&self.id) {
             entry.whose = Some(whose);
         }
-    }
-
-    /// Resolves when this one is to be closed.
-    pub(super) async fn closing(&self) {
-        self.close.cancelled().await;
     }
 }
 
@@ -244,8 +236,8 @@ mod tests {
         let (registry, metrics) = (Registry::default(), Metrics::default());
         let livekit = Tunnels::to("livekit", None, None, &metrics, &registry);
         let nats = Tunnels::to("nats", None, None, &metrics, &registry);
-        let media = livekit.enter(Some(participant("room01", "ann")));
-        let (first, other) = (nats.enter(None), nats.enter(None));
+        let (media, media_closes) = livekit.enter(Some(participant("room01", "ann")));
+        let ((first, first_closes), (other, mut other_closes)) = (nats.enter(None), nats.enter(None));
         assert_eq!(registry.rooms().len(), 1);
         first.is_of(participant("room01", "ann"));
         other.is_of(participant("room02", "bob"));
@@ -262,9 +254,14 @@ mod tests {
             Some(("room01", 1, &both))
         );
         assert_eq!(registry.close_room("room01"), 2);
-        first.closing().await;
-        media.closing().await;
-        assert!(!other.close.is_cancelled());
+        first_closes.await.unwrap();
+        media_closes.await.unwrap();
+        assert!(other_closes.try_recv().is_err());
+        assert_eq!(
+            registry.close_room("room01"),
+            2,
+            "they are told once and are still there"
+        );
         drop((first, media));
         assert_eq!(registry.rooms().len(), 1);
         assert_eq!(registry.close_room("room01"), 0);

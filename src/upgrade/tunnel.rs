@@ -3,28 +3,28 @@
 use std::{
     future::{pending, poll_fn},
     io,
-    mem::MaybeUninit,
-    pin::Pin,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-    task::{Poll, ready},
+    pin::pin,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf},
-    time::{sleep, timeout},
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+    time::timeout,
 };
 use tracing::debug;
 
 use super::{
-    frames::{Frames, GOING_AWAY, GOING_AWAY_MASKED},
+    direction::{Direction, End},
+    frames::{GOING_AWAY, GOING_AWAY_MASKED},
     opening::Opening,
-    registry::{Open, Tunnels},
+    registry::Tunnels,
     silence::Silence,
 };
-use crate::{client_stream::Switch, drain::Drain, joining::Arrival, token::UnverifiedParticipant};
-
-const READ_BYTES: usize = 16 * 1024;
+use crate::{
+    client_stream::Switch, drain::Drain, joining::Arrival, on_wake::OnWake, token::UnverifiedParticipant,
+};
 
 /// How long the client may take to receive our 101.
 const SWITCH_DEADLINE: Duration = Duration::from_secs(10);
@@ -35,248 +35,193 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// For the end of a tunnel to reach a side that may take nothing more.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long a frame that is under way may take to end when we have to close.
-const FRAME_END: Duration = Duration::from_secs(1);
-
 /// Joins both sides once the client has switched; a drain waits for the tunnel. `whose` it is may show later; an `arrival` is over
 /// once NATS has answered.
 pub fn join(
     client: Switch,
-    upstream: impl AsyncRead + AsyncWrite + Send + 'static,
+    mut upstream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     tunnels: &Tunnels,
     whose: Option<UnverifiedParticipant>,
     arrival: Option<Arrival>,
     drain: &Drain,
 ) {
     let (tunnels, stop) = (tunnels.clone(), drain.clone());
+    // In a box, as a task keeps the room for what is moved within it, and most have none.
+    let arrival = arrival.map(Box::new);
     // In a box, which is given back when the client has switched.
     let switched = Box::pin(timeout(SWITCH_DEADLINE, client.switched()));
-    // Here, as the task would keep the room for what it is moved out of.
-    let upstream = tokio::io::split(upstream);
     drain.spawn(async move {
-        let Ok(Ok(client)) = switched.await else {
+        let Ok(Ok(mut client)) = switched.await else {
             debug!(
                 upstream = tunnels.name(),
                 "A WebSocket was agreed on, but its client left before it began"
             );
             return;
         };
-        let open = tunnels.enter(whose);
+        let (open, mut to_close) = tunnels.enter(whose);
         let silence = tunnels.silence().map(Silence::begin);
         let opening = Opening::of(&tunnels, &open, arrival);
-        let client = tokio::io::split(client);
-        run(client, upstream, silence.as_ref(), &open, &opening, &stop).await;
+        // By reference, for the same room.
+        let mut tunnel = Tunnel::between(&mut client, &mut upstream, silence.as_ref(), &opening);
+        tunnel.run(&stop, &mut to_close).await;
     });
 }
 
-async fn run<C, U>(
-    (from_client, to_client): (ReadHalf<C>, WriteHalf<C>),
-    (from_upstream, to_upstream): (ReadHalf<U>, WriteHalf<U>),
-    silence: Option<&Silence>,
-    open: &Open,
-    opening: &Opening<'_>,
-    stop: &Drain,
-) where
-    C: AsyncRead + AsyncWrite,
-    U: AsyncRead + AsyncWrite,
+struct Tunnel<'t, C, U> {
+    client: &'t mut C,
+    upstream: &'t mut U,
+    down: Direction,
+    up: Direction,
+    silence: Option<&'t Silence>,
+    opening: &'t Opening<'t>,
+}
+
+/// Where bytes go.
+#[derive(Clone, Copy)]
+enum To {
+    Client,
+    Upstream,
+}
+
+impl To {
+    fn back(self) -> Self {
+        match self {
+            Self::Client => Self::Upstream,
+            Self::Upstream => Self::Client,
+        }
+    }
+}
+
+impl<'t, C, U> Tunnel<'t, C, U>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut down = Direction {
-        from: from_upstream,
-        to: to_client,
-        going_away: GOING_AWAY,
-        hears: |bytes: &[u8]| {
-            if let Some(silence) = silence {
-                silence.upstream_said(bytes);
-            }
-            opening.upstream_said(bytes)
-        },
-    };
-    let mut up = Direction {
-        from: from_client,
-        to: to_upstream,
-        going_away: GOING_AWAY_MASKED,
-        hears: |bytes: &[u8]| {
-            if let Some(silence) = silence {
-                silence.client_said();
-            }
-            opening.client_said(bytes);
-            true
-        },
-    };
-    let (down_told, up_told) = (Told::default(), Told::default());
-    let down = down.pass(&down_told);
-    let up = up.pass(&up_told);
-    let told = async {
-        tokio::select! {
-            () = stop.closing_in_turn() => {}
-            () = open.closing() => {}
-        }
-        down_told.to_close();
-        up_told.to_close();
-    };
-    let fell = async {
-        match silence {
-            // In a box, as most tunnels have none.
-            Some(silence) => Box::pin(silence.fell()).await,
-            None => pending().await,
-        }
-    };
-    let watched = opening.watch();
-    tokio::pin!(down, up, told, fell, watched);
-    let mut is_told = false;
-    // Whoever is told something looks at it when it is polled again, which the next turn does.
-    loop {
-        tokio::select! {
-            () = &mut watched => return,
-            () = &mut told, if !is_told => is_told = true,
-            ended = &mut down => {
-                let within = up_told.other_ended(&ended);
-                return Box::pin(rest(up, within, told, is_told)).await;
-            }
-            ended = &mut up => {
-                let within = down_told.other_ended(&ended);
-                return Box::pin(rest(down, within, told, is_told)).await;
-            }
-            who = &mut fell => {
-                debug!(?who, "A WebSocket is closed, as one side has fallen silent");
-                down_told.to_close();
-                // To upstream it is the end of the connection, which dropping it says.
-                return Box::pin(rest(down, CLOSE_DEADLINE, told, is_told)).await;
-            }
+    fn between(
+        client: &'t mut C,
+        upstream: &'t mut U,
+        silence: Option<&'t Silence>,
+        opening: &'t Opening<'t>,
+    ) -> Self {
+        Self {
+            client,
+            upstream,
+            down: Direction::new(GOING_AWAY),
+            up: Direction::new(GOING_AWAY_MASKED),
+            silence,
+            opening,
         }
     }
-}
 
-/// What is left of a direction when the other one has ended: it may still be told to close.
-async fn rest(
-    mut direction: Pin<&mut impl Future<Output = io::Result<End>>>,
-    within: Duration,
-    told: Pin<&mut impl Future<Output = ()>>,
-    is_told: bool,
-) {
-    let ended = async {
-        tokio::select! {
-            _ = &mut direction => return,
-            () = told, if !is_told => {}
-        }
-        direction.await.ok();
-    };
-    timeout(within, ended).await.ok();
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// A Close frame went by, which the other side answers.
-    Closed,
-    /// Its source has closed or failed.
-    Gone,
-}
-
-/// What a direction is told. Two flags in the place of two futures: most tunnels are idle most of the time, and what waits
-/// in each of them is memory.
-#[derive(Default)]
-struct Told {
-    close: AtomicBool,
-    over: AtomicBool,
-}
-
-impl Told {
-    /// Closes with a Close frame.
-    fn to_close(&self) {
-        self.close.store(true, Relaxed);
+    async fn run(&mut self, stop: &Drain, to_close: &mut oneshot::Receiver<()>) {
+        let told = pin!(async {
+            tokio::select! {
+                () = stop.closing_in_turn() => {}
+                Ok(()) = to_close => {}
+            }
+        });
+        let mut told = OnWake::new(told);
+        let mut is_told = false;
+        let silence = self.silence;
+        let fell = async {
+            match silence {
+                // In a box, as most tunnels have none.
+                Some(silence) => Box::pin(silence.fell()).await,
+                None => pending().await,
+            }
+        };
+        let opening = self.opening;
+        let watched = opening.watch();
+        let (mut fell, mut watched) = (pin!(fell), pin!(watched));
+        // Whoever is told something looks at it when it is polled again, which the next turn does.
+        let (rest, within) = loop {
+            tokio::select! {
+                () = &mut watched => return,
+                () = &mut told, if !is_told => {
+                    is_told = true;
+                    self.close();
+                }
+                (to, ended) = poll_fn(|cx| self.poll_either(cx)) => {
+                    let rest = to.back();
+                    break (rest, self.other_ended(rest, &ended));
+                }
+                who = &mut fell => {
+                    debug!(?who, "A WebSocket is closed, as one side has fallen silent");
+                    // To upstream it is the end of the connection, which dropping it says.
+                    self.down.close();
+                    break (To::Client, CLOSE_DEADLINE);
+                }
+            }
+        };
+        // In a box, as few tunnels are at their end.
+        let ended = Box::pin(timeout(within, async {
+            loop {
+                tokio::select! {
+                    _ = poll_fn(|cx| self.poll_to(rest, cx)) => return,
+                    () = &mut told, if !is_told => {
+                        is_told = true;
+                        self.close();
+                    }
+                }
+            }
+        }));
+        ended.await.ok();
     }
 
-    /// How long it may go on. Its end is told to the other side, which may answer a Close.
-    fn other_ended(&self, ended: &io::Result<End>) -> Duration {
+    /// Closes both sides with a Close frame.
+    fn close(&mut self) {
+        self.down.close();
+        self.up.close();
+    }
+
+    /// How long the rest may go on. The end of a direction is told to the other side, which may answer a Close.
+    fn other_ended(&mut self, rest: To, ended: &io::Result<End>) -> Duration {
         match ended {
             Ok(End::Closed) => LAST_WORDS,
             Ok(End::Gone) | Err(_) => {
-                self.over.store(true, Relaxed);
+                match rest {
+                    To::Client => self.down.end(),
+                    To::Upstream => self.up.end(),
+                }
                 CLOSE_DEADLINE
             }
         }
     }
-}
 
-/// One direction of a tunnel.
-struct Direction<R, W, H> {
-    from: ReadHalf<R>,
-    to: WriteHalf<W>,
-    /// What the sink is told if it is we who end it.
-    going_away: &'static [u8],
-    /// Hears what passes, and returns false if it must not: the sink is told that we end it instead.
-    hears: H,
-}
-
-/// What comes next in a direction.
-enum Next {
-    Bytes(Vec<u8>),
-    /// It is to be closed with a Close frame.
-    Close,
-    /// Its source has ended, or all is over.
-    End,
-}
-
-impl<R: AsyncRead, W: AsyncWrite, H: Fn(&[u8]) -> bool> Direction<R, W, H> {
-    /// Until its source ends, its sink breaks, it is to be closed with a Close frame, or all is over.
-    async fn pass(&mut self, told: &Told) -> io::Result<End> {
-        let mut frames = Frames::default();
-        let mut closing = false;
-        loop {
-            if closing && frames.between_frames() {
-                self.to.write_all(self.going_away).await?;
-                break;
-            }
-            // INVARIANT: only the read may be given up; a write cut off would leave half a frame behind.
-            match self.next(told, closing).await? {
-                Next::Bytes(bytes) => {
-                    if !(self.hears)(&bytes) {
-                        closing = true;
-                        continue;
-                    }
-                    self.to.write_all(&bytes).await?;
-                    self.to.flush().await?;
-                    frames.pass(&bytes);
-                }
-                Next::Close => closing = true,
-                Next::End => break,
+    /// Passes on what there is both ways, until one has ended.
+    fn poll_either(&mut self, cx: &mut Context<'_>) -> Poll<(To, io::Result<End>)> {
+        for to in [To::Client, To::Upstream] {
+            if let Poll::Ready(ended) = self.poll_to(to, cx) {
+                return Poll::Ready((to, ended));
             }
         }
-        self.to.shutdown().await?;
-        Ok(if closing || frames.closed() {
-            End::Closed
-        } else {
-            End::Gone
-        })
+        Poll::Pending
     }
 
-    /// What there is to read, in memory that is held only while it passes. While it is `closing` it waits for no longer
-    /// than `FRAME_END`.
-    async fn next(&mut self, told: &Told, closing: bool) -> io::Result<Next> {
-        let mut frame_end = closing.then(|| Box::pin(sleep(FRAME_END)));
-        poll_fn(|cx| {
-            if told.over.load(Relaxed) {
-                return Poll::Ready(Ok(Next::End));
+    /// Passes on what there is one way.
+    fn poll_to(&mut self, to: To, cx: &mut Context<'_>) -> Poll<io::Result<End>> {
+        let (silence, opening) = (self.silence, self.opening);
+        match to {
+            To::Client => {
+                let hears = |bytes: &[u8]| {
+                    if let Some(silence) = silence {
+                        silence.upstream_said(bytes);
+                    }
+                    opening.upstream_said(bytes)
+                };
+                self.down.poll_pass(self.upstream, self.client, hears, cx)
             }
-            if !closing && told.close.load(Relaxed) {
-                return Poll::Ready(Ok(Next::Close));
+            To::Upstream => {
+                let hears = |bytes: &[u8]| {
+                    if let Some(silence) = silence {
+                        silence.client_said();
+                    }
+                    opening.client_said(bytes);
+                    true
+                };
+                self.up.poll_pass(self.client, self.upstream, hears, cx)
             }
-            if let Some(frame_end) = &mut frame_end
-                && frame_end.as_mut().poll(cx).is_ready()
-            {
-                return Poll::Ready(Ok(Next::End));
-            }
-            let mut scratch = [MaybeUninit::<u8>::uninit(); READ_BYTES];
-            let mut buffer = ReadBuf::uninit(&mut scratch);
-            ready!(Pin::new(&mut self.from).poll_read(cx, &mut buffer))?;
-            let bytes = buffer.filled();
-            Poll::Ready(Ok(if bytes.is_empty() {
-                Next::End
-            } else {
-                Next::Bytes(bytes.to_vec())
-            }))
-        })
-        .await
+        }
     }
 }
 
@@ -288,18 +233,11 @@ mod tests {
     #[tokio::test]
     async fn what_waits_in_an_idle_tunnel_is_small() {
         let tunnels = Tunnels::to("livekit", None, None, &Metrics::default(), &Registry::default());
-        let (open, stop) = (tunnels.enter(None), Drain::default());
+        let ((open, mut to_close), stop) = (tunnels.enter(None), Drain::default());
         let opening = Opening::of(&tunnels, &open, None);
-        let (client, upstream) = (tokio::io::duplex(1).0, tokio::io::duplex(1).0);
-        let running = run(
-            tokio::io::split(client),
-            tokio::io::split(upstream),
-            None,
-            &open,
-            &opening,
-            &stop,
-        );
-        let bytes = size_of_val(&running);
-        assert!(bytes <= 1200, "{bytes}");
+        let (mut client, mut upstream) = (tokio::io::duplex(1).0, tokio::io::duplex(1).0);
+        let mut tunnel = Tunnel::between(&mut client, &mut upstream, None, &opening);
+        let bytes = size_of_val(&tunnel) + size_of_val(&tunnel.run(&stop, &mut to_close));
+        assert!(bytes <= 700, "{bytes}");
     }
 }

@@ -50,6 +50,7 @@ const LAYERS: [&[&str]; 15] = [
         "http",
         "notify",
         "official",
+        "on_wake",
         "query",
         "request_id",
         "secret",

@@ -18,7 +18,7 @@ const ALERT_BYTES: usize = 64;
 pub(super) struct Session {
     connection: UnbufferedServerConnection,
     /// Why the connection is over, if it has failed.
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
     /// Has the peer said that nothing more comes?
     has_ended: bool,
 }
@@ -37,7 +37,7 @@ impl Session {
     }
 
     pub(super) fn failed(&self) -> Option<&Error> {
-        self.failed.as_ref()
+        self.failed.as_deref()
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -120,7 +120,7 @@ impl Session {
                                 sink(record.payload);
                                 discard += record.discard;
                             }
-                            Err(error) => self.failed = Some(error),
+                            Err(error) => self.failed = Some(Box::new(error)),
                         }
                     }
                 }
@@ -129,23 +129,21 @@ impl Session {
                         .add(spares, ALERT_BYTES, |room| data.encode(room))
                         .is_err()
                     {
-                        self.failed = Some(Error::EncryptError);
+                        self.failed = Some(Box::new(Error::EncryptError));
                     }
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => self.has_ended = true,
                 Ok(ConnectionState::WriteTraffic(traffic)) => {
                     if encrypt(traffic, outgoing).is_err() {
-                        self.failed = Some(Error::EncryptError);
+                        self.failed = Some(Box::new(Error::EncryptError));
                     }
                     is_over = true;
                 }
                 Ok(ConnectionState::BlockedHandshake | ConnectionState::Closed) => is_over = true,
                 // There is no early data, as its size is set to nothing.
-                Ok(_) => self.failed = Some(Error::HandshakeNotComplete),
-                Err(error) => {
-                    self.failed = Some(error);
-                }
+                Ok(_) => self.failed = Some(Box::new(Error::HandshakeNotComplete)),
+                Err(error) => self.failed = Some(Box::new(error)),
             }
             done += discard;
             if is_over {
