@@ -72,6 +72,8 @@ struct Tunnel<'t, C, U> {
     upstream: &'t mut U,
     down: Direction,
     up: Direction,
+    /// Which direction is asked first the next time: both live on one budget of the runtime's, and one alone may use it up.
+    first: To,
     silence: Option<&'t Silence>,
     opening: &'t Opening<'t>,
 }
@@ -108,6 +110,7 @@ where
             upstream,
             down: Direction::new(GOING_AWAY),
             up: Direction::new(GOING_AWAY_MASKED),
+            first: To::Client,
             silence,
             opening,
         }
@@ -190,7 +193,9 @@ where
 
     /// Passes on what there is both ways, until one has ended.
     fn poll_either(&mut self, cx: &mut Context<'_>) -> Poll<(To, io::Result<End>)> {
-        for to in [To::Client, To::Upstream] {
+        let (first, second) = (self.first, self.first.back());
+        self.first = second;
+        for to in [first, second] {
             if let Poll::Ready(ended) = self.poll_to(to, cx) {
                 return Poll::Ready((to, ended));
             }
@@ -227,8 +232,64 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+
+    use tokio::io::{ReadBuf, repeat};
+
     use super::*;
     use crate::{observe::Metrics, upgrade::registry::Registry};
+
+    /// A side that always has something to say, and takes all there is.
+    #[derive(Default)]
+    struct Tireless {
+        heard_bytes: usize,
+    }
+
+    impl AsyncRead for Tireless {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            pin!(repeat(0)).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Tireless {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.heard_bytes += bytes.len();
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn neither_direction_keeps_the_other_waiting() {
+        let tunnels = Tunnels::to("livekit", None, None, &Metrics::default(), &Registry::default());
+        let ((open, mut to_close), stop) = (tunnels.enter(None), Drain::default());
+        let opening = Opening::of(&tunnels, &open, None);
+        let (mut client, mut upstream) = (Tireless::default(), Tireless::default());
+        let mut tunnel = Tunnel::between(&mut client, &mut upstream, None, &opening);
+        timeout(Duration::from_millis(100), tunnel.run(&stop, &mut to_close))
+            .await
+            .unwrap_err();
+        let (fewer, more) = (
+            client.heard_bytes.min(upstream.heard_bytes),
+            client.heard_bytes.max(upstream.heard_bytes),
+        );
+        assert!(fewer > more / 4, "{fewer} and {more} bytes");
+    }
 
     #[tokio::test]
     async fn what_waits_in_an_idle_tunnel_is_small() {
