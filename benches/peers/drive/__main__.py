@@ -13,6 +13,7 @@ import kernel
 import report
 import soak
 import stage
+import train
 
 
 def arguments():
@@ -22,6 +23,7 @@ def arguments():
     parser.add_argument("--peers", default="", help=f"some of: {','.join(jobs.ALL)}; all")
     parser.add_argument("--rounds", type=int, help="5, or 1 with --quick")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="the gateway alone, under all loads at once")
+    parser.add_argument("--train", action="store_true", help="the gateway alone, each load once, and no figures")
     parser.add_argument("--json", type=pathlib.Path, help="a file for all figures of all rounds")
     parser.add_argument(
         "--gateway",
@@ -91,6 +93,13 @@ def main():
         place = stage.Stage()
         try:
             return 0 if soak.soak(place, given, say) else 1
+        finally:
+            place.close()
+    if given.train:
+        place = stage.Stage()
+        try:
+            train.train(place, given, say)
+            return 0
         finally:
             place.close()
     size = jobs.QUICK if given.quick else jobs.FULL
