@@ -20,12 +20,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The shared state of an orderly stop. Clones are the same drain.
 #[derive(Clone, Debug, Default)]
-pub struct Drain {
+pub struct Drain(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
     leaving: CancellationToken,
     draining: CancellationToken,
     closing: CancellationToken,
-    in_turn: Arc<InTurn>,
-    fault: Arc<OnceLock<String>>,
+    in_turn: InTurn,
+    fault: OnceLock<String>,
     failed: CancellationToken,
     tasks: TaskTracker,
 }
@@ -51,16 +54,16 @@ const GOLDEN: u32 = 2_654_435_769;
 
 impl Drain {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+        self.0.tasks.spawn(task);
     }
 
     pub fn spawn_on(&self, runtime: &Handle, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn_on(task, runtime);
+        self.0.tasks.spawn_on(task, runtime);
     }
 
     /// As `spawn`, for what has to run until nothing new is taken: its end before that, or a panic, is a fault.
     pub fn spawn_watched(&self, what: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(self.clone().watch(what, task));
+        self.0.tasks.spawn(self.clone().watch(what, task));
     }
 
     /// As `spawn_watched`, for what another may have taken the place of by its end, which is no fault then.
@@ -71,7 +74,7 @@ impl Drain {
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         let drain = self.clone();
-        self.tasks.spawn(async move {
+        self.0.tasks.spawn(async move {
             let ended = tokio::spawn(task).await;
             drain.judge(what, &ended, replaced.is_cancelled());
         });
@@ -92,38 +95,38 @@ impl Drain {
 
     /// Something without which the gateway serves nobody any more has ended.
     pub fn fail(&self, what: &str) {
-        self.fault.set(what.to_owned()).ok();
-        self.failed.cancel();
+        self.0.fault.set(what.to_owned()).ok();
+        self.0.failed.cancel();
     }
 
     /// What has ended first, if anything has.
     pub fn fault(&self) -> Option<&str> {
-        self.fault.get().map(String::as_str)
+        self.0.fault.get().map(String::as_str)
     }
 
     /// Resolves when something has.
     pub async fn failed(&self) -> &str {
-        self.failed.cancelled().await;
+        self.0.failed.cancelled().await;
         self.fault().unwrap_or_default()
     }
 
     /// Resolves when nothing new may be accepted.
     pub async fn draining(&self) {
-        self.draining.cancelled().await;
+        self.0.draining.cancelled().await;
     }
 
     /// Resolves when everything has to close.
     pub async fn closing(&self) {
-        self.closing.cancelled().await;
+        self.0.closing.cancelled().await;
     }
 
     /// Resolves when it is this one's turn to close, at the latest when all have to. Whoever asks has one turn.
     pub async fn closing_in_turn(&self) {
-        self.in_turn.begun.cancelled().await;
+        self.0.in_turn.begun.cancelled().await;
         // In a box, as everybody waits for the turns to begin, and nobody for long after that.
         Box::pin(async {
-            let nth = self.in_turn.next.fetch_add(1, Ordering::Relaxed);
-            let window = self.in_turn.window.get().copied().unwrap_or_default();
+            let nth = self.0.in_turn.next.fetch_add(1, Ordering::Relaxed);
+            let window = self.0.in_turn.window.get().copied().unwrap_or_default();
             // The first to ask is the last to go: one alone has all the time there is.
             let early = f64::from(nth.wrapping_mul(GOLDEN)) / f64::from(u32::MAX);
             tokio::select! {
@@ -135,64 +138,66 @@ impl Drain {
     }
 
     pub fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
+        self.0.draining.is_cancelled()
     }
 
     /// Is it known that it stops?
     pub fn is_leaving(&self) -> bool {
-        self.leaving.is_cancelled()
+        self.0.leaving.is_cancelled()
     }
 
     /// Does somebody else take what is new?
     pub fn is_handed_over(&self) -> bool {
-        self.in_turn.handed_over.load(Ordering::Relaxed)
+        self.0.in_turn.handed_over.load(Ordering::Relaxed)
     }
 
     /// Says that it stops, and goes on for now.
     pub fn leave(&self) {
-        self.leaving.cancel();
+        self.0.leaving.cancel();
     }
 
     /// Begins the drain: nothing new is accepted.
     pub fn begin(&self) {
         self.leave();
-        self.draining.cancel();
-        self.tasks.close();
+        self.0.draining.cancel();
+        self.0.tasks.close();
     }
 
     /// Takes nothing new from here on, as somebody else does.
     pub fn hand_over(&self) {
-        self.in_turn.handed_over.store(true, Ordering::Relaxed);
+        self.0.in_turn.handed_over.store(true, Ordering::Relaxed);
         self.begin();
     }
 
     /// Tells all tasks that are left to close their connections now.
     pub fn close(&self) {
         self.begin();
-        self.closing.cancel();
-        self.in_turn.begun.cancel();
+        self.0.closing.cancel();
+        self.0.in_turn.begun.cancel();
     }
 
     /// Waits for all tasks, and closes nothing. Says whether all have ended in this time.
     pub async fn wait(&self, deadline: Duration) -> bool {
         self.begin();
-        tokio::time::timeout(deadline, self.tasks.wait()).await.is_ok()
+        tokio::time::timeout(deadline, self.0.tasks.wait()).await.is_ok()
     }
 
     /// Waits for all tasks. Those that have turns close until the deadline, and then the remaining ones are told to close.
     /// Returns whether all ended by themselves.
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.begin();
-        self.in_turn.window.set(window_within(deadline)).ok();
-        self.in_turn.begun.cancel();
+        self.0.in_turn.window.set(window_within(deadline)).ok();
+        self.0.in_turn.begun.cancel();
         tokio::select! {
-            () = self.tasks.wait() => return true,
-            () = self.closing.cancelled() => {}
+            () = self.0.tasks.wait() => return true,
+            () = self.0.closing.cancelled() => {}
             () = sleep(deadline) => {}
         }
         self.close();
         // Whatever is later still goes down with the runtime.
-        tokio::time::timeout(CLOSING_GRACE, self.tasks.wait()).await.ok();
+        tokio::time::timeout(CLOSING_GRACE, self.0.tasks.wait())
+            .await
+            .ok();
         false
     }
 }
@@ -307,8 +312,8 @@ mod tests {
         drain.close();
         drain.closing_in_turn().await;
         let begun = Drain::default();
-        begun.in_turn.window.set(Duration::from_secs(30)).unwrap();
-        begun.in_turn.begun.cancel();
+        begun.0.in_turn.window.set(Duration::from_secs(30)).unwrap();
+        begun.0.in_turn.begun.cancel();
         let started = tokio::time::Instant::now();
         tokio::join!(begun.closing_in_turn(), async { begun.close() });
         assert_eq!(started.elapsed(), Duration::ZERO);

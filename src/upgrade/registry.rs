@@ -115,9 +115,12 @@ impl Registry {
     }
 }
 
-/// The tunnels to one upstream.
+/// The tunnels to one upstream; clones are the same.
 #[derive(Clone, Debug)]
-pub struct Tunnels {
+pub struct Tunnels(Arc<Upstream>);
+
+#[derive(Clone, Debug)]
+struct Upstream {
     name: &'static str,
     silence: Option<Duration>,
     /// Where its client says in a CONNECT whose it is.
@@ -142,8 +145,7 @@ impl fmt::Debug for NatsClients {
 /// One open tunnel; gone when dropped.
 pub(super) struct Open {
     id: u64,
-    gauge: Gauge,
-    registry: Registry,
+    tunnels: Tunnels,
 }
 
 impl Tunnels {
@@ -156,49 +158,48 @@ impl Tunnels {
         metrics: &Metrics,
         registry: &Registry,
     ) -> Self {
-        Self {
+        Self(Arc::new(Upstream {
             name,
             silence,
             nats,
             open: metrics.tunnels(name),
             registry: registry.clone(),
-        }
+        }))
     }
 
     /// The same tunnels; those that are opened from now on have these settings.
     #[must_use]
     pub fn again(&self, silence: Option<Duration>, nats: Option<NatsClients>) -> Self {
-        Self {
+        Self(Arc::new(Upstream {
             silence,
             nats,
-            ..self.clone()
-        }
+            ..Upstream::clone(&self.0)
+        }))
     }
 
     pub(super) fn name(&self) -> &'static str {
-        self.name
+        self.0.name
     }
 
     pub(super) fn silence(&self) -> Option<Duration> {
-        self.silence
+        self.0.silence
     }
 
     pub fn count(&self) -> i64 {
-        self.open.get()
+        self.0.open.get()
     }
 
     pub(super) fn nats(&self) -> Option<&NatsClients> {
-        self.nats.as_ref()
+        self.0.nats.as_ref()
     }
 
     /// Counts a tunnel, and gives what tells it that it is to be closed.
     pub(super) fn enter(&self, whose: Option<UnverifiedParticipant>) -> (Open, oneshot::Receiver<()>) {
-        self.open.inc();
-        let (id, to_close) = self.registry.enter(self.name, whose);
+        self.0.open.inc();
+        let (id, to_close) = self.0.registry.enter(self.0.name, whose);
         let open = Open {
             id,
-            gauge: self.open.clone(),
-            registry: self.registry.clone(),
+            tunnels: self.clone(),
         };
         (open, to_close)
     }
@@ -207,7 +208,7 @@ impl Tunnels {
 impl Open {
     /// Now it is known whose it is.
     pub(super) fn is_of(&self, whose: UnverifiedParticipant) {
-        if let Some(entry) = self.registry.lock().open.get_mut(&self.id) {
+        if let Some(entry) = self.tunnels.0.registry.lock().open.get_mut(&self.id) {
             entry.whose = Some(whose);
         }
     }
@@ -215,8 +216,8 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.gauge.dec();
-        self.registry.lock().open.remove(&self.id);
+        self.tunnels.0.open.dec();
+        self.tunnels.0.registry.lock().open.remove(&self.id);
     }
 }
 

@@ -51,7 +51,8 @@ pub fn join(
     // In a box, which is given back when the client has switched.
     let switched = Box::pin(timeout(SWITCH_DEADLINE, client.switched()));
     drain.spawn(async move {
-        let Ok(Ok(mut client)) = switched.await else {
+        let switched = switched.await;
+        let Ok(Ok(mut client)) = switched else {
             debug!(
                 upstream = tunnels.name(),
                 "A WebSocket was agreed on, but its client left before it began"
