@@ -4,12 +4,26 @@
 //! hold all of them, so they are taken off by who has put them on.
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 /// What a connection is when HTTP is over.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// A client's connection before it switches.
+pub trait Settle {
+    /// What has begun may last for hours: lets go of what is not needed for that.
+    fn settle(&mut self) {}
+}
+
+impl Settle for TcpStream {}
+
+#[cfg(test)]
+impl Settle for tokio::io::DuplexStream {}
 
 /// The switch of one request's connection.
 #[derive(Clone)]

@@ -47,7 +47,7 @@ use self::{
 use crate::{
     addr::{Ends, Networks},
     client_body::{ClientBody, Rest},
-    client_stream::Switch,
+    client_stream::{Settle, Switch},
     context::Peer,
     drain::Drain,
     http::only,
@@ -160,7 +160,7 @@ impl<H: Handler> Conn<H> {
     /// Serves one connection to its end. Its errors are the client's own affair: it left, or broke the protocol.
     pub async fn serve<S>(&self, stream: S, protocol: Protocol, ends: Ends, place: &Place)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Settle + AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         // In a box each, so that a task has room for what it speaks and for nothing else.
         match protocol {
@@ -172,7 +172,7 @@ impl<H: Handler> Conn<H> {
     /// Refuses what speaks plain HTTP where TLS is spoken, and closes the connection.
     pub async fn refuse_plain<S>(&self, stream: S, ends: Ends, place: &Place)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Settle + AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         Box::pin(self.http1(stream, ends, place, Some(BadHead::Plain))).await;
     }
@@ -188,7 +188,7 @@ impl<H: Handler> Conn<H> {
 
     async fn http1<S>(&self, stream: S, ends: Ends, place: &Place, refused: Option<BadHead>)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Settle + AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::begin(self.settings.header, self.settings.idle, place);
         let wire = Wire::watching_heads(
@@ -263,7 +263,7 @@ impl<H: Handler> Conn<H> {
 
     async fn http2<S>(&self, stream: S, ends: Ends, place: &Place)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Settle + AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::begin(self.settings.header, self.settings.idle, place);
         let wire = Wire::watching_frames(stream, activity.clone());

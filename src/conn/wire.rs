@@ -25,7 +25,10 @@ use super::{
     switched::Switched,
     write_deadline::WriteDeadline,
 };
-use crate::{client_stream::Stream, interim::Interims};
+use crate::{
+    client_stream::{Settle, Stream},
+    interim::Interims,
+};
 
 /// How long we read on after our last answer to a client that is still sending. Closing at once would make the kernel
 /// reset the connection, and the client would lose the answer that says why (RFC 9112 section 9.6).
@@ -110,7 +113,11 @@ impl<S> Wire<S> {
     }
 
     /// The stream when another protocol has begun. hyper has read these bytes of it already.
-    fn switched(self, read: &[u8]) -> Switched<S> {
+    fn switched(mut self, read: &[u8]) -> Switched<S>
+    where
+        S: Settle,
+    {
+        self.stream.settle();
         let kept = match &self.watch {
             Watch::Heads(watch) => watch.ready(),
             Watch::Frames(_) => &[],
@@ -211,7 +218,7 @@ impl<S> Wire<S> {
 /// Takes a stream out of what HTTP/1 had around it.
 pub(super) fn unwrap<S>(upgraded: Upgraded) -> Box<dyn Stream>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Settle + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     match upgraded.downcast::<TokioIo<Wire<S>>>() {
         Ok(parts) => Box::new(parts.io.into_inner().switched(&parts.read_buf)),

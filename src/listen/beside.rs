@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 use super::replay::Replayed;
 use crate::{
     addr::Ends,
+    client_stream::Settle,
     conn::Protocol,
     observe::OnceAMinute,
     places::Place,
@@ -144,9 +145,10 @@ impl Beside {
     }
 
     /// Relays a TURN connection to its end.
-    pub(super) async fn turn(&self, stream: Replayed<TlsStream<TcpStream>>, ends: Ends, place: &Place) {
+    pub(super) async fn turn(&self, mut stream: Replayed<TlsStream<TcpStream>>, ends: Ends, place: &Place) {
         // A tunnel never counts as idle.
         place.watch(|| None);
+        stream.settle();
         if let Some(turn) = &self.turn {
             turn.serve(stream, ends).await;
         }

@@ -8,6 +8,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::client_stream::Settle;
+
 pub(super) struct Replayed<S> {
     /// The bytes that were read already and are to be read again; empty on most connections.
     first: Vec<u8>,
@@ -17,6 +19,12 @@ pub(super) struct Replayed<S> {
 impl<S> Replayed<S> {
     pub(super) fn new(first: Vec<u8>, stream: S) -> Self {
         Self { first, stream }
+    }
+}
+
+impl<S: Settle> Settle for Replayed<S> {
+    fn settle(&mut self) {
+        self.stream.settle();
     }
 }
 

@@ -298,5 +298,7 @@ fn server_config(
     config.ticketer = tickets;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.max_early_data_size = 0;
+    // For connections that last, inside this process.
+    config.enable_secret_extraction = true;
     Ok(config)
 }

@@ -150,18 +150,21 @@ pub(super) fn trusting(anchor: CertificateDer<'static>) -> ClientConfig {
 
 /// The settings of a server that has one certificate.
 pub(super) fn configured() -> Arc<ServerConfig> {
-    static MADE: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| {
-        let made = made(&["conf.example.org"]);
-        let certificate = CertificateDer::from_pem_slice(made.pem().as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(made.key().as_bytes()).unwrap();
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        config.ticketer = aws_lc_rs::Ticketer::new().unwrap();
-        Arc::new(config)
-    });
+    static MADE: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| configured_by(aws_lc_rs::default_provider()));
     Arc::clone(&MADE)
+}
+
+pub(super) fn configured_by(provider: CryptoProvider) -> Arc<ServerConfig> {
+    let made = made(&["conf.example.org"]);
+    let certificate = CertificateDer::from_pem_slice(made.pem().as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(made.key().as_bytes()).unwrap();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.ticketer = aws_lc_rs::Ticketer::new().unwrap();
+    config.enable_secret_extraction = true;
+    Arc::new(config)
 }

@@ -8,10 +8,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustls::{ProtocolVersion, ServerConfig};
+use rustls::{CommonState, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::{Spares, Tickets, TlsStream, failure, outgoing::Outgoing, session::Session};
+use super::{MUCH_BYTES, Spares, Tickets, TlsStream, failure, outgoing::Outgoing, session::Session};
 use crate::tls::hello::MAX_HELLO_BYTES;
 
 /// How much is read at once.
@@ -37,6 +37,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             is_cut: false,
             said_goodbye: false,
             tickets: Tickets::Gone,
+            settles_after: MUCH_BYTES,
+            has_spoken: false,
             name: name.map(String::into_boxed_str),
         };
         poll_fn(|cx| stream.poll_handshake(cx)).await?;
@@ -63,14 +65,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 ready!(self.poll_send(cx)).ok();
                 return Poll::Ready(Err(error));
             }
-            let is_tls13 = self.session.agreed().protocol_version() == Some(ProtocolVersion::TLSv1_3);
-            if !self.session.agreed().is_handshaking() && is_tls13 {
+            let agreed = self.session.agreed();
+            let is_done = agreed.is_some_and(|agreed| !agreed.is_handshaking());
+            let version = agreed.and_then(CommonState::protocol_version);
+            if is_done && version == Some(ProtocolVersion::TLSv1_3) {
                 // Tickets go out with the answer, or when the client has nothing to ask yet.
                 self.tickets = Tickets::Kept;
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_send(cx))?;
-            if !self.session.agreed().is_handshaking() {
+            if is_done {
                 return Poll::Ready(Ok(()));
             }
             if self.incoming.len() >= MAX_HELLO_BYTES {

@@ -1,17 +1,24 @@
 //! A TLS connection of a client, as a stream. It holds no buffer while nothing happens on it: most WebSockets are silent
 //! most of the time.
 //!
+//! rustls has all of it until the connection settles, when it will last or much has been said. Then the record layer of our own
+//! holds half as much and copies less, which is worth the keys that are derived for it.
+//!
 //! Records are decrypted where they were read to, on the stack. What is left of a record that has not come as a whole is kept,
 //! and so is plaintext for which the reader has no room.
 
 mod accept;
+mod frame;
 mod outgoing;
 mod pieces;
+mod records;
+mod sealing;
 mod session;
 mod sizes;
 mod spare;
 #[cfg(test)]
 mod tests;
+mod unbuffered;
 
 use std::{
     fmt,
@@ -34,6 +41,7 @@ use self::{
     session::Session,
     sizes::{MAX_RECORD_BYTES, READ_BYTES},
 };
+use crate::client_stream::Settle;
 
 pub struct TlsStream<S> {
     stream: S,
@@ -50,8 +58,15 @@ pub struct TlsStream<S> {
     /// Have we said that nothing more comes?
     said_goodbye: bool,
     tickets: Tickets,
+    /// How much more has to be said until it is worth settling.
+    settles_after: usize,
+    /// Was the last thing that happened something that we have said? Then rustls holds nothing back, and it may settle.
+    has_spoken: bool,
     name: Option<Box<str>>,
 }
+
+/// A connection on which so much has been said is worth settling.
+const MUCH_BYTES: usize = 256 * 1024;
 
 /// The tickets for later connections, which nobody waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,7 +86,7 @@ fn failure(error: &Error) -> io::Error {
 impl<S> TlsStream<S> {
     /// The protocol of ALPN.
     pub(super) fn alpn(&self) -> Option<&[u8]> {
-        self.session.agreed().alpn_protocol()
+        self.session.agreed()?.alpn_protocol()
     }
 
     /// The name that the client has asked for, if its hello was looked at.
@@ -92,6 +107,12 @@ impl<S> TlsStream<S> {
     }
 }
 
+impl<S> Settle for TlsStream<S> {
+    fn settle(&mut self) {
+        self.settles_after = 0;
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     /// Reads once, and decrypts what came. Returns whether there may be more at once.
     fn poll_receive(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
@@ -107,6 +128,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             plain.extend_from_slice(later);
         };
         if self.incoming.is_empty() {
+            if mem::take(&mut self.has_spoken) && self.settles_after == 0 {
+                self.session.settle();
+                if self.session.failed().is_some() {
+                    return Poll::Ready(Ok(true));
+                }
+            }
             #[expect(
                 clippy::large_stack_arrays,
                 reason = "a thread has 2 MiB of stack, and little below this needs more"
@@ -133,6 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 "a message is too long",
             )));
         }
+        self.has_spoken = false;
         self.incoming
             .reserve_exact(MAX_RECORD_BYTES - self.incoming.len());
         let read = {
@@ -261,6 +289,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         if let Some(error) = this.session.failed() {
             return Poll::Ready(Err(failure(error)));
         }
+        this.has_spoken = true;
+        this.settles_after = this.settles_after.saturating_sub(taken);
         match this.poll_send(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(taken)),

@@ -48,6 +48,11 @@ impl WantsRoom for EncryptError {
 
 impl Outgoing {
     #[cfg(test)]
+    pub(super) fn waiting(&self) -> &[u8] {
+        self.buffer.get(self.from..self.to).unwrap_or_default()
+    }
+
+    #[cfg(test)]
     pub(super) fn holds_nothing(&self) -> bool {
         self.buffer.capacity() == 0
     }
@@ -75,8 +80,18 @@ impl Outgoing {
                 write(self.buffer.get_mut(self.to..).unwrap_or_default())?
             }
         };
-        self.to = self.buffer.len().min(self.to + added);
+        self.took(added);
         Ok(())
+    }
+
+    /// Room for a record of this many bytes. It counts when it is taken.
+    pub(super) fn room(&mut self, spares: &Spares, bytes: usize) -> &mut [u8] {
+        self.make_room(spares, bytes);
+        self.buffer.get_mut(self.to..self.to + bytes).unwrap_or_default()
+    }
+
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.to = self.buffer.len().min(self.to + bytes);
     }
 
     fn make_room(&mut self, spares: &Spares, bytes: usize) {

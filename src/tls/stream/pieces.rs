@@ -31,7 +31,16 @@ impl<'p> Pieces<'p> {
         Some(Cow::Owned(gathered))
     }
 
-    fn left_bytes(&self) -> usize {
+    /// Copies the next bytes, as many as there is room for.
+    pub(super) fn fill(&mut self, mut room: &mut [u8]) {
+        while let Some(some) = self.some(room.len()).filter(|some| !some.is_empty()) {
+            let (now, later) = room.split_at_mut(some.len());
+            now.copy_from_slice(some);
+            room = later;
+        }
+    }
+
+    pub(super) fn left_bytes(&self) -> usize {
         let later: usize = self.later.iter().map(|piece| piece.len()).sum();
         self.current.len() + later
     }
@@ -51,6 +60,17 @@ impl<'p> Pieces<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_is_filled_from_one_slice_and_the_next() {
+        let slices = [IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cde")];
+        let mut pieces = Pieces::of(&slices);
+        for (bytes, expected, left) in [(1, "a", 4), (0, "", 4), (3, "bcd", 1), (2, "e\0", 0)] {
+            let mut room = vec![0; bytes];
+            pieces.fill(&mut room);
+            assert_eq!((room, pieces.left_bytes()), (expected.into(), left));
+        }
+    }
 
     #[test]
     fn parts_are_full_and_only_what_lies_apart_is_copied() {

@@ -1,47 +1,75 @@
-//! One connection of rustls, without buffers of its own: what comes is decrypted where it lies.
-//!
-//! Source: the module `rustls::unbuffered`.
+//! One connection of TLS, without buffers of its own: what comes is decrypted where it lies.
 
-use std::{io::IoSlice, sync::Arc};
+use std::{io::IoSlice, mem, sync::Arc};
 
-use rustls::{
-    CommonState, Error, ServerConfig,
-    server::{ServerConnectionData, UnbufferedServerConnection},
-    unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic},
-};
+use rustls::{CommonState, Error, ServerConfig};
 
-use super::{outgoing::Outgoing, pieces::Pieces, sizes::RECORD_BYTES, spare::Spares};
-
-/// An alert in a record, with room to spare.
-const ALERT_BYTES: usize = 64;
+use super::{outgoing::Outgoing, records::Records, spare::Spares, unbuffered::Unbuffered};
 
 pub(super) struct Session {
-    connection: UnbufferedServerConnection,
+    layer: Layer,
+    ending: Ending,
+}
+
+/// Who makes records and reads them.
+enum Layer {
+    Rustls(Box<Unbuffered>),
+    Settled(Records),
+    /// Nobody, as the connection has failed.
+    Over,
+}
+
+/// What is known of a connection's end.
+#[derive(Default)]
+pub(super) struct Ending {
     /// Why the connection is over, if it has failed.
-    failed: Option<Box<Error>>,
+    pub failed: Option<Box<Error>>,
     /// Has the peer said that nothing more comes?
-    has_ended: bool,
+    pub is_said: bool,
+}
+
+impl Ending {
+    pub(super) fn fail(&mut self, error: Error) {
+        self.failed = Some(Box::new(error));
+    }
 }
 
 impl Session {
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
         Ok(Self {
-            connection: UnbufferedServerConnection::new(config)?,
-            failed: None,
-            has_ended: false,
+            layer: Layer::Rustls(Box::new(Unbuffered::new(config)?)),
+            ending: Ending::default(),
         })
     }
 
-    pub(super) fn agreed(&self) -> &CommonState {
-        &self.connection
+    /// What both sides have agreed on; until the connection is settled.
+    pub(super) fn agreed(&self) -> Option<&CommonState> {
+        match &self.layer {
+            Layer::Rustls(connection) => Some(connection.agreed()),
+            Layer::Settled(_) | Layer::Over => None,
+        }
     }
 
     pub(super) fn failed(&self) -> Option<&Error> {
-        self.failed.as_deref()
+        self.ending.failed.as_deref()
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.has_ended
+        self.ending.is_said
+    }
+
+    /// Lets go of all that only a handshake needs. To be called when all that has come is done with.
+    pub(super) fn settle(&mut self) {
+        let may_settle = matches!(&self.layer, Layer::Rustls(connection) if connection.may_settle());
+        if !may_settle || self.ending.failed.is_some() || self.ending.is_said {
+            return;
+        }
+        if let Layer::Rustls(connection) = mem::replace(&mut self.layer, Layer::Over) {
+            match connection.settle() {
+                Ok(records) => self.layer = Layer::Settled(records),
+                Err(error) => self.ending.fail(error),
+            }
+        }
     }
 
     /// Takes in what has come, gives the plaintext to `sink`, and returns how many of the bytes it is done with. What it is not
@@ -53,7 +81,23 @@ impl Session {
         outgoing: &mut Outgoing,
         spares: &Spares,
     ) -> usize {
-        self.drive(incoming, sink, outgoing, spares, |_, _| Ok(()))
+        let ending = &mut self.ending;
+        match &mut self.layer {
+            Layer::Rustls(connection) => connection.hear(incoming, sink, outgoing, spares, ending),
+            Layer::Settled(records) => match records.hear(incoming, sink, &mut ending.is_said) {
+                Ok(done) => done,
+                Err(fault) => {
+                    if let Some(alert) = fault.alert {
+                        // That it can't be sent is not what went wrong.
+                        records.last_words(alert, outgoing, spares).ok();
+                    }
+                    ending.fail(fault.error);
+                    self.layer = Layer::Over;
+                    incoming.len()
+                }
+            },
+            Layer::Over => incoming.len(),
+        }
     }
 
     /// Encrypts as much as `outgoing` has room for, and returns how much that was. `incoming` is what `hear` was not done with.
@@ -64,112 +108,28 @@ impl Session {
         outgoing: &mut Outgoing,
         spares: &Spares,
     ) -> usize {
-        let mut taken = 0;
-        self.drive(
-            incoming,
-            |_| {},
-            outgoing,
-            spares,
-            |mut traffic, outgoing| {
-                let mut pieces = Pieces::of(plain);
-                while outgoing.room_bytes() > 0
-                    && let Some(plain) = pieces.next(RECORD_BYTES)
-                {
-                    outgoing.add(spares, plain.len(), |room| traffic.encrypt(&plain, room))?;
-                    taken += plain.len();
-                }
-                Ok(())
-            },
-        );
-        taken
+        let ending = &mut self.ending;
+        match &mut self.layer {
+            Layer::Rustls(connection) => connection.say(plain, incoming, outgoing, spares, ending),
+            Layer::Settled(records) => records.say(plain, outgoing, spares).unwrap_or_else(|error| {
+                ending.fail(error);
+                0
+            }),
+            Layer::Over => 0,
+        }
     }
 
     /// Adds the alert that says that nothing more comes.
     pub(super) fn say_goodbye(&mut self, incoming: &mut [u8], outgoing: &mut Outgoing, spares: &Spares) {
-        self.drive(
-            incoming,
-            |_| {},
-            outgoing,
-            spares,
-            |mut traffic, outgoing| {
-                outgoing.add(spares, ALERT_BYTES, |room| traffic.queue_close_notify(room))
-            },
-        );
-    }
-
-    /// Goes through rustls' states until it waits for more, or may encrypt.
-    fn drive(
-        &mut self,
-        incoming: &mut [u8],
-        mut sink: impl FnMut(&[u8]),
-        outgoing: &mut Outgoing,
-        spares: &Spares,
-        mut encrypt: impl FnMut(WriteTraffic<'_, ServerConnectionData>, &mut Outgoing) -> Result<(), EncryptError>,
-    ) -> usize {
-        let mut done = 0;
-        while self.failed.is_none()
-            && let Some(rest) = incoming.get_mut(done..)
-        {
-            let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(rest);
-            let mut is_over = false;
-            match state {
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(record) = traffic.next_record() {
-                        match record {
-                            Ok(record) => {
-                                sink(record.payload);
-                                discard += record.discard;
-                            }
-                            Err(error) => self.failed = Some(Box::new(error)),
-                        }
-                    }
+        let ending = &mut self.ending;
+        match &mut self.layer {
+            Layer::Rustls(connection) => connection.say_goodbye(incoming, outgoing, spares, ending),
+            Layer::Settled(records) => {
+                if let Err(error) = records.say_goodbye(outgoing, spares) {
+                    ending.fail(error);
                 }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    if outgoing
-                        .add(spares, ALERT_BYTES, |room| data.encode(room))
-                        .is_err()
-                    {
-                        self.failed = Some(Box::new(Error::EncryptError));
-                    }
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => self.has_ended = true,
-                Ok(ConnectionState::WriteTraffic(traffic)) => {
-                    if encrypt(traffic, outgoing).is_err() {
-                        self.failed = Some(Box::new(Error::EncryptError));
-                    }
-                    is_over = true;
-                }
-                Ok(ConnectionState::BlockedHandshake | ConnectionState::Closed) => is_over = true,
-                // There is no early data, as its size is set to nothing.
-                Ok(_) => self.failed = Some(Box::new(Error::HandshakeNotComplete)),
-                Err(error) => self.failed = Some(Box::new(error)),
             }
-            done += discard;
-            if is_over {
-                break;
-            }
-        }
-        if self.failed.is_some() {
-            self.last_words(outgoing, spares);
-        }
-        done
-    }
-
-    /// The alert in which the peer is told what went wrong. rustls is asked for what it has to send and for nothing else: it
-    /// would read what it has failed at once more.
-    fn last_words(&mut self, outgoing: &mut Outgoing, spares: &Spares) {
-        while self.agreed().wants_write() {
-            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
-            let Ok(ConnectionState::EncodeTlsData(mut data)) = state else {
-                return;
-            };
-            if outgoing
-                .add(spares, ALERT_BYTES, |room| data.encode(room))
-                .is_err()
-            {
-                return;
-            }
+            Layer::Over => {}
         }
     }
 }

@@ -3,11 +3,12 @@
 mod endings;
 mod handshake;
 mod passing;
+mod sealed;
 
 use std::io::Read as _;
 
 use rustls::{
-    ClientConfig, ClientConnection, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs,
     pki_types::ServerName,
     version::{TLS12, TLS13},
@@ -20,11 +21,16 @@ use crate::tls::testing::{configured, credulous};
 
 const BOTH: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
+/// Who may be whose server: a connection of ours may have settled.
+const OURS: [(By, &SupportedProtocolVersion); 3] =
+    [(By::Us, &TLS12), (By::Us, &TLS13), (By::Settled, &TLS13)];
+
 /// Whose server it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     Rustls,
     Us,
+    Settled,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -39,10 +45,19 @@ fn name() -> ServerName<'static> {
 }
 
 async fn accept(by: By, stream: DuplexStream) -> io::Result<Box<dyn Stream>> {
-    let config = configured();
+    accept_as(by, configured(), stream).await
+}
+
+async fn accept_as(by: By, config: Arc<ServerConfig>, stream: DuplexStream) -> io::Result<Box<dyn Stream>> {
     Ok(match by {
         By::Rustls => Box::new(TlsAcceptor::from(config).accept(stream).await?),
-        By::Us => Box::new(TlsStream::accept(stream, Vec::new(), config, Arc::default(), None).await?),
+        By::Us | By::Settled => {
+            let mut stream = TlsStream::accept(stream, Vec::new(), config, Arc::default(), None).await?;
+            if by == By::Settled {
+                stream.session.settle();
+            }
+            Box::new(stream)
+        }
     })
 }
 

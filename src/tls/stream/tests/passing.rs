@@ -38,15 +38,19 @@ impl AsyncWrite for Dribble {
 
 #[tokio::test]
 async fn any_amount_passes_both_ways_in_any_pieces() {
-    for version in BOTH {
+    for (by, version) in OURS {
         for (wire_bytes, at_a_time) in [(64 * 1024, 1), (10, 7), (1000, 64 * 1024), (64 * 1024, 64 * 1024)] {
             let (near, wire) = duplex(wire_bytes);
             let far = Dribble { wire, at_a_time };
             let connecting = TlsConnector::from(client(version)).connect(name(), near);
             let accepting = TlsStream::accept(far, Vec::new(), configured(), Arc::default(), None);
             let (client, server) = tokio::join!(connecting, accepting);
-            let (mut from_server, mut to_server) = tokio::io::split(client.unwrap());
-            let (mut from_client, mut to_client) = tokio::io::split(server.unwrap());
+            let (client, mut server) = (client.unwrap(), server.unwrap());
+            if by == By::Settled {
+                server.session.settle();
+            }
+            let (mut from_server, mut to_server) = tokio::io::split(client);
+            let (mut from_client, mut to_client) = tokio::io::split(server);
             for length in [1, 100, 16_383, 16_384, 16_385, 70_000, 300_000] {
                 // Byte by byte it takes a while.
                 if length > wire_bytes.min(at_a_time) * 2000 {
@@ -71,7 +75,7 @@ async fn any_amount_passes_both_ways_in_any_pieces() {
                 all.await.unwrap();
                 assert!(
                     up == sent && down == sent,
-                    "{version:?} {wire_bytes} {at_a_time} {length}"
+                    "{by:?} {version:?} {wire_bytes} {at_a_time} {length}"
                 );
             }
         }
@@ -80,8 +84,8 @@ async fn any_amount_passes_both_ways_in_any_pieces() {
 
 #[tokio::test]
 async fn a_record_may_be_cut_anywhere() {
-    for version in BOTH {
-        let (mut client, mut server) = pair(By::Us, version, 64 * 1024).await;
+    for (by, version) in OURS {
+        let (mut client, mut server) = pair(by, version, 64 * 1024).await;
         let mut at = 0;
         loop {
             let mut records = client.say(b"first");
@@ -112,29 +116,31 @@ async fn a_record_may_be_cut_anywhere() {
 
 #[tokio::test]
 async fn slices_are_written_as_if_they_were_one() {
-    let (client, mut server) = pair(By::Us, &TLS13, 1 << 20).await;
-    let all = some_bytes(50_000);
-    let (first, rest) = all.split_at(10);
-    let (second, third) = rest.split_at(30_000);
-    let mut slices = [
-        IoSlice::new(first),
-        IoSlice::new(&[]),
-        IoSlice::new(second),
-        IoSlice::new(third),
-    ];
-    let mut left = &mut slices[..];
-    while !left.is_empty() {
-        let written = server.write_vectored(left).await.unwrap();
-        IoSlice::advance_slices(&mut left, written);
+    for (by, version) in OURS {
+        let (client, mut server) = pair(by, version, 1 << 20).await;
+        let all = some_bytes(50_000);
+        let (first, rest) = all.split_at(10);
+        let (second, third) = rest.split_at(30_000);
+        let mut slices = [
+            IoSlice::new(first),
+            IoSlice::new(&[]),
+            IoSlice::new(second),
+            IoSlice::new(third),
+        ];
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            let written = server.write_vectored(left).await.unwrap();
+            IoSlice::advance_slices(&mut left, written);
+        }
+        server.shutdown().await.unwrap();
+        drop(server);
+        assert!(client.all().await == (all, Ok(())));
     }
-    server.shutdown().await.unwrap();
-    drop(server);
-    assert!(client.all().await == (all, Ok(())));
 }
 
 #[tokio::test]
 async fn keys_are_renewed_as_often_as_somebody_speaks_between() {
-    for by in [By::Rustls, By::Us] {
+    for by in [By::Rustls, By::Us, By::Settled] {
         let (mut client, mut server) = pair(by, &TLS13, 64 * 1024).await;
         for turn in 0..100_u8 {
             client.tls.refresh_traffic_keys().unwrap();
@@ -164,10 +170,15 @@ async fn keys_are_renewed_as_often_as_somebody_speaks_between() {
 
 #[tokio::test]
 async fn a_peer_that_reads_nothing_is_written_no_more_to_and_loses_nothing() {
+    for by in [By::Us, By::Settled] {
+        loses_nothing(by).await;
+    }
+}
+
+async fn loses_nothing(by: By) {
     let (near, far) = duplex(1000);
     let connecting = TlsConnector::from(client(&TLS13)).connect(name(), near);
-    let accepting = TlsStream::accept(far, Vec::new(), configured(), Arc::default(), None);
-    let (client, server) = tokio::join!(connecting, accepting);
+    let (client, server) = tokio::join!(connecting, accept(by, far));
     let (mut client, mut server) = (client.unwrap(), server.unwrap());
     let sent = some_bytes(1 << 20);
     let mut written = 0;
@@ -200,6 +211,7 @@ async fn nothing_is_held_while_nothing_happens() {
         let accepting = TlsStream::accept(far, Vec::new(), configured(), Arc::default(), None);
         let (client, server) = tokio::join!(connecting, accepting);
         let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        server.settle();
         for length in [1, 100_000] {
             let mut read = vec![0; length];
             client.write_all(&some_bytes(length)).await.unwrap();
@@ -212,5 +224,32 @@ async fn nothing_is_held_while_nothing_happens() {
             assert_eq!(server.incoming.capacity() + server.plain.capacity(), 0);
             assert!(server.outgoing.holds_nothing());
         }
+        assert_eq!(server.session.agreed().is_none(), version == &TLS13);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_settles_when_it_is_to_last_or_has_said_much() {
+    for (lasts, bytes, is_settled) in [
+        (false, 1000, false),
+        (true, 1000, true),
+        (false, MUCH_BYTES, true),
+    ] {
+        let (near, far) = duplex(1 << 20);
+        let connecting = TlsConnector::from(client(&TLS13)).connect(name(), near);
+        let accepting = TlsStream::accept(far, Vec::new(), configured(), Arc::default(), None);
+        let (client, server) = tokio::join!(connecting, accepting);
+        let (mut client, mut server) = (client.unwrap(), server.unwrap());
+        if lasts {
+            server.settle();
+        }
+        server.write_all(&some_bytes(bytes)).await.unwrap();
+        client.write_all(b"text").await.unwrap();
+        client.flush().await.unwrap();
+        server.read_exact(&mut [0; 4]).await.unwrap();
+        assert_eq!(server.session.agreed().is_none(), is_settled, "{lasts} {bytes}");
+        let mut read = vec![0; bytes];
+        client.read_exact(&mut read).await.unwrap();
+        assert!(read == some_bytes(bytes));
     }
 }
