@@ -8,6 +8,7 @@
 //! and so is plaintext for which the reader has no room.
 
 mod accept;
+mod ending;
 mod frame;
 mod outgoing;
 mod pieces;

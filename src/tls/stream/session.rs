@@ -4,7 +4,7 @@ use std::{io::IoSlice, mem, sync::Arc};
 
 use rustls::{CommonState, Error, ServerConfig};
 
-use super::{outgoing::Outgoing, records::Records, spare::Spares, unbuffered::Unbuffered};
+use super::{ending::Ending, outgoing::Outgoing, records::Records, spare::Spares, unbuffered::Unbuffered};
 
 pub(super) struct Session {
     layer: Layer,
@@ -17,21 +17,6 @@ enum Layer {
     Settled(Records),
     /// Nobody, as the connection has failed.
     Over,
-}
-
-/// What is known of a connection's end.
-#[derive(Default)]
-pub(super) struct Ending {
-    /// Why the connection is over, if it has failed.
-    pub failed: Option<Box<Error>>,
-    /// Has the peer said that nothing more comes?
-    pub is_said: bool,
-}
-
-impl Ending {
-    pub(super) fn fail(&mut self, error: Error) {
-        self.failed = Some(Box::new(error));
-    }
 }
 
 impl Session {

@@ -11,7 +11,7 @@ use rustls::{
 };
 
 use super::{
-    outgoing::Outgoing, pieces::Pieces, records::Records, session::Ending, sizes::RECORD_BYTES, spare::Spares,
+    ending::Ending, outgoing::Outgoing, pieces::Pieces, records::Records, sizes::RECORD_BYTES, spare::Spares,
 };
 
 /// An alert in a record, with room to spare.
