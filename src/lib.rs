@@ -59,6 +59,7 @@
 //! | 14 | [`handover`] | a running gateway hands over to a new one |
 //! | 14 | [`notify`] | tells a service manager how the gateway is |
 //! | 14 | [`client_body`] | a request's body, and what is left of it when nobody reads it |
+//! | 14 | [`ahead`] | bytes of a stream that were read already, and are read again first |
 //! | 14 | [`client_stream`] | the stream of a client's connection that switches to another protocol |
 //! | 14 | [`interim`] | interim answers (1xx) on their way to the client |
 //! | 14 | [`on_wake`] | a future that is polled only when it has been woken |
@@ -70,6 +71,7 @@
 pub mod acme;
 pub mod addr;
 pub mod adopt;
+pub mod ahead;
 pub mod blocks;
 pub mod check_page;
 pub mod cli;

@@ -7,15 +7,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{activity::Activity, write_deadline::WriteDeadline};
+use crate::ahead::Ahead;
 
 pub(super) struct Switched<S> {
     stream: S,
     /// What was read behind the last head, and is read again first.
-    ahead: Bytes,
+    ahead: Ahead,
     /// Does nothing come behind that?
     ended: bool,
     /// It holds the connection's place too.
@@ -24,10 +24,10 @@ pub(super) struct Switched<S> {
 }
 
 impl<S> Switched<S> {
-    pub(super) fn new(stream: S, ahead: Bytes, ended: bool, activity: Activity) -> Self {
+    pub(super) fn new(stream: S, ahead: Vec<u8>, ended: bool, activity: Activity) -> Self {
         Self {
             stream,
-            ahead,
+            ahead: Ahead::new(ahead),
             ended,
             activity,
             write_deadline: WriteDeadline::default(),
@@ -41,12 +41,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Switched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.has_remaining() {
-            let now = self.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.ahead.split_to(now));
-            if self.ahead.is_empty() {
-                self.ahead = Bytes::new();
-            }
+        if self.ahead.give(buf) {
             return Poll::Ready(Ok(()));
         }
         if self.ended {
@@ -181,7 +176,7 @@ mod tests {
     async fn a_client_that_takes_nothing_has_as_long_as_on_any_connection() {
         let (stream, _client) = duplex(4);
         let activity = Activity::begin(SECOND, SECOND * 60, &place().await);
-        let mut stream = Switched::new(stream, Bytes::new(), false, activity);
+        let mut stream = Switched::new(stream, Vec::new(), false, activity);
         let began = tokio::time::Instant::now();
         let ended = stream.write_all(b"12345").await.unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::TimedOut);

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -122,7 +121,7 @@ impl<S> Wire<S> {
             Watch::Heads(watch) => watch.ready(),
             Watch::Frames(_) => &[],
         };
-        let ahead = Bytes::from([read, kept].concat());
+        let ahead = [read, kept].concat();
         let ended = self.ended || self.goodbye.is_some();
         Switched::new(self.stream, ahead, ended, self.activity)
     }

@@ -8,17 +8,19 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::client_stream::Settle;
+use crate::{ahead::Ahead, client_stream::Settle};
 
 pub(super) struct Replayed<S> {
-    /// The bytes that were read already and are to be read again; empty on most connections.
-    first: Vec<u8>,
+    first: Ahead,
     stream: S,
 }
 
 impl<S> Replayed<S> {
     pub(super) fn new(first: Vec<u8>, stream: S) -> Self {
-        Self { first, stream }
+        Self {
+            first: Ahead::new(first),
+            stream,
+        }
     }
 }
 
@@ -34,17 +36,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Replayed<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.first.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        if self.first.give(buf) {
+            return Poll::Ready(Ok(()));
         }
-        let taken = self.first.len().min(buf.remaining());
-        buf.put_slice(self.first.get(..taken).unwrap_or_default());
-        if taken == self.first.len() {
-            self.first = Vec::new();
-        } else {
-            self.first.drain(..taken);
-        }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     connection_limit::{Open, Permit},
     endpoint::Socket,
 };
+use crate::ahead::Ahead;
 
 /// The stream of a connection to an upstream.
 ///
@@ -22,8 +23,7 @@ use super::{
 /// fails waits until the answer has been read to its end, and only then returns its error.
 pub struct UpstreamStream {
     socket: Arc<Socket>,
-    /// What was read before anybody knew whose it is.
-    ahead: Bytes,
+    ahead: Ahead,
     unwritable: Option<io::ErrorKind>,
     /// Has a read met the end of the connection, or an error?
     read_to_its_end: bool,
@@ -37,7 +37,7 @@ impl UpstreamStream {
     pub(super) fn new(socket: Arc<Socket>, ahead: Bytes, open: Open, permit: Permit) -> Self {
         Self {
             socket,
-            ahead,
+            ahead: Ahead::new(ahead),
             unwritable: None,
             read_to_its_end: false,
             writer: None,
@@ -88,9 +88,7 @@ impl AsyncRead for UpstreamStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
-            let bytes = self.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.ahead.split_to(bytes));
+        if self.ahead.give(buf) {
             return Poll::Ready(Ok(()));
         }
         loop {

@@ -13,7 +13,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::frames::Frames;
+use super::frames::{Frames, GOING_AWAY, GOING_AWAY_MASKED};
 
 const READ_BYTES: usize = 16 * 1024;
 
@@ -35,13 +35,20 @@ pub(super) struct Direction {
     passing: Vec<u8>,
     taken: usize,
     step: Step,
-    /// What the sink is told if it is we who end it.
-    going_away: &'static [u8],
+    sink: Sink,
     /// Is it to end with a Close frame?
     closing: bool,
     /// Is it to end without one?
     over: bool,
     frame_end: Option<Pin<Box<Sleep>>>,
+}
+
+/// Who is told at the end.
+#[derive(Clone, Copy)]
+pub(super) enum Sink {
+    Client,
+    /// A server takes masked frames alone (RFC 6455 section 5.1).
+    Upstream,
 }
 
 #[derive(Clone, Copy)]
@@ -55,13 +62,13 @@ enum Step {
 }
 
 impl Direction {
-    pub(super) fn new(going_away: &'static [u8]) -> Self {
+    pub(super) fn new(sink: Sink) -> Self {
         Self {
             frames: Frames::default(),
             passing: Vec::new(),
             taken: 0,
             step: Step::Read,
-            going_away,
+            sink,
             closing: false,
             over: false,
             frame_end: None,
@@ -92,7 +99,11 @@ impl Direction {
                 // INVARIANT: only the read may be given up; a write cut off would leave half a frame behind.
                 Step::Read if self.over => Step::Shutdown,
                 Step::Read if self.closing && self.frames.between_frames() => {
-                    self.passing = self.going_away.to_vec();
+                    self.passing = match self.sink {
+                        Sink::Client => GOING_AWAY,
+                        Sink::Upstream => GOING_AWAY_MASKED,
+                    }
+                    .to_vec();
                     Step::LastWords
                 }
                 Step::Read => ready!(self.poll_read(from, to, &mut hears, cx))?,

@@ -16,8 +16,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    direction::{Direction, End},
-    frames::{GOING_AWAY, GOING_AWAY_MASKED},
+    direction::{Direction, End, Sink},
     opening::Opening,
     registry::Tunnels,
     silence::Silence,
@@ -51,8 +50,7 @@ pub fn join(
     // In a box, which is given back when the client has switched.
     let switched = Box::pin(timeout(SWITCH_DEADLINE, client.switched()));
     drain.spawn(async move {
-        let switched = switched.await;
-        let Ok(Ok(mut client)) = switched else {
+        let Ok(Ok(mut client)) = switched.await else {
             debug!(
                 upstream = tunnels.name(),
                 "A WebSocket was agreed on, but its client left before it began"
@@ -109,8 +107,8 @@ where
         Self {
             client,
             upstream,
-            down: Direction::new(GOING_AWAY),
-            up: Direction::new(GOING_AWAY_MASKED),
+            down: Direction::new(Sink::Client),
+            up: Direction::new(Sink::Upstream),
             first: To::Client,
             silence,
             opening,

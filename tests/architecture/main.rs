@@ -41,6 +41,7 @@ const LAYERS: [&[&str]; 15] = [
     &["reply", "observe"],
     &[
         "addr",
+        "ahead",
         "client_body",
         "client_stream",
         "interim",

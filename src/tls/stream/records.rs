@@ -1,24 +1,27 @@
 //! The record layer of TLS 1.3 for a connection that lasts (RFC 8446 section 5): it holds half of what a connection of rustls
 //! does.
 //!
-//! rustls has shaken hands, derives all keys, and decrypts. Here are the headers and numbers of records, alerts, and the one
-//! message that may come behind a handshake, `KeyUpdate`. What is taken and what is refused, and with which alert, is as
-//! rustls has it; the tests hold both against each other.
+//! rustls has shaken hands and derives all keys. Here are the headers of records, alerts, and the one message that may come
+//! behind a handshake, `KeyUpdate`. What is taken and what is refused, and with which alert, is as rustls has it; the tests hold
+//! both against each other.
 //!
 //! Source: the module `rustls::kernel`.
 
 use std::io::IoSlice;
 
 use rustls::{
-    AlertDescription, ConnectionTrafficSecrets, ContentType, Error, ExtractedSecrets, HandshakeType,
-    InvalidMessage, PeerMisbehaved, ProtocolVersion, SupportedCipherSuite, Tls13CipherSuite,
-    crypto::cipher::{InboundOpaqueMessage, InboundPlainMessage, MessageDecrypter},
-    kernel::KernelConnection,
+    AlertDescription, ContentType, Error, ExtractedSecrets, HandshakeType, InvalidMessage, PeerMisbehaved,
+    SupportedCipherSuite, crypto::cipher::InboundPlainMessage, kernel::KernelConnection,
     server::ServerConnectionData,
 };
 
 use super::{
-    frame::Frame, outgoing::Outgoing, pieces::Pieces, sealing::Sealing, sizes::RECORD_BYTES, spare::Spares,
+    frame::Frame,
+    outgoing::Outgoing,
+    pieces::Pieces,
+    sealing::{Opening, Sealing},
+    sizes::RECORD_BYTES,
+    spare::Spares,
 };
 
 /// How many times the keys may change with no text between.
@@ -61,10 +64,9 @@ fn fault(alert: AlertDescription, error: impl Into<Error>) -> Fault {
 pub(super) struct Records {
     /// Gives the next keys of each direction.
     keys: Box<KernelConnection<ServerConnectionData>>,
-    suite: &'static Tls13CipherSuite,
-    decrypter: Box<dyn MessageDecrypter>,
-    /// How many records have been read with these keys.
-    read: u64,
+    /// How many records may be sealed with one key.
+    most_sealed: u64,
+    opening: Opening,
     sealing: Sealing,
     /// How much has come of a `KeyUpdate` that is not whole.
     part_bytes: usize,
@@ -91,9 +93,8 @@ impl Records {
         }
         Ok(Self {
             keys: Box::new(keys),
-            suite,
-            decrypter: decrypter(suite, reading)?,
-            read,
+            most_sealed: suite.common.confidentiality_limit,
+            opening: Opening::after(read, reading)?,
             sealing: Sealing::after(written, writing)?,
             part_bytes: 0,
             owes_keys: false,
@@ -133,7 +134,7 @@ impl Records {
         let mut pieces = Pieces::of(plain);
         let mut taken = 0;
         while outgoing.room_bytes() > 0 && pieces.left_bytes() > 0 {
-            let is_worn = self.sealing.sealed() >= self.suite.common.confidentiality_limit;
+            let is_worn = self.sealing.sealed() >= self.most_sealed;
             if is_worn || self.owes_keys {
                 self.change_keys(outgoing, spares)?;
             }
@@ -201,13 +202,11 @@ impl Records {
         if kind == ContentType::ChangeCipherSpec && self.part_bytes == 0 {
             return Err(stray(payload));
         }
-        let opaque = InboundOpaqueMessage::new(kind, ProtocolVersion::TLSv1_2, payload);
-        let decrypted = self.decrypter.decrypt(opaque, self.read);
-        let InboundPlainMessage { typ, payload, .. } = decrypted.map_err(|error| Fault {
+        let opened = self.opening.open(kind, payload);
+        let InboundPlainMessage { typ, payload, .. } = opened.map_err(|error| Fault {
             alert: alert_for(&error),
             error,
         })?;
-        self.read = self.read.checked_add(1).ok_or(Error::DecryptError)?;
         if typ != ContentType::Handshake && self.part_bytes > 0 {
             return Err(PeerMisbehaved::MessageInterleavedWithHandshakeMessage.into());
         }
@@ -277,8 +276,7 @@ impl Records {
             }
         }
         let (read, secrets) = self.keys.update_rx_secret()?;
-        self.decrypter = decrypter(self.suite, secrets)?;
-        self.read = read;
+        self.opening = Opening::after(read, secrets)?;
         Ok(())
     }
 
@@ -338,17 +336,4 @@ fn alert_for(error: &Error) -> Option<AlertDescription> {
     } else {
         None
     }
-}
-
-pub(super) fn decrypter(
-    suite: &Tls13CipherSuite,
-    secrets: ConnectionTrafficSecrets,
-) -> Result<Box<dyn MessageDecrypter>, Error> {
-    let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
-    | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
-    | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
-    else {
-        return Err(Error::DecryptError);
-    };
-    Ok(suite.aead_alg.decrypter(key, iv))
 }

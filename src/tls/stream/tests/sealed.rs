@@ -1,18 +1,18 @@
 //! Whatever a client may seal in a record: a settled connection takes and refuses what rustls' buffered one does.
 
 use rustls::{
-    CipherSuiteCommon, ContentType, ProtocolVersion, SupportedCipherSuite, Tls13CipherSuite,
+    CipherSuiteCommon, ContentType, SupportedCipherSuite, Tls13CipherSuite,
     client::{ClientConnectionData, UnbufferedClientConnection},
-    crypto::{
-        CryptoProvider,
-        cipher::{InboundOpaqueMessage, MessageDecrypter},
-    },
+    crypto::CryptoProvider,
     kernel::KernelConnection,
     unbuffered::{ConnectionState, UnbufferedStatus},
 };
 
 use super::*;
-use crate::tls::stream::{frame::Frame, records::decrypter, sealing::Sealing};
+use crate::tls::stream::{
+    frame::Frame,
+    sealing::{Opening, Sealing},
+};
 use crate::tls::testing::configured_by;
 
 const CCS: ContentType = ContentType::ChangeCipherSpec;
@@ -23,11 +23,9 @@ const TEXT: ContentType = ContentType::ApplicationData;
 /// A client that seals anything in a record.
 struct Sealer {
     wire: DuplexStream,
-    suite: &'static Tls13CipherSuite,
     keys: KernelConnection<ClientConnectionData>,
     sealing: Sealing,
-    decrypter: Box<dyn MessageDecrypter>,
-    opened: u64,
+    opening: Opening,
 }
 
 impl Sealer {
@@ -64,16 +62,11 @@ impl Sealer {
         };
         let ((), server) = tokio::join!(shaking, accept_as(by, server, far));
         let (secrets, keys) = tls.dangerous_into_kernel_connection().unwrap();
-        let SupportedCipherSuite::Tls13(suite) = keys.negotiated_cipher_suite() else {
-            panic!("another version");
-        };
         let sealer = Self {
             wire,
-            suite,
             keys,
             sealing: Sealing::after(secrets.tx.0, secrets.tx.1).unwrap(),
-            decrypter: decrypter(suite, secrets.rx.1).unwrap(),
-            opened: secrets.rx.0,
+            opening: Opening::after(secrets.rx.0, secrets.rx.1).unwrap(),
         };
         (sealer, server.unwrap())
     }
@@ -100,9 +93,7 @@ impl Sealer {
         let (mut rest, mut all) = (&mut records[..], Vec::new());
         while let Some(Frame { kind, payload }) = Frame::first(rest).unwrap() {
             let length = payload.len();
-            let opaque = InboundOpaqueMessage::new(kind, ProtocolVersion::TLSv1_2, payload);
-            let message = self.decrypter.decrypt(opaque, self.opened).unwrap();
-            self.opened += 1;
+            let message = self.opening.open(kind, payload).unwrap();
             let is_ticket = message.payload.first() == Some(&4);
             let mut payload = message.payload.to_vec();
             if message.typ == HANDSHAKE {
@@ -110,8 +101,7 @@ impl Sealer {
             }
             if message.typ == HANDSHAKE && payload.starts_with(&[24, 0, 0, 1]) {
                 let (opened, secrets) = self.keys.update_rx_secret().unwrap();
-                self.decrypter = decrypter(self.suite, secrets).unwrap();
-                self.opened = opened;
+                self.opening = Opening::after(opened, secrets).unwrap();
             }
             all.push((message.typ, payload));
             rest = &mut rest[sizes::HEADER_BYTES + length..];
