@@ -38,7 +38,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             said_goodbye: false,
             tickets: Tickets::Gone,
             settles_after: MUCH_BYTES,
-            has_spoken: false,
             name: name.map(String::into_boxed_str),
         };
         poll_fn(|cx| stream.poll_handshake(cx)).await?;

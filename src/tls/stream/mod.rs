@@ -61,8 +61,6 @@ pub struct TlsStream<S> {
     tickets: Tickets,
     /// How much more has to be said until it is worth settling.
     settles_after: usize,
-    /// Was the last thing that happened something that we have said? Then rustls holds nothing back, and it may settle.
-    has_spoken: bool,
     name: Option<Box<str>>,
 }
 
@@ -129,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             plain.extend_from_slice(later);
         };
         if self.incoming.is_empty() {
-            if mem::take(&mut self.has_spoken) && self.settles_after == 0 {
+            if self.settles_after == 0 && !self.said_goodbye {
                 self.session.settle();
                 if self.session.failed().is_some() {
                     return Poll::Ready(Ok(true));
@@ -161,7 +159,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 "a message is too long",
             )));
         }
-        self.has_spoken = false;
         self.incoming
             .reserve_exact(MAX_RECORD_BYTES - self.incoming.len());
         let read = {
@@ -290,7 +287,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         if let Some(error) = this.session.failed() {
             return Poll::Ready(Err(failure(error)));
         }
-        this.has_spoken = true;
         this.settles_after = this.settles_after.saturating_sub(taken);
         match this.poll_send(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

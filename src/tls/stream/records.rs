@@ -3,7 +3,7 @@
 //!
 //! rustls has shaken hands and derives all keys. Here are the headers of records, alerts, and the one message that may come
 //! behind a handshake, `KeyUpdate`. What is taken and what is refused, and with which alert, is as rustls has it; the tests hold
-//! both against each other.
+//! both against each other. Only a message that is none is refused at once, where rustls waits for the whole of it.
 //!
 //! Source: the module `rustls::kernel`.
 
@@ -72,6 +72,7 @@ pub(super) struct Records {
     part_bytes: usize,
     /// Has the peer asked for new keys of ours? It gets them before anything else that is written.
     owes_keys: bool,
+    said_goodbye: bool,
     key_updates: u8,
     empty: u8,
     warnings: u8,
@@ -98,6 +99,7 @@ impl Records {
             sealing: Sealing::after(written, writing)?,
             part_bytes: 0,
             owes_keys: false,
+            said_goodbye: false,
             key_updates: 0,
             empty: 0,
             warnings: 0,
@@ -134,7 +136,8 @@ impl Records {
         let mut pieces = Pieces::of(plain);
         let mut taken = 0;
         while outgoing.room_bytes() > 0 && pieces.left_bytes() > 0 {
-            let is_worn = self.sealing.sealed() >= self.most_sealed;
+            // The last record of a key says that another follows.
+            let is_worn = self.sealing.sealed().saturating_add(1) >= self.most_sealed;
             if is_worn || self.owes_keys {
                 self.change_keys(outgoing, spares)?;
             }
@@ -162,16 +165,20 @@ impl Records {
 
     /// Adds the alert that says that nothing more comes.
     pub(super) fn say_goodbye(&mut self, outgoing: &mut Outgoing, spares: &Spares) -> Result<(), Error> {
+        self.said_goodbye = true;
         self.alert(WARNING, AlertDescription::CloseNotify, outgoing, spares)
     }
 
-    /// Adds the alert that says what went wrong.
+    /// Adds the alert that says what went wrong, unless nothing may follow any more (RFC 8446 section 6.1).
     pub(super) fn last_words(
         &mut self,
         what: AlertDescription,
         outgoing: &mut Outgoing,
         spares: &Spares,
     ) -> Result<(), Error> {
+        if self.said_goodbye {
+            return Ok(());
+        }
         self.alert(FATAL, what, outgoing, spares)
     }
 
@@ -182,6 +189,9 @@ impl Records {
         outgoing: &mut Outgoing,
         spares: &Spares,
     ) -> Result<(), Error> {
+        if self.owes_keys {
+            self.change_keys(outgoing, spares)?;
+        }
         self.message(ContentType::Alert, &[level, what.into()], outgoing, spares)
     }
 

@@ -43,6 +43,14 @@ impl Session {
         self.ending.is_said
     }
 
+    /// As if something had been said.
+    #[cfg(test)]
+    pub(super) fn has_spoken(&mut self) {
+        if let Layer::Rustls(connection) = &mut self.layer {
+            connection.has_spoken();
+        }
+    }
+
     /// Lets go of all that only a handshake needs. To be called when all that has come is done with.
     pub(super) fn settle(&mut self) {
         let may_settle = matches!(&self.layer, Layer::Rustls(connection) if connection.may_settle());
@@ -96,10 +104,14 @@ impl Session {
         let ending = &mut self.ending;
         match &mut self.layer {
             Layer::Rustls(connection) => connection.say(plain, incoming, outgoing, spares, ending),
-            Layer::Settled(records) => records.say(plain, outgoing, spares).unwrap_or_else(|error| {
-                ending.fail(error);
-                0
-            }),
+            Layer::Settled(records) => match records.say(plain, outgoing, spares) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    ending.fail(error);
+                    self.layer = Layer::Over;
+                    0
+                }
+            },
             Layer::Over => 0,
         }
     }
@@ -112,6 +124,7 @@ impl Session {
             Layer::Settled(records) => {
                 if let Err(error) = records.say_goodbye(outgoing, spares) {
                     ending.fail(error);
+                    self.layer = Layer::Over;
                 }
             }
             Layer::Over => {}

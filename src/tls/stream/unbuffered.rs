@@ -20,6 +20,9 @@ const ALERT_BYTES: usize = 64;
 pub(super) struct Unbuffered {
     connection: UnbufferedServerConnection,
     gives_keys: bool,
+    /// Was the last thing that happened something that we have said? What rustls holds back, such as the answer to a
+    /// `KeyUpdate`, went out before it, and nobody can see otherwise whether there is such a thing.
+    has_spoken: bool,
 }
 
 impl Unbuffered {
@@ -28,6 +31,7 @@ impl Unbuffered {
         Ok(Self {
             connection: UnbufferedServerConnection::new(config)?,
             gives_keys,
+            has_spoken: false,
         })
     }
 
@@ -35,10 +39,16 @@ impl Unbuffered {
         &self.connection
     }
 
+    #[cfg(test)]
+    pub(super) fn has_spoken(&mut self) {
+        self.has_spoken = true;
+    }
+
     /// May records be left to others, once all that has come is done with?
     pub(super) fn may_settle(&self) -> bool {
         let agreed = self.agreed();
         self.gives_keys
+            && self.has_spoken
             && agreed.protocol_version() == Some(ProtocolVersion::TLSv1_3)
             && !agreed.is_handshaking()
             && !agreed.wants_write()
@@ -59,6 +69,7 @@ impl Unbuffered {
         spares: &Spares,
         ending: &mut Ending,
     ) -> usize {
+        self.has_spoken = false;
         self.drive(incoming, sink, outgoing, spares, ending, |_, _| Ok(()))
     }
 
@@ -89,6 +100,7 @@ impl Unbuffered {
                 Ok(())
             },
         );
+        self.has_spoken |= taken > 0;
         taken
     }
 

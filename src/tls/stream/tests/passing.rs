@@ -47,7 +47,7 @@ async fn any_amount_passes_both_ways_in_any_pieces() {
             let (client, server) = tokio::join!(connecting, accepting);
             let (client, mut server) = (client.unwrap(), server.unwrap());
             if by == By::Settled {
-                server.session.settle();
+                settle(&mut server);
             }
             let (mut from_server, mut to_server) = tokio::io::split(client);
             let (mut from_client, mut to_client) = tokio::io::split(server);
