@@ -2,7 +2,7 @@
 //! most of the time.
 //!
 //! rustls has all of it until the connection settles, when it will last or much has been said. Then the record layer of our own
-//! holds half as much and copies less, which is worth the keys that are derived for it.
+//! holds less and copies less, which is worth the keys that are derived for it.
 //!
 //! Records are decrypted where they were read to, on the stack. What is left of a record that has not come as a whole is kept,
 //! and so is plaintext for which the reader has no room.

@@ -347,15 +347,19 @@ async fn records_that_are_not_sealed() {
     }
 }
 
-/// rustls keeps what says so until there is text to send, and nobody can see that it does.
-#[tokio::test]
-async fn who_owes_new_keys_does_not_settle_before_they_are_given() {
+async fn unsettled() -> (Client, TlsStream<DuplexStream>) {
     let (near, far) = duplex(1 << 20);
     let connecting = TlsConnector::from(client(&TLS13)).connect(name(), near);
     let accepting = TlsStream::accept(far, Vec::new(), configured(), Arc::default(), None);
     let (client, server) = tokio::join!(connecting, accepting);
     let (wire, tls) = client.unwrap().into_inner();
-    let (mut client, mut server) = (Client { tls, wire }, server.unwrap());
+    (Client { tls, wire }, server.unwrap())
+}
+
+/// rustls keeps what says so until there is text to send, and nobody can see that it does.
+#[tokio::test]
+async fn who_owes_new_keys_does_not_settle_before_they_are_given() {
+    let (mut client, mut server) = unsettled().await;
     server.write_all(b"first").await.unwrap();
     client.tls.refresh_traffic_keys().unwrap();
     let records = client.say(b"text");
@@ -382,12 +386,7 @@ async fn who_owes_new_keys_does_not_settle_before_they_are_given() {
 /// It can't be known otherwise, and what comes then would be read by nobody.
 #[tokio::test]
 async fn keys_that_were_never_written_with_are_not_gone_on_with() {
-    let (near, far) = duplex(1 << 20);
-    let connecting = TlsConnector::from(client(&TLS13)).connect(name(), near);
-    let accepting = TlsStream::accept(far, Vec::new(), configured(), Arc::default(), None);
-    let (client, server) = tokio::join!(connecting, accepting);
-    let (wire, tls) = client.unwrap().into_inner();
-    let (mut client, mut server) = (Client { tls, wire }, server.unwrap());
+    let (mut client, mut server) = unsettled().await;
     client.tls.refresh_traffic_keys().unwrap();
     let records = client.say(b"text");
     client.send(&records).await;
