@@ -42,7 +42,7 @@ use self::{
     session::Session,
     sizes::{MAX_RECORD_BYTES, READ_BYTES},
 };
-use crate::client_stream::Settle;
+use crate::{client_stream::Settle, on_wake::OnWake};
 
 pub struct TlsStream<S> {
     stream: S,
@@ -68,13 +68,14 @@ pub struct TlsStream<S> {
 const MUCH_BYTES: usize = 256 * 1024;
 
 /// The tickets for later connections, which nobody waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Tickets {
     /// They wait for the answer to the first request, to go out with it.
     Kept,
     /// As before, and the request has not come with the end of the handshake. Many clients send it in a packet of its own, right
-    /// behind.
-    KeptOnceMore,
+    /// behind, and HTTP/2 has to say something itself. Ready once the runtime has asked all sockets.
+    KeptOnceMore(Box<OnWake<Pin<Box<dyn Future<Output = ()> + Send>>>>),
+    /// They have nothing to wait for.
+    Going,
     Gone,
 }
 
@@ -181,20 +182,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         Poll::Ready(Ok(is_full))
     }
 
-    /// Sends the tickets if there is no answer to which they could be added: when nothing has come at the second look, for which
-    /// the task is woken once the runtime has asked all sockets. Whoever writes does it otherwise, and waits for it.
+    /// Sends the tickets if there is nothing to which they could be added: when nothing has come once the runtime has asked all
+    /// sockets. Whoever writes does it otherwise, and waits for it.
     fn poll_tickets(&mut self, cx: &mut Context<'_>) {
-        match self.tickets {
-            Tickets::Kept => {
-                self.tickets = Tickets::KeptOnceMore;
-                let _: Poll<()> = Future::poll(pin!(yield_now()), cx);
-            }
-            Tickets::KeptOnceMore => {
-                if self.poll_send(cx).is_ready() {
-                    self.tickets = Tickets::Gone;
-                }
-            }
-            Tickets::Gone => {}
+        if matches!(self.tickets, Tickets::Kept) {
+            self.tickets = Tickets::KeptOnceMore(Box::new(OnWake::new(Box::pin(yield_now()))));
+        }
+        if let Tickets::KeptOnceMore(asked) = &mut self.tickets
+            && Pin::new(asked).poll(cx).is_ready()
+        {
+            self.tickets = Tickets::Going;
+        }
+        if matches!(self.tickets, Tickets::Going) && self.poll_send(cx).is_ready() {
+            self.tickets = Tickets::Gone;
         }
     }
 

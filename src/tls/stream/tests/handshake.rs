@@ -63,6 +63,37 @@ async fn a_handshake_is_one_write_and_its_tickets_go_out_with_the_first_answer()
     }
 }
 
+/// HTTP/2 reads until nothing comes, and more than once, before what it has to say itself is written.
+#[tokio::test]
+async fn tickets_go_out_with_what_is_written_in_the_run_in_which_nothing_has_come() {
+    let (near, far) = duplex(1 << 20);
+    let writes = Arc::<std::sync::Mutex<Vec<usize>>>::default();
+    let noted = Noted {
+        wire: far,
+        writes: Arc::clone(&writes),
+    };
+    let connecting = TlsConnector::from(client(&TLS13)).connect(name(), near);
+    let accepting = TlsStream::accept(noted, Vec::new(), configured(), Arc::default(), None);
+    let (client, server) = tokio::join!(connecting, accepting);
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    std::future::poll_fn(|cx| {
+        let mut byte = [0];
+        for _ in 0..3 {
+            assert!(
+                Pin::new(&mut server)
+                    .poll_read(cx, &mut ReadBuf::new(&mut byte))
+                    .is_pending()
+            );
+        }
+        Pin::new(&mut server).poll_write(cx, b"settings")
+    })
+    .await
+    .unwrap();
+    assert_eq!(writes.lock().unwrap().len(), 2);
+    client.read_exact(&mut [0; 8]).await.unwrap();
+    assert_eq!(client.get_ref().1.tls13_tickets_received(), 2);
+}
+
 #[tokio::test]
 async fn whoever_asks_nothing_gets_the_tickets_too() {
     let (near, far) = duplex(1 << 20);
