@@ -194,10 +194,20 @@ impl<H: Handler> Https<H> {
             First::ProxyHeader => return Ok(Greeted::Header),
             First::Other => {}
         }
-        let Some(beside) = &self.beside else {
-            let (stream, negotiated) = self.tls.handshake(stream, first).await?;
-            return Ok(Greeted::Tls(Box::new(stream), negotiated));
-        };
+        if let Some(beside) = &self.beside {
+            return Box::pin(self.greet_beside(beside, stream, first)).await;
+        }
+        let (stream, negotiated) = self.tls.handshake(stream, first).await?;
+        Ok(Greeted::Tls(Box::new(stream), negotiated))
+    }
+
+    /// Shakes hands, unless the connection is for somebody else on this port.
+    async fn greet_beside(
+        &self,
+        beside: &Beside,
+        stream: TcpStream,
+        first: Vec<u8>,
+    ) -> Result<Greeted, HandshakeError> {
         let hello = self.tls.hello(stream, first).await?;
         if let Some(way) = hello.name().and_then(|name| beside.way(&name)) {
             let (stream, seen) = hello.into_parts();

@@ -143,7 +143,8 @@ impl Tls {
         let shaken = async {
             // Only the check of a CA has to be known before anything is answered.
             if self.shared.answers.is_on() {
-                return self.after(self.hello(stream, first).await?).await;
+                // In a box, as it is large and seldom.
+                return Box::pin(async { self.after(self.hello(stream, first).await?).await }).await;
             }
             self.accept(stream, first, Arc::clone(&self.config), None).await
         };
