@@ -23,10 +23,17 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::{Request, body::Incoming};
 use tokio::time::timeout;
 
+/// A client's request. In a box, as every future that it passes through has room for its own copy of it.
+pub type ClientRequest = Box<Request<ClientBody>>;
+
+/// A client's request whose body has been read whole.
+pub type WholeRequest = Box<Request<Bytes>>;
+
 /// The body of a request, or no body.
+#[derive(Default)]
 pub struct ClientBody(Option<Arc<Shared>>);
 
 /// Why a body could not be read whole.

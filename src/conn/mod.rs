@@ -46,7 +46,7 @@ use self::{
 };
 use crate::{
     addr::{Ends, Networks},
-    client_body::{ClientBody, Rest},
+    client_body::{ClientBody, ClientRequest, Rest},
     client_stream::{Settle, Switch},
     context::Peer,
     drain::Drain,
@@ -78,11 +78,8 @@ pub trait Handler: Send + Sync + 'static {
     type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
 
     /// Answers one request. An error is an answer too.
-    fn handle(
-        &self,
-        request: Request<ClientBody>,
-        peer: Peer,
-    ) -> impl Future<Output = Response<Self::Body>> + Send;
+    fn handle(&self, request: ClientRequest, peer: Peer)
+    -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Answers a request whose head is refused before it is read as one.
     fn refuse(&self, request: &Request<ClientBody>, peer: Peer, failure: Failure) -> Response<Self::Body>;
@@ -201,9 +198,9 @@ impl<H: Handler> Conn<H> {
         let service = service_fn(|request: Request<Incoming>| {
             let (heads, activity, interims) = (heads.clone(), activity.clone(), interims.clone());
             let bad_head = heads.next();
+            let (mut request, rest) = with_rest(request);
             async move {
                 let active = activity.request_began();
-                let (mut request, rest) = with_rest(request);
                 let small = self.settings.small_body_bytes;
                 let leftover = Leftover::of_connection(rest, small, request.headers());
                 let interim = interims.of_next_request().await;
@@ -213,7 +210,7 @@ impl<H: Handler> Conn<H> {
                     request.extensions_mut().insert(interim.clone());
                 }
                 if request.extensions().get::<OnUpgrade>().is_some() {
-                    let switch = Switch::new(upgrade::on(&mut request), wire::unwrap::<S>);
+                    let switch = Switch::new(upgrade::on(&mut *request), wire::unwrap::<S>);
                     request.extensions_mut().insert(switch);
                 }
                 // In a box, as hyper keeps the room for this future while the connection is idle.
@@ -271,8 +268,8 @@ impl<H: Handler> Conn<H> {
         let (conn, activity_of_all) = (Arc::new(self.clone()), activity.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (conn, active) = (Arc::clone(&conn), activity_of_all.request_began());
+            let (request, rest) = with_rest(request);
             async move {
-                let (request, rest) = with_rest(request);
                 let leftover = Leftover::of_stream(rest, conn.settings.small_body_bytes);
                 let response = conn.answer(request, ends, None).await;
                 leftover.settle().await;
@@ -378,24 +375,23 @@ impl<H: Handler> Conn<H> {
         timeout(SHORT_GOODBYE, connection).await.ok();
     }
 
-    async fn answer(
+    fn answer(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         ends: Ends,
         bad_head: Option<BadHead>,
-    ) -> Response<H::Body> {
+    ) -> impl Future<Output = Response<H::Body>> {
         let peer = peer::of(request.headers(), ends, &self.settings.proxies);
         // HTTP/1 heads were judged on the wire. HTTP/2 has framing of its own, but a request may still have two
         // lengths.
         let two_lengths = only(request.headers(), header::CONTENT_LENGTH).is_err();
         let bad_head = bad_head.or(two_lengths.then_some(BadHead::TwoFramings));
-        match bad_head.map(Failure::from).or_else(|| self.too_large(&request)) {
-            Some(failure) => {
-                let response = self.handler.refuse(&request, peer, failure);
-                drop(request);
-                response
+        let refused = bad_head.map(Failure::from).or_else(|| self.too_large(&request));
+        async move {
+            match refused {
+                Some(failure) => self.handler.refuse(&request, peer, failure),
+                None => self.handler.handle(request, peer).await,
             }
-            None => self.handler.handle(request, peer).await,
         }
     }
 
@@ -448,17 +444,17 @@ fn has_no_length<B: HttpBody>(response: &Response<B>) -> bool {
 
 /// Splits a request into the request and a handle, with which its body can be read to its end when nobody else reads
 /// it.
-fn with_rest(request: Request<Incoming>) -> (Request<ClientBody>, Option<Rest>) {
+fn with_rest(request: Request<Incoming>) -> (ClientRequest, Option<Rest>) {
     let (head, body) = request.into_parts();
     let (body, rest) = ClientBody::new(body);
-    (Request::from_parts(head, body), rest)
+    (Box::new(Request::from_parts(head, body)), rest)
 }
 
 impl Handler for Router {
     type Body = Recorded;
 
-    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Recorded> {
-        Router::handle(self, request, peer).await
+    fn handle(&self, request: ClientRequest, peer: Peer) -> impl Future<Output = Response<Recorded>> + Send {
+        Router::handle(self, request, peer)
     }
 
     fn refuse(&self, request: &Request<ClientBody>, peer: Peer, failure: Failure) -> Response<Recorded> {

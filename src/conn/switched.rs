@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::{
         addr::{Ends, Networks},
-        client_body::ClientBody,
+        client_body::{ClientBody, ClientRequest},
         client_stream::Switch,
         conn::{Conn, ConnSettings, Handler, Protocol},
         context::Peer,
@@ -115,7 +115,7 @@ mod tests {
     impl Handler for Agrees {
         type Body = Body;
 
-        async fn handle(&self, mut request: Request<ClientBody>, _: Peer) -> Response<Body> {
+        async fn handle(&self, mut request: ClientRequest, _: Peer) -> Response<Body> {
             let switch = request.extensions_mut().remove::<Switch>().unwrap();
             self.0.send(switch).unwrap();
             Response::builder()

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     addr::Ends,
-    client_body::ClientBody,
+    client_body::{ClientBody, ClientRequest},
     config::AtStart,
     conn::{Conn, ConnSettings, Handler},
     context::Peer,
@@ -194,7 +194,7 @@ pub(super) struct ToAdmin(pub(super) Current);
 impl Handler for ToRouter {
     type Body = Recorded;
 
-    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Recorded> {
+    async fn handle(&self, request: ClientRequest, peer: Peer) -> Response<Recorded> {
         let now = self.0.take();
         Handler::handle(&now.router, request, peer).await
     }
@@ -207,7 +207,7 @@ impl Handler for ToRouter {
 impl Handler for ToRedirect {
     type Body = Body;
 
-    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: ClientRequest, peer: Peer) -> Response<Body> {
         let now = self.0.take();
         now.redirect.handle(request, peer).await
     }
@@ -220,7 +220,7 @@ impl Handler for ToRedirect {
 impl Handler for ToAdmin {
     type Body = Body;
 
-    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: ClientRequest, peer: Peer) -> Response<Body> {
         let now = self.0.take();
         now.admin.handle(request, peer).await
     }

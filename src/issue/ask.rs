@@ -29,7 +29,7 @@ impl Issue {
         patience: Duration,
     ) -> Option<Whole> {
         let body = Bytes::from(body.to_string());
-        let mut request = Request::new(body.clone());
+        let mut request = Box::new(Request::new(body.clone()));
         *request.method_mut() = Method::POST;
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(header::CONTENT_TYPE, json);

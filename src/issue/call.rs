@@ -8,11 +8,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use hyper::{Request, http::uri::PathAndQuery};
+use hyper::http::uri::PathAndQuery;
 
 use super::{IssueError, answer::Whole, coalesce::Ended};
 use crate::{
+    client_body::WholeRequest,
     context::RequestContext,
     limits::Limits,
     memory::Memory,
@@ -40,7 +40,7 @@ impl Call {
     /// Makes the call, once.
     pub(super) async fn make(
         self,
-        request: Request<Bytes>,
+        request: WholeRequest,
         path: PathAndQuery,
         context: RequestContext,
     ) -> Ended<Result<Whole, Failure>> {

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     addr::ClientAddr,
     blocks::Person,
-    client_body::ClientBody,
+    client_body::{ClientRequest, WholeRequest},
     context::RequestContext,
     http::{Repeated, only},
     observe::{Decision, Outcome},
@@ -60,7 +60,7 @@ impl Issue {
     /// Handles a call of BBB's API.
     pub(super) async fn bbb(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         call: BbbCall,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
@@ -80,7 +80,7 @@ impl Issue {
     /// Handles `POST /lti/v1/api/room/join`. The token names the room and the user; the body names neither.
     pub(super) async fn lti_join(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         if request.method() != Method::POST {
@@ -96,7 +96,7 @@ impl Issue {
     /// id, and counting by it one participant could use up the room's and the caller's limits.
     pub(super) async fn breakout_join(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         if request.method() != Method::POST {
@@ -111,7 +111,7 @@ impl Issue {
     async fn join(
         &self,
         joining: JoinRequest,
-        checked: Result<Request<Bytes>, IssueError>,
+        checked: Result<WholeRequest, IssueError>,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let JoinRequest {
@@ -131,7 +131,7 @@ impl Issue {
     /// Handles a call that issues no token.
     async fn bbb_call(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         path: BbbPath<'_>,
         query: &[u8],
         context: &RequestContext,
@@ -155,12 +155,12 @@ impl Issue {
 
     async fn bbb_join(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         path: BbbPath<'_>,
         query: &[u8],
         context: &RequestContext,
         joining: &mut JoinRequest,
-    ) -> Result<Request<Bytes>, IssueError> {
+    ) -> Result<WholeRequest, IssueError> {
         let client = context.client();
         self.may_call(path, request.method(), client).await?;
         envelope::check_media(request.headers(), false)?;
@@ -214,10 +214,10 @@ impl Issue {
 
     async fn lti(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
         joining: &mut JoinRequest,
-    ) -> Result<Request<Bytes>, IssueError> {
+    ) -> Result<WholeRequest, IssueError> {
         envelope::check_media(request.headers(), false)?;
         let token = authorization(request.headers())?.unwrap_or_default().to_owned();
         let request = self.whole(request).await?;
@@ -227,10 +227,10 @@ impl Issue {
 
     async fn breakout(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
         joining: &mut JoinRequest,
-    ) -> Result<Request<Bytes>, IssueError> {
+    ) -> Result<WholeRequest, IssueError> {
         envelope::check_media(request.headers(), false)?;
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
             return Err(AuthRefusal::MediaType.into());

@@ -36,9 +36,8 @@ mod renewal;
 pub mod request;
 mod stop;
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use hyper::{Method, Request, Response, header::HeaderValue, http::uri::PathAndQuery};
 
 use self::{
@@ -63,7 +62,7 @@ pub use self::{
 use crate::{
     addr::ClientAddr,
     blocks::Blocks,
-    client_body::ClientBody,
+    client_body::{ClientRequest, WholeRequest},
     clock::Clock,
     context::RequestContext,
     handover::{Parts, Telling},
@@ -211,7 +210,7 @@ impl Issue {
     pub async fn handle(
         &self,
         what: Issues,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         match what {
@@ -227,7 +226,7 @@ impl Issue {
     /// Handles a request for a token.
     async fn token(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let mut decision = Decision::begin(context.id(), context.client());
@@ -273,15 +272,14 @@ impl Issue {
         decision: Decision,
     ) -> Result<Response<Body>, Failure> {
         let Checked {
-            request,
+            mut request,
             caller,
             wanted,
         } = checked;
-        let (mut head, body) = request.into_parts();
         if !caller.is_server() {
-            self.sign_anew(&mut head.headers, &body);
+            let signed = request.body().clone();
+            self.sign_anew(request.headers_mut(), &signed);
         }
-        let request = Request::from_parts(head, body);
         let path = path_and_query(&request)?;
         let server = Arc::clone(self.server()?);
         let decision = Arc::new(decision);
@@ -320,7 +318,7 @@ impl Issue {
     /// Forwards a request to the server while its body arrives.
     async fn stream(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         let unchanged = path_and_query(&request)?;
@@ -328,11 +326,7 @@ impl Issue {
     }
 
     /// Sends a request to the server once, when its body has been read whole.
-    async fn send(
-        &self,
-        request: Request<Bytes>,
-        context: &RequestContext,
-    ) -> Result<Response<Body>, Failure> {
+    async fn send(&self, request: WholeRequest, context: &RequestContext) -> Result<Response<Body>, Failure> {
         let unchanged = path_and_query(&request)?;
         Ok(self.server()?.forward_whole(request, unchanged, context).await?)
     }
@@ -344,7 +338,7 @@ impl Issue {
     /// Checks a request for a token, in the server's order.
     async fn check(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         client: ClientAddr,
         decision: &mut Decision,
     ) -> Result<Checked<'_>, IssueError> {
@@ -375,12 +369,12 @@ impl Issue {
     }
 
     /// Reads the whole body of a request. A request that issues a token is read whole before any of it is forwarded.
-    async fn whole(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
-        let (head, body) = request.into_parts();
+    async fn whole(&self, mut request: ClientRequest) -> Result<WholeRequest, IssueError> {
+        let body = mem::take(request.body_mut());
         let body = body
             .whole(self.settings.max_body_bytes, self.settings.body_deadline)
             .await?;
-        Ok(Request::from_parts(head, body))
+        Ok(Box::new(request.map(|_| body)))
     }
 
     async fn envelope<B>(
@@ -455,7 +449,7 @@ fn path_and_query<B>(request: &Request<B>) -> Result<PathAndQuery, IssueError> {
 
 /// A request for a token that passed every check.
 struct Checked<'a> {
-    request: Request<Bytes>,
+    request: WholeRequest,
     caller: &'a Caller,
     wanted: TokenRequest,
 }

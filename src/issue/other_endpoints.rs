@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     addr::ClientAddr,
-    client_body::ClientBody,
+    client_body::{ClientRequest, WholeRequest},
     context::RequestContext,
     reply::{Body, Failure},
     urls::{Endpoint, Listed, Thing},
@@ -44,7 +44,7 @@ impl Issue {
     /// own.
     pub(super) async fn auth(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         endpoint: Endpoint,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
@@ -54,7 +54,7 @@ impl Issue {
 
     async fn judged(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         endpoint: Endpoint,
         context: &RequestContext,
     ) -> Result<Response<Body>, Stop> {
@@ -94,10 +94,10 @@ impl Issue {
     /// An upload, signed anew. Of it the room alone is signed (docs/plugnmeet.md section 1).
     async fn upload(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         caller: &Caller,
         client: ClientAddr,
-    ) -> Result<Request<ClientBody>, IssueError> {
+    ) -> Result<ClientRequest, IssueError> {
         let (mut head, body) = request.into_parts();
         let Some(room) = envelope::room_id(&head.headers) else {
             return Err(self.refused(AuthRefusal::NoRoomId, client).await);
@@ -107,13 +107,13 @@ impl Issue {
         may_use(caller, room.to_str().unwrap_or_default())?;
         let room = room.clone();
         self.sign_anew(&mut head.headers, room.as_bytes());
-        Ok(Request::from_parts(head, body))
+        Ok(Box::new(Request::from_parts(head, body)))
     }
 
     /// Forwards a request that is not checked here. If the server answers 401, it counts as a guess.
     async fn unchecked(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
     ) -> Result<Response<Body>, Stop> {
         let response = self.stream(request, context).await?;
@@ -233,7 +233,7 @@ impl Issue {
     /// Answers with the server's list of active rooms, without the rooms that the caller may not use.
     async fn own_rooms(
         &self,
-        mut request: Request<Bytes>,
+        mut request: WholeRequest,
         caller: &Caller,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     blocks::Person,
-    client_body::ClientBody,
+    client_body::{ClientRequest, WholeRequest},
     context::RequestContext,
     query::Query,
     reply::{Body, Failure},
@@ -46,7 +46,7 @@ impl Issue {
     /// Handles the request of an admin to remove a participant from the room.
     pub(super) async fn remove_participant(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         context: &RequestContext,
     ) -> Result<Response<Body>, Failure> {
         if request.method() != Method::POST {
@@ -65,7 +65,7 @@ impl Issue {
     }
 
     /// Whole, and with one way to read it: the server would decode a coding, and find the token in a form.
-    async fn readable(&self, request: Request<ClientBody>) -> Result<Request<Bytes>, IssueError> {
+    async fn readable(&self, request: ClientRequest) -> Result<WholeRequest, IssueError> {
         envelope::check_media(request.headers(), false)?;
         if request.headers().get(header::CONTENT_TYPE).is_some_and(is_form) {
             return Err(AuthRefusal::MediaType.into());

@@ -14,7 +14,7 @@ use hyper::{
 };
 
 use crate::{
-    client_body::ClientBody,
+    client_body::{ClientBody, ClientRequest},
     conn::Handler,
     context::Peer,
     drain::Drain,
@@ -129,7 +129,7 @@ fn wanted<B>(request: &Request<B>) -> Exposition {
 impl Handler for Admin {
     type Body = Body;
 
-    async fn handle(&self, request: Request<ClientBody>, _: Peer) -> Response<Body> {
+    async fn handle(&self, request: ClientRequest, _: Peer) -> Response<Body> {
         self.answer(&request)
     }
 

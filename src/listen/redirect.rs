@@ -7,7 +7,7 @@ use hyper::{
 
 use super::checks::Checks;
 use crate::{
-    client_body::ClientBody,
+    client_body::{ClientBody, ClientRequest},
     conn::Handler,
     context::Peer,
     http::{no_store, readable_from_anywhere, with_brackets},
@@ -71,7 +71,7 @@ impl Redirect {
 impl Handler for Redirect {
     type Body = Body;
 
-    async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: ClientRequest, peer: Peer) -> Response<Body> {
         if let Some(answer) = self.checks.answer(&request).await {
             return answer;
         }

@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http_body::Body as HttpBody;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    HeaderMap, Method, Response, StatusCode,
     header::{self, HeaderValue},
     http::{request, response, uri::PathAndQuery},
 };
@@ -26,7 +25,7 @@ use super::{
     total::Total,
 };
 use crate::{
-    client_body::ClientBody,
+    client_body::{ClientRequest, WholeRequest},
     client_stream::Switch,
     context::RequestContext,
     drain::Drain,
@@ -231,7 +230,7 @@ impl Upstream {
     /// Forwards a request, streaming its body; a WebSocket becomes a tunnel. `target` is what upstream sees.
     pub async fn forward(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         target: PathAndQuery,
         context: &RequestContext,
     ) -> Result<Response<Body>, ProxyError> {
@@ -241,7 +240,7 @@ impl Upstream {
     /// As `forward`, but the request breaks off before the first piece of its body that `watch` refuses.
     pub async fn forward_watched(
         &self,
-        mut request: Request<ClientBody>,
+        mut request: ClientRequest,
         target: PathAndQuery,
         context: &RequestContext,
         watch: Option<Watch>,
@@ -332,7 +331,7 @@ impl Upstream {
     /// (docs/plugnmeet.md section 3). Danger: a GET without a body may be sent twice (`Pool::send`).
     pub async fn forward_whole(
         &self,
-        request: Request<Bytes>,
+        request: WholeRequest,
         target: PathAndQuery,
         context: &RequestContext,
     ) -> Result<Response<Body>, ProxyError> {

@@ -33,7 +33,6 @@ use hyper::{
     http::uri::PathAndQuery,
 };
 
-use self::hosts::NotOurHost;
 pub use self::{
     finish::{Finish, Recorded},
     framing::Framing,
@@ -45,11 +44,12 @@ pub use self::{
     strangers::Strangers,
     target::{BadTarget, CanonicalTarget},
 };
+use self::{hosts::NotOurHost, watch::Watched};
 pub use crate::urls::{Table, Whole};
 use crate::{
     addr::Networks,
     check_page::CheckPage,
-    client_body::ClientBody,
+    client_body::{ClientBody, ClientRequest},
     clock::Clock,
     context::{Arrival, Peer, RequestContext},
     issue::Issue,
@@ -122,11 +122,14 @@ pub struct Router {
 }
 
 impl Router {
-    pub async fn handle(&self, request: Request<ClientBody>, peer: Peer) -> Response<Recorded> {
+    pub async fn handle(&self, request: ClientRequest, peer: Peer) -> Response<Recorded> {
         let uri = request.uri().clone();
         let found = self.table.find(uri.path());
         let mut answer = self.answer_for(&request, found.row, peer);
-        let response = match self.act(request, found, answer.arrival, &mut answer.record).await {
+        let response = match self
+            .act(request, found, &answer.arrival, &mut answer.record)
+            .await
+        {
             Ok(response) => response,
             Err(failure) => answer.fail(failure, self.login_url.as_deref()),
         };
@@ -167,12 +170,12 @@ impl Router {
     /// The way of a request.
     async fn act(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         found: Found<'_>,
-        arrival: Arrival,
+        arrival: &Arrival,
         record: &mut AccessRecord,
     ) -> Result<Response<Body>, Failure> {
-        let context = self.context(arrival, &request)?;
+        let context = self.context(*arrival, &request)?;
         let peer = arrival.peer;
         let row = found.row;
         record.routed(row.name);
@@ -185,7 +188,7 @@ impl Router {
         let body_watch = self.takes(row.takes, &request, found.variable)?;
         let watched = self.watched(row.watch, &request, &context)?;
         // What is rare or large is in a box of its own: the future of every request is as large as the largest arm.
-        let response = match row.action {
+        let mut response = match row.action {
             Action::Leads(leads) => Box::pin(self.lead(leads, &request, &context)).await?,
             Action::Session(step) => {
                 Box::pin(self.sessions.handle(step, found.tag(), &request, &context)).await?
@@ -205,14 +208,20 @@ impl Router {
             Action::Misplaced => return Err(misplaced(&context, found.rest)),
             Action::Nowhere => return Err(nowhere()),
         };
-        self.on_the_way_out(watched, response).await
+        match watched {
+            Watched::Head(watched) => {
+                self.change_head(watched, &mut response);
+                Ok(response)
+            }
+            Watched::Link(asked) => Box::pin(self.with_our_links(&asked, response)).await,
+        }
     }
 
     /// To an upstream: in the bytes in which it came, but for a prefix that is taken off.
     async fn forward(
         &self,
         to: To,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         found: Found<'_>,
         watch: Option<BodyWatch>,
         context: &RequestContext,

@@ -28,24 +28,31 @@ const TRIED_AGAIN: [StatusCode; 3] = [
 
 /// What is looked for in an answer, with the parts of the request that are needed for it.
 pub(super) enum Watched {
+    Head(WatchedHead),
+    /// A link with a token, in the head or in the body. In a box, as it is seldom.
+    Link(Box<LinkRequest>),
+}
+
+/// What changes an answer's head alone.
+pub(super) enum WatchedHead {
     Nothing,
     Page(HeaderValue),
-    Link(Box<LinkRequest>),
-    LinksInXml(Box<LinkRequest>),
     NewerToken(Option<PresentedToken>),
     Upload(Option<PresentedToken>),
-    Prefix(&'static str, RequestContext),
+    Prefix(&'static str, HeaderValue),
 }
 
 /// A request that the server may answer with a join link: what is needed to answer it instead.
 pub(super) struct LinkRequest {
+    /// Is the answer one of BBB's, in XML?
+    in_xml: bool,
     method: Method,
     headers: HeaderMap,
     context: RequestContext,
 }
 
 impl Router {
-    /// Keeps the parts of a request that `on_the_way_out` needs.
+    /// Keeps the parts of a request that its answer needs.
     pub(super) fn watched(
         &self,
         watch: Watch,
@@ -56,49 +63,49 @@ impl Router {
             self.sessions
                 .presented_token(request.headers(), &context.authority)
         };
-        Ok(match watch {
-            Watch::Nothing => Watched::Nothing,
+        Ok(Watched::Head(match watch {
+            Watch::Nothing => WatchedHead::Nothing,
             Watch::Page => {
                 self.framing.watch(request.headers());
-                Watched::Page(context.authority.clone())
+                WatchedHead::Page(context.authority.clone())
             }
-            Watch::Link => Watched::Link(asked(request, context)?),
-            Watch::LinksInXml => Watched::LinksInXml(asked(request, context)?),
-            Watch::NewerToken => Watched::NewerToken(presented_token()),
-            Watch::Upload => Watched::Upload(presented_token()),
-            Watch::Prefix(prefix) => Watched::Prefix(prefix, context.clone()),
-        })
+            Watch::Link => return Ok(Watched::Link(asked(request, context, false)?)),
+            Watch::LinksInXml => return Ok(Watched::Link(asked(request, context, true)?)),
+            Watch::NewerToken => WatchedHead::NewerToken(presented_token()),
+            Watch::Upload => WatchedHead::Upload(presented_token()),
+            Watch::Prefix(prefix) => WatchedHead::Prefix(prefix, context.authority.clone()),
+        }))
     }
 
-    /// Changes an answer where its client must not get it as the upstream sent it.
-    pub(super) async fn on_the_way_out(
-        &self,
-        watched: Watched,
-        mut response: Response<Body>,
-    ) -> Result<Response<Body>, Failure> {
+    /// Changes the head of an answer where its client must not get it as the upstream sent it.
+    pub(super) fn change_head(&self, watched: WatchedHead, response: &mut Response<Body>) {
         match watched {
-            Watched::Nothing => Ok(response),
-            Watched::Page(authority) => {
-                self.finish.as_page(&mut response, authority.to_str().ok());
-                Ok(response)
-            }
-            Watched::Link(asked) => Box::pin(self.without_tokens(&asked, response)).await,
-            Watched::LinksInXml(asked) => {
-                let response = Box::pin(self.without_tokens(&asked, response)).await?;
-                Box::pin(self.with_links(response, &asked.context)).await
-            }
-            Watched::NewerToken(presented_token) => Ok(self.refreshed(presented_token, response)),
-            Watched::Upload(presented_token) => {
+            WatchedHead::Nothing => {}
+            WatchedHead::Page(authority) => self.finish.as_page(response, authority.to_str().ok()),
+            WatchedHead::NewerToken(presented_token) => self.refresh(presented_token, response),
+            WatchedHead::Upload(presented_token) => {
                 if TRIED_AGAIN.contains(&response.status()) {
                     *response.status_mut() = StatusCode::BAD_REQUEST;
                 }
-                Ok(self.refreshed(presented_token, response))
+                self.refresh(presented_token, response);
             }
-            Watched::Prefix(prefix, context) => {
-                below_prefix(prefix, &context.authority, response.headers_mut());
-                Ok(response)
+            WatchedHead::Prefix(prefix, authority) => {
+                below_prefix(prefix, &authority, response.headers_mut());
             }
         }
+    }
+
+    /// The server's answer without the links that its client must not get.
+    pub(super) async fn with_our_links(
+        &self,
+        asked: &LinkRequest,
+        response: Response<Body>,
+    ) -> Result<Response<Body>, Failure> {
+        let response = self.without_tokens(asked, response).await?;
+        if asked.in_xml {
+            return self.with_links(response, &asked.context).await;
+        }
+        Ok(response)
     }
 
     /// The server's answer; or, if it is a redirect to a join link of this gateway, the answer to that link.
@@ -131,25 +138,25 @@ impl Router {
     }
 
     /// Adds a refreshed cookie to the answer to a call that carried a newer token than the cookie has.
-    fn refreshed(
-        &self,
-        presented_token: Option<PresentedToken>,
-        mut response: Response<Body>,
-    ) -> Response<Body> {
+    fn refresh(&self, presented_token: Option<PresentedToken>, response: &mut Response<Body>) {
         if let Some(presented_token) = presented_token {
-            self.sessions.refresh(&presented_token, &mut response);
+            self.sessions.refresh(&presented_token, response);
         }
-        response
     }
 }
 
 /// Keeps what is needed of the request. A prefetch is refused, because it must not make the server issue a token.
-fn asked(request: &Request<ClientBody>, context: &RequestContext) -> Result<Box<LinkRequest>, Failure> {
+fn asked(
+    request: &Request<ClientBody>,
+    context: &RequestContext,
+    in_xml: bool,
+) -> Result<Box<LinkRequest>, Failure> {
     if is_prefetch(request.headers()) {
         // Even BBB's form says so by the status: a browser would keep anything good to show it later.
         return Err(Failure::from(SessionError::Prefetch).of_the_message());
     }
     Ok(Box::new(LinkRequest {
+        in_xml,
         method: request.method().clone(),
         headers: request.headers().clone(),
         context: context.clone(),

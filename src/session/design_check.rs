@@ -12,14 +12,14 @@
 use std::{sync::Arc, time::Duration};
 
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Response, StatusCode,
     header::{self, HeaderValue},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     addr::ClientAddr,
-    client_body::{ClientBody, Unread},
+    client_body::{ClientRequest, Unread},
     design::{DesignRules, MAX_BYTES, Report},
     http::no_store,
     limits::{Limits, OverLimit},
@@ -66,7 +66,7 @@ impl DesignCheck {
 
     pub async fn handle(
         &self,
-        request: Request<ClientBody>,
+        request: ClientRequest,
         client: ClientAddr,
     ) -> Result<Response<Body>, DesignCheckError> {
         if request.method() != Method::POST {
