@@ -41,23 +41,27 @@ use serde_json::{Map, json};
 /// What a step is called, and the step, ready to be taken any number of times.
 pub type Step = (String, Box<dyn FnMut()>);
 
-/// All steps, in the order in which a request takes them.
-pub fn all() -> Vec<Step> {
-    [
-        targets(),
-        routes(),
-        files(),
-        tokens(),
-        signatures(),
-        designs(),
-        limits(),
-        joins(),
-        headers(),
-        records(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+/// One part of the request path: what the names of its steps begin with, and what makes them ready.
+pub type Part = (&'static str, fn() -> Vec<Step>);
+
+/// The parts, in the order in which a request takes them.
+pub const PARTS: [Part; 10] = [
+    ("target", targets),
+    ("route", routes),
+    ("file", files),
+    ("token", tokens),
+    ("hmac", signatures),
+    ("design", designs),
+    ("limit", limits),
+    ("joining", joins),
+    ("headers", headers),
+    ("record", records),
+];
+
+/// The steps of the parts with such names.
+pub fn of(is_wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = Step> {
+    let wanted = PARTS.into_iter().filter(move |(part, _)| is_wanted(part));
+    wanted.flat_map(|(_, steps)| steps())
 }
 
 fn step<T>(name: &str, mut once: impl FnMut() -> T + 'static) -> Step {
