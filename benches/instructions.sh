@@ -2,12 +2,14 @@
 # How many instructions each step of the request path takes: benches/instructions.sh [--as-tested] [--beside TABLE] [PART OF A NAME]
 #
 # Prints a table; with --beside, beside the table of another commit that was kept in a file, and what has changed.
-# --as-tested counts in a build without optimisation, as tests have it: other numbers, of which a change tells the same. CI
-# has built that already.
+# --as-tested counts in a build without optimisation, as tests have it: other numbers, of which a change tells the same, and in
+# CI nearly all of it is built already. benches/INSTRUCTIONS.md is such a table:
 #
-# Unlike time it is the same on every run and on a busy machine, so a change of a few per cent is a change. Each step is
-# taken 100 times and 300 times under valgrind, a hostile one, which takes far more, 10 times and 30; the difference leaves out what
-# comes before the first.
+#     benches/instructions.sh --as-tested >benches/INSTRUCTIONS.md
+#
+# Unlike time it is the same on every run and on a busy machine, but for the steps of files and of the limiter's tables, which
+# differ by 2 % from run to run. Each step is taken 100 times and 300 times under valgrind, a hostile one, which takes far more,
+# 10 times and 30; the difference leaves out what comes before the first.
 set -euo pipefail
 
 fail() { echo "benches/instructions.sh: $*" >&2; exit 1; }
@@ -35,7 +37,7 @@ if ! command -v valgrind >/dev/null; then
 fi
 
 program=$("${build[@]}" --locked --no-run --bench instructions --message-format=json 2>/dev/null |
-    sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p')
+    sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p') || true
 [[ -x $program ]] || fail "the bench does not build: ${build[*]} --no-run --bench instructions"
 
 # NAME TIMES: the instructions of all, from the start of the program.
@@ -71,5 +73,9 @@ export program beside
 export -f counted row
 # As many at a time as there are processors, and each row where it belongs.
 "$program" | grep -F -- "${1:-}" | nl -w1 -s' ' |
-    xargs -d '\n' -P "$(nproc)" -I{} bash -euo pipefail -c 'line=$1; echo "${line%% *} $(row "${line#* }")"' _ {} |
+    xargs -d '\n' -P "$(nproc)" -I{} bash -O inherit_errexit -euo pipefail -c '
+        line=$1
+        told=$(row "${line#* }")
+        echo "${line%% *} $told"
+    ' _ {} |
     sort -n | cut -d' ' -f2-
