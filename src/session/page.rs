@@ -9,7 +9,7 @@ use super::{Session, Sessions, Visit};
 use crate::{
     http::no_store,
     reply::{Body, Failure, Language, page::ClientPage},
-    webapp::Shown,
+    webapp::{Browser, Shown},
 };
 
 impl Sessions {
@@ -18,6 +18,7 @@ impl Sessions {
             claims: &session.claims,
             now: self.clock.unix(),
             language: Language::of(visit.headers),
+            browser: Browser::of(visit.headers),
             design: &session.design,
         };
         let nonce = session.token.is_some().then(nonce);

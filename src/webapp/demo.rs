@@ -6,7 +6,10 @@
 use hyper::{Method, Response, StatusCode};
 use maud::{Markup, html};
 
-use super::method::{self, Verb};
+use super::{
+    browser::Browser,
+    method::{self, Verb},
+};
 use crate::{
     reply::{Body, Failure, Language, page},
     token::Claims,
@@ -21,6 +24,7 @@ pub struct Shown<'a> {
     pub now: i64,
     /// The reader's language, in which the client's page waits. The page in the client's place is always English.
     pub language: Language,
+    pub browser: Browser,
     /// The names and checked values of the design's fields.
     pub design: &'a [(&'static str, String)],
 }
@@ -122,6 +126,7 @@ mod tests {
                 claims,
                 now,
                 language: Language::En,
+                browser: Browser::Other,
                 design,
             },
             &Method::GET,
@@ -179,6 +184,7 @@ mod tests {
             claims: &claims,
             now: 0,
             language: Language::En,
+            browser: Browser::Other,
             design: &[],
         };
         let of = |method| answer(shown, &method).unwrap();

@@ -11,7 +11,7 @@
 //! | `release`, `snapshot` | a build that is ready to be served; everything that is served |
 //! | `released`, `addresses` | files at addresses that name their release; the page's addresses, and others in their place |
 //! | `watch` | a new release takes the place of the old one |
-//! | `index`, `pages`, `preload` | the page, in each language, and what it needs first |
+//! | `index`, `pages`, `preload` | the page, in each language, and what it needs first, in the words for each `browser` |
 //! | `waiting` | the script in the page that tells whoever waits to be let in how many are before |
 //! | `config_js`, `config_script`, `demo` | `config.js`; what the host's own says; the page in the client's place |
 //! | `favicon` | the icon that browsers ask for by themselves |
@@ -31,6 +31,7 @@
 mod accept;
 mod addresses;
 mod archive;
+mod browser;
 mod cache;
 mod coding;
 mod compressor;
@@ -77,15 +78,8 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    cache::Cache,
-    known::Known,
-    making::{Effort, Making},
-    media::Keep,
-    snapshot::{At, Snapshot},
-    stored::Stored,
-};
 pub use self::{
+    browser::Browser,
     compressor::{CompressJob, Compressor, compress_jobs},
     config_js::lost_translations,
     config_script::{AssetsPath, ConfigScript, read as read_config_script},
@@ -94,6 +88,14 @@ pub use self::{
     problem::WebAppProblem,
     settings::WebAppSettings,
     waiting::waiting_script,
+};
+use self::{
+    cache::Cache,
+    known::Known,
+    making::{Effort, Making},
+    media::Keep,
+    snapshot::{At, Snapshot},
+    stored::Stored,
 };
 use crate::reply::{Body, Failure};
 
@@ -208,7 +210,7 @@ impl WebApp {
     ) -> Result<Response<Body>, Failure> {
         let current = self.snapshot.load();
         let of_client = current.pages.as_ref();
-        match of_client.and_then(|pages| pages.in_language(shown.language)) {
+        match of_client.and_then(|pages| pages.for_reader(shown.language, shown.browser)) {
             Some(page) => page.answer(method, headers),
             None => demo::answer(shown, method),
         }

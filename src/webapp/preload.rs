@@ -3,25 +3,50 @@
 //! Only what the head names itself and what is ours. A hint that is not exactly what the page asks for later would have
 //! the browser load twice, so what is out of the ordinary is left to the page.
 //!
-//! Sources: RFC 8288 (`Link`); WHATWG HTML, "Link types" `preload` and `modulepreload`, "CORS settings attributes".
-
-use std::fmt::Write as _;
+//! Chromium is told of a module as of a classic script. It keeps compiled code beside the files in its cache, and when
+//! it loads a module from there it compiles it anew all the same; only for what was asked for as a classic script does
+//! it take the code, which then is the module's. With the client's 15 MB of modules that is a third to a half of a second
+//! visit (benches/RESULTS.md). Other browsers would load twice.
+//!
+//! Sources: RFC 8288 (`Link`); WHATWG HTML, "Link types" `preload` and `modulepreload`, "CORS settings attributes";
+//! Chromium, `script_streamer.cc` (`MaybeCreateConsumeCodeCacheTask`: not for modules).
 
 use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 use hyper::header::HeaderValue;
 
-use super::{addresses::Base, media};
+use super::{addresses::Base, browser::Browser, media};
 
-/// The paths of files below the mount in the order in which they are wanted, and the header that says so.
+/// The paths of files below the mount in the order in which they are wanted, and the field that says so.
 ///
 /// Style sheets come first: nothing is drawn without them, and a browser that asks for them after its scripts gets them
 /// behind hundreds of kilobytes that are on their way already.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Needed {
     pub names: Vec<String>,
-    pub link: Option<HeaderValue>,
+    pub link: Option<Link>,
     /// A file of the build's that the page names and that does not exist.
     pub lacks: Option<String>,
+}
+
+/// A `Link` field, in the words for each kind of browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    chromium: HeaderValue,
+    other: HeaderValue,
+}
+
+impl Link {
+    pub fn of(&self, browser: Browser) -> &HeaderValue {
+        match browser {
+            Browser::Chromium => &self.chromium,
+            Browser::Other => &self.other,
+        }
+    }
+
+    /// Is every browser told the same?
+    pub fn is_one(&self) -> bool {
+        self.chromium == self.other
+    }
 }
 
 /// The largest number of links. The page of client 2.4 has eleven.
@@ -30,8 +55,41 @@ const MAX_LINKS: usize = 24;
 /// The largest size of all links. Some proxies accept at most 8 KiB for all header fields together.
 const MAX_LINK_BYTES: usize = 4 << 10;
 
-/// What makes a file a style sheet that is wanted at once.
-const STYLE: &str = "rel=preload; as=style";
+/// What a file is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Style,
+    Script,
+    Module,
+}
+
+/// A file that a tag names.
+struct Hint {
+    href: String,
+    kind: Kind,
+    /// The value of `crossorigin`.
+    cross_origin: Option<String>,
+}
+
+impl Hint {
+    /// The attributes of the link that announces the file to such a browser. A request for it has to have the very
+    /// credentials that the tag's request will have.
+    fn attributes(&self, browser: Browser) -> String {
+        let (rel, without_attribute) = match (self.kind, browser) {
+            (Kind::Style, _) => ("rel=preload; as=style", ""),
+            (Kind::Script, _) => ("rel=preload; as=script", ""),
+            (Kind::Module, Browser::Other) => ("rel=modulepreload", ""),
+            // A module is never asked for otherwise.
+            (Kind::Module, Browser::Chromium) => ("rel=preload; as=script", "; crossorigin"),
+        };
+        let credentials = match self.cross_origin.as_deref() {
+            None => without_attribute,
+            Some(value) if value.eq_ignore_ascii_case("use-credentials") => "; crossorigin=use-credentials",
+            Some(_) => "; crossorigin",
+        };
+        format!("{rel}{credentials}")
+    }
+}
 
 /// Finds what the page's head needs; `is_ours` says whether there is a file at this path below the mount.
 pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) -> Needed {
@@ -40,10 +98,10 @@ pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) ->
         return needed;
     };
     let mut hints: Vec<_> = tags_in_head(html).filter_map(|tag| hint(&tag)).collect();
-    hints.sort_by_key(|(_, hint)| !hint.starts_with(STYLE));
-    let mut link = String::new();
-    for (href, hint) in hints {
-        let Some(address) = base.resolve(&href) else {
+    hints.sort_by_key(|hint| hint.kind != Kind::Style);
+    let mut links = [Browser::Chromium, Browser::Other].map(|browser| (browser, String::new()));
+    for hint in hints {
+        let Some(address) = base.resolve(&hint.href) else {
             continue;
         };
         if !is_ours(&address.name) {
@@ -52,16 +110,25 @@ pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) ->
             }
             continue;
         }
-        let before = link.len();
-        let separator = if before == 0 { "" } else { ", " };
-        write!(link, "{separator}<{}>; {hint}", address.path()).ok();
-        if link.len() > MAX_LINK_BYTES || needed.names.len() == MAX_LINKS {
-            link.truncate(before);
+        let longer = links.each_ref().map(|(browser, link)| {
+            let separator = if link.is_empty() { "" } else { ", " };
+            let attributes = hint.attributes(*browser);
+            (
+                *browser,
+                format!("{link}{separator}<{}>; {attributes}", address.path()),
+            )
+        });
+        if longer.iter().any(|(_, link)| link.len() > MAX_LINK_BYTES) || needed.names.len() == MAX_LINKS {
             break;
         }
+        links = longer;
         needed.names.push(address.name);
     }
-    needed.link = HeaderValue::try_from(link).ok().filter(|link| !link.is_empty());
+    let [chromium, other] = links.map(|(_, link)| HeaderValue::try_from(link).ok());
+    needed.link = chromium
+        .zip(other)
+        .filter(|_| !needed.names.is_empty())
+        .map(|(chromium, other)| Link { chromium, other });
     needed
 }
 
@@ -89,8 +156,8 @@ fn tags_in_head(html: &str) -> impl Iterator<Item = StartTag<()>> {
         })
 }
 
-/// The address that a tag names, and the attributes of the `Link` that announces it.
-fn hint(tag: &StartTag<()>) -> Option<(String, String)> {
+/// The file that a tag names.
+fn hint(tag: &StartTag<()>) -> Option<Hint> {
     let attribute = |name: &str| {
         let value = tag.attributes.get(name.as_bytes())?;
         Some(String::from_utf8_lossy(value).into_owned())
@@ -99,41 +166,44 @@ fn hint(tag: &StartTag<()>) -> Option<(String, String)> {
     if attribute("integrity").is_some() {
         return None;
     }
-    let (href, rel) = match &**tag.name {
+    let (href, kind) = match &**tag.name {
         b"script" if attribute("nomodule").is_none() => match attribute("type").as_deref() {
-            Some("module") => (attribute("src")?, "rel=modulepreload"),
-            None | Some("" | "text/javascript") => (attribute("src")?, "rel=preload; as=script"),
+            Some("module") => (attribute("src")?, Kind::Module),
+            None | Some("" | "text/javascript") => (attribute("src")?, Kind::Script),
             Some(_) => return None,
         },
         b"link" if attribute("media").is_none() && attribute("disabled").is_none() => {
             let rel = attribute("rel")?.to_ascii_lowercase();
-            let rel = match rel.split_ascii_whitespace().collect::<Vec<_>>().as_slice() {
-                ["modulepreload"] => "rel=modulepreload",
-                ["stylesheet"] => STYLE,
+            let kind = match rel.split_ascii_whitespace().collect::<Vec<_>>().as_slice() {
+                ["modulepreload"] => Kind::Module,
+                ["stylesheet"] => Kind::Style,
                 _ => return None,
             };
-            (attribute("href")?, rel)
+            (attribute("href")?, kind)
         }
         _ => return None,
     };
-    let credentials = match attribute("crossorigin") {
-        None => "",
-        Some(value) if value.eq_ignore_ascii_case("use-credentials") => "; crossorigin=use-credentials",
-        Some(_) => "; crossorigin",
-    };
-    Some((href, format!("{rel}{credentials}")))
+    Some(Hint {
+        href,
+        kind,
+        cross_origin: attribute("crossorigin"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn link(head: &str) -> String {
+    fn link_for(browser: Browser, head: &str) -> String {
         let html = format!("<!doctype html><html><head>{head}</head><body></body></html>");
         let needed = needed(&html, "/conference", |name| !name.contains("missing"));
         needed
             .link
-            .map_or_else(String::new, |link| link.to_str().unwrap().to_owned())
+            .map_or_else(String::new, |link| link.of(browser).to_str().unwrap().to_owned())
+    }
+
+    fn link(head: &str) -> String {
+        link_for(Browser::Other, head)
     }
 
     /// As in the client 2.4.
@@ -161,14 +231,35 @@ mod tests {
                 "assets/chunks/vendor.CB7Ld50-.js"
             ]
         );
-        assert!(
-            needed
-                .link
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("</assets/css/main.CwAhzGqq.css>")
-        );
+        let link = needed.link.unwrap();
+        for browser in [Browser::Chromium, Browser::Other] {
+            let link = link.of(browser).to_str().unwrap();
+            assert!(link.starts_with("</assets/css/main.CwAhzGqq.css>"), "{link}");
+        }
+    }
+
+    /// With the credentials with which a module is asked for, or Chromium would load it twice.
+    #[test]
+    fn chromium_is_told_of_a_module_as_of_a_script() {
+        for (attribute, expected) in [
+            ("", "crossorigin"),
+            ("crossorigin", "crossorigin"),
+            ("crossorigin=use-credentials", "crossorigin=use-credentials"),
+        ] {
+            for tag in [
+                format!("<script type=module {attribute} src=a.js></script>"),
+                format!("<link rel=modulepreload {attribute} href=a.js>"),
+            ] {
+                assert_eq!(
+                    link_for(Browser::Chromium, &tag),
+                    format!("</conference/a.js>; rel=preload; as=script; {expected}"),
+                    "{tag}"
+                );
+            }
+        }
+        for tag in ["<script src=a.js></script>", "<link rel=stylesheet href=a.css>"] {
+            assert_eq!(link_for(Browser::Chromium, tag), link(tag));
+        }
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub(super) struct Stored {
     content: Arc<Content>,
     /// Can the file be served in more than one coding?
     varies: bool,
-    /// Is there another version of the file for readers of other languages?
-    languages: bool,
+    /// The request fields that choose between the forms of the file, and between this file and others.
+    vary: Option<HeaderValue>,
     modified: Option<SystemTime>,
     /// The header fields of a full answer in any coding.
     headers: HeaderMap,
@@ -63,18 +63,14 @@ impl Stored {
     /// A file of the client. Plugins embed the client from other origins, and no file holds anything personal.
     pub fn asset(name: &str, content: Arc<Content>, modified: Option<SystemTime>) -> Self {
         let content_type = media::content_type(name);
-        Self::new(content, modified, content_type, Keep::by_name(name), true)
+        Self::new(content, modified, content_type, Keep::by_name(name), &[], true)
     }
 
-    /// The client's page; `link` names what it needs first. It has no date, because it follows from the file and from
-    /// the configuration.
-    pub fn page(content: Arc<Content>, link: Option<HeaderValue>, languages: bool) -> Self {
+    /// The client's page; `link` names what it needs first, and `chosen_by` the request fields that choose between it and
+    /// other pages. It has no date, because it follows from the file and from the configuration.
+    pub fn page(content: Arc<Content>, link: Option<HeaderValue>, chosen_by: &[&str]) -> Self {
         let content_type = HeaderValue::from_static("text/html; charset=utf-8");
-        let mut page = Self::new(content, None, content_type, Keep::AskAgain, false);
-        page.languages = languages;
-        let mut headers = std::mem::take(&mut page.headers);
-        page.mark(&mut headers);
-        page.headers = headers;
+        let mut page = Self::new(content, None, content_type, Keep::AskAgain, chosen_by, false);
         if let Some(link) = link {
             page.headers.insert(LINK, link);
         }
@@ -86,11 +82,17 @@ impl Stored {
         modified: Option<SystemTime>,
         content_type: HeaderValue,
         keep: Keep,
+        chosen_by: &[&str],
         shared: bool,
     ) -> Self {
         let len = content.plain().bytes.len();
         let varies = content.forms().next().is_some()
             || (len >= LEAST_CODED_BYTES && media::is_compressible(&content_type));
+        let vary: Vec<&str> = varies
+            .then_some("Accept-Encoding")
+            .into_iter()
+            .chain(chosen_by.iter().copied())
+            .collect();
         let modified = modified.and_then(http_time);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type);
@@ -105,7 +107,9 @@ impl Stored {
         let stored = Self {
             content,
             varies,
-            languages: false,
+            vary: HeaderValue::try_from(vary.join(", "))
+                .ok()
+                .filter(|vary| !vary.is_empty()),
             modified,
             headers: HeaderMap::new(),
             shared,
@@ -257,14 +261,8 @@ impl Stored {
 
     /// Adds the fields that every answer needs for caches and for pages of other origins.
     fn mark(&self, headers: &mut HeaderMap) {
-        let vary = match (self.varies, self.languages) {
-            (true, true) => Some("Accept-Encoding, Accept-Language"),
-            (true, false) => Some("Accept-Encoding"),
-            (false, true) => Some("Accept-Language"),
-            (false, false) => None,
-        };
-        if let Some(vary) = vary {
-            headers.insert(VARY, HeaderValue::from_static(vary));
+        if let Some(vary) = &self.vary {
+            headers.insert(VARY, vary.clone());
         }
         if self.shared {
             share(headers);

@@ -96,6 +96,7 @@ fn page(files: &WebApp, method: &Method, fields: &[(&'static str, &'static str)]
         claims: &claims,
         now: 0,
         language: crate::reply::Language::of(&headers(fields)),
+        browser: Browser::of(&headers(fields)),
         design: &[],
     };
     files.page(shown, method, &headers(fields)).unwrap()

@@ -154,10 +154,11 @@ async fn the_page_has_its_forms_too() {
     let gateway = gateway().await;
     let session = format!("pnm_access_token={}", gateway.token("room01", "ann"));
     let path = format!("/conference/s/{}/", gateway.keys.tag("room01", "ann"));
-    let ask = async |accept| {
-        let headers = [("Cookie", session.as_str()), ("Accept-Encoding", accept)];
+    let ask_by = async |accept, more: &[(&str, &str)]| {
+        let headers = [&[("Cookie", session.as_str()), ("Accept-Encoding", accept)], more].concat();
         gateway.get(&path, &headers).await
     };
+    let ask = async |accept| ask_by(accept, &[]).await;
     let plain = ask("identity").await;
     while coding(&ask("br").await).is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -165,13 +166,29 @@ async fn the_page_has_its_forms_too() {
     let coded = ask("br").await;
     assert!(coded.body.len() < plain.body.len() / 3);
     assert_ne!(coded.header("etag"), plain.header("etag"));
-    for answer in [plain, coded] {
-        assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+    for answer in [&plain, &coded] {
+        assert_eq!(answer.header("vary"), Some("Accept-Encoding, Sec-CH-UA"));
         assert_eq!(answer.header("cache-control"), Some("no-cache"));
         // What it needs first, before a byte of it is read.
         let link = format!("<{SCRIPT}>; rel=modulepreload; crossorigin");
         assert_eq!(answer.header("link"), Some(link.as_str()));
     }
+    // A browser that is built from Chromium is told in other words, and shown the same page.
+    let by_chromium = [("Sec-CH-UA", r#""Chromium";v="140", "Not=A?Brand";v="24""#)];
+    let told = ask_by("identity", &by_chromium).await;
+    let link = format!("<{SCRIPT}>; rel=preload; as=script; crossorigin");
+    assert_eq!(told.header("link"), Some(link.as_str()));
+    for name in ["etag", "vary", "cache-control"] {
+        assert_eq!(told.header(name), plain.header(name), "{name}");
+    }
+    assert_eq!(told.body, plain.body);
+    let again = [
+        &by_chromium[..],
+        &[("If-None-Match", plain.header("etag").unwrap())],
+    ]
+    .concat();
+    let again = ask_by("identity", &again).await;
+    assert_eq!((again.status, again.header("vary")), (304, told.header("vary")));
 }
 
 /// Sections 8.8.3.3, 9.3.2.

@@ -8,6 +8,8 @@
 //      Then a step a line on stdin, until its end. A step names its tab, one action, and what to wait for before and
 //      after it: {tab: 1, once?: script, goto: url, until?: script}. Actions:
 //        goto: url | reload: true | back: true | click: selector | run: script (a promise is awaited, its value reported)
+//      With "compiled", the value is for each module that the page had compiled, by its address, whether its code was
+//      still there from an earlier visit.
 //      With "frame", a number from 1 in the order in which frames came into the tab, all but goto and back happen in it.
 //      Tabs are numbered from 1 in the order in which they open, those that a page opens by itself included. A tab that is
 //      not there is opened by goto alone; every other action waits for a page to open it.
@@ -78,6 +80,7 @@ async function take(step, context, seen) {
   const tab = await there(`tab ${step.tab}`, () => seen.tabs[step.tab - 1]);
   let value = null;
   let error = null;
+  const compiled = step.compiled ? await compilerOf(tab.page) : null;
   try {
     const target = step.frame ? await there(`frame ${step.frame}`, () => tab.page.frames()[step.frame]) : tab.page;
     if (step.once) await become(target, step.once);
@@ -90,6 +93,7 @@ async function take(step, context, seen) {
   // Scripts and pictures that come after "load"; a page that never rests is looked at as it is.
   await tab.page.waitForLoadState("networkidle", { timeout: A_WHILE_MS }).catch(() => {});
   const requests = requestsOf(tab.page, seen);
+  if (compiled) value = await compiled();
   return { ...(await snapshot(step, tab, context)), requests: await Promise.all(requests.map(requestSeen)), value, error };
 }
 
@@ -152,6 +156,23 @@ async function snapshot(step, tab, context) {
     frames: await Promise.all(page.frames().map(frameSeen)),
     sockets: tab.sockets.splice(0),
     console: tab.console.splice(0),
+  };
+}
+
+// Watches a page's compiler until its answer is asked for.
+async function compilerOf(page) {
+  const session = await page.context().newCDPSession(page);
+  const events = [];
+  session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
+  const traceConfig = { includedCategories: ["v8", "devtools.timeline"] };
+  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig });
+  return async () => {
+    const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+    await session.send("Tracing.end");
+    await within(A_WHILE_MS, complete);
+    await session.detach();
+    const modules = events.filter(({ name }) => name === "v8.compileModule").map(({ args }) => args.data);
+    return Object.fromEntries(modules.map(({ url, consumedCacheSize }) => [url, consumedCacheSize > 0]));
   };
 }
 

@@ -1,4 +1,4 @@
-//! A browser's second visit: the page is asked about, and nothing else.
+//! A browser's later visits: the page is asked about, and nothing else; and what was compiled is not compiled again.
 
 use std::collections::BTreeMap;
 
@@ -91,37 +91,67 @@ fn client() -> TempDir {
     ])
 }
 
+/// A browser that trusts the gateway's certificate, and so keeps what it gets.
+struct Visitor {
+    serving: Serving,
+    browser: Browser,
+    origin: String,
+    /// The link that leads to the session, and the session's path.
+    link: String,
+    session: String,
+    _directory: TempDir,
+}
+
+impl Visitor {
+    async fn of(client: &TempDir) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = client.path().display().to_string();
+        let variables = [
+            &anywhere()[..],
+            &[("CLIENT__PATH", path.as_str()), ("PLUGNMEET__SECRET", SECRET)],
+        ]
+        .concat();
+        let serving = Serving::start(directory.path(), &[], &variables).await;
+        let keys = TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap();
+        let session = format!("/conference/s/{}/", keys.tag("room01", "ann"));
+        let origin = format!("https://localhost:{}", serving.https.port());
+        let token = sign(&keys, &Clock::system(), |_| {});
+        let browser = Browser::with(
+            &[
+                &vouched_for(&directory.path().join("certs/development.pem")),
+                &format!("--host-resolver-rules=MAP localhost {}", serving.https.ip()),
+            ],
+            &json!({}),
+        );
+        Self {
+            link: format!("{origin}/conference/?access_token={token}"),
+            serving,
+            browser,
+            origin,
+            session,
+            _directory: directory,
+        }
+    }
+}
+
+const READY: &str = "document.title === 'ready'";
+
 #[tokio::test]
 async fn the_second_visit_is_one_request() {
-    let directory = tempfile::tempdir().unwrap();
     let client = client();
-    let path = client.path().display().to_string();
-    let variables = [
-        &anywhere()[..],
-        &[("CLIENT__PATH", path.as_str()), ("PLUGNMEET__SECRET", SECRET)],
-    ]
-    .concat();
-    let mut serving = Serving::start(directory.path(), &[], &variables).await;
-    let keys = TokenKeys::new(API_KEY.into(), &Secret::new(SECRET.into())).unwrap();
-    let session = format!("/conference/s/{}/", keys.tag("room01", "ann"));
-    let origin = format!("https://localhost:{}", serving.https.port());
-    let link = format!(
-        "{origin}/conference/?access_token={}",
-        sign(&keys, &Clock::system(), |_| {})
-    );
-    let mut browser = Browser::with(
-        &[
-            &vouched_for(&directory.path().join("certs/development.pem")),
-            &format!("--host-resolver-rules=MAP localhost {}", serving.https.ip()),
-        ],
-        &json!({}),
-    );
-    let ready = "document.title === 'ready'";
+    let Visitor {
+        mut serving,
+        mut browser,
+        origin,
+        link,
+        session,
+        _directory,
+    } = Visitor::of(&client).await;
     let mut visits = Vec::new();
     // In tabs of their own: a reload would be another thing to browsers.
     for (tab, address) in [(1, link), (2, format!("{origin}{session}"))] {
         let steps = json!([
-            {"tab": tab, "goto": address, "until": ready},
+            {"tab": tab, "goto": address, "until": READY},
             {"tab": tab, "run": "window.seen"},
         ]);
         let snapshots = browser.steps(steps).await;
@@ -154,6 +184,64 @@ async fn the_second_visit_is_one_request() {
         .map(|(path, status, _)| (path.as_str(), *status))
         .collect();
     assert_eq!(second, [(session.as_str(), 304)]);
+}
+
+/// Chromium compiles at the first visit, leaves the code in its cache at the second, and from then on takes it from there
+/// if it was told of the modules as of scripts.
+#[tokio::test]
+async fn modules_are_not_compiled_at_each_visit() {
+    let module = |name: &str| -> String {
+        let functions = (0..3000).map(|n| format!("const {name}{n} = (a) => a * {n}; {name}{n}(1);\n"));
+        functions.collect()
+    };
+    let (main, vendor) = (module("main"), module("vendor"));
+    let client = folder_of(&[
+        ("index.html", PAGE),
+        (
+            "assets/js/main-module.Cq0qsXkl.js",
+            &format!("import '../chunks/vendor.CB7Ld50-.js';\n{main}document.title = 'ready';"),
+        ),
+        (
+            "assets/chunks/vendor.CB7Ld50-.js",
+            &format!("{vendor}export {{}};"),
+        ),
+        ("assets/css/vendor.CZnR2ujB.css", ""),
+        ("assets/css/main.CwAhzGqq.css", ""),
+    ]);
+    let mut visitor = Visitor::of(&client).await;
+    let modules = |code: bool| {
+        let address = |name| format!("{}/conference/{name}", visitor.origin);
+        json!({
+            address("assets/js/main-module.Cq0qsXkl.js"): code,
+            address("assets/chunks/vendor.CB7Ld50-.js"): code,
+        })
+    };
+    let (compiled, taken) = (modules(false), modules(true));
+    let address = format!("{}{}", visitor.origin, visitor.session);
+    let mut tab = 0;
+    let mut visit = async |address: &str| {
+        tab += 1;
+        let step = json!({"tab": tab, "goto": address, "until": READY, "compiled": true});
+        let snapshot = visitor.browser.step(step).await;
+        let said: Vec<_> = snapshot
+            .console()
+            .iter()
+            .filter(|line| line.to_string().contains("preload"))
+            .collect();
+        assert!(said.is_empty(), "{said:?}");
+        snapshot.value().clone()
+    };
+    assert_eq!(visit(&visitor.link).await, compiled);
+    // How soon after a visit the code is in the cache is up to the browser.
+    let mut last = Value::Null;
+    for _ in 0..6 {
+        last = visit(&address).await;
+        if last == taken {
+            break;
+        }
+    }
+    visitor.browser.close().await;
+    assert_eq!(last, taken);
 }
 
 /// The client has all that it needs, and the browser has nothing to say but that a translation is missing and fonts are none.
