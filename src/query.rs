@@ -17,16 +17,13 @@ pub struct Repeated;
 impl<'a> Query<'a> {
     /// The decoded value of a parameter that may occur at most once. An empty value counts as none.
     pub fn only(self, name: &str) -> Result<Option<Cow<'a, str>>, Repeated> {
-        let mut found = None;
-        for piece in self.pieces() {
-            let Some((key, value)) = decode(piece) else {
-                continue;
-            };
-            if key == name && found.replace(value).is_some() {
-                return Err(Repeated);
-            }
+        let mut named = self.pieces().filter(|piece| is_named(piece, name));
+        let found = named.next();
+        if named.next().is_some() {
+            return Err(Repeated);
         }
-        Ok(found.filter(|value| !value.is_empty()))
+        let value = found.and_then(decode).map(|(_, value)| value);
+        Ok(value.filter(|value| !value.is_empty()))
     }
 
     /// Does the query have a parameter of this name, with any value?
@@ -84,8 +81,10 @@ fn decode(piece: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     form_urlencoded::parse(piece.as_bytes()).next()
 }
 
+/// Does the piece have this name, which is not empty? The value, which may be a long token, is not decoded.
 fn is_named(piece: &str, name: &str) -> bool {
-    decode(piece).is_some_and(|(key, _)| key == name)
+    let key = piece.split('=').next().and_then(decode);
+    key.is_some_and(|(key, _)| key == name)
 }
 
 #[cfg(test)]

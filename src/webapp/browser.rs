@@ -2,10 +2,11 @@
 
 use hyper::{HeaderMap, header::HeaderName};
 
-/// The field by which Chromium, and what is built from it, names itself over TLS. No other browser sends it.
+/// The field by which Chromium, and what is built from it, names itself to secure origins. Firefox and Safari do not send
+/// it.
 ///
 /// Source: User-Agent Client Hints, section 3.1.
-pub(super) const SEC_CH_UA: HeaderName = HeaderName::from_static("sec-ch-ua");
+const SEC_CH_UA: HeaderName = HeaderName::from_static("sec-ch-ua");
 
 /// The kind of a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,7 @@ pub struct Shown<'a> {
     pub now: i64,
     /// The reader's language, in which the client's page waits. The page in the client's place is always English.
     pub language: Language,
+    /// The reader's browser. By it goes how the client's page announces its files.
     pub browser: Browser,
     /// The names and checked values of the design's fields.
     pub design: &'a [(&'static str, String)],

@@ -11,7 +11,7 @@
 //! | `release`, `snapshot` | a build that is ready to be served; everything that is served |
 //! | `released`, `addresses` | files at addresses that name their release; the page's addresses, and others in their place |
 //! | `watch` | a new release takes the place of the old one |
-//! | `index`, `pages`, `preload` | the page, in each language, and what it needs first, in the words for each `browser` |
+//! | `index`, `pages`, `preload` | the page, in each language, and what it needs first, announced as each kind of `browser` wants it |
 //! | `waiting` | the script in the page that tells whoever waits to be let in how many are before |
 //! | `config_js`, `config_script`, `demo` | `config.js`; what the host's own says; the page in the client's place |
 //! | `favicon` | the icon that browsers ask for by themselves |

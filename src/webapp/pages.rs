@@ -1,15 +1,14 @@
-//! The client's page, in each language in which somebody may wait for it, and in the words for each kind of browser.
+//! The client's page, in each language in which somebody may wait for it, with the `Link` field for each kind of browser.
 //!
 //! The pages of two languages differ in one line and have a kilobyte each. All are made at the load, as their forms are:
-//! then a reader of any language gets a page that is compressed, with a strong `ETag` of its own. Those for two kinds of
-//! browsers share their content; their `Link` fields differ.
+//! then a reader of any language gets a page that is compressed, with a strong `ETag` of its own. Pages that differ in their
+//! `Link` field alone share their content.
 
 use super::{browser::Browser, index, known::Known, preload::Link, stored::Stored};
 use crate::reply::Language;
 
 /// For each kind of browser one page for each language, or a single page for all languages.
 pub(super) struct Pages {
-    /// Empty if every browser is told the same.
     for_chromium: Vec<Stored>,
     for_others: Vec<Stored>,
 }
@@ -29,7 +28,7 @@ impl Pages {
             None => (vec![html.to_owned()], false),
         };
         let contents: Vec<_> = pages.into_iter().map(|page| known.content(page.into())).collect();
-        let browsers = link.is_some_and(|link| !link.is_one());
+        let browsers = link.is_some_and(|link| !link.is_same_for_all());
         let chosen_by = [(languages, "Accept-Language"), (browsers, "Sec-CH-UA")];
         let chosen_by: Vec<_> = chosen_by
             .into_iter()
@@ -41,11 +40,7 @@ impl Pages {
             contents.iter().cloned().map(page).collect()
         };
         Self {
-            for_chromium: if browsers {
-                pages_for(Browser::Chromium)
-            } else {
-                Vec::new()
-            },
+            for_chromium: pages_for(Browser::Chromium),
             for_others: pages_for(Browser::Other),
         }
     }
@@ -53,8 +48,8 @@ impl Pages {
     /// The page in the reader's language, for the reader's browser.
     pub fn for_reader(&self, language: Language, browser: Browser) -> Option<&Stored> {
         let pages = match browser {
-            Browser::Chromium if !self.for_chromium.is_empty() => &self.for_chromium,
-            Browser::Chromium | Browser::Other => &self.for_others,
+            Browser::Chromium => &self.for_chromium,
+            Browser::Other => &self.for_others,
         };
         pages.get(language as usize).or(pages.first())
     }

@@ -3,10 +3,11 @@
 //! Only what the head names itself and what is ours. A hint that is not exactly what the page asks for later would have
 //! the browser load twice, so what is out of the ordinary is left to the page.
 //!
-//! Chromium is told of a module as of a classic script. It keeps compiled code beside the files in its cache, and when
-//! it loads a module from there it compiles it anew all the same; only for what was asked for as a classic script does
-//! it take the code, which then is the module's. With the client's 15 MB of modules that is a third to a half of a second
-//! visit (benches/RESULTS.md). Other browsers would load twice.
+//! Modules are announced to Chromium as classic scripts. From the second visit on it keeps compiled code beside the files
+//! in its cache, but when it loads a module in the background, as it mostly does, it does not look for that code and
+//! compiles anew. For a classic script it does look, and a module that was announced as one gets the code. With the
+//! client's 15 MB of modules that is a good part of every later visit (benches/RESULTS.md). Other browsers would load such
+//! a module twice.
 //!
 //! Sources: RFC 8288 (`Link`); WHATWG HTML, "Link types" `preload` and `modulepreload`, "CORS settings attributes";
 //! Chromium, `script_streamer.cc` (`MaybeCreateConsumeCodeCacheTask`: not for modules).
@@ -28,7 +29,7 @@ pub(super) struct Needed {
     pub lacks: Option<String>,
 }
 
-/// A `Link` field, in the words for each kind of browser.
+/// The `Link` field for each kind of browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     chromium: HeaderValue,
@@ -43,8 +44,7 @@ impl Link {
         }
     }
 
-    /// Is every browser told the same?
-    pub fn is_one(&self) -> bool {
+    pub fn is_same_for_all(&self) -> bool {
         self.chromium == self.other
     }
 }
@@ -52,7 +52,8 @@ impl Link {
 /// The largest number of links. The page of client 2.4 has eleven.
 const MAX_LINKS: usize = 24;
 
-/// The largest size of all links. Some proxies accept at most 8 KiB for all header fields together.
+/// The largest size of all links, in the longer of the two fields. Some proxies accept at most 8 KiB for all header fields
+/// together.
 const MAX_LINK_BYTES: usize = 4 << 10;
 
 /// What a file is wanted for.
@@ -72,14 +73,14 @@ struct Hint {
 }
 
 impl Hint {
-    /// The attributes of the link that announces the file to such a browser. A request for it has to have the very
-    /// credentials that the tag's request will have.
+    /// The attributes of the link that announces the file to such a browser. They have to lead to a request with the very
+    /// credentials of the tag's own.
     fn attributes(&self, browser: Browser) -> String {
         let (rel, without_attribute) = match (self.kind, browser) {
             (Kind::Style, _) => ("rel=preload; as=style", ""),
             (Kind::Script, _) => ("rel=preload; as=script", ""),
             (Kind::Module, Browser::Other) => ("rel=modulepreload", ""),
-            // A module is never asked for otherwise.
+            // Without the attribute, too, a module is requested in CORS mode with credentials for the same origin.
             (Kind::Module, Browser::Chromium) => ("rel=preload; as=script", "; crossorigin"),
         };
         let credentials = match self.cross_origin.as_deref() {
@@ -99,7 +100,7 @@ pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) ->
     };
     let mut hints: Vec<_> = tags_in_head(html).filter_map(|tag| hint(&tag)).collect();
     hints.sort_by_key(|hint| hint.kind != Kind::Style);
-    let mut links = [Browser::Chromium, Browser::Other].map(|browser| (browser, String::new()));
+    let mut links = [String::new(), String::new()];
     for hint in hints {
         let Some(address) = base.resolve(&hint.href) else {
             continue;
@@ -110,21 +111,20 @@ pub(super) fn needed(html: &str, mount: &str, is_ours: impl Fn(&str) -> bool) ->
             }
             continue;
         }
-        let longer = links.each_ref().map(|(browser, link)| {
-            let separator = if link.is_empty() { "" } else { ", " };
-            let attributes = hint.attributes(*browser);
-            (
-                *browser,
-                format!("{link}{separator}<{}>; {attributes}", address.path()),
-            )
-        });
-        if longer.iter().any(|(_, link)| link.len() > MAX_LINK_BYTES) || needed.names.len() == MAX_LINKS {
+        let separator = if needed.names.is_empty() { "" } else { ", " };
+        let added = [Browser::Chromium, Browser::Other]
+            .map(|browser| format!("{separator}<{}>; {}", address.path(), hint.attributes(browser)));
+        let is_too_long = |(link, added): (&String, &String)| link.len() + added.len() > MAX_LINK_BYTES;
+        if needed.names.len() == MAX_LINKS || links.iter().zip(&added).any(is_too_long) {
             break;
         }
-        links = longer;
+        links
+            .iter_mut()
+            .zip(&added)
+            .for_each(|(link, added)| link.push_str(added));
         needed.names.push(address.name);
     }
-    let [chromium, other] = links.map(|(_, link)| HeaderValue::try_from(link).ok());
+    let [chromium, other] = links.map(|link| HeaderValue::try_from(link).ok());
     needed.link = chromium
         .zip(other)
         .filter(|_| !needed.names.is_empty())
@@ -240,7 +240,7 @@ mod tests {
 
     /// With the credentials with which a module is asked for, or Chromium would load it twice.
     #[test]
-    fn chromium_is_told_of_a_module_as_of_a_script() {
+    fn a_module_is_announced_to_chromium_as_a_script() {
         for (attribute, expected) in [
             ("", "crossorigin"),
             ("crossorigin", "crossorigin"),
@@ -330,5 +330,12 @@ mod tests {
             long.len() <= MAX_LINK_BYTES && long.ends_with("; rel=preload; as=script"),
             "{long}"
         );
+        // Both fields have the same files, as many as fit into the longer one.
+        let module = |n| format!("<script type=module src={n}{}.js></script>", "x".repeat(360));
+        let modules: Vec<String> = (0..20).map(module).collect();
+        let modules = modules.concat();
+        let fields = [Browser::Chromium, Browser::Other].map(|browser| link_for(browser, &modules));
+        assert!(fields.iter().all(|field| field.len() <= MAX_LINK_BYTES));
+        assert_eq!(fields.map(|field| field.matches("rel=").count()), [9, 9]);
     }
 }

@@ -49,7 +49,7 @@ const LEAST_CODED_BYTES: usize = 256;
 pub(super) struct Stored {
     content: Arc<Content>,
     /// Can the file be served in more than one coding?
-    varies: bool,
+    has_codings: bool,
     /// The request fields that choose between the forms of the file, and between this file and others.
     vary: Option<HeaderValue>,
     modified: Option<SystemTime>,
@@ -86,9 +86,9 @@ impl Stored {
         shared: bool,
     ) -> Self {
         let len = content.plain().bytes.len();
-        let varies = content.forms().next().is_some()
+        let has_codings = content.forms().next().is_some()
             || (len >= LEAST_CODED_BYTES && media::is_compressible(&content_type));
-        let vary: Vec<&str> = varies
+        let vary: Vec<&str> = has_codings
             .then_some("Accept-Encoding")
             .into_iter()
             .chain(chosen_by.iter().copied())
@@ -106,7 +106,7 @@ impl Stored {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let stored = Self {
             content,
-            varies,
+            has_codings,
             vary: HeaderValue::try_from(vary.join(", "))
                 .ok()
                 .filter(|vary| !vary.is_empty()),
@@ -124,7 +124,7 @@ impl Stored {
 
     /// The content, if it is worth compressing.
     pub fn to_code(&self) -> Option<&Arc<Content>> {
-        self.varies.then_some(&self.content)
+        self.has_codings.then_some(&self.content)
     }
 
     /// Answers a request, in the order of RFC 9110 section 13.2.2.
@@ -138,7 +138,7 @@ impl Stored {
         let validators = Validators {
             etag: &form.etag,
             modified: self.modified,
-            several_forms: self.varies && accepted.any_coding(),
+            several_forms: self.has_codings && accepted.any_coding(),
         };
         match validators.verdict(asked) {
             Verdict::Proceed => {}
@@ -188,7 +188,7 @@ impl Stored {
     /// A part is of the form that the client says it has, else of the file as it is: forms may come between one part and
     /// the next, and only that one was there from the start.
     fn form(&self, verb: Verb, asked: &HeaderMap, accepted: Accepted) -> &Form {
-        if !self.varies {
+        if !self.has_codings {
             return self.content.plain();
         }
         let welcome = |form: &&Form| form.coding.map_or(accepted.identity(), |c| accepted.weight(c)) > 0;
@@ -240,13 +240,16 @@ impl Stored {
         response
     }
 
-    /// The answer 304, with the fields that a cache needs to renew its copy, and no others (RFC 9110 section 15.4.5).
+    /// The answer 304, with the fields that a cache needs to renew its copy, and no others (RFC 9110 section 15.4.5). `Link`
+    /// is one of them: pages that differ in it alone have the same `ETag`, so the copy may be another one's.
     fn not_modified(&self, form: &Form) -> Response<Body> {
         let mut response = self.bare(StatusCode::NOT_MODIFIED);
         let headers = response.headers_mut();
         headers.insert(ETAG, form.etag.clone());
-        if let Some(value) = self.headers.get(CACHE_CONTROL) {
-            headers.insert(CACHE_CONTROL, value.clone());
+        for name in [CACHE_CONTROL, LINK] {
+            if let Some(value) = self.headers.get(&name) {
+                headers.insert(name, value.clone());
+            }
         }
         response
     }

@@ -366,6 +366,32 @@ fn the_page_knows_where_its_files_are_and_is_asked_about_every_time() {
     );
 }
 
+/// As of the client 2.4: in the reader's language while it loads, and with modules.
+#[test]
+fn the_page_varies_by_all_that_it_differs_by() {
+    let folder = client();
+    let html = format!(
+        "<!doctype html><html><head><script type=module src={HASHED}></script></head>\
+         <body><div id=\"plugNmeet-app\"></div></body></html>"
+    );
+    fs::write(folder.path().join("index.html"), html).unwrap();
+    let files = WebApp::load(settings(Some(folder.path()))).unwrap();
+    let link_for = |fields| {
+        let response = page(&files, &Method::GET, fields);
+        assert_eq!(
+            response.headers()["vary"],
+            "Accept-Encoding, Accept-Language, Sec-CH-UA"
+        );
+        response.headers()["link"].to_str().unwrap().to_owned()
+    };
+    let address = format!("</conference/{HASHED}>");
+    assert_eq!(link_for(&[]), format!("{address}; rel=modulepreload"));
+    assert_eq!(
+        link_for(&[("accept-language", "de"), ("sec-ch-ua", "\"Chromium\";v=\"140\"")]),
+        format!("{address}; rel=preload; as=script; crossorigin")
+    );
+}
+
 #[test]
 fn without_a_folder_there_is_a_page_of_ours_and_config_js() {
     let files = WebApp::load(settings(None)).unwrap();

@@ -187,7 +187,7 @@ async fn the_second_visit_is_one_request() {
 }
 
 /// Chromium compiles at the first visit, leaves the code in its cache at the second, and from then on takes it from there
-/// if it was told of the modules as of scripts.
+/// if the modules were announced as scripts.
 #[tokio::test]
 async fn modules_are_not_compiled_at_each_visit() {
     let module = |name: &str| -> String {
