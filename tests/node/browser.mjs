@@ -171,7 +171,9 @@ async function compilerOf(page) {
     await session.send("Tracing.end");
     await within(A_WHILE_MS, complete);
     await session.detach();
-    const modules = events.filter(({ name }) => name === "v8.compileModule").map(({ args }) => args.data);
+    const all = events.filter(({ name }) => name === "v8.compileModule").map(({ args }) => args.data);
+    // The browser's own pages, which it may load at any time, are traced, too.
+    const modules = all.filter(({ url }) => /^https?:/.test(url));
     return Object.fromEntries(modules.map(({ url, consumedCacheSize }) => [url, consumedCacheSize > 0]));
   };
 }
